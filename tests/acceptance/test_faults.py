@@ -1,0 +1,79 @@
+"""1,000 cancels through real workers while the exchanges misbehave in every named way."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+
+from tests.support.polling import eventually
+from tests.support.world import KEYS, World
+from worker import Outcome, State
+from worker.producer import Ticket
+
+ORDERS = {"ev": 450, "ix": 100, "it": 250, "bm": 200}
+RATE = 0.05
+TOKENS_LOST = 3
+ORDER_PATHS = ("cancel", "query", "open_orders", "scope")
+FAULTS = (
+    "accept_then_drop",
+    "drop_before",
+    "delay",
+    "drip",
+    "half_body",
+    "html_5xx",
+    "throttle",
+    "throttle_retry_after",
+    "everstrike_503",
+    "indodax_error",
+    "reject_nonce",
+    "garbage",
+)
+TRUTH = {"canceled": Outcome.CANCELED, "filled": Outcome.GONE}
+WITHIN_MS = 100_000
+
+
+@pytest.mark.timeout(150)
+def test_outcomes_equal_the_truth_under_every_fault(world: World) -> None:
+    """Every order leaves the book, and each outcome is what the exchange did."""
+    world.tables = {
+        "http": {"deadline_ms": 400},
+        "jobs": {"lease_ms": 3_000, "backoff_max_ms": 1_000},
+    }
+    placed = {alias: world.place(alias, count) for alias, count in ORDERS.items()}
+    for exchange in {exchange for exchange, *_ in KEYS.values()}:
+        world.sim.fill_race(exchange, 0.05)
+    world.sim.set_faults(dict.fromkeys(FAULTS, RATE))
+    # An account gets 5 tokens a minute: losing 5 % of them would take minutes.
+    world.sim.set_faults(dict.fromkeys(FAULTS, RATE), exchange="bitmart", paths=ORDER_PATHS)
+    world.sim.fault_next("expire_token", exchange="bitmart", times=TOKENS_LOST)
+    world.worker()
+    world.worker()
+    producer = world.producer()
+    tickets: list[tuple[str, Ticket]] = []
+    for alias, ids in placed.items():
+        scope = {"pair": "btc_idr", "side": "buy"} if KEYS[alias][0] == "indodax" else {}
+        half = len(ids) // 2
+        tickets += [(alias, t) for t in producer.cancel_many(alias, ids[:half], **scope)]
+        tickets += [(alias, producer.cancel(alias, i, **scope)) for i in ids[half:]]
+    eventually(
+        lambda: all(ticket.result().state is not State.PENDING for _, ticket in tickets),
+        within_ms=WITHIN_MS,
+        pause_ms=500,
+    )
+    results = [(alias, ticket.order_id or "", ticket.result()) for alias, ticket in tickets]
+    wrong = [
+        (alias, order_id, world.status(alias, order_id), result)
+        for alias, order_id, result in results
+        if result.state is not State.DONE
+        or result.outcome is not TRUTH.get(world.status(alias, order_id))
+    ]
+    assert not wrong, wrong[:5]
+    assert len(results) == sum(ORDERS.values())
+    journal = world.sim.journal()
+    refusals = Counter(a.refusal for a in journal if a.refusal)
+    assert not refusals.keys() & {"signature", "nonce", "rate", "timestamp", "key"}, refusals
+    assert not any(a.operation == "scope" for a in journal)
+    tokens = [a.token_fingerprint for a in journal if a.token_fingerprint]
+    assert len(list(itertools.groupby(tokens))) == len(set(tokens)), "two tokens at once"

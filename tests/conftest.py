@@ -1,0 +1,51 @@
+"""Fixtures: a real Redis, the simulated exchanges, and what is built on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.world import World
+from worker.embedded import EmbeddedRedis
+from worker.simulator import Simulator
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """One Redis for tests that do not harm it."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """An empty Redis."""
+    client = redis.Redis(port=redis_server.port)
+    client.flushall()
+    client.close()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis that the test may kill or freeze."""
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    """The simulated exchanges."""
+    with Simulator(seed=7) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
+    """Exchanges, Redis and settings; its workers end with the test."""
+    made = World(sim, redis_url, tmp_path)
+    yield made
+    made.close()

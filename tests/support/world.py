@@ -1,0 +1,126 @@
+"""Exchanges, Redis, settings and a producer, as a test needs them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import WorkerProcess
+from worker import Producer
+from worker.factory import build_store
+from worker.settings import Settings
+from worker.simulator import Simulator
+from worker.store.connection import Store
+from worker.store.ledger import Ledger
+
+KEYS = {
+    "ev": ("everstrike", "ev-key-0123456789", "ev-secret-0123456789", ""),
+    "ix": ("indodax", "ix-key-0123456789", "ix-secret-0123456789", ""),
+    "it": ("indodax", "it-key-0123456789", "it-secret-0123456789", ""),
+    "bm": ("bitmart", "bm-key-0123456789", "bm-secret-0123456789", "bm-memo-0123456789"),
+}
+"""Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
+AUTH = {"ix": "nonce", "it": "timestamp"}
+ROOMY = {"orders": {"max_requests": 1000, "window_ms": 1000}}
+"""BitMart's careful default of one request a second would make tests slow."""
+
+
+@dataclass
+class World:
+    """One test's exchanges, Redis, settings and processes."""
+
+    sim: Simulator
+    redis_url: str
+    folder: Path
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"bm": ROOMY})
+    workers: list[WorkerProcess] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for exchange, key, secret, memo in KEYS.values():
+            self.sim.add_key(exchange, key, secret, memo)
+
+    def account(self, alias: str) -> dict[str, Any]:
+        """Return the settings of an account."""
+        exchange, key, secret, memo = KEYS[alias]
+        table: dict[str, Any] = {
+            "exchange": exchange,
+            "base_url": self.sim.url(exchange),
+            "api_key": key,
+            "api_secret": secret,
+        }
+        if memo:
+            table["memo"] = memo
+        if alias in AUTH:
+            table["auth"] = AUTH[alias]
+        if alias in self.limits:
+            table["limits"] = self.limits[alias]
+        return table
+
+    def settings(self, **tables: Any) -> Settings:
+        """Return the settings, as an object."""
+        values: dict[str, Any] = {
+            "redis_url": self.redis_url,
+            "accounts": {alias: self.account(alias) for alias in KEYS},
+            **self.tables,
+            **tables,
+        }
+        return Settings(**values)
+
+    def config(self, **tables: Any) -> Path:
+        """Write the settings as a file; return its path."""
+        lines = [f'redis_url = "{self.redis_url}"']
+        for name, table in {**self.tables, **tables}.items():
+            lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+        for alias in KEYS:
+            table = self.account(alias)
+            lines += [f"[accounts.{alias}]"]
+            lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
+        path = self.folder / "worker.toml"
+        path.write_text("\n".join(lines) + "\n")
+        path.chmod(0o600)
+        return path
+
+    def worker(self, *, wait: bool = True, options: tuple[str, ...] = ()) -> WorkerProcess:
+        """Start a worker process."""
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        worker = WorkerProcess(self.config(), log, options=options)
+        self.workers.append(worker)
+        return worker.start(wait=wait)
+
+    def producer(self) -> Producer:
+        """Return a producer on these settings."""
+        return Producer(self.settings())
+
+    def store(self) -> Store:
+        """Return the Redis of these settings."""
+        return build_store(self.settings())
+
+    def ledger(self) -> Ledger:
+        """Return the ledger."""
+        return Ledger(self.store())
+
+    def place(self, alias: str, count: int = 1, **options: Any) -> list[str]:
+        """Place orders on an account; return their ids."""
+        exchange, key, _, _ = KEYS[alias]
+        return self.sim.place(exchange, key, count=count, **options)
+
+    def status(self, alias: str, order_id: str) -> str:
+        """Return what became of an order: open, canceled or filled."""
+        return str(self.sim.order(KEYS[alias][0], order_id).status)
+
+    def close(self) -> None:
+        """Stop the workers."""
+        for worker in self.workers:
+            if worker.process is not None and worker.process.poll() is None:
+                worker.stop()
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else f'"{value}"'

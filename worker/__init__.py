@@ -1,0 +1,53 @@
+"""Takes a trader's orders off an exchange: on command, or when a strategy falls silent."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.errors import (
+        CancelWorkerError,
+        InvalidCommand,
+        SettingsError,
+        StoreUnavailable,
+        UnknownAccount,
+    )
+    from worker.jobs import State
+    from worker.outcomes import Outcome
+    from worker.producer import Producer, Result, Ticket
+
+_HOMES = {
+    "CancelWorkerError": "errors",
+    "InvalidCommand": "errors",
+    "Outcome": "outcomes",
+    "Producer": "producer",
+    "Result": "producer",
+    "SettingsError": "errors",
+    "State": "jobs",
+    "StoreUnavailable": "errors",
+    "Ticket": "producer",
+    "UnknownAccount": "errors",
+}
+
+__all__ = [
+    "CancelWorkerError",
+    "InvalidCommand",
+    "Outcome",
+    "Producer",
+    "Result",
+    "SettingsError",
+    "State",
+    "StoreUnavailable",
+    "Ticket",
+    "UnknownAccount",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: the command line starts faster."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'worker' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"worker.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,104 @@
+"""Celery's consumer on Redis, such that no message can stop it or vanish.
+
+kombu reads a list item as JSON inside the event loop: one that is not what it
+expects ends the worker. Here it becomes a dead letter.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.transport import redis as kombu_redis
+
+from worker.runtime import runtime
+
+RECONNECT_STEP_S = 0.25
+RECONNECT_MAX_S = 2.0
+
+
+class Channel(kombu_redis.Channel):
+    """A channel that survives list items that are no messages."""
+
+    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401  kombu's signature
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]
+        except json.JSONDecodeError as error:
+            runtime().bury("not a Celery message: not JSON", error.doc)
+        except UnicodeDecodeError as error:
+            runtime().bury("not a Celery message: not UTF-8", repr(error.object))
+        except RecursionError:
+            runtime().bury("not a Celery message: nested too deep", "")
+        return True
+
+
+class Transport(kombu_redis.Transport):
+    """A transport that survives messages without what kombu needs in them."""
+
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: str | None) -> None:  # noqa: ANN401  anything JSON can be
+        if reason := _fault(message):
+            runtime().bury(f"not a Celery message: {reason}", json.dumps(message))
+            return
+        try:
+            super()._deliver(message, queue)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            reason = f"Celery cannot read it ({type(error).__name__})"
+            runtime().bury(reason, json.dumps(message))
+
+
+def _fault(message: object) -> str:
+    if not isinstance(message, dict):
+        return "no JSON object"
+    properties = message.get("properties")
+    if not isinstance(properties, dict):
+        return "no properties"
+    info = properties.get("delivery_info")
+    if not isinstance(properties.get("delivery_tag"), str) or not isinstance(info, dict):
+        return "no delivery tag or info"
+    if not isinstance(message.get("headers", {}), dict):
+        return "its headers are no object"
+    return ""
+
+
+class Consumer(CeleryConsumer):
+    """A consumer that buries what it cannot run, and is soon back after an outage."""
+
+    def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401  kombu's Connection
+        """Connect, trying again every 2 s at most instead of Celery's 30."""
+        conn.ensure_connection = functools.partial(
+            conn.ensure_connection,
+            interval_start=RECONNECT_STEP_S,
+            interval_step=RECONNECT_STEP_S,
+            interval_max=RECONNECT_MAX_S,
+        )
+        return super().ensure_connected(conn)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401
+        """Bury a message whose body cannot be decoded."""
+        runtime().bury(f"body cannot be decoded ({type(exc).__name__})", _shown(message))
+        message.ack()
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ANN401
+        """Bury a message that is no task."""
+        runtime().bury("not a task", _shown(message, body))
+        message.ack()
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002
+        """Bury a task of another name."""
+        name = message.headers.get("task") or (body.get("task") if isinstance(body, dict) else "")
+        runtime().bury(f"unknown task {str(name)[:100]!r}", _shown(message, body))
+        message.ack()
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401
+        """Bury a task that Celery cannot read."""
+        runtime().bury(f"not a readable task ({type(exc).__name__})", _shown(message, body))
+        message.ack()
+
+
+def _shown(message: Any, body: Any = None) -> str:  # noqa: ANN401  kombu's Message
+    raw = message.body if body is None else body
+    return raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)

@@ -1,0 +1,112 @@
+"""The Celery application: `celery -A worker.celery_app worker | beat | flower`.
+
+Its defaults are the sane ones, so that no flag needs to be known.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Exchange, Queue
+
+from worker import logs
+from worker.errors import SettingsError
+from worker.exchanges import EXCHANGES
+from worker.factory import secrets_of
+from worker.runtime import runtime
+from worker.settings import Settings, load_settings
+from worker.store.doorbell import PRIORITIES
+
+DEFAULT_QUEUE = "celery"
+"""Where Celery clients send by default; each exchange has a queue beside it."""
+VISIBILITY_S = 60
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        sys.exit(_fail(error))
+
+
+def _fail(error: SettingsError) -> int:
+    sys.stderr.write(f"{error}\n")
+    return 2
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return the application on these settings."""
+    timeout_s = settings.redis_timeout_ms / 1_000
+    app = Celery("cancel-worker", include=["worker.tasks"])
+    app.conf.update(
+        broker_url=settings.redis_address,
+        broker_transport="worker.broker:Transport",
+        broker_transport_options={
+            # Within a queue cancels go ahead of heartbeats, over all queues.
+            "priority_steps": list(PRIORITIES),
+            "sep": "\x06\x16",
+            "visibility_timeout": VISIBILITY_S,
+            "unacked_restore_interval": 1,
+            "socket_timeout": max(5.0, timeout_s),
+            "socket_connect_timeout": timeout_s,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        task_publish_retry=False,
+        task_default_queue=DEFAULT_QUEUE,
+        task_queues=[
+            Queue(name, Exchange(name), routing_key=name) for name in (DEFAULT_QUEUE, *EXCHANGES)
+        ],
+        task_default_priority=PRIORITIES[0],
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        worker_consumer="worker.broker:Consumer",
+        worker_pool="threads",
+        worker_concurrency=settings.worker.concurrency,
+        worker_prefetch_multiplier=4,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_remote_control=True,
+        worker_send_task_events=False,
+        enable_utc=True,
+    )
+    return app
+
+
+app = make_app(_settings())
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+    settings = _settings()
+    try:
+        logs.set_up(settings.worker.log_level, secrets_of(settings))
+    except SettingsError as error:
+        sys.exit(_fail(error))
+
+
+@signals.worker_init.connect
+def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+    try:
+        runtime()
+    except SettingsError as error:
+        sys.exit(_fail(error))
+
+
+@signals.worker_ready.connect
+def _start(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+    runtime().engine.start()
+
+
+@signals.worker_shutdown.connect
+def _stop(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+    runtime().engine.stop()

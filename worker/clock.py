@@ -1,0 +1,26 @@
+"""The local clock. Nothing else reads it; shared time belongs to Redis."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+def now_ms() -> int:
+    """Return local Unix time in ms."""
+    return time.time_ns() // 1_000_000  # noqa: TID251
+
+
+def monotonic_ms() -> float:
+    """Return a local time in ms that never goes back."""
+    return time.monotonic() * 1_000  # noqa: TID251
+
+
+def sleep_ms(duration_ms: float) -> None:
+    """Wait."""
+    time.sleep(max(0.0, duration_ms) / 1_000)  # noqa: TID251
+
+
+def wait_ms(event: threading.Event, duration_ms: float) -> bool:
+    """Wait until `event` is set, at most `duration_ms`; return whether it is."""
+    return event.wait(max(0.0, duration_ms) / 1_000)

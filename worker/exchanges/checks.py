@@ -1,0 +1,161 @@
+"""Refuse commands that no request should be made of.
+
+Commands come from strangers: a queue message may hold anything. What passes
+here can only ever be a value in a path, a query or a form, never alter one.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from worker.commands import (
+    CancelOrder,
+    CancelOrders,
+    CancelScope,
+    Command,
+    FetchToken,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Capabilities
+
+Need = Literal["pair", "side"]
+
+PAIR: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+SIDE: Final = re.compile(r"buy|sell")
+
+_ACTIONS: Final[Mapping[type[Command], str]] = {
+    CancelOrder: "cancel an order",
+    CancelOrders: "cancel several orders in one request",
+    CancelScope: "cancel all orders in one request",
+    QueryOrder: "ask what became of an order",
+    ListOpenOrders: "list open orders",
+    SetCountdown: "set a countdown",
+    FetchToken: "fetch a token",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IdForm:
+    """What an exchange's order ids look like, for programs and for people."""
+
+    pattern: re.Pattern[str]
+    words: str
+
+
+PRINTABLE_ID: Final = IdForm(re.compile(r"[!-~]{1,128}"), "printable ASCII without spaces")
+PLAIN_ID: Final = IdForm(re.compile(r"[A-Za-z0-9_-]{1,128}"), "letters, digits, _ and -")
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """What one exchange asks of a command, as data.
+
+    Attributes:
+        name: The exchange, for people.
+        capabilities: Commands outside these are refused.
+        ids: What its order ids look like.
+        needs: What a command must carry beyond what its class demands.
+    """
+
+    name: str
+    capabilities: Capabilities
+    ids: IdForm
+    needs: Mapping[type[Command], tuple[Need, ...]]
+
+    def check(self, command: Command) -> None:
+        """Refuse a command that is not offered, lacks something, or is malformed.
+
+        Raises:
+            InvalidCommand: One line that names what is wrong and the mend.
+        """
+        kind = type(command)
+        if kind not in self.capabilities.commands:
+            action = _ACTIONS.get(kind, "do this")
+            raise InvalidCommand(f"{self.name} has no documented way to {action}")
+        self._check_scope(command)
+        match command:
+            case CancelOrder(order_id=order_id) | QueryOrder(order_id=order_id):
+                self._check_id(order_id)
+            case CancelOrders(order_ids=order_ids):
+                self._check_ids(order_ids)
+            case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
+                _check_countdown(pairs, countdown_ms)
+            case CancelScope() | ListOpenOrders() | FetchToken():
+                pass
+
+    def _check_scope(self, command: Command) -> None:
+        needs = self.needs.get(type(command), ())
+        for need, check, example in (
+            ("pair", _check_pair, "btc_idr"),
+            ("side", _check_side, "buy"),
+        ):
+            value: object = getattr(command, need, None)
+            if value is not None:
+                check(value)
+            elif need in needs:
+                raise InvalidCommand(
+                    f"{self.name} needs the {need} to {_ACTIONS[type(command)]}: "
+                    f'add --{need} {example}, or {need}="{example}" in Python'
+                )
+
+    def _check_id(self, order_id: object) -> None:
+        if not isinstance(order_id, str) or not self.ids.pattern.fullmatch(order_id):
+            raise InvalidCommand(
+                f"{_shown(order_id)} is not an order id of {self.name}: "
+                f'give it as the exchange did, as text ("1223181" in Python), '
+                f"1 to 128 characters of {self.ids.words}"
+            )
+
+    def _check_ids(self, order_ids: object) -> None:
+        bulk_max = self.capabilities.bulk_max
+        if not isinstance(order_ids, tuple) or not 1 <= len(order_ids) <= bulk_max:
+            raise InvalidCommand(
+                f"{self.name} takes 1 to {bulk_max} order ids in one request: "
+                "name at least one; all orders of a scope are canceled only by "
+                "`cancel-worker cancel-all`, or cancel_all() in Python"
+            )
+        for order_id in order_ids:
+            self._check_id(order_id)
+
+
+def _check_pair(pair: object) -> None:
+    if not isinstance(pair, str) or not PAIR.fullmatch(pair):
+        raise InvalidCommand(
+            f"{_shown(pair)} is not a pair: give 1 to 64 letters, digits, _ . or -, "
+            'as in --pair btc_idr, or pair="btc_idr" in Python'
+        )
+
+
+def _check_side(side: object) -> None:
+    if not isinstance(side, str) or not SIDE.fullmatch(side):
+        raise InvalidCommand(
+            f'{_shown(side)} is not a side: give --side buy or --side sell, or side="buy" in Python'
+        )
+
+
+def _check_countdown(pairs: object, countdown_ms: object) -> None:
+    if not isinstance(pairs, tuple) or not pairs:
+        raise InvalidCommand(
+            "a countdown needs at least one pair: add --pair btc_idr, "
+            'or pairs=["btc_idr"] in Python'
+        )
+    for pair in pairs:
+        _check_pair(pair)
+    # A float would be rounded by somebody, and 0 means "disarm".
+    if type(countdown_ms) is not int or countdown_ms < 0:
+        raise InvalidCommand(
+            "a countdown is a whole number of milliseconds, 0 to disarm: "
+            "add --timeout-ms 120000, or timeout_ms=120_000 in Python"
+        )
+
+
+def _shown(value: object) -> str:
+    """Show a stranger's value on one line, cut short."""
+    return reprlib.repr(value) if isinstance(value, str) else f"a {type(value).__name__}"

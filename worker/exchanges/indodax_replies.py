@@ -1,0 +1,169 @@
+"""What Indodax's replies mean. Errors, too, come as HTTP 200."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from worker.commands import (
+    CancelOrder,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
+from worker.exchanges.checks import PAIR, PLAIN_ID, SIDE
+from worker.exchanges.replies import (
+    at,
+    describe,
+    id_text,
+    in_scope,
+    is_number,
+    read_json,
+    refused,
+    same_id,
+    text_at,
+    unknown,
+    wait_asked_ms,
+)
+from worker.outcomes import (
+    Answer,
+    Closed,
+    CountdownSet,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    Unproven,
+)
+from worker.wire import Reply
+
+STATES: Final[Mapping[str, OrderState]] = {
+    "open": OrderState.OPEN,
+    "filled": OrderState.FILLED,
+    "cancelled": OrderState.CANCELED,
+}
+# One code for what is worth another try and for what never is.
+BY_MESSAGE: Final[Mapping[tuple[str, str], Outcome]] = {
+    ("internal_server_error", "failed to process request"): Outcome.UNAVAILABLE,
+    ("internal_server_error", "validation signature failed"): Outcome.UNAUTHORIZED,
+}
+BY_CODE: Final[Mapping[str, Outcome]] = {
+    "bad_request": Outcome.REJECTED,
+    "sign_not_found": Outcome.UNAUTHORIZED,
+    "key_not_found": Outcome.UNAUTHORIZED,
+    "bad_sign": Outcome.UNAUTHORIZED,
+    "not_authorized": Outcome.UNAUTHORIZED,
+    # From the trade API's page, with "API not found or session has expired."
+    "invalid_credentials": Outcome.UNAUTHORIZED,
+    "too_many_requests": Outcome.THROTTLED,
+    "invalid_nonce": Outcome.UNAVAILABLE,
+}
+UNKNOWN_ORDER: Final = "invalid order"
+
+# A number of more digits does not fit where nonces are kept.
+_NONCE_FLOOR: Final = re.compile(r"must be greater than ([0-9]{1,18})(?![0-9])")
+_CLOCK: Final = re.compile(r"time_?stamp|recv_?window", re.IGNORECASE)
+
+
+def read_reply(command: Command, reply: Reply) -> Answer:
+    """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
+    body = read_json(reply.body)
+    if reply.status != 200:  # noqa: PLR2004 - HTTP "OK"
+        return refused(reply, body)
+    if is_number(at(body, "success"), 0):
+        return _read_error(command, reply, body)
+    if not is_number(at(body, "success"), 1) or at(body, "error") or at(body, "error_code"):
+        return unknown(reply, body, "neither a documented success nor a documented error")
+    answer = _read(command, body)
+    return answer or unknown(reply, body, "not the documented success of what was asked")
+
+
+def _read(command: Command, body: object) -> Answer | None:
+    found = at(body, "return")
+    match command:
+        case SetCountdown():
+            return CountdownSet()
+        case CancelOrder():
+            return Closed(Outcome.CANCELED) if _names(command, found) else None
+        case QueryOrder(order_id=order_id):
+            order = found if at(found, "order") is None else at(found, "order")
+            state = STATES.get(text_at(order, "status"))
+            known = state and same_id(at(order, "order_id"), order_id)
+            return OrderReport(state) if state and known else None
+        case ListOpenOrders():
+            if isinstance(found, dict) and "orders" in found and found["orders"] is None:
+                return OpenOrders((), complete=True)  # how other clients have seen "none"
+            return _read_list(command, at(found, "orders"))
+        case _:
+            return None
+
+
+def _names(command: CancelOrder, found: object) -> bool:
+    """Tell whether a success is about the order that was asked for.
+
+    An order is named by pair and id together. `btcidr` and `btc_idr` are two
+    names in use for one pair.
+    """
+    told, asked = (text.replace("_", "") for text in (text_at(found, "pair"), command.pair or ""))
+    right_pair = not told or told.casefold() == asked.casefold()
+    return right_pair and same_id(at(found, "order_id"), command.order_id)
+
+
+def _read_list(scope: ListOpenOrders, found: object) -> OpenOrders | None:
+    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
+
+    With a pair the rows come as a list, without one keyed by pair; nothing at
+    all may come as an empty list in both cases. No document knows of pages.
+    """
+    if isinstance(found, list) and (scope.pair or not found):
+        keyed: dict[str, object] = {scope.pair or "": found}
+    elif isinstance(found, dict) and not scope.pair:
+        keyed = found
+    else:
+        return None
+    orders: list[OpenOrder] = []
+    complete = True
+    for pair, rows in keyed.items():
+        for row in rows if isinstance(rows, list) else [rows]:
+            order_id, side = id_text(at(row, "order_id")), text_at(row, "type")
+            named = PLAIN_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
+            if not (named and SIDE.fullmatch(side)):
+                complete = False
+            elif in_scope(scope, pair, side):
+                orders.append(OpenOrder(order_id, pair, side))
+    return OpenOrders(tuple(orders), complete)
+
+
+def _read_error(command: Command, reply: Reply, body: object) -> Answer:
+    """Read a reply whose `success` is 0.
+
+    The document's table writes some messages with a full stop and its example
+    writes the same one without, so neither that nor case counts.
+    """
+    code, message = text_at(body, "error_code"), text_at(body, "error")
+    plain = message.strip().rstrip(".").casefold()
+    detail = describe(reply, body)
+    outcome = BY_MESSAGE.get((code, plain))
+    if outcome is None and _CLOCK.search(f"{code} {message}"):
+        # How a refused timestamp is answered is in no document.
+        return Unproven(Outcome.UNKNOWN, detail, clock_refused=True)
+    outcome = outcome or BY_CODE.get(code)
+    if outcome is None and plain == UNKNOWN_ORDER:
+        return _missing(command, detail)
+    floor = _NONCE_FLOOR.search(message) if code == "invalid_nonce" else None
+    return Unproven(
+        outcome or Outcome.UNKNOWN,
+        detail,
+        retry_after_ms=wait_asked_ms(message) if outcome is Outcome.THROTTLED else None,
+        nonce_floor=int(floor[1]) if floor else None,
+    )
+
+
+def _missing(command: Command, detail: str) -> Answer:
+    """Read "invalid order.": filled, canceled, or one that was never there."""
+    if isinstance(command, QueryOrder):
+        return OrderReport(OrderState.MISSING, detail)
+    return Unproven(Outcome.UNKNOWN, detail, missing=isinstance(command, CancelOrder))

@@ -1,0 +1,162 @@
+"""Read replies that may hold anything, without ever raising.
+
+Two kinds of words leave this module: what an exchange says, cut short and
+stripped of whatever could be a secret or a terminal command, and JSON values
+that callers look into with `at`, which finds nothing rather than fail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import ROUND_CEILING, Decimal
+from typing import Final
+
+from worker.commands import ListOpenOrders
+from worker.exchanges.base import MINUTE_MS, retry_after_ms
+from worker.outcomes import Outcome, Unproven
+from worker.wire import Reply
+
+BODY_MAX_BYTES: Final = 4 * 1024 * 1024
+DETAIL_MAX_CHARS: Final = 200
+ASKED_WAIT_MAX_MS: Final = 10 * MINUTE_MS
+
+_WORDS_READ_CHARS: Final = 2_000
+_MESSAGE_KEYS: Final = ("error_code", "error", "message", "msg")
+_TOKEN_CHARS: Final = r"[A-Za-z0-9+/=_-]"  # noqa: S105 - an alphabet, not a token
+_LONG_RUN: Final = re.compile(_TOKEN_CHARS + "{20,}")
+_CUT_RUN: Final = re.compile(_TOKEN_CHARS + r"+\Z")
+_TRY_AGAIN: Final = re.compile(r"try again in ([0-9]{1,6}(?:\.[0-9]{1,6})?) seconds?\b")
+
+
+def read_json(body: bytes) -> object:
+    """Parse a body; None when it is not JSON, or JSON that no exchange means.
+
+    A key given twice and the numbers NaN and Infinity are not JSON that a
+    document describes: what cannot be read one way only is not read.
+    """
+    if len(body) > BODY_MAX_BYTES:
+        return None
+    try:
+        value: object = json.loads(
+            body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def at(value: object, *path: str) -> object:
+    """Follow keys into nested objects; None when there is no such place."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def text_at(value: object, *path: str) -> str:
+    """Follow keys to a text; empty when there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, str) else ""
+
+
+def is_number(value: object, wanted: int) -> bool:
+    """Tell a JSON integer from the `true` and `1.0` that equal it in Python."""
+    return type(value) is int and value == wanted
+
+
+def same_id(value: object, asked: str) -> bool:
+    """Tell whether a JSON value is the id that was asked for, as text or number."""
+    return asked != "" and id_text(value) == asked
+
+
+def id_text(value: object) -> str:
+    """Turn an id that may be text or number into text; empty when it is neither."""
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) is int else ""
+
+
+def in_scope(scope: ListOpenOrders, pair: str, side: str) -> bool:
+    """Tell whether a row belongs to what was asked; case does not tell pairs apart."""
+    in_pair = scope.pair is None or scope.pair.casefold() == pair.casefold()
+    return in_pair and scope.side in (None, side)
+
+
+def refused(reply: Reply, body: object) -> Unproven:
+    """Read a reply by its HTTP status alone, after the documented ones are dealt with.
+
+    429 and 5xx mean the same with any body, an outage page included; whatever
+    else comes here is in no document.
+    """
+    detail = describe(reply, body)
+    wait_ms = retry_after_ms(reply.headers)
+    if reply.status == 429:  # noqa: PLR2004 - HTTP "Too Many Requests"
+        asked_ms = wait_asked_ms(detail)
+        return Unproven(
+            Outcome.THROTTLED,
+            detail,
+            retry_after_ms=wait_ms if asked_ms is None else asked_ms,
+        )
+    if 500 <= reply.status <= 599:  # noqa: PLR2004 - HTTP server errors
+        return Unproven(Outcome.UNAVAILABLE, detail, retry_after_ms=wait_ms)
+    return Unproven(Outcome.UNKNOWN, detail)
+
+
+def wait_asked_ms(text: str) -> int | None:
+    """Read "try again in 0.043 seconds" as ms, rounded up, at most ten minutes."""
+    found = _TRY_AGAIN.search(text)
+    if not found:
+        return None
+    exact_ms = Decimal(found[1]) * 1_000
+    return min(int(exact_ms.to_integral_value(ROUND_CEILING)), ASKED_WAIT_MAX_MS)
+
+
+def unknown(reply: Reply, body: object, why: str) -> Unproven:
+    """Judge a reply that no document describes: our words, then the exchange's message.
+
+    Nothing else of the body is shown, since it may hold a token.
+    """
+    words = f"{why}: {message}" if (message := _message(body)) else why
+    return Unproven(Outcome.UNKNOWN, f"HTTP {reply.status}: {words}"[:DETAIL_MAX_CHARS])
+
+
+def describe(reply: Reply, body: object) -> str:
+    """Say for people what a reply says: its message, else how a page begins."""
+    words = _message(body)
+    if not words and body is None:
+        words = readable(reply.body[: 4 * _WORDS_READ_CHARS].decode(errors="replace"))
+    return f"HTTP {reply.status}: {words}"[:DETAIL_MAX_CHARS] if words else f"HTTP {reply.status}"
+
+
+def _message(body: object) -> str:
+    return readable(": ".join(text for key in _MESSAGE_KEYS if (text := text_at(body, key))))
+
+
+def readable(text: str) -> str:
+    """Keep printable words only, on one line, without runs that could be secrets.
+
+    Exchanges have echoed keys and signatures in their errors. Any long run of
+    letters and digits is masked; at worst that hides an order id, which the
+    reader has anyway.
+    """
+    cut = text[:_WORDS_READ_CHARS]
+    if len(text) > len(cut):
+        cut = _CUT_RUN.sub("", cut)  # half a secret is still one
+    printable = "".join(char if char.isprintable() else " " for char in cut)
+    masked = _LONG_RUN.sub(_mask, " ".join(printable.split()))
+    return masked[:DETAIL_MAX_CHARS]
+
+
+def _mask(run: re.Match[str]) -> str:
+    return "***" if any(char.isdigit() for char in run[0]) else run[0]
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

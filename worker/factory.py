@@ -1,0 +1,109 @@
+"""The composition root: from settings to the parts that do the work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+
+from worker.engine import Engine
+from worker.errors import SettingsError
+from worker.exchanges.base import Limit
+from worker.pipeline import Lane, Pipeline
+from worker.settings import Account, Settings
+from worker.store.connection import Store, connect
+from worker.store.ledger import Ledger
+from worker.store.limiter import Limiter, Rule
+from worker.store.nonces import Nonces, key_id
+from worker.store.tokens import Tokens
+from worker.transport import Transport
+
+ANY_IP = "any"
+"""Budget of accounts without an `egress_ip`: one for all of them, wherever
+their workers run, since two machines may share an address."""
+
+
+def build_store(settings: Settings) -> Store:
+    """Return the Redis of these settings."""
+    client = connect(settings.redis_address, timeout_ms=settings.redis_timeout_ms)
+    return Store(client, prefix=settings.key_prefix)
+
+
+def build_lanes(settings: Settings) -> dict[str, Lane]:
+    """Return the accounts with their secrets read.
+
+    Raises:
+        SettingsError: A secret is missing, or two accounts share a key whose
+            requests must arrive in order.
+    """
+    lanes: dict[str, Lane] = {}
+    serial: dict[str, str] = {}
+    for alias, account in settings.accounts.items():
+        access = settings.access(alias)
+        if account.uses_nonce:
+            other = serial.setdefault(access.api_key, alias)
+            if other != alias:
+                raise SettingsError(
+                    f"accounts.{alias}.api_key is that of accounts.{other}; a key in nonce "
+                    'mode belongs to one account: remove one, or use auth = "timestamp"',
+                )
+        lanes[alias] = Lane(
+            alias=alias,
+            exchange=account.adapter,
+            access=access,
+            egress_ip=account.egress_ip,
+            uses_nonce=account.uses_nonce,
+            rules=tuple(
+                (command, _rule(limit, account, access.api_key))
+                for limit in account.limits_in_force
+                for command in limit.commands
+            ),
+        )
+    return lanes
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Return the motor of one worker process.
+
+    Raises:
+        SettingsError: No account is set up, or a secret is missing.
+    """
+    lanes = build_lanes(settings)
+    if not lanes:
+        raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
+    store = build_store(settings)
+    rng = random.Random()  # noqa: S311  jitter
+    pipeline = Pipeline(
+        settings=settings,
+        lanes=lanes,
+        limiter=Limiter(store),
+        nonces=Nonces(store),
+        tokens=Tokens(store),
+        transport=Transport(settings.http),
+        rng=rng,
+    )
+    ledger = Ledger(store, digest=_digest(lanes))
+    return Engine(settings=settings, lanes=lanes, ledger=ledger, pipeline=pipeline)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return every secret that these settings hold, for masking."""
+    found: list[str | None] = [settings.sentry_address]
+    for account in settings.accounts.values():
+        found += [account.secret(name) for name in ("api_key", "api_secret", "memo")]
+    password = settings.redis_address.rpartition("@")[0].rpartition(":")[2]
+    return [secret for secret in (*found, password) if secret]
+
+
+def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
+    owner = key_id(api_key) if limit.per == "account" else account.egress_ip or ANY_IP
+    return Rule(
+        key=f"{account.exchange}:{limit.name}:{owner}",
+        max_requests=limit.max_requests,
+        window_ms=limit.window_ms,
+    )
+
+
+def _digest(lanes: dict[str, Lane]) -> str:
+    served = sorted((lane.exchange.name, lane.alias, lane.uses_nonce) for lane in lanes.values())
+    return hashlib.sha256(json.dumps(served).encode()).hexdigest()[:16]

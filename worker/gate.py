@@ -1,0 +1,63 @@
+"""What a job may send next: pure decisions from the job and the exchange."""
+
+from __future__ import annotations
+
+from worker.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Exchange
+from worker.jobs import Job, Kind, Phase
+
+
+def able(exchange: Exchange, command: Command) -> bool:
+    """Return whether the exchange can carry out this command as it stands."""
+    if type(command) not in exchange.capabilities.commands:
+        return False
+    try:
+        exchange.check(command)
+    except InvalidCommand:
+        return False
+    return True
+
+
+def command_of(job: Job, phase: Phase) -> Command:
+    """Return what `phase` of a job sends."""
+    match phase:
+        case Phase.LIST:
+            return ListOpenOrders(pair=job.pair, side=job.side)
+        case Phase.ASK:
+            return QueryOrder(order_id=job.order_id or "", pair=job.pair)
+        case Phase.SEND if job.kind is Kind.CANCEL_ALL:
+            return CancelScope(pair=job.pair, side=job.side)
+        case Phase.SEND:
+            return CancelOrder(order_id=job.order_id or "", pair=job.pair, side=job.side)
+
+
+def first_phase(job: Job, exchange: Exchange) -> Phase:
+    """Return what the first attempt of a job sends."""
+    if job.kind is Kind.CANCEL_ALL and not able(exchange, command_of(job, Phase.SEND)):
+        return Phase.LIST
+    return Phase.SEND
+
+
+def asking_phase(job: Job, exchange: Exchange) -> Phase | None:
+    """Return the phase that asks what became of a job's orders, if there is one."""
+    phase = Phase.LIST if job.kind is Kind.CANCEL_ALL else Phase.ASK
+    return phase if able(exchange, command_of(job, phase)) else None
+
+
+def check_cancel(exchange: Exchange, *, order_id: str, pair: str | None, side: str | None) -> None:
+    """Refuse a cancel that the exchange could not be sent.
+
+    Raises:
+        InvalidCommand: The text says what is missing or wrong.
+    """
+    exchange.check(CancelOrder(order_id=order_id, pair=pair, side=side))
+
+
+def check_cancel_all(exchange: Exchange, *, pair: str | None, side: str | None) -> None:
+    """Refuse a cancel-all whose scope the exchange cannot be asked about.
+
+    Raises:
+        InvalidCommand: The text says what is missing or wrong.
+    """
+    exchange.check(ListOpenOrders(pair=pair, side=side))

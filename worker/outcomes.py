@@ -1,0 +1,146 @@
+"""What an exchange's reply says: one closed enum, and the answers that carry it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What is known of a cancel. Anything not proven is not `CANCELED`."""
+
+    CANCELED = "CANCELED"
+    """The exchange's answer proves that the order was canceled."""
+    GONE = "GONE"
+    """Proven not open, and not by a cancel: it was filled."""
+    REJECTED = "REJECTED"
+    """The exchange refuses this request for good; repeating it cannot help."""
+    THROTTLED = "THROTTLED"
+    """Refused for the rate alone; nothing was done."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """The exchange says that it could not; it may have."""
+    UNAUTHORIZED = "UNAUTHORIZED"
+    """The exchange refuses these credentials."""
+    UNKNOWN = "UNKNOWN"
+    """Nothing is proven: no reply, or one that no document describes."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether the order is proven not to be open."""
+        return self in (Outcome.CANCELED, Outcome.GONE)
+
+
+class OrderState(StrEnum):
+    """What an exchange reports of one order when asked."""
+
+    OPEN = "OPEN"
+    CANCELED = "CANCELED"
+    FILLED = "FILLED"
+    MISSING = "MISSING"
+    """The exchange does not know the order. No proof: live orders have been
+    reported missing for minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The order of a `CancelOrder` is proven not open."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedMany:
+    """The orders of a `CancelOrders` that the reply proves, each with its own outcome.
+
+    What is not named here is not proven.
+    """
+
+    outcomes: dict[str, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeCanceled:
+    """The exchange accepted a `CancelScope`. List the scope to prove it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """The answer to a `QueryOrder`."""
+
+    state: OrderState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """One row of a list of open orders."""
+
+    order_id: str
+    pair: str | None = None
+    side: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrders:
+    """The answer to a `ListOpenOrders`, in the command's scope.
+
+    `complete` is false when the exchange may hold more than it listed.
+    """
+
+    orders: tuple[OpenOrder, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CountdownSet:
+    """The exchange's timer stands at what the `SetCountdown` asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrant:
+    """The answer to a `FetchToken`: the token and when it ends, as Unix ms."""
+
+    token: str
+    expires_ms: int
+
+    def __repr__(self) -> str:
+        """Hide the token."""
+        return f"TokenGrant(token=***, expires_ms={self.expires_ms})"
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """Every other answer: why the command is not known to be done.
+
+    Attributes:
+        outcome: Any `Outcome` but `CANCELED` and `GONE`.
+        detail: The exchange's own words, cut short, for people.
+        retry_after_ms: How long the exchange asks to be left alone.
+        missing: The exchange says that it knows no such open order, which may
+            mean filled, canceled, or a mistake of its own: ask before judging.
+        token_refused: The bearer token is no longer accepted; fetch another.
+        nonce_floor: Only nonces above this number are accepted from now on.
+        clock_refused: The exchange finds the request's timestamp too far from
+            its own clock.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    retry_after_ms: int | None = None
+    missing: bool = False
+    token_refused: bool = False
+    nonce_floor: int | None = None
+    clock_refused: bool = False
+
+
+Answer = (
+    Closed
+    | ClosedMany
+    | ScopeCanceled
+    | OrderReport
+    | OpenOrders
+    | CountdownSet
+    | TokenGrant
+    | Unproven
+)

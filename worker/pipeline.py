@@ -1,0 +1,307 @@
+"""One attempt, top to bottom.
+
+The job has been admitted (leased) and the thread counted in its bulkhead. Here:
+token → rate slot → nonce → sign → send → classify → decide. What the attempt
+came to is returned, not recorded: the engine settles it with the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from dataclasses import dataclass, replace
+
+import tenacity
+
+from worker import clock
+from worker.alerts import alert
+from worker.commands import Command, FetchToken
+from worker.errors import InvalidCommand, NotSent, ReplyLost
+from worker.exchanges.base import Access, Exchange, Stamp
+from worker.gate import asking_phase, command_of, first_phase
+from worker.jobs import Job, Kind, NewJob
+from worker.outcomes import Answer, OpenOrders, Outcome, TokenGrant, Unproven
+from worker.retries import Again, Dead, Decision, Done, decide
+from worker.settings import Settings
+from worker.store.ledger import Settlement, Verb, new_id
+from worker.store.limiter import Limiter, Rule
+from worker.store.nonces import Nonces
+from worker.store.tokens import SharedToken, Tokens
+from worker.transport import Transport
+
+log = logging.getLogger(__name__)
+
+TOKEN_RETRY_MS = 1_000
+"""How long a lane rests after it was refused a token."""
+TOKEN_BUSY_MS = 50
+"""How long a lane rests while another worker fetches its token."""
+SETTLE_MARGIN_MS = 300
+"""Part of a lease kept for recording what the attempt came to."""
+RETRY_WAIT_S = 0.05
+RETRY_WAIT_MAX_S = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One account as a worker serves it."""
+
+    alias: str
+    exchange: Exchange
+    access: Access
+    egress_ip: str | None
+    uses_nonce: bool
+    rules: tuple[tuple[type[Command], Rule], ...]
+
+    def rules_for(self, command: Command) -> list[Rule]:
+        """Return the limits that a command counts against."""
+        return [rule for kind, rule in self.rules if kind is type(command)]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What an attempt came to, and jobs that follow from it."""
+
+    settlement: Settlement
+    children: tuple[NewJob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """Not attempted: the lane must rest."""
+
+    pause_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _NoToken:
+    """Attempted, but for want of a token nothing was sent.
+
+    The lane must rest, or each job in turn would spend one of the few token
+    requests there are.
+    """
+
+    answer: Unproven
+    pause_ms: int
+
+
+class Pipeline:
+    """Carries out attempts for the accounts of one worker.
+
+    Safe to use from many threads. Raises `StoreUnavailable` when Redis does
+    not answer before the request is sent; the lease then runs out.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        lanes: dict[str, Lane],
+        limiter: Limiter,
+        nonces: Nonces,
+        tokens: Tokens,
+        transport: Transport,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._limiter = limiter
+        self._nonces = nonces
+        self._tokens = tokens
+        self._transport = transport
+        self._rng = rng
+
+    def attempt(self, job: Job, *, now_ms: int) -> Attempted:
+        """Make one request for a job that was claimed at Redis time `now_ms`."""
+        lane = self._lanes[job.account]
+        started = clock.monotonic_ms()
+        phase = job.phase or first_phase(job, lane.exchange)
+        job = replace(job, phase=phase)
+        command = command_of(job, phase)
+        answer = self._answer(lane, command, started)
+        pause_ms = 0
+        if isinstance(answer, _Wait):
+            return Attempted(Settlement(Verb.WAIT, pause_ms=answer.pause_ms))
+        if isinstance(answer, _NoToken):
+            pause_ms, answer = answer.pause_ms, answer.answer
+        took_ms = round(clock.monotonic_ms() - started)
+        decision = decide(
+            job,
+            answer,
+            asks=asking_phase(job, lane.exchange),
+            now_ms=now_ms + took_ms,
+            jobs=self._settings.jobs,
+            rng=self._rng,
+        )
+        self._report(job, decision, took_ms)
+        settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
+        pause_ms = max(pause_ms, _lane_pause(answer))
+        return Attempted(replace(settlement, pause_ms=pause_ms), _children(job, answer))
+
+    def _answer(self, lane: Lane, command: Command, started: float) -> Answer | _Wait | _NoToken:
+        try:
+            lane.exchange.check(command)
+        except InvalidCommand as error:
+            return Unproven(Outcome.REJECTED, str(error))
+        shared: SharedToken | None = None
+        if lane.exchange.capabilities.needs_token:
+            found = self._token(lane, started)
+            if not isinstance(found, SharedToken):
+                return found
+            shared = found
+        wait_ms = self._limiter.reserve(lane.rules_for(command))
+        if wait_ms:
+            return _Wait(wait_ms)
+        answer = self._send(lane, command, started, token=shared.token if shared else None)
+        if isinstance(answer, Unproven):
+            if answer.token_refused and shared is not None:
+                self._tokens.drop(lane.alias, shared)
+            if answer.nonce_floor is not None:
+                self._nonces.raise_above(lane.access.api_key, answer.nonce_floor)
+                alert(
+                    "nonce refused",
+                    "the exchange refused a nonce; the sequence was moved above its own",
+                    account=lane.alias,
+                    exchange=lane.exchange.name,
+                )
+        return answer
+
+    def _send(self, lane: Lane, command: Command, started: float, *, token: str | None) -> Answer:
+        nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
+        stamp = Stamp(now_ms=clock.now_ms(), nonce=nonce, token=token)
+        request = lane.exchange.sign(command, lane.access, stamp)
+        spent = clock.monotonic_ms() - started
+        left_ms = self._settings.jobs.lease_ms - SETTLE_MARGIN_MS - spent
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(NotSent),
+            stop=tenacity.stop_before_delay(self._settings.http.resend_budget_ms / 1_000),
+            wait=tenacity.wait_random_exponential(multiplier=RETRY_WAIT_S, max=RETRY_WAIT_MAX_S),
+            sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
+            reraise=True,
+        )
+        deadline = clock.monotonic_ms() + left_ms
+        try:
+            for trial in retrying:
+                with trial:
+                    left_ms = deadline - clock.monotonic_ms()
+                    if left_ms <= 0:
+                        return Unproven(Outcome.UNAVAILABLE, "not sent: no time left")
+                    reply = self._transport.send(
+                        request,
+                        egress_ip=lane.egress_ip,
+                        deadline_ms=round(min(self._settings.http.deadline_ms, left_ms)),
+                    )
+        except NotSent as error:
+            return Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
+        except ReplyLost as error:
+            return Unproven(Outcome.UNKNOWN, f"no reply: {error}")
+        return lane.exchange.classify(command, reply)
+
+    def _token(self, lane: Lane, started: float) -> SharedToken | _NoToken | _Wait:
+        shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
+        if shared is not None:
+            return shared
+        if not self._tokens.begin_refresh(lane.alias, lease_ms=self._settings.jobs.lease_ms):
+            return _Wait(TOKEN_BUSY_MS)
+        try:
+            # Another worker may have been done just before we began.
+            shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
+            if shared is not None:
+                return shared
+            wait_ms = self._limiter.reserve(lane.rules_for(FetchToken()))
+            if wait_ms:
+                return _Wait(wait_ms)
+            answer = self._send(lane, FetchToken(), started, token=None)
+            if isinstance(answer, TokenGrant):
+                return self._tokens.put(lane.alias, lane.access, answer, now_ms=clock.now_ms())
+            return _no_token(answer)
+        finally:
+            self._tokens.end_refresh(lane.alias)
+
+    def _report(self, job: Job, decision: Decision, took_ms: int) -> None:
+        context = {
+            "job": job.id,
+            "kind": job.kind,
+            "account": job.account,
+            "exchange": job.exchange,
+            "order_id": job.order_id,
+            "attempt": job.attempts,
+            "phase": job.phase,
+            "outcome": decision.outcome,
+            "detail": decision.detail,
+            "took_ms": took_ms,
+        }
+        match decision:
+            case Done():
+                log.info("done", extra=context)
+            case Again():
+                log.info("not proven", extra=context)
+            case Dead():
+                alert("dead letter", f"given up: {decision.detail}", **context)
+
+
+def _no_token(answer: Answer) -> _NoToken:
+    """Say of a job what the refusal of a token means for it."""
+    if not isinstance(answer, Unproven):
+        return _NoToken(Unproven(Outcome.UNAVAILABLE, "no token"), TOKEN_RETRY_MS)
+    outcome = answer.outcome
+    if outcome in (Outcome.UNKNOWN, Outcome.REJECTED):
+        outcome = Outcome.UNAVAILABLE  # of the token: for the order nothing was sent
+    pause_ms = max(answer.retry_after_ms or 0, TOKEN_RETRY_MS)
+    return _NoToken(Unproven(outcome, f"no token: {answer.detail}", pause_ms), pause_ms)
+
+
+def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> Settlement:
+    line = json.dumps(
+        {
+            "n": job.attempts,
+            "at_ms": now_ms,
+            "phase": job.phase,
+            "outcome": decision.outcome,
+            "detail": decision.detail,
+            "took_ms": took_ms,
+            "by": job.claimed_by,
+        }
+    )
+    settlement = Settlement(Verb.DONE, outcome=decision.outcome, detail=decision.detail, line=line)
+    match decision:
+        case Done():
+            return settlement
+        case Dead():
+            return replace(settlement, verb=Verb.DEAD)
+        case Again():
+            return replace(
+                settlement,
+                verb=Verb.AGAIN,
+                delay_ms=decision.delay_ms,
+                phase=decision.phase,
+                streak=decision.streak,
+                missing=decision.missing,
+            )
+
+
+def _lane_pause(answer: Answer) -> int:
+    """Return how long an account throttled by name must be left alone."""
+    match answer:
+        case Unproven(outcome=Outcome.THROTTLED, retry_after_ms=int(pause_ms)):
+            return pause_ms
+        case _:
+            return 0
+
+
+def _children(job: Job, answer: Answer) -> tuple[NewJob, ...]:
+    """Return a cancel for each order that a cancel-all found open."""
+    if job.kind is not Kind.CANCEL_ALL or not isinstance(answer, OpenOrders):
+        return ()
+    return tuple(
+        NewJob(
+            id=new_id(),
+            lane=job.lane,
+            kind=Kind.CANCEL,
+            order_id=order.order_id,
+            pair=order.pair or job.pair or "",
+            side=order.side or job.side or "",
+            parent=job.id,
+        )
+        for order in answer.orders
+    )

@@ -1,0 +1,301 @@
+"""What a strategy imports: enqueue cancels, wait for what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from worker import clock
+from worker.errors import InvalidCommand, UnknownAccount
+from worker.exchanges import EXCHANGES
+from worker.exchanges.base import Exchange
+from worker.factory import build_store
+from worker.gate import check_cancel, check_cancel_all
+from worker.jobs import Job, Kind, NewJob, State
+from worker.messages import CANCEL, DRAIN
+from worker.outcomes import Outcome
+from worker.settings import Settings, load_settings, unknown_account
+from worker.store.doorbell import ring
+from worker.store.ledger import Ledger, lane_of, new_id
+
+POLL_FIRST_MS = 2.0
+POLL_MAX_MS = 50.0
+MANY_BELLS = 8
+"""Doorbells for a burst; a woken worker goes on with whatever is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a job stands.
+
+    Attributes:
+        outcome: `UNKNOWN` until something is proven.
+        attempts: Requests made so far.
+        latency_ms: From the job's acceptance to its end, on Redis's clock;
+            None while it has not ended.
+        detail: The exchange's words, or why nothing is proven yet.
+        state: `pending`, `done` (proven), or `dead` (given up; see the dead
+            letters).
+    """
+
+    outcome: Outcome
+    attempts: int
+    latency_ms: int | None
+    detail: str
+    state: State
+
+    @property
+    def proven(self) -> bool:
+        """Whether the order is proven not to be open."""
+        return self.state is State.DONE and self.outcome.proven
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Proof that a cancel was accepted.
+
+    Attributes:
+        id: The job; the same for the same order while it is pending.
+        fresh: False if the order was pending already.
+    """
+
+    id: str
+    account: str
+    order_id: str | None
+    fresh: bool
+    _ledger: Ledger
+
+    def __repr__(self) -> str:
+        """Name the job."""
+        return f"Ticket(id={self.id!r}, account={self.account!r}, order_id={self.order_id!r})"
+
+    def result(self) -> Result:
+        """Return how the job stands now.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. The job goes on.
+        """
+        return read_result(self._ledger.get(self.id))
+
+    def wait(self, *, timeout_ms: int) -> Result:
+        """Wait until the job has ended, at most `timeout_ms`.
+
+        Returns:
+            How it stands then; `state` tells whether it has ended. A job that
+            has not goes on being worked at.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. The job goes on.
+        """
+        until = clock.monotonic_ms() + timeout_ms
+        pause_ms = POLL_FIRST_MS
+        while True:
+            result = self.result()
+            left_ms = until - clock.monotonic_ms()
+            if result.state is not State.PENDING or left_ms <= 0:
+                return result
+            clock.sleep_ms(min(pause_ms, left_ms))
+            pause_ms = min(POLL_MAX_MS, pause_ms * 1.5)
+
+
+class Producer:
+    """Enqueues for the workers. Needs Redis and account aliases, no secrets.
+
+    An account's exchange is read from the settings, else from what the workers
+    have told Redis. Safe to use from many threads, and after a fork.
+
+    Args:
+        settings: Read from `worker.toml` and the environment if not given.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = load_settings() if settings is None else settings
+        self._ledger = Ledger(build_store(self._settings))
+        self._announced: dict[str, str] = {}
+
+    def cancel(
+        self, account: str, order_id: str, *, pair: str | None = None, side: str | None = None
+    ) -> Ticket:
+        """Have one order taken off the book.
+
+        Returns once Redis has recorded it; it then survives whatever dies.
+
+        Args:
+            account: Alias from the settings.
+            order_id: As the exchange gave it.
+            pair: Where the exchange needs it, such as `btc_idr`.
+            side: `buy` or `sell`, where the exchange needs it.
+
+        Raises:
+            UnknownAccount: No account has this alias. Nothing was queued.
+            InvalidCommand: Something is missing or wrong. Nothing was queued.
+            StoreUnavailable: Redis did not answer within a second. It may have
+                been queued; asking again is safe.
+        """
+        return self.cancel_many(account, [order_id], pair=pair, side=side)[0]
+
+    def cancel_many(
+        self,
+        account: str,
+        order_ids: Sequence[str],
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+    ) -> list[Ticket]:
+        """Have these orders taken off the book; one round trip for many.
+
+        Returns:
+            One ticket an order, in order.
+
+        Raises:
+            UnknownAccount: No account has this alias. Nothing was queued.
+            InvalidCommand: The list is empty, or something is missing or
+                wrong. Nothing was queued.
+            StoreUnavailable: Redis did not answer. Some may have been queued;
+                asking again is safe.
+        """
+        if isinstance(order_ids, str) or not isinstance(order_ids, Sequence):
+            raise InvalidCommand("order_ids must be a list of order ids; for one use cancel()")
+        if not order_ids:
+            raise InvalidCommand("no order ids; to cancel all orders use cancel_all()")
+        exchange = self._exchange(account)
+        for order_id in order_ids:
+            check_cancel(exchange, order_id=order_id, pair=pair, side=side)
+        lane = lane_of(exchange.name, account)
+        jobs = [
+            NewJob(
+                id=new_id(),
+                lane=lane,
+                kind=Kind.CANCEL,
+                order_id=order_id,
+                pair=pair or "",
+                side=side or "",
+            )
+            for order_id in order_ids
+        ]
+        accepted = self._ledger.accept(jobs, _bells(exchange.name, account, jobs))
+        return [
+            Ticket(a.id, account, job.order_id, a.fresh, self._ledger)
+            for a, job in zip(accepted, jobs, strict=True)
+        ]
+
+    def cancel_all(
+        self, account: str, *, pair: str | None = None, side: str | None = None
+    ) -> Ticket:
+        """Have all open orders of a scope taken off the book.
+
+        The job ends when the exchange lists no open order in the scope.
+
+        Raises:
+            UnknownAccount: No account has this alias. Nothing was queued.
+            InvalidCommand: The exchange needs a narrower scope, or something
+                is wrong. Nothing was queued.
+            StoreUnavailable: Redis did not answer. It may have been queued;
+                asking again is safe.
+        """
+        exchange = self._exchange(account)
+        check_cancel_all(exchange, pair=pair, side=side)
+        job = NewJob(
+            id=new_id(),
+            lane=lane_of(exchange.name, account),
+            kind=Kind.CANCEL_ALL,
+            pair=pair or "",
+            side=side or "",
+        )
+        bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
+        (accepted,) = self._ledger.accept([job], [bell])
+        return Ticket(accepted.id, account, None, accepted.fresh, self._ledger)
+
+    def replay(self, job_id: str) -> Ticket:
+        """Give the command of a dead letter to the workers again, as a new job.
+
+        The new job has the old one as its parent. Once it is recorded, the dead
+        letter leaves their list; until then it stays on it, whatever dies.
+
+        Raises:
+            UnknownAccount: Its account is no longer set up. Nothing was queued.
+            InvalidCommand: There is no such dead letter, or no job can be made
+                of it. Nothing was queued.
+            StoreUnavailable: Redis did not answer. It may have been queued;
+                asking again is safe.
+        """
+        dead = self._ledger.get(job_id)
+        if dead is None or dead.state is not State.DEAD:
+            raise InvalidCommand("no such dead letter")
+        if dead.kind is Kind.MALFORMED:
+            raise InvalidCommand("a malformed message cannot be replayed; send it anew, or discard")
+        exchange = self._exchange(dead.account)
+        if exchange.name != dead.exchange:
+            raise InvalidCommand(
+                f"account {dead.account} is on {exchange.name} now, the order on {dead.exchange}"
+            )
+        if dead.kind is Kind.CANCEL:
+            check_cancel(exchange, order_id=dead.order_id or "", pair=dead.pair, side=dead.side)
+        else:
+            check_cancel_all(exchange, pair=dead.pair, side=dead.side)
+        job = NewJob(
+            id=new_id(),
+            lane=dead.lane,
+            kind=dead.kind,
+            order_id=dead.order_id or "",
+            pair=dead.pair or "",
+            side=dead.side or "",
+            parent=dead.id,
+        )
+        bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
+        (accepted,) = self._ledger.accept([job], [bell])
+        self._ledger.retire(dead.id, keep_ms=self._settings.jobs.retention_ms)
+        return Ticket(accepted.id, dead.account, dead.order_id, accepted.fresh, self._ledger)
+
+    def ticket(self, job_id: str) -> Ticket | None:
+        """Return the ticket of a job accepted earlier, or None if it is forgotten.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        job = self._ledger.get(job_id)
+        if job is None:
+            return None
+        return Ticket(job.id, job.account, job.order_id, fresh=False, _ledger=self._ledger)
+
+    def _exchange(self, account: str) -> Exchange:
+        if not isinstance(account, str):
+            raise UnknownAccount(unknown_account(account, self._settings.accounts))
+        known = self._settings.accounts.get(account)
+        if known is not None:
+            return known.adapter
+        if account not in self._announced:
+            self._announced = self._ledger.accounts()
+        name = self._announced.get(account, "")
+        if name not in EXCHANGES:
+            aliases = {*self._settings.accounts, *self._announced}
+            raise UnknownAccount(unknown_account(account, aliases))
+        return EXCHANGES[name]
+
+
+def read_result(job: Job | None) -> Result:
+    """Return how a job stands, from its record."""
+    if job is None:
+        return Result(Outcome.UNKNOWN, 0, None, "no such job, or forgotten", State.DEAD)
+    ended = job.state is not State.PENDING
+    return Result(
+        outcome=(job.outcome or Outcome.UNKNOWN) if ended else Outcome.UNKNOWN,
+        attempts=job.attempts,
+        latency_ms=job.finished_ms - job.created_ms if ended and job.finished_ms else None,
+        detail=job.detail or ("" if ended else "not attempted yet"),
+        state=job.state,
+    )
+
+
+def _bells(exchange: str, account: str, jobs: Sequence[NewJob]) -> Iterable[tuple[str, str]]:
+    """Ring for one job by name, so that it is seen in Flower; for many, a few times."""
+    if len(jobs) == 1:
+        (job,) = jobs
+        named = {"account": account, "order_id": job.order_id, "job": job.id}
+        scope = {"pair": job.pair, "side": job.side}
+        kwargs = {**named, **{name: value for name, value in scope.items() if value}}
+        return [ring(CANCEL, kwargs, queue=exchange)]
+    return [
+        ring(DRAIN, {"exchange": exchange}, queue=exchange)
+        for _ in range(min(MANY_BELLS, len(jobs)))
+    ]

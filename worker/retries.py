@@ -1,0 +1,187 @@
+"""What to do after an attempt: a pure decision, from the job and the answer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from worker.jobs import Job, Phase
+from worker.outcomes import (
+    Answer,
+    Closed,
+    ClosedMany,
+    CountdownSet,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    ScopeCanceled,
+    TokenGrant,
+    Unproven,
+)
+from worker.settings import Jobs
+
+SENDS_BEFORE_ASKING = 2
+"""An exchange that says it could not is sent the cancel again this often
+before it is asked what became of the order."""
+EAGER_ATTEMPTS = 3
+"""Attempts after which even a hopeful next step waits its backoff."""
+LIST_AGAIN_MS = 250
+"""From finding orders open in a scope to looking again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outcome is proven."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not proven: attempt `phase` after `delay_ms`."""
+
+    phase: Phase
+    delay_ms: int
+    outcome: Outcome
+    detail: str
+    streak: int = 1
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Given up: to the dead letters, with what is known."""
+
+    outcome: Outcome
+    detail: str
+
+
+Decision = Done | Again | Dead
+
+
+def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
+    """Return a full-jitter backoff: anywhere from 0 to a bound that doubles."""
+    bound = min(jobs.backoff_max_ms, jobs.backoff_base_ms * 2 ** min(attempts, 20))
+    return rng.randrange(bound + 1)
+
+
+def decide(
+    job: Job,
+    answer: Answer,
+    *,
+    asks: Phase | None,
+    now_ms: int,
+    jobs: Jobs,
+    rng: random.Random,
+) -> Decision:
+    """Decide what follows from an answer.
+
+    Args:
+        job: As claimed; its `phase` is what was sent.
+        answer: What came back.
+        asks: The phase that asks the exchange about this job; None if it cannot
+            be asked.
+        now_ms: Redis time.
+        jobs: The budgets.
+        rng: For the jitter.
+    """
+    decision = _by_answer(job, answer, asks=asks, jobs=jobs, rng=rng)
+    if not isinstance(decision, Again):
+        return decision
+    age = now_ms - (job.first_ms or now_ms)
+    if _missing(answer) and age >= jobs.missing_max_ms:
+        return Dead(decision.outcome, f"unknown to the exchange for {age} ms; {decision.detail}")
+    if job.attempts >= jobs.max_attempts:
+        return Dead(decision.outcome, f"{job.attempts} attempts made; {decision.detail}")
+    if age >= jobs.max_age_ms:
+        return Dead(decision.outcome, f"not proven within {age} ms; {decision.detail}")
+    return decision
+
+
+def _missing(answer: Answer) -> bool:
+    match answer:
+        case Unproven(missing=True) | OrderReport(state=OrderState.MISSING):
+            return True
+        case _:
+            return False
+
+
+def _by_answer(
+    job: Job,
+    answer: Answer,
+    *,
+    asks: Phase | None,
+    jobs: Jobs,
+    rng: random.Random,
+) -> Decision:
+    wait = backoff_ms(job.attempts, jobs, rng)
+    soon = 0 if job.attempts < EAGER_ATTEMPTS else wait
+    match answer:
+        case Closed(outcome, detail):
+            return Done(outcome, detail)
+        case OrderReport(OrderState.CANCELED, detail):
+            return Done(Outcome.CANCELED, detail)
+        case OrderReport(OrderState.FILLED, detail):
+            return Done(Outcome.GONE, detail)
+        case OrderReport(OrderState.OPEN, detail):
+            return Again(Phase.SEND, soon, Outcome.UNKNOWN, detail or "still open")
+        case OrderReport(OrderState.MISSING, detail):
+            return Again(Phase.SEND, wait, Outcome.UNKNOWN, detail or "order not known")
+        case ScopeCanceled():
+            return Again(Phase.LIST, 0, Outcome.UNKNOWN, "cancel-all accepted")
+        case OpenOrders(orders, complete):
+            if complete and not orders:
+                return Done(Outcome.CANCELED, "no open order left in the scope")
+            delay = LIST_AGAIN_MS + wait
+            return Again(Phase.LIST, delay, Outcome.UNKNOWN, f"{len(orders)} still open")
+        case Unproven():
+            return _unproven(job, answer, asks=asks, jobs=jobs, wait=wait, soon=soon)
+        case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
+            return Again(job.phase or Phase.SEND, wait, Outcome.UNKNOWN, "an answer out of place")
+
+
+def _unproven(
+    job: Job, answer: Unproven, *, asks: Phase | None, jobs: Jobs, wait: int, soon: int
+) -> Decision:
+    phase = job.phase or Phase.SEND
+    streak = job.streak + 1 if job.outcome is answer.outcome else 1
+    # What the exchange called missing is more likely closed than open, so that
+    # only an answer can help; else send again, in case it never arrived.
+    missing = answer.missing or (job.missing and phase is Phase.ASK)
+    if phase is Phase.SEND:
+        turned = asks or phase
+    else:
+        turned = Phase.SEND if phase is Phase.ASK and not missing else phase
+    delay = wait if answer.retry_after_ms is None else max(answer.retry_after_ms, wait // 2)
+    again = Again(
+        phase, delay, answer.outcome, answer.detail or answer.outcome.lower(), streak, missing
+    )
+    if answer.nonce_floor is not None or answer.clock_refused:
+        # Refused for the stamp alone: nothing was done, and the next is mended.
+        return replace(again, delay_ms=soon)
+    match answer.outcome:
+        case Outcome.REJECTED if phase is Phase.ASK:
+            # The question was refused, not the cancel.
+            return replace(again, phase=Phase.SEND, outcome=Outcome.UNKNOWN)
+        case Outcome.REJECTED:
+            return Dead(answer.outcome, again.detail)
+        case Outcome.UNAUTHORIZED if answer.token_refused and streak == 1:
+            return replace(again, delay_ms=0)
+        case Outcome.UNAUTHORIZED if streak >= jobs.unauthorized_attempts:
+            return Dead(answer.outcome, again.detail)
+        case Outcome.UNAUTHORIZED | Outcome.THROTTLED:
+            return again
+        case Outcome.UNAVAILABLE if phase is Phase.SEND and streak < SENDS_BEFORE_ASKING:
+            return again
+        case Outcome.UNAVAILABLE:
+            return replace(again, phase=turned)
+        case Outcome.UNKNOWN | Outcome.CANCELED | Outcome.GONE:
+            hopeful = turned is not Phase.SEND and answer.retry_after_ms is None
+            return replace(
+                again,
+                phase=turned,
+                delay_ms=soon if hopeful else delay,
+                outcome=Outcome.UNKNOWN,
+            )

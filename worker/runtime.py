@@ -1,0 +1,59 @@
+"""The one engine of this process, built when it is first needed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from worker.alerts import alert
+from worker.engine import Engine
+from worker.errors import StoreUnavailable
+from worker.factory import build_engine, build_store
+from worker.settings import Settings, load_settings
+from worker.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+RAW_MAX = 2_000
+"""Characters of a malformed message that its dead letter keeps."""
+
+
+class Runtime:
+    """Settings, engine and ledger of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine: Engine = build_engine(settings)
+        self.ledger = Ledger(build_store(settings))
+        self.pid = os.getpid()
+
+    def bury(self, reason: str, raw: str) -> None:
+        """Put a message that no job can be made of into the dead letters.
+
+        If Redis is away the message is in the log and the alert alone.
+        """
+        kept = raw[:RAW_MAX]
+        try:
+            job_id = self.ledger.bury(reason=reason, raw=kept)
+        except StoreUnavailable:
+            log.critical("malformed message not recorded: %s: %s", reason, kept)
+            job_id = ""
+        alert("malformed message", f"malformed message: {reason}", job=job_id)
+
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """Return the parts of this process; a forked child gets its own.
+
+    Raises:
+        SettingsError: The settings are wrong, or a secret is missing.
+    """
+    global _runtime  # noqa: PLW0603  one per process
+    with _lock:
+        if _runtime is None or _runtime.pid != os.getpid():
+            _runtime = Runtime(load_settings())
+        return _runtime

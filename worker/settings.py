@@ -1,0 +1,421 @@
+"""Settings: `worker.toml`, `WORKER_…` in the environment, secrets as files.
+
+The environment wins over the file. The file is the one that `WORKER_CONFIG`
+names, else `worker.toml` in the current folder where there is one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from worker.errors import SettingsError, UnknownAccount
+from worker.exchanges import EXCHANGES
+from worker.exchanges.base import Access, Exchange, Limit
+
+PREFIX = "WORKER_"
+CONFIG_VARIABLE = "WORKER_CONFIG"
+DEFAULT_FILE = "worker.toml"
+SECRET_MAX_BYTES = 16_384
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# Kubernetes puts these into every pod when a service is called "worker".
+FOREIGN_PREFIXES = ("WORKER_SERVICE_", "WORKER_PORT")
+
+Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class LimitSettings(_Table):
+    """Another budget in place of an exchange's default."""
+
+    max_requests: int = Field(gt=0)
+    window_ms: int = Field(gt=0)
+
+
+class Account(_Table):
+    """One account on one exchange."""
+
+    exchange: str
+    base_url: str | None = None
+    testnet: bool = False
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    api_secret: SecretStr | None = None
+    api_secret_file: Path | None = None
+    memo: SecretStr | None = None
+    memo_file: Path | None = None
+    auth: str = ""
+    egress_ip: str | None = None
+    bulk: bool = False
+    limits: dict[str, LimitSettings] = Field(default_factory=dict)
+
+    @field_validator("exchange")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in EXCHANGES:
+            raise ValueError(f"unknown exchange {value!r}; use one of {', '.join(EXCHANGES)}")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _safe_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        url = urlsplit(value)
+        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+            raise ValueError("give a URL such as https://host/path")
+        if url.username or url.password:
+            raise ValueError("a base URL holds no user or password")
+        if url.scheme == "http" and url.hostname not in LOOPBACK:
+            raise ValueError("http:// sends keys in the clear; use https://")
+        return value.rstrip("/")
+
+    @field_validator("egress_ip")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ipaddress.ip_address(value)
+            except ValueError:
+                raise ValueError("give a local IP address such as 203.0.113.7") from None
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        modes = self.adapter.capabilities.auth_modes
+        if self.auth and self.auth not in modes:
+            known = f"use one of {', '.join(modes)}" if modes else "leave it out"
+            raise ValueError(f"auth {self.auth!r} is not offered by {self.exchange}; {known}")
+        if self.testnet and self.base_url:
+            raise ValueError("give testnet or base_url, not both")
+        if self.testnet and not self.adapter.hosts.testnet:
+            raise ValueError(f"{self.exchange} documents no test host; give base_url instead")
+        names = [limit.name for limit in self.adapter.capabilities.limits]
+        for name in self.limits:
+            if name not in names:
+                known = ", ".join(names) or "none"
+                raise ValueError(f"unknown limit {name!r}; {self.exchange} has {known}")
+        for name in ("api_key", "api_secret", "memo"):
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"give {name} or {name}_file, not both")
+        return self
+
+    @property
+    def adapter(self) -> Exchange:
+        """The exchange's adapter."""
+        return EXCHANGES[self.exchange]
+
+    @property
+    def auth_mode(self) -> str:
+        """The auth mode in force; empty where there is but one way."""
+        modes = self.adapter.capabilities.auth_modes
+        return self.auth or (modes[0] if modes else "")
+
+    @property
+    def uses_nonce(self) -> bool:
+        """Whether requests carry a nonce and so must arrive one at a time."""
+        return self.auth_mode in self.adapter.capabilities.nonce_auth
+
+    @property
+    def url(self) -> str:
+        """Base URL in force, without a slash at the end."""
+        hosts = self.adapter.hosts
+        if self.testnet and hosts.testnet:
+            return hosts.testnet
+        return self.base_url or hosts.production
+
+    @property
+    def limits_in_force(self) -> tuple[Limit, ...]:
+        """The exchange's limits with this account's overrides."""
+        return tuple(
+            Limit(
+                name=limit.name,
+                commands=limit.commands,
+                per=limit.per,
+                max_requests=override.max_requests,
+                window_ms=override.window_ms,
+            )
+            if (override := self.limits.get(limit.name))
+            else limit
+            for limit in self.adapter.capabilities.limits
+        )
+
+    def secret(self, name: str) -> str | None:
+        """Read a secret from the settings or from its file; None if not given.
+
+        Raises:
+            SettingsError: The file cannot be read, is empty or is too large.
+        """
+        value: SecretStr | None = getattr(self, name)
+        if value is not None:
+            return value.get_secret_value() or None
+        path: Path | None = getattr(self, f"{name}_file")
+        return None if path is None else _read_secret(path, f"{name}_file")
+
+
+class Jobs(_Table):
+    """How long and how often a job is tried.
+
+    `max_age_ms` runs from a job's first attempt, so that waiting for a rate
+    slot behind a long backlog costs nothing of it.
+    """
+
+    max_attempts: int = Field(default=400, gt=0)
+    max_age_ms: int = Field(default=3_600_000, gt=0)
+    missing_max_ms: int = Field(default=300_000, gt=0)
+    unauthorized_attempts: int = Field(default=3, gt=0)
+    backoff_base_ms: int = Field(default=100, gt=0)
+    backoff_max_ms: int = Field(default=5_000, gt=0)
+    lease_ms: int = Field(default=10_000, ge=500)
+    retention_ms: int = Field(default=86_400_000, gt=0)
+
+
+class Http(_Table):
+    """Bounds on one call of an exchange."""
+
+    deadline_ms: int = Field(default=4_000, ge=50)
+    connect_ms: int = Field(default=1_500, ge=50)
+    resend_budget_ms: int = Field(default=1_000, ge=0)
+    max_reply_bytes: int = Field(default=1_048_576, ge=1_024)
+    idle_ms: int = Field(default=20_000, gt=0)
+    trust_env: bool = False
+    ca_file: Path | None = None
+
+
+class Engine(_Table):
+    """The worker process."""
+
+    concurrency: int = Field(default=16, gt=0)
+    exchange_threads: int = Field(default=8, gt=0)
+    sweep_ms: int = Field(default=80, ge=5)
+    shutdown_ms: int = Field(default=10_000, gt=0)
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url_file: Path | None = None
+    redis_timeout_ms: int = Field(default=800, ge=10)
+    key_prefix: str = Field(default="cx:", pattern=r"^[A-Za-z0-9:_-]{1,32}$")
+    accounts: dict[Alias, Account] = Field(default_factory=dict)
+    jobs: Jobs = Jobs()
+    http: Http = Http()
+    worker: Engine = Engine()
+    sentry_dsn: SecretStr | None = None
+    sentry_dsn_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.http.deadline_ms + 500 > self.jobs.lease_ms:
+            raise ValueError(
+                "jobs.lease_ms must exceed http.deadline_ms by 500 or more, "
+                "or a live attempt would be taken for a dead one",
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment first, then the file."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        path = config_path()
+        if path is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=path))
+        return tuple(sources)
+
+    @property
+    def redis_address(self) -> str:
+        """The Redis URL, which may hold a password."""
+        if self.redis_url_file is not None:
+            return _read_secret(self.redis_url_file, "redis_url_file")
+        return self.redis_url.get_secret_value()
+
+    @property
+    def sentry_address(self) -> str | None:
+        """The Sentry DSN, if there is one."""
+        if self.sentry_dsn_file is not None:
+            return _read_secret(self.sentry_dsn_file, "sentry_dsn_file")
+        return self.sentry_dsn.get_secret_value() if self.sentry_dsn else None
+
+    def account(self, alias: str) -> Account:
+        """Return the account of `alias`.
+
+        Raises:
+            UnknownAccount: No account has it; the text lists those there are.
+        """
+        try:
+            return self.accounts[alias]
+        except KeyError:
+            raise UnknownAccount(unknown_account(alias, self.accounts)) from None
+
+    def access(self, alias: str) -> Access:
+        """Return where and as whom to send for `alias`.
+
+        Raises:
+            SettingsError: A secret is missing; the text names it.
+        """
+        account = self.account(alias)
+        where = f"accounts.{alias}"
+        try:
+            key, secret = account.secret("api_key"), account.secret("api_secret")
+            memo = account.secret("memo")
+        except SettingsError as error:
+            raise SettingsError(f"{where}.{error}") from None
+        needed = {"api_key": key, "api_secret": secret}
+        if account.adapter.capabilities.needs_memo:
+            needed["memo"] = memo
+        for name, value in needed.items():
+            if not value:
+                variable = f"{PREFIX}ACCOUNTS__{alias.upper()}__{name.upper()}"
+                raise SettingsError(
+                    f"{where}.{name} is missing; set it, {name}_file, or {variable}",
+                )
+        return Access(
+            base_url=account.url,
+            api_key=key or "",
+            api_secret=secret or "",
+            memo=memo or "",
+            auth=account.auth_mode,
+        )
+
+
+def unknown_account(alias: object, known: object) -> str:
+    """Say that no account has `alias`, and which there are."""
+    shown = repr(alias)[:60]
+    names = ", ".join(sorted(str(name) for name in known)) if known else ""  # type: ignore[attr-defined]
+    return f"unknown account {shown}; " + (f"known: {names}" if names else "no account is set up")
+
+
+def config_path() -> Path | None:
+    """Return the settings file in force, if any.
+
+    Raises:
+        SettingsError: `WORKER_CONFIG` names a file that is not there.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise SettingsError(f"{named}: no such file; {CONFIG_VARIABLE} must name a TOML file")
+        return path
+    path = Path(DEFAULT_FILE)
+    return path if path.is_file() else None
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the model
+    """Read the settings in force.
+
+    Raises:
+        SettingsError: One line that names the file or variable, the key and
+            the mend; never a value.
+    """
+    path = config_path()
+    where = str(path) if path else "settings"
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error, where)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{where}: not UTF-8 text") from None
+    except OSError as error:
+        raise SettingsError(f"{where}: cannot be read: {error.strerror}") from None
+
+
+def _refuse_unknown_variables() -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        name = variable.upper()
+        if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        if name.startswith(FOREIGN_PREFIXES):
+            continue
+        if name.removeprefix(PREFIX).split("__")[0] not in known:
+            listed = ", ".join(sorted(known)).lower()
+            raise SettingsError(f"environment: {variable} is no setting; known: {listed}")
+
+
+def _one_line(error: ValidationError, where: str) -> str:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = errors[0]
+    location = [str(part) for part in first["loc"] if part != "[key]"]
+    variable = PREFIX + "__".join(location).upper()
+    origin = f"environment: {variable}" if variable in os.environ else where
+    key = ".".join(location)
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key; {_known_keys(location)}"
+    elif first["type"] == "string_pattern_mismatch" and location[:1] == ["accounts"]:
+        message = "an alias is a-z, 0-9, _ and -, at most 32 characters"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{origin}: {key}: {message}{more}" if key else f"{origin}: {message}{more}"
+
+
+def _known_keys(location: list[str]) -> str:
+    table: type[BaseModel] = Settings
+    for part in location[:-1]:
+        field = table.model_fields.get(part)
+        if part == "accounts":
+            table = Account
+        elif field is not None and isinstance(field.annotation, type):
+            table = field.annotation
+    return f"known: {', '.join(table.model_fields)}"
+
+
+def _read_secret(path: Path, name: str) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(SECRET_MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
+    try:
+        text = raw.decode().strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name}: {path} is not UTF-8 text") from None
+    if not text:
+        raise SettingsError(f"{name}: {path} is empty")
+    if len(raw) > SECRET_MAX_BYTES or "\n" in text:
+        raise SettingsError(f"{name}: {path} holds more than one line; give the bare secret")
+    return text

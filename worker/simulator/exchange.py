@@ -1,0 +1,103 @@
+"""What every simulated exchange is: (request, state, now) in, reply out."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .book import Book, ClosedBy, Order
+from .journal import Reading
+from .options import Options
+from .wire import MOUNTS, Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A trader's credentials."""
+
+    secret: str = field(repr=False)
+    memo: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request at one moment.
+
+    Attributes:
+        at_ms: By the host's clock.
+        now_ms: By the exchange's clock, which may be skewed.
+        dice: This request's own; what is rolled here moves no other request.
+    """
+
+    request: Request
+    reading: Reading
+    at_ms: float
+    now_ms: float
+    dice: random.Random = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The exchange's reply, and the truth about it."""
+
+    reply: Reply
+    applied: bool = False
+    refusal: str | None = None
+
+
+class Exchange(ABC):
+    """State and rules of one exchange. Callers hold the simulator's lock."""
+
+    name: ClassVar[str]
+
+    def __init__(self, seed: int, options: Options) -> None:
+        self.options = options
+        self.keys: dict[str, Key] = {}
+        self.fill_race = 0.0
+        self.ids = random.Random(f"ids:{self.name}:{seed}")  # noqa: S311
+        self.dice = random.Random(f"dice:{self.name}:{seed}")  # noqa: S311
+        self.book = Book(self.new_order_id)
+
+    @abstractmethod
+    def new_order_id(self) -> str:
+        """Return an order id in the style of this exchange."""
+
+    @abstractmethod
+    def read(self, request: Request) -> Reading:
+        """Say what a request wants. Never refuses."""
+
+    @abstractmethod
+    def handle(self, call: Call) -> Verdict:
+        """Judge a request, apply it, and reply."""
+
+    @property
+    @abstractmethod
+    def fault_replies(self) -> Mapping[str, Callable[[Call], Reply]]:
+        """The replies of the faults that are this exchange's own."""
+
+    def admit(self, call: Call) -> Verdict | None:
+        """Count an arrival against the limits; return the refusal, if any.
+
+        Asked for every request, even one that a fault then keeps from being
+        handled: limits are counted at arrival.
+        """
+        del call
+        return None
+
+    def tick(self, at_ms: float) -> None:
+        """Do what has come due."""
+        del at_ms
+
+    def subpath(self, request: Request) -> str:
+        """Return the path below this exchange's base URL."""
+        return request.path.removeprefix(MOUNTS[self.name])
+
+    def take_off(self, call: Call, order: Order, by: ClosedBy) -> bool:
+        """Cancel an open order, unless a fill comes first; return whether it was canceled."""
+        if self.fill_race and call.dice.random() < self.fill_race:
+            self.book.close(order, "filled", "fill", call.at_ms)
+            return False
+        return self.book.close(order, "canceled", by, call.at_ms)

@@ -1,0 +1,30 @@
+"""An exact sliding window, counted at arrival."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+
+
+class SlidingWindow:
+    """Allow at most `max_requests` in any `window_ms`.
+
+    The window of an arrival at `t` is `(t - window_ms, t]`: a request that
+    comes exactly `window_ms` after another no longer shares a window with it.
+
+    Refused requests count too. The documents do not say; a client that keeps
+    within the limit is treated alike, one that hammers is not let in again
+    until it has been quiet.
+    """
+
+    def __init__(self, max_requests: int, window_ms: float) -> None:
+        self._max_requests = max_requests
+        self._window_ms = window_ms
+        self._arrivals: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    def admit(self, who: str, at_ms: float) -> bool:
+        """Count an arrival and say whether it is within the limit."""
+        arrivals = self._arrivals[who]
+        while arrivals and arrivals[0] <= at_ms - self._window_ms:
+            arrivals.popleft()
+        arrivals.append(at_ms)
+        return len(arrivals) <= self._max_requests

@@ -1,0 +1,62 @@
+"""What the documents leave open, or a test may turn."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+
+
+@dataclass(slots=True)
+class Options:
+    """Knobs of the simulated exchanges.
+
+    What no document describes is chosen once from the seed, so that programs
+    meet every variant in the long run and the same one in the same run.
+
+    Attributes:
+        delay_ms: How late the fault `delay` makes a reply.
+        drip_ms: Pause between two bytes of the fault `drip`.
+        everstrike_closed: Status with which a cancel of an unknown or closed
+            order is refused: 503, 404 or 400. Not documented; from the seed.
+        indodax_no_orders: What `openOrders` holds when there are none: `null`
+            (which ccxt's sources record) or `empty`, a list or dict. From the
+            seed.
+        indodax_pairs: The pairs there are; empty for all that look like one.
+        indodax_disabled_pairs: Pairs answered with "Pair … disabled".
+        indodax_whitelist: Keys that may use the countdown; None for all.
+        bitmart_closed: Status with which a cancel of a closed order is
+            refused: 404 or 400. Not documented; from the seed.
+        bitmart_requests_per_s: Requests per key and second; 0 for no limit.
+        bitmart_single_token: A new token ends the key's former ones.
+    """
+
+    delay_ms: float = 1_500.0
+    drip_ms: float = 50.0
+    everstrike_closed: int = 503
+    indodax_no_orders: str = "null"
+    indodax_pairs: tuple[str, ...] = ()
+    indodax_disabled_pairs: tuple[str, ...] = ()
+    indodax_whitelist: tuple[str, ...] | None = None
+    bitmart_closed: int = 404
+    bitmart_requests_per_s: int = 0
+    bitmart_single_token: bool = False
+
+    @classmethod
+    def seeded(cls, seed: int) -> Options:
+        """Choose what is undocumented from `seed`."""
+        rng = random.Random(f"options:{seed}")  # noqa: S311
+        return cls(
+            everstrike_closed=rng.choice((503, 404, 400)),
+            indodax_no_orders=rng.choice(("null", "empty")),
+            bitmart_closed=rng.choice((404, 400)),
+        )
+
+    def set(self, name: str, value: object) -> None:
+        """Turn one knob.
+
+        Raises:
+            ValueError: There is no such knob.
+        """
+        if name not in {field.name for field in fields(self)}:
+            raise ValueError(f"no option is called {name!r}")
+        setattr(self, name, tuple(value) if isinstance(value, list) else value)

@@ -1,0 +1,41 @@
+"""The exchanges' signatures, written from their documents."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+
+def everstrike_signature(secret: str, body: bytes) -> str:
+    """Sign a body: base64 of its HMAC-SHA256.
+
+    "Requires a signed payload in HMAC-SHA256 form to be appended to the
+    x-signature header. The signed payload must be base64-encoded."
+    """
+    return base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+
+
+def indodax_signature(secret: str, query: str, body: bytes) -> str:
+    """Sign `totalParams` with HMAC-SHA512.
+
+    "`totalParams` is defined as the `query string` concatenated with the
+    `request body`." The text says to use the Key; its own vectors show that
+    the secret is meant.
+    """
+    return hmac.digest(secret.encode(), query.encode("latin-1") + body, "sha512").hex()
+
+
+def bitmart_signature(secret: str, message: str) -> str:
+    """Sign sorted, urlencoded parameters, or the message of a token request."""
+    return hmac.digest(secret.encode(), message.encode(), "sha256").hex()
+
+
+def same(given: str, expected: str) -> bool:
+    """Compare two signatures in constant time."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def fingerprint(token: str) -> str:
+    """Name a token without giving it away."""
+    return hashlib.sha256(token.encode()).hexdigest()[:12]

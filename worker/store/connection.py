@@ -1,0 +1,110 @@
+"""Reaching Redis, with every wait bounded, and its scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from worker.errors import SettingsError, StoreUnavailable
+
+Script = Callable[..., Any]
+CONNECT_SHARE = 0.5
+"""Part of the time allowed that connecting may take, so that a cold call
+against a silent Redis ends within it too."""
+
+
+@cache
+def source(name: str) -> str:
+    """Return the text of one Lua file."""
+    return resources.files("worker.store").joinpath("lua", f"{name}.lua").read_text()
+
+
+def connect(url: str, *, timeout_ms: int) -> redis.Redis:
+    """Make a client; it connects at its first call.
+
+    Nothing is retried below: a call that fails is reported at once, as what
+    calls it knows whether to ask again.
+
+    Args:
+        url: `redis://` or `rediss://`.
+        timeout_ms: Longest that one call waits for Redis.
+
+    Raises:
+        SettingsError: The URL is no Redis URL. It is not shown, since it may
+            hold a password.
+    """
+    if urlsplit(url).scheme not in ("redis", "rediss"):
+        raise SettingsError("redis_url: give redis://host:port/0 or rediss://host:port/0")
+    try:
+        return redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=timeout_ms / 1_000,
+            socket_connect_timeout=timeout_ms * CONNECT_SHARE / 1_000,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+    except (ValueError, TypeError):
+        raise SettingsError("redis_url: give redis://host:port/0 or rediss://host:port/0") from None
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turn what redis-py raises into `StoreUnavailable`, without the URL."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        raise StoreUnavailable(f"Redis did not answer ({type(error).__name__})") from error
+    except redis.RedisError as error:
+        text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise StoreUnavailable(f"Redis refused: {text}") from error
+
+
+class Store:
+    """One Redis, one key prefix, and the scripts by name.
+
+    Args:
+        client: From `connect`.
+        prefix: Begins every key of this program.
+        clock: Lua that defines `now_ms()`; tests step it.
+    """
+
+    def __init__(self, client: redis.Redis, *, prefix: str, clock: str | None = None) -> None:
+        self.client = client
+        self.prefix = prefix
+        self._clock = source("now") if clock is None else clock
+        self._scripts: dict[str, Script] = {}
+
+    def key(self, name: str) -> str:
+        """Return the full name of a key."""
+        return self.prefix + name
+
+    def run(self, name: str, *args: str | float, shared: str = "") -> Any:  # noqa: ANN401  Redis's answer
+        """Run the script of that name in one round trip.
+
+        Args:
+            name: Lua file, without its ending.
+            args: Its arguments after the prefix.
+            shared: Lua file to put before it.
+
+        Raises:
+            StoreUnavailable: Redis did not answer, or refused. The script may
+                have run.
+        """
+        script = self._scripts.get(name)
+        with unavailable():
+            if script is None:
+                parts = [self._clock, source(shared) if shared else "", source(name)]
+                script = self.client.register_script("\n".join(parts))
+                self._scripts[name] = script
+            return script(args=[self.prefix, *args])

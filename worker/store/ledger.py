@@ -1,0 +1,363 @@
+"""The ledger: what was accepted, what is due, who holds it, how it ended.
+
+One record a job, one place in the due set. The scripts under `lua/` move both
+in one step each, so that no crash can part them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from worker.jobs import Job, NewJob, State
+from worker.outcomes import Outcome
+from worker.store.connection import Store, unavailable
+
+RECENT = 10_000
+"""Ended jobs kept in the list that `jobs` shows."""
+CHUNK = 500
+"""Jobs accepted in one script call, so that Redis serves others in between."""
+
+KEEP_MS = 86_400_000
+"""How long Redis remembers the lanes of workers that are gone."""
+
+
+class Verb(StrEnum):
+    """How an attempt is settled."""
+
+    DONE = "done"
+    AGAIN = "again"
+    WAIT = "wait"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt came to; see `settle.lua`.
+
+    Attributes:
+        delay_ms: For `AGAIN`: from now until the next attempt.
+        pause_ms: How long the whole lane rests.
+        line: History entry as JSON; empty for none.
+    """
+
+    verb: Verb
+    outcome: Outcome = Outcome.UNKNOWN
+    detail: str = ""
+    delay_ms: int = 0
+    phase: str = ""
+    streak: int = 0
+    missing: bool = False
+    pause_ms: int = 0
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that the ledger holds; `fresh` if it was not there before."""
+
+    id: str
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Jobs leased to the caller.
+
+    Attributes:
+        now_ms: Redis time of the claim.
+        unregistered: A due lane that no worker has registered, or empty.
+    """
+
+    now_ms: int
+    jobs: tuple[Job, ...]
+    unregistered: str = ""
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """One lane: jobs not ended, those due now, and since when the oldest is."""
+
+    lane: str
+    pending: int
+    due: int
+    oldest_due_ms: int | None
+
+
+def new_id() -> str:
+    """Return an id that no other job has."""
+    return os.urandom(12).hex()
+
+
+def lane_of(exchange: str, account: str) -> str:
+    """Return the name of an account's lane."""
+    return f"{exchange}:{account}"
+
+
+class Ledger:
+    """The ledger in one Redis.
+
+    Every method raises `StoreUnavailable` when Redis does not answer; what it
+    was asked may or may not have been done, and asking again is safe.
+    """
+
+    def __init__(self, store: Store, *, digest: str = "") -> None:
+        """Open the ledger; claimants give the `digest` of the lanes they serve."""
+        self._store = store
+        self._digest = digest
+
+    def accept(
+        self,
+        jobs: Sequence[NewJob],
+        bells: Iterable[tuple[str, str]] = (),
+    ) -> list[Accepted]:
+        """Record jobs as due now, and ring; in the order given.
+
+        A job whose order is pending already is that job.
+        """
+        rung = [part for bell in bells for part in bell]
+        accepted: list[Accepted] = []
+        remaining = iter(jobs)
+        while chunk := list(islice(remaining, CHUNK)):
+            last = len(accepted) + len(chunk) == len(jobs)
+            parts: list[str] = []
+            for job in chunk:
+                parts += (
+                    job.id,
+                    job.lane,
+                    job.kind,
+                    job.order_id,
+                    job.pair,
+                    job.side,
+                    job.parent,
+                )
+            head = [len(rung) // 2, *rung] if last else [0]
+            answer = self._store.run("accept", *head, *parts, shared="lanes")
+            accepted += [
+                Accepted(id=answer[i], fresh=answer[i + 1] == 1) for i in range(0, len(answer), 2)
+            ]
+        return accepted
+
+    def claim(
+        self,
+        *,
+        exchange: str,
+        holder: str,
+        lease_ms: int,
+        lane: str = "",
+        job_id: str = "",
+        limit: int = 1,
+    ) -> Claimed:
+        """Lease due jobs: of all lanes of an exchange in turn, of one, or one job."""
+        args = (self._digest, exchange, lane, job_id, holder, lease_ms, limit)
+        now, unregistered, *jobs = self._store.run("claim", *args, shared="lanes")
+        return Claimed(now_ms=int(now), jobs=_read(jobs), unregistered=unregistered)
+
+    def settle(
+        self,
+        job: Job,
+        settlement: Settlement,
+        *,
+        holder: str,
+        retention_ms: int,
+        lease_ms: int,
+        limit: int,
+    ) -> Claimed:
+        """Record what an attempt came to and lease the next due jobs."""
+        applied, now, unregistered, *jobs = self._store.run(
+            "settle",
+            job.id,
+            job.claim,
+            holder,
+            settlement.verb,
+            settlement.line,
+            settlement.outcome,
+            settlement.detail,
+            settlement.delay_ms,
+            settlement.phase,
+            settlement.streak,
+            int(settlement.missing),
+            settlement.pause_ms,
+            retention_ms,
+            RECENT,
+            self._digest,
+            job.exchange,
+            lease_ms,
+            limit,
+            shared="lanes",
+        )
+        return Claimed(
+            now_ms=int(now),
+            jobs=_read(jobs),
+            unregistered=unregistered,
+            applied=applied == 1,
+        )
+
+    def bury(self, *, reason: str, raw: str) -> str:
+        """Record a message that no job could be made of as a dead letter."""
+        job_id = new_id()
+        self._store.run("bury", job_id, reason, raw)
+        return job_id
+
+    def heartbeat(self, worker: str, *, ttl_ms: int) -> tuple[int, bool]:
+        """Say that a worker lives; return Redis time and whether its lanes are known."""
+        now, registered = self._store.run("heartbeat", worker, ttl_ms, self._digest, KEEP_MS)
+        return int(now), registered == 1
+
+    def register(self, accounts: Iterable[tuple[str, str, int]]) -> None:
+        """Tell producers and claimants of accounts: alias, exchange, width."""
+        parts = [part for account in accounts for part in account]
+        self._store.run("register", self._digest, KEEP_MS, *parts)
+
+    def first_due(self) -> float | None:
+        """Return when the first lane must be looked at, in Unix ms; one command."""
+        with unavailable():
+            first: Any = self._store.client.zrange(self._store.key("lanes"), 0, 0, withscores=True)
+        return first[0][1] if first else None
+
+    def due_lanes(self, now_ms: float, *, limit: int = 256) -> list[str]:
+        """Return the lanes that are due, longest unserved first."""
+        with unavailable():
+            lanes: Any = self._store.client.zrangebyscore(
+                self._store.key("lanes"), "-inf", now_ms, start=0, num=limit
+            )
+        return list(lanes)
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, or None if there is none or it has been forgotten."""
+        with unavailable():
+            fields: Any = self._store.client.hgetall(self._store.key(f"job:{job_id}"))
+        return Job.read(fields) if fields else None
+
+    def many(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """Return jobs by id, in order; None for what is unknown or forgotten."""
+        found: list[Job | None] = []
+        for start in range(0, len(job_ids), CHUNK):
+            with unavailable():
+                pipe = self._store.client.pipeline(transaction=False)
+                for job_id in job_ids[start : start + CHUNK]:
+                    pipe.hgetall(self._store.key(f"job:{job_id}"))
+                found += [Job.read(fields) if fields else None for fields in pipe.execute()]
+        return found
+
+    def accounts(self) -> dict[str, str]:
+        """Return the exchange of each account that workers have registered."""
+        with unavailable():
+            known: Any = self._store.client.hgetall(self._store.key("accounts"))
+        return dict(known)
+
+    def workers(self) -> dict[str, int]:
+        """Return the workers that live, with their last sign in Unix ms."""
+        with unavailable():
+            rows: Any = self._store.client.zrange(
+                self._store.key("workers"), 0, -1, withscores=True
+            )
+        return {name: int(seen) for name, seen in rows}
+
+    def now_ms(self) -> int:
+        """Return Redis time, Unix ms."""
+        with unavailable():
+            seconds, micros = self._store.client.time()  # type: ignore[misc]
+        return int(seconds) * 1_000 + int(micros) // 1_000
+
+    def lanes(self) -> list[LaneStatus]:
+        """Return how every lane with pending jobs stands."""
+        now = self.now_ms()
+        client = self._store.client
+        with unavailable():
+            names: Any = client.zrange(self._store.key("lanes"), 0, -1)
+            pipe = client.pipeline(transaction=False)
+            for lane in names:
+                due = self._store.key(f"due:{lane}")
+                pipe.zcard(due)
+                pipe.zcount(due, "-inf", now)
+                pipe.zrange(due, 0, 0, withscores=True)
+            answers = pipe.execute()
+        rows = []
+        for i, lane in enumerate(names):
+            pending, due, first = answers[3 * i : 3 * i + 3]
+            oldest = int(first[0][1]) if first and due else None
+            rows.append(LaneStatus(lane=lane, pending=pending, due=due, oldest_due_ms=oldest))
+        return rows
+
+    def pending(self, *, limit: int, account: str = "") -> list[Job]:
+        """Return jobs that have not ended, those due first ahead, at most `limit`.
+
+        Of all accounts, or of one.
+        """
+        client = self._store.client
+        ids: list[str] = []
+        with unavailable():
+            lanes: Any = client.zrange(self._store.key("lanes"), 0, -1)
+            for lane in lanes:
+                if account and lane.partition(":")[2] != account:
+                    continue
+                found: Any = client.zrange(self._store.key(f"due:{lane}"), 0, limit - 1)
+                ids += found
+                if len(ids) >= limit:
+                    break
+        return self._many(ids[:limit])
+
+    def recent(self, *, limit: int, skip: int = 0) -> list[Job]:
+        """Return jobs that have ended, latest first, from `limit` places after `skip`."""
+        with unavailable():
+            ids: Any = self._store.client.lrange(self._store.key("recent"), skip, skip + limit - 1)
+        return self._many(ids)
+
+    def dead(self, *, limit: int, skip: int = 0) -> list[Job]:
+        """Return the dead letters, latest first, from `limit` places after `skip`."""
+        with unavailable():
+            ids: Any = self._store.client.zrevrange(self._store.key("dead"), skip, skip + limit - 1)
+        return self._many(ids)
+
+    def dead_count(self) -> int:
+        """Return how many dead letters there are."""
+        with unavailable():
+            count: Any = self._store.client.zcard(self._store.key("dead"))
+        return int(count)
+
+    def retire(self, job_id: str, *, keep_ms: int) -> bool:
+        """Take a replayed dead letter off their list; return whether it was on it.
+
+        Its record stays for `keep_ms`, so that the new job's parent can be seen.
+        """
+        with unavailable():
+            pipe = self._store.client.pipeline(transaction=True)
+            pipe.zrem(self._store.key("dead"), job_id)
+            pipe.pexpire(self._store.key(f"job:{job_id}"), keep_ms)
+            removed, _ = pipe.execute()
+        return bool(removed)
+
+    def discard(self, job_id: str) -> bool:
+        """Forget a dead letter; return whether it was one."""
+        with unavailable():
+            pipe = self._store.client.pipeline(transaction=True)
+            pipe.zrem(self._store.key("dead"), job_id)
+            pipe.delete(self._store.key(f"job:{job_id}"))
+            removed, _ = pipe.execute()
+        return bool(removed)
+
+    def _many(self, ids: Sequence[str]) -> list[Job]:
+        return [job for job in self.many(ids) if job is not None]
+
+
+def _read(rows: Iterable[Sequence[str]]) -> tuple[Job, ...]:
+    return tuple(Job.read(dict(zip(row[::2], row[1::2], strict=True))) for row in rows)
+
+
+__all__ = [
+    "Accepted",
+    "Claimed",
+    "LaneStatus",
+    "Ledger",
+    "Settlement",
+    "State",
+    "Verb",
+    "lane_of",
+    "new_id",
+]

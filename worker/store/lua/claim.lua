@@ -1,0 +1,19 @@
+-- claim(p, digest, exchange, lane, id, holder, lease_ms, limit) -> now, unregistered, job * n
+-- Lease due jobs to `holder` by moving their due time on. With a lane and an id
+-- that job, with a lane its earliest, with neither any of the exchange's lanes
+-- in turn. `unregistered` names a due lane that the claimant
+-- has not registered, or ''.
+-- Keys: see lanes.lua
+local p, digest, exchange, lane, id, holder = unpack(ARGV, 1, 6)
+local lease, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
+local now = now_ms()
+local jobs, unregistered
+if lane == '' then
+  jobs, unregistered = claim_any(p, digest, exchange, holder, lease, limit, now)
+else
+  jobs = claim_in(p, digest, lane, id, holder, lease, limit, now)
+  unregistered = jobs and '' or lane
+end
+local answer = { now, unregistered }
+for _, job in ipairs(jobs or {}) do answer[#answer + 1] = job end
+return answer

@@ -1,0 +1,6 @@
+-- drop_token(p, account, sealed) -> 1 if dropped
+-- Forget a token that the exchange refused, unless a newer one is there.
+-- Keys: P token:<account> string
+local key = ARGV[1] .. 'token:' .. ARGV[2]
+if redis.call('GET', key) == ARGV[3] then return redis.call('DEL', key) end
+return 0

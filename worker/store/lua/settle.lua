@@ -1,0 +1,70 @@
+-- settle(p, id, claim, holder, verb, line, outcome, detail, delay_ms, phase,
+--        streak, missing, pause_ms, retention_ms, recent, digest, exchange, lease_ms, limit)
+--   -> applied, now, unregistered, job * n
+-- Record what an attempt came to, give up its lease and hold, and claim the
+-- next due jobs of the exchange (limit 0: none) in the same step.
+--   verb  done   the outcome is proven: the job ends
+--         again  due after delay_ms, in the given phase
+--         wait   not attempted: due as before, the attempt is not counted, and
+--                the lane rests for pause_ms
+--         dead   to the dead letters
+-- A claimant whose lease was taken over may still bring a proof, which is
+-- true whoever brings it; whatever else it brings is dropped (applied 0).
+-- line is one history entry as JSON, or ''.
+-- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
+local p, id, claim, holder, verb, line, outcome, detail = unpack(ARGV, 1, 8)
+local delay, phase, streak, missing = tonumber(ARGV[9]), ARGV[10], ARGV[11], ARGV[12]
+local pause, retention, recent = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local digest, exchange, lease, limit = ARGV[16], ARGV[17], tonumber(ARGV[18]), tonumber(ARGV[19])
+local now = now_ms()
+local key = p .. 'job:' .. id
+local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
+  'history', 'attempts', 'due_ms')
+local lane = job[3]
+local ours = job[1] == 'pending' and job[2] == claim
+local applied = ours or (job[1] == 'pending' and verb == 'done')
+
+local function finish(state)
+  local field = job[4] .. '|' .. (job[5] or '')
+  if not job[5] then field = job[4] .. '|' .. (job[6] or '') .. '|' .. (job[7] or '') end
+  if redis.call('HGET', p .. 'pending:' .. lane, field) == id then
+    redis.call('HDEL', p .. 'pending:' .. lane, field)
+  end
+  redis.call('ZREM', p .. 'due:' .. lane, id)
+  redis.call('HSET', key, 'state', state, 'outcome', outcome, 'detail', detail, 'finished_ms', now)
+  redis.call('LPUSH', p .. 'recent', id)
+  redis.call('LTRIM', p .. 'recent', 0, recent - 1)
+end
+
+if job[1] and line ~= '' then
+  redis.call('HSET', key, 'history', (job[8] or '') .. line .. '\n')
+end
+if applied then
+  redis.call('HDEL', key, 'claimed_by', 'claimed_ms')
+  if verb == 'done' then
+    finish('done')
+    redis.call('PEXPIRE', key, retention)
+  elseif verb == 'dead' then
+    finish('dead')
+    redis.call('ZADD', p .. 'dead', now, id)
+  elseif verb == 'again' then
+    redis.call('HSET', key, 'phase', phase, 'streak', streak, 'missing', missing,
+      'outcome', outcome, 'detail', detail, 'due_ms', now + delay)
+    redis.call('ZADD', p .. 'due:' .. lane, now + delay, id)
+  elseif verb == 'wait' then
+    redis.call('HSET', key, 'attempts', tonumber(job[9]) - 1)
+    redis.call('ZADD', p .. 'due:' .. lane, job[10], id)
+  end
+end
+if lane then
+  if pause > 0 then redis.call('HSET', p .. 'lane:' .. lane, 'not_before', now + pause) end
+  release(p, lane, holder)
+  reindex(p, lane, now)
+end
+local jobs, unregistered = {}, ''
+if limit > 0 then
+  jobs, unregistered = claim_any(p, digest, exchange, holder, lease, limit, now)
+end
+local answer = { applied and 1 or 0, now, unregistered }
+for _, next_job in ipairs(jobs) do answer[#answer + 1] = next_job end
+return answer

@@ -1,0 +1,113 @@
+"""Bearer tokens, shared by all workers, sealed at rest.
+
+One token per account, since some exchanges refuse several at once. It is
+sealed with a key derived from the account's secret, so that Redis, its dumps
+and its replicas hold nothing usable.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from worker.exchanges.base import Access
+from worker.outcomes import TokenGrant
+from worker.store.connection import Store, unavailable
+
+MARGIN_MS = 5_000
+"""How long before its end a token is no longer used."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedToken:
+    """A token as read from Redis, and its sealed form by which it is dropped."""
+
+    token: str = field(repr=False)
+    sealed: str = field(repr=False)
+    expires_ms: int
+
+
+class Tokens:
+    """The tokens in one Redis."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, account: str, access: Access, *, now_ms: int) -> SharedToken | None:
+        """Return the account's token, or None if there is none to use.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        with unavailable():
+            sealed = self._store.client.get(self._name(account))
+        if not isinstance(sealed, str):
+            return None
+        try:
+            value = json.loads(_box(account, access).decrypt(sealed.encode()))
+            shared = SharedToken(value["token"], sealed, int(value["expires_ms"]))
+        except (InvalidToken, ValueError, KeyError, TypeError):
+            return None  # sealed under another secret: it is not ours to use
+        return shared if shared.expires_ms > now_ms + MARGIN_MS else None
+
+    def begin_refresh(self, account: str, *, lease_ms: int) -> bool:
+        """Become the one worker that fetches a token; false if another is at it.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        with unavailable():
+            return bool(
+                self._store.client.set(self._name(account, ":refresh"), "1", nx=True, px=lease_ms)
+            )
+
+    def end_refresh(self, account: str) -> None:
+        """Let another worker fetch, if this one failed to.
+
+        Raises:
+            StoreUnavailable: Redis did not answer; the refresh's lease ends it.
+        """
+        with unavailable():
+            self._store.client.delete(self._name(account, ":refresh"))
+
+    def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
+        """Share a token until it ends.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. The token may be shared.
+        """
+        value = json.dumps({"token": grant.token, "expires_ms": grant.expires_ms}).encode()
+        sealed = _box(account, access).encrypt(value).decode()
+        with unavailable():
+            self._store.client.set(
+                self._name(account), sealed, px=max(1, grant.expires_ms - now_ms)
+            )
+        return SharedToken(grant.token, sealed, grant.expires_ms)
+
+    def drop(self, account: str, shared: SharedToken) -> None:
+        """Forget a token that the exchange refused, unless a newer one is there.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Retrying is safe.
+        """
+        self._store.run("drop_token", account, shared.sealed)
+
+    def _name(self, account: str, suffix: str = "") -> str:
+        return self._store.key(f"token:{account}{suffix}")
+
+
+@lru_cache(maxsize=256)
+def _box(account: str, access: Access) -> Fernet:
+    derived = HKDF(
+        algorithm=SHA256(),
+        length=32,
+        salt=None,
+        info=b"cancel-worker token " + account.encode(),
+    ).derive(access.api_secret.encode())
+    return Fernet(base64.urlsafe_b64encode(derived))

@@ -1,0 +1,94 @@
+"""Celery's door: parse, call, record. No decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tenacity
+from celery import Task
+from celery.exceptions import Reject
+
+from worker import clock
+from worker.celery_app import app
+from worker.errors import InvalidCommand, StoreUnavailable
+from worker.gate import check_cancel
+from worker.jobs import Kind, NewJob
+from worker.messages import CANCEL, COUNTDOWN, DRAIN, CancelMessage, read_cancel
+from worker.runtime import Runtime, runtime
+from worker.store.ledger import lane_of
+
+DEFERRED = "left to the sweep"
+RECORD_S = 5.0
+
+
+@app.task(name=CANCEL, bind=True, typing=False, acks_late=True)
+def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
+    """Run the job of a doorbell, or make one of a plain message and run it."""
+    parts = runtime()
+    try:
+        message = read_cancel(args, kwargs)
+        account = parts.settings.account(message.account)
+        lane = lane_of(account.exchange, message.account)
+        job_id = message.job
+        if job_id is None:
+            check_cancel(
+                account.adapter, order_id=message.order_id, pair=message.pair, side=message.side
+            )
+            job_id = _record(parts, message, lane, str(task.request.id))
+    except InvalidCommand as error:
+        parts.bury(str(error), f"{CANCEL} {args!r} {kwargs!r}")
+        return f"dead letter: {error}"
+    try:
+        outcome = parts.engine.run_job(job_id, lane=lane)
+    except StoreUnavailable:
+        return DEFERRED
+    return str(outcome) if outcome else DEFERRED
+
+
+@app.task(name=DRAIN, typing=False)
+def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
+    """Work off what is due of one exchange."""
+    exchange = kwargs.get("exchange")
+    if args or not isinstance(exchange, str):
+        runtime().bury(f"{DRAIN}: exchange is missing", f"{DRAIN} {args!r} {kwargs!r}")
+        return
+    try:
+        runtime().engine.run_exchange(exchange)
+    except StoreUnavailable:
+        return  # the sweep goes on with it
+
+
+@app.task(name=COUNTDOWN, typing=False)
+def countdown(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401  recorded as it came
+    """Refuse, audibly: this version has no countdown switches yet."""
+    reason = f"{COUNTDOWN}: countdown switches are not in this version"
+    runtime().bury(reason, f"{COUNTDOWN} {args!r} {kwargs!r}")
+    return f"dead letter: {reason}"
+
+
+def _record(parts: Runtime, message: CancelMessage, lane: str, task_id: str) -> str:
+    """Make a job of a plain message; delivered twice, it is the same job.
+
+    Raises:
+        Reject: Redis would not take it; the message goes back to its queue.
+    """
+    job = NewJob(
+        id=f"t-{task_id}",
+        lane=lane,
+        kind=Kind.CANCEL,
+        order_id=message.order_id,
+        pair=message.pair or "",
+        side=message.side or "",
+    )
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(StoreUnavailable),
+        stop=tenacity.stop_after_delay(RECORD_S),
+        wait=tenacity.wait_random_exponential(multiplier=0.05, max=0.5),
+        sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
+        reraise=True,
+    )
+    try:
+        accepted: str = retrying(lambda: parts.ledger.accept([job])[0].id)
+    except StoreUnavailable as error:
+        raise Reject(str(error), requeue=True) from error
+    return accepted
