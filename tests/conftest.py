@@ -49,3 +49,15 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     made = World(sim, redis_url, tmp_path)
     yield made
     made.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a long run repeat what the suite does a few times."""
+    parser.addoption("--rounds", type=int, default=0, help="rounds of each repeated fault")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often to repeat a fault: few in the suite, more with `--rounds N`."""
+    asked: int = request.config.getoption("--rounds")
+    return asked or 3

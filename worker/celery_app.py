@@ -107,6 +107,21 @@ def _start(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     runtime().engine.start()
 
 
+@signals.task_internal_error.connect
+@signals.task_failure.connect
+def _failed(
+    sender: Any = None,  # noqa: ANN401  Celery's signal
+    exception: BaseException | None = None,
+    args: Any = None,  # noqa: ANN401  Celery's signal
+    kwargs: Any = None,  # noqa: ANN401  Celery's signal
+    **_: Any,  # noqa: ANN401  Celery's signal
+) -> None:
+    """Keep a message whose task failed: a task here records whatever can go wrong."""
+    name = getattr(sender, "name", sender)
+    reason = f"{name} could not be run ({type(exception).__name__}: {exception})"
+    runtime().bury(reason, f"{name} {args!r} {kwargs!r}")
+
+
 @signals.worker_shutdown.connect
 def _stop(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     runtime().engine.stop()

@@ -9,12 +9,14 @@ import threading
 from worker.alerts import alert
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
-from worker.factory import build_engine, build_store
+from worker.factory import build_engine, build_store, secrets_of
+from worker.logs import Mask
 from worker.settings import Settings, load_settings
 from worker.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
+REASON_MAX = 300
 RAW_MAX = 2_000
 """Characters of a malformed message that its dead letter keeps."""
 
@@ -27,13 +29,15 @@ class Runtime:
         self.engine: Engine = build_engine(settings)
         self.ledger = Ledger(build_store(settings))
         self.pid = os.getpid()
+        self._mask = Mask(secrets_of(settings))
 
     def bury(self, reason: str, raw: str) -> None:
         """Put a message that no job can be made of into the dead letters.
 
         If Redis is away the message is in the log and the alert alone.
         """
-        kept = raw[:RAW_MAX]
+        kept = self._mask(raw[:RAW_MAX])
+        reason = self._mask(reason[:REASON_MAX])
         try:
             job_id = self.ledger.bury(reason=reason, raw=kept)
         except StoreUnavailable:

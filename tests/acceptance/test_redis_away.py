@@ -1,0 +1,105 @@
+"""Redis goes away in every way there is, and comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.polling import eventually
+from tests.support.world import World
+from worker import Outcome, StoreUnavailable, clock
+from worker.embedded import EmbeddedRedis
+from worker.simulator import Simulator
+
+BACK_MS = 5_000
+AWAY_MS = 1_000
+
+
+@pytest.fixture
+def fragile(sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """A world whose Redis may be killed."""
+    made = World(sim, own_redis.url, tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_worker_is_back_soon_after_redis_was_killed(
+    fragile: World, own_redis: EmbeddedRedis
+) -> None:
+    """Jobs accepted before and after a restart of Redis are done by the same process."""
+    worker = fragile.worker()
+    producer = fragile.producer()
+    orders = fragile.place("ev", 3)
+    assert producer.cancel("ev", orders[0]).wait(timeout_ms=5_000).proven
+    assert own_redis.process is not None
+    own_redis.process.kill()
+    own_redis.process.wait()
+    with pytest.raises(StoreUnavailable):
+        producer.cancel("ev", orders[1])
+    own_redis.start()
+    back_ms = clock.monotonic_ms()
+    result = producer.cancel("ev", orders[2]).wait(timeout_ms=BACK_MS)
+    assert result.outcome is Outcome.CANCELED, worker.text()[-2_000:]
+    assert clock.monotonic_ms() - back_ms < BACK_MS
+    assert worker.process is not None
+    assert worker.process.poll() is None
+
+
+def test_a_worker_survives_a_dropped_broker_connection_with_a_message_in_hand(
+    world: World,
+) -> None:
+    """The Celery, kombu and redis-py chosen outlive what ended newer ones.
+
+    With late acknowledgement, a worker that holds an unacknowledged message when
+    its connection drops exits with code 1 under Celery 5.7.0.
+    """
+    world.sim.set_option("delay_ms", 1_500)
+    world.sim.fault_next("delay", exchange="everstrike")
+    worker = world.worker()
+    orders = world.place("ev", 2)
+    first = world.producer().cancel("ev", orders[0])
+    eventually(world.sim.journal)
+    client = world.store().client
+    assert client.zcard("unacked_index") == 1
+    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert first.wait(timeout_ms=5_000).outcome is Outcome.CANCELED
+    second = world.producer().cancel("ev", orders[1]).wait(timeout_ms=BACK_MS)
+    assert second.outcome is Outcome.CANCELED
+    eventually(
+        lambda: "Connected" in worker.text(worker.text().rfind("onnection to broker lost")),
+        what="reconnected",
+    )
+    assert worker.process is not None
+    assert worker.process.poll() is None
+
+
+def test_a_frozen_redis_is_reported_within_a_second(
+    fragile: World, own_redis: EmbeddedRedis
+) -> None:
+    """A producer is told in time, cold and warm; the worker goes on when it thaws."""
+    fragile.worker()
+    warm = fragile.producer()
+    orders = fragile.place("ev", 2)
+    assert warm.cancel("ev", orders[0]).wait(timeout_ms=5_000).proven
+    assert own_redis.process is not None
+    os.kill(own_redis.process.pid, signal.SIGSTOP)
+    try:
+        for producer in (warm, fragile.producer()):
+            begun_ms = clock.monotonic_ms()
+            with pytest.raises(StoreUnavailable):
+                producer.cancel("ev", orders[1])
+            assert clock.monotonic_ms() - begun_ms < AWAY_MS
+    finally:
+        os.kill(own_redis.process.pid, signal.SIGCONT)
+    ticket = eventually(lambda: _again(warm, orders[1]))
+    assert ticket.wait(timeout_ms=BACK_MS).outcome is Outcome.CANCELED
+
+
+def _again(producer, order_id):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    try:
+        return producer.cancel("ev", order_id)
+    except StoreUnavailable:
+        return None
