@@ -15,11 +15,14 @@ from types import TracebackType
 from typing import Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker import clock
 from worker.errors import StoreUnavailable
 
-START_MS = 10_000
+START_MS = 60_000
+"""It answers at once, but says that it is loading while it reads its data."""
 STOP_S = 10
 POLL_MS = 10
 
@@ -57,7 +60,7 @@ class EmbeddedRedis:
     """
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -86,7 +89,7 @@ class EmbeddedRedis:
             start_new_session=True,
         )
         until = clock.monotonic_ms() + START_MS
-        client = redis.Redis(port=self.port, socket_timeout=1)
+        client = redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0))
         try:
             while True:
                 with contextlib.suppress(redis.RedisError):

@@ -32,8 +32,19 @@ def command_of(job: Job, phase: Phase) -> Command:
             return CancelOrder(order_id=job.order_id or "", pair=job.pair, side=job.side)
 
 
-def first_phase(job: Job, exchange: Exchange) -> Phase:
-    """Return what the first attempt of a job sends."""
+def next_phase(job: Job, exchange: Exchange) -> Phase:
+    """Return what the next attempt of a job sends.
+
+    A job whose worker was lost in mid-attempt may have been done by it, which
+    one question tells sooner than another cancel.
+    """
+    phase = job.phase or _first_phase(job, exchange)
+    if job.lost and phase is Phase.SEND:
+        return asking_phase(job, exchange) or phase
+    return phase
+
+
+def _first_phase(job: Job, exchange: Exchange) -> Phase:
     if job.kind is Kind.CANCEL_ALL and not able(exchange, command_of(job, Phase.SEND)):
         return Phase.LIST
     return Phase.SEND

@@ -48,6 +48,7 @@ class Job:
         attempts: Requests made or under way.
         claim: Grows with each lease; a settlement made under an older one is
             dropped unless it brings a proof.
+        lost: The worker of the last attempt was lost in the middle of it.
         outcome: Of the last attempt; of the job once it has ended.
     """
 

@@ -17,18 +17,19 @@ import tenacity
 from worker import clock
 from worker.alerts import alert
 from worker.commands import Command, FetchToken
-from worker.errors import InvalidCommand, NotSent, ReplyLost
+from worker.errors import InvalidCommand, NotSent, ReplyLost, StoreUnavailable
 from worker.exchanges.base import Access, Exchange, Stamp
-from worker.gate import asking_phase, command_of, first_phase
+from worker.gate import asking_phase, command_of, next_phase
 from worker.jobs import Job, Kind, NewJob
 from worker.outcomes import Answer, OpenOrders, Outcome, TokenGrant, Unproven
 from worker.retries import Again, Dead, Decision, Done, decide
 from worker.settings import Settings
 from worker.store.ledger import Settlement, Verb, new_id
-from worker.store.limiter import Limiter, Rule
+from worker.store.limiter import Grant, Limiter, Rule
 from worker.store.nonces import Nonces
 from worker.store.tokens import SharedToken, Tokens
 from worker.transport import Transport
+from worker.wire import Reply, Request
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Pipeline:
         """Make one request for a job that was claimed at Redis time `now_ms`."""
         lane = self._lanes[job.account]
         started = clock.monotonic_ms()
-        phase = job.phase or first_phase(job, lane.exchange)
+        phase = next_phase(job, lane.exchange)
         job = replace(job, phase=phase)
         command = command_of(job, phase)
         answer = self._answer(lane, command, started)
@@ -149,9 +150,6 @@ class Pipeline:
             if not isinstance(found, SharedToken):
                 return found
             shared = found
-        wait_ms = self._limiter.reserve(lane.rules_for(command))
-        if wait_ms:
-            return _Wait(wait_ms)
         answer = self._send(lane, command, started, token=shared.token if shared else None)
         if isinstance(answer, Unproven):
             if answer.token_refused and shared is not None:
@@ -166,12 +164,34 @@ class Pipeline:
                 )
         return answer
 
-    def _send(self, lane: Lane, command: Command, started: float, *, token: str | None) -> Answer:
+    def _send(
+        self, lane: Lane, command: Command, started: float, *, token: str | None
+    ) -> Answer | _Wait:
+        """Reserve, stamp, sign, send, read: in this order, with nothing in between."""
+        http = self._settings.http
+        spent_ms = clock.monotonic_ms() - started
+        left_ms = round(self._settings.jobs.lease_ms - SETTLE_MARGIN_MS - spent_ms)
+        if left_ms <= 0:
+            return Unproven(Outcome.UNAVAILABLE, "not sent: no time left")
+        flight_ms = min(left_ms, http.deadline_ms + http.resend_budget_ms)
+        grant = self._limiter.reserve(lane.rules_for(command), flight_ms=flight_ms)
+        if grant.wait_ms:
+            return _Wait(grant.wait_ms)
         nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
         stamp = Stamp(now_ms=clock.now_ms(), nonce=nonce, token=token)
         request = lane.exchange.sign(command, lane.access, stamp)
-        spent = clock.monotonic_ms() - started
-        left_ms = self._settings.jobs.lease_ms - SETTLE_MARGIN_MS - spent
+        try:
+            reply = self._deliver(lane, request, clock.monotonic_ms() + left_ms)
+        except NotSent as error:
+            self._landed(grant, sent=False)
+            return Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
+        except ReplyLost as error:
+            return Unproven(Outcome.UNKNOWN, f"no reply: {error}")
+        self._landed(grant)
+        return lane.exchange.classify(command, reply)
+
+    def _deliver(self, lane: Lane, request: Request, until_ms: float) -> Reply:
+        """Send; again within a small budget, and only while it surely never left."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(NotSent),
             stop=tenacity.stop_before_delay(self._settings.http.resend_budget_ms / 1_000),
@@ -179,23 +199,20 @@ class Pipeline:
             sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
             reraise=True,
         )
-        deadline = clock.monotonic_ms() + left_ms
+
+        def send() -> Reply:
+            left_ms = round(min(self._settings.http.deadline_ms, until_ms - clock.monotonic_ms()))
+            if left_ms <= 0:
+                raise NotSent("no time left")
+            return self._transport.send(request, egress_ip=lane.egress_ip, deadline_ms=left_ms)
+
+        return retrying(send)
+
+    def _landed(self, grant: Grant, *, sent: bool = True) -> None:
         try:
-            for trial in retrying:
-                with trial:
-                    left_ms = deadline - clock.monotonic_ms()
-                    if left_ms <= 0:
-                        return Unproven(Outcome.UNAVAILABLE, "not sent: no time left")
-                    reply = self._transport.send(
-                        request,
-                        egress_ip=lane.egress_ip,
-                        deadline_ms=round(min(self._settings.http.deadline_ms, left_ms)),
-                    )
-        except NotSent as error:
-            return Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
-        except ReplyLost as error:
-            return Unproven(Outcome.UNKNOWN, f"no reply: {error}")
-        return lane.exchange.classify(command, reply)
+            self._limiter.landed(grant, sent=sent)
+        except StoreUnavailable:
+            log.warning("Redis is away: a rate slot stays taken for longer than it need be")
 
     def _token(self, lane: Lane, started: float) -> SharedToken | _NoToken | _Wait:
         shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
@@ -208,10 +225,9 @@ class Pipeline:
             shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
             if shared is not None:
                 return shared
-            wait_ms = self._limiter.reserve(lane.rules_for(FetchToken()))
-            if wait_ms:
-                return _Wait(wait_ms)
             answer = self._send(lane, FetchToken(), started, token=None)
+            if isinstance(answer, _Wait):
+                return answer
             if isinstance(answer, TokenGrant):
                 return self._tokens.put(lane.alias, lane.access, answer, now_ms=clock.now_ms())
             return _no_token(answer)

@@ -79,6 +79,7 @@ def test_a_plain_celery_message_is_a_cancel(world: World, client: Celery) -> Non
     sent = client.send_task("worker.cancel", args=["ev", orders[0]])
     client.send_task("worker.cancel", kwargs={"account": "ev", "order_id": orders[1]})
     ticket = eventually(lambda: world.producer().ticket(f"t-{sent.id}"))
+    assert ticket is not None
     assert ticket.wait(timeout_ms=5_000).outcome is Outcome.CANCELED
     eventually(lambda: world.status("ev", orders[1]) == "canceled")
     client.send_task("worker.cancel", args=["ev", orders[0]], task_id=sent.id)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker import Outcome, StoreUnavailable, clock
+from worker import Outcome, Producer, StoreUnavailable, Ticket, clock
 from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
 
@@ -19,7 +20,7 @@ AWAY_MS = 1_000
 
 
 @pytest.fixture
-def fragile(sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def fragile(sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path) -> Iterator[World]:
     """A world whose Redis may be killed."""
     made = World(sim, own_redis.url, tmp_path)
     yield made
@@ -64,7 +65,7 @@ def test_a_worker_survives_a_dropped_broker_connection_with_a_message_in_hand(
     eventually(world.sim.journal)
     client = world.store().client
     assert client.zcard("unacked_index") == 1
-    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    client.client_kill_filter(_type="normal", skipme=True)
     assert first.wait(timeout_ms=5_000).outcome is Outcome.CANCELED
     second = world.producer().cancel("ev", orders[1]).wait(timeout_ms=BACK_MS)
     assert second.outcome is Outcome.CANCELED
@@ -95,10 +96,11 @@ def test_a_frozen_redis_is_reported_within_a_second(
     finally:
         os.kill(own_redis.process.pid, signal.SIGCONT)
     ticket = eventually(lambda: _again(warm, orders[1]))
+    assert ticket is not None
     assert ticket.wait(timeout_ms=BACK_MS).outcome is Outcome.CANCELED
 
 
-def _again(producer, order_id):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _again(producer: Producer, order_id: str) -> Ticket | None:
     try:
         return producer.cancel("ev", order_id)
     except StoreUnavailable:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_killed_workers_job_is_taken_up_within_its_lease(world: World, rounds:
         assert took_ms < LEASE_MS + SWEEP_SLACK_MS, took_ms
         job = ledger.get(ticket.id)
         assert job is not None
-        assert [line["detail"] for line in job.history][0] == "the worker was lost in mid-attempt"
+        assert job.history[0]["detail"] == "the worker was lost in mid-attempt"
         replacement.wait_ready()
         assert replacement.process is not None
         alive[replacement.process.pid] = replacement
@@ -90,16 +91,10 @@ def test_a_stopping_worker_settles_what_it_has_in_hand(world: World) -> None:
 
 
 @contextlib.contextmanager
-def frozen(worker: WorkerProcess):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def frozen(worker: WorkerProcess) -> Iterator[None]:
     """Hold a worker still."""
     worker.send_signal(signal.SIGSTOP)
     assert worker.process is not None
-    stat = f"/proc/{worker.process.pid}/stat"
-
-    def stopped() -> bool:
-        with open(stat) as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] == "T"
-
-    if os.path.exists(stat):  # noqa: PTH110
-        eventually(stopped)
+    stat = Path(f"/proc/{worker.process.pid}/stat")
+    eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
     yield

@@ -326,21 +326,11 @@ class Ledger:
 
         Its record stays for `keep_ms`, so that the new job's parent can be seen.
         """
-        with unavailable():
-            pipe = self._store.client.pipeline(transaction=True)
-            pipe.zrem(self._store.key("dead"), job_id)
-            pipe.pexpire(self._store.key(f"job:{job_id}"), keep_ms)
-            removed, _ = pipe.execute()
-        return bool(removed)
+        return bool(self._store.run("discard", job_id, keep_ms))
 
     def discard(self, job_id: str) -> bool:
         """Forget a dead letter; return whether it was one."""
-        with unavailable():
-            pipe = self._store.client.pipeline(transaction=True)
-            pipe.zrem(self._store.key("dead"), job_id)
-            pipe.delete(self._store.key(f"job:{job_id}"))
-            removed, _ = pipe.execute()
-        return bool(removed)
+        return bool(self._store.run("discard", job_id, 0))
 
     def _many(self, ids: Sequence[str]) -> list[Job]:
         return [job for job in self.many(ids) if job is not None]

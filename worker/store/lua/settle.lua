@@ -40,7 +40,7 @@ if job[1] and line ~= '' then
   redis.call('HSET', key, 'history', (job[8] or '') .. line .. '\n')
 end
 if applied then
-  redis.call('HDEL', key, 'claimed_by', 'claimed_ms')
+  redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost')
   if verb == 'done' then
     finish('done')
     redis.call('PEXPIRE', key, retention)

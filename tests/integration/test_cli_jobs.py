@@ -1,0 +1,269 @@
+"""`jobs`, `show` and `dead` on a real Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.world import World
+from worker.cli import main
+from worker.errors import StoreUnavailable
+from worker.jobs import Job, State
+from worker.outcomes import Outcome
+from worker.store.ledger import Ledger, Settlement, Verb
+
+Told = tuple[int, str, str]
+Run = Callable[..., Told]
+HOLDER = "a worker"
+LINE = json.dumps({"n": 1, "at_ms": 1_700_000_000_000, "by": HOLDER, "outcome": "REJECTED"})
+
+
+@pytest.fixture
+def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command on the world's settings; return exit code, output and errors."""
+    monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
+
+    def go(*arguments: str) -> Told:
+        code = main(arguments)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return go
+
+
+class Hand:
+    """Makes jobs and ends them as a worker would."""
+
+    def __init__(self, world: World) -> None:
+        self.producer = world.producer()
+        self.ledger = Ledger(world.store(), digest="hand")
+        self.ledger.register([("ev", "everstrike", 0), ("ix", "indodax", 0)])
+
+    def pending(self, order_id: str, alias: str = "ev", **scope: str) -> str:
+        """Return the id of a new job."""
+        return self.producer.cancel(alias, order_id, **scope).id
+
+    def end(self, job_id: str, verb: Verb, outcome: Outcome, detail: str = "") -> str:
+        """End a job."""
+        job = self.get(job_id)
+        claimed = self.ledger.claim(
+            exchange=job.exchange, holder=HOLDER, lease_ms=10_000, lane=job.lane, job_id=job_id
+        )
+        settlement = Settlement(verb, outcome=outcome, detail=detail, line=LINE)
+        self.ledger.settle(
+            claimed.jobs[0],
+            settlement,
+            holder=HOLDER,
+            retention_ms=60_000,
+            lease_ms=10_000,
+            limit=0,
+        )
+        return job_id
+
+    def done(self, order_id: str) -> str:
+        """Return the id of a job whose order is proven canceled."""
+        return self.end(self.pending(order_id), Verb.DONE, Outcome.CANCELED)
+
+    def dead(self, order_id: str, alias: str = "ev", **scope: str) -> str:
+        """Return the id of a dead letter."""
+        job_id = self.pending(order_id, alias, **scope)
+        return self.end(job_id, Verb.DEAD, Outcome.REJECTED, "not allowed")
+
+    def malformed(self) -> str:
+        """Return the id of a message that was none."""
+        return self.ledger.bury(reason="not a task", raw="\x1b[31m{}\n")
+
+    def get(self, job_id: str) -> Job:
+        """Return a job."""
+        job = self.ledger.get(job_id)
+        assert job is not None
+        return job
+
+    def letters(self) -> list[str]:
+        """Return the ids of the dead letters."""
+        return [job.id for job in self.ledger.dead(limit=100)]
+
+
+@pytest.fixture
+def hand(world: World) -> Hand:
+    return Hand(world)
+
+
+def document(told: Told) -> Any:
+    """Return the one JSON document of an output that is nothing else."""
+    assert told[2] == ""
+    return json.loads(told[1])
+
+
+def ids(told: Told) -> list[str]:
+    """Return the ids of the jobs listed."""
+    return [job["id"] for job in document(told)["jobs"]]
+
+
+def test_jobs_lists_what_is_asked_for(run: Run, hand: Hand) -> None:
+    """By state and account; the pending ones first."""
+    assert document(run("jobs", "--json")) == {"jobs": []}
+    done, dead = hand.done("a1"), hand.dead("a2")
+    pending = hand.pending("a3")
+    other = hand.pending("7", "ix", pair="btc_idr", side="sell")
+    bad = hand.malformed()
+    assert set(ids(run("jobs", "--json"))[:2]) == {pending, other}
+    assert ids(run("jobs", "--json"))[2:] == [dead, done]
+    assert set(ids(run("jobs", "--state", "pending", "--json"))) == {pending, other}
+    assert ids(run("jobs", "--state", "done", "--json")) == [done]
+    assert set(ids(run("jobs", "--state", "dead", "--json"))) == {bad, dead}
+    assert ids(run("jobs", "--account", "ix", "--json")) == [other]
+    assert ids(run("jobs", "--account", "ev", "--state", "dead", "--json")) == [dead]
+    assert ids(run("jobs", "--account", "nosuch", "--json")) == []
+
+    code, out, err = run("jobs")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split()[:3] == ["ID", "STATE", "ACCOUNT"]
+    assert {line.split()[0] for line in lines[1:]} == {pending, other, done, dead}
+    assert [line.split()[1:7] for line in lines if other in line] == [
+        ["pending", "ix", "7", "btc_idr", "sell", "-"]
+    ]
+
+
+def test_a_limit_cuts_and_says_so(run: Run, hand: Hand) -> None:
+    """On standard error, so that the document stays one."""
+    for order_id in ("a1", "a2", "a3"):
+        hand.dead(order_id)
+    for command in (("jobs",), ("jobs", "--state", "dead"), ("dead", "list")):
+        code, out, err = run(*command, "--limit", "2", "--json")
+        assert code == 0
+        assert len(json.loads(out)["jobs"]) == 2
+        assert "--limit" in err
+        assert len(ids(run(*command, "--limit", "3", "--json"))) == 3
+
+
+def test_show_tells_all_of_one_job(run: Run, hand: Hand) -> None:
+    """Its record and every attempt."""
+    dead = hand.dead("a1")
+    shown = document(run("show", dead, "--json"))
+    assert shown["order_id"] == "a1"
+    assert shown["history"] == [json.loads(LINE)]
+    code, out, _ = run("show", dead)
+    assert code == 0
+    assert "detail       not allowed" in out
+    assert "2023-11-14T22:13:20.000+00:00  a worker  REJECTED" in out
+    code, out, err = run("show", "nosuch")
+    assert (code, out) == (1, "")
+    assert err == "cancel-worker: no job has the id 'nosuch', or it has been forgotten\n"
+
+
+def test_dead_shows_what_a_stranger_sent_without_obeying_it(run: Run, hand: Hand) -> None:
+    """Control characters are written out."""
+    bad = hand.malformed()
+    code, out, _ = run("dead", "show", bad)
+    assert code == 0
+    assert "\\x1b[31m{}\\n" in out
+    assert "\x1b" not in out
+    assert document(run("dead", "show", bad, "--json"))["raw"] == "\x1b[31m{}\n"
+    for job_id in (hand.pending("a1"), "nosuch"):
+        code, _, err = run("dead", "show", job_id)
+        assert code == 1
+        assert "no dead letter has this id" in err
+
+
+def test_replay_makes_a_new_job_of_the_old_command(run: Run, hand: Hand, world: World) -> None:
+    """It names the old one as its parent; the old one is off the list, and can be seen."""
+    dead = hand.dead("7", "ix", pair="btc_idr", side="buy")
+    assert run("dead", "replay", dead, "--dry-run")[:2] == (0, f"{dead} would be replayed (ix 7)\n")
+    assert hand.letters() == [dead]
+
+    code, out, err = run("dead", "replay", dead)
+    assert (code, err) == (0, "")
+    (new,) = hand.ledger.pending(limit=10)
+    assert out == f"{dead} replayed as {new.id} (ix 7)\n"
+    assert (new.parent, new.state, new.lane) == (dead, State.PENDING, "indodax:ix")
+    assert (new.order_id, new.pair, new.side) == ("7", "btc_idr", "buy")
+    assert hand.letters() == []
+    assert document(run("show", dead, "--json"))["state"] == "dead"
+    kept_ms: Any = world.store().client.pttl(world.store().key(f"job:{dead}"))
+    assert kept_ms > 0
+
+
+def test_replay_all_leaves_what_cannot_be_replayed(run: Run, hand: Hand) -> None:
+    """Malformed messages stay, and are named; the others are replayed."""
+    dead = [hand.dead("a1"), hand.dead("a2")]
+    bad = hand.malformed()
+    told = run("dead", "replay", "--all", "--dry-run", "--json")
+    assert told[0] == 1
+    assert set(hand.letters()) == {bad, *dead}
+
+    code, out, err = run("dead", "replay", "--all", "--json")
+    assert code == 1
+    assert err == (
+        f"cancel-worker: {bad}: a malformed message cannot be replayed: "
+        "have it sent anew, or discard it\n"
+    )
+    fates = {fate["id"]: fate for fate in json.loads(out)["letters"]}
+    assert [fates[job_id]["ok"] for job_id in (*dead, bad)] == [True, True, False]
+    assert hand.letters() == [bad]
+    parents = {job.parent: job.id for job in hand.ledger.pending(limit=10)}
+    assert parents == {job_id: fates[job_id]["job"] for job_id in dead}
+
+
+def test_replay_joins_a_job_that_is_pending_already(run: Run, hand: Hand) -> None:
+    """The same order is one job."""
+    dead, pending = hand.dead("a1"), hand.pending("a1")
+    code, out, _ = run("dead", "replay", dead)
+    assert (code, out) == (0, f"{dead} joined to a pending job as {pending} (ev a1)\n")
+    assert hand.letters() == []
+
+
+def test_replay_refuses_what_is_no_dead_letter(
+    run: Run, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is named; a letter whose account is gone stays."""
+    pending, done, dead = hand.pending("a1"), hand.done("a2"), hand.dead("a3")
+    code, out, err = run("dead", "replay", pending, done, "nosuch")
+    assert (code, out) == (1, "")
+    assert err.count("no dead letter has this id") == 3
+    monkeypatch.setenv("WORKER_ACCOUNTS__EV__EXCHANGE", "bitmart")
+    monkeypatch.setenv("WORKER_ACCOUNTS__EV__LIMITS", "{}")
+    code, _, err = run("dead", "replay", dead)
+    assert code == 1
+    assert "account ev is on bitmart now, the order on everstrike" in err
+    assert hand.letters() == [dead]
+
+
+def test_a_replay_that_redis_does_not_confirm_loses_nothing(
+    run: Run, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The letter stays until the new job is recorded; again is safe."""
+    dead = hand.dead("a1")
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("Redis did not answer")
+
+    monkeypatch.setattr(Ledger, "retire", away)
+    assert run("dead", "replay", dead)[0] == 1
+    assert hand.letters() == [dead]
+    monkeypatch.undo()
+    assert len(hand.ledger.pending(limit=10)) == 1
+
+
+def test_discard_forgets_dead_letters_alone(run: Run, hand: Hand) -> None:
+    """With --yes; a job that is not dead is never touched."""
+    dead, bad, pending = hand.dead("a1"), hand.malformed(), hand.pending("a2")
+    assert run("dead", "discard", dead)[0] == 2
+    assert run("dead", "discard", dead, "--dry-run")[1] == f"{dead} would be discarded (ev a1)\n"
+    assert set(hand.letters()) == {dead, bad}
+
+    code, out, err = run("dead", "discard", dead, pending, "nosuch", "--yes")
+    assert (code, out) == (1, f"{dead} discarded (ev a1)\n")
+    assert err.count("no dead letter has this id") == 2
+    assert hand.get(pending).state is State.PENDING
+    assert hand.ledger.get(dead) is None
+
+    told = run("dead", "discard", "--all", "--yes", "--json")
+    assert told[0] == 0
+    assert [fate["done"] for fate in document(told)["letters"]] == ["discarded"]
+    assert document(run("dead", "list", "--json")) == {"jobs": []}
+    assert run("dead", "discard", "--all", "--yes") == (0, "", "")

@@ -1,0 +1,251 @@
+"""`up` as a process: everything under one supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.polling import eventually
+from tests.support.world import World
+from worker.cli import main
+from worker.cli.data_folder import end_leftover, forget_port, held, remember_port
+from worker.embedded import EmbeddedRedis
+from worker.factory import build_store
+from worker.settings import Settings, load_settings
+from worker.store.ledger import Ledger
+
+SCOPE = ("--pair", "btc_idr", "--side", "buy")
+
+
+class Up:
+    """`cancel-worker up` in a folder of its own."""
+
+    def __init__(self, folder: Path, *options: str, **environment: str) -> None:
+        self.out, self.err = folder / "up.out", folder / "up.err"
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "worker", "up", *options],
+                cwd=folder,
+                env={"PATH": os.environ["PATH"], **environment},
+                stdout=out,
+                stderr=err,
+            )
+
+    def printed(self, start: str) -> str:
+        """Wait for a line of its output; return the rest of that line."""
+
+        def line() -> str:
+            assert self.process.poll() is None, self.err.read_text()[-2_000:]
+            rest = [
+                line.removeprefix(start)
+                for line in self.out.read_text().splitlines()
+                if line.startswith(start)
+            ]
+            return rest[0].strip() if rest else ""
+
+        return eventually(line, what=f"{start} printed")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop; return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def started() -> Iterator[list[Up]]:
+    """What a test has started; none outlives it."""
+    ups: list[Up] = []
+    yield ups
+    for up in ups:
+        if up.process.poll() is None:
+            up.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("WORKER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WORKER_CONFIG", "")
+    monkeypatch.chdir(tmp_path)
+
+
+def worker_pid(ledger: Ledger, *, other_than: int = 0) -> int:
+    """Wait for a worker that lives; return its process id."""
+
+    def alive() -> int:
+        pids = [int(name.split(":")[1]) for name in ledger.workers()]
+        return next((pid for pid in pids if pid != other_than), 0)
+
+    return eventually(alive, within_ms=20_000, what="a worker alive")
+
+
+def gone(pid: int) -> bool:
+    """Return whether a process has ended, reaped or not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_newcomer_tries_everything_with_one_command(
+    started: list[Up],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Orders are canceled, a killed worker and a killed Redis come back, nothing is left."""
+    up = Up(
+        tmp_path,
+        *("--simulator", "--embedded", "--data-dir", str(tmp_path / "data")),
+        WORKER_ACCOUNTS__REAL__EXCHANGE="everstrike",
+    )
+    started.append(up)
+    config = up.printed("settings")
+    up.printed("running")
+    assert Path(config).stat().st_mode & 0o077 == 0
+    orders = {
+        line.split()[1].rstrip(":"): line.split()[2:]
+        for line in up.out.read_text().splitlines()
+        if line.startswith("orders")
+    }
+    assert set(orders) == {"ev", "ix", "bm"}
+    for alias in orders:
+        arguments = ["cancel", alias, orders[alias][0], *SCOPE, "--wait", "20"]
+        assert main(["--config", config, *arguments]) == 0, capsys.readouterr().out
+
+    monkeypatch.setenv("WORKER_CONFIG", config)
+    store = build_store(load_settings())
+    first = worker_pid(Ledger(store))
+    os.kill(first, signal.SIGKILL)
+    assert main(["cancel", "ev", orders["ev"][1], "--wait", "20"]) == 0
+    second = worker_pid(Ledger(store), other_than=first)
+    assert second != first
+
+    server = redis_pid(store.client)
+    os.kill(server, signal.SIGKILL)
+    eventually(lambda: main(["jobs", "--json"]) == 0, what="Redis is back")
+    assert main(["cancel", "bm", orders["bm"][1], "--wait", "20"]) == 0
+    assert redis_pid(store.client) != server
+
+    server = redis_pid(store.client)
+    second = worker_pid(Ledger(store), other_than=first)
+    assert up.stop() == 0, up.err.read_text()[-2_000:]
+    assert gone(second)
+    assert gone(server)
+    assert "Traceback (most recent call last)\n" not in up.err.read_text()
+
+
+def redis_pid(client: redis.Redis) -> int:
+    """Return the process id of a Redis."""
+    info = client.info("server")
+    assert isinstance(info, dict)
+    return int(info["process_id"])
+
+
+def test_a_real_set_up_with_its_own_redis(
+    started: list[Up], tmp_path: Path, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--embedded beside a Redis that runs: another port, told; a second `up` is refused."""
+    config = world.config()
+    up = Up(tmp_path, "--embedded", WORKER_CONFIG=str(config))
+    started.append(up)
+    url = up.printed("export WORKER_REDIS_URL=")
+    assert url != world.redis_url
+    up.printed("running")
+
+    second = Up(tmp_path, "--embedded", WORKER_CONFIG=str(config))
+    started.append(second)
+    assert second.process.wait(20) == 1
+    assert "another `cancel-worker up` is using it" in second.err.read_text()
+
+    (order_id,) = world.place("ev")
+    assert main(["--config", str(config), "cancel", "ev", order_id]) == 0
+    capsys.readouterr()
+    ledger = Ledger(build_store(Settings(redis_url=url)))
+    assert ledger.pending(limit=10) == []
+    assert (tmp_path / "data" / "redis" / "appendonly.aof").exists()
+
+    # A supervisor that is killed leaves its Redis; the next one takes over.
+    pid = worker_pid(ledger)
+    server = redis_pid(redis.Redis.from_url(url))
+    up.process.kill()
+    up.process.wait()
+    try:
+        third = Up(tmp_path, "--embedded", WORKER_CONFIG=str(config))
+        started.append(third)
+        third.printed("running")
+        assert gone(server)
+        assert third.stop(signal.SIGINT) == 0, third.err.read_text()[-2_000:]
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    eventually(lambda: gone(pid), what="the worker left behind ended")
+
+
+def test_a_running_redis_is_used_and_left_alone(
+    started: list[Up], tmp_path: Path, world: World, redis_server: EmbeddedRedis
+) -> None:
+    """A worker alone; stopped before it is ready it ends as cleanly."""
+    up = Up(tmp_path, WORKER_CONFIG=str(world.config()))
+    started.append(up)
+    assert up.printed("redis") == f"127.0.0.1:{redis_server.port}"
+    up.printed("running")
+    assert up.stop(signal.SIGHUP) == 0, up.err.read_text()[-2_000:]
+    assert not (tmp_path / "data").exists()
+    assert world.ledger().now_ms() > 0
+
+
+def test_a_redis_of_others_is_never_stopped(
+    tmp_path: Path, redis_server: EmbeddedRedis, own_redis: EmbeddedRedis
+) -> None:
+    """Only one that keeps its data in the very folder; a port may be another's now."""
+    folder = tmp_path / "data"
+    with held(folder):
+        remember_port(folder, redis_server.port)
+        end_leftover(folder)
+        forget_port(folder)
+        end_leftover(folder)
+    assert redis.Redis(port=redis_server.port).ping()
+    assert own_redis.process is not None
+    with held(own_redis.folder):
+        remember_port(own_redis.folder, own_redis.port)
+        end_leftover(own_redis.folder)
+    assert own_redis.process.wait(10) == 0
+
+
+def test_a_second_signal_ends_a_worker_that_hangs(
+    started: list[Up], tmp_path: Path, world: World
+) -> None:
+    """Nothing is left of it, and the exit code says that it was killed."""
+    up = Up(tmp_path, WORKER_CONFIG=str(world.config()))
+    started.append(up)
+    pid = worker_pid(world.ledger())
+    os.kill(pid, signal.SIGSTOP)
+    up.process.send_signal(signal.SIGTERM)
+    eventually(lambda: "stopping worker" in up.err.read_text())
+    assert up.process.poll() is None
+    assert up.stop(signal.SIGTERM) == 1
+    assert "killing it" in up.err.read_text()
+    assert gone(pid)
+
+
+def test_a_worker_whose_settings_went_wrong_is_not_started_again(
+    started: list[Up], tmp_path: Path, world: World
+) -> None:
+    """Its exit code 2 is that of the whole."""
+    config = world.config()
+    up = Up(tmp_path, WORKER_CONFIG=str(config))
+    started.append(up)
+    pid = worker_pid(world.ledger())
+    config.write_text("broken")
+    os.kill(pid, signal.SIGKILL)
+    assert up.process.wait(20) == 2
+    assert f"{config}: not valid TOML" in up.err.read_text()

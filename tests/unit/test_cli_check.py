@@ -1,0 +1,185 @@
+"""What `check` finds, without any Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from worker.cli import main
+from worker.cli.check_redis import judge
+from worker.cli.findings import Level
+from worker.cli.snapshot import RedisFacts
+from worker.embedded import free_port
+
+KEY, SECRET = "planted-key-0123456789", "planted-secret-0123456789"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A settings file in an empty folder; no Redis answers."""
+    for name in [name for name in os.environ if name.startswith("WORKER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKER_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    return tmp_path / "worker.toml"
+
+
+def write(path: Path, *, key: str = KEY, secret: str = SECRET, mode: int = 0o600) -> None:
+    """Write settings with one account."""
+    lines = ["[accounts.ev]", 'exchange = "everstrike"']
+    lines += [f"api_key = {json.dumps(key)}", f"api_secret = {json.dumps(secret)}"]
+    path.write_text("\n".join(lines) + "\n")
+    path.chmod(mode)
+
+
+def findings(
+    capsys: pytest.CaptureFixture[str], *, code: int = 1
+) -> dict[str, tuple[str, str, str]]:
+    """Run `check --json`; return level, detail and mend of each subject."""
+    assert main(["check", "--json"]) == code
+    told = capsys.readouterr()
+    assert SECRET not in told.out + told.err
+    assert KEY not in told.out + told.err
+    document = json.loads(told.out)
+    assert document["ok"] is (code == 0)
+    return {
+        row["subject"]: (row["level"], row["detail"], row["mend"]) for row in document["findings"]
+    }
+
+
+def test_redis_away_fails(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All else is looked at nevertheless."""
+    write(settings)
+    found = findings(capsys)
+    assert found["redis"][0] == "fail"
+    assert found["redis"][2] == "start it, or mend redis_url"
+    assert found["settings"] == ("ok", "worker.toml is valid", "")
+    assert found["accounts.ev"][0] == "ok"
+    assert found["accounts.ev"][1].endswith("api_key, api_secret present")
+
+
+def test_without_settings_it_says_so(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A producer may do without; a worker needs an account."""
+    assert not settings.exists()
+    found = findings(capsys)
+    assert found["settings"][0] == "warn"
+    assert found["accounts"][0] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("planted", "subject", "words"),
+    [
+        ((f'"{KEY}"', SECRET), "accounts.ev.api_key", "quotes"),
+        ((KEY, f"{SECRET} {SECRET}"), "accounts.ev.api_secret", "spaces"),
+        ((KEY, "sëcret-0123456789"), "accounts.ev.api_secret", "no key has"),
+        (("your-api-key", SECRET), "accounts.ev.api_key", "placeholder"),
+        ((KEY, "…"), "accounts.ev.api_secret", "no key has"),
+        ((KEY, "..."), "accounts.ev.api_secret", "placeholder"),
+        ((KEY, KEY), "accounts.ev", "are the same"),
+    ],
+)
+def test_secrets_that_cannot_be_are_found(
+    settings: Path,
+    capsys: pytest.CaptureFixture[str],
+    planted: tuple[str, str],
+    subject: str,
+    words: str,
+) -> None:
+    """By their shape alone; they are never shown."""
+    write(settings, key=planted[0], secret=planted[1])
+    level, detail, mend = findings(capsys)[subject]
+    assert level == "fail"
+    assert words in detail
+    assert "again" in mend
+
+
+def test_a_short_secret_is_a_warning(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be cut off."""
+    write(settings, key="k1")
+    assert findings(capsys)["accounts.ev.api_key"][0] == "warn"
+
+
+def test_files_that_others_may_read_are_warned_of(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the command that mends it."""
+    write(settings, mode=0o644)
+    assert findings(capsys)["worker.toml"][2] == "chmod 600 worker.toml"
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o604)
+    settings.write_text(
+        '[accounts.ev]\nexchange = "everstrike"\n'
+        f'api_key_file = "{secret}"\napi_secret_file = "{tmp_path / "other"}"\n'
+    )
+    (tmp_path / "other").write_text(SECRET + "x")
+    (tmp_path / "other").chmod(0o640)
+    found = findings(capsys)
+    assert found[str(secret)][2] == f"chmod 600 {secret}"
+    assert "worker.toml" not in found
+    assert str(tmp_path / "other") not in found
+
+
+def test_a_key_in_nonce_mode_belongs_to_one_account(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two accounts on one such key are a mistake in the settings."""
+    table = f'exchange = "indodax"\nauth = "nonce"\napi_key = "{KEY}"\napi_secret = "{SECRET}"\n'
+    settings.write_text(f"[accounts.a]\n{table}[accounts.b]\n{table}")
+    found = findings(capsys, code=2)
+    assert found["accounts"][0] == "fail"
+    assert "that of accounts.a" in found["accounts"][1]
+
+
+def test_a_broken_settings_file_is_the_only_finding(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the document and as one line on standard error."""
+    settings.write_text(f'api_secret = "{SECRET}"\n')
+    assert main(["check", "--json"]) == 2
+    told = capsys.readouterr()
+    (finding,) = json.loads(told.out)["findings"]
+    assert finding["level"] == "fail"
+    assert finding["detail"] in told.err
+    assert "unknown key" in finding["detail"]
+    assert SECRET not in told.out + told.err
+
+
+GOOD = RedisFacts(
+    version="7.2.4",
+    appendonly=True,
+    maxmemory_policy="noeviction",
+    maxmemory=0,
+    replica=False,
+    cluster=False,
+)
+LRU = replace(GOOD, maxmemory_policy="allkeys-lru")
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "subject"),
+    [
+        (replace(GOOD, version="6.0.16"), Level.FAIL, "redis version"),
+        (replace(GOOD, appendonly=False), Level.FAIL, "redis appendonly"),
+        (replace(LRU, maxmemory=1_000), Level.FAIL, "redis maxmemory-policy"),
+        (LRU, Level.WARN, "redis maxmemory-policy"),
+        (replace(GOOD, replica=True), Level.FAIL, "redis role"),
+        (replace(GOOD, cluster=True), Level.FAIL, "redis cluster"),
+    ],
+)
+def test_a_redis_that_would_lose_jobs_is_found(
+    facts: RedisFacts, level: Level, subject: str
+) -> None:
+    """Each with its mend; the rest is fine."""
+    (bad,) = [finding for finding in judge(facts) if finding.level is not Level.OK]
+    assert (bad.level, bad.subject) == (level, subject)
+    assert bad.mend
+
+
+def test_a_redis_that_is_fit_is_all_ok() -> None:
+    """Nothing to mend."""
+    assert {finding.level for finding in judge(GOOD)} == {Level.OK}

@@ -1,0 +1,84 @@
+"""How the command line prints."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from worker.cli import output
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (None, "-"),
+        (-5, "0ms"),
+        (0, "0ms"),
+        (999, "999ms"),
+        (1_000, "1s"),
+        (1_540, "1.5s"),
+        (60_000, "1m"),
+        (5_400_000, "1.5h"),
+        (172_800_000, "2d"),
+    ],
+)
+def test_durations_read_well(ms: float | None, text: str) -> None:
+    """A unit that fits, one decimal at most."""
+    assert output.duration(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        ("", "-"),
+        (True, "yes"),
+        (False, "no"),
+        (0, "0"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("[bold]", "[bold]"),
+        ("…é", "…é"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_a_cell_is_one_harmless_line(value: object, text: str) -> None:
+    """What an exchange or a stranger wrote cannot move the terminal."""
+    assert output.shown(value) == text
+
+
+def test_without_a_terminal_tables_are_plain_and_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No colors, no borders, nothing cut, whatever the width."""
+    output.table(("ID", "KNOWN"), [("x" * 300, "canceled [red]"), ("y", None)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "ID" + " " * 300 + "KNOWN",
+        "x" * 300 + "  canceled [red]",
+        "y" + " " * 301 + "-",
+    ]
+
+
+def test_on_a_terminal_tables_fit_it_and_keep_every_character(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long cells are folded, never cut; markup in them is text."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    output.table(("ID", "STATE"), [("abcdefghij" * 6, "dead"), ("[red]", "done")])
+    out = capsys.readouterr().out
+    assert "\x1b[1;31mdead" in out
+    lines = without_colors(out)
+    assert max(map(len, lines)) <= 40
+    assert "".join(line[:31].strip() for line in lines[3:5]) == "abcdefghij" * 6
+    assert "[red]" in out
+
+
+def without_colors(out: str) -> list[str]:
+    """Return the lines as they look."""
+    for code in ("\x1b[1;31m", "\x1b[32m", "\x1b[1m", "\x1b[0m"):
+        out = out.replace(code, "")
+    return out.splitlines()

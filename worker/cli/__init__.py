@@ -1,0 +1,5 @@
+"""The shell's door: `cancel-worker`."""
+
+from worker.cli.app import main
+
+__all__ = ["main"]

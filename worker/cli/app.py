@@ -1,0 +1,106 @@
+"""The commands of `cancel-worker`, put together, and its entry point."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli import cancel, check, dead, demo, jobs, output, simulator, status, up
+from worker.cli.errors import FAILED, explain
+
+NAME = "cancel-worker"
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name=NAME,
+    help="Takes a trader's orders off an exchange, and shows what came of it.",
+    epilog="Exit codes: 0 done, 1 failed or not proven in time, 2 wrong usage or settings.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("cancel")(cancel.cancel)
+app.command("cancel-all")(cancel.cancel_all)
+app.command("jobs")(jobs.jobs)
+app.command("show")(jobs.show)
+app.add_typer(dead.app, name="dead")
+app.command("status")(status.status)
+app.command("check")(check.check)
+app.command("simulator")(simulator.simulator)
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415  slow
+
+        output.say(f"{NAME} {version(NAME)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="PATH", help="Settings file; else WORKER_CONFIG."),
+    ] = None,
+    version: Annotated[  # noqa: ARG001  its callback does it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take what holds for every command."""
+    if config is not None:
+        os.environ["WORKER_CONFIG"] = str(config)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code.
+
+    Every failure is one line on standard error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    told = False
+    try:
+        code = _run(arguments)
+    except Exception as error:  # noqa: BLE001  the last door before the shell
+        line, code = explain(error)
+        output.note(line)
+        told = True
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Without a word if the reader has seen enough, as `head` does.
+        if not (told or isinstance(error, BrokenPipeError)):
+            output.note(explain(error)[0])
+        _drop_output()
+        return code or FAILED
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    command = typer.main.get_command(app)
+    given = None if arguments is None else list(arguments)
+    result = command.main(args=given, prog_name=NAME, standalone_mode=False)
+    if result == INTERRUPTED:
+        output.note("interrupted; jobs that were accepted go on")
+        return FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush fail no more."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)

@@ -1,0 +1,1 @@
+"""`demo`: the whole story on one machine, no service installed."""

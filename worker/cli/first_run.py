@@ -1,0 +1,35 @@
+"""What a newcomer is told who has set up nothing yet."""
+
+from __future__ import annotations
+
+ADVICE = (
+    "no account is set up: save the example on standard output as worker.toml, fill it in, "
+    "`chmod 600 worker.toml`, then `cancel-worker check`; "
+    "or try everything on simulated exchanges with `cancel-worker up --simulator`"
+)
+
+EXAMPLE = """\
+# worker.toml
+# Without redis_url, `cancel-worker up` embeds a Redis where none answers.
+# redis_url = "redis://127.0.0.1:6379/0"
+
+[accounts.main]                  # the alias is what strategies use
+exchange   = "{exchange}"{pad}# one of: {exchanges}
+api_key    = "..."
+api_secret = "..."               # or api_secret_file = "/run/secrets/main"
+# memo     = "..."               # {memo}
+"""
+
+
+def example() -> str:
+    """Return a settings file to fill in."""
+    from worker.exchanges import EXCHANGES  # noqa: PLC0415  slow
+
+    with_memo = [name for name, it in EXCHANGES.items() if it.capabilities.needs_memo]
+    first = next(iter(EXCHANGES))
+    return EXAMPLE.format(
+        exchange=first,
+        pad=" " * max(1, 18 - len(first)),
+        exchanges=", ".join(EXCHANGES),
+        memo=f"needed by {', '.join(with_memo)}",
+    )

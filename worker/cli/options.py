@@ -1,0 +1,59 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.completion import account_aliases, sides
+
+MAX_WAIT_S = 86_400
+
+
+def _bounded(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= MAX_WAIT_S:
+        raise typer.BadParameter(f"give seconds from 0 to {MAX_WAIT_S}, such as 5")
+    return value
+
+
+AccountArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ACCOUNT",
+        help="Alias of the account in the settings.",
+        autocompletion=account_aliases,
+        show_default=False,
+    ),
+]
+JobArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of a job.", show_default=False)]
+JobsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]…", help="Ids of dead letters.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every dead letter there is.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do not.")]
+PairOption = Annotated[
+    str | None,
+    typer.Option("--pair", metavar="PAIR", help="Such as btc_idr, where the exchange needs it."),
+]
+SideOption = Annotated[
+    str | None,
+    typer.Option(
+        "--side",
+        metavar="SIDE",
+        help="buy or sell, where the exchange needs it.",
+        autocompletion=sides,
+    ),
+]
+WaitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        help="Wait for the proof at most so long; without it exit 1.",
+        callback=_bounded,
+    ),
+]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Really do it.")]

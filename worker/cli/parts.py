@@ -1,0 +1,70 @@
+"""The parts that commands work with, imported only once a command needs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from worker.producer import Producer
+    from worker.settings import Settings
+    from worker.store.connection import Store
+    from worker.store.ledger import Ledger
+
+DEFAULT_PORT = 6379
+
+
+def open_settings() -> Settings:
+    """Read the settings in force.
+
+    Raises:
+        SettingsError: They are wrong.
+    """
+    from worker.settings import load_settings  # noqa: PLC0415  slow
+
+    return load_settings()
+
+
+def open_producer() -> Producer:
+    """Return a producer on the settings in force.
+
+    Raises:
+        SettingsError: They are wrong.
+    """
+    from worker.producer import Producer  # noqa: PLC0415  slow
+
+    return Producer(open_settings())
+
+
+def open_store(settings: Settings | None = None) -> Store:
+    """Return the Redis of the settings in force.
+
+    Raises:
+        SettingsError: They are wrong.
+    """
+    from worker.factory import build_store  # noqa: PLC0415  slow
+
+    return build_store(settings or open_settings())
+
+
+def open_ledger() -> Ledger:
+    """Return the ledger of the settings in force.
+
+    Raises:
+        SettingsError: They are wrong.
+    """
+    from worker.store.ledger import Ledger  # noqa: PLC0415  slow
+
+    return Ledger(open_store())
+
+
+def where(settings: Settings | None = None) -> str:
+    """Return host and port of the Redis in force, without a password."""
+    try:
+        url = urlsplit((settings or open_settings()).redis_address)
+        port = url.port or DEFAULT_PORT
+    except (SettingsError, ValueError):
+        return "an unreadable address"
+    return f"{url.hostname or 'localhost'}:{port}"

@@ -1,0 +1,109 @@
+"""What `status` and `check` read of Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from worker.cli.parts import where
+from worker.engine import PRESENCE_MS
+from worker.settings import Settings
+from worker.store.connection import Store, unavailable
+from worker.store.ledger import LaneStatus, Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFacts:
+    """How a Redis is set up."""
+
+    version: str
+    appendonly: bool
+    maxmemory_policy: str
+    maxmemory: int
+    replica: bool
+    cluster: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How everything stands at one moment of Redis's clock.
+
+    Attributes:
+        workers: Name of each worker that lives → ms since its last sign.
+        dead: How many dead letters there are.
+    """
+
+    where: str
+    now_ms: int
+    redis: RedisFacts
+    workers: dict[str, int]
+    lanes: list[LaneStatus]
+    dead: int
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as JSON shows it."""
+        return {
+            "now_ms": self.now_ms,
+            "redis": {
+                "address": self.where,
+                "version": self.redis.version,
+                "appendonly": self.redis.appendonly,
+                "maxmemory_policy": self.redis.maxmemory_policy,
+            },
+            "workers": [
+                {"name": name, "seen_ms_ago": ago} for name, ago in sorted(self.workers.items())
+            ],
+            "lanes": [
+                {
+                    "exchange": lane.lane.partition(":")[0],
+                    "account": lane.lane.partition(":")[2],
+                    "pending": lane.pending,
+                    "due": lane.due,
+                    "oldest_due_age_ms": self.age_ms(lane),
+                }
+                for lane in self.lanes
+            ],
+            "dead": self.dead,
+        }
+
+    def age_ms(self, lane: LaneStatus) -> int | None:
+        """Return for how long the oldest due job of a lane has been due."""
+        return None if lane.oldest_due_ms is None else max(0, self.now_ms - lane.oldest_due_ms)
+
+
+def take(store: Store, settings: Settings) -> Snapshot:
+    """Look at everything once.
+
+    Raises:
+        StoreUnavailable: Redis did not answer.
+    """
+    ledger = Ledger(store)
+    lanes, dead, seen = ledger.lanes(), ledger.dead_count(), ledger.workers()
+    now_ms = ledger.now_ms()
+    ages = {name: max(0, now_ms - at_ms) for name, at_ms in seen.items()}
+    return Snapshot(
+        where=where(settings),
+        now_ms=now_ms,
+        redis=read_facts(store),
+        workers={name: age for name, age in ages.items() if age <= PRESENCE_MS},
+        lanes=sorted(lanes, key=lambda lane: lane.lane),
+        dead=dead,
+    )
+
+
+def read_facts(store: Store) -> RedisFacts:
+    """Ask Redis how it is set up.
+
+    Raises:
+        StoreUnavailable: Redis did not answer, or does not let us ask.
+    """
+    with unavailable():
+        info: Any = store.client.info()
+    return RedisFacts(
+        version=str(info.get("redis_version", "unknown")),
+        appendonly=str(info.get("aof_enabled", 0)) == "1",
+        maxmemory_policy=str(info.get("maxmemory_policy", "unknown")),
+        maxmemory=int(info.get("maxmemory", 0)),
+        replica=info.get("role") == "slave",
+        cluster=str(info.get("cluster_enabled", 0)) == "1",
+    )

@@ -1,0 +1,169 @@
+"""`up`: one machine for real, under one supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from worker.cli import first_run, output, parts
+from worker.cli.errors import MISUSED, CliError
+from worker.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from worker.cli.children import RedisChild
+    from worker.settings import Settings
+
+CONNECT_S = 0.5
+REDIS_FOLDER = "redis"
+SIMULATOR_FOLDER = "simulator"
+"""Apart, so that real jobs never meet simulated exchanges."""
+
+
+def up(
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Run a Redis of its own, whatever else answers.")
+    ] = False,
+    data_dir: Annotated[
+        Path, typer.Option("--data-dir", metavar="PATH", help="Where that Redis keeps its data.")
+    ] = Path("data"),
+    simulator: Annotated[
+        bool,
+        typer.Option("--simulator", help="Simulated exchanges, accounts and Redis: just try it."),
+    ] = False,
+) -> None:
+    """Run a worker, and a Redis where none is, until Ctrl-C.
+
+    What dies is started again. All logs go to standard error.
+    """
+    from worker.cli.up_simulated import simulated  # noqa: PLC0415  slow
+
+    stopping, hurry = _on_signals()
+    redis: AbstractContextManager[RedisChild | None]
+    if simulator:
+        redis = simulated(data_dir / SIMULATOR_FOLDER)
+    else:
+        settings = _ready_settings()
+        folder = data_dir / REDIS_FOLDER
+        needed = embedded or _lacks_redis(settings, folder)
+        redis = _embedded(settings, folder) if needed else nullcontext()
+    with redis as child:
+        code = _supervise(child, stopping, hurry)
+    if code:
+        raise typer.Exit(code)
+
+
+def _on_signals() -> tuple[threading.Event, threading.Event]:
+    """Let the first signal set one event, the second both."""
+    stopping, hurry = threading.Event(), threading.Event()
+
+    def heard(_number: int, _frame: object) -> None:
+        (hurry if stopping.is_set() else stopping).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, heard)
+    return stopping, hurry
+
+
+def _ready_settings() -> Settings:
+    """Return settings that a worker can start with.
+
+    Raises:
+        SettingsError: A worker would end at once with these.
+        CliError: Nothing is set up yet.
+    """
+    from worker.factory import build_lanes  # noqa: PLC0415  slow
+
+    settings = parts.open_settings()
+    if not settings.accounts:
+        output.say(first_run.example())
+        raise CliError(first_run.ADVICE, code=MISUSED)
+    build_lanes(settings)
+    return settings
+
+
+def _lacks_redis(settings: Settings, folder: Path) -> bool:
+    """Return whether a Redis must be embedded.
+
+    Raises:
+        StoreUnavailable: There is one, or should be, that does not serve us.
+    """
+    from worker.cli.data_folder import PORT_FILE  # noqa: PLC0415  slow
+    from worker.store.ledger import Ledger  # noqa: PLC0415  slow
+
+    chosen = "redis_url" in settings.model_fields_set or settings.redis_url_file is not None
+    if not chosen and (folder / PORT_FILE).exists():
+        return True  # what answers there was left by a run that was killed
+    try:
+        Ledger(parts.open_store(settings)).now_ms()
+    except StoreUnavailable:
+        if chosen or _listens(settings):
+            raise
+        return True
+    return False
+
+
+@contextmanager
+def _embedded(settings: Settings, folder: Path) -> Iterator[RedisChild]:
+    from worker.cli.children import RedisChild  # noqa: PLC0415  slow
+    from worker.cli.data_folder import end_leftover, held  # noqa: PLC0415  slow
+
+    if settings.redis_url_file is not None:
+        raise CliError("--embedded and redis_url_file exclude each other; drop one", code=MISUSED)
+    with held(folder):
+        end_leftover(folder)
+        redis = RedisChild(folder, port=None if _listens(settings) else _port(settings))
+        if redis.url != settings.redis_address:
+            output.say(f"export WORKER_REDIS_URL={redis.url}")
+        os.environ["WORKER_REDIS_URL"] = redis.url
+        yield redis
+
+
+def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threading.Event) -> int:
+    from worker import logs  # noqa: PLC0415  slow
+    from worker.cli.children import WorkerChild  # noqa: PLC0415  slow
+    from worker.cli.supervisor import Supervisor  # noqa: PLC0415  slow
+    from worker.factory import secrets_of  # noqa: PLC0415  slow
+
+    settings = parts.open_settings()
+    logs.set_up(settings.worker.log_level, secrets_of(settings))
+    worker = WorkerChild(os.environ, shutdown_ms=settings.worker.shutdown_ms, hurry=hurry)
+
+    def announce() -> None:
+        kept = f", data in {redis.folder}" if redis else ""
+        output.say(f"redis     {parts.where(settings)}{kept}")
+        output.say("running   until Ctrl-C")
+        sys.stdout.flush()
+
+    supervisor = Supervisor([redis, worker] if redis else [worker], stopping)
+    try:
+        return supervisor.run(on_started=announce)
+    except StoreUnavailable as error:
+        raise CliError(str(error)) from None
+
+
+def _port(settings: Settings) -> int | None:
+    """Return the port of loopback that the settings name, if they do."""
+    from worker.settings import LOOPBACK  # noqa: PLC0415  slow
+
+    url = urlsplit(settings.redis_address)
+    return (url.port or parts.DEFAULT_PORT) if url.hostname in LOOPBACK else None
+
+
+def _listens(settings: Settings) -> bool:
+    """Return whether anything listens on the port of the settings."""
+    port = _port(settings)
+    if port is None:
+        return False
+    with socket.socket() as sock:
+        sock.settimeout(CONNECT_S)
+        return sock.connect_ex(("127.0.0.1", port)) == 0
