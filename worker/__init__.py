@@ -11,13 +11,28 @@ if TYPE_CHECKING:
         InvalidCommand,
         SettingsError,
         StoreUnavailable,
+        SwitchDisarmed,
+        SwitchError,
+        SwitchOverlap,
+        SwitchReplaced,
+        SwitchTripped,
+        SwitchUnknown,
         UnknownAccount,
     )
     from worker.jobs import State
     from worker.outcomes import Outcome
     from worker.producer import Producer, Result, Ticket
+    from worker.switch import Beat, Switch
 
 _HOMES = {
+    "SwitchUnknown": "errors",
+    "SwitchTripped": "errors",
+    "SwitchReplaced": "errors",
+    "SwitchOverlap": "errors",
+    "SwitchError": "errors",
+    "SwitchDisarmed": "errors",
+    "Switch": "switch",
+    "Beat": "switch",
     "CancelWorkerError": "errors",
     "InvalidCommand": "errors",
     "Outcome": "outcomes",
@@ -31,6 +46,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Beat",
     "CancelWorkerError",
     "InvalidCommand",
     "Outcome",
@@ -39,6 +55,13 @@ __all__ = [
     "SettingsError",
     "State",
     "StoreUnavailable",
+    "Switch",
+    "SwitchDisarmed",
+    "SwitchError",
+    "SwitchOverlap",
+    "SwitchReplaced",
+    "SwitchTripped",
+    "SwitchUnknown",
     "Ticket",
     "UnknownAccount",
 ]

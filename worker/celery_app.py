@@ -5,6 +5,7 @@ Its defaults are the sane ones, so that no flag needs to be known.
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -15,13 +16,15 @@ from worker import logs
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of
+from worker.messages import TICK
 from worker.runtime import runtime
 from worker.settings import Settings, load_settings
-from worker.store.doorbell import PRIORITIES
+from worker.store.doorbell import LATER, PRIORITIES
 
 DEFAULT_QUEUE = "celery"
 """Where Celery clients send by default; each exchange has a queue beside it."""
 VISIBILITY_S = 60
+TICK_S = 1.0
 
 
 def _settings() -> Settings:
@@ -78,6 +81,14 @@ def make_app(settings: Settings) -> Celery:
         worker_enable_remote_control=True,
         worker_send_task_events=False,
         enable_utc=True,
+        beat_scheduler="worker.beat:LeaseScheduler",
+        beat_schedule={
+            TICK: {
+                "task": TICK,
+                "schedule": TICK_S,
+                "options": {"expires": 2 * TICK_S, "priority": LATER},
+            }
+        },
     )
     return app
 
@@ -100,6 +111,10 @@ def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
         runtime()
     except SettingsError as error:
         sys.exit(_fail(error))
+    except Exception:
+        # Celery would log this and run on, hearing messages and doing nothing.
+        logging.getLogger(__name__).exception("the worker cannot start")
+        sys.exit(1)
 
 
 @signals.worker_ready.connect

@@ -13,18 +13,21 @@ import random
 import socket
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from worker import clock
 from worker.alerts import alert
 from worker.bulkhead import Bulkhead
 from worker.errors import StoreUnavailable
+from worker.gate import holds_timers
 from worker.jobs import Job
+from worker.keeper import Keeper
 from worker.outcomes import Outcome
 from worker.pipeline import Attempted, Lane, Pipeline
 from worker.settings import Settings
-from worker.store.ledger import Claimed, Ledger, Settlement, Verb
+from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
+from worker.store.switches import SUFFIX
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ TURN_MS = 1_000
 HEARTBEAT_MS = 1_000
 PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
+TENDERS = 2
+"""Threads of one exchange kept for switches, which must not wait for cancels."""
 STORE_RETRY_MS = 200
 CRASH_PAUSE_MS = 1_000
 
@@ -47,16 +52,21 @@ class Engine:
         lanes: Mapping[str, Lane],
         ledger: Ledger,
         pipeline: Pipeline,
+        keeper: Keeper,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._pipeline = pipeline
+        self._keeper = keeper
         self._accounts = [
-            (lane.alias, lane.exchange.name, 1 if lane.uses_nonce else 0) for lane in lanes.values()
+            (lane.alias, lane.exchange.name, int(lane.uses_nonce), int(holds_timers(lane.exchange)))
+            for lane in lanes.values()
         ]
         exchanges = sorted({lane.exchange.name for lane in lanes.values()})
-        self._served = {f"{lane.exchange.name}:{lane.alias}" for lane in lanes.values()}
+        served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
+        self._served = served | {lane + SUFFIX for lane in served}
         self._bulkheads = {name: Bulkhead(settings.worker.exchange_threads) for name in exchanges}
+        self._tenders = {name: Bulkhead(TENDERS) for name in exchanges}
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._turn = itertools.count(1)
         self._stopping = threading.Event()
@@ -67,7 +77,8 @@ class Engine:
 
     def start(self) -> None:
         """Start to sweep."""
-        threads = self._settings.worker.exchange_threads * max(1, len(self._bulkheads))
+        each = self._settings.worker.exchange_threads + TENDERS
+        threads = each * max(1, len(self._bulkheads))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="drain")
         self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
         self._sweeper.start()
@@ -124,7 +135,14 @@ class Engine:
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane, job_id=job_id)
             jobs = deque((job, claimed.now_ms) for job in claimed.jobs)
-            while jobs:
+            while jobs or claimed.tended:
+                if claimed.tended:
+                    self._keeper.tend(claimed.tended, holder)
+                    if self._stopping.is_set():
+                        break
+                    claimed = self._claim(exchange, holder=holder, lane="", job_id="")
+                    jobs += ((job, claimed.now_ms) for job in claimed.jobs)
+                    continue
                 job, now_ms = jobs.popleft()
                 attempted = self._attempt(job, now_ms)
                 if job.id == job_id:
@@ -226,6 +244,7 @@ class Engine:
             clock.wait_ms(self._stopping, pause_ms)
 
     def _heartbeat(self) -> None:
+        self._keeper.tripped()
         now_ms, registered = self._ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
         self._ahead_ms = now_ms - clock.monotonic_ms()
         if not registered:
@@ -243,22 +262,40 @@ class Engine:
             if lane not in self._served:
                 continue
             exchange = lane.partition(":")[0]
-            if self._bulkheads[exchange].enter():
-                try:
-                    self._submit(exchange)
-                except BaseException:
-                    self._bulkheads[exchange].leave()
-                    raise
+            if lane.endswith(SUFFIX):
+                self._submit(self._tenders[exchange], self._tend, lane)
+            else:
+                self._submit(self._bulkheads[exchange], self._drain, exchange)
         return self._settings.worker.sweep_ms
 
-    def _submit(self, exchange: str) -> None:
+    def _submit(self, bulkhead: Bulkhead, work: Callable[[str], object], name: str) -> None:
+        """Have a thread do `work`, which leaves the bulkhead; if one may."""
         assert self._executor is not None  # noqa: S101  start() made it
-        self._executor.submit(self._drain_quietly, exchange)
-
-    def _drain_quietly(self, exchange: str) -> None:
+        if not bulkhead.enter():
+            return
         try:
-            self._drain(exchange)
-        except StoreUnavailable as error:
-            log.warning("Redis is away in mid-attempt: %s", error)
-        except Exception:
-            log.exception("a drain crashed")
+            self._executor.submit(_quietly, work, name)
+        except RuntimeError:  # shut down meanwhile
+            bulkhead.leave()
+
+    def _tend(self, lane: str) -> None:
+        """Trip the switches of a lane that have run out, and bring the exchange in line."""
+        exchange = lane.partition(":")[0]
+        holder = f"{self.name}:{next(self._turn)}"
+        try:
+            claimed = self._claim(exchange, holder=holder, lane=lane, job_id="")
+            if claimed.tended:
+                self._keeper.tend(lane, holder)
+        finally:
+            self._tenders[exchange].leave()
+        # What has tripped left cancels that are due now.
+        self.run_exchange(exchange)
+
+
+def _quietly(work: Callable[[str], object], name: str) -> None:
+    try:
+        work(name)
+    except StoreUnavailable as error:
+        log.warning("Redis is away in mid-attempt: %s", error)
+    except Exception:
+        log.exception("a thread of the engine crashed; the sweep goes on")

@@ -3,7 +3,13 @@
 CancelWorkerError
 ├── SettingsError          a setting is missing or wrong
 ├── InvalidCommand         the request cannot be carried out as it stands
-│   └── UnknownAccount     no account has this alias
+│   ├── UnknownAccount     no account has this alias
+│   └── SwitchOverlap      another switch holds a part of this scope
+├── SwitchError            a switch is no longer what its holder believes
+│   ├── SwitchTripped      its deadline has passed
+│   ├── SwitchReplaced     the same scope was armed again
+│   ├── SwitchDisarmed     it was disarmed
+│   └── SwitchUnknown      there is none, or it has been forgotten
 ├── StoreUnavailable       Redis did not answer
 └── TransportError         no reply from the exchange
     ├── NotSent            the request surely never left
@@ -27,6 +33,30 @@ class InvalidCommand(CancelWorkerError, ValueError):
 
 class UnknownAccount(InvalidCommand):
     """No account has this alias. Nothing was queued."""
+
+
+class SwitchOverlap(InvalidCommand):
+    """Another armed switch holds a part of this scope. Nothing was armed."""
+
+
+class SwitchError(CancelWorkerError):
+    """A switch is no longer what its holder believes. Nothing was changed."""
+
+
+class SwitchTripped(SwitchError):
+    """The deadline has passed: the orders of the scope are being canceled."""
+
+
+class SwitchReplaced(SwitchError):
+    """The same scope was armed again, by a later start of the strategy."""
+
+
+class SwitchDisarmed(SwitchError):
+    """The switch was disarmed; no deadline holds."""
+
+
+class SwitchUnknown(SwitchError):
+    """There is no such switch, or it has been forgotten."""
 
 
 class StoreUnavailable(CancelWorkerError):

@@ -9,12 +9,14 @@ import random
 from worker.engine import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Limit
+from worker.keeper import Keeper
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Account, Settings
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter, Rule
 from worker.store.nonces import Nonces, key_id
+from worker.store.switches import Switches
 from worker.store.tokens import Tokens
 from worker.transport import Transport
 
@@ -72,18 +74,26 @@ def build_engine(settings: Settings) -> Engine:
     if not lanes:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
     store = build_store(settings)
-    rng = random.Random()  # noqa: S311  jitter
+    limiter, nonces, transport = Limiter(store), Nonces(store), Transport(settings.http)
     pipeline = Pipeline(
         settings=settings,
         lanes=lanes,
-        limiter=Limiter(store),
-        nonces=Nonces(store),
+        limiter=limiter,
+        nonces=nonces,
         tokens=Tokens(store),
-        transport=Transport(settings.http),
-        rng=rng,
+        transport=transport,
+        rng=random.Random(),  # noqa: S311  jitter
+    )
+    keeper = Keeper(
+        settings=settings,
+        lanes=lanes,
+        switches=Switches(store),
+        limiter=limiter,
+        nonces=nonces,
+        transport=transport,
     )
     ledger = Ledger(store, digest=_digest(lanes))
-    return Engine(settings=settings, lanes=lanes, ledger=ledger, pipeline=pipeline)
+    return Engine(settings=settings, lanes=lanes, ledger=ledger, pipeline=pipeline, keeper=keeper)
 
 
 def secrets_of(settings: Settings) -> list[str]:
@@ -101,6 +111,7 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
         key=f"{account.exchange}:{limit.name}:{owner}",
         max_requests=limit.max_requests,
         window_ms=limit.window_ms,
+        paced=limit.paced,
     )
 
 

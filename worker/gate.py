@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from worker.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Exchange
 from worker.jobs import Job, Kind, Phase
@@ -72,3 +79,42 @@ def check_cancel_all(exchange: Exchange, *, pair: str | None, side: str | None) 
         InvalidCommand: The text says what is missing or wrong.
     """
     exchange.check(ListOpenOrders(pair=pair, side=side))
+
+
+def holds_timers(exchange: Exchange) -> bool:
+    """Return whether an exchange keeps countdowns itself."""
+    return SetCountdown in exchange.capabilities.commands
+
+
+def check_switch(
+    exchange: Exchange,
+    *,
+    pairs: tuple[str, ...],
+    order_ids: tuple[str, ...],
+    timeout_ms: int,
+    shortest_ms: int,
+    longest_ms: int,
+) -> None:
+    """Refuse a switch that could not be kept, or could not cancel its scope.
+
+    Raises:
+        InvalidCommand: The text says what is missing or wrong.
+    """
+    if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int):
+        raise InvalidCommand("timeout_ms must be a whole number of milliseconds")
+    if not shortest_ms <= timeout_ms <= longest_ms:
+        raise InvalidCommand(f"timeout_ms must be from {shortest_ms} to {longest_ms}")
+    if not pairs and not order_ids:
+        raise InvalidCommand("a switch needs a scope: give pairs, order ids, or both")
+    if holds_timers(exchange):
+        if not pairs:
+            raise InvalidCommand(
+                f"{exchange.name} keeps its countdown by pair; give pairs "
+                '(--pair btc_idr, or pairs=["btc_idr"])'
+            )
+        exchange.check(SetCountdown(pairs, timeout_ms))
+        return
+    for pair in pairs:
+        exchange.check(ListOpenOrders(pair=pair))
+    for order_id in order_ids:
+        check_cancel(exchange, order_id=order_id, pair=None, side=None)

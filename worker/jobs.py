@@ -49,6 +49,7 @@ class Job:
         claim: Grows with each lease; a settlement made under an older one is
             dropped unless it brings a proof.
         lost: The worker of the last attempt was lost in the middle of it.
+        urgent: Of a switch that has tripped; its first leases are short.
         outcome: Of the last attempt; of the job once it has ended.
     """
 
@@ -73,6 +74,8 @@ class Job:
     outcome: Outcome | None = None
     detail: str = ""
     lost: bool = False
+    urgent: bool = False
+    lease_ms: int = 0
     raw: str = ""
     history: tuple[dict[str, Any], ...] = ()
 
@@ -111,6 +114,8 @@ class Job:
             outcome=Outcome(fields["outcome"]) if fields.get("outcome") else None,
             detail=fields.get("detail", ""),
             lost="lost" in fields,
+            urgent="urgent" in fields,
+            lease_ms=int(fields.get("lease_ms", 0)),
             raw=fields.get("raw", ""),
             history=tuple(json.loads(line) for line in fields.get("history", "").splitlines()),
         )
@@ -150,6 +155,7 @@ class NewJob:
     pair: str = ""
     side: str = ""
     parent: str = ""
+    urgent: bool = False
 
 
 def _maybe(text: str | None) -> int | None:

@@ -12,7 +12,11 @@ COUNTDOWN = "worker.countdown"
 DRAIN = "worker.drain"
 """Wakes a worker for one exchange; names no job."""
 
+TICK = "worker.tick"
+"""Celery beat's: look after the switches now."""
+
 _CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job")
+_COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,51 @@ class CancelMessage:
     job: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CountdownMessage:
+    """The arguments of `worker.countdown`.
+
+    Attributes:
+        timeout_ms: 0 disarms.
+        sent_ms: When it was sent, Unix ms, if the sender said so: the deadline
+            is reckoned from there, however late the message comes.
+    """
+
+    account: str
+    pairs: tuple[str, ...]
+    timeout_ms: int
+    sent_ms: int | None = None
+
+
+def read_countdown(args: Sequence[object], kwargs: Mapping[str, object]) -> CountdownMessage:
+    """Read the arguments of `worker.countdown`.
+
+    Raises:
+        InvalidCommand: One of them is missing, unknown or of another kind.
+    """
+    values = _named(COUNTDOWN, _COUNTDOWN_FIELDS, args, kwargs)
+    account, pairs = values.get("account"), values.get("pairs")
+    timeout_ms, sent_ms = values.get("timeout_ms"), values.get("sent_ms")
+    if not isinstance(account, str) or not account:
+        raise InvalidCommand(f"{COUNTDOWN}: account is missing, or no text")
+    if isinstance(pairs, str):
+        pairs = pairs.split(",")
+    if not isinstance(pairs, list) or not pairs or not all(isinstance(p, str) for p in pairs):
+        raise InvalidCommand(f"{COUNTDOWN}: pairs must be a list of text, and not empty")
+    if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int) or timeout_ms < 0:
+        raise InvalidCommand(f"{COUNTDOWN}: timeout_ms must be a whole number, 0 to disarm")
+    if sent_ms is not None and (isinstance(sent_ms, bool) or not isinstance(sent_ms, int)):
+        raise InvalidCommand(f"{COUNTDOWN}: sent_ms must be Unix ms as a whole number")
+    return CountdownMessage(account, tuple(pairs), timeout_ms, sent_ms)
+
+
 def read_cancel(args: Sequence[object], kwargs: Mapping[str, object]) -> CancelMessage:
     """Read the arguments of `worker.cancel`.
 
     Raises:
         InvalidCommand: One of them is missing, unknown or not text.
     """
-    values = _named(_CANCEL_FIELDS, args, kwargs)
+    values = _named(CANCEL, _CANCEL_FIELDS, args, kwargs)
     for name in ("account", "order_id"):
         if not values.get(name):
             raise InvalidCommand(f"{CANCEL}: {name} is missing")
@@ -43,17 +85,17 @@ def read_cancel(args: Sequence[object], kwargs: Mapping[str, object]) -> CancelM
 
 
 def _named(
-    fields: Sequence[str], args: Sequence[object], kwargs: Mapping[str, object]
+    task: str, fields: Sequence[str], args: Sequence[object], kwargs: Mapping[str, object]
 ) -> dict[str, object]:
     if len(args) > len(fields):
-        raise InvalidCommand(f"{CANCEL}: {len(args)} arguments; it takes {', '.join(fields)}")
+        raise InvalidCommand(f"{task}: {len(args)} arguments; it takes {', '.join(fields)}")
     values = dict(zip(fields, args, strict=False))
     for name, value in kwargs.items():
         if name not in fields:
             raise InvalidCommand(
-                f"{CANCEL}: unknown argument {str(name)[:60]!r}; it takes {', '.join(fields)}"
+                f"{task}: unknown argument {str(name)[:60]!r}; it takes {', '.join(fields)}"
             )
         if name in values:
-            raise InvalidCommand(f"{CANCEL}: {name} is given twice")
+            raise InvalidCommand(f"{task}: {name} is given twice")
         values[name] = value
     return values

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import tenacity
 
@@ -24,6 +24,7 @@ from worker.jobs import Job, Kind, NewJob
 from worker.outcomes import Answer, OpenOrders, Outcome, TokenGrant, Unproven
 from worker.retries import Again, Dead, Decision, Done, decide
 from worker.settings import Settings
+from worker.skew import Skew
 from worker.store.ledger import Settlement, Verb, new_id
 from worker.store.limiter import Grant, Limiter, Rule
 from worker.store.nonces import Nonces
@@ -53,6 +54,7 @@ class Lane:
     egress_ip: str | None
     uses_nonce: bool
     rules: tuple[tuple[type[Command], Rule], ...]
+    skew: Skew = field(default_factory=Skew, compare=False)
 
     def rules_for(self, command: Command) -> list[Rule]:
         """Return the limits that a command counts against."""
@@ -119,7 +121,8 @@ class Pipeline:
         phase = next_phase(job, lane.exchange)
         job = replace(job, phase=phase)
         command = command_of(job, phase)
-        answer = self._answer(lane, command, started)
+        lease_ms = job.lease_ms or self._settings.jobs.lease_ms
+        answer = self._answer(lane, command, started, lease_ms)
         pause_ms = 0
         if isinstance(answer, _Wait):
             return Attempted(Settlement(Verb.WAIT, pause_ms=answer.pause_ms))
@@ -139,18 +142,21 @@ class Pipeline:
         pause_ms = max(pause_ms, _lane_pause(answer))
         return Attempted(replace(settlement, pause_ms=pause_ms), _children(job, answer))
 
-    def _answer(self, lane: Lane, command: Command, started: float) -> Answer | _Wait | _NoToken:
+    def _answer(
+        self, lane: Lane, command: Command, started: float, lease_ms: int
+    ) -> Answer | _Wait | _NoToken:
         try:
             lane.exchange.check(command)
         except InvalidCommand as error:
             return Unproven(Outcome.REJECTED, str(error))
         shared: SharedToken | None = None
         if lane.exchange.capabilities.needs_token:
-            found = self._token(lane, started)
+            found = self._token(lane, started, lease_ms)
             if not isinstance(found, SharedToken):
                 return found
             shared = found
-        answer = self._send(lane, command, started, token=shared.token if shared else None)
+        bearer = shared.token if shared else None
+        answer = self._send(lane, command, started, token=bearer, lease_ms=lease_ms)
         if isinstance(answer, Unproven):
             if answer.token_refused and shared is not None:
                 self._tokens.drop(lane.alias, shared)
@@ -165,12 +171,18 @@ class Pipeline:
         return answer
 
     def _send(
-        self, lane: Lane, command: Command, started: float, *, token: str | None
+        self,
+        lane: Lane,
+        command: Command,
+        started: float,
+        *,
+        token: str | None,
+        lease_ms: int,
     ) -> Answer | _Wait:
         """Reserve, stamp, sign, send, read: in this order, with nothing in between."""
         http = self._settings.http
         spent_ms = clock.monotonic_ms() - started
-        left_ms = round(self._settings.jobs.lease_ms - SETTLE_MARGIN_MS - spent_ms)
+        left_ms = round(lease_ms - SETTLE_MARGIN_MS - spent_ms)
         if left_ms <= 0:
             return Unproven(Outcome.UNAVAILABLE, "not sent: no time left")
         flight_ms = min(left_ms, http.deadline_ms + http.resend_budget_ms)
@@ -178,8 +190,9 @@ class Pipeline:
         if grant.wait_ms:
             return _Wait(grant.wait_ms)
         nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
-        stamp = Stamp(now_ms=clock.now_ms(), nonce=nonce, token=token)
+        stamp = Stamp(now_ms=lane.skew.now_ms(), nonce=nonce, token=token)
         request = lane.exchange.sign(command, lane.access, stamp)
+        sent_ms = clock.now_ms()
         try:
             reply = self._deliver(lane, request, clock.monotonic_ms() + left_ms)
         except NotSent as error:
@@ -188,6 +201,7 @@ class Pipeline:
         except ReplyLost as error:
             return Unproven(Outcome.UNKNOWN, f"no reply: {error}")
         self._landed(grant)
+        lane.skew.learn(reply, sent_ms=sent_ms)
         return lane.exchange.classify(command, reply)
 
     def _deliver(self, lane: Lane, request: Request, until_ms: float) -> Reply:
@@ -214,18 +228,18 @@ class Pipeline:
         except StoreUnavailable:
             log.warning("Redis is away: a rate slot stays taken for longer than it need be")
 
-    def _token(self, lane: Lane, started: float) -> SharedToken | _NoToken | _Wait:
+    def _token(self, lane: Lane, started: float, lease_ms: int) -> SharedToken | _NoToken | _Wait:
         shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
         if shared is not None:
             return shared
-        if not self._tokens.begin_refresh(lane.alias, lease_ms=self._settings.jobs.lease_ms):
+        if not self._tokens.begin_refresh(lane.alias, lease_ms=lease_ms):
             return _Wait(TOKEN_BUSY_MS)
         try:
             # Another worker may have been done just before we began.
             shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
             if shared is not None:
                 return shared
-            answer = self._send(lane, FetchToken(), started, token=None)
+            answer = self._send(lane, FetchToken(), started, token=None, lease_ms=lease_ms)
             if isinstance(answer, _Wait):
                 return answer
             if isinstance(answer, TokenGrant):
@@ -318,6 +332,7 @@ def _children(job: Job, answer: Answer) -> tuple[NewJob, ...]:
             pair=order.pair or job.pair or "",
             side=order.side or job.side or "",
             parent=job.id,
+            urgent=job.urgent,
         )
         for order in answer.orders
     )

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from worker import clock
-from worker.errors import InvalidCommand, UnknownAccount
+from worker.errors import InvalidCommand, SwitchOverlap, SwitchUnknown, UnknownAccount
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
 from worker.factory import build_store
-from worker.gate import check_cancel, check_cancel_all
+from worker.gate import check_cancel, check_cancel_all, check_switch, holds_timers
 from worker.jobs import Job, Kind, NewJob, State
 from worker.messages import CANCEL, DRAIN
 from worker.outcomes import Outcome
 from worker.settings import Settings, load_settings, unknown_account
 from worker.store.doorbell import ring
 from worker.store.ledger import Ledger, lane_of, new_id
+from worker.store.switches import Switches, SwitchRecord
+from worker.switch import Switch, urgent_bell
 
 POLL_FIRST_MS = 2.0
 POLL_MAX_MS = 50.0
@@ -110,7 +112,9 @@ class Producer:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = load_settings() if settings is None else settings
-        self._ledger = Ledger(build_store(self._settings))
+        store = build_store(self._settings)
+        self._ledger = Ledger(store)
+        self._switches = Switches(store)
         self._announced: dict[str, str] = {}
 
     def cancel(
@@ -246,6 +250,105 @@ class Producer:
         (accepted,) = self._ledger.accept([job], [bell])
         self._ledger.retire(dead.id, keep_ms=self._settings.jobs.retention_ms)
         return Ticket(accepted.id, dead.account, dead.order_id, accepted.fresh, self._ledger)
+
+    def arm(
+        self,
+        account: str,
+        *,
+        pairs: Sequence[str] = (),
+        order_ids: Sequence[str] = (),
+        timeout_ms: int,
+    ) -> Switch:
+        """Arm a switch: the scope's orders come off if no beat comes in time.
+
+        The same scope armed before is taken over from its former holder, whose
+        beats then raise.
+
+        Args:
+            account: Alias from the settings.
+            pairs: All open orders of these pairs.
+            order_ids: These orders; `Switch.track` adds more.
+            timeout_ms: From each beat to the deadline.
+
+        Raises:
+            UnknownAccount: No account has this alias. Nothing was armed.
+            SwitchOverlap: Another armed switch holds a part of the scope.
+            InvalidCommand: Something is missing or wrong. Nothing was armed.
+            StoreUnavailable: Redis did not answer. It may be armed; arming
+                again is safe.
+        """
+        for name, values in (("pairs", pairs), ("order_ids", order_ids)):
+            if isinstance(values, str) or not isinstance(values, Sequence):
+                raise InvalidCommand(f"{name} must be a list")
+        exchange = self._exchange(account)
+        bounds = self._settings.switches
+        check_switch(
+            exchange,
+            pairs=tuple(pairs),
+            order_ids=tuple(order_ids),
+            timeout_ms=timeout_ms,
+            shortest_ms=bounds.min_timeout_ms,
+            longest_ms=bounds.max_timeout_ms,
+        )
+        armed = self._switches.arm(
+            switch_id=new_id(),
+            lane=lane_of(exchange.name, account),
+            account=account,
+            native=holds_timers(exchange),
+            pairs=pairs,
+            order_ids=order_ids,
+            timeout_ms=timeout_ms,
+            bell=urgent_bell(exchange.name),
+        )
+        if armed.overlaps:
+            raise SwitchOverlap(
+                f"switch {armed.switch_id} holds a part of this scope ({armed.overlaps}); "
+                f"disarm it, or arm exactly its scope to take it over"
+            )
+        return Switch(
+            self._switches,
+            exchange,
+            switch_id=armed.switch_id,
+            account=account,
+            epoch=armed.epoch,
+        )
+
+    def countdown(
+        self,
+        account: str,
+        *,
+        pairs: Sequence[str] = (),
+        order_ids: Sequence[str] = (),
+        timeout_ms: int,
+    ) -> Switch:
+        """Arm a switch for a `with` block: a clean exit disarms, an exception does not."""
+        return self.arm(account, pairs=pairs, order_ids=order_ids, timeout_ms=timeout_ms)
+
+    def switch(self, switch_id: str) -> Switch:
+        """Return a switch armed elsewhere, whoever holds it.
+
+        Raises:
+            SwitchUnknown: There is none.
+            StoreUnavailable: Redis did not answer.
+        """
+        record = self._switches.get(switch_id)
+        if record is None:
+            raise SwitchUnknown(f"switch {switch_id[:64]!r} is not known, or has been forgotten")
+        return Switch(
+            self._switches,
+            EXCHANGES[record.lane.partition(":")[0]],
+            switch_id=switch_id,
+            account=record.account,
+            epoch=0,
+        )
+
+    def switches(self, *, limit: int = 100) -> list[SwitchRecord]:
+        """Return switches, those changed last ahead.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        return self._switches.recent(limit=limit)
 
     def ticket(self, job_id: str) -> Ticket | None:
         """Return the ticket of a job accepted earlier, or None if it is forgotten.

@@ -13,6 +13,7 @@ from worker.factory import build_engine, build_store, secrets_of
 from worker.logs import Mask
 from worker.settings import Settings, load_settings
 from worker.store.ledger import Ledger
+from worker.store.switches import Switches
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,9 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.engine: Engine = build_engine(settings)
-        self.ledger = Ledger(build_store(settings))
+        store = build_store(settings)
+        self.ledger = Ledger(store)
+        self.switches = Switches(store)
         self.pid = os.getpid()
         self._mask = Mask(secrets_of(settings))
 

@@ -158,6 +158,7 @@ class Account(_Table):
                 per=limit.per,
                 max_requests=override.max_requests,
                 window_ms=override.window_ms,
+                paced=limit.paced,
             )
             if (override := self.limits.get(limit.name))
             else limit
@@ -206,6 +207,15 @@ class Http(_Table):
     ca_file: Path | None = None
 
 
+class Switches(_Table):
+    """Countdown switches."""
+
+    min_timeout_ms: int = Field(default=1_000, ge=100)
+    max_timeout_ms: int = Field(default=86_400_000, gt=0)
+    max_pairs: int = Field(default=50, gt=0)
+    transit_ms: int = Field(default=300, ge=0)
+
+
 class Engine(_Table):
     """The worker process."""
 
@@ -234,6 +244,7 @@ class Settings(BaseSettings):
     accounts: dict[Alias, Account] = Field(default_factory=dict)
     jobs: Jobs = Jobs()
     http: Http = Http()
+    switches: Switches = Switches()
     worker: Engine = Engine()
     sentry_dsn: SecretStr | None = None
     sentry_dsn_file: Path | None = None

@@ -13,7 +13,16 @@ from worker.celery_app import app
 from worker.errors import InvalidCommand, StoreUnavailable
 from worker.gate import check_cancel
 from worker.jobs import Kind, NewJob
-from worker.messages import CANCEL, COUNTDOWN, DRAIN, CancelMessage, read_cancel
+from worker.messages import (
+    CANCEL,
+    COUNTDOWN,
+    DRAIN,
+    TICK,
+    CancelMessage,
+    read_cancel,
+    read_countdown,
+)
+from worker.plain import move_switch
 from worker.runtime import Runtime, runtime
 from worker.store.ledger import lane_of
 
@@ -58,12 +67,29 @@ def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
         return  # the sweep goes on with it
 
 
-@app.task(name=COUNTDOWN, typing=False)
-def countdown(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401  recorded as it came
-    """Refuse, audibly: this version has no countdown switches yet."""
-    reason = f"{COUNTDOWN}: countdown switches are not in this version"
-    runtime().bury(reason, f"{COUNTDOWN} {args!r} {kwargs!r}")
-    return f"dead letter: {reason}"
+@app.task(name=COUNTDOWN, typing=False, acks_late=True)
+def countdown(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
+    """Arm, move on or (with a timeout of 0) disarm the switch of these pairs."""
+    parts = runtime()
+    try:
+        said = move_switch(parts, read_countdown(args, kwargs))
+    except InvalidCommand as error:
+        parts.bury(str(error), f"{COUNTDOWN} {args!r} {kwargs!r}")
+        return f"dead letter: {error}"
+    except StoreUnavailable as error:
+        raise Reject(str(error), requeue=True) from error
+    return said
+
+
+@app.task(name=TICK, typing=False)
+def tick() -> None:
+    """Look after the switches now: what stands in Redis, not what a message says."""
+    parts = runtime()
+    for exchange in {account.exchange for account in parts.settings.accounts.values()}:
+        try:
+            parts.engine.run_exchange(exchange)
+        except StoreUnavailable:
+            return  # the sweep goes on with it
 
 
 def _record(parts: Runtime, message: CancelMessage, lane: str, task_id: str) -> str:

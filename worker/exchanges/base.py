@@ -53,6 +53,8 @@ class Limit:
         per: What the exchange counts by.
         max_requests: In any window, as counted at the exchange.
         window_ms: Length of the window.
+        paced: What is not urgent goes at even steps, so that what is finds a
+            slot soon.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Limit:
     per: Literal["account", "ip"]
     max_requests: int
     window_ms: int
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Capabilities:
         needs_token: Requests carry a bearer token from `FetchToken`.
         needs_memo: Accounts have a memo beside key and secret.
         limits: The exchange's limits.
+        stale_ms: How long after its stamp a request without a nonce may still
+            be accepted; 0 if not known.
     """
 
     commands: frozenset[type[Command]]
@@ -86,6 +91,7 @@ class Capabilities:
     needs_token: bool = False
     needs_memo: bool = False
     limits: tuple[Limit, ...] = ()
+    stale_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,16 +33,19 @@ HOSTS: Final = Hosts(
     testnet="https://demo-indodax.com/tapi",
     others=("https://btcapi.net/tapi",),
 )
+RECV_WINDOW_MS: Final = 5_000
+"""The document's default."""
 CAPABILITIES: Final = Capabilities(
     commands=frozenset({SetCountdown, CancelOrder, QueryOrder, ListOpenOrders}),
     auth_modes=("nonce", "timestamp"),
     nonce_auth=frozenset({"nonce"}),
     limits=(
         # "URL Ratelimit 10 requests per 10 seconds per IP."
-        Limit("countdown", (SetCountdown,), "ip", max_requests=10, window_ms=10_000),
+        Limit("countdown", (SetCountdown,), "ip", max_requests=10, window_ms=10_000, paced=True),
         # "rate limit of 30 requests per second for cancel order", per user.
         Limit("cancels", (CancelOrder,), "account", max_requests=30, window_ms=1_000),
     ),
+    stale_ms=RECV_WINDOW_MS,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
     CancelOrder: ("pair", "side"),
@@ -72,7 +75,7 @@ class Indodax:
     hosts: Hosts = HOSTS
     capabilities: Capabilities = CAPABILITIES
     params_in: Literal["body", "query"] = "body"
-    recv_window_ms: int = 5_000
+    recv_window_ms: int = RECV_WINDOW_MS
 
     def check(self, command: Command) -> None:
         """Refuse a command that this exchange cannot carry out as it stands.

@@ -95,7 +95,7 @@ class Store:
         Args:
             name: Lua file, without its ending.
             args: Its arguments after the prefix.
-            shared: Lua file to put before it.
+            shared: Lua files to put before it, in order, parted by spaces.
 
         Raises:
             StoreUnavailable: Redis did not answer, or refused. The script may
@@ -104,7 +104,7 @@ class Store:
         script = self._scripts.get(name)
         with unavailable():
             if script is None:
-                parts = [self._clock, source(shared) if shared else "", source(name)]
+                parts = [self._clock, *map(source, shared.split()), source(name)]
                 script = self.client.register_script("\n".join(parts))
                 self._scripts[name] = script
             return script(args=[self.prefix, *args])

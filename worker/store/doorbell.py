@@ -37,9 +37,10 @@ def ring(
     queue: str,
     args: Sequence[object] = (),
     priority: int = URGENT,
+    task_id: str = "",
 ) -> tuple[str, str]:
     """Return the Redis list and the message that has a worker run `task`."""
-    task_id = str(UUID(bytes=os.urandom(16), version=4))
+    task_id = task_id or str(UUID(bytes=os.urandom(16), version=4))
     body = json.dumps([list(args), dict(kwargs), _EMBED], separators=(",", ":")).encode()
     message = {
         "body": base64.b64encode(body).decode(),

@@ -19,6 +19,8 @@ from worker.store.connection import Store, unavailable
 
 RECENT = 10_000
 """Ended jobs kept in the list that `jobs` shows."""
+SCRIPTS = "lanes switches"
+"""What the scripts that claim are built on."""
 CHUNK = 500
 """Jobs accepted in one script call, so that Redis serves others in between."""
 
@@ -70,12 +72,16 @@ class Claimed:
 
     Attributes:
         now_ms: Redis time of the claim.
-        unregistered: A due lane that no worker has registered, or empty.
+        unregistered: A due lane that the caller has not registered, or empty.
+        tended: A lane of switches that the caller now holds, to bring the
+            exchange in line with them; or empty.
+        applied: Whether a settlement counted.
     """
 
     now_ms: int
     jobs: tuple[Job, ...]
     unregistered: str = ""
+    tended: str = ""
     applied: bool = True
 
 
@@ -110,13 +116,14 @@ class Ledger:
         """Open the ledger; claimants give the `digest` of the lanes they serve."""
         self._store = store
         self._digest = digest
+        self._born = ""
 
     def accept(
         self,
         jobs: Sequence[NewJob],
         bells: Iterable[tuple[str, str]] = (),
     ) -> list[Accepted]:
-        """Record jobs as due now, and ring; in the order given.
+        """Record jobs as due now, and ring once if any is fresh; in the order given.
 
         A job whose order is pending already is that job.
         """
@@ -124,8 +131,7 @@ class Ledger:
         accepted: list[Accepted] = []
         remaining = iter(jobs)
         while chunk := list(islice(remaining, CHUNK)):
-            last = len(accepted) + len(chunk) == len(jobs)
-            parts: list[str] = []
+            parts: list[str | int] = []
             for job in chunk:
                 parts += (
                     job.id,
@@ -135,12 +141,15 @@ class Ledger:
                     job.pair,
                     job.side,
                     job.parent,
+                    int(job.urgent),
                 )
-            head = [len(rung) // 2, *rung] if last else [0]
-            answer = self._store.run("accept", *head, *parts, shared="lanes")
-            accepted += [
+            answer = self._store.run("accept", len(rung) // 2, *rung, *parts, shared="lanes")
+            added = [
                 Accepted(id=answer[i], fresh=answer[i + 1] == 1) for i in range(0, len(answer), 2)
             ]
+            if any(each.fresh for each in added):
+                rung = []
+            accepted += added
         return accepted
 
     def claim(
@@ -155,8 +164,8 @@ class Ledger:
     ) -> Claimed:
         """Lease due jobs: of all lanes of an exchange in turn, of one, or one job."""
         args = (self._digest, exchange, lane, job_id, holder, lease_ms, limit)
-        now, unregistered, *jobs = self._store.run("claim", *args, shared="lanes")
-        return Claimed(now_ms=int(now), jobs=_read(jobs), unregistered=unregistered)
+        now, unregistered, tended, *jobs = self._store.run("claim", *args, shared=SCRIPTS)
+        return Claimed(int(now), _read(jobs), unregistered, tended)
 
     def settle(
         self,
@@ -169,7 +178,7 @@ class Ledger:
         limit: int,
     ) -> Claimed:
         """Record what an attempt came to and lease the next due jobs."""
-        applied, now, unregistered, *jobs = self._store.run(
+        applied, now, unregistered, tended, *jobs = self._store.run(
             "settle",
             job.id,
             job.claim,
@@ -189,12 +198,13 @@ class Ledger:
             job.exchange,
             lease_ms,
             limit,
-            shared="lanes",
+            shared=SCRIPTS,
         )
         return Claimed(
             now_ms=int(now),
             jobs=_read(jobs),
             unregistered=unregistered,
+            tended=tended,
             applied=applied == 1,
         )
 
@@ -206,11 +216,12 @@ class Ledger:
 
     def heartbeat(self, worker: str, *, ttl_ms: int) -> tuple[int, bool]:
         """Say that a worker lives; return Redis time and whether its lanes are known."""
-        now, registered = self._store.run("heartbeat", worker, ttl_ms, self._digest, KEEP_MS)
+        args = (worker, ttl_ms, self._digest, KEEP_MS, self._born)
+        now, registered, self._born = self._store.run("heartbeat", *args)
         return int(now), registered == 1
 
-    def register(self, accounts: Iterable[tuple[str, str, int]]) -> None:
-        """Tell producers and claimants of accounts: alias, exchange, width."""
+    def register(self, accounts: Iterable[tuple[str, str, int, int]]) -> None:
+        """Tell producers and claimants of accounts: alias, exchange, width, native."""
         parts = [part for account in accounts for part in account]
         self._store.run("register", self._digest, KEEP_MS, *parts)
 

@@ -25,6 +25,7 @@ class Rule:
     key: str
     max_requests: int
     window_ms: int
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,29 @@ class Grant:
     keys: tuple[str, ...] = ()
 
 
+def rule_args(rules: Sequence[Rule]) -> list[str | int]:
+    """Return rules as the scripts take them."""
+    return [
+        part
+        for rule in rules
+        for part in (rule.key, rule.max_requests, rule.window_ms, int(rule.paced))
+    ]
+
+
 class Limiter:
     """Grants slots under rules shared by all workers."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def reserve(self, rules: Sequence[Rule], *, flight_ms: int) -> Grant:
+    def reserve(self, rules: Sequence[Rule], *, flight_ms: int, urgent: bool = True) -> Grant:
         """Take one slot under every rule, or under none.
 
         Args:
             rules: None at all always grants.
             flight_ms: Until when at most a request granted now arrives, if it
                 is never said to have landed.
+            urgent: Not to be held back under rules that pace what is not.
 
         Raises:
             StoreUnavailable: Redis did not answer. Slots may be taken for
@@ -60,8 +71,8 @@ class Limiter:
         if not rules:
             return Grant(0)
         member = os.urandom(8).hex()
-        parts = [part for rule in rules for part in (rule.key, rule.max_requests, rule.window_ms)]
-        wait_ms = int(self._store.run("reserve", member, flight_ms, *parts))
+        args = (member, flight_ms, int(urgent), *rule_args(rules))
+        wait_ms = int(self._store.run("reserve", *args, shared="limits"))
         return Grant(wait_ms, member, tuple(rule.key for rule in rules))
 
     def landed(self, grant: Grant, *, sent: bool = True) -> None:

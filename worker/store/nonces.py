@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 
 from worker.store.connection import Store
+
+MS_DIGITS = 13
+"""Digits of a Unix time in ms, from 2001 to 2286."""
 
 
 def key_id(api_key: str) -> str:
@@ -17,6 +21,9 @@ class Nonces:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._lock = threading.Lock()
+        self._highest: dict[str, int] = {}
+        """Per key, what this process has seen: it outlives the loss of Redis's data."""
 
     def allocate(self, api_key: str) -> int:
         """Take the next nonce for a key.
@@ -26,13 +33,13 @@ class Nonces:
 
         Returns:
             An integer above every nonce given before for the key, and not
-            below Redis time in ms, so that a lost sequence restarts above the
-            old one.
+            below Redis time in the unit that the key has used so far (ms for
+            a new one), so that a lost sequence restarts above the old one.
 
         Raises:
             StoreUnavailable: Redis did not answer. Retrying is safe.
         """
-        return int(self._store.run("nonce", key_id(api_key), ""))
+        return self._next(api_key, 0)
 
     def raise_above(self, api_key: str, floor: int) -> None:
         """Give only nonces above `floor` from now on.
@@ -40,4 +47,15 @@ class Nonces:
         Raises:
             StoreUnavailable: Redis did not answer. Retrying is safe.
         """
-        self._store.run("nonce", key_id(api_key), str(floor))
+        self._next(api_key, floor)
+
+    def _next(self, api_key: str, floor: int) -> int:
+        name = key_id(api_key)
+        with self._lock:
+            seen = max(self._highest.get(name, 0), floor)
+        unit = max(0, len(str(seen)) - MS_DIGITS)
+        above = str(seen + 1) if seen else "0"
+        nonce = int(self._store.run("nonce", name, above, unit))
+        with self._lock:
+            self._highest[name] = max(self._highest.get(name, 0), nonce)
+        return nonce

@@ -3,18 +3,36 @@
 --   P lanes        zset  lane -> ms at which somebody must next look at it
 --   P due:<lane>   zset  job id -> ms at which it is due (a claim moves it on)
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), held_until,
---                        holder, not_before (ms)
+--                        holder, not_before (ms); hold: the lane that has the
+--                        hold, where two share it; sibling: the other of the two
+-- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
 --   P job:<id>     hash  the job; see ledger.py
 --   P pending:<lane> hash  dedup field -> job id
 --   P registered:<digest> set  lanes that the claimant's settings serve
 
 local MAX_VERSION = 1
+-- Leases of urgent jobs: short at first, so that a worker's death costs little.
+local URGENT_LEASE_MS = 1800
+-- How long one who brings the exchange in line may take for each request.
+local TEND_MS = 3000
+-- Defined in switches.lua.
+local tend
+-- How many due places one claim looks at, lest it keep Redis to itself.
+local PASS_OVER_MAX = 2000
+
+-- order_field(kind, pair, side, order_id) -> what the order is called in
+-- P pending:<lane>. The id comes last: it alone may hold a '|'.
+local function order_field(kind, pair, side, order_id)
+  return kind .. '|' .. pair .. '|' .. side .. '|' .. order_id
+end
 
 -- lane_ready(p, lane, now) -> ms from which the lane may be claimed; serial
 local function lane_ready(p, lane, now)
-  local meta = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before')
+  local meta = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold')
   local ready = tonumber(meta[3] or 0)
-  if meta[1] == '1' then ready = math.max(ready, tonumber(meta[2] or 0)) end
+  local held = meta[2]
+  if meta[4] then held = redis.call('HGET', p .. 'lane:' .. meta[4], 'held_until') end
+  if meta[1] == '1' then ready = math.max(ready, tonumber(held or 0)) end
   return math.max(ready, now), meta[1] == '1'
 end
 
@@ -30,23 +48,75 @@ local function reindex(p, lane, now)
   redis.call('ZADD', p .. 'lanes', math.max(ready, tonumber(first[2])), lane)
 end
 
--- release(p, lane, holder): give up a hold, if it is still ours.
-local function release(p, lane, holder)
-  local key = p .. 'lane:' .. lane
+-- hold_key(p, lane) -> the hash that has the lane's hold
+local function hold_key(p, lane)
+  return p .. 'lane:' .. (redis.call('HGET', p .. 'lane:' .. lane, 'hold') or lane)
+end
+
+-- take_hold(p, lane, holder, lease, now), hold_is(p, lane, holder, now) -> boolean
+local function take_hold(p, lane, holder, lease, now)
+  redis.call('HSET', hold_key(p, lane), 'holder', holder, 'held_until', now + lease)
+end
+
+local function hold_is(p, lane, holder, now)
+  local held = redis.call('HMGET', hold_key(p, lane), 'holder', 'held_until')
+  return held[1] == holder and tonumber(held[2]) > now
+end
+
+-- release(p, lane, holder, now): give up a hold, if it is still ours.
+local function release(p, lane, holder, now)
+  local key = hold_key(p, lane)
   if redis.call('HGET', key, 'holder') == holder then
     redis.call('HDEL', key, 'holder', 'held_until')
+    local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
+    if sibling then reindex(p, sibling, now) end
   end
 end
 
--- take(p, lane, id, holder, lease, now) -> the job's fields, or nil.
+-- sibling_waits(p, lane, now) -> whether the lane that shares the hold is due.
+-- Switches go first: there are few, and they cannot wait behind a backlog.
+local function sibling_waits(p, lane, now)
+  local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
+  local score = sibling and redis.call('ZSCORE', p .. 'lanes', sibling)
+  return score and tonumber(score) <= now
+end
+
+-- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent)
+--   -> the job's id, whether it is new. The lane's place is the caller's to set.
+local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent)
+  local field = order_field(kind, pair, side, order_id)
+  local pending = p .. 'pending:' .. lane
+  local known = redis.call('HGET', pending, field)
+  if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
+  if not known and redis.call('EXISTS', p .. 'job:' .. id) == 1 then known = id end
+  if known then return known, false end
+  local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
+    'state', 'pending', 'created_ms', now, 'due_ms', now }
+  local more = { order_id = order_id, pair = pair, side = side, parent = parent,
+    urgent = urgent and '1' or '' }
+  for name, value in pairs(more) do
+    if value ~= '' then
+      job[#job + 1] = name
+      job[#job + 1] = value
+    end
+  end
+  redis.call(unpack(job))
+  redis.call('HSET', pending, field, id)
+  redis.call('ZADD', p .. 'due:' .. lane, now, id)
+  return id, true
+end
+
+-- take(p, lane, id, holder, lease, now) -> the job's fields, or nil. Either way
+-- the job is no longer due.
 local function take(p, lane, id, holder, lease, now)
   local key = p .. 'job:' .. id
-  local state = redis.call('HMGET', key, 'state', 'v', 'claimed_by', 'claimed_ms', 'attempts', 'first_ms')
+  local state = redis.call('HMGET', key, 'state', 'v', 'claimed_by', 'claimed_ms', 'attempts',
+    'first_ms', 'urgent')
   if state[1] ~= 'pending' then
     redis.call('ZREM', p .. 'due:' .. lane, id)
     return nil
   end
-  if tonumber(state[2]) > MAX_VERSION then
+  if (tonumber(state[2]) or math.huge) > MAX_VERSION then
     redis.call('ZADD', p .. 'due:' .. lane, now + 1000, id)
     return nil
   end
@@ -58,8 +128,10 @@ local function take(p, lane, id, holder, lease, now)
     })
     redis.call('HSET', key, 'history', (redis.call('HGET', key, 'history') or '') .. line .. '\n', 'lost', 1)
   end
+  if state[7] then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
   redis.call('HINCRBY', key, 'claim', 1)
-  redis.call('HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'attempts', attempts + 1)
+  redis.call('HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
+    'attempts', attempts + 1)
   if not state[6] then redis.call('HSET', key, 'first_ms', now) end
   redis.call('ZADD', p .. 'due:' .. lane, now + lease, id)
   return redis.call('HGETALL', key)
@@ -76,39 +148,64 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     reindex(p, lane, now)
     return jobs
   end
-  if serial then limit = 1 end
-  local ids
-  if id == '' then
-    ids = redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, limit)
-  else
-    local score = redis.call('ZSCORE', p .. 'due:' .. lane, id)
-    ids = (score and tonumber(score) <= now) and { id } or {}
+  if serial then
+    if sibling_waits(p, lane, now) then return jobs end
+    limit = 1
   end
-  for _, due in ipairs(ids) do
-    local job = take(p, lane, due, holder, lease, now)
-    if job then jobs[#jobs + 1] = job end
-  end
+  local key, seen, ids = p .. 'due:' .. lane, 0, nil
+  repeat
+    if id == '' then
+      ids = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit - #jobs)
+    else
+      local score = redis.call('ZSCORE', key, id)
+      ids = (score and tonumber(score) <= now) and { id } or {}
+    end
+    for _, due in ipairs(ids) do
+      local job = take(p, lane, due, holder, lease, now)
+      if job then jobs[#jobs + 1] = job end
+    end
+    seen = seen + #ids
+  until #ids == 0 or #jobs == limit or seen > PASS_OVER_MAX
   if serial and #jobs > 0 then
-    redis.call('HSET', p .. 'lane:' .. lane, 'holder', holder, 'held_until', now + lease)
+    take_hold(p, lane, holder, lease, now)
   end
-  if #ids > 0 then reindex(p, lane, now) end
+  if seen > 0 then reindex(p, lane, now) end
   return jobs
 end
 
--- claim_any(p, digest, exchange, holder, lease, limit, now) -> jobs, unregistered
+-- claim_switches(p, digest, lane, holder, now) -> whether the holder has the lane
+-- and must bring the exchange in line; nil when it has not registered the lane.
+local function claim_switches(p, digest, lane, holder, now)
+  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
+  if lane_ready(p, lane, now) > now then
+    reindex(p, lane, now)
+    return false
+  end
+  return tend(p, lane, holder, TEND_MS, now)
+end
+
+-- claim_any(p, digest, exchange, holder, lease, limit, now) -> jobs, unregistered, tended
 -- From the due lane of the exchange that was served longest ago. `unregistered`
--- is a due lane that the claimant has not registered, or ''.
+-- is a due lane that the claimant has not registered, or ''; `tended` a lane of
+-- switches that it now holds, or ''.
 local function claim_any(p, digest, exchange, holder, lease, limit, now)
   local unregistered = ''
   for _, lane in ipairs(redis.call('ZRANGEBYSCORE', p .. 'lanes', '-inf', now)) do
     if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
-      local jobs = claim_in(p, digest, lane, '', holder, lease, limit, now)
+      local jobs
+      if string.sub(lane, -7) == ':switch' then
+        local held = claim_switches(p, digest, lane, holder, now)
+        if held then return {}, '', lane end
+        jobs = held == false and {} or nil
+      else
+        jobs = claim_in(p, digest, lane, '', holder, lease, limit, now)
+      end
       if not jobs then
         unregistered = lane
       elseif #jobs > 0 then
-        return jobs, ''
+        return jobs, '', ''
       end
     end
   end
-  return {}, unregistered
+  return {}, unregistered, ''
 end

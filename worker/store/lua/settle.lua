@@ -1,6 +1,6 @@
 -- settle(p, id, claim, holder, verb, line, outcome, detail, delay_ms, phase,
 --        streak, missing, pause_ms, retention_ms, recent, digest, exchange, lease_ms, limit)
---   -> applied, now, unregistered, job * n
+--   -> applied, now, unregistered, tended, job * n
 -- Record what an attempt came to, give up its lease and hold, and claim the
 -- next due jobs of the exchange (limit 0: none) in the same step.
 --   verb  done   the outcome is proven: the job ends
@@ -25,8 +25,7 @@ local ours = job[1] == 'pending' and job[2] == claim
 local applied = ours or (job[1] == 'pending' and verb == 'done')
 
 local function finish(state)
-  local field = job[4] .. '|' .. (job[5] or '')
-  if not job[5] then field = job[4] .. '|' .. (job[6] or '') .. '|' .. (job[7] or '') end
+  local field = order_field(job[4], job[6] or '', job[7] or '', job[5] or '')
   if redis.call('HGET', p .. 'pending:' .. lane, field) == id then
     redis.call('HDEL', p .. 'pending:' .. lane, field)
   end
@@ -40,7 +39,8 @@ if job[1] and line ~= '' then
   redis.call('HSET', key, 'history', (job[8] or '') .. line .. '\n')
 end
 if applied then
-  redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost')
+  redis.call('HDEL', key, 'claimed_by', 'claimed_ms')
+  if verb ~= 'wait' then redis.call('HDEL', key, 'lost') end
   if verb == 'done' then
     finish('done')
     redis.call('PEXPIRE', key, retention)
@@ -52,19 +52,25 @@ if applied then
       'outcome', outcome, 'detail', detail, 'due_ms', now + delay)
     redis.call('ZADD', p .. 'due:' .. lane, now + delay, id)
   elseif verb == 'wait' then
-    redis.call('HSET', key, 'attempts', tonumber(job[9]) - 1)
+    local made = tonumber(job[9]) - 1
+    redis.call('HSET', key, 'attempts', made)
+    if made == 0 then redis.call('HDEL', key, 'first_ms') end
     redis.call('ZADD', p .. 'due:' .. lane, job[10], id)
   end
 end
 if lane then
-  if pause > 0 then redis.call('HSET', p .. 'lane:' .. lane, 'not_before', now + pause) end
-  release(p, lane, holder)
+  if pause > 0 then
+    local rests = p .. 'lane:' .. lane
+    local longest = math.max(now + pause, tonumber(redis.call('HGET', rests, 'not_before') or 0))
+    redis.call('HSET', rests, 'not_before', longest)
+  end
+  release(p, lane, holder, now)
   reindex(p, lane, now)
 end
-local jobs, unregistered = {}, ''
+local jobs, unregistered, tended = {}, '', ''
 if limit > 0 then
-  jobs, unregistered = claim_any(p, digest, exchange, holder, lease, limit, now)
+  jobs, unregistered, tended = claim_any(p, digest, exchange, holder, lease, limit, now)
 end
-local answer = { applied and 1 or 0, now, unregistered }
+local answer = { applied and 1 or 0, now, unregistered, tended }
 for _, next_job in ipairs(jobs) do answer[#answer + 1] = next_job end
 return answer

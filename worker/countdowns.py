@@ -1,0 +1,127 @@
+"""Which countdown requests bring an exchange in line: a pure plan.
+
+Switches share a request, with the earliest of their deadlines, only where that
+costs none of them more than an eighth of its timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from worker.store.switches import NativeSwitch
+
+SHARE = 8
+TRANSIT_SHARE = 16
+"""With `SHARE` it stays below the quarter at which a timer must be renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One countdown request.
+
+    Attributes:
+        pairs: What it names.
+        members: The switches it is for, with the epochs planned for.
+        stop: Whether it stops the timer instead of setting it.
+        last: Whether the members are in line once it is done; false for all but
+            the last of the requests that one long list of pairs was split into.
+        urgent: Not a mere renewal: a stop, or a scope without a timer yet.
+    """
+
+    pairs: tuple[str, ...]
+    members: tuple[tuple[str, int], ...]
+    stop: bool
+    urgent: bool
+    last: bool = True
+
+
+def plan(
+    switches: Sequence[NativeSwitch], *, max_pairs: int, alone: Collection[str] = ()
+) -> list[Sync]:
+    """Return the requests that are due, in the order they should go.
+
+    Stops first, then scopes without a timer, then renewals, each by deadline.
+    Switches that are not due share a request that goes anyway.
+
+    Args:
+        switches: All of one account.
+        max_pairs: Most pairs in one request.
+        alone: Switches that share with no other, since a request of theirs was
+            refused.
+    """
+    stops = [switch for switch in switches if switch.due and switch.state == "disarmed"]
+    packs = _packed(stops, max_pairs, alone)
+    syncs = [sync for group in packs for sync in _syncs(group, max_pairs, stop=True)]
+    armed = sorted(
+        (switch for switch in switches if switch.state == "armed"),
+        key=lambda switch: switch.deadline_ms,
+    )
+    groups = [
+        part
+        for group in _close(armed)
+        for part in _packed(group, max_pairs, alone)
+        if any(switch.due for switch in part)
+    ]
+    groups.sort(key=lambda group: (not _urgent(group), group[0].deadline_ms))
+    return syncs + [sync for group in groups for sync in _syncs(group, max_pairs, stop=False)]
+
+
+def countdown_ms(deadline_ms: int, now_ms: int, timeout_ms: int, *, transit_ms: int) -> int:
+    """Return what to set the exchange's timer to, so that it fires by the deadline.
+
+    The timer starts when the request arrives, so what the way may take is left
+    off, up to a sixteenth of the timeout. Never 0, which would stop the timer.
+    """
+    left = deadline_ms - now_ms - min(transit_ms, timeout_ms // TRANSIT_SHARE)
+    return max(1, left)
+
+
+def _close(armed: Sequence[NativeSwitch]) -> list[list[NativeSwitch]]:
+    """Group switches by deadlines close enough to share the earliest.
+
+    Due ones open the groups, so that none of the others is renewed for nothing.
+    """
+    groups: list[list[NativeSwitch]] = []
+    for switch in armed:
+        first = groups[-1][0] if groups else None
+        if first and switch.deadline_ms - first.deadline_ms <= switch.timeout_ms // SHARE:
+            groups[-1].append(switch)
+        else:
+            groups.append([switch])
+    return groups
+
+
+def _packed(
+    group: Sequence[NativeSwitch], max_pairs: int, alone: Collection[str]
+) -> list[list[NativeSwitch]]:
+    """Split a group where a request would name too many pairs."""
+    packs: list[list[NativeSwitch]] = []
+    size = 0
+    for switch in group:
+        lonely = switch.id in alone or (bool(packs) and packs[-1][0].id in alone)
+        if not packs or lonely or size + len(switch.pairs) > max_pairs:
+            packs.append([])
+            size = 0
+        packs[-1].append(switch)
+        size += len(switch.pairs)
+    return packs
+
+
+def _urgent(group: Sequence[NativeSwitch]) -> bool:
+    return any(switch.due and not switch.fires_ms for switch in group)
+
+
+def _syncs(group: Sequence[NativeSwitch], max_pairs: int, *, stop: bool) -> list[Sync]:
+    pairs = list(dict.fromkeys(pair for switch in group for pair in switch.pairs))
+    parts = [tuple(pairs[i : i + max_pairs]) for i in range(0, len(pairs), max_pairs)]
+    return [
+        Sync(
+            pairs=part,
+            members=tuple((switch.id, switch.epoch) for switch in group),
+            stop=stop,
+            urgent=stop or _urgent(group),
+            last=part is parts[-1],
+        )
+        for part in parts
+    ]

@@ -1,0 +1,57 @@
+"""Countdown messages of plain Celery clients, who hold no switch in hand."""
+
+from __future__ import annotations
+
+from worker.errors import SwitchOverlap
+from worker.gate import check_switch, holds_timers
+from worker.messages import CountdownMessage
+from worker.runtime import Runtime
+from worker.store.ledger import lane_of, new_id
+from worker.switch import urgent_bell
+
+
+def move_switch(parts: Runtime, message: CountdownMessage) -> str:
+    """Bring the switch of these pairs to where a message wants it.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        InvalidCommand: It cannot be done as it stands. Nothing was changed.
+        StoreUnavailable: Redis did not answer. Asking again is safe.
+    """
+    account = parts.settings.account(message.account)
+    exchange = account.adapter
+    bell = urgent_bell(exchange.name)
+    if message.timeout_ms == 0:
+        owners = parts.switches.owners(message.account, message.pairs)
+        for switch_id in owners:
+            record = parts.switches.get(switch_id)
+            if record and set(record.pairs) != set(message.pairs):
+                raise SwitchOverlap(f"switch {switch_id} holds {', '.join(record.pairs)}")
+            parts.switches.disarm(switch_id, 0, bell)
+        return "disarmed" if owners else "no such switch"
+    bounds = parts.settings.switches
+    check_switch(
+        exchange,
+        pairs=message.pairs,
+        order_ids=(),
+        timeout_ms=message.timeout_ms,
+        shortest_ms=bounds.min_timeout_ms,
+        longest_ms=bounds.max_timeout_ms,
+    )
+    armed = parts.switches.arm(
+        switch_id=new_id(),
+        lane=lane_of(exchange.name, message.account),
+        account=message.account,
+        native=holds_timers(exchange),
+        pairs=message.pairs,
+        order_ids=(),
+        timeout_ms=message.timeout_ms,
+        bell=bell,
+        touch=True,
+        sent_ms=message.sent_ms or 0,
+    )
+    if armed.overlaps:
+        raise SwitchOverlap(f"switch {armed.switch_id} holds a part of these pairs")
+    return f"armed {armed.switch_id}" if armed.switch_id else "stale: nothing changed"

@@ -1,0 +1,22 @@
+-- launch(p, lane, holder, lease_ms, urgent, member, flight_ms, rules, (rule, max, window_ms, paced) * rules, (id, epoch) * n)
+--   -> 'go', now, earliest deadline | 'wait', ms | 'stale' | 'lost'
+-- The last look before a countdown is sent: the hold is still ours, every switch
+-- stands as it was planned for, and there is a rate slot. All in one step.
+-- Keys: see lanes.lua, switches.lua, limits.lua
+local p, lane, holder, lease, urgent, member, flight = unpack(ARGV, 1, 7)
+local rules = tonumber(ARGV[8])
+local now = now_ms()
+if not hold_is(p, lane, holder, now) then return { 'lost' } end
+local earliest
+for i = 9 + 4 * rules, #ARGV, 2 do
+  local switch = read_switch(p, ARGV[i])
+  if not switch or switch.epoch ~= ARGV[i + 1] then return { 'stale' } end
+  if switch.state == 'armed' then
+    if now >= ends_at(switch) then return { 'stale' } end
+    earliest = math.min(earliest or math.huge, tonumber(switch.deadline_ms))
+  end
+end
+local wait = reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)
+if wait > 0 then return { 'wait', wait } end
+take_hold(p, lane, holder, tonumber(lease), now)
+return { 'go', now, earliest or 0 }

@@ -1,0 +1,8 @@
+-- lease(p, name, holder, ttl_ms) -> 1 if the holder has it
+-- Take a lease that nobody has, or keep one that is ours.
+-- Keys: P <name> string
+local key, holder, ttl = ARGV[1] .. ARGV[2], ARGV[3], ARGV[4]
+local owner = redis.call('GET', key)
+if owner and owner ~= holder then return 0 end
+redis.call('SET', key, holder, 'PX', ttl)
+return 1

@@ -1,0 +1,54 @@
+-- Shared by the scripts that grant rate slots.
+--   P limit:<rule>         zset    grant -> ms of its latest possible arrival
+--   P limit:<rule>:last    string  ms of the last grant
+--   P limit:<rule>:urgent  string  set while urgent work waits for a slot
+--   P lost_ms              string  when Redis was found to have lost its data
+--
+-- A grant is not the arrival: until `landed` tells when the exchange had it at
+-- the latest, it counts as under way for up to flight ms. So whatever the jitter,
+-- no window as counted at the exchange holds more than max.
+
+-- reserve_slots(p, member, flight, urgent, now, from, rules) -> wait_ms
+-- Take one slot of every rule in ARGV (rule, max, window_ms, paced from `from`
+-- on), or none. 0: go now. Else the ms until the rule that is short may have
+-- room. Under a paced rule what is not urgent goes at even steps and stands back
+-- for what is, so that urgent work never finds the window spent by a burst.
+local function reserve_slots(p, member, flight, urgent, now, from, rules)
+  local wait = 0
+  local lost = tonumber(redis.call('GET', p .. 'lost_ms') or 0)
+  for i = from, from + 4 * rules - 4, 4 do
+    local key, max, window = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window - 1)
+    local taken = redis.call('ZCARD', key)
+    if taken >= max then
+      local freed = redis.call('ZRANGE', key, taken - max, taken - max, 'WITHSCORES')
+      wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - now)
+    end
+    -- What was granted before the loss is forgotten: let it all have left the window.
+    wait = math.max(wait, lost + window + 1 - now)
+    if ARGV[i + 3] == '1' and not urgent then
+      local last = tonumber(redis.call('GET', key .. ':last') or 0)
+      wait = math.max(wait, math.ceil(last + window / max - now))
+      local ahead = redis.call('PTTL', key .. ':urgent')
+      wait = math.max(wait, ahead)
+    end
+  end
+  if wait > 0 then
+    for i = from, from + 4 * rules - 4, 4 do
+      if urgent and ARGV[i + 3] == '1' then
+        redis.call('SET', p .. 'limit:' .. ARGV[i] .. ':urgent', 1, 'PX', math.min(wait + 50, 2000))
+      end
+    end
+    return wait
+  end
+  for i = from, from + 4 * rules - 4, 4 do
+    local key = p .. 'limit:' .. ARGV[i]
+    redis.call('ZADD', key, now + flight, member)
+    redis.call('PEXPIRE', key, ARGV[i + 2] + flight + 1000)
+    if ARGV[i + 3] == '1' then
+      redis.call('SET', key .. ':last', now, 'PX', ARGV[i + 2])
+      if urgent then redis.call('DEL', key .. ':urgent') end
+    end
+  end
+  return 0
+end

@@ -1,0 +1,118 @@
+-- Shared by the scripts that move switches; comes after lanes.lua.
+--   P switch:<id>         hash  v id account lane pairs timeout_ms deadline_ms epoch
+--                               state (armed, tripped, disarmed) native (0, 1)
+--                               created_ms beat_ms armed_with (order ids at first)
+--                               fires_ms   when the exchange's timer is known to
+--                                          fire, at the earliest; 0 for no timer
+--                               synced_ms  when that was last confirmed
+--   P switch:<id>:orders  set   tracked order ids
+--   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
+--   P switches            zset  switch id -> ms of its last change of state
+--   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at
+
+local KEEP_MS = 86400000
+
+local function switch_lane(lane) return lane .. ':switch' end
+
+-- split(text) -> list of what commas part
+local function split(text)
+  local parts = {}
+  for part in string.gmatch(text or '', '[^,]+') do parts[#parts + 1] = part end
+  return parts
+end
+
+-- read_switch(p, id) -> table of its fields, or nil
+local function read_switch(p, id)
+  local row = redis.call('HGETALL', p .. 'switch:' .. id)
+  if not row[1] then return nil end
+  local switch = {}
+  for i = 1, #row, 2 do switch[row[i]] = row[i + 1] end
+  return switch
+end
+
+-- ends_at(switch) -> ms from which the switch counts as tripped: its deadline,
+-- or sooner if the exchange's own timer has fired by then.
+local function ends_at(switch)
+  local deadline, fires = tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)
+  if fires > 0 then return math.min(deadline, fires) end
+  return deadline
+end
+
+-- leave_scope(p, switch): give up what still is this switch's.
+local function leave_scope(p, switch)
+  local scope = p .. 'scope:' .. switch.account
+  local fields = {}
+  for _, pair in ipairs(split(switch.pairs)) do fields[#fields + 1] = 'p|' .. pair end
+  for _, order in ipairs(redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')) do
+    fields[#fields + 1] = 'o|' .. order
+  end
+  for _, field in ipairs(fields) do
+    if redis.call('HGET', scope, field) == switch.id then redis.call('HDEL', scope, field) end
+  end
+end
+
+-- retire(p, switch, state, now): end a switch for good; its record is kept a while.
+local function retire(p, switch, state, now)
+  local key = p .. 'switch:' .. switch.id
+  leave_scope(p, switch)
+  redis.call('HSET', key, 'state', state)
+  redis.call('ZREM', p .. 'due:' .. switch_lane(switch.lane), switch.id)
+  redis.call('ZADD', p .. 'switches', now, switch.id)
+  redis.call('PEXPIRE', key, KEEP_MS)
+  redis.call('PEXPIRE', key .. ':orders', KEEP_MS)
+end
+
+-- trip(p, switch, now): the deadline has passed. In the same step the cancels
+-- of its scope are accepted as jobs, so that nothing can come in between.
+local function trip(p, switch, now)
+  local orders = redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')
+  retire(p, switch, 'tripped', now)
+  redis.call('HSET', p .. 'switch:' .. switch.id, 'tripped_ms', now)
+  local stem = switch.id .. '.' .. switch.epoch .. '.'
+  local count = 0
+  local function accept(kind, order_id, pair)
+    count = count + 1
+    accept_job(p, now, stem .. count, switch.lane, kind, order_id, pair, '', switch.id, true)
+  end
+  for _, order in ipairs(orders) do accept('cancel', order, '') end
+  for _, pair in ipairs(split(switch.pairs)) do accept('cancel_all', '', pair) end
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
+  redis.call('LPUSH', p .. 'tripped', switch.id)
+end
+
+-- needs_sync(switch, now): whether the exchange's timer is not where it should be.
+local function needs_sync(switch)
+  if switch.native ~= '1' then return false end
+  if switch.state == 'disarmed' then return true end
+  local lag = tonumber(switch.deadline_ms) - tonumber(switch.fires_ms or 0)
+  return lag >= tonumber(switch.timeout_ms) / 4
+end
+
+-- place_switch(p, switch, now): say when it must be looked at next.
+local function place_switch(p, switch, now)
+  local lane = switch_lane(switch.lane)
+  local at = needs_sync(switch) and now or ends_at(switch)
+  redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
+  return lane
+end
+
+-- tend(p, lane, holder, lease, now) -> whether the holder must bring the exchange
+-- in line, and now holds the lane. Trips what has run out.
+function tend(p, lane, holder, lease, now)
+  local syncs = false
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, 200)) do
+    local switch = read_switch(p, id)
+    if not switch then
+      redis.call('ZREM', p .. 'due:' .. lane, id)
+    elseif switch.state == 'armed' and now >= ends_at(switch) then
+      trip(p, switch, now)
+    elseif needs_sync(switch) then
+      syncs = true
+    else
+      place_switch(p, switch, now)
+    end
+  end
+  if syncs then take_hold(p, lane, holder, lease, now) end
+  reindex(p, lane, now)
+  return syncs
+end

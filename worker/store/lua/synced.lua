@@ -1,0 +1,20 @@
+-- synced(p, lane, fires_ms, (id, epoch) * n) -> 1
+-- The exchange's timer is known to stand at fires_ms (0: stopped) for these
+-- switches. A stopped one that is still disarmed at that epoch ends here.
+-- Keys: see switches.lua
+local p, lane, fires = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now = now_ms()
+for i = 4, #ARGV, 2 do
+  local switch = read_switch(p, ARGV[i])
+  if switch and switch.state ~= 'tripped' then
+    redis.call('HSET', p .. 'switch:' .. switch.id, 'fires_ms', fires, 'synced_ms', now)
+    switch.fires_ms = fires
+    if switch.state == 'disarmed' and fires == 0 and switch.epoch == ARGV[i + 1] then
+      retire(p, switch, 'disarmed', now)
+    else
+      place_switch(p, switch, now)
+    end
+  end
+end
+reindex(p, lane, now)
+return 1

@@ -1,0 +1,286 @@
+"""Countdown switches in Redis: a desired state that strategies move and workers keep.
+
+Each change is one script on Redis time. A switch whose deadline has passed is
+tripped by whichever script sees it first, and in that same step the cancels of
+its scope are accepted as jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.store.connection import Store, unavailable
+from worker.store.limiter import Grant, Rule, rule_args
+
+SCRIPTS = "lanes switches"
+SUFFIX = ":switch"
+NO_GRANT = Grant(0)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRecord:
+    """One switch as it stands. Times are Unix ms on Redis's clock.
+
+    Attributes:
+        state: `armed`, `tripped` or `disarmed`.
+        fires_ms: When the exchange's own timer fires at the earliest; 0 if no
+            timer is known to run, None if the exchange holds none.
+        synced_ms: When that was last confirmed.
+    """
+
+    id: str
+    account: str
+    lane: str
+    pairs: tuple[str, ...]
+    order_ids: tuple[str, ...]
+    timeout_ms: int
+    deadline_ms: int
+    epoch: int
+    state: str
+    beat_ms: int
+    fires_ms: int | None
+    synced_ms: int | None
+    tripped_ms: int | None
+
+    def describe(self, now_ms: int) -> dict[str, Any]:
+        """Return the switch as JSON shows it."""
+        return {
+            "id": self.id,
+            "account": self.account,
+            "exchange": self.lane.partition(":")[0],
+            "pairs": list(self.pairs),
+            "order_ids": list(self.order_ids),
+            "state": self.state,
+            "epoch": self.epoch,
+            "timeout_ms": self.timeout_ms,
+            "deadline_ms": self.deadline_ms,
+            "left_ms": max(0, self.deadline_ms - now_ms) if self.state == "armed" else None,
+            "beat_ms": self.beat_ms,
+            "exchange_fires_ms": self.fires_ms,
+            "synced_ms": self.synced_ms,
+            "tripped_ms": self.tripped_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """What `arm` came to: the switch, or the one it would overlap.
+
+    Without a `switch_id` the message was stale, and nothing was changed.
+    """
+
+    switch_id: str
+    epoch: int = 0
+    deadline_ms: int = 0
+    overlaps: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """What a beat came to; see `beat.lua`."""
+
+    state: str
+    left_ms: int
+    in_time: bool
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NativeSwitch:
+    """A switch whose timer the exchange holds, as planning needs it.
+
+    Attributes:
+        due: The exchange's timer is not where it should be.
+    """
+
+    id: str
+    epoch: int
+    state: str
+    timeout_ms: int
+    deadline_ms: int
+    fires_ms: int
+    due: bool
+    pairs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Leave to send one countdown request now, or why not.
+
+    Attributes:
+        verdict: `go`, `wait` (for `wait_ms`), `stale` (plan anew), `lost` (the
+            lane is no longer held).
+        now_ms: Redis time of the leave.
+        deadline_ms: The earliest deadline of its armed switches; 0 for none.
+    """
+
+    verdict: str
+    wait_ms: int = 0
+    now_ms: int = 0
+    deadline_ms: int = 0
+    grant: Grant = NO_GRANT
+
+
+class Switches:
+    """The switches in one Redis.
+
+    Every method raises `StoreUnavailable` when Redis does not answer; what it
+    was asked may or may not have been done, and asking again is safe.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def arm(
+        self,
+        *,
+        switch_id: str,
+        lane: str,
+        account: str,
+        native: bool,
+        pairs: Sequence[str],
+        order_ids: Sequence[str],
+        timeout_ms: int,
+        bell: tuple[str, str],
+        touch: bool = False,
+        sent_ms: int = 0,
+    ) -> Armed:
+        """Arm a scope; with `touch` an armed one keeps its epoch; see `arm.lua`."""
+        pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
+        mode = "touch" if touch else "arm"
+        kind = (lane, account, int(native))
+        head = (switch_id, *kind, timeout_ms, mode, sent_ms, *bell, len(pairs))
+        answer = self._store.run("arm", *head, *pairs, *order_ids, shared=SCRIPTS)
+        if answer[0] == "stale":
+            return Armed("")
+        if answer[0] == "overlap":
+            return Armed(answer[1], overlaps=str(answer[2]).strip())
+        return Armed(answer[1], int(answer[2]), int(answer[3]))
+
+    def beat(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> Beaten:
+        """Move the deadline on; one Redis call. Epoch 0 is any."""
+        state, left, in_time, current = self._store.run(
+            "beat", switch_id, epoch, *bell, shared=SCRIPTS
+        )
+        return Beaten(state, int(left), in_time == 1, int(current))
+
+    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> str:
+        """End a switch without canceling; return its state before. Epoch 0 is any."""
+        state, _ = self._store.run("disarm", switch_id, epoch, *bell, shared=SCRIPTS)
+        return str(state)
+
+    def track(
+        self, switch_id: str, epoch: int, order_ids: Iterable[str], *, add: bool
+    ) -> tuple[str, str]:
+        """Add or take out order ids; return the state and the switch overlapped."""
+        verb = "track" if add else "untrack"
+        state, other = self._store.run("track", switch_id, epoch, verb, *order_ids, shared=SCRIPTS)
+        return str(state), str(other)
+
+    def survey(self, lane: str) -> tuple[int, list[NativeSwitch]]:
+        """Return Redis time and the switches of a lane whose timers the exchange holds."""
+        now, *rows = self._store.run("survey", lane, shared=SCRIPTS)
+        width = 8
+        return int(now), [
+            NativeSwitch(
+                id=row[0],
+                epoch=int(row[1]),
+                state=row[2],
+                timeout_ms=int(row[3]),
+                deadline_ms=int(row[4]),
+                fires_ms=int(row[5]),
+                due=row[6] == 1,
+                pairs=tuple(row[7].split(",")),
+            )
+            for row in (rows[i : i + width] for i in range(0, len(rows), width))
+        ]
+
+    def launch(
+        self,
+        *,
+        lane: str,
+        holder: str,
+        lease_ms: int,
+        urgent: bool,
+        flight_ms: int,
+        rules: Sequence[Rule],
+        members: Sequence[tuple[str, int]],
+    ) -> Launch:
+        """Look a last time and take a rate slot, in one step; see `launch.lua`."""
+        member = f"{holder}:{members[0][0]}:{members[0][1]}"
+        head = (lane, holder, lease_ms, int(urgent), member, flight_ms, len(rules))
+        flat = [part for switch in members for part in switch]
+        verdict, *rest = self._store.run(
+            "launch", *head, *rule_args(rules), *flat, shared=f"{SCRIPTS} limits"
+        )
+        if verdict == "go":
+            grant = Grant(0, member, tuple(rule.key for rule in rules))
+            return Launch(verdict, 0, int(rest[0]), int(rest[1]), grant)
+        return Launch(verdict, wait_ms=int(rest[0]) if rest else 0)
+
+    def synced(self, lane: str, fires_ms: int, members: Sequence[tuple[str, int]]) -> None:
+        """Record where the exchange's timer is now known to stand; 0: stopped."""
+        flat = [part for switch in members for part in switch]
+        self._store.run("synced", lane, fires_ms, *flat, shared=SCRIPTS)
+
+    def rest(self, lane: str, holder: str, *, pause_ms: int, keep_hold: bool = False) -> None:
+        """Give a lane up, to be looked at again after `pause_ms`."""
+        self._store.run("rest", lane, holder, pause_ms, int(keep_hold), shared=SCRIPTS)
+
+    def take_tripped(self) -> str | None:
+        """Take the id of a switch that has tripped and that nobody was told of."""
+        with unavailable():
+            switch_id: Any = self._store.client.rpop(self._store.key("tripped"))
+        return None if switch_id is None else str(switch_id)
+
+    def owners(self, account: str, pairs: Sequence[str]) -> list[str]:
+        """Return the switches that hold any of these pairs."""
+        with unavailable():
+            found: Any = self._store.client.hmget(
+                self._store.key(f"scope:{account}"), [f"p|{pair}" for pair in pairs]
+            )
+        return sorted({str(switch_id) for switch_id in found if switch_id})
+
+    def get(self, switch_id: str) -> SwitchRecord | None:
+        """Return a switch, or None if there is none or it has been forgotten."""
+        return next(iter(self._many([switch_id])), None)
+
+    def recent(self, *, limit: int) -> list[SwitchRecord]:
+        """Return switches, those changed last ahead, at most `limit`."""
+        with unavailable():
+            ids: Any = self._store.client.zrevrange(self._store.key("switches"), 0, limit - 1)
+        return self._many(ids)
+
+    def _many(self, ids: Iterable[str]) -> list[SwitchRecord]:
+        ids = [*ids]
+        with unavailable():
+            pipe = self._store.client.pipeline(transaction=False)
+            for switch_id in ids:
+                pipe.hgetall(self._store.key(f"switch:{switch_id}"))
+                pipe.smembers(self._store.key(f"switch:{switch_id}:orders"))
+            answers = pipe.execute()
+        rows = zip(answers[::2], answers[1::2], strict=True)
+        return [_read(fields, orders) for fields, orders in rows if fields]
+
+
+def _read(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecord:
+    def maybe(name: str) -> int | None:
+        return int(fields[name]) if name in fields else None
+
+    return SwitchRecord(
+        id=fields["id"],
+        account=fields["account"],
+        lane=fields["lane"],
+        pairs=tuple(pair for pair in fields["pairs"].split(",") if pair),
+        order_ids=tuple(sorted(order_ids)),
+        timeout_ms=int(fields["timeout_ms"]),
+        deadline_ms=int(fields["deadline_ms"]),
+        epoch=int(fields["epoch"]),
+        state=fields["state"],
+        beat_ms=int(fields["beat_ms"]),
+        fires_ms=(maybe("fires_ms") or 0) if fields["native"] == "1" else None,
+        synced_ms=maybe("synced_ms"),
+        tripped_ms=maybe("tripped_ms"),
+    )
