@@ -59,9 +59,11 @@ class Engine:
         self._pipeline = pipeline
         self._keeper = keeper
         self._accounts = [
-            (lane.alias, lane.exchange.name, int(lane.uses_nonce), int(holds_timers(lane.exchange)))
-            for lane in lanes.values()
+            (lane.alias, lane.exchange.name, int(lane.uses_nonce)) for lane in lanes.values()
         ]
+        self._native = {
+            lane.exchange.name for lane in lanes.values() if holds_timers(lane.exchange)
+        }
         exchanges = sorted({lane.exchange.name for lane in lanes.values()})
         served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
         self._served = served | {lane + SUFFIX for lane in served}
@@ -97,7 +99,7 @@ class Engine:
         Raises:
             StoreUnavailable: Redis did not answer. The sweep does it again.
         """
-        self._ledger.register(self._accounts)
+        self._ledger.register(self._accounts, native=self._native)
 
     def run_job(self, job_id: str, *, lane: str) -> Outcome | None:
         """Attempt one job if it is due, then others of its exchange for a while.

@@ -7,7 +7,7 @@ in one step each, so that no crash can part them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -220,9 +220,20 @@ class Ledger:
         now, registered, self._born = self._store.run("heartbeat", *args)
         return int(now), registered == 1
 
-    def register(self, accounts: Iterable[tuple[str, str, int, int]]) -> None:
-        """Tell producers and claimants of accounts: alias, exchange, width, native."""
-        parts = [part for account in accounts for part in account]
+    def register(
+        self, accounts: Iterable[tuple[str, str, int]], *, native: Collection[str] = ()
+    ) -> None:
+        """Tell producers and claimants of accounts: alias, exchange, width.
+
+        Args:
+            accounts: Width 0 for any number of requests at a time, 1 for one.
+            native: Exchanges that keep countdowns themselves.
+        """
+        parts = [
+            part
+            for alias, exchange, width in accounts
+            for part in (alias, exchange, width, int(exchange in native))
+        ]
         self._store.run("register", self._digest, KEEP_MS, *parts)
 
     def first_due(self) -> float | None:
