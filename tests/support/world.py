@@ -23,6 +23,7 @@ KEYS = {
 }
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
 AUTH = {"ix": "nonce", "it": "timestamp"}
+EGRESS = {"it": "127.0.0.2"}
 ROOMY = {"orders": {"max_requests": 1000, "window_ms": 1000}}
 """BitMart's careful default of one request a second would make tests slow."""
 
@@ -55,6 +56,8 @@ class World:
             table["memo"] = memo
         if alias in AUTH:
             table["auth"] = AUTH[alias]
+        if alias in EGRESS:
+            table["egress_ip"] = EGRESS[alias]
         if alias in self.limits:
             table["limits"] = self.limits[alias]
         return table

@@ -7,6 +7,7 @@ its scope are accepted as jobs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from worker.store.limiter import Grant, Rule, rule_args
 
 SCRIPTS = "lanes switches"
 SUFFIX = ":switch"
+LIVE_MAX = 1_000
 NO_GRANT = Grant(0)
 
 
@@ -209,7 +211,7 @@ class Switches:
         members: Sequence[tuple[str, int]],
     ) -> Launch:
         """Look a last time and take a rate slot, in one step; see `launch.lua`."""
-        member = f"{holder}:{members[0][0]}:{members[0][1]}"
+        member = os.urandom(8).hex()
         head = (lane, holder, lease_ms, int(urgent), member, flight_ms, len(rules))
         flat = [part for switch in members for part in switch]
         verdict, *rest = self._store.run(
@@ -247,11 +249,30 @@ class Switches:
         """Return a switch, or None if there is none or it has been forgotten."""
         return next(iter(self._many([switch_id])), None)
 
-    def recent(self, *, limit: int) -> list[SwitchRecord]:
-        """Return switches, those changed last ahead, at most `limit`."""
+    def recent(self, *, limit: int, skip: int = 0) -> list[SwitchRecord]:
+        """Return switches, those changed last ahead, from `limit` places after `skip`."""
         with unavailable():
-            ids: Any = self._store.client.zrevrange(self._store.key("switches"), 0, limit - 1)
+            ids: Any = self._store.client.zrevrange(
+                self._store.key("switches"), skip, skip + limit - 1
+            )
         return self._many(ids)
+
+    def live(self, *, limit: int = LIVE_MAX) -> list[SwitchRecord]:
+        """Return the switches that workers look after, nearest deadline first.
+
+        All that are armed, however long ago, and those disarmed whose timer the
+        exchange may still hold; of each account at most `limit`.
+        """
+        client = self._store.client
+        with unavailable():
+            lanes: Any = client.zrange(self._store.key("lanes"), 0, -1)
+            pipe = client.pipeline(transaction=False)
+            for lane in lanes:
+                if lane.endswith(SUFFIX):
+                    pipe.zrange(self._store.key(f"due:{lane}"), 0, limit - 1)
+            found: Any = pipe.execute()
+        records = self._many(switch_id for ids in found for switch_id in ids)
+        return sorted(records, key=lambda record: (record.state != "armed", record.deadline_ms))
 
     def _many(self, ids: Iterable[str]) -> list[SwitchRecord]:
         ids = [*ids]

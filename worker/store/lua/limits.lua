@@ -1,6 +1,7 @@
 -- Shared by the scripts that grant rate slots.
 --   P limit:<rule>         zset    grant -> ms of its latest possible arrival
---   P limit:<rule>:last    string  ms of the last grant
+--   P limit:<rule>:next    string  ms from which work that is not urgent may go:
+--                                  each grant, urgent or not, moves it on by a step
 --   P limit:<rule>:urgent  string  set while urgent work waits for a slot
 --   P lost_ms              string  when Redis was found to have lost its data
 --
@@ -27,8 +28,7 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     -- What was granted before the loss is forgotten: let it all have left the window.
     wait = math.max(wait, lost + window + 1 - now)
     if ARGV[i + 3] == '1' and not urgent then
-      local last = tonumber(redis.call('GET', key .. ':last') or 0)
-      wait = math.max(wait, math.ceil(last + window / max - now))
+      wait = math.max(wait, math.ceil(tonumber(redis.call('GET', key .. ':next') or 0) - now))
       local ahead = redis.call('PTTL', key .. ':urgent')
       wait = math.max(wait, ahead)
     end
@@ -46,7 +46,9 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     redis.call('ZADD', key, now + flight, member)
     redis.call('PEXPIRE', key, ARGV[i + 2] + flight + 1000)
     if ARGV[i + 3] == '1' then
-      redis.call('SET', key .. ':last', now, 'PX', ARGV[i + 2])
+      local step = math.floor(ARGV[i + 2] / ARGV[i + 1])
+      local from = math.max(now, tonumber(redis.call('GET', key .. ':next') or 0))
+      redis.call('SET', key .. ':next', from + step, 'PX', from + step - now + 1000)
       if urgent then redis.call('DEL', key .. ':urgent') end
     end
   end

@@ -1,0 +1,95 @@
+"""The exchange's limits and nonces, as counted at the exchange, under load and kills."""
+
+from __future__ import annotations
+
+import bisect
+import random
+import threading
+
+import pytest
+
+from tests.support.polling import eventually
+from tests.support.world import KEYS, World
+from worker import Outcome, SwitchError, clock
+
+WINDOW_MS = 10_000
+MAX = 10
+
+
+def most_in_a_window(at_ms: list[float]) -> int:
+    """Return the most arrivals in any window of 10 s, as the exchange counts."""
+    return max(n + 1 - bisect.bisect_right(at_ms, at - WINDOW_MS) for n, at in enumerate(at_ms))
+
+
+@pytest.mark.timeout(200)
+def test_never_more_than_ten_countdowns_in_ten_seconds(world: World, rounds: int) -> None:
+    """More to renew than the limit allows: it is used up, never passed, urgent ones first."""
+    switches, over_ms, workers = (60, 24_000, 2) if rounds <= 3 else (400, 60_000, 4)
+    for _ in range(workers):
+        world.worker()
+    world.sim.set_option("delay_ms", 120)
+    world.sim.set_faults({"delay": 0.5}, exchange="indodax")
+    producer = world.producer()
+    rng = random.Random(5)
+    held = [
+        producer.arm("ix", pairs=[f"p{n}_idr"], timeout_ms=rng.randrange(10_000, 24_000))
+        for n in range(switches)
+    ]
+    begun, first = clock.monotonic_ms(), clock.now_ms()
+    urgent: list[tuple[float, str]] = []
+    while clock.monotonic_ms() - begun < over_ms:
+        for switch in rng.sample(held, 5):
+            try:
+                switch.beat()
+            except SwitchError:
+                held.remove(switch)  # more than the limit can keep: some must trip
+        if len(urgent) < (clock.monotonic_ms() - begun) / 3_000 - 4:
+            pair = f"u{len(urgent)}_idr"
+            urgent.append((clock.now_ms(), pair))
+            producer.arm("ix", pairs=[pair], timeout_ms=60_000)
+        clock.sleep_ms(20)
+    journal = [a for a in world.sim.journal() if a.operation == "countdown"]
+    at_ms = [a.at_ms for a in journal]
+    assert not [a for a in journal if a.refusal]
+    assert most_in_a_window(at_ms) <= MAX
+    used = sum(at > first + WINDOW_MS for at in at_ms) / ((over_ms - WINDOW_MS) / WINDOW_MS * MAX)
+    waits = [
+        min((a.at_ms for a in journal if pair in a.pairs), default=float("inf")) - asked
+        for asked, pair in urgent
+    ]
+    print(f"most in 10 s: {most_in_a_window(at_ms)}, used {used:.1%}, urgent waits {waits}")  # noqa: T201
+    assert used > 0.9, used
+    assert max(waits[:-1]) < 1_500, waits
+
+
+@pytest.mark.timeout(300)
+def test_nonces_are_neither_refused_nor_repeated(world: World, rounds: int) -> None:
+    """Several workers on one key, with jitter and kills: every nonce rises at the exchange."""
+    world.tables = {"jobs": {"lease_ms": 2_000}, "http": {"deadline_ms": 1_000}}
+    requests, workers = (300, 2) if rounds <= 3 else (2_000, 4)
+    world.sim.set_option("delay_ms", 40)
+    world.sim.set_faults({"delay": 0.2}, exchange="indodax")
+    running = [world.worker() for _ in range(workers)]
+    producer = world.producer()
+    ids = world.place("ix", requests)
+    tickets = producer.cancel_many("ix", ids, pair="btc_idr", side="buy")
+
+    def kill() -> None:
+        running[0].kill()
+        world.worker(wait=False)
+
+    killer = threading.Timer(1.0, kill)
+    killer.start()
+    killer.join()
+    eventually(
+        lambda: all(ticket.result().outcome is Outcome.CANCELED for ticket in tickets),
+        within_ms=200_000,
+        pause_ms=500,
+    )
+    journal = [a for a in world.sim.journal() if a.api_key == KEYS["ix"][1]]
+    nonces = [a.nonce for a in journal if a.nonce is not None]
+    assert not [a for a in journal if a.refusal == "nonce"]
+    assert not [a for a in journal if a.refusal == "rate"]
+    assert len(nonces) >= requests
+    assert len(set(nonces)) == len(nonces)
+    assert nonces == sorted(nonces)
