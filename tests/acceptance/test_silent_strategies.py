@@ -77,7 +77,9 @@ def strategies(world: World, rng: random.Random, batch: int) -> list[Strategy]:
 
 
 @pytest.mark.timeout(300)
-def test_no_order_outlives_its_strategy(fragile: World, own_redis: EmbeddedRedis, rounds: int) -> None:
+def test_no_order_outlives_its_strategy(
+    fragile: World, own_redis: EmbeddedRedis, rounds: int
+) -> None:
     """Deaths amid a backlog, killed workers, slow replies and a restart of Redis."""
     world = fragile
     rng = random.Random(11)

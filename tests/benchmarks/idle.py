@@ -60,9 +60,7 @@ def commands_per_s(world: World) -> float:
 def found_ms(world: World) -> float:
     """Return the time from a job's acceptance, unrung, to its request's arrival."""
     (order_id,) = world.place("ev")
-    job = NewJob(
-        id=new_id(), lane=lane_of("everstrike", "ev"), kind=Kind.CANCEL, order_id=order_id
-    )
+    job = NewJob(id=new_id(), lane=lane_of("everstrike", "ev"), kind=Kind.CANCEL, order_id=order_id)
     seen = len(world.sim.journal())
     begun_ms = clock.now_ms()
     world.ledger().accept([job])

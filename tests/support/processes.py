@@ -23,7 +23,8 @@ class WorkerProcess:
         config: The settings file.
         log: Where its output goes.
         app: Another Celery application.
-        options: More arguments of the worker command.
+        options: More arguments of the command.
+        command: `worker` or `beat`.
     """
 
     def __init__(
@@ -33,12 +34,15 @@ class WorkerProcess:
         *,
         app: str = "worker.celery_app",
         options: tuple[str, ...] = (),
+        command: str = "worker",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         self.config = config
-        self._command = [sys.executable, "-m", "celery", "-A", app, "worker", "--without-gossip"]
-        self._command += ["--without-mingle", *options]
+        self._command = [sys.executable, "-m", "celery", "-A", app, command]
+        if command == "worker":
+            self._command += ["--without-gossip", "--without-mingle"]
+        self._command += options
         self._environment = {**os.environ, "WORKER_CONFIG": str(config), **(environment or {})}
         self.process: subprocess.Popen[bytes] | None = None
 

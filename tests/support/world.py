@@ -93,6 +93,13 @@ class World:
         self.workers.append(worker)
         return worker.start(wait=wait)
 
+    def beat(self) -> WorkerProcess:
+        """Start Celery beat; it is not waited for."""
+        log = self.folder / f"beat-{len(self.workers)}.log"
+        beat = WorkerProcess(self.config(), log, command="beat")
+        self.workers.append(beat)
+        return beat.start(wait=False)
+
     def producer(self) -> Producer:
         """Return a producer on these settings."""
         return Producer(self.settings())

@@ -1,0 +1,92 @@
+"""Strategies that beat are never tripped, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.world import KEYS, World
+from worker import StoreUnavailable, clock
+from worker.embedded import EmbeddedRedis
+from worker.simulator import Simulator
+
+STRATEGIES = 50
+NATIVE_MS = (24_000, 60_000)
+EMULATED_MS = (4_000, 20_000)
+BEATS = 0.45
+
+
+@pytest.fixture
+def fragile(sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path) -> Iterator[World]:
+    """A world whose Redis may be restarted."""
+    made = World(sim, own_redis.url, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.timeout(240)
+def test_no_switch_trips_while_its_strategy_beats(
+    fragile: World, own_redis: EmbeddedRedis, rounds: int
+) -> None:
+    """Every worker restarted in turn, beat killed, Redis restarted: no order is canceled."""
+    over_ms = 22_000 if rounds <= 3 else 120_000
+    rng = random.Random(3)
+    workers = [fragile.worker(), fragile.worker()]
+    beat = fragile.beat()
+    producer = fragile.producer()
+    aliases = list(KEYS)
+    held = []
+    for n in range(STRATEGIES):
+        alias = aliases[n % len(aliases)]
+        bounds = NATIVE_MS if KEYS[alias][0] == "indodax" else EMULATED_MS
+        timeout_ms = rng.randrange(*bounds)
+        pair = f"p{n}_idr"
+        fragile.place(alias, pair=pair)
+        switch = producer.arm(alias, pairs=[pair], timeout_ms=timeout_ms)
+        held.append([switch, timeout_ms, clock.monotonic_ms()])
+
+    def redis_restarts() -> None:
+        assert own_redis.process is not None
+        own_redis.process.kill()
+        own_redis.process.wait()
+        own_redis.start()
+
+    acts = [
+        workers[0].stop,
+        lambda: workers[0].start(wait=False),
+        beat.kill,
+        workers[1].kill,
+        lambda: workers[1].start(wait=False),
+        redis_restarts,
+        fragile.beat,
+    ]
+    begun = clock.monotonic_ms()
+    step_ms = over_ms * 0.6 / len(acts)
+    beats = 0
+    while (elapsed := clock.monotonic_ms() - begun) < over_ms:
+        if acts and elapsed > (7 - len(acts) + 1) * step_ms:
+            acts.pop(0)()
+        for row in held:
+            switch, timeout_ms, beaten = row
+            if clock.monotonic_ms() - beaten >= BEATS * timeout_ms:
+                try:
+                    switch.beat()
+                except StoreUnavailable:
+                    continue
+                row[2] = clock.monotonic_ms()
+                beats += 1
+        clock.sleep_ms(10)
+    assert not acts
+    assert beats > STRATEGIES
+    states = {record.state for record in producer.switches(limit=200)}
+    assert states == {"armed"}
+    closed = [
+        row
+        for exchange in ("everstrike", "indodax", "bitmart")
+        for row in fragile.sim.orders(exchange)
+        if row.status != "open"
+    ]
+    assert not closed
