@@ -26,7 +26,8 @@ class Sync:
         stop: Whether it stops the timer instead of setting it.
         last: Whether the members are in line once it is done; false for all but
             the last of the requests that one long list of pairs was split into.
-        urgent: Not a mere renewal: a stop, or a scope without a timer yet.
+        urgent: Not a mere renewal: a stop, or a scope without a timer yet, or
+            whose timer would outlive its deadline.
     """
 
     pairs: tuple[str, ...]
@@ -41,7 +42,8 @@ def plan(
 ) -> list[Sync]:
     """Return the requests that are due, in the order they should go.
 
-    Stops first, then scopes without a timer, then renewals, each by deadline.
+    Stops first, then scopes whose timer is missing or too late, then renewals,
+    each by deadline.
     Switches that are not due share a request that goes anyway.
 
     Args:
@@ -109,7 +111,10 @@ def _packed(
 
 
 def _urgent(group: Sequence[NativeSwitch]) -> bool:
-    return any(switch.due and not switch.fires_ms for switch in group)
+    return any(
+        switch.due and (not switch.fires_ms or switch.fires_ms > switch.deadline_ms)
+        for switch in group
+    )
 
 
 def _syncs(group: Sequence[NativeSwitch], max_pairs: int, *, stop: bool) -> list[Sync]:

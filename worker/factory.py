@@ -75,19 +75,21 @@ def build_engine(settings: Settings) -> Engine:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
     store = build_store(settings)
     limiter, nonces, transport = Limiter(store), Nonces(store), Transport(settings.http)
+    switches = Switches(store)
     pipeline = Pipeline(
         settings=settings,
         lanes=lanes,
         limiter=limiter,
         nonces=nonces,
         tokens=Tokens(store),
+        switches=switches,
         transport=transport,
         rng=random.Random(),  # noqa: S311  jitter
     )
     keeper = Keeper(
         settings=settings,
         lanes=lanes,
-        switches=Switches(store),
+        switches=switches,
         limiter=limiter,
         nonces=nonces,
         transport=transport,

@@ -20,14 +20,15 @@ from worker.commands import Command, FetchToken
 from worker.errors import InvalidCommand, NotSent, ReplyLost, StoreUnavailable
 from worker.exchanges.base import Access, Exchange, Stamp
 from worker.gate import asking_phase, command_of, next_phase
-from worker.jobs import Job, Kind, NewJob
+from worker.jobs import Job, Kind, NewJob, Phase
 from worker.outcomes import Answer, OpenOrders, Outcome, TokenGrant, Unproven
-from worker.retries import Again, Dead, Decision, Done, decide
+from worker.retries import LISTED, Again, Dead, Decision, Done, decide
 from worker.settings import Settings
 from worker.skew import Skew
 from worker.store.ledger import Settlement, Verb, new_id
 from worker.store.limiter import Grant, Limiter, Rule
 from worker.store.nonces import Nonces
+from worker.store.switches import Switches
 from worker.store.tokens import SharedToken, Tokens
 from worker.transport import Transport
 from worker.wire import Reply, Request
@@ -40,6 +41,7 @@ TOKEN_BUSY_MS = 50
 """How long a lane rests while another worker fetches its token."""
 SETTLE_MARGIN_MS = 300
 """Part of a lease kept for recording what the attempt came to."""
+OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
 RETRY_WAIT_S = 0.05
 RETRY_WAIT_MAX_S = 0.4
 
@@ -103,6 +105,7 @@ class Pipeline:
         limiter: Limiter,
         nonces: Nonces,
         tokens: Tokens,
+        switches: Switches,
         transport: Transport,
         rng: random.Random,
     ) -> None:
@@ -111,6 +114,7 @@ class Pipeline:
         self._limiter = limiter
         self._nonces = nonces
         self._tokens = tokens
+        self._switches = switches
         self._transport = transport
         self._rng = rng
 
@@ -120,6 +124,8 @@ class Pipeline:
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
         job = replace(job, phase=phase)
+        if self._overtaken(job):
+            return Attempted(Settlement(Verb.DEAD, detail=OVERTAKEN))
         command = command_of(job, phase)
         lease_ms = job.lease_ms or self._settings.jobs.lease_ms
         answer = self._answer(lane, command, started, lease_ms)
@@ -141,6 +147,17 @@ class Pipeline:
         settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
         pause_ms = max(pause_ms, _lane_pause(answer))
         return Attempted(replace(settlement, pause_ms=pause_ms), _children(job, answer))
+
+    def _overtaken(self, job: Job) -> bool:
+        """Whether a tripped switch's scope is armed again, its orders once listed.
+
+        Those are being canceled one by one. Another list would show orders that
+        the strategy has placed since.
+        """
+        tripped = job.urgent and job.kind is Kind.CANCEL_ALL and job.pair is not None
+        if not tripped or job.phase is not Phase.LIST or job.attempts == 1 or job.streak != LISTED:
+            return False
+        return bool(self._switches.owners(job.account, [job.pair or ""]))
 
     def _answer(
         self, lane: Lane, command: Command, started: float, lease_ms: int

@@ -311,6 +311,7 @@ class Producer:
             switch_id=armed.switch_id,
             account=account,
             epoch=armed.epoch,
+            deadline_ms=armed.deadline_ms,
         )
 
     def countdown(
@@ -324,14 +325,18 @@ class Producer:
         """Arm a switch for a `with` block: a clean exit disarms, an exception does not."""
         return self.arm(account, pairs=pairs, order_ids=order_ids, timeout_ms=timeout_ms)
 
-    def switch(self, switch_id: str) -> Switch:
-        """Return a switch armed elsewhere, whoever holds it.
+    def switch(self, switch_id: str, *, epoch: int = 0) -> Switch:
+        """Return a switch armed elsewhere.
+
+        Args:
+            switch_id: As `arm` gave it.
+            epoch: Act only as the holder of this epoch; 0 acts whoever holds it.
 
         Raises:
             SwitchUnknown: There is none.
             StoreUnavailable: Redis did not answer.
         """
-        record = self._switches.get(switch_id)
+        record = self._switches.get(switch_id) if switch_id.isalnum() else None
         if record is None:
             raise SwitchUnknown(f"switch {switch_id[:64]!r} is not known, or has been forgotten")
         return Switch(
@@ -339,7 +344,8 @@ class Producer:
             EXCHANGES[record.lane.partition(":")[0]],
             switch_id=switch_id,
             account=record.account,
-            epoch=0,
+            epoch=epoch,
+            deadline_ms=record.deadline_ms,
         )
 
     def switches(self, *, limit: int = 100) -> list[SwitchRecord]:

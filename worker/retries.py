@@ -26,6 +26,8 @@ SENDS_BEFORE_ASKING = 2
 before it is asked what became of the order."""
 EAGER_ATTEMPTS = 3
 """Attempts after which even a hopeful next step waits its backoff."""
+LISTED = 0
+"""The streak of a job whose scope has just been listed."""
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
 
@@ -135,7 +137,7 @@ def _by_answer(
             if complete and not orders:
                 return Done(Outcome.CANCELED, "no open order left in the scope")
             delay = LIST_AGAIN_MS + wait
-            return Again(Phase.LIST, delay, Outcome.UNKNOWN, f"{len(orders)} still open")
+            return Again(Phase.LIST, delay, Outcome.UNKNOWN, f"{len(orders)} still open", LISTED)
         case Unproven():
             return _unproven(job, answer, asks=asks, jobs=jobs, wait=wait, soon=soon)
         case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():

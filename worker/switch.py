@@ -55,16 +55,29 @@ class Switch:
 
     As a context manager a clean exit disarms; an exception or a crash does not,
     so that the orders come off at the deadline.
+
+    Attributes:
+        epoch: Rises with each arming; 0 acts whoever holds the switch.
+        deadline_ms: As it stood when this was made, Unix ms on Redis's clock;
+            beats have moved it since.
     """
 
     def __init__(
-        self, switches: Switches, exchange: Exchange, *, switch_id: str, account: str, epoch: int
+        self,
+        switches: Switches,
+        exchange: Exchange,
+        *,
+        switch_id: str,
+        account: str,
+        epoch: int,
+        deadline_ms: int = 0,
     ) -> None:
         self._switches = switches
         self._exchange = exchange
         self.id = switch_id
         self.account = account
         self.epoch = epoch
+        self.deadline_ms = deadline_ms
         self._renewal = renewal_bell(exchange.name)
 
     def __repr__(self) -> str:
@@ -85,7 +98,7 @@ class Switch:
                 it was; beat again.
         """
         beaten = self._switches.beat(self.id, self.epoch, self._renewal)
-        self._hold(beaten.state)
+        self._hold(self._told_apart(beaten.state))
         return Beat(beaten.left_ms, beaten.in_time)
 
     def track(self, *order_ids: str) -> None:
@@ -122,11 +135,7 @@ class Switch:
             StoreUnavailable: Redis did not answer. It may be disarmed; ask again.
         """
         state = self._switches.disarm(self.id, self.epoch, urgent_bell(self._exchange.name))
-        if state == "replaced":
-            record = self._switches.get(self.id)
-            if record and record.state == "disarmed" and record.epoch == self.epoch + 1:
-                return  # by us, a moment ago
-        if state != "disarmed":
+        if self._told_apart(state) != "disarmed":
             self._hold(state)
 
     def record(self) -> SwitchRecord | None:
@@ -157,7 +166,15 @@ class Switch:
         state, other = self._switches.track(self.id, self.epoch, order_ids, add=add)
         if state == "overlap":
             raise SwitchOverlap(f"switch {other} tracks one of these orders; untrack it there")
-        self._hold(state)
+        self._hold(self._told_apart(state))
+
+    def _told_apart(self, state: str) -> str:
+        """Tell a disarm of this arming from a later arming: both raise the epoch."""
+        if state == "replaced":
+            record = self._switches.get(self.id)
+            if record and record.state == "disarmed" and record.epoch == self.epoch + 1:
+                return "disarmed"
+        return state
 
     def _hold(self, state: str) -> None:
         if state in ENDED:

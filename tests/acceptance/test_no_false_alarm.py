@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.world import KEYS, World
-from worker import StoreUnavailable, clock
+from worker import StoreUnavailable, Switch, clock
 from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
 
@@ -17,6 +18,15 @@ STRATEGIES = 50
 NATIVE_MS = (24_000, 60_000)
 EMULATED_MS = (4_000, 20_000)
 BEATS = 0.45
+
+
+@dataclass
+class Held:
+    """A switch in a strategy's hand, and when it last beat."""
+
+    switch: Switch
+    timeout_ms: int
+    beaten_ms: float
 
 
 @pytest.fixture
@@ -38,7 +48,7 @@ def test_no_switch_trips_while_its_strategy_beats(
     beat = fragile.beat()
     producer = fragile.producer()
     aliases = list(KEYS)
-    held = []
+    held: list[Held] = []
     for n in range(STRATEGIES):
         alias = aliases[n % len(aliases)]
         bounds = NATIVE_MS if KEYS[alias][0] == "indodax" else EMULATED_MS
@@ -46,7 +56,7 @@ def test_no_switch_trips_while_its_strategy_beats(
         pair = f"p{n}_idr"
         fragile.place(alias, pair=pair)
         switch = producer.arm(alias, pairs=[pair], timeout_ms=timeout_ms)
-        held.append([switch, timeout_ms, clock.monotonic_ms()])
+        held.append(Held(switch, timeout_ms, clock.monotonic_ms()))
 
     def redis_restarts() -> None:
         assert own_redis.process is not None
@@ -70,13 +80,12 @@ def test_no_switch_trips_while_its_strategy_beats(
         if acts and elapsed > (7 - len(acts) + 1) * step_ms:
             acts.pop(0)()
         for row in held:
-            switch, timeout_ms, beaten = row
-            if clock.monotonic_ms() - beaten >= BEATS * timeout_ms:
+            if clock.monotonic_ms() - row.beaten_ms >= BEATS * row.timeout_ms:
                 try:
-                    switch.beat()
+                    row.switch.beat()
                 except StoreUnavailable:
                     continue
-                row[2] = clock.monotonic_ms()
+                row.beaten_ms = clock.monotonic_ms()
                 beats += 1
         clock.sleep_ms(10)
     assert not acts

@@ -24,6 +24,8 @@ BEATS = 0.35
 """Part of the timeout from beat to beat."""
 NATIVE_LATE_MS = 300
 EMULATED_LATE_MS = 2_500
+KILLED_TIMEOUT_MS = 1_000
+KILLED_LATE_MS = 2_000
 EARLY = 4
 """A native timer may fire up to a quarter of the timeout before the deadline."""
 
@@ -119,6 +121,27 @@ def test_no_order_outlives_its_strategy(
         bound = NATIVE_LATE_MS if KEYS[alias][0] == "indodax" else EMULATED_LATE_MS
         assert max(values) <= bound, (alias, sorted(values)[-5:])
     print({alias: (round(min(v)), round(max(v))) for alias, v in late.items()}, deaths)  # noqa: T201
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_killed_at_the_deadline_costs_little(world: World, rounds: int) -> None:
+    """Whichever worker is about to fire an emulated switch dies; the other fires it."""
+    alive = [world.worker(), world.worker()]
+    producer = world.producer()
+    late = []
+    for n in range(rounds):
+        pair = f"p{n}_idr"
+        (order_id,) = world.place("ev", pair=pair)
+        switch = producer.arm("ev", pairs=[pair], timeout_ms=KILLED_TIMEOUT_MS)
+        switch.beat()
+        deadline_ms = clock.now_ms() + KILLED_TIMEOUT_MS
+        eventually(lambda: clock.now_ms() >= deadline_ms, pause_ms=1)  # noqa: B023
+        alive.pop(0).kill()
+        alive.append(world.worker())
+        eventually(lambda: world.status("ev", order_id) == "canceled")  # noqa: B023
+        late.append((world.sim.order("everstrike", order_id).closed_ms or 0) - deadline_ms)
+    print(f"after the deadline, ms: {sorted(round(ms) for ms in late)}")  # noqa: T201
+    assert max(late) <= KILLED_LATE_MS
 
 
 def lateness(world: World, strategy: Strategy) -> list[float]:

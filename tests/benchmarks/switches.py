@@ -53,8 +53,10 @@ def main() -> None:
 
 def arm(producer: Producer, held: list[Switch], count: int) -> None:
     """Arm up to so many switches on the emulated account."""
-    for n in range(len(held), count):
-        held.append(producer.arm("ev", pairs=[f"p{n}_idr"], timeout_ms=TIMEOUT_MS))
+    held += [
+        producer.arm("ev", pairs=[f"p{n}_idr"], timeout_ms=TIMEOUT_MS)
+        for n in range(len(held), count)
+    ]
 
 
 def beats(held: list[Switch]) -> tuple[float, float, int]:

@@ -80,12 +80,14 @@ local function trip(p, switch, now)
   redis.call('LPUSH', p .. 'tripped', switch.id)
 end
 
--- needs_sync(switch, now): whether the exchange's timer is not where it should be.
+-- needs_sync(switch): whether the exchange's timer is not where it should be: it
+-- lags by a quarter of the timeout, or would outlive a deadline that was moved
+-- closer.
 local function needs_sync(switch)
   if switch.native ~= '1' then return false end
   if switch.state == 'disarmed' then return true end
   local lag = tonumber(switch.deadline_ms) - tonumber(switch.fires_ms or 0)
-  return lag >= tonumber(switch.timeout_ms) / 4
+  return lag < 0 or lag >= tonumber(switch.timeout_ms) / 4
 end
 
 -- place_switch(p, switch, now): say when it must be looked at next.
