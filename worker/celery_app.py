@@ -12,7 +12,7 @@ from typing import Any
 from celery import Celery, signals
 from kombu import Exchange, Queue
 
-from worker import logs
+from worker import logs, sentry
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of
@@ -100,7 +100,8 @@ app = make_app(_settings())
 def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     settings = _settings()
     try:
-        logs.set_up(settings.worker.log_level, secrets_of(settings))
+        mask = logs.set_up(settings.worker.log_level, secrets_of(settings))
+        sentry.start(settings.sentry_address, mask)
     except SettingsError as error:
         sys.exit(_fail(error))
 

@@ -1,0 +1,24 @@
+"""A dead exchange stays a matter of its own."""
+
+from __future__ import annotations
+
+from tests.support.polling import eventually
+from tests.support.world import World
+
+STALLED = 60
+PROMPT_MS = 1_000
+
+
+def test_an_exchange_that_never_answers_delays_no_other(world: World) -> None:
+    """With every thread of one exchange stuck, another's cancels are prompt."""
+    world.sim.set_option("delay_ms", 60_000)
+    world.sim.set_faults({"delay": 1.0}, exchange="everstrike")
+    world.worker()
+    producer = world.producer()
+    stuck = producer.cancel_many("ev", world.place("ev", STALLED))
+    eventually(lambda: len(world.sim.journal()) >= 8, what="the threads are stuck")
+    for order_id in world.place("bm", 20):
+        result = producer.cancel("bm", order_id).wait(timeout_ms=5_000)
+        assert result.proven
+        assert (result.latency_ms or 0) < PROMPT_MS
+    assert not any(ticket.result().proven for ticket in stuck)
