@@ -26,8 +26,7 @@ from worker.keeper import Keeper
 from worker.outcomes import Outcome
 from worker.pipeline import Attempted, Lane, Pipeline
 from worker.settings import Settings
-from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
-from worker.store.switches import SUFFIX
+from worker.store.ledger import SUFFIX, Claimed, Ledger, Settlement, Verb, lane_of
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,10 @@ from worker.exchanges.base import Stamp
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
 from worker.pipeline import Lane
 from worker.settings import Settings
+from worker.store.ledger import SUFFIX
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
-from worker.store.switches import SUFFIX, Launch, NativeSwitch, Switches
+from worker.store.switches import Launch, NativeSwitch, Switches
 from worker.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class Keeper:
             self._failures.pop(lane_name, None)
             if sync.last:
                 fires_ms = 0 if sync.stop else launch.now_ms + left_ms
-                self._switches.synced(lane_name, fires_ms, sync.members)
+                self._switches.synced(lane_name, holder, fires_ms, sync.members)
             return None
         return self._failed(lane, lane_name, sync, answer, begun)
 

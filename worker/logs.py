@@ -26,8 +26,18 @@ FIELDS = (
     "detail",
     "took_ms",
 )
-CHATTY = ("urllib3", "requests", "redis", "kombu", "amqp")
-"""Libraries whose debug lines show requests, headers or messages."""
+CHATTY = (
+    "urllib3",
+    "requests",
+    "redis",
+    "kombu",
+    "amqp",
+    "celery.beat",
+    "celery.app.trace",
+    "celery.worker.strategy",
+)
+"""Loggers whose lines show requests, headers or messages, or repeat with every
+message what the attempt's own line says."""
 
 
 class Mask:

@@ -7,7 +7,10 @@ from worker.gate import check_switch, holds_timers
 from worker.messages import CountdownMessage
 from worker.runtime import Runtime
 from worker.store.ledger import lane_of, new_id
+from worker.store.switches import Switches
 from worker.switch import urgent_bell
+
+STALE = "stale: nothing changed"
 
 
 def move_switch(parts: Runtime, message: CountdownMessage) -> str:
@@ -24,13 +27,7 @@ def move_switch(parts: Runtime, message: CountdownMessage) -> str:
     exchange = account.adapter
     bell = urgent_bell(exchange.name)
     if message.timeout_ms == 0:
-        owners = parts.switches.owners(message.account, message.pairs)
-        for switch_id in owners:
-            record = parts.switches.get(switch_id)
-            if record and set(record.pairs) != set(message.pairs):
-                raise SwitchOverlap(f"switch {switch_id} holds {', '.join(record.pairs)}")
-            parts.switches.disarm(switch_id, 0, bell)
-        return "disarmed" if owners else "no such switch"
+        return _disarm(parts.switches, message, bell)
     bounds = parts.settings.switches
     check_switch(
         exchange,
@@ -54,4 +51,20 @@ def move_switch(parts: Runtime, message: CountdownMessage) -> str:
     )
     if armed.overlaps:
         raise SwitchOverlap(f"switch {armed.switch_id} holds a part of these pairs")
-    return f"armed {armed.switch_id}" if armed.switch_id else "stale: nothing changed"
+    return f"armed {armed.switch_id}" if armed.switch_id else STALE
+
+
+def _disarm(switches: Switches, message: CountdownMessage, bell: tuple[str, str]) -> str:
+    said = "no such switch"
+    for switch_id in switches.owners(message.account, message.pairs):
+        record = switches.get(switch_id)
+        if record and set(record.pairs) != set(message.pairs):
+            raise SwitchOverlap(f"switch {switch_id} holds {', '.join(record.pairs)}")
+        match switches.disarm(switch_id, 0, bell, sent_ms=message.sent_ms or 0):
+            case "armed" | "disarmed":
+                said = "disarmed"
+            case "tripped":
+                said = f"too late: switch {switch_id} has tripped"
+            case "stale":
+                said = STALE
+    return said

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+
+ALL_MS = 30_000
 
 
 def test_the_demo_shows_that_all_of_it_holds() -> None:
@@ -11,7 +14,20 @@ def test_the_demo_shows_that_all_of_it_holds() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "worker", "demo"], capture_output=True, text=True, check=False
     )
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "All of it held" in shown.stdout
-    assert shown.stdout.count("CANCELED") >= 4
+    out = shown.stdout
+    assert shown.returncode == 0, out + shown.stderr
     assert not shown.stderr
+    assert out.count("CANCELED") >= 4
+
+    # A silent strategy's orders, by its deadline; nothing else, and none after a clean end.
+    assert out.count("then SIGKILL") == 2
+    native, emulated = re.findall(r"all off the book (\d+) ms after its last beat, (\d+) ms", out)
+    assert 1_400 <= int(native[0]) <= 2_300
+    assert 1_900 <= int(emulated[0]) <= 4_500
+    by_exchange, by_worker = re.findall(r"(\d+) by the exchange's own timer, (\d+) by a", out)[0]
+    assert int(by_exchange) + int(by_worker) == 3
+    assert out.count("orders of another pair and of another trader: still open") == 2
+    assert "all 6 orders still open" in out
+
+    (took_s,) = re.findall(r"All of it held, in ([\d.]+) s", out)
+    assert float(took_s) * 1_000 < ALL_MS

@@ -14,11 +14,13 @@ import redis
 
 from tests.support.polling import eventually
 from tests.support.world import World
+from worker.beat import KEY as BEAT
 from worker.cli import main
 from worker.cli.data_folder import end_leftover, forget_port, held, remember_port
 from worker.embedded import EmbeddedRedis
 from worker.factory import build_store
 from worker.settings import Settings, load_settings
+from worker.store.connection import Store
 from worker.store.ledger import Ledger
 
 SCOPE = ("--pair", "btc_idr", "--side", "buy")
@@ -86,6 +88,20 @@ def worker_pid(ledger: Ledger, *, other_than: int = 0) -> int:
     return eventually(alive, within_ms=20_000, what="a worker alive")
 
 
+def beat_pid(store: Store, *, other_than: int = 0) -> int:
+    """Wait for a Celery beat that ticks; return its process id."""
+
+    def ticking() -> int:
+        try:
+            holder = str(store.client.get(store.key(BEAT)) or ":0")
+        except redis.RedisError:  # away for a moment
+            return 0
+        pid = int(holder.split(":")[1])
+        return 0 if pid == other_than else pid
+
+    return eventually(ticking, within_ms=20_000, what="a beat that ticks")
+
+
 def gone(pid: int) -> bool:
     """Return whether a process has ended, reaped or not."""
     try:
@@ -102,7 +118,7 @@ def test_a_newcomer_tries_everything_with_one_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Orders are canceled, a killed worker and a killed Redis come back, nothing is left."""
+    """Orders are canceled; worker, beat and Redis, killed, come back; nothing is left."""
     up = Up(
         tmp_path,
         *("--simulator", "--embedded", "--data-dir", str(tmp_path / "data")),
@@ -124,7 +140,8 @@ def test_a_newcomer_tries_everything_with_one_command(
 
     monkeypatch.setenv("WORKER_CONFIG", config)
     store = build_store(load_settings())
-    first = worker_pid(Ledger(store))
+    first, first_beat = worker_pid(Ledger(store)), beat_pid(store)
+    os.kill(first_beat, signal.SIGKILL)
     os.kill(first, signal.SIGKILL)
     assert main(["cancel", "ev", orders["ev"][1], "--wait", "20"]) == 0
     second = worker_pid(Ledger(store), other_than=first)
@@ -138,8 +155,10 @@ def test_a_newcomer_tries_everything_with_one_command(
 
     server = redis_pid(store.client)
     second = worker_pid(Ledger(store), other_than=first)
+    beat = beat_pid(store, other_than=first_beat)
     assert up.stop() == 0, up.err.read_text()[-2_000:]
     assert gone(second)
+    assert gone(beat)
     assert gone(server)
     assert "Traceback (most recent call last)\n" not in up.err.read_text()
 
@@ -175,8 +194,9 @@ def test_a_real_set_up_with_its_own_redis(
     assert (tmp_path / "data" / "redis" / "appendonly.aof").exists()
 
     # A supervisor that is killed leaves its Redis; the next one takes over.
-    pid = worker_pid(ledger)
-    server = redis_pid(redis.Redis.from_url(url))
+    store = build_store(Settings(redis_url=url))
+    pid, beat = worker_pid(ledger), beat_pid(store)
+    server = redis_pid(store.client)
     up.process.kill()
     up.process.wait()
     try:
@@ -186,8 +206,9 @@ def test_a_real_set_up_with_its_own_redis(
         assert gone(server)
         assert third.stop(signal.SIGINT) == 0, third.err.read_text()[-2_000:]
     finally:
-        os.kill(pid, signal.SIGTERM)
-    eventually(lambda: gone(pid), what="the worker left behind ended")
+        for left in (pid, beat):
+            os.kill(left, signal.SIGTERM)
+    eventually(lambda: gone(pid) and gone(beat), what="what was left behind ended")
 
 
 def test_a_running_redis_is_used_and_left_alone(

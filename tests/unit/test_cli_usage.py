@@ -73,6 +73,19 @@ def one_line(err: str) -> str:
         (("dead", "discard", "--all"), "this would forget every dead letter"),
         (("status", "--watch"), "--watch needs a terminal"),
         (("simulator", "--port", "70000"), "'--port'"),
+        (("arm",), "Missing argument 'ACCOUNT'"),
+        (("arm", "ev"), "Missing option '--timeout-ms'"),
+        (("arm", "ev", "--timeout-ms", "soon"), "'--timeout-ms'"),
+        (("beat",), "Missing argument 'SWITCH'"),
+        (("beat", "abc", "--epoch", "0"), "'--epoch'"),
+        (("beat", "abc", "--every", "0"), "give seconds"),
+        (("beat", "abc", "--every", "nan"), "give seconds"),
+        (("beat", "abc", "--every", "1", "--json"), "no --json"),
+        (("disarm",), "Missing argument 'SWITCH'"),
+        (("switches", "--state", "open"), "'armed', 'tripped', 'disarmed'"),
+        (("switches", "--limit", "0"), "'--limit'"),
+        (("switches", "--watch"), "--watch needs a terminal"),
+        (("switches", "--watch", "--json"), "--watch needs a terminal"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
@@ -176,6 +189,24 @@ def test_an_order_id_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:
         assert out == ""
 
 
+def test_a_switch_that_could_not_be_kept_is_refused(run: Run, tmp_path: Path) -> None:
+    """Before Redis is asked; the line says what to give instead."""
+    (tmp_path / "worker.toml").write_text(GOOD + INDODAX)
+    for arguments, words in (
+        (("ev", "--order", "a", "--timeout-ms", "999"), "must be from 1000 to 86400000"),
+        (("ev", "--order", "a", "--timeout-ms", "86400001"), "must be from 1000 to 86400000"),
+        (("ev", "--order", "a", "--timeout-ms", "-5"), "must be from 1000 to 86400000"),
+        (("ev", "--timeout-ms", "2000"), "give pairs, order ids, or both"),
+        (("ev", "--order", "", "--timeout-ms", "2000"), "is not an order id"),
+        (("ix", "--order", "7", "--timeout-ms", "2000"), "--pair btc_idr"),
+        (("ix", "--pair", "btc idr", "--timeout-ms", "2000"), "is not a pair"),
+    ):
+        code, out, err = run("arm", *arguments)
+        assert code == 2, err
+        assert words in one_line(err)
+        assert out == ""
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -213,6 +244,12 @@ def test_order_ids_from_standard_input_that_are_none(
         ("dead", "replay", "--all"),
         ("dead", "discard", "--all", "--yes"),
         ("status", "--json"),
+        ("arm", "ev", "--order", "a1", "--timeout-ms", "2000"),
+        ("beat", "abc"),
+        ("beat", "abc", "--every", "1"),
+        ("disarm", "abc"),
+        ("switches",),
+        ("switches", "--json"),
         ("up",),
     ],
 )
@@ -269,7 +306,8 @@ def test_help_and_version_need_no_settings(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("--help")
     assert code == 0
     assert "0 done, 1 failed or not proven in time, 2 wrong usage" in " ".join(out.split())
-    for command in ("cancel", "cancel-all", "jobs", "show", "status", "check", "simulator", "up"):
+    commands = "cancel cancel-all arm beat disarm switches jobs show status check simulator up"
+    for command in commands.split():
         assert command in out
         assert run(command, "--help")[0] == 0
     for command in ("list", "show", "replay", "discard"):
@@ -313,6 +351,7 @@ def test_accounts_are_completed_from_the_settings(tmp_path: Path) -> None:
         environment = {
             "PATH": os.environ["PATH"],
             "_CANCEL_WORKER_COMPLETE": "complete_bash",
+            "WORKER_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
             "COMP_WORDS": line,
             "COMP_CWORD": str(len(line.split(" ")) - 1),
         }
@@ -331,6 +370,8 @@ def test_accounts_are_completed_from_the_settings(tmp_path: Path) -> None:
     assert offered("cancel-worker cancel e").split() == []
     path.rename(tmp_path / "worker.toml")
     assert offered("cancel-worker cancel-all ").split() == ["ev", "ix"]
+    assert offered("cancel-worker arm ").split() == ["ev", "ix"]
+    assert offered("cancel-worker beat ").split() == []  # no Redis answers
     (tmp_path / "worker.toml").write_text("broken")
     assert offered("cancel-worker cancel ").split() == []
 

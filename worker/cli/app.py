@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import cancel, check, dead, demo, jobs, output, simulator, status, up
+from worker.cli import (
+    cancel,
+    check,
+    dead,
+    demo,
+    jobs,
+    output,
+    simulator,
+    status,
+    switch,
+    switches,
+    up,
+)
 from worker.cli.errors import FAILED, explain
 
 NAME = "cancel-worker"
@@ -19,7 +31,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name=NAME,
-    help="Takes a trader's orders off an exchange, and shows what came of it.",
+    help="Takes a trader's orders off an exchange, on command or when a strategy falls silent.",
     epilog="Exit codes: 0 done, 1 failed or not proven in time, 2 wrong usage or settings.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -27,6 +39,10 @@ app = typer.Typer(
 )
 app.command("cancel")(cancel.cancel)
 app.command("cancel-all")(cancel.cancel_all)
+app.command("arm")(switch.arm)
+app.command("beat")(switch.beat)
+app.command("disarm")(switch.disarm)
+app.command("switches")(switches.switches)
 app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.add_typer(dead.app, name="dead")
@@ -91,7 +107,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     given = None if arguments is None else list(arguments)
     result = command.main(args=given, prog_name=NAME, standalone_mode=False)
     if result == INTERRUPTED:
-        output.note("interrupted; jobs that were accepted go on")
+        output.note("interrupted; jobs that were accepted go on, switches that were armed stand")
         return FAILED
     return result if isinstance(result, int) else 0
 

@@ -16,38 +16,43 @@ from worker.embedded import EmbeddedRedis
 log = logging.getLogger(__name__)
 
 GRACE_MS = 5_000
-"""Beyond the worker's own bound, before it is killed."""
+"""Beyond a child's own bound, before it is killed."""
 LOOK_MS = 20
 
 
-class WorkerChild:
-    """`celery -A worker.celery_app worker` as a child process.
+class CeleryChild:
+    """A part of the Celery application as a child process.
 
     It has a session of its own, so that Ctrl-C reaches the supervisor alone;
     its output goes to the supervisor's standard error.
 
     Args:
+        name: What it is called in the log.
+        command: The Celery command and its options.
         environment: Of the child.
-        shutdown_ms: How long the worker itself takes to stop at most.
+        stop_ms: How long the child itself takes to stop at most.
         hurry: Set to have it killed without further waiting.
     """
 
-    name = "worker"
-
     def __init__(
-        self, environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
+        self,
+        name: str,
+        *command: str,
+        environment: Mapping[str, str],
+        stop_ms: int,
+        hurry: threading.Event,
     ) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", "celery", "-q", "-A", "worker.celery_app", *command]
         self._environment = dict(environment)
-        self._bound_ms = shutdown_ms + GRACE_MS
+        self._bound_ms = stop_ms + GRACE_MS
         self._hurry = hurry
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it."""
-        command = [sys.executable, "-m", "celery", "-q", "-A", "worker.celery_app", "worker"]
-        command += ["--without-gossip", "--without-mingle"]
         self._process = subprocess.Popen(  # noqa: S603  our own arguments
-            command,
+            self._command,
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
             env=self._environment,
@@ -67,12 +72,30 @@ class WorkerChild:
         until = clock.monotonic_ms() + self._bound_ms
         while process.poll() is None:
             if self._hurry.is_set() or clock.monotonic_ms() > until:
-                log.error("the worker did not stop in time; killing it")
+                log.error("the %s did not stop in time; killing it", self.name)
                 process.kill()
                 process.wait()
                 return False
             clock.wait_ms(self._hurry, LOOK_MS)
         return True
+
+
+def worker_child(
+    environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
+) -> CeleryChild:
+    """Return `celery -A worker.celery_app worker` as a part."""
+    options = ("--without-gossip", "--without-mingle")
+    return CeleryChild(
+        "worker", "worker", *options, environment=environment, stop_ms=shutdown_ms, hurry=hurry
+    )
+
+
+def beat_child(environment: Mapping[str, str], *, hurry: threading.Event) -> CeleryChild:
+    """Return `celery -A worker.celery_app beat` as a part.
+
+    It keeps nothing, on disk or else: what it drives stands in Redis.
+    """
+    return CeleryChild("beat", "beat", environment=environment, stop_ms=0, hurry=hurry)
 
 
 class RedisChild:

@@ -11,7 +11,7 @@ from worker.cli.errors import FAILED
 
 def demo() -> None:
     """Show the whole story on this machine: no service, no settings, no exchange needed."""
-    from worker.cli.demonstration import cancels  # noqa: PLC0415  slow
+    from worker.cli.demonstration import cancels, silence  # noqa: PLC0415  slow
     from worker.cli.demonstration.stage import NotShown, open_stage  # noqa: PLC0415  slow
 
     begun_ms = clock.monotonic_ms()
@@ -21,8 +21,11 @@ def demo() -> None:
         "An order that was filled just before": cancels.filled,
         "The exchange's answer is lost": cancels.lost_reply,
         "A worker is killed in mid-request": cancels.killed_worker,
+        "A strategy is killed; the exchange keeps a timer": silence.native,
+        "A strategy is killed; the exchange has no timer": silence.emulated,
+        "Strategies end cleanly": silence.disarmed,
     }
-    output.say("Starting Redis, three simulated exchanges and a Celery worker ...")
+    output.say("Starting Redis, three simulated exchanges, a Celery worker and beat ...")
     try:
         with open_stage() as stage:
             started_ms = clock.monotonic_ms() - begun_ms

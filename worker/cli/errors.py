@@ -10,7 +10,16 @@ import traceback
 import typer
 
 from worker.cli.parts import where
-from worker.errors import CancelWorkerError, InvalidCommand, SettingsError, StoreUnavailable
+from worker.errors import (
+    CancelWorkerError,
+    InvalidCommand,
+    SettingsError,
+    StoreUnavailable,
+    SwitchDisarmed,
+    SwitchError,
+    SwitchReplaced,
+    SwitchTripped,
+)
 
 FAILED = 1
 MISUSED = 2
@@ -38,6 +47,8 @@ def explain(error: Exception) -> tuple[str, int]:
                 f"{error} at {where()}; start it or mend redis_url, and run this again: "
                 "that is safe (`cancel-worker check` tells more)"
             ), FAILED
+        case SwitchError():
+            return f"{error}; {_mend(error)}", FAILED
         case CancelWorkerError():
             return str(error), FAILED
         case OSError():
@@ -51,6 +62,18 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "cancel-worker"
     return f"{error.format_message().rstrip('.')} (see `{command} --help`)"
+
+
+def _mend(error: SwitchError) -> str:
+    match error:
+        case SwitchTripped():
+            return "see `cancel-worker jobs` for them, and arm anew"
+        case SwitchReplaced():
+            return "to take it back, arm the same scope"
+        case SwitchDisarmed():
+            return "to have a deadline again, arm the same scope"
+        case _:
+            return "`cancel-worker switches` lists those there are"
 
 
 def _named(error: OSError) -> str:

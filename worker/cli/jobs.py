@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import output, parts
-from worker.cli.completion import account_aliases
 from worker.cli.errors import CliError
-from worker.cli.options import JobArgument, JsonOption, LimitOption
+from worker.cli.options import JobArgument, JsonOption, LimitOption, OfAccountOption
 from worker.jobs import Job, State
 
 if TYPE_CHECKING:
@@ -26,15 +24,7 @@ def jobs(
     state: Annotated[
         State | None, typer.Option("--state", help="Only jobs that stand so.", show_default=False)
     ] = None,
-    account: Annotated[
-        str | None,
-        typer.Option(
-            "--account",
-            metavar="ACCOUNT",
-            help="Only jobs of this account.",
-            autocompletion=account_aliases,
-        ),
-    ] = None,
+    account: OfAccountOption = None,
     limit: LimitOption = 50,
     as_json: JsonOption = False,
 ) -> None:
@@ -89,7 +79,7 @@ def print_job(job: Job, *, as_json: bool) -> None:
         return
     history = described.pop("history")
     rows = [
-        (name, _when(value) if name.endswith("_ms") else output.shown(value))
+        (name, output.moment(value) if name.endswith("_ms") else output.shown(value))
         for name, value in described.items()
     ]
     for line in output.columns(rows):
@@ -101,7 +91,7 @@ def print_job(job: Job, *, as_json: bool) -> None:
         output.table(
             headers,
             [
-                (n, _when(line.get("at_ms")), *rest)
+                (n, output.moment(line.get("at_ms")), *rest)
                 for line in history
                 for n, *rest in [[line.get(name) for name in names]]
             ],
@@ -142,9 +132,3 @@ def _ended(ledger: Ledger) -> Iterator[Job]:
 
     for skip in range(0, RECENT, PAGE):
         yield from ledger.recent(limit=PAGE, skip=skip)
-
-
-def _when(ms: int | None) -> str:
-    if ms is None:
-        return "-"
-    return datetime.fromtimestamp(ms / 1_000, UTC).isoformat(timespec="milliseconds")

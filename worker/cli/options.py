@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.completion import account_aliases, sides
+from worker.cli.completion import account_aliases, sides, switch_ids
 
 MAX_WAIT_S = 86_400
 
@@ -54,6 +54,35 @@ WaitOption = Annotated[
         callback=_bounded,
     ),
 ]
+OfAccountOption = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        metavar="ACCOUNT",
+        help="Only what is of this account.",
+        autocompletion=account_aliases,
+    ),
+]
+SwitchArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SWITCH",
+        help="Id of a switch, as `arm` printed it.",
+        autocompletion=switch_ids,
+        show_default=False,
+    ),
+]
+EpochOption = Annotated[
+    int | None,
+    typer.Option(
+        "--epoch",
+        metavar="N",
+        min=1,
+        help="Only while nobody has armed it again since this epoch.",
+        show_default=False,
+    ),
+]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Keep showing it until Ctrl-C.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Really do it.")]

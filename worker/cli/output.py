@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 STYLES = {
@@ -19,6 +20,8 @@ STYLES = {
     "yes": "green",
     "warn": "yellow",
     "pending": "yellow",
+    "armed": "green",
+    "tripped": "bold red",
     "UNKNOWN": "yellow",
     "fail": "bold red",
     "dead": "bold red",
@@ -107,3 +110,10 @@ def duration(ms: float | None) -> str:
         if ms >= size:
             return f"{ms / size:.1f}".removesuffix(".0") + unit
     raise AssertionError  # a second is the last unit
+
+
+def moment(ms: int | None) -> str:
+    """Return a Unix time in ms as a date and time of day."""
+    if ms is None:
+        return "-"
+    return datetime.fromtimestamp(ms / 1_000, UTC).isoformat(timespec="milliseconds")

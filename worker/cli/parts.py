@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.store.connection import Store
     from worker.store.ledger import Ledger
+    from worker.store.switches import Switches
 
 DEFAULT_PORT = 6379
 
@@ -58,6 +59,17 @@ def open_ledger() -> Ledger:
     from worker.store.ledger import Ledger  # noqa: PLC0415  slow
 
     return Ledger(open_store())
+
+
+def open_switches() -> Switches:
+    """Return the switches of the settings in force.
+
+    Raises:
+        SettingsError: They are wrong.
+    """
+    from worker.store.switches import Switches  # noqa: PLC0415  slow
+
+    return Switches(open_store())
 
 
 def where(settings: Settings | None = None) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from worker.cli.parts import where
+from worker.cli.switches import SwitchState, every_switch
 from worker.engine import PRESENCE_MS
 from worker.settings import Settings
 from worker.store.connection import Store, unavailable
 from worker.store.ledger import LaneStatus, Ledger
+from worker.store.switches import Switches
+
+LOOK_BACK = 400
+"""Ended switches that are counted at most, so that a look stays cheap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,9 @@ class Snapshot:
     Attributes:
         workers: Name of each worker that lives → ms since its last sign.
         dead: How many dead letters there are.
+        switches: State → how many switches stand so; of the ended, only the
+            latest are counted.
+        nearest_deadline_ms: Of the armed ones; None if there are none.
     """
 
     where: str
@@ -39,6 +48,8 @@ class Snapshot:
     workers: dict[str, int]
     lanes: list[LaneStatus]
     dead: int
+    switches: dict[str, int]
+    nearest_deadline_ms: int | None
 
     def describe(self) -> dict[str, Any]:
         """Return it as JSON shows it."""
@@ -64,6 +75,7 @@ class Snapshot:
                 for lane in self.lanes
             ],
             "dead": self.dead,
+            "switches": {**self.switches, "nearest_deadline_ms": self.nearest_deadline_ms},
         }
 
     def age_ms(self, lane: LaneStatus) -> int | None:
@@ -78,17 +90,32 @@ def take(store: Store, settings: Settings) -> Snapshot:
         StoreUnavailable: Redis did not answer.
     """
     ledger = Ledger(store)
-    lanes, dead, seen = ledger.lanes(), ledger.dead_count(), ledger.workers()
-    now_ms = ledger.now_ms()
-    ages = {name: max(0, now_ms - at_ms) for name, at_ms in seen.items()}
+    lanes = ledger.lanes()
+    known = list(every_switch(Switches(store), look_back=LOOK_BACK))
+    states = Counter(record.state for record in known)
+    armed = [record.deadline_ms for record in known if record.state == SwitchState.ARMED]
+    dead, workers, now_ms = ledger.dead_count(), living(ledger), ledger.now_ms()
     return Snapshot(
         where=where(settings),
         now_ms=now_ms,
         redis=read_facts(store),
-        workers={name: age for name, age in ages.items() if age <= PRESENCE_MS},
+        workers=workers,
         lanes=sorted(lanes, key=lambda lane: lane.lane),
         dead=dead,
+        switches={str(state): states[state] for state in SwitchState},
+        nearest_deadline_ms=min(armed, default=None),
     )
+
+
+def living(ledger: Ledger) -> dict[str, int]:
+    """Return the workers that live, each with the ms since its last sign.
+
+    Raises:
+        StoreUnavailable: Redis did not answer.
+    """
+    seen, now_ms = ledger.workers(), ledger.now_ms()
+    ages = {name: max(0, now_ms - at_ms) for name, at_ms in seen.items()}
+    return {name: age for name, age in ages.items() if age <= PRESENCE_MS}
 
 
 def read_facts(store: Store) -> RedisFacts:

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from worker import clock
 from worker.cli import output, parts
-from worker.cli.errors import MISUSED, CliError, explain
-from worker.cli.options import JsonOption
-from worker.errors import StoreUnavailable
+from worker.cli.options import JsonOption, WatchOption
+from worker.cli.watching import check_watch, watch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from worker.cli.snapshot import Snapshot
 
-WATCH_MS = 1_000
 LANES = ("EXCHANGE", "ACCOUNT", "PENDING", "DUE", "OLDEST DUE")
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it until Ctrl-C.")] = False,
+    watch_it: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show workers, lanes, dead letters and Redis."""
+    """Show workers, lanes, switches, dead letters and Redis."""
     from worker.cli.snapshot import take  # noqa: PLC0415  slow
 
     settings = parts.open_settings()
     store = parts.open_store(settings)
-    if watch:
-        if as_json or not sys.stdout.isatty():
-            raise CliError("--watch needs a terminal, and no --json", code=MISUSED)
-        _watch(lambda: take(store, settings))
+    if watch_it:
+        check_watch(as_json=as_json)
+        watch(lambda: _drawn(take(store, settings)))
         return
     snapshot = take(store, settings)
     if as_json:
@@ -59,6 +51,12 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     rows += [("", output.shown(name)) for name in sorted(snapshot.workers)]
     rows += [("pending", str(sum(lane.pending for lane in snapshot.lanes)))]
     rows += [("dead", str(snapshot.dead))]
+    counts = ", ".join(f"{count} {state}" for state, count in snapshot.switches.items())
+    rows += [("switches", counts)]
+    if snapshot.nearest_deadline_ms is not None:
+        left_ms = snapshot.nearest_deadline_ms - snapshot.now_ms
+        when = f"in {output.duration(left_ms)}" if left_ms >= 0 else "has passed"
+        rows += [("", f"nearest deadline {when}")]
     return rows
 
 
@@ -69,25 +67,6 @@ def _lanes(snapshot: Snapshot) -> list[tuple[object, ...]]:
         oldest = output.duration(snapshot.age_ms(lane))
         rows.append((exchange, account, lane.pending, lane.due, oldest))
     return rows
-
-
-def _watch(look: Callable[[], Snapshot]) -> None:
-    """Show it again and again; Redis being away is shown, too."""
-    from rich.live import Live  # noqa: PLC0415  slow
-    from rich.text import Text  # noqa: PLC0415  slow
-
-    shown: RenderableType
-    try:
-        with Live(auto_refresh=False, screen=True) as live:
-            while True:
-                try:
-                    shown = _drawn(look())
-                except StoreUnavailable as error:
-                    shown = Text(explain(error)[0])
-                live.update(shown, refresh=True)
-                clock.sleep_ms(WATCH_MS)
-    except KeyboardInterrupt:
-        return
 
 
 def _drawn(snapshot: Snapshot) -> RenderableType:

@@ -21,6 +21,7 @@ from worker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from worker.cli.children import RedisChild
+    from worker.cli.supervisor import Part
     from worker.settings import Settings
 
 CONNECT_S = 0.5
@@ -41,7 +42,7 @@ def up(
         typer.Option("--simulator", help="Simulated exchanges, accounts and Redis: just try it."),
     ] = False,
 ) -> None:
-    """Run a worker, and a Redis where none is, until Ctrl-C.
+    """Run a worker and beat, and a Redis where none is, until Ctrl-C.
 
     What dies is started again. All logs go to standard error.
     """
@@ -130,13 +131,17 @@ def _embedded(settings: Settings, folder: Path) -> Iterator[RedisChild]:
 
 def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threading.Event) -> int:
     from worker import logs  # noqa: PLC0415  slow
-    from worker.cli.children import WorkerChild  # noqa: PLC0415  slow
+    from worker.cli.children import beat_child, worker_child  # noqa: PLC0415  slow
     from worker.cli.supervisor import Supervisor  # noqa: PLC0415  slow
     from worker.factory import secrets_of  # noqa: PLC0415  slow
 
     settings = parts.open_settings()
     logs.set_up(settings.worker.log_level, secrets_of(settings))
-    worker = WorkerChild(os.environ, shutdown_ms=settings.worker.shutdown_ms, hurry=hurry)
+    kept_alive: list[Part] = [redis] if redis else []
+    kept_alive += [
+        worker_child(os.environ, shutdown_ms=settings.worker.shutdown_ms, hurry=hurry),
+        beat_child(os.environ, hurry=hurry),
+    ]
 
     def announce() -> None:
         kept = f", data in {redis.folder}" if redis else ""
@@ -144,7 +149,7 @@ def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threa
         output.say("running   until Ctrl-C")
         sys.stdout.flush()
 
-    supervisor = Supervisor([redis, worker] if redis else [worker], stopping)
+    supervisor = Supervisor(kept_alive, stopping)
     try:
         return supervisor.run(on_started=announce)
     except StoreUnavailable as error:

@@ -49,8 +49,9 @@ def _announce(simulator: Simulator, accounts: list[SimulatedAccount], path: Path
     for account in accounts:
         ids = simulator.place(account.exchange, account.api_key, pair=PAIR, side=SIDE, count=ORDERS)
         output.say(f"orders    {account.alias}: {' '.join(ids)}")
-    scope = f"--pair {PAIR} --side {SIDE}"
-    output.say(f"try       cancel-worker --config {path} cancel ev ORDER_ID {scope} --wait 5")
+    command = f"cancel-worker --config {path}"
+    output.say(f"try       {command} cancel ev ORDER_ID --pair {PAIR} --side {SIDE} --wait 5")
+    output.say(f"          {command} arm ix --pair {PAIR} --timeout-ms 30000")
 
 
 def _write_privately(path: Path, text: str) -> None:

@@ -19,6 +19,8 @@ from worker.store.connection import Store, unavailable
 
 RECENT = 10_000
 """Ended jobs kept in the list that `jobs` shows."""
+SUFFIX = ":switch"
+"""Ends the name of a lane of switches."""
 SCRIPTS = "lanes switches"
 """What the scripts that claim are built on."""
 CHUNK = 500
@@ -291,8 +293,8 @@ class Ledger:
         """Return how every lane with pending jobs stands."""
         now = self.now_ms()
         client = self._store.client
+        names = self._job_lanes()
         with unavailable():
-            names: Any = client.zrange(self._store.key("lanes"), 0, -1)
             pipe = client.pipeline(transaction=False)
             for lane in names:
                 due = self._store.key(f"due:{lane}")
@@ -312,14 +314,14 @@ class Ledger:
 
         Of all accounts, or of one.
         """
-        client = self._store.client
         ids: list[str] = []
+        lanes = self._job_lanes()
         with unavailable():
-            lanes: Any = client.zrange(self._store.key("lanes"), 0, -1)
             for lane in lanes:
                 if account and lane.partition(":")[2] != account:
                     continue
-                found: Any = client.zrange(self._store.key(f"due:{lane}"), 0, limit - 1)
+                due = self._store.key(f"due:{lane}")
+                found: Any = self._store.client.zrange(due, 0, limit - 1)
                 ids += found
                 if len(ids) >= limit:
                     break
@@ -353,6 +355,11 @@ class Ledger:
     def discard(self, job_id: str) -> bool:
         """Forget a dead letter; return whether it was one."""
         return bool(self._store.run("discard", job_id, 0))
+
+    def _job_lanes(self) -> list[str]:
+        with unavailable():
+            lanes: Any = self._store.client.zrange(self._store.key("lanes"), 0, -1)
+        return [lane for lane in lanes if not lane.endswith(SUFFIX)]
 
     def _many(self, ids: Sequence[str]) -> list[Job]:
         return [job for job in self.many(ids) if job is not None]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.store.connection import Store, unavailable
+from worker.store.ledger import SUFFIX
 from worker.store.limiter import Grant, Rule, rule_args
 
 SCRIPTS = "lanes switches"
-SUFFIX = ":switch"
 LIVE_MAX = 1_000
 NO_GRANT = Grant(0)
 
@@ -168,9 +168,12 @@ class Switches:
         )
         return Beaten(state, int(left), in_time == 1, int(current))
 
-    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> str:
-        """End a switch without canceling; return its state before. Epoch 0 is any."""
-        state, _ = self._store.run("disarm", switch_id, epoch, *bell, shared=SCRIPTS)
+    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str], *, sent_ms: int = 0) -> str:
+        """End a switch without canceling; return its state before. Epoch 0 is any.
+
+        With `sent_ms`, a message sent before the last beat is `stale`.
+        """
+        state, _ = self._store.run("disarm", switch_id, epoch, *bell, sent_ms, shared=SCRIPTS)
         return str(state)
 
     def track(
@@ -222,10 +225,15 @@ class Switches:
             return Launch(verdict, 0, int(rest[0]), int(rest[1]), grant)
         return Launch(verdict, wait_ms=int(rest[0]) if rest else 0)
 
-    def synced(self, lane: str, fires_ms: int, members: Sequence[tuple[str, int]]) -> None:
-        """Record where the exchange's timer is now known to stand; 0: stopped."""
+    def synced(
+        self, lane: str, holder: str, fires_ms: int, members: Sequence[tuple[str, int]]
+    ) -> None:
+        """Record where the exchange's timer is now known to stand; 0: stopped.
+
+        From one who no longer holds the lane it is not taken.
+        """
         flat = [part for switch in members for part in switch]
-        self._store.run("synced", lane, fires_ms, *flat, shared=SCRIPTS)
+        self._store.run("synced", lane, holder, fires_ms, *flat, shared=SCRIPTS)
 
     def rest(self, lane: str, holder: str, *, pause_ms: int, keep_hold: bool = False) -> None:
         """Give a lane up, to be looked at again after `pause_ms`."""

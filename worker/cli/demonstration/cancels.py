@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker import clock
-from worker.cli.demonstration.stage import LEASE_MS, NotShown, Stage, until_true
+from worker.cli.demonstration.stage import LEASE_MS, PAIR, NotShown, Stage, until_true
 from worker.outcomes import Outcome
 from worker.producer import Result, Ticket
 
-PAIR, SIDE = "btc_idr", "buy"
+SIDE = "buy"
 BURST = 100
 WAIT_MS = 15_000
 

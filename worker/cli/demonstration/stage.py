@@ -1,4 +1,4 @@
-"""What the demo plays on: an embedded Redis, simulated exchanges, real workers."""
+"""What the demo plays on: an embedded Redis, simulated exchanges, real workers and beat."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker import clock
+from worker.beat import KEY as BEAT
 from worker.cli.simulated import SimulatedAccount, open_accounts, settings_text
 from worker.embedded import EmbeddedRedis
 from worker.errors import CancelWorkerError
 from worker.producer import Producer
 from worker.settings import CONFIG_VARIABLE, PREFIX, Settings, load_settings
-from worker.simulator import SimulatorClient
+from worker.simulator import Order, SimulatorClient
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
 
@@ -26,6 +27,8 @@ START_MS = 20_000
 LOOK_MS = 10
 LEASE_MS = 2_000
 DEADLINE_MS = 1_000
+PAIR = "btc_idr"
+CELERY = ("celery", "-q", "-A", "worker.celery_app")
 BITMART_PACE = {"max_requests": 50, "window_ms": 1_000}
 """The careful default of one request a second would make the demo slow."""
 
@@ -43,19 +46,33 @@ class Stage:
     accounts: dict[str, SimulatedAccount]
     settings: Settings
     producer: Producer
+    store: Store
     ledger: Ledger
     parts: ExitStack
     workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
+    def add_worker(self) -> None:
         """Start one more worker process; it need not be ready on return."""
-        command = [sys.executable, "-m", "celery", "-q", "-A", "worker.celery_app", "worker"]
-        command += ["--without-gossip", "--without-mingle"]
-        with (self.folder / "worker.log").open("ab") as out:
-            process = subprocess.Popen(  # noqa: S603  our own arguments
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-            )
+        process = self.start(*CELERY, "worker", "--without-gossip", "--without-mingle")
         self.workers[process.pid] = process
+
+    def add_beat(self) -> None:
+        """Start Celery beat."""
+        self.start(*CELERY, "beat")
+
+    def start(
+        self, module: str, *options: str, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a module as a process that ends with the stage."""
+        command = [sys.executable, "-m", module, *options]
+        with (self.folder / "processes.log").open("ab") as out:
+            process = subprocess.Popen(  # noqa: S603  our own arguments
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or out,
+                stderr=out,
+                start_new_session=True,
+            )
         self.parts.callback(end, process)
         return process
 
@@ -67,14 +84,26 @@ class Stage:
         """
         until_true(lambda: len(self.ledger.workers()) >= count, what=f"{count} workers")
 
-    def place(self, alias: str, count: int = 1) -> list[str]:
+    def wait_for_beat(self) -> None:
+        """Wait until Celery beat ticks.
+
+        Raises:
+            NotShown: It does not.
+        """
+        until_true(lambda: self.store.client.exists(self.store.key(BEAT)), what="Celery beat")
+
+    def place(self, alias: str, count: int = 1, *, pair: str = PAIR) -> list[str]:
         """Place orders at an account's exchange; return their ids."""
         account = self.accounts[alias]
-        return self.sim.place(account.exchange, account.api_key, count=count)
+        return self.sim.place(account.exchange, account.api_key, pair=pair, count=count)
+
+    def order(self, alias: str, order_id: str) -> Order:
+        """Return an order as it stands in the exchange's book."""
+        return self.sim.order(self.accounts[alias].exchange, order_id)
 
     def truth(self, alias: str, order_id: str) -> str:
         """Return what the exchange's book says of an order."""
-        return str(self.sim.order(self.accounts[alias].exchange, order_id).status)
+        return str(self.order(alias, order_id).status)
 
 
 def until_true(get: Callable[[], object], *, within_ms: float = START_MS, what: str) -> None:
@@ -92,7 +121,7 @@ def until_true(get: Callable[[], object], *, within_ms: float = START_MS, what: 
 
 @contextmanager
 def open_stage() -> Iterator[Stage]:
-    """Start Redis, the exchanges and one worker; stop and remove all at the end.
+    """Start Redis, the exchanges, one worker and beat; stop and remove all at the end.
 
     Raises:
         NotShown: A part did not start.
@@ -114,11 +143,14 @@ def open_stage() -> Iterator[Stage]:
             accounts=accounts,
             settings=settings,
             producer=Producer(settings),
+            store=store,
             ledger=Ledger(store),
             parts=parts,
         )
         stage.add_worker()
+        stage.add_beat()
         stage.wait_for_workers(1)
+        stage.wait_for_beat()
         yield stage
 
 

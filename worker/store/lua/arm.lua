@@ -3,9 +3,9 @@
 -- Arm a scope. The same scope armed before (a restarted strategy) is that switch
 -- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
 -- the epoch stays and the deadline moves. With sent_ms the deadline counts from
--- there, and a message older than the last beat, or than its own timeout, is
--- stale: it moves nothing. What otherwise shares a pair or an
--- order with another armed switch is refused.
+-- there, and a message older than the last beat, than the last disarm of one of
+-- its pairs, or than its own timeout, is stale: it moves nothing. What otherwise
+-- shares a pair or an order with another armed switch is refused.
 -- Keys: see switches.lua; the broker's queue
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
@@ -43,7 +43,8 @@ end
 
 -- Never later than from now: the sender's clock may be ahead.
 local from = sent > 0 and math.min(sent, now) or now
-local stale = sent > 0 and (from + timeout <= now or (same and from < tonumber(same.beat_ms)))
+local stale = sent > 0 and (from + timeout <= now or (same and from < tonumber(same.beat_ms))
+  or sent < last_disarm(p, account, pair_list))
 if stale then return { 'stale', '' } end
 local deadline = from + timeout
 local epoch = 1
@@ -56,7 +57,8 @@ local key = p .. 'switch:' .. id
 redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', lane, 'native', native,
   'pairs', pairs_text, 'armed_with', orders_text, 'timeout_ms', timeout,
   'deadline_ms', deadline, 'epoch', epoch, 'state', 'armed', 'beat_ms', from)
-if same and tonumber(same.fires_ms or 0) <= now then redis.call('HSET', key, 'fires_ms', 0) end
+-- A stop may have been done that nobody could report: set the timer anew.
+if same and same.state == 'disarmed' then redis.call('HSET', key, 'fires_ms', 0) end
 redis.call('HSETNX', key, 'created_ms', now)
 redis.call('PERSIST', key)
 redis.call('PERSIST', key .. ':orders')
@@ -65,7 +67,9 @@ for _, order in ipairs(order_list) do redis.call('SADD', key .. ':orders', order
 redis.call('ZADD', p .. 'switches', now, id)
 local switch = read_switch(p, id)
 local tended = place_switch(p, switch, now)
-redis.call('HDEL', p .. 'lane:' .. tended, 'not_before')
+local mere_beat = mode == 'touch' and same and same.state == 'armed'
+  and deadline >= tonumber(same.deadline_ms)
+if not mere_beat then call_to(p, tended) end
 reindex(p, tended, now)
 if needs_sync(switch) then redis.call('LPUSH', queue, bell) end
 return { 'armed', id, epoch, deadline }

@@ -1,8 +1,10 @@
--- disarm(p, id, epoch, queue, bell) -> state before, epoch
+-- disarm(p, id, epoch, queue, bell, sent_ms) -> state before or 'stale', epoch
 -- End a switch without canceling. An epoch of 0 is any. Where the exchange holds
--- a timer, the switch is kept until that is known to be stopped.
+-- a timer, the switch is kept until that is known to be stopped. A message sent
+-- (sent_ms, if not 0) before the last beat is stale: it ends nothing.
 -- Keys: see switches.lua; the broker's queue
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
+local sent = tonumber(ARGV[6])
 local now = now_ms()
 local switch = read_switch(p, id)
 if not switch then return { 'unknown', 0 } end
@@ -13,12 +15,14 @@ if now >= ends_at(switch) then
   trip(p, switch, now)
   return { 'tripped', current }
 end
+if sent > 0 and sent < tonumber(switch.beat_ms) then return { 'stale', current } end
+note_disarm(p, switch, sent > 0 and math.min(sent, now + AHEAD_MAX_MS) or now)
 switch.state, switch.epoch = 'disarmed', current + 1
 redis.call('HSET', p .. 'switch:' .. id, 'state', 'disarmed', 'epoch', current + 1)
 if switch.native == '1' then
   redis.call('ZADD', p .. 'switches', now, id)
   local lane = place_switch(p, switch, now)
-  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
+  call_to(p, lane)
   reindex(p, lane, now)
   redis.call('LPUSH', queue, bell)
 else

@@ -2,12 +2,16 @@
 --   P limit:<rule>         zset    grant -> ms of its latest possible arrival
 --   P limit:<rule>:next    string  ms from which work that is not urgent may go:
 --                                  each grant, urgent or not, moves it on by a step
---   P limit:<rule>:urgent  string  set while urgent work waits for a slot
+--   P limit:<rule>:urgent  string  ms until which the next slot is kept for urgent
+--                                  work that waits
 --   P lost_ms              string  when Redis was found to have lost its data
 --
 -- A grant is not the arrival: until `landed` tells when the exchange had it at
 -- the latest, it counts as under way for up to flight ms. So whatever the jitter,
 -- no window as counted at the exchange holds more than max.
+
+-- How late urgent work may come for the slot it has waited for: a sweep, and the way.
+local COME_BACK_MS = 250
 
 -- reserve_slots(p, member, flight, urgent, now, from, rules) -> wait_ms
 -- Take one slot of every rule in ARGV (rule, max, window_ms, paced from `from`
@@ -25,18 +29,18 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
       local freed = redis.call('ZRANGE', key, taken - max, taken - max, 'WITHSCORES')
       wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - now)
     end
-    -- What was granted before the loss is forgotten: let it all have left the window.
-    wait = math.max(wait, lost + window + 1 - now)
+    -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
+    wait = math.max(wait, lost + flight + window + 1 - now)
     if ARGV[i + 3] == '1' and not urgent then
       wait = math.max(wait, math.ceil(tonumber(redis.call('GET', key .. ':next') or 0) - now))
-      local ahead = redis.call('PTTL', key .. ':urgent')
-      wait = math.max(wait, ahead)
+      wait = math.max(wait, tonumber(redis.call('GET', key .. ':urgent') or 0) - now)
     end
   end
   if wait > 0 then
     for i = from, from + 4 * rules - 4, 4 do
       if urgent and ARGV[i + 3] == '1' then
-        redis.call('SET', p .. 'limit:' .. ARGV[i] .. ':urgent', 1, 'PX', math.min(wait + 50, 2000))
+        local kept = wait + COME_BACK_MS
+        redis.call('SET', p .. 'limit:' .. ARGV[i] .. ':urgent', now + kept, 'PX', kept + 1000)
       end
     end
     return wait

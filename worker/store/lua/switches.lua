@@ -7,10 +7,13 @@
 --                               synced_ms  when that was last confirmed
 --   P switch:<id>:orders  set   tracked order ids
 --   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
+--   P disarmed:<account>  hash  pair -> ms of its last disarm, by its sender's clock
 --   P switches            zset  switch id -> ms of its last change of state
 --   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at
 
 local KEEP_MS = 86400000
+-- How far ahead of ours the clock of who sends a disarm is believed to be.
+local AHEAD_MAX_MS = 60000
 
 local function switch_lane(lane) return lane .. ':switch' end
 
@@ -58,6 +61,7 @@ local function retire(p, switch, state, now)
   redis.call('HSET', key, 'state', state)
   redis.call('ZREM', p .. 'due:' .. switch_lane(switch.lane), switch.id)
   redis.call('ZADD', p .. 'switches', now, switch.id)
+  redis.call('ZREMRANGEBYSCORE', p .. 'switches', '-inf', now - KEEP_MS)
   redis.call('PEXPIRE', key, KEEP_MS)
   redis.call('PEXPIRE', key .. ':orders', KEEP_MS)
 end
@@ -78,6 +82,30 @@ local function trip(p, switch, now)
   for _, pair in ipairs(split(switch.pairs)) do accept('cancel_all', '', pair) end
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
   redis.call('LPUSH', p .. 'tripped', switch.id)
+end
+
+-- note_disarm(p, switch, at), last_disarm(p, account, pairs) -> ms: so that what was
+-- sent before a disarm, and comes after it, arms nothing.
+local function note_disarm(p, switch, at)
+  local key = p .. 'disarmed:' .. switch.account
+  for _, pair in ipairs(split(switch.pairs)) do redis.call('HSET', key, pair, at) end
+  redis.call('PEXPIRE', key, KEEP_MS)
+end
+
+local function last_disarm(p, account, pairs)
+  local latest = 0
+  for _, pair in ipairs(pairs) do
+    local at = redis.call('HGET', p .. 'disarmed:' .. account, pair)
+    latest = math.max(latest, tonumber(at or 0))
+  end
+  return latest
+end
+
+-- call_to(p, lane): have a lane looked at however long it was to rest; also when
+-- it is being tended to, and is about to be put to rest.
+local function call_to(p, lane)
+  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
+  redis.call('HSET', p .. 'lane:' .. lane, 'called', 1)
 end
 
 -- needs_sync(switch): whether the exchange's timer is not where it should be: it
@@ -114,7 +142,10 @@ function tend(p, lane, holder, lease, now)
       place_switch(p, switch, now)
     end
   end
-  if syncs then take_hold(p, lane, holder, lease, now) end
+  if syncs then
+    take_hold(p, lane, holder, lease, now)
+    redis.call('HDEL', p .. 'lane:' .. lane, 'called')
+  end
   reindex(p, lane, now)
   return syncs
 end

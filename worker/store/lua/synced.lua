@@ -1,10 +1,12 @@
--- synced(p, lane, fires_ms, (id, epoch) * n) -> 1
+-- synced(p, lane, holder, fires_ms, (id, epoch) * n) -> 1, or 0 if the hold was lost
 -- The exchange's timer is known to stand at fires_ms (0: stopped) for these
 -- switches. A stopped one that is still disarmed at that epoch ends here.
--- Keys: see switches.lua
-local p, lane, fires = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- Who no longer holds the lane knows nothing: another may have moved the timer.
+-- Keys: see lanes.lua, switches.lua
+local p, lane, holder, fires = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = now_ms()
-for i = 4, #ARGV, 2 do
+if not hold_is(p, lane, holder, now) then return 0 end
+for i = 5, #ARGV, 2 do
   local switch = read_switch(p, ARGV[i])
   if switch and switch.state ~= 'tripped' then
     redis.call('HSET', p .. 'switch:' .. switch.id, 'fires_ms', fires, 'synced_ms', now)
