@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     )
     from worker.jobs import State
     from worker.outcomes import Outcome
-    from worker.producer import Producer, Result, Ticket
+    from worker.producer import Producer
     from worker.switch import Beat, Switch
+    from worker.ticket import Result, Ticket
 
 _HOMES = {
     "SwitchUnknown": "errors",
@@ -37,11 +38,11 @@ _HOMES = {
     "InvalidCommand": "errors",
     "Outcome": "outcomes",
     "Producer": "producer",
-    "Result": "producer",
+    "Result": "ticket",
     "SettingsError": "errors",
     "State": "jobs",
     "StoreUnavailable": "errors",
-    "Ticket": "producer",
+    "Ticket": "ticket",
     "UnknownAccount": "errors",
 }
 

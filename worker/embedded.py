@@ -12,7 +12,7 @@ import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -94,7 +94,10 @@ class EmbeddedRedis:
             while True:
                 with contextlib.suppress(redis.RedisError):
                     client.ping()
-                    return self
+                    # Another server may have the port; it would answer as well.
+                    server: Any = client.info("server")
+                    if server["process_id"] == self.process.pid:
+                        return self
                 if self.process.poll() is not None or clock.monotonic_ms() > until:
                     tail = log.read_text(errors="replace")[-500:] if log.exists() else ""
                     self.stop()

@@ -6,12 +6,13 @@ import hashlib
 import json
 import random
 
+from worker.accounts import Account
 from worker.engine import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Limit
 from worker.keeper import Keeper
 from worker.pipeline import Lane, Pipeline
-from worker.settings import Account, Settings
+from worker.settings import Settings
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter, Rule

@@ -12,7 +12,6 @@ import logging
 import random
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from worker import clock
 from worker.alerts import alert
@@ -26,7 +25,7 @@ from worker.settings import Settings
 from worker.store.ledger import SUFFIX
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
-from worker.store.switches import Launch, NativeSwitch, Switches
+from worker.store.switches import NO_REST, Launch, NativeSwitch, Rest, Switches
 from worker.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -34,27 +33,21 @@ log = logging.getLogger(__name__)
 TEND_MS = 3_000
 """How long the lane is held for each request; as in `lanes.lua`."""
 HTTP_MARGIN_MS = 500
-LAUNCH_MAX_MS = 50
-"""A leave to send that is older than this is given up: the countdown was
-reckoned for the moment of the leave."""
-BACKOFF_MS = 100
+LAUNCH_MAX_MS = 100
+"""A leave to send that was asked for longer ago than this is given up: the
+countdown was reckoned for the moment of the leave."""
+AHEAD_MAX_MS = 1_000
+"""How far ahead of the exchange's clock a timestamp may be and yet be taken."""
+BACKOFF_MS = 200
 BACKOFF_MAX_MS = 5_000
+REFUSED_MS = 1_000
+REFUSED_MAX_MS = 30_000
+"""What is refused for good costs a slot each time that it is tried again."""
 THROTTLED_MS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """No more can be sent now.
-
-    Attributes:
-        pause_ms: When to look at the lane again.
-        keep_hold: Whether what shares the hold must wait too.
-        lost: Whether the lane is another's already.
-    """
-
-    pause_ms: int = 0
-    keep_hold: bool = False
-    lost: bool = False
+class _LaneLostError(Exception):
+    """The lane is another's by now."""
 
 
 class Keeper:
@@ -89,14 +82,17 @@ class Keeper:
         lane = self._lanes[lane_name.removesuffix(SUFFIX).partition(":")[2]]
         _, switches = self._switches.survey(lane_name)
         known = {switch.id: switch for switch in switches}
-        rest = _Rest()
-        for sync in plan(switches, max_pairs=self._settings.switches.max_pairs, alone=self._alone):
-            failed = self._sync(lane, lane_name, holder, sync, known)
-            if failed is not None:
-                rest = failed
-                break
-        if not rest.lost:
-            self._switches.rest(lane_name, holder, pause_ms=rest.pause_ms, keep_hold=rest.keep_hold)
+        rest: Rest | None = None
+        try:
+            for sync in plan(
+                switches, max_pairs=self._settings.switches.max_pairs, alone=self._alone
+            ):
+                rest = self._sync(lane, lane_name, holder, sync, known)
+                if rest is not None:
+                    break
+        except _LaneLostError:
+            return
+        self._switches.rest(lane_name, holder, rest or NO_REST)
 
     def tripped(self) -> None:
         """Raise an alert for each switch that has tripped.
@@ -120,14 +116,17 @@ class Keeper:
         holder: str,
         sync: Sync,
         known: Mapping[str, NativeSwitch],
-    ) -> _Rest | None:
-        """Send one request; None if the exchange is in line."""
+    ) -> Rest | None:
+        """Send one request; None if the exchange is in line, else no more can go now."""
+        # Before the leave is asked for: what holds its answer up counts too.
+        begun = clock.monotonic_ms()
+        hold_ms = _hold_ms(lane)
         launch = self._switches.launch(
             lane=lane_name,
             holder=holder,
-            lease_ms=TEND_MS,
+            lease_ms=hold_ms,
             urgent=sync.urgent,
-            flight_ms=TEND_MS,
+            flight_ms=hold_ms,
             rules=lane.rules_for(SetCountdown(sync.pairs, 0)),
             members=sync.members,
         )
@@ -135,12 +134,11 @@ class Keeper:
             case "go":
                 pass
             case "wait":
-                return _Rest(pause_ms=launch.wait_ms)
+                return Rest(pause_ms=launch.wait_ms)
             case "stale":
-                return _Rest()
+                return NO_REST
             case _:
-                return _Rest(lost=True)
-        begun = clock.monotonic_ms()
+                raise _LaneLostError
         timeout_ms = min(known[switch_id].timeout_ms for switch_id, _ in sync.members)
         left_ms = countdown_ms(
             launch.deadline_ms,
@@ -151,7 +149,10 @@ class Keeper:
         command = SetCountdown(sync.pairs, 0 if sync.stop else left_ms)
         answer = self._send(lane, command, launch, begun)
         if isinstance(answer, CountdownSet):
-            self._failures.pop(lane_name, None)
+            with self._lock:
+                self._failures.pop(lane_name, None)
+                if len(sync.members) == 1:
+                    self._alone.discard(sync.members[0][0])
             if sync.last:
                 fires_ms = 0 if sync.stop else launch.now_ms + left_ms
                 self._switches.synced(lane_name, holder, fires_ms, sync.members)
@@ -189,9 +190,9 @@ class Keeper:
 
     def _failed(
         self, lane: Lane, lane_name: str, sync: Sync, answer: Answer | None, begun: float
-    ) -> _Rest:
+    ) -> Rest:
         if answer is None:
-            return _Rest()
+            return NO_REST
         if not isinstance(answer, Unproven):
             answer = Unproven(Outcome.UNKNOWN, "an answer out of place")
         context = {"account": lane.alias, "exchange": lane.exchange.name}
@@ -200,29 +201,54 @@ class Keeper:
         if answer.nonce_floor is not None:
             self._nonces.raise_above(lane.access.api_key, answer.nonce_floor)
             alert("nonce refused", "a nonce was refused; the sequence was raised", **context)
-            return _Rest()
-        pause_ms = self._backoff_ms(lane_name)
+            return NO_REST
+        members = tuple(switch_id for switch_id, _ in sync.members)
         match answer.outcome:
+            case _ if answer.clock_refused:
+                return Rest(pause_ms=self._backoff_ms(lane_name))  # the next timestamp is mended
             case Outcome.UNKNOWN if not lane.uses_nonce:
                 # It may yet arrive, and must not do so after the next one.
-                spent_ms = clock.monotonic_ms() - begun
-                stale_ms = round(lane.exchange.capabilities.stale_ms - spent_ms)
-                return _Rest(pause_ms=max(pause_ms, stale_ms), keep_hold=True)
+                left_ms = round(_hold_ms(lane) - (clock.monotonic_ms() - begun))
+                return Rest(pause_ms=max(self._backoff_ms(lane_name), left_ms), keep_hold=True)
             case Outcome.THROTTLED:
-                return _Rest(pause_ms=max(pause_ms, answer.retry_after_ms or THROTTLED_MS))
-            case Outcome.REJECTED if len(sync.members) > 1:
-                # One of them may be at fault for all: from now on each by itself.
-                with self._lock:
-                    self._alone |= {switch_id for switch_id, _ in sync.members}
-                return _Rest()
-            case Outcome.REJECTED | Outcome.UNAUTHORIZED:
+                asked_ms = answer.retry_after_ms or THROTTLED_MS
+                return Rest(pause_ms=max(self._backoff_ms(lane_name), asked_ms))
+            case Outcome.UNAUTHORIZED:
                 alert("switch not armed", f"the exchange refuses the {detail}", **context)
-                return _Rest(pause_ms=max(pause_ms, THROTTLED_MS))
+                return Rest(pause_ms=max(self._backoff_ms(lane_name), THROTTLED_MS))
+            case Outcome.REJECTED if len(members) > 1:
+                # One of them may be at fault for all: for now each by itself.
+                with self._lock:
+                    self._alone.update(members)
+                return NO_REST
+            case Outcome.REJECTED:
+                alert("switch not armed", f"the exchange refuses the {detail}", **context)
+                return _put_off(members, REFUSED_MS, REFUSED_MAX_MS)
             case _:
-                return _Rest(pause_ms=pause_ms)
+                return _put_off(members, BACKOFF_MS, BACKOFF_MAX_MS)
 
     def _backoff_ms(self, lane_name: str) -> int:
         with self._lock:
             failures = self._failures[lane_name] = self._failures.get(lane_name, 0) + 1
-        bound = min(BACKOFF_MAX_MS, BACKOFF_MS << min(failures, 10))
-        return random.randint(bound // 2, bound)  # noqa: S311  jitter
+        return _jittered(min(BACKOFF_MAX_MS, BACKOFF_MS << min(failures - 1, 10)))
+
+
+def _hold_ms(lane: Lane) -> int:
+    """Return how long after its leave a request may arrive, its sender dead or not.
+
+    The exchange itself refuses one that comes after another with a higher
+    nonce. A timestamp is good for a while, and nothing may be sent until it is
+    over.
+    """
+    if lane.uses_nonce:
+        return TEND_MS
+    return max(TEND_MS, lane.exchange.capabilities.stale_ms + AHEAD_MAX_MS + LAUNCH_MAX_MS)
+
+
+def _put_off(members: tuple[str, ...], first_ms: int, longest_ms: int) -> Rest:
+    """Leave others their turn before these are tried again."""
+    return Rest(failed=members, first_ms=_jittered(first_ms), longest_ms=_jittered(longest_ms))
+
+
+def _jittered(bound_ms: int) -> int:
+    return random.randint(bound_ms // 2, bound_ms)  # noqa: S311  jitter

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 SHORTEST_SECRET = 6
@@ -41,10 +42,12 @@ message what the attempt's own line says."""
 
 
 class Mask:
-    """Replaces known secrets in text."""
+    """Replaces known secrets in text, however Python, JSON or a URL writes them."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        kept = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        kept = {
+            form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)
+        }
         self._secrets = sorted(kept, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
@@ -58,7 +61,10 @@ class Mask:
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):
-            return {self.deep(key): self.deep(item) for key, item in value.items()}
+            return {
+                self(key) if isinstance(key, str) else key: self.deep(item)
+                for key, item in value.items()
+            }
         if isinstance(value, list | tuple):
             return [self.deep(item) for item in value]
         return value
@@ -77,7 +83,7 @@ class JsonFormatter(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         for field in FIELDS:
             value = record.__dict__.get(field)
@@ -85,7 +91,27 @@ class JsonFormatter(logging.Formatter):
                 line[field] = value
         if record.exc_info:
             line["error"] = "".join(traceback.format_exception(*record.exc_info))
-        return self._mask(json.dumps(line, default=str))
+        # Before it is JSON, where a quote in a secret would hide it.
+        return json.dumps(self._mask.deep(line), default=lambda value: self._mask(str(value)))
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001  else logging shows the arguments, unmasked
+        return str(record.msg)
+
+
+def _forms(secret: str) -> set[str]:
+    data = secret.encode(errors="replace")
+    return {
+        secret,
+        repr(secret)[1:-1],
+        repr(data)[2:-1],
+        json.dumps(secret)[1:-1],
+        quote(data, safe=""),
+        quote_plus(data),
+    }
 
 
 def set_up(level: str, secrets: Iterable[str] = ()) -> Mask:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from worker.jobs import Job, Phase
+from worker.jobs import Job, Kind, Phase
 from worker.outcomes import (
     Answer,
     Closed,
@@ -27,7 +27,7 @@ before it is asked what became of the order."""
 EAGER_ATTEMPTS = 3
 """Attempts after which even a hopeful next step waits its backoff."""
 LISTED = 0
-"""The streak of a job whose scope has just been listed."""
+"""The streak of a job whose scope has just been listed, whole."""
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
 
@@ -89,7 +89,11 @@ def decide(
         jobs: The budgets.
         rng: For the jitter.
     """
-    decision = _by_answer(job, answer, asks=asks, jobs=jobs, rng=rng)
+    decision = (
+        _by_answer(job, answer, asks=asks, jobs=jobs, rng=rng)
+        if _fits(job, answer)
+        else _misplaced(job, backoff_ms(job.attempts, jobs, rng))
+    )
     if not isinstance(decision, Again):
         return decision
     age = now_ms - (job.first_ms or now_ms)
@@ -137,17 +141,42 @@ def _by_answer(
             if complete and not orders:
                 return Done(Outcome.CANCELED, "no open order left in the scope")
             delay = LIST_AGAIN_MS + wait
-            return Again(Phase.LIST, delay, Outcome.UNKNOWN, f"{len(orders)} still open", LISTED)
+            streak = LISTED if complete else 1
+            return Again(Phase.LIST, delay, Outcome.UNKNOWN, f"{len(orders)} still open", streak)
         case Unproven():
             return _unproven(job, answer, asks=asks, jobs=jobs, wait=wait, soon=soon)
         case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
-            return Again(job.phase or Phase.SEND, wait, Outcome.UNKNOWN, "an answer out of place")
+            return _misplaced(job, wait)
+
+
+def _misplaced(job: Job, wait: int) -> Again:
+    return Again(job.phase or Phase.SEND, wait, Outcome.UNKNOWN, "an answer out of place")
+
+
+def _fits(job: Job, answer: Answer) -> bool:
+    """Return whether this answers what the job sent: nothing else proves anything of it."""
+    phase, whole = job.phase or Phase.SEND, job.kind is Kind.CANCEL_ALL
+    match answer:
+        case Unproven():
+            return True
+        case Closed(outcome):
+            return phase is Phase.SEND and not whole and outcome.proven
+        case ScopeCanceled():
+            return phase is Phase.SEND and whole
+        case OrderReport():
+            return phase is Phase.ASK and not whole
+        case OpenOrders():
+            return phase is Phase.LIST and whole
+        case ClosedMany() | CountdownSet() | TokenGrant():
+            return False
 
 
 def _unproven(
     job: Job, answer: Unproven, *, asks: Phase | None, jobs: Jobs, wait: int, soon: int
 ) -> Decision:
     phase = job.phase or Phase.SEND
+    if answer.outcome.proven:
+        answer = replace(answer, outcome=Outcome.UNKNOWN)
     streak = job.streak + 1 if job.outcome is answer.outcome else 1
     # What the exchange called missing is more likely closed than open, so that
     # only an answer can help; else send again, in case it never arrived.

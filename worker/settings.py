@@ -6,179 +6,40 @@ names, else `worker.toml` in the current folder where there is one.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from worker.accounts import Account, Alias, LimitSettings, Table, read_secret, refuse_both
 from worker.errors import SettingsError, UnknownAccount
-from worker.exchanges import EXCHANGES
-from worker.exchanges.base import Access, Exchange, Limit
+from worker.exchanges.base import Access
 
 PREFIX = "WORKER_"
 CONFIG_VARIABLE = "WORKER_CONFIG"
 DEFAULT_FILE = "worker.toml"
-SECRET_MAX_BYTES = 16_384
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # Kubernetes puts these into every pod when a service is called "worker".
 FOREIGN_PREFIXES = ("WORKER_SERVICE_", "WORKER_PORT")
-
-Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+SHOWN_MAX = 120
 
 
-class LimitSettings(_Table):
-    """Another budget in place of an exchange's default."""
-
-    max_requests: int = Field(gt=0)
-    window_ms: int = Field(gt=0)
-
-
-class Account(_Table):
-    """One account on one exchange."""
-
-    exchange: str
-    base_url: str | None = None
-    testnet: bool = False
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-    api_secret: SecretStr | None = None
-    api_secret_file: Path | None = None
-    memo: SecretStr | None = None
-    memo_file: Path | None = None
-    auth: str = ""
-    egress_ip: str | None = None
-    bulk: bool = False
-    limits: dict[str, LimitSettings] = Field(default_factory=dict)
-
-    @field_validator("exchange")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in EXCHANGES:
-            raise ValueError(f"unknown exchange {value!r}; use one of {', '.join(EXCHANGES)}")
-        return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _safe_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        url = urlsplit(value)
-        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
-            raise ValueError("give a URL such as https://host/path")
-        if url.username or url.password:
-            raise ValueError("a base URL holds no user or password")
-        if url.scheme == "http" and url.hostname not in LOOPBACK:
-            raise ValueError("http:// sends keys in the clear; use https://")
-        return value.rstrip("/")
-
-    @field_validator("egress_ip")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ipaddress.ip_address(value)
-            except ValueError:
-                raise ValueError("give a local IP address such as 203.0.113.7") from None
-        return value
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        modes = self.adapter.capabilities.auth_modes
-        if self.auth and self.auth not in modes:
-            known = f"use one of {', '.join(modes)}" if modes else "leave it out"
-            raise ValueError(f"auth {self.auth!r} is not offered by {self.exchange}; {known}")
-        if self.testnet and self.base_url:
-            raise ValueError("give testnet or base_url, not both")
-        if self.testnet and not self.adapter.hosts.testnet:
-            raise ValueError(f"{self.exchange} documents no test host; give base_url instead")
-        names = [limit.name for limit in self.adapter.capabilities.limits]
-        for name in self.limits:
-            if name not in names:
-                known = ", ".join(names) or "none"
-                raise ValueError(f"unknown limit {name!r}; {self.exchange} has {known}")
-        for name in ("api_key", "api_secret", "memo"):
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"give {name} or {name}_file, not both")
-        return self
-
-    @property
-    def adapter(self) -> Exchange:
-        """The exchange's adapter."""
-        return EXCHANGES[self.exchange]
-
-    @property
-    def auth_mode(self) -> str:
-        """The auth mode in force; empty where there is but one way."""
-        modes = self.adapter.capabilities.auth_modes
-        return self.auth or (modes[0] if modes else "")
-
-    @property
-    def uses_nonce(self) -> bool:
-        """Whether requests carry a nonce and so must arrive one at a time."""
-        return self.auth_mode in self.adapter.capabilities.nonce_auth
-
-    @property
-    def url(self) -> str:
-        """Base URL in force, without a slash at the end."""
-        hosts = self.adapter.hosts
-        if self.testnet and hosts.testnet:
-            return hosts.testnet
-        return self.base_url or hosts.production
-
-    @property
-    def limits_in_force(self) -> tuple[Limit, ...]:
-        """The exchange's limits with this account's overrides."""
-        return tuple(
-            Limit(
-                name=limit.name,
-                commands=limit.commands,
-                per=limit.per,
-                max_requests=override.max_requests,
-                window_ms=override.window_ms,
-                paced=limit.paced,
-            )
-            if (override := self.limits.get(limit.name))
-            else limit
-            for limit in self.adapter.capabilities.limits
-        )
-
-    def secret(self, name: str) -> str | None:
-        """Read a secret from the settings or from its file; None if not given.
-
-        Raises:
-            SettingsError: The file cannot be read, is empty or is too large.
-        """
-        value: SecretStr | None = getattr(self, name)
-        if value is not None:
-            return value.get_secret_value() or None
-        path: Path | None = getattr(self, f"{name}_file")
-        return None if path is None else _read_secret(path, f"{name}_file")
-
-
-class Jobs(_Table):
+class Jobs(Table):
     """How long and how often a job is tried.
 
     `max_age_ms` runs from a job's first attempt, so that waiting for a rate
@@ -195,7 +56,7 @@ class Jobs(_Table):
     retention_ms: int = Field(default=86_400_000, gt=0)
 
 
-class Http(_Table):
+class Http(Table):
     """Bounds on one call of an exchange."""
 
     deadline_ms: int = Field(default=4_000, ge=50)
@@ -207,7 +68,7 @@ class Http(_Table):
     ca_file: Path | None = None
 
 
-class Switches(_Table):
+class Switches(Table):
     """Countdown switches."""
 
     min_timeout_ms: int = Field(default=1_000, ge=100)
@@ -216,7 +77,7 @@ class Switches(_Table):
     transit_ms: int = Field(default=300, ge=0)
 
 
-class Engine(_Table):
+class Engine(Table):
     """The worker process."""
 
     concurrency: int = Field(default=16, gt=0)
@@ -224,6 +85,16 @@ class Engine(_Table):
     sweep_ms: int = Field(default=80, ge=5)
     shutdown_ms: int = Field(default=10_000, gt=0)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
+class _Environment(EnvSettingsSource):
+    """The variables; one that should be a table and is not is refused with the rest."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 class Settings(BaseSettings):
@@ -256,6 +127,7 @@ class Settings(BaseSettings):
                 "jobs.lease_ms must exceed http.deadline_ms by 500 or more, "
                 "or a live attempt would be taken for a dead one",
             )
+        refuse_both(self, "redis_url", "sentry_dsn")
         return self
 
     @classmethod
@@ -263,12 +135,12 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the environment first, then the file."""
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        sources: list[PydanticBaseSettingsSource] = [init_settings, _Environment(settings_cls)]
         path = config_path()
         if path is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=path))
@@ -278,14 +150,14 @@ class Settings(BaseSettings):
     def redis_address(self) -> str:
         """The Redis URL, which may hold a password."""
         if self.redis_url_file is not None:
-            return _read_secret(self.redis_url_file, "redis_url_file")
+            return read_secret(self.redis_url_file, "redis_url_file")
         return self.redis_url.get_secret_value()
 
     @property
     def sentry_address(self) -> str | None:
         """The Sentry DSN, if there is one."""
         if self.sentry_dsn_file is not None:
-            return _read_secret(self.sentry_dsn_file, "sentry_dsn_file")
+            return read_secret(self.sentry_dsn_file, "sentry_dsn_file")
         return self.sentry_dsn.get_secret_value() if self.sentry_dsn else None
 
     def account(self, alias: str) -> Account:
@@ -347,7 +219,9 @@ def config_path() -> Path | None:
     if named:
         path = Path(named)
         if not path.is_file():
-            raise SettingsError(f"{named}: no such file; {CONFIG_VARIABLE} must name a TOML file")
+            raise SettingsError(
+                f"{_line(named)}: no such file; {CONFIG_VARIABLE} must name a TOML file"
+            )
         return path
     path = Path(DEFAULT_FILE)
     return path if path.is_file() else None
@@ -361,7 +235,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
             the mend; never a value.
     """
     path = config_path()
-    where = str(path) if path else "settings"
+    where = _line(str(path)) if path else "settings"
     _refuse_unknown_variables()
     try:
         return Settings(**overrides)
@@ -385,16 +259,18 @@ def _refuse_unknown_variables() -> None:
             continue
         if name.removeprefix(PREFIX).split("__")[0] not in known:
             listed = ", ".join(sorted(known)).lower()
-            raise SettingsError(f"environment: {variable} is no setting; known: {listed}")
+            shown = _line(variable)
+            raise SettingsError(f"environment: {shown} is no setting; known: {listed}")
 
 
 def _one_line(error: ValidationError, where: str) -> str:
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     first = errors[0]
     location = [str(part) for part in first["loc"] if part != "[key]"]
-    variable = PREFIX + "__".join(location).upper()
-    origin = f"environment: {variable}" if variable in os.environ else where
-    key = ".".join(location)
+    given = {name.upper(): name for name in os.environ}
+    variable = given.get(PREFIX + "__".join(location).upper())
+    origin = f"environment: {variable}" if variable else where
+    key = _line(".".join(location))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = f"unknown key; {_known_keys(location)}"
@@ -406,27 +282,21 @@ def _one_line(error: ValidationError, where: str) -> str:
 
 def _known_keys(location: list[str]) -> str:
     table: type[BaseModel] = Settings
-    for part in location[:-1]:
-        field = table.model_fields.get(part)
-        if part == "accounts":
+    match location:
+        case ["accounts", _, "limits", _, _]:
+            table = LimitSettings
+        case ["accounts", _, _]:
             table = Account
-        elif field is not None and isinstance(field.annotation, type):
-            table = field.annotation
+        case [name, _]:
+            annotation = Settings.model_fields[name].annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                table = annotation
+        case _:
+            pass
     return f"known: {', '.join(table.model_fields)}"
 
 
-def _read_secret(path: Path, name: str) -> str:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(SECRET_MAX_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
-    try:
-        text = raw.decode().strip()
-    except UnicodeDecodeError:
-        raise SettingsError(f"{name}: {path} is not UTF-8 text") from None
-    if not text:
-        raise SettingsError(f"{name}: {path} is empty")
-    if len(raw) > SECRET_MAX_BYTES or "\n" in text:
-        raise SettingsError(f"{name}: {path} holds more than one line; give the bare secret")
-    return text
+def _line(text: str) -> str:
+    """Show a name that a file or the environment gave on one line, cut short."""
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return shown if len(shown) <= SHOWN_MAX else f"{shown[:SHOWN_MAX]}…"

@@ -2,13 +2,15 @@
 
 A reply's Date is cut to the second, and was written between sending and
 receiving. So each reply bounds the difference; the bounds of several narrow it
-down. What is used is the least correction that the bounds allow: none at all
-while the clocks may agree.
+down. While the clocks may agree nothing is corrected. Else it is the middle of
+the bounds that is used: an exchange that refuses what is a second ahead would
+refuse the edge as soon as one request is faster than the one that taught it.
 """
 
 from __future__ import annotations
 
 import threading
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from worker import clock
@@ -17,6 +19,8 @@ from worker.wire import Reply
 SECOND_MS = 1_000
 FORGET_MS = 600_000
 """Clocks drift: bounds older than this are learned anew."""
+APART_MAX_MS = 86_400_000
+"""No exchange's clock is further off: a Date that says so is somebody else's."""
 
 
 class Skew:
@@ -32,7 +36,8 @@ class Skew:
     def ahead_ms(self) -> float:
         """What to add to local time to have the exchange's."""
         with self._lock:
-            return min(max(0.0, self._low), self._high)
+            agreed = self._low <= 0 <= self._high
+            return 0.0 if agreed else (self._low + self._high) / 2
 
     def now_ms(self) -> int:
         """Return the exchange's time, Unix ms."""
@@ -42,10 +47,13 @@ class Skew:
         """Take in a reply to a request that left no sooner than local time `sent_ms`."""
         try:
             date = parsedate_to_datetime(reply.headers.get("date", ""))
-            dated_ms = date.timestamp() * SECOND_MS
+            # One of HTTP's forms names no zone: it is UTC as well.
+            dated_ms = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * SECOND_MS
         except (ValueError, TypeError, OverflowError):
             return
         low, high = dated_ms - reply.received_ms, dated_ms + SECOND_MS - 1 - sent_ms
+        if low > high or low < -APART_MAX_MS or high > APART_MAX_MS:
+            return
         now = clock.monotonic_ms()
         with self._lock:
             if now - self._since > FORGET_MS or low > self._high or high < self._low:

@@ -2,17 +2,20 @@
 
 The time-outs of requests bound each wait for a byte, so a server that drips
 one byte at a time holds a thread for ever. Here one deadline covers a call from
-its first byte to its last: every read from the socket gets what is left of it.
+connecting to the last byte: whatever waits on the socket gets what is left of
+it. Only the look-up of a host's name takes as long as the resolver lets it.
 """
 
 from __future__ import annotations
 
 import http.client
 import io
+import math
 import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +26,8 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+from urllib3.util.connection import allowed_gai_family
 
 from worker import clock
 from worker.errors import NotSent, ReplyLost
@@ -56,10 +61,7 @@ class _BoundedRaw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  any writable buffer
-        left_ms = _call.deadline_ms - clock.monotonic_ms()
-        if left_ms <= 0:
-            raise TimeoutError("deadline passed")
-        self._sock.settimeout(left_ms / 1_000)
+        self._sock.settimeout(_left_s())
         return self._file.readinto(buffer)
 
     def close(self) -> None:
@@ -67,31 +69,114 @@ class _BoundedRaw(io.RawIOBase):
         super().close()
 
 
+class _Reader(io.BufferedReader):
+    """Reads lines; those of a head must be whole, which http.client does not ask."""
+
+    in_head = False
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if self.in_head and not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(line)
+        return line
+
+
 class _BoundedResponse(http.client.HTTPResponse):
+    fp: _Reader
+
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
-        self.fp = io.BufferedReader(_BoundedRaw(sock))
+        self.fp = _Reader(_BoundedRaw(sock))
+
+    def begin(self) -> None:
+        reader = self.fp
+        try:
+            super().begin()
+        finally:
+            reader.in_head = False
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Pass over interim replies; http.client knows 100 alone.
+
+        Taken for the reply, one would leave the real one to be read as the
+        reply to the next request of this connection.
+        """
+        while True:
+            self.fp.in_head = False
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # in no stub
+            self.fp.in_head = True
+            if status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise http.client.UnknownProtocol(version)
+            if not HTTPStatus.CONTINUE < status < HTTPStatus.OK:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
 
-class _Connection(HTTPConnection):
+class _Bounded(HTTPConnection):
+    """A connection that keeps the deadline, and says when a request began to leave."""
+
     response_class = _BoundedResponse
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            _call.begun = False  # what a proxy was told is no part of the request
 
     def send(self, data: Any) -> None:  # noqa: ANN401  as http.client has it
         if self.sock is None:
             self.connect()
+        self.sock.settimeout(_left_s())
         _call.begun = True
         super().send(data)
 
+    def _new_conn(self) -> socket.socket:
+        """Connect within the time for it, TLS included, however many addresses there are."""
+        limit_ms = clock.monotonic_ms() + float(self.timeout or 0) * 1_000
+        host = self._dns_host.strip("[]")
+        error: OSError = TimeoutError("no address answered in time")
+        try:
+            for family, kind, proto, _, address in socket.getaddrinfo(
+                host, self.port, allowed_gai_family(), socket.SOCK_STREAM
+            ):
+                sock = socket.socket(family, kind, proto)
+                try:
+                    for option in self.socket_options or ():
+                        sock.setsockopt(*option)
+                    if self.source_address:
+                        sock.bind(self.source_address)
+                    sock.settimeout(_left_s(limit_ms))
+                    sock.connect(address)
+                    sock.settimeout(_left_s(limit_ms))
+                except OSError as failed:
+                    error = failed
+                    sock.close()
+                else:
+                    return sock
+        except (OSError, UnicodeError) as failed:
+            raise NewConnectionError(self, "no address") from failed
+        raise NewConnectionError(self, "no connection") from error
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _BoundedResponse
 
-    def send(self, data: Any) -> None:  # noqa: ANN401  as http.client has it
-        if self.sock is None:
-            self.connect()
-        _call.begun = True
-        super().send(data)
+def _left_s(limit_ms: float = math.inf) -> float:
+    """Return what is left of the deadline, or until `limit_ms`, in s.
+
+    Raises:
+        TimeoutError: Nothing is.
+    """
+    left_ms = min(limit_ms, _call.deadline_ms) - clock.monotonic_ms()
+    if left_ms <= 0:
+        raise TimeoutError("deadline passed")
+    return left_ms / 1_000
+
+
+class _Connection(_Bounded):
+    pass
+
+
+class _SecureConnection(_Bounded, HTTPSConnection):
+    pass
 
 
 class _Pool(HTTPConnectionPool):
@@ -158,10 +243,12 @@ class Transport:
             ReplyLost: It left, and no whole reply came in time, or one too
                 large. What it did is unknown.
         """
+        if deadline_ms <= 0:
+            raise NotSent("no time left")
         _call.deadline_ms = clock.monotonic_ms() + deadline_ms
         _call.begun = False
-        adapter = self._adapter(request.url, egress_ip)
         try:
+            adapter = self._adapter(request.url, egress_ip)
             response = adapter.send(
                 _prepare(request),
                 stream=True,
@@ -178,11 +265,13 @@ class Transport:
             urllib3.exceptions.HTTPError,
             http.client.HTTPException,
             OSError,
+            ValueError,
         ) as error:
+            # From None: what is below repeats the URL, or the header it refused.
             reason = _reason(error)
             if _call.begun:
-                raise ReplyLost(reason) from error
-            raise NotSent(reason) from error
+                raise ReplyLost(reason) from None
+            raise NotSent(reason) from None
         return Reply(
             status=response.status_code,
             headers=_lower(response.headers),

@@ -21,7 +21,7 @@ from worker.cli.options import (
 from worker.cli.waiting import progress_bar, wait_for
 
 if TYPE_CHECKING:
-    from worker.producer import Result, Ticket
+    from worker.ticket import Result, Ticket
 
 LINE_MAX = 4_096
 """Characters read of a line of standard input; no order id is so long."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker.accounts import Account
 from worker.cli.findings import Finding, fail, misset, ok, warn
 from worker.errors import SettingsError
 from worker.factory import build_lanes
-from worker.settings import CONFIG_VARIABLE, DEFAULT_FILE, Account, Settings, config_path
+from worker.settings import CONFIG_VARIABLE, DEFAULT_FILE, Settings, config_path
 
 SECRETS = ("api_key", "api_secret", "memo")
 TOP_SECRETS = ("redis_url", "sentry_dsn")

@@ -158,7 +158,7 @@ def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threa
 
 def _port(settings: Settings) -> int | None:
     """Return the port of loopback that the settings name, if they do."""
-    from worker.settings import LOOPBACK  # noqa: PLC0415  slow
+    from worker.accounts import LOOPBACK  # noqa: PLC0415  slow
 
     url = urlsplit(settings.redis_address)
     return (url.port or parts.DEFAULT_PORT) if url.hostname in LOOPBACK else None

@@ -41,9 +41,9 @@ def connect(url: str, *, timeout_ms: int) -> redis.Redis:
         SettingsError: The URL is no Redis URL. It is not shown, since it may
             hold a password.
     """
-    if urlsplit(url).scheme not in ("redis", "rediss"):
-        raise SettingsError("redis_url: give redis://host:port/0 or rediss://host:port/0")
     try:
+        if urlsplit(url).scheme not in ("redis", "rediss"):
+            raise ValueError  # noqa: TRY301  one text for all that it can be
         return redis.Redis.from_url(
             url,
             decode_responses=True,

@@ -125,6 +125,28 @@ class Launch:
     grant: Grant = NO_GRANT
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """How a lane is given up; see `rest.lua`.
+
+    Attributes:
+        pause_ms: When to look at the lane again.
+        keep_hold: Whether what shares the hold must wait too.
+        failed: Switches to be put off, each longer with each failure.
+        first_ms: By how long at first.
+        longest_ms: By how long at most.
+    """
+
+    pause_ms: int = 0
+    keep_hold: bool = False
+    failed: tuple[str, ...] = ()
+    first_ms: int = 0
+    longest_ms: int = 0
+
+
+NO_REST = Rest()
+
+
 class Switches:
     """The switches in one Redis.
 
@@ -235,9 +257,10 @@ class Switches:
         flat = [part for switch in members for part in switch]
         self._store.run("synced", lane, holder, fires_ms, *flat, shared=SCRIPTS)
 
-    def rest(self, lane: str, holder: str, *, pause_ms: int, keep_hold: bool = False) -> None:
-        """Give a lane up, to be looked at again after `pause_ms`."""
-        self._store.run("rest", lane, holder, pause_ms, int(keep_hold), shared=SCRIPTS)
+    def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:
+        """Give a lane up, and say when it and what failed are to be looked at again."""
+        head = (lane, holder, rest.pause_ms, int(rest.keep_hold), rest.first_ms, rest.longest_ms)
+        self._store.run("rest", *head, *rest.failed, shared=SCRIPTS)
 
     def take_tripped(self) -> str | None:
         """Take the id of a switch that has tripped and that nobody was told of."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -38,6 +40,8 @@ class Tokens:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._turns = threading.local()
+        """The refreshes that this thread has begun, by account."""
 
     def get(self, account: str, access: Access, *, now_ms: int) -> SharedToken | None:
         """Return the account's token, or None if there is none to use.
@@ -62,19 +66,24 @@ class Tokens:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
+        mark = os.urandom(8).hex()
         with unavailable():
-            return bool(
-                self._store.client.set(self._name(account, ":refresh"), "1", nx=True, px=lease_ms)
+            begun = self._store.client.set(
+                self._name(account, ":refresh"), mark, nx=True, px=lease_ms
             )
+        if begun:
+            self._turns.__dict__[account] = mark
+        return bool(begun)
 
     def end_refresh(self, account: str) -> None:
-        """Let another worker fetch, if this one failed to.
+        """Let another worker fetch; no more than that if the lease has passed to one.
 
         Raises:
             StoreUnavailable: Redis did not answer; the refresh's lease ends it.
         """
-        with unavailable():
-            self._store.client.delete(self._name(account, ":refresh"))
+        mark = self._turns.__dict__.pop(account, None)
+        if mark is not None:
+            self._store.run("drop_token", f"{account}:refresh", mark)
 
     def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
         """Share a token until it ends.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from worker import clock
 from worker.cli.demonstration.stage import LEASE_MS, PAIR, NotShown, Stage, until_true
 from worker.outcomes import Outcome
-from worker.producer import Result, Ticket
+from worker.ticket import Result, Ticket
 
 SIDE = "buy"
 BURST = 100

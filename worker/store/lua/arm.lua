@@ -61,6 +61,7 @@ redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', lane, 'nat
 if same and same.state == 'disarmed' then redis.call('HSET', key, 'fires_ms', 0) end
 redis.call('HSETNX', key, 'created_ms', now)
 redis.call('PERSIST', key)
+if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end
 redis.call('PERSIST', key .. ':orders')
 for _, field in ipairs(fields) do redis.call('HSET', scope, field, id) end
 for _, order in ipairs(order_list) do redis.call('SADD', key .. ':orders', order) end

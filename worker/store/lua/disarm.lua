@@ -18,7 +18,9 @@ end
 if sent > 0 and sent < tonumber(switch.beat_ms) then return { 'stale', current } end
 note_disarm(p, switch, sent > 0 and math.min(sent, now + AHEAD_MAX_MS) or now)
 switch.state, switch.epoch = 'disarmed', current + 1
+switch.put_off_ms = nil
 redis.call('HSET', p .. 'switch:' .. id, 'state', 'disarmed', 'epoch', current + 1)
+redis.call('HDEL', p .. 'switch:' .. id, 'put_off_ms', 'failures')
 if switch.native == '1' then
   redis.call('ZADD', p .. 'switches', now, id)
   local lane = place_switch(p, switch, now)

@@ -88,8 +88,15 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   local pending = p .. 'pending:' .. lane
   local known = redis.call('HGET', pending, field)
   if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
-  if not known and redis.call('EXISTS', p .. 'job:' .. id) == 1 then known = id end
   if known then return known, false end
+  -- What comes twice under one id is one job; another order under it is its own.
+  for _, name in ipairs({ id, id .. '.' .. redis.sha1hex(lane .. '|' .. field) }) do
+    id = name
+    local row = redis.call('HMGET', p .. 'job:' .. id, 'lane', 'kind', 'pair', 'side', 'order_id', 'id')
+    if not row[6] then break end
+    local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
+    if named == field then return id, false end
+  end
   local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
     'state', 'pending', 'created_ms', now, 'due_ms', now }
   local more = { order_id = order_id, pair = pair, side = side, parent = parent,
@@ -106,8 +113,8 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   return id, true
 end
 
--- take(p, lane, id, holder, lease, now) -> the job's fields, or nil. Either way
--- the job is no longer due.
+-- take(p, lane, id, holder, lease, now) -> the job's fields and its lease, or nil.
+-- Either way the job is no longer due.
 local function take(p, lane, id, holder, lease, now)
   local key = p .. 'job:' .. id
   local state = redis.call('HMGET', key, 'state', 'v', 'claimed_by', 'claimed_ms', 'attempts',
@@ -134,7 +141,7 @@ local function take(p, lane, id, holder, lease, now)
     'attempts', attempts + 1)
   if not state[6] then redis.call('HSET', key, 'first_ms', now) end
   redis.call('ZADD', p .. 'due:' .. lane, now + lease, id)
-  return redis.call('HGETALL', key)
+  return redis.call('HGETALL', key), lease
 end
 
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
@@ -152,7 +159,7 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     if sibling_waits(p, lane, now) then return jobs end
     limit = 1
   end
-  local key, seen, ids = p .. 'due:' .. lane, 0, nil
+  local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
   repeat
     if id == '' then
       ids = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit - #jobs)
@@ -161,13 +168,16 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
       ids = (score and tonumber(score) <= now) and { id } or {}
     end
     for _, due in ipairs(ids) do
-      local job = take(p, lane, due, holder, lease, now)
-      if job then jobs[#jobs + 1] = job end
+      local job, leased = take(p, lane, due, holder, lease, now)
+      if job then
+        jobs[#jobs + 1] = job
+        held = leased
+      end
     end
     seen = seen + #ids
   until #ids == 0 or #jobs == limit or seen > PASS_OVER_MAX
   if serial and #jobs > 0 then
-    take_hold(p, lane, holder, lease, now)
+    take_hold(p, lane, holder, held, now)
   end
   if seen > 0 then reindex(p, lane, now) end
   return jobs

@@ -1,17 +1,39 @@
--- rest(p, lane, holder, pause_ms, keep_hold) -> 1, or 0 if another holds the lane
--- Give a lane up and let it rest. With keep_hold 1 whatever shares the hold rests
--- too: a request whose fate is unknown may yet arrive. A lane that was called to
--- since it was claimed does not rest.
--- Keys: see lanes.lua
+-- rest(p, lane, holder, pause_ms, keep_hold, first_ms, longest_ms, id * n)
+--   -> 1, or 0 if another holds the lane
+-- Give a lane up and let it rest, till the first deadline in it at the latest.
+-- With keep_hold 1 whatever shares the hold rests too: a request whose fate is
+-- unknown may yet arrive. A lane that was called to since it was claimed does not
+-- rest. The switches named have failed: each is put off by first_ms, or by twice
+-- as long as the last time, up to longest_ms, so that it does not stand before
+-- the others.
+-- Keys: see lanes.lua, switches.lua
 local p, lane, holder, pause, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local first, longest = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
 if redis.call('HGET', hold_key(p, lane), 'holder') ~= holder then return 0 end
+for i = 8, #ARGV do
+  local switch = read_switch(p, ARGV[i])
+  if switch and switch.state ~= 'tripped' then
+    local failures = tonumber(switch.failures or 0)
+    switch.put_off_ms = now + math.min(longest, first * 2 ^ math.min(failures, 20))
+    redis.call('HSET', p .. 'switch:' .. switch.id,
+      'put_off_ms', switch.put_off_ms, 'failures', failures + 1)
+    place_switch(p, switch, now)
+  end
+end
 if keep == '1' and hold_is(p, lane, holder, now) then
   take_hold(p, lane, holder, pause, now)
 else
   release(p, lane, holder, now)
 end
 local called = redis.call('HDEL', p .. 'lane:' .. lane, 'called') == 1
-if pause > 0 and not called then redis.call('HSET', p .. 'lane:' .. lane, 'not_before', now + pause) end
+if pause > 0 and not called then
+  local till = now + pause
+  for _, id in ipairs(redis.call('ZRANGE', p .. 'due:' .. lane, 0, -1)) do
+    local switch = read_switch(p, id)
+    if switch and switch.state == 'armed' then till = math.min(till, ends_at(switch)) end
+  end
+  redis.call('HSET', p .. 'lane:' .. lane, 'not_before', till)
+end
 reindex(p, lane, now)
 return 1

@@ -5,6 +5,8 @@
 --                               fires_ms   when the exchange's timer is known to
 --                                          fire, at the earliest; 0 for no timer
 --                               synced_ms  when that was last confirmed
+--                               put_off_ms after failures, when the exchange is
+--                                          to be asked again; failures so far
 --   P switch:<id>:orders  set   tracked order ids
 --   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
 --   P disarmed:<account>  hash  pair -> ms of its last disarm, by its sender's clock
@@ -118,10 +120,14 @@ local function needs_sync(switch)
   return lag < 0 or lag >= tonumber(switch.timeout_ms) / 4
 end
 
+-- sync_from(switch, now) -> ms from which the exchange is to be brought in line
+local function sync_from(switch, now) return math.max(now, tonumber(switch.put_off_ms or 0)) end
+
 -- place_switch(p, switch, now): say when it must be looked at next.
 local function place_switch(p, switch, now)
   local lane = switch_lane(switch.lane)
-  local at = needs_sync(switch) and now or ends_at(switch)
+  local at = needs_sync(switch) and sync_from(switch, now) or math.huge
+  if switch.state == 'armed' then at = math.min(at, ends_at(switch)) end
   redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
   return lane
 end
@@ -136,7 +142,7 @@ function tend(p, lane, holder, lease, now)
       redis.call('ZREM', p .. 'due:' .. lane, id)
     elseif switch.state == 'armed' and now >= ends_at(switch) then
       trip(p, switch, now)
-    elseif needs_sync(switch) then
+    elseif needs_sync(switch) and sync_from(switch, now) <= now then
       syncs = true
     else
       place_switch(p, switch, now)

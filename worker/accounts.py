@@ -1,0 +1,216 @@
+"""Accounts: which exchange, where, as whom. Secrets are read only when asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from worker.errors import SettingsError
+from worker.exchanges import EXCHANGES
+from worker.exchanges.base import Exchange, Limit
+
+SECRET_MAX_BYTES = 16_384
+BARE = "holds more than one line or a control character; give the bare secret"
+PLAIN_WORD = re.compile(r"[a-z_]{1,16}")
+"""What a value may look like that an error shows: too short and plain for a secret."""
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
+class Table(BaseModel):
+    """A table of settings: no unknown keys, no changes, no values in errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class LimitSettings(Table):
+    """Another budget in place of an exchange's default."""
+
+    max_requests: int = Field(gt=0)
+    window_ms: int = Field(gt=0)
+
+
+class Account(Table):
+    """One account on one exchange."""
+
+    exchange: str
+    base_url: str | None = None
+    testnet: bool = False
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    api_secret: SecretStr | None = None
+    api_secret_file: Path | None = None
+    memo: SecretStr | None = None
+    memo_file: Path | None = None
+    auth: str = ""
+    egress_ip: str | None = None
+    bulk: bool = False
+    limits: dict[str, LimitSettings] = Field(default_factory=dict)
+
+    @field_validator("exchange")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in EXCHANGES:
+            raise ValueError(f"unknown exchange{_named(value)}; use one of {', '.join(EXCHANGES)}")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _safe_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        wrong = ValueError("give a URL such as https://host/path")
+        if not value.isprintable() or " " in value:
+            raise wrong
+        try:
+            url = urlsplit(value)
+            _ = url.port
+        except ValueError:
+            raise wrong from None
+        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+            raise wrong
+        if url.username or url.password:
+            raise ValueError("a base URL holds no user or password")
+        if url.scheme == "http" and url.hostname not in LOOPBACK:
+            raise ValueError("http:// sends keys in the clear; use https://")
+        return value.rstrip("/")
+
+    @field_validator("egress_ip")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ipaddress.ip_address(value)
+            except ValueError:
+                raise ValueError("give a local IP address such as 203.0.113.7") from None
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        modes = self.adapter.capabilities.auth_modes
+        if self.auth and self.auth not in modes:
+            known = f"use one of {', '.join(modes)}" if modes else "leave it out"
+            raise ValueError(f"auth{_named(self.auth)} is not offered by {self.exchange}; {known}")
+        if self.testnet and self.base_url:
+            raise ValueError("give testnet or base_url, not both")
+        if self.testnet and not self.adapter.hosts.testnet:
+            raise ValueError(f"{self.exchange} documents no test host; give base_url instead")
+        names = [limit.name for limit in self.adapter.capabilities.limits]
+        for name in self.limits:
+            if name not in names:
+                known = ", ".join(names) or "none"
+                raise ValueError(f"unknown limit{_named(name)}; {self.exchange} has {known}")
+        refuse_both(self, "api_key", "api_secret", "memo")
+        return self
+
+    @field_validator("api_key", "api_secret", "memo")
+    @classmethod
+    def _bare(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().isprintable():
+            raise ValueError(BARE)
+        return value
+
+    @property
+    def adapter(self) -> Exchange:
+        """The exchange's adapter."""
+        return EXCHANGES[self.exchange]
+
+    @property
+    def auth_mode(self) -> str:
+        """The auth mode in force; empty where there is but one way."""
+        modes = self.adapter.capabilities.auth_modes
+        return self.auth or (modes[0] if modes else "")
+
+    @property
+    def uses_nonce(self) -> bool:
+        """Whether requests carry a nonce and so must arrive one at a time."""
+        return self.auth_mode in self.adapter.capabilities.nonce_auth
+
+    @property
+    def url(self) -> str:
+        """Base URL in force, without a slash at the end."""
+        hosts = self.adapter.hosts
+        if self.testnet and hosts.testnet:
+            return hosts.testnet
+        return self.base_url or hosts.production
+
+    @property
+    def limits_in_force(self) -> tuple[Limit, ...]:
+        """The exchange's limits with this account's overrides."""
+        return tuple(
+            Limit(
+                name=limit.name,
+                commands=limit.commands,
+                per=limit.per,
+                max_requests=override.max_requests,
+                window_ms=override.window_ms,
+                paced=limit.paced,
+            )
+            if (override := self.limits.get(limit.name))
+            else limit
+            for limit in self.adapter.capabilities.limits
+        )
+
+    def secret(self, name: str) -> str | None:
+        """Read a secret from the settings or from its file; None if not given.
+
+        Raises:
+            SettingsError: The file cannot be read, is empty or is too large.
+        """
+        value: SecretStr | None = getattr(self, name)
+        if value is not None:
+            return value.get_secret_value() or None
+        path: Path | None = getattr(self, f"{name}_file")
+        return None if path is None else read_secret(path, f"{name}_file")
+
+
+def refuse_both(table: BaseModel, *names: str) -> None:
+    """Refuse a secret that is given both itself and as a file."""
+    for name in names:
+        if {name, f"{name}_file"} <= {
+            given for given in table.model_fields_set if getattr(table, given) is not None
+        }:
+            raise ValueError(f"give {name} or {name}_file, not both")
+
+
+def _named(value: str) -> str:
+    """Show a wrong value, but never one that could be a secret in the wrong place."""
+    return f" {value!r}" if PLAIN_WORD.fullmatch(value) else ""
+
+
+def read_secret(path: Path, name: str) -> str:
+    """Read a secret from a file; `name` is the setting that names it.
+
+    Raises:
+        SettingsError: The file cannot be read, is empty or is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(SECRET_MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
+    if len(raw) > SECRET_MAX_BYTES:
+        raise SettingsError(f"{name}: {path} is too large for a secret")
+    try:
+        text = raw.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name}: {path} is not UTF-8 text") from None
+    if not text:
+        raise SettingsError(f"{name}: {path} is empty")
+    if not text.isprintable():
+        raise SettingsError(f"{name}: {path} {BARE}")
+    return text
