@@ -9,7 +9,7 @@ import sentry_sdk
 log = logging.getLogger(__name__)
 
 
-def alert(kind: str, message: str, **context: object) -> None:
+def alert(kind: str, message: str, /, **context: object) -> None:
     """Raise an alert.
 
     Args:
