@@ -12,7 +12,7 @@ from celery.beat import Scheduler
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
 from worker.settings import load_settings
-from worker.store.connection import Store, unavailable
+from worker.store.connection import Store
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class LeaseScheduler(Scheduler):
         """Let another beat have the lease at once."""
         if self._held:
             try:
-                with unavailable():
-                    self._store.client.delete(self._store.key(KEY))
+                # Ours alone: held up, we may have lost it to another unawares.
+                self._store.run("lease", KEY, self._name, 0)
             except StoreUnavailable:
                 log.warning("Redis is away; the lease runs out by itself")
         super().close()

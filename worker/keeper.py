@@ -120,13 +120,12 @@ class Keeper:
         """Send one request; None if the exchange is in line, else no more can go now."""
         # Before the leave is asked for: what holds its answer up counts too.
         begun = clock.monotonic_ms()
-        hold_ms = _hold_ms(lane)
         launch = self._switches.launch(
             lane=lane_name,
             holder=holder,
-            lease_ms=hold_ms,
+            lease_ms=TEND_MS,
             urgent=sync.urgent,
-            flight_ms=hold_ms,
+            flight_ms=_flight_ms(lane),
             rules=lane.rules_for(SetCountdown(sync.pairs, 0)),
             members=sync.members,
         )
@@ -208,8 +207,8 @@ class Keeper:
                 return Rest(pause_ms=self._backoff_ms(lane_name))  # the next timestamp is mended
             case Outcome.UNKNOWN if not lane.uses_nonce:
                 # It may yet arrive, and must not do so after the next one.
-                left_ms = round(_hold_ms(lane) - (clock.monotonic_ms() - begun))
-                return Rest(pause_ms=max(self._backoff_ms(lane_name), left_ms), keep_hold=True)
+                left_ms = round(_flight_ms(lane) - (clock.monotonic_ms() - begun))
+                return Rest(pause_ms=max(self._backoff_ms(lane_name), left_ms), quiet=True)
             case Outcome.THROTTLED:
                 asked_ms = answer.retry_after_ms or THROTTLED_MS
                 return Rest(pause_ms=max(self._backoff_ms(lane_name), asked_ms))
@@ -233,7 +232,7 @@ class Keeper:
         return _jittered(min(BACKOFF_MAX_MS, BACKOFF_MS << min(failures - 1, 10)))
 
 
-def _hold_ms(lane: Lane) -> int:
+def _flight_ms(lane: Lane) -> int:
     """Return how long after its leave a request may arrive, its sender dead or not.
 
     The exchange itself refuses one that comes after another with a higher

@@ -67,4 +67,6 @@ def _disarm(switches: Switches, message: CountdownMessage, bell: tuple[str, str]
                 said = f"too late: switch {switch_id} has tripped"
             case "stale":
                 said = STALE
+            case _:
+                pass  # forgotten in between
     return said

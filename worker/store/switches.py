@@ -131,14 +131,14 @@ class Rest:
 
     Attributes:
         pause_ms: When to look at the lane again.
-        keep_hold: Whether what shares the hold must wait too.
+        quiet: Whether nothing may be sent until then, whoever looks at it.
         failed: Switches to be put off, each longer with each failure.
         first_ms: By how long at first.
         longest_ms: By how long at most.
     """
 
     pause_ms: int = 0
-    keep_hold: bool = False
+    quiet: bool = False
     failed: tuple[str, ...] = ()
     first_ms: int = 0
     longest_ms: int = 0
@@ -259,7 +259,7 @@ class Switches:
 
     def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:
         """Give a lane up, and say when it and what failed are to be looked at again."""
-        head = (lane, holder, rest.pause_ms, int(rest.keep_hold), rest.first_ms, rest.longest_ms)
+        head = (lane, holder, rest.pause_ms, int(rest.quiet), rest.first_ms, rest.longest_ms)
         self._store.run("rest", *head, *rest.failed, shared=SCRIPTS)
 
     def take_tripped(self) -> str | None:

@@ -57,8 +57,10 @@ local key = p .. 'switch:' .. id
 redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', lane, 'native', native,
   'pairs', pairs_text, 'armed_with', orders_text, 'timeout_ms', timeout,
   'deadline_ms', deadline, 'epoch', epoch, 'state', 'armed', 'beat_ms', from)
--- A stop may have been done that nobody could report: set the timer anew.
-if same and same.state == 'disarmed' then redis.call('HSET', key, 'fires_ms', 0) end
+-- Of a timer that was to be stopped, and may have been, or has fired, nothing is known.
+if same and same.state == 'disarmed' and (same.unsure or tonumber(same.fires_ms or 0) <= now) then
+  redis.call('HSET', key, 'fires_ms', 0)
+end
 redis.call('HSETNX', key, 'created_ms', now)
 redis.call('PERSIST', key)
 if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end

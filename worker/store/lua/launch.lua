@@ -1,7 +1,10 @@
 -- launch(p, lane, holder, lease_ms, urgent, member, flight_ms, rules, (rule, max, window_ms, paced) * rules, (id, epoch) * n)
 --   -> 'go', now, earliest deadline | 'wait', ms | 'stale' | 'lost'
 -- The last look before a countdown is sent: the hold is still ours, every switch
--- stands as it was planned for, and there is a rate slot. All in one step.
+-- stands as it was planned for, there is a rate slot, and no request of another
+-- holder may yet arrive: from its leave on for flight_ms, unless `rest` said that
+-- its fate is known. All in one step. From here on nobody knows where the timers
+-- stand, until `synced` tells.
 -- Keys: see lanes.lua, switches.lua, limits.lua
 local p, lane, holder, lease, urgent, member, flight = unpack(ARGV, 1, 7)
 local rules = tonumber(ARGV[8])
@@ -16,7 +19,13 @@ for i = 9 + 4 * rules, #ARGV, 2 do
     earliest = math.min(earliest or math.huge, tonumber(switch.deadline_ms))
   end
 end
+local quiet = redis.call('HMGET', p .. 'lane:' .. lane, 'quiet_until', 'quiet_but')
+if tonumber(quiet[1] or 0) > now and quiet[2] ~= holder then
+  return { 'wait', tonumber(quiet[1]) - now }
+end
 local wait = reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)
 if wait > 0 then return { 'wait', wait } end
 take_hold(p, lane, holder, tonumber(lease), now)
+redis.call('HSET', p .. 'lane:' .. lane, 'quiet_until', now + flight, 'quiet_but', holder)
+for i = 9 + 4 * rules, #ARGV, 2 do redis.call('HSET', p .. 'switch:' .. ARGV[i], 'unsure', 1) end
 return { 'go', now, earliest or 0 }

@@ -1,13 +1,13 @@
--- rest(p, lane, holder, pause_ms, keep_hold, first_ms, longest_ms, id * n)
+-- rest(p, lane, holder, pause_ms, quiet, first_ms, longest_ms, id * n)
 --   -> 1, or 0 if another holds the lane
 -- Give a lane up and let it rest, till the first deadline in it at the latest.
--- With keep_hold 1 whatever shares the hold rests too: a request whose fate is
--- unknown may yet arrive. A lane that was called to since it was claimed does not
+-- With quiet 1 nothing may be sent for pause_ms, whoever claims it: a request whose
+-- fate is unknown may yet arrive. A lane that was called to since it was claimed does not
 -- rest. The switches named have failed: each is put off by first_ms, or by twice
 -- as long as the last time, up to longest_ms, so that it does not stand before
 -- the others.
 -- Keys: see lanes.lua, switches.lua
-local p, lane, holder, pause, keep = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local p, lane, holder, pause, quiet = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local first, longest = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()
 if redis.call('HGET', hold_key(p, lane), 'holder') ~= holder then return 0 end
@@ -21,10 +21,11 @@ for i = 8, #ARGV do
     place_switch(p, switch, now)
   end
 end
-if keep == '1' and hold_is(p, lane, holder, now) then
-  take_hold(p, lane, holder, pause, now)
+release(p, lane, holder, now)
+if quiet == '1' then
+  redis.call('HSET', p .. 'lane:' .. lane, 'quiet_until', now + pause, 'quiet_but', '')
 else
-  release(p, lane, holder, now)
+  redis.call('HDEL', p .. 'lane:' .. lane, 'quiet_until', 'quiet_but')
 end
 local called = redis.call('HDEL', p .. 'lane:' .. lane, 'called') == 1
 if pause > 0 and not called then

@@ -5,6 +5,8 @@
 --                               fires_ms   when the exchange's timer is known to
 --                                          fire, at the earliest; 0 for no timer
 --                               synced_ms  when that was last confirmed
+--                               unsure     a request for it was let go, and its end
+--                                          is not known
 --                               put_off_ms after failures, when the exchange is
 --                                          to be asked again; failures so far
 --   P switch:<id>:orders  set   tracked order ids
@@ -111,11 +113,11 @@ local function call_to(p, lane)
 end
 
 -- needs_sync(switch): whether the exchange's timer is not where it should be: it
--- lags by a quarter of the timeout, or would outlive a deadline that was moved
--- closer.
+-- lags by a quarter of the timeout, would outlive a deadline that was moved closer,
+-- or may be anywhere.
 local function needs_sync(switch)
   if switch.native ~= '1' then return false end
-  if switch.state == 'disarmed' then return true end
+  if switch.state == 'disarmed' or switch.unsure then return true end
   local lag = tonumber(switch.deadline_ms) - tonumber(switch.fires_ms or 0)
   return lag < 0 or lag >= tonumber(switch.timeout_ms) / 4
 end

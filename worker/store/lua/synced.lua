@@ -10,8 +10,8 @@ for i = 5, #ARGV, 2 do
   local switch = read_switch(p, ARGV[i])
   if switch and switch.state ~= 'tripped' then
     redis.call('HSET', p .. 'switch:' .. switch.id, 'fires_ms', fires, 'synced_ms', now)
-    redis.call('HDEL', p .. 'switch:' .. switch.id, 'put_off_ms', 'failures')
-    switch.fires_ms, switch.put_off_ms = fires, nil
+    redis.call('HDEL', p .. 'switch:' .. switch.id, 'put_off_ms', 'failures', 'unsure')
+    switch.fires_ms, switch.put_off_ms, switch.unsure = fires, nil, nil
     if switch.state == 'disarmed' and fires == 0 and switch.epoch == ARGV[i + 1] then
       retire(p, switch, 'disarmed', now)
     else

@@ -1,0 +1,252 @@
+"""Rate limits: never more than a rule allows in any window, as the exchange counts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.support.stepped import Stepped
+from worker.store.ledger import Ledger
+from worker.store.limiter import Grant, Limiter, Rule
+
+WINDOW_MS = 1_000
+FLIGHT_MS = 400
+RULE = Rule("r", max_requests=3, window_ms=WINDOW_MS)
+
+
+@pytest.fixture
+def clock(redis_url: str) -> Stepped:
+    return Stepped(redis_url)
+
+
+@pytest.fixture
+def limiter(clock: Stepped) -> Limiter:
+    return Limiter(clock.store())
+
+
+def reserve(limiter: Limiter, *rules: Rule, flight_ms: int = FLIGHT_MS) -> Grant:
+    """Ask for leave to send."""
+    return limiter.reserve(rules or (RULE,), flight_ms=flight_ms)
+
+
+def send(limiter: Limiter, *rules: Rule) -> int:
+    """Send if there is leave, the reply coming at once; return the wait if not."""
+    grant = reserve(limiter, *rules)
+    if not grant.wait_ms:
+        limiter.landed(grant)
+    return grant.wait_ms
+
+
+def most_in_a_window(times: Sequence[float], window_ms: float) -> int:
+    """Return the largest count in any window that begins with an arrival."""
+    return max(sum(begin <= t < begin + window_ms for t in times) for begin in times)
+
+
+def test_window_is_exact_at_its_ends(clock: Stepped, limiter: Limiter) -> None:
+    """A slot is free when its request has surely left every window, and not before.
+
+    Redis time is cut to whole ms, so that what landed "at t" may have landed
+    almost a ms later: the slot is free at t + window + 1.
+    """
+    assert [send(limiter) for _ in range(3)] == [0, 0, 0]
+    assert send(limiter) == WINDOW_MS + 1
+    clock.advance(WINDOW_MS)
+    assert send(limiter) == 1
+    clock.advance(1)
+    assert [send(limiter) for _ in range(3)] == [0, 0, 0]
+    assert send(limiter) > 0
+
+
+def test_window_slides(clock: Stepped, limiter: Limiter) -> None:
+    """Slots come back one by one, each a window after its own request."""
+    for _ in range(3):
+        assert send(limiter) == 0
+        clock.advance(100)
+    assert send(limiter) == WINDOW_MS + 1 - 300
+    clock.advance(WINDOW_MS + 1 - 300)
+    assert send(limiter) == 0
+    assert send(limiter) == 100
+    clock.advance(100)
+    assert send(limiter) == 0
+
+
+def test_waiting_as_told_is_enough_and_a_ms_less_is_not(clock: Stepped, limiter: Limiter) -> None:
+    """The wait is exact once all that was sent has landed."""
+    for pause in (0, 170, 340):
+        clock.advance(pause)
+        assert send(limiter) == 0
+    wait = send(limiter)
+    clock.advance(wait - 1)
+    assert send(limiter) == 1
+    clock.advance(1)
+    assert send(limiter) == 0
+
+
+def test_request_under_way_counts_until_it_has_landed(clock: Stepped, limiter: Limiter) -> None:
+    """What is slow on the way may arrive together with what is sent later."""
+    grants = [reserve(limiter) for _ in range(3)]
+    assert [grant.wait_ms for grant in grants] == [0, 0, 0]
+    clock.advance(300)
+    for grant in grants:
+        limiter.landed(grant)
+    clock.advance(WINDOW_MS)
+    assert send(limiter) == 1
+    clock.advance(1)
+    assert send(limiter) == 0
+
+
+def test_request_that_never_landed_counts_for_its_flight(clock: Stepped, limiter: Limiter) -> None:
+    """A lost reply costs its slot the flight and the window, and no more."""
+    assert not any(reserve(limiter).wait_ms for _ in range(3))
+    clock.advance(FLIGHT_MS + WINDOW_MS)
+    assert send(limiter) > 0
+    clock.advance(1)
+    assert send(limiter) == 0
+
+
+def test_request_that_never_left_gives_its_slot_back(limiter: Limiter) -> None:
+    """A refused connection costs no slot."""
+    grants = [reserve(limiter) for _ in range(3)]
+    limiter.landed(grants[1], sent=False)
+    assert send(limiter) == 0
+    assert send(limiter) > 0
+    limiter.landed(grants[1], sent=False)
+    assert send(limiter) > 0
+
+
+def test_landing_late_or_twice_never_frees_a_slot(clock: Stepped, limiter: Limiter) -> None:
+    """Word that comes late counts as late; word of what is forgotten counts for nothing."""
+    grant = reserve(limiter, Rule("one", 1, WINDOW_MS))
+    clock.advance(500)
+    limiter.landed(grant)
+    limiter.landed(grant)
+    clock.advance(WINDOW_MS)
+    assert reserve(limiter, Rule("one", 1, WINDOW_MS)).wait_ms == 1
+    clock.advance(1)
+    again = reserve(limiter, Rule("one", 1, WINDOW_MS))
+    assert again.wait_ms == 0
+    limiter.landed(grant)
+    assert clock.client.zcard("cx:limit:one") == 1
+
+
+def test_all_rules_or_none(clock: Stepped, limiter: Limiter) -> None:
+    """A request that one rule holds back takes no slot of another."""
+    wide, narrow = Rule("wide", 3, WINDOW_MS), Rule("narrow", 1, 5_000)
+    assert send(limiter, wide, narrow) == 0
+    for _ in range(5):
+        assert send(limiter, wide, narrow) == 5_001
+        assert send(limiter, narrow, wide) == 5_001
+    assert clock.client.zcard("cx:limit:wide") == 1
+    assert [send(limiter, wide) for _ in range(3)] == [0, 0, WINDOW_MS + 1]
+    assert send(limiter, wide, narrow) == 5_001
+
+
+def test_longest_wait_of_all_rules_is_told(clock: Stepped, limiter: Limiter) -> None:
+    """After the wait every rule has room."""
+    short, long = Rule("short", 1, 100), Rule("long", 1, 700)
+    assert send(limiter, short, long) == 0
+    wait = send(limiter, short, long)
+    clock.advance(wait)
+    assert send(limiter, short, long) == 0
+
+
+def test_rules_do_not_share_slots(limiter: Limiter) -> None:
+    """Another key is another budget."""
+    assert [send(limiter, Rule(f"k{n}", 1, WINDOW_MS)) for n in range(5)] == [0] * 5
+
+
+def test_no_rule_is_no_limit(clock: Stepped, limiter: Limiter) -> None:
+    """A command that no limit names always goes, and leaves nothing in Redis."""
+    before = clock.client.dbsize()
+    grant = limiter.reserve((), flight_ms=FLIGHT_MS)
+    assert grant.wait_ms == 0
+    limiter.landed(grant)
+    assert clock.client.dbsize() == before
+
+
+def test_unused_rules_are_forgotten(clock: Stepped, limiter: Limiter) -> None:
+    """A key lives no longer than what it holds can matter."""
+    grant = reserve(limiter)
+    limiter.landed(grant)
+    left: Any = clock.client.pttl("cx:limit:r")
+    assert WINDOW_MS + FLIGHT_MS < left <= WINDOW_MS + FLIGHT_MS + 1_000
+
+
+def test_any_jitter_keeps_every_window(clock: Stepped, limiter: Limiter) -> None:
+    """Whatever a request's way takes, no window at the exchange holds more than the rule."""
+    rng = random.Random(5)
+    arrivals: list[float] = []
+    under_way: list[tuple[float, Grant]] = []
+    for _ in range(500):
+        clock.advance(rng.choice((1, 7, 60, 170)))
+        for landed in [row for row in under_way if row[0] <= clock.now_ms]:
+            under_way.remove(landed)
+            if rng.random() < 0.9:
+                limiter.landed(landed[1])
+        grant = reserve(limiter)
+        if grant.wait_ms:
+            continue
+        # The grant's true time lies within its ms; the arrival anywhere in the flight.
+        arrives = clock.now_ms + rng.random() * FLIGHT_MS
+        if rng.random() < 0.1:
+            limiter.landed(grant, sent=False)
+        else:
+            arrivals.append(arrives)
+            under_way.append((arrives, grant))
+    assert len(arrivals) > 20
+    assert most_in_a_window(arrivals, WINDOW_MS) <= RULE.max_requests
+
+
+def test_many_threads_never_pass_the_limit(clock: Stepped) -> None:
+    """Eight workers at once get exactly what one would get."""
+    limiters = [Limiter(clock.store()) for _ in range(8)]
+    times: list[int] = []
+
+    def hammer(limiter: Limiter) -> int:
+        return sum(send(limiter) == 0 for _ in range(10))
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(12):
+            granted = sum(pool.map(hammer, limiters))
+            times += [clock.now_ms] * granted
+            clock.advance(250)
+    assert most_in_a_window(times, WINDOW_MS + 1) == RULE.max_requests
+    assert len(times) >= 3 * RULE.max_requests - 3
+
+
+@pytest.mark.parametrize("new_worker_first", [False, True])
+def test_loss_of_redis_holds_every_slot_until_what_was_sent_is_past(
+    clock: Stepped, limiter: Limiter, *, new_worker_first: bool
+) -> None:
+    """What was granted before is forgotten, so that its flight and window are waited out.
+
+    That holds too if a worker that knew nothing of the loss was the first to
+    speak to the Redis that came back.
+    """
+    old = Ledger(clock.store())
+    old.heartbeat("old", ttl_ms=5_000)
+    assert not any(send(limiter) for _ in range(3))
+    clock.client.flushall()
+    clock.advance(10)
+    if new_worker_first:
+        Ledger(clock.store()).heartbeat("new", ttl_ms=5_000)
+    old.heartbeat("old", ttl_ms=5_000)
+    wait = send(limiter)
+    assert WINDOW_MS < wait <= FLIGHT_MS + WINDOW_MS + 1
+    clock.advance(500)
+    old.heartbeat("old", ttl_ms=5_000)
+    assert send(limiter) == wait - 500
+    clock.advance(wait - 500)
+    assert send(limiter) == 0
+
+
+def test_first_start_holds_no_slot(clock: Stepped, limiter: Limiter) -> None:
+    """An empty Redis that nobody has seen otherwise has lost nothing."""
+    ledger = Ledger(clock.store())
+    for _ in range(2):
+        ledger.heartbeat("w1", ttl_ms=5_000)
+    assert send(limiter) == 0

@@ -1,0 +1,337 @@
+"""Attempts from token to decision, on real Redis, sockets and simulated exchanges."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.attempts import SCOPE, Attempts
+from tests.support.polling import eventually
+from tests.support.world import KEYS, World
+from worker import Outcome, State, StoreUnavailable
+from worker.embedded import EmbeddedRedis, free_port
+from worker.jobs import Kind, Phase
+from worker.simulator import Simulator
+from worker.store.ledger import Verb
+
+HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
+TIGHT = {"orders": {"max_requests": 1, "window_ms": 60_000}}
+SECRETS = [value for row in KEYS.values() for value in row[1:] if value]
+
+
+@pytest.fixture
+def attempts(world: World) -> Attempts:
+    return Attempts(world, http=HTTP)
+
+
+@pytest.mark.parametrize("alias", list(KEYS))
+def test_one_attempt_proves_a_cancel(world: World, attempts: Attempts, alias: str) -> None:
+    """On a healthy exchange one request is enough, and the line says what it came to."""
+    (order_id,) = world.place(alias)
+    attempted = attempts.first(alias, order_id)
+    settlement = attempted.settlement
+    assert (settlement.verb, settlement.outcome) == (Verb.DONE, Outcome.CANCELED)
+    assert (settlement.pause_ms, attempted.children) == (0, ())
+    assert world.status(alias, order_id) == "canceled"
+    line = json.loads(settlement.line)
+    assert (line["n"], line["phase"], line["by"]) == (1, Phase.SEND, "w")
+    assert line["outcome"] == Outcome.CANCELED
+    assert line["took_ms"] >= 0
+    assert len(attempts.arrivals("cancel")) == 1
+
+
+@pytest.mark.parametrize("alias", list(KEYS))
+def test_filled_order_is_gone(world: World, attempts: Attempts, alias: str) -> None:
+    """An order that was filled first is not called canceled."""
+    (order_id,) = world.place(alias)
+    world.sim.fill(KEYS[alias][0], order_id)
+    (job,) = attempts.run(alias, attempts.accept(alias, order_id))
+    assert (job.state, job.outcome) == (State.DONE, Outcome.GONE)
+
+
+@pytest.mark.parametrize("alias", list(KEYS))
+def test_order_that_never_was_is_never_called_canceled(world: World, alias: str) -> None:
+    """What the exchange does not know ends in the dead letters as unknown."""
+    attempts = Attempts(
+        world, http=HTTP, jobs={"missing_max_ms": 1, "backoff_base_ms": 1, "max_attempts": 20}
+    )
+    (job,) = attempts.run(alias, attempts.accept(alias, "404404"))
+    assert job.state is State.DEAD
+    assert job.outcome in (Outcome.UNKNOWN, Outcome.UNAVAILABLE)
+
+
+FAULTS = [
+    "accept_then_drop",
+    "drop_before",
+    "half_body",
+    "html_5xx",
+    "garbage",
+    "throttle",
+    "delay",
+    "drip",
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("alias", ["ev", "ix", "bm"])
+def test_order_is_off_the_book_after_a_fault(
+    world: World, attempts: Attempts, alias: str, fault: str
+) -> None:
+    """Whatever became of the first request, the outcome in the end is the truth."""
+    world.sim.set_option("delay_ms", 600)
+    (order_id,) = world.place(alias)
+    world.sim.fault_next(fault, exchange=KEYS[alias][0], paths=["cancel"])
+    (job,) = attempts.run(alias, attempts.accept(alias, order_id))
+    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED), job.history
+    assert world.status(alias, order_id) == "canceled"
+    assert job.attempts >= 2
+    assert not Outcome(job.history[0]["outcome"]).proven
+    told = json.dumps(job.describe())
+    assert not any(secret in told for secret in SECRETS)
+
+
+@pytest.mark.parametrize("fault", ["accept_then_drop", "half_body", "garbage"])
+def test_lost_reply_is_unknown_and_asked_about(
+    world: World, attempts: Attempts, fault: str
+) -> None:
+    """A reply that never came whole proves nothing, and is followed by a question."""
+    (order_id,) = world.place("ev")
+    world.sim.fault_next(fault, exchange="everstrike")
+    settlement = attempts.first("ev", order_id).settlement
+    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNKNOWN)
+    assert settlement.phase == Phase.ASK
+
+
+def test_asked_pause_rests_the_account(world: World, attempts: Attempts) -> None:
+    """An exchange that names a time is left alone for it."""
+    (order_id,) = world.place("bm")
+    attempts.run("bm", attempts.accept("bm", *world.place("bm")))
+    world.sim.fault_next("throttle_retry_after", exchange="bitmart")
+    settlement = attempts.first("bm", order_id).settlement
+    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.THROTTLED)
+    assert settlement.pause_ms == 1_000
+    assert settlement.delay_ms >= 1_000
+
+
+def test_refused_connection_sent_nothing(world: World) -> None:
+    """A request that never left is said so, and costs no rate slot."""
+    world.limits = {"bm": TIGHT}
+    dead = {**world.account("ev"), "base_url": f"http://127.0.0.1:{free_port()}"}
+    attempts = Attempts(world, http=HTTP, accounts={"ev": dead, "bm": world.account("bm")})
+    settlement = attempts.first("ev", "a1").settlement
+    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNAVAILABLE)
+    assert settlement.detail.startswith("not sent: ")
+    assert "Connection refused" in settlement.detail
+    assert attempts.arrivals() == []
+
+
+def test_rate_limit_is_waited_for(world: World) -> None:
+    """Without a slot nothing is sent, the attempt is not counted, and the account rests."""
+    world.limits = {"bm": TIGHT}
+    attempts = Attempts(world, http=HTTP)
+    first, second = world.place("bm", 2)
+    assert attempts.first("bm", first).settlement.verb is Verb.DONE
+    seen = len(attempts.arrivals())
+    settlement = attempts.first("bm", second).settlement
+    assert settlement.verb is Verb.WAIT
+    assert 0 < settlement.pause_ms <= 60_001
+    assert settlement.line == ""
+    assert len(attempts.arrivals()) == seen
+    assert world.status("bm", second) == "open"
+
+
+def test_command_that_cannot_be_sent_is_dead(
+    attempts: Attempts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job that no request can be made of ends with the reason and an alert, unsent."""
+    settlement = attempts.first("ix", "5", pair="", side="").settlement
+    alerts = [record for record in caplog.records if record.__dict__.get("alert")]
+    assert [record.__dict__["alert"] for record in alerts] == ["dead letter"]
+    assert "needs the pair" in alerts[0].getMessage()
+    assert (settlement.verb, settlement.outcome) == (Verb.DEAD, Outcome.REJECTED)
+    assert "needs the pair" in settlement.detail
+    assert attempts.arrivals() == []
+
+
+def test_wrong_credentials_end_in_the_dead_letters(world: World) -> None:
+    """A secret that the exchange refuses is tried a few times, then told."""
+    wrong = {**world.account("ix"), "api_secret": "wrong-secret-0123456789"}
+    attempts = Attempts(world, http=HTTP, accounts={"ix": wrong})
+    (job,) = attempts.run("ix", attempts.accept("ix", *world.place("ix")))
+    assert (job.state, job.outcome) == (State.DEAD, Outcome.UNAUTHORIZED)
+    assert job.attempts == attempts.settings.jobs.unauthorized_attempts
+    assert "wrong-secret" not in json.dumps(job.describe())
+
+
+def test_one_token_serves_all_threads(world: World, attempts: Attempts) -> None:
+    """Eight threads that need a token at once ask for one."""
+    ids = [attempts.accept("bm", order_id) for order_id in world.place("bm", 24)]
+    jobs = attempts.run("bm", *ids, threads=8)
+    assert {job.outcome for job in jobs} == {Outcome.CANCELED}
+    assert len(attempts.arrivals("token")) == 1
+    assert {arrival.refusal for arrival in attempts.arrivals()} == {None}
+
+
+def test_refused_token_is_replaced_once(world: World, attempts: Attempts) -> None:
+    """Eight threads that hear that the token has died fetch one new one."""
+    attempts.run("bm", attempts.accept("bm", *world.place("bm")))
+    world.sim.expire_tokens()
+    ids = [attempts.accept("bm", order_id) for order_id in world.place("bm", 24)]
+    jobs = attempts.run("bm", *ids, threads=8)
+    assert {job.outcome for job in jobs} == {Outcome.CANCELED}
+    assert len(attempts.arrivals("token")) == 2
+    tokens = {arrival.token_fingerprint for arrival in attempts.arrivals("cancel")}
+    assert len(tokens) == 2
+
+
+def test_token_lost_with_redis_is_fetched_again(world: World, attempts: Attempts) -> None:
+    """No token in Redis is no obstacle."""
+    attempts.run("bm", attempts.accept("bm", *world.place("bm")))
+    assert world.store().client.delete("cx:token:bm") == 1
+    (job,) = attempts.run("bm", attempts.accept("bm", *world.place("bm")))
+    assert job.outcome is Outcome.CANCELED
+    assert len(attempts.arrivals("token")) == 2
+
+
+def test_refused_token_request_rests_the_account(world: World) -> None:
+    """While no token is to be had, the few token requests are not spent in a row."""
+    wrong = {**world.account("bm"), "api_secret": "wrong-secret-0123456789"}
+    attempts = Attempts(world, http=HTTP, accounts={"bm": wrong})
+    settlement = attempts.first("bm", *world.place("bm")).settlement
+    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNAUTHORIZED)
+    assert settlement.detail.startswith("no token: ")
+    assert settlement.pause_ms >= 1_000
+    assert attempts.arrivals("cancel") == []
+
+
+@pytest.mark.parametrize("ahead", [50, 1_000_000, 10**15])
+def test_nonce_that_fell_behind_mends_itself(world: World, attempts: Attempts, ahead: int) -> None:
+    """A key whose exchange has seen higher nonces goes on above them at the next attempt."""
+    attempts.run("ix", attempts.accept("ix", *world.place("ix")))
+    seen = attempts.arrivals("cancel")[-1].nonce or 0
+    world.sim.set_nonce(KEYS["ix"][1], seen + ahead)
+    (job,) = attempts.run("ix", attempts.accept("ix", *world.place("ix")))
+    assert (job.outcome, job.attempts) == (Outcome.CANCELED, 2)
+    refusals = [arrival.refusal for arrival in attempts.arrivals("cancel")]
+    assert refusals == [None, "nonce", None]
+
+
+def test_nonces_arrive_in_order_from_many_threads(world: World, attempts: Attempts) -> None:
+    """Eight threads on one key never overtake each other."""
+    ids = [attempts.accept("ix", order_id) for order_id in world.place("ix", 30)]
+    attempts.run("ix", *ids, threads=8)
+    nonces = [arrival.nonce or 0 for arrival in attempts.arrivals() if arrival.nonce]
+    assert nonces == sorted(set(nonces))
+    assert {arrival.refusal for arrival in attempts.arrivals()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("alias", "scope"),
+    [
+        ("ev", {}),
+        ("ev", SCOPE),
+        ("ix", {}),
+        ("ix", SCOPE),
+        ("it", {"pair": "btc_idr"}),
+        ("bm", {"pair": "btc_idr"}),
+        ("bm", SCOPE),
+    ],
+)
+def test_scope_is_canceled_order_by_order(
+    world: World, attempts: Attempts, alias: str, scope: dict[str, str]
+) -> None:
+    """A cancel-all finds what is open, has it canceled, and ends once nothing is left."""
+    mine = world.place(alias, 5)
+    parent = attempts.accept(alias, **scope)
+    (job,) = attempts.run(alias, parent)
+    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED)
+    assert {world.status(alias, order_id) for order_id in mine} == {"canceled"}
+
+
+def test_children_are_known_by_their_parent(world: World, attempts: Attempts) -> None:
+    """Each order that was found is a job of its own, with all that its cancel needs."""
+    orders = world.place("ix", 3)
+    attempted = attempts.first("ix", pair="btc_idr")
+    assert attempted.settlement.verb is Verb.AGAIN
+    assert attempted.settlement.phase == Phase.LIST
+    assert [child.order_id for child in attempted.children] == orders
+    for child in attempted.children:
+        assert (child.kind, child.pair, child.side) == (Kind.CANCEL, "btc_idr", "buy")
+        assert child.lane == "indodax:ix"
+    assert len({child.parent for child in attempted.children}) == 1
+
+
+def test_scope_leaves_others_orders_alone(world: World, attempts: Attempts) -> None:
+    """Only the pair and side that were asked for are touched."""
+    world.place("ix", 2)
+    others = [*world.place("ix", side="sell"), *world.place("ix", pair="eth_idr")]
+    foreign = world.place("it", 2)
+    attempts.run("ix", attempts.accept("ix", **SCOPE))
+    assert {world.status("ix", order_id) for order_id in others} == {"open"}
+    assert {world.status("it", order_id) for order_id in foreign} == {"open"}
+
+
+def test_empty_scope_ends_at_once(attempts: Attempts) -> None:
+    """Where nothing is open there is nothing to do, and that is proven."""
+    attempted = attempts.first("ev", pair="btc_idr")
+    assert (attempted.settlement.verb, attempted.children) == (Verb.DONE, ())
+    assert attempted.settlement.outcome is Outcome.CANCELED
+    assert attempts.arrivals("scope") == []
+
+
+def test_scope_of_more_orders_than_a_page_is_emptied(world: World, attempts: Attempts) -> None:
+    """A list that may not be all is listed again."""
+    orders = world.place("ev", 130)
+    (job,) = attempts.run("ev", attempts.accept("ev"), threads=4)
+    assert job.outcome is Outcome.CANCELED
+    assert {world.status("ev", order_id) for order_id in orders} == {"canceled"}
+
+
+def test_job_of_a_lost_worker_is_asked_about(world: World, attempts: Attempts) -> None:
+    """Where the lost worker had done it, the question proves it without another cancel."""
+    (order_id,) = world.place("ev")
+    job_id = attempts.accept("ev", order_id)
+    job = attempts.claim("ev", "lost")
+    assert job is not None
+    attempts.attempt(job)
+    client = world.store().client
+    client.zadd("cx:due:everstrike:ev", {job_id: 0})
+    client.zadd("cx:lanes", {"everstrike:ev": 0})
+    (job,) = attempts.run("ev", job_id)
+    assert (job.outcome, job.attempts) == (Outcome.CANCELED, 2)
+    assert len(attempts.arrivals("cancel")) == 1
+    assert len(attempts.arrivals("query")) == 1
+
+
+def test_nothing_is_sent_without_redis(
+    sim: Simulator, own_redis: EmbeddedRedis, world: World
+) -> None:
+    """Without a token, a slot or a nonce from Redis no request leaves."""
+    here = World(sim, own_redis.url, world.folder)
+    attempts = Attempts(here, http=HTTP)
+    jobs = []
+    for alias in ("ix", "bm"):
+        attempts.accept(alias, *here.place(alias))
+        jobs.append(attempts.claim(alias))
+    assert own_redis.process is not None
+    own_redis.process.kill()
+    own_redis.process.wait(10)
+    for job in jobs:
+        assert job is not None
+        with pytest.raises(StoreUnavailable):
+            attempts.pipeline.attempt(job, now_ms=0)
+    assert attempts.arrivals() == []
+
+
+def test_slots_come_back_when_replies_do(world: World) -> None:
+    """A rate of two in flight lets a third go as soon as the window allows."""
+    world.limits = {"bm": {"orders": {"max_requests": 2, "window_ms": 100}}}
+    attempts = Attempts(world, http=HTTP)
+    ids = [attempts.accept("bm", order_id) for order_id in world.place("bm", 6)]
+    jobs = attempts.run("bm", *ids, threads=4)
+    assert {job.outcome for job in jobs} == {Outcome.CANCELED}
+    at_ms = [arrival.at_ms for arrival in attempts.arrivals("cancel")]
+    for begin in at_ms:
+        assert sum(begin <= at < begin + 100 for at in at_ms) <= 2
+    assert eventually(lambda: all(attempts.ended(job_id) for job_id in ids))

@@ -1,0 +1,45 @@
+"""Half an hour of fifty strategies that beat: no switch trips, no timer fires."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.fleet import EMULATED, NATIVE, STRATEGIES, Fleet, one_time
+from tests.support.stepped import Stepped
+from worker.embedded import EmbeddedRedis
+from worker.simulator import Simulator
+
+HALF_MS = 15 * 60_000
+
+
+@pytest.mark.timeout(300)
+def test_no_strategy_that_beats_is_tripped(
+    own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    """Native and emulated, over workers restarted and killed, and a restart of Redis."""
+    stepped = Stepped(own_redis.url)
+    fleets: list[Fleet] = []
+    one_time(monkeypatch, stepped, fleets)
+    with Simulator(3, clock=lambda: float(stepped.now_ms)) as sim:
+        fleet = Fleet(own_redis.url, sim, stepped, seed=rounds)
+        fleets.append(fleet)
+        for half in range(2 * rounds // 3):
+            if half:
+                own_redis.stop()
+                own_redis.start()
+            fleet.run(HALF_MS)
+        keys = {"indodax": NATIVE, "everstrike": EMULATED}
+        orders = [
+            order
+            for exchange, named in keys.items()
+            for key in named.values()
+            for order in sim.orders(exchange, key)
+        ]
+        assert len(orders) == 2 * STRATEGIES
+        assert {order.status for order in orders} == {"open"}
+        assert {arrival.operation for arrival in sim.journal()} == {"countdown"}
+        assert "rate" not in {arrival.refusal for arrival in sim.journal()}
+        assert len(sim.timers()) == sum(s.exchange == "indodax" for s in fleet.strategies)
+    assert fleet.switches.take_tripped() is None
+    assert fleet.restarted > 10
+    assert fleet.killed > 3

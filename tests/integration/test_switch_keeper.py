@@ -1,0 +1,255 @@
+"""A keeper held up, killed or misled at each of its steps, against the simulated exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.keeping import API_KEYS, Died, Keeping, stand
+from tests.support.switchboard import TEND_MS, TIMEOUT_MS
+
+STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "synced", "rest")
+LAUNCH_MAX_MS = 100
+STALE_MS = 5_000
+"""How long the exchange takes a request after its timestamp."""
+AHEAD_MS = 1_000
+"""How far ahead of the exchange's a timestamp may be."""
+
+
+@pytest.fixture
+def keeping(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeping]:
+    """An empty Redis and a new exchange on one stepped time."""
+    with stand(redis_url, monkeypatch) as keeping:
+        yield keeping
+
+
+def at(step: str, do: Callable[[], object]) -> Callable[[str], None]:
+    """Return a hook that does something the first time a step is reached."""
+    done: list[str] = []
+
+    def hook(reached: str) -> None:
+        if reached == step and not done:
+            done.append(step)
+            do()
+
+    return hook
+
+
+def die() -> None:
+    """End the worker here."""
+    raise Died
+
+
+@pytest.mark.parametrize("alias", ["ix", "it"])
+def test_a_switch_is_set_renewed_and_stopped(keeping: Keeping, alias: str) -> None:
+    """The exchange's timer follows the switch, never past its deadline."""
+    armed = keeping.board.arm(alias, pairs=["a_x", "b_x"])
+    assert keeping.worker().tend(alias)
+    timers = keeping.timers(alias)
+    assert timers == dict.fromkeys(("a_x", "b_x"), armed.deadline_ms - 300)
+    assert keeping.board.fires_ms(armed) == armed.deadline_ms - 300
+    keeping.board.clock.advance(TIMEOUT_MS // 2)
+    keeping.board.beat(armed)
+    assert keeping.worker().tend(alias)
+    assert set(keeping.timers(alias).values()) == {keeping.now_ms + TIMEOUT_MS - 300}
+    keeping.board.disarm(armed)
+    assert keeping.worker().tend(alias)
+    assert keeping.timers(alias) == {}
+    assert [arrival.countdown_ms for arrival in keeping.countdowns(alias)] == [
+        TIMEOUT_MS - 300,
+        TIMEOUT_MS - 300,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("alias", ["ix", "it"])
+@pytest.mark.parametrize("step", ["launched", "nonce"])
+def test_a_leave_that_is_used_too_late_is_not(keeping: Keeping, step: str, alias: str) -> None:
+    """Held up after its leave, a keeper sends nothing: the countdown was for that moment."""
+    if (alias, step) == ("it", "nonce"):
+        pytest.skip("no nonce there")
+    armed = keeping.board.arm(alias)
+    held_up = at(step, lambda: keeping.board.clock.advance(LAUNCH_MAX_MS + 1))
+    assert keeping.worker(held_up).tend(alias)
+    assert not keeping.countdowns(alias)
+    assert keeping.board.fires_ms(armed) == 0
+    assert keeping.worker().tend(alias, "w2")
+    (arrival,) = keeping.countdowns(alias)
+    assert arrival.countdown_ms == armed.deadline_ms - keeping.now_ms - 300
+
+
+@pytest.mark.parametrize("step", ["launched", "send"])
+@pytest.mark.parametrize("alias", ["ix", "it"])
+def test_one_who_was_frozen_before_sending_does_not_undo_a_disarm(
+    keeping: Keeping, alias: str, step: str
+) -> None:
+    """Frozen with its leave in hand, it wakes when another has stopped the timer."""
+    armed = keeping.board.arm(alias)
+
+    def meanwhile() -> None:
+        keeping.board.clock.advance(10_000)
+        keeping.board.disarm(armed)
+        assert keeping.worker().tend(alias, "w2")
+
+    keeping.worker(at(step, meanwhile)).tend(alias)
+    stop, *late = keeping.countdowns(alias)
+    assert stop.countdown_ms == 0
+    # Past the last look nothing holds it back but what it was stamped with.
+    refusals = ["nonce" if alias == "ix" else "timestamp"] if step == "send" else []
+    assert [arrival.refusal for arrival in late] == refusals
+    assert keeping.timers(alias) == {}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_any_step(keeping: Keeping, step: str) -> None:
+    """Whatever a keeper had done, another brings the exchange in line after the hold."""
+    armed = keeping.board.arm()
+    with pytest.raises(Died):
+        keeping.worker(at(step, die)).tend()
+    held = not keeping.worker().tend(holder="w2")
+    assert held
+    keeping.board.clock.advance(TEND_MS)
+    keeping.board.beat(armed)
+    keeping.settle()
+    assert keeping.timers() == {"btc_idr": keeping.board.fires_ms(armed)}
+    keeping.board.disarm(armed)
+    keeping.settle()
+    assert keeping.timers() == {}
+
+
+@pytest.mark.parametrize("step", ["send", "replied", "synced"])
+def test_a_request_of_the_dead_cannot_overtake(keeping: Keeping, step: str) -> None:
+    """A request without a nonce may arrive while its timestamp is good: nobody sends till then."""
+    armed = keeping.board.arm("it")
+    with pytest.raises(Died):
+        keeping.worker(at(step, die)).tend("it")
+    keeping.board.disarm(armed)
+    seen = len(keeping.countdowns("it"))
+    keeping.board.clock.advance(STALE_MS + AHEAD_MS)
+    keeping.worker().tend("it", "w2")
+    assert len(keeping.countdowns("it")) == seen
+    keeping.board.clock.advance(LAUNCH_MAX_MS)
+    assert keeping.worker().tend("it", "w2")
+    assert keeping.timers("it") == {}
+
+
+def test_a_deadline_is_kept_while_a_lost_request_may_yet_arrive(keeping: Keeping) -> None:
+    """Nothing may be sent to the exchange; but what runs out meanwhile is tripped in time."""
+    armed = keeping.board.arm("it", timeout_ms=4_000)
+    keeping.sim.fault_next("drop_before", exchange="indodax")
+    worker = keeping.worker()
+    while keeping.board.state(armed) == "armed":
+        keeping.settle_once(worker, "it")
+    assert keeping.now_ms == armed.deadline_ms
+    assert [job.pair for job in keeping.board.jobs("it")] == ["btc_idr"]
+    assert len(keeping.countdowns("it")) == 1
+
+
+def test_a_shorter_deadline_after_a_lost_reply(keeping: Keeping) -> None:
+    """Nobody knows where the timer stands: it is set for the new deadline in any case."""
+    armed = keeping.board.arm(timeout_ms=20_000)
+    assert keeping.worker().tend()
+    keeping.board.clock.advance(6_000)
+    keeping.board.beat(armed)
+    keeping.sim.fault_next("accept_then_drop", exchange="indodax")
+    assert keeping.worker().tend()
+    shorter = keeping.board.arm(timeout_ms=14_000)
+    keeping.settle()
+    assert keeping.timers()["btc_idr"] <= shorter.deadline_ms
+
+
+@pytest.mark.parametrize("fault", ["drop_before", "accept_then_drop"])
+@pytest.mark.parametrize("alias", ["ix", "it"])
+def test_a_lost_reply(keeping: Keeping, alias: str, fault: str) -> None:
+    """Sent anew: at once by nonces, which keep the order, else when the first is too old."""
+    armed = keeping.board.arm(alias)
+    keeping.sim.fault_next(fault, exchange="indodax")
+    took_ms = keeping.settle(alias)
+    if alias == "ix":
+        assert took_ms <= 1_000
+    else:
+        assert STALE_MS + AHEAD_MS <= took_ms <= STALE_MS + AHEAD_MS + 1_000
+    assert keeping.timers(alias) == {"btc_idr": keeping.board.fires_ms(armed)}
+    assert keeping.timers(alias)["btc_idr"] <= armed.deadline_ms
+
+
+@pytest.mark.parametrize("skew_ms", [-1_500, -60_000, 6_000, 60_000])
+def test_a_clock_that_the_exchange_refuses_is_mended(keeping: Keeping, skew_ms: int) -> None:
+    """A timestamp too far off is refused once, and the next one is right, soon after."""
+    keeping.sim.set_clock_skew(skew_ms)
+    armed = keeping.board.arm("it")
+    assert keeping.settle("it") <= 500
+    refusals = [arrival.refusal for arrival in keeping.countdowns("it")]
+    assert refusals == ["timestamp", None]
+    assert keeping.timers("it") == {"btc_idr": keeping.board.fires_ms(armed)}
+
+
+def test_a_refused_nonce_is_mended(keeping: Keeping) -> None:
+    """When the exchange has seen higher nonces, the sequence is raised above them at once."""
+    keeping.sim.set_nonce(API_KEYS["ix"], 17 * 10**16)
+    armed = keeping.board.arm()
+    assert keeping.settle() == 0
+    assert [arrival.refusal for arrival in keeping.countdowns()] == ["nonce", None]
+    assert keeping.timers() == {"btc_idr": keeping.board.fires_ms(armed)}
+
+
+def test_a_long_list_of_pairs_counts_each_request(keeping: Keeping) -> None:
+    """A switch with more pairs than a request takes is several requests, and several slots."""
+    armed = keeping.board.arm(pairs=[f"p{n:03}_idr" for n in range(120)])
+    assert keeping.worker().tend()
+    assert [len(arrival.pairs) for arrival in keeping.countdowns()] == [50, 50, 20]
+    assert len(keeping.timers()) == 120
+    assert keeping.board.fires_ms(armed) == armed.deadline_ms - 300
+    (key,) = [
+        str(name)
+        for name in keeping.board.client.keys("cx:limit:*countdown*")  # type: ignore[union-attr]
+        if keeping.board.client.type(name) == "zset"
+    ]
+    assert keeping.board.client.zcard(key) == 3
+
+
+def test_disarmed_between_the_parts_of_a_long_list(keeping: Keeping) -> None:
+    """What was set in part is stopped whole."""
+    armed = keeping.board.arm(pairs=[f"p{n:03}_idr" for n in range(120)])
+    sends: list[str] = []
+
+    def hook(step: str) -> None:
+        sends.append(step)
+        if sends.count("send") == 2 and step == "replied":
+            keeping.board.disarm(armed)
+
+    keeping.worker(hook).tend()
+    keeping.settle()
+    assert keeping.timers() == {}
+    assert [arrival.countdown_ms == 0 for arrival in keeping.countdowns()] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_deadline_moved_closer_moves_the_timer(keeping: Keeping) -> None:
+    """Armed again with a shorter timeout, even while the longer one is under way."""
+    keeping.board.arm(timeout_ms=60_000)
+    later = []
+    hook = at("replied", lambda: later.append(keeping.board.arm(timeout_ms=5_000, touch=True)))
+    keeping.worker(hook).tend()
+    keeping.settle()
+    (armed,) = later
+    assert keeping.timers()["btc_idr"] <= armed.deadline_ms
+    shorter = keeping.board.arm(timeout_ms=3_000)
+    keeping.settle()
+    assert keeping.timers()["btc_idr"] <= shorter.deadline_ms
+
+
+def test_a_timer_without_time_left_is_set_and_not_stopped(keeping: Keeping) -> None:
+    """With less left than the way may take, the countdown is 1 and not 0."""
+    armed = keeping.board.arm()
+    keeping.board.clock.advance(TIMEOUT_MS - 100)
+    assert keeping.worker().tend()
+    (arrival,) = keeping.countdowns()
+    assert arrival.countdown_ms == 1
+    assert keeping.board.fires_ms(armed) == keeping.now_ms + 1

@@ -1,0 +1,205 @@
+"""Bearer tokens: shared by all workers, sealed at rest, fetched by one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from tests.support.stepped import Stepped
+from worker.exchanges.base import Access
+from worker.outcomes import TokenGrant
+from worker.store.connection import Store
+from worker.store.tokens import MARGIN_MS, SharedToken, Tokens
+
+ACCESS = Access(
+    base_url="https://exchange.test",
+    api_key="key-0123456789",
+    api_secret="secret-0123456789",
+    memo="memo-0123456789",
+)
+NOW_MS = 1_700_000_000_000
+LIFE_MS = 900_000
+PLAIN = "plain-token-0123456789abcdef"
+LEASE_MS = 60_000
+
+
+@pytest.fixture
+def store(redis_url: str) -> Store:
+    return Stepped(redis_url).store()
+
+
+@pytest.fixture
+def tokens(store: Store) -> Tokens:
+    return Tokens(store)
+
+
+def put(tokens: Tokens, token: str = PLAIN, life_ms: int = LIFE_MS) -> SharedToken:
+    """Share a token that lives so long."""
+    return tokens.put("bm", ACCESS, TokenGrant(token, NOW_MS + life_ms), now_ms=NOW_MS)
+
+
+def get(tokens: Tokens, now_ms: int = NOW_MS) -> str | None:
+    """Return the token in use."""
+    shared = tokens.get("bm", ACCESS, now_ms=now_ms)
+    return shared.token if shared else None
+
+
+def everything(store: Store) -> str:
+    """Return all that Redis holds, names and values."""
+    parts: list[str] = []
+    names: Any = store.client.keys("*")
+    for name in names:
+        kind: Any = store.client.type(name)
+        value: Any = store.client.get(name) if kind == "string" else store.client.hgetall(name)
+        parts.append(f"{name} {value}")
+    return "\n".join(parts)
+
+
+def ttl_ms(store: Store, name: str) -> int:
+    """Return for how long a key lives."""
+    left: Any = store.client.pttl(name)
+    return int(left)
+
+
+def test_token_put_by_one_is_had_by_all(store: Store, tokens: Tokens) -> None:
+    """Another worker reads what this one shared."""
+    assert get(tokens) is None
+    shared = put(tokens)
+    assert shared.token == PLAIN
+    assert Tokens(store).get("bm", ACCESS, now_ms=NOW_MS) == shared
+    assert 0 < ttl_ms(store, "cx:token:bm") <= LIFE_MS
+
+
+def test_token_is_sealed_at_rest(store: Store, tokens: Tokens) -> None:
+    """Nothing in Redis can be used by one who reads it, nor printed by mistake."""
+    shared = put(tokens)
+    tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    held = everything(store)
+    for secret in (PLAIN, ACCESS.api_key, ACCESS.api_secret, ACCESS.memo):
+        assert secret not in held
+    assert PLAIN not in repr(shared)
+    assert shared.sealed not in repr(shared)
+
+
+def test_seal_differs_each_time(tokens: Tokens) -> None:
+    """The same token sealed twice does not look the same."""
+    assert put(tokens).sealed != put(tokens).sealed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ACCESS, api_secret="another-0123456789"),
+        replace(ACCESS, api_secret=""),
+    ],
+)
+def test_token_of_another_secret_is_not_used(tokens: Tokens, other: Access) -> None:
+    """A secret that was changed makes its old tokens unreadable."""
+    put(tokens)
+    assert tokens.get("bm", other, now_ms=NOW_MS) is None
+
+
+def test_token_of_another_account_is_not_used(store: Store, tokens: Tokens) -> None:
+    """A sealed token moved to another account's place is no token there."""
+    put(tokens)
+    store.client.copy("cx:token:bm", "cx:token:other")
+    assert tokens.get("other", ACCESS, now_ms=NOW_MS) is None
+
+
+@pytest.mark.parametrize("rubbish", ["", "rubbish", "gAAAAA", PLAIN, "\u20ac", "x" * 100_000])
+def test_rubbish_is_no_token(store: Store, tokens: Tokens, rubbish: str) -> None:
+    """What was not sealed here is not read."""
+    store.client.set("cx:token:bm", rubbish)
+    assert get(tokens) is None
+
+
+def test_token_is_not_used_close_to_its_end(tokens: Tokens) -> None:
+    """A token that may end on the way is not sent."""
+    put(tokens)
+    assert get(tokens, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN
+    assert get(tokens, NOW_MS + LIFE_MS - MARGIN_MS) is None
+    assert get(tokens, NOW_MS + LIFE_MS) is None
+
+
+def test_token_that_has_ended_is_put_without_an_error(tokens: Tokens) -> None:
+    """A grant that came late is shared with nobody."""
+    put(tokens, life_ms=-5)
+    assert get(tokens) is None
+
+
+def test_refused_token_is_dropped(tokens: Tokens) -> None:
+    """Nobody uses again what the exchange refused."""
+    shared = put(tokens)
+    tokens.drop("bm", shared)
+    assert get(tokens) is None
+    tokens.drop("bm", shared)
+
+
+def test_newer_token_is_not_dropped_with_the_old_one(tokens: Tokens) -> None:
+    """A refusal that comes late costs nobody the next token."""
+    old = put(tokens)
+    put(tokens, "newer-0123456789")
+    tokens.drop("bm", old)
+    assert get(tokens) == "newer-0123456789"
+
+
+def test_one_fetches_at_a_time(tokens: Tokens) -> None:
+    """While one is at it, nobody else asks the exchange for a token."""
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    assert not tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    assert tokens.begin_refresh("other", lease_ms=LEASE_MS)
+    tokens.end_refresh("bm")
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+
+
+def test_one_of_many_threads_fetches(store: Store) -> None:
+    """Of eight that ask at once, one is chosen."""
+    together = Barrier(8)
+
+    def begin(_: int) -> bool:
+        together.wait()
+        return Tokens(store).begin_refresh("bm", lease_ms=LEASE_MS)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(begin, range(8))) == 1
+
+
+def test_lost_fetchers_turn_ends_with_its_lease(store: Store, tokens: Tokens) -> None:
+    """A worker that died while fetching stops nobody for longer."""
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    assert 0 < ttl_ms(store, "cx:token:bm:refresh") <= LEASE_MS
+
+
+def test_late_fetcher_does_not_end_anothers_turn(store: Store, tokens: Tokens) -> None:
+    """One whose lease ran out while it was frozen lets no third one in."""
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    store.client.delete("cx:token:bm:refresh")  # as when the lease runs out
+    other = Tokens(store)
+    assert other.begin_refresh("bm", lease_ms=LEASE_MS)
+    tokens.end_refresh("bm")
+    assert not tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    other.end_refresh("bm")
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+
+
+def test_late_thread_does_not_end_anothers_turn(store: Store, tokens: Tokens) -> None:
+    """The same holds between two threads of one worker."""
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    store.client.delete("cx:token:bm:refresh")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(tokens.begin_refresh, "bm", lease_ms=LEASE_MS).result()
+        tokens.end_refresh("bm")
+        assert not tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+        pool.submit(tokens.end_refresh, "bm").result()
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+
+
+def test_who_does_not_fetch_ends_nobodys_turn(store: Store, tokens: Tokens) -> None:
+    """Ending what was never begun does nothing."""
+    assert Tokens(store).begin_refresh("bm", lease_ms=LEASE_MS)
+    tokens.end_refresh("bm")
+    assert not tokens.begin_refresh("bm", lease_ms=LEASE_MS)

@@ -1,0 +1,121 @@
+"""Attempts made in this process: a ledger and a pipeline on real Redis and exchanges."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.support.polling import eventually
+from tests.support.world import KEYS, World
+from worker.factory import build_engine
+from worker.jobs import Job, Kind, NewJob, State
+from worker.pipeline import Attempted
+from worker.simulator import Arrival
+from worker.store.ledger import lane_of, new_id
+
+SCOPE = {"pair": "btc_idr", "side": "buy"}
+FAST = {"backoff_base_ms": 1, "backoff_max_ms": 5, "lease_ms": 5_000}
+
+
+class Attempts:
+    """What a worker does, one step at a time.
+
+    Args:
+        world: Exchanges, Redis and settings.
+        tables: Settings that differ.
+    """
+
+    def __init__(self, world: World, **tables: Any) -> None:
+        self.world = world
+        self.settings = world.settings(**{"jobs": FAST, **tables})
+        engine = build_engine(self.settings)
+        engine.register()
+        self.pipeline = engine._pipeline  # noqa: SLF001
+        self.ledger = engine._ledger  # noqa: SLF001
+
+    def accept(self, alias: str, order_id: str = "", **fields: Any) -> str:
+        """Record a cancel, or without an order id a cancel-all; return the job's id."""
+        exchange = KEYS[alias][0]
+        kind = Kind.CANCEL if order_id else Kind.CANCEL_ALL
+        scope = SCOPE if exchange == "indodax" and order_id else {}
+        job = NewJob(
+            id=new_id(),
+            lane=lane_of(exchange, alias),
+            kind=kind,
+            order_id=order_id,
+            **{**scope, **fields},
+        )
+        return self.ledger.accept([job])[0].id
+
+    def claim(self, alias: str, holder: str = "w", **options: Any) -> Job | None:
+        """Claim what is due of an account, if anything is."""
+        claimed = self.ledger.claim(
+            exchange=KEYS[alias][0],
+            lane=lane_of(KEYS[alias][0], alias),
+            holder=holder,
+            lease_ms=self.settings.jobs.lease_ms,
+            **options,
+        )
+        return claimed.jobs[0] if claimed.jobs else None
+
+    def attempt(self, job: Job) -> Attempted:
+        """Make one attempt, without recording it."""
+        return self.pipeline.attempt(job, now_ms=self.ledger.now_ms())
+
+    def first(self, alias: str, order_id: str = "", **fields: Any) -> Attempted:
+        """Accept, claim, and make the first attempt."""
+        job = self.claim(alias, job_id=self.accept(alias, order_id, **fields))
+        assert job is not None
+        return self.attempt(job)
+
+    def step(self, alias: str, holder: str = "w") -> Job | None:
+        """Claim, attempt and record, if anything is due."""
+        job = self.claim(alias, holder)
+        if job is not None:
+            attempted = self.attempt(job)
+            self.ledger.accept(attempted.children)
+            self.ledger.settle(
+                job,
+                attempted.settlement,
+                holder=holder,
+                retention_ms=60_000,
+                lease_ms=self.settings.jobs.lease_ms,
+                limit=0,
+            )
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """Return a job that must be there."""
+        job = self.ledger.get(job_id)
+        assert job is not None
+        return job
+
+    def ended(self, job_id: str) -> bool:
+        """Return whether a job has ended."""
+        return self.get(job_id).state is not State.PENDING
+
+    def run(
+        self, alias: str, *job_ids: str, threads: int = 1, within_ms: int = 10_000
+    ) -> list[Job]:
+        """Attempt what comes due until these jobs have ended; return them."""
+        over = threading.Event()
+
+        def work(number: int) -> None:
+            def look() -> bool:
+                while self.step(alias, f"w{number}"):
+                    pass
+                if all(self.ended(job_id) for job_id in job_ids):
+                    over.set()
+                return over.is_set()
+
+            eventually(look, within_ms=within_ms, what="the jobs' end")
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, range(threads)))
+        return [self.get(job_id) for job_id in job_ids]
+
+    def arrivals(self, operation: str = "") -> list[Arrival]:
+        """Return what has arrived at the exchanges, of one kind or all."""
+        journal = self.world.sim.journal()
+        return [arrival for arrival in journal if operation in ("", arrival.operation)]

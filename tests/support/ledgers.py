@@ -1,0 +1,107 @@
+"""A ledger on a stepped clock, with three lanes, as its tests need it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from tests.support.stepped import Stepped
+from worker.jobs import Job, Kind, NewJob
+from worker.outcomes import Outcome
+from worker.store.ledger import Accepted, Claimed, Ledger, Settlement, Verb, new_id
+
+EV = "everstrike:ev"
+EV2 = "everstrike:ev2"
+IX = "indodax:ix"
+"""Serial: one request at a time."""
+LANES = (("ev", "everstrike", 0), ("ev2", "everstrike", 0), ("ix", "indodax", 1))
+LEASE_MS = 10_000
+RETENTION_MS = 3_600_000
+DIGEST = "these-lanes"
+
+
+def new_job(order_id: str = "a1", lane: str = EV, **fields: Any) -> NewJob:
+    """Return a job to be accepted."""
+    return NewJob(
+        **{
+            "id": new_id(),
+            "lane": lane,
+            "kind": Kind.CANCEL,
+            "order_id": order_id,
+            **fields,
+        }
+    )
+
+
+class Bench:
+    """A ledger, its clock and its Redis."""
+
+    def __init__(self, url: str, *, digest: str = DIGEST, register: bool = True) -> None:
+        self.clock = Stepped(url)
+        self.client: redis.Redis = self.clock.client
+        self.ledger = Ledger(self.clock.store(), digest=digest)
+        if register:
+            self.ledger.register(LANES)
+
+    def accept(self, *order_ids: str, lane: str = EV, **fields: Any) -> list[Accepted]:
+        """Record a cancel of each order."""
+        return self.ledger.accept([new_job(order_id, lane, **fields) for order_id in order_ids])
+
+    def one(self, order_id: str = "a1", lane: str = EV, **fields: Any) -> str:
+        """Record one cancel; return the job's id."""
+        return self.accept(order_id, lane=lane, **fields)[0].id
+
+    def claim(self, holder: str = "w1", **options: Any) -> Claimed:
+        """Claim as a worker does, of Everstrike unless told otherwise."""
+        lane = options.get("lane", "")
+        defaults = {"exchange": lane.partition(":")[0] or "everstrike", "lease_ms": LEASE_MS}
+        return self.ledger.claim(holder=holder, **{**defaults, **options})
+
+    def take(self, holder: str = "w1", **options: Any) -> Job:
+        """Claim exactly one job."""
+        (job,) = self.claim(holder, **options).jobs
+        return job
+
+    def settle(
+        self, job: Job, verb: Verb, holder: str = "w1", *, limit: int = 0, **fields: Any
+    ) -> Claimed:
+        """Settle an attempt."""
+        if verb is Verb.DONE:
+            fields.setdefault("outcome", Outcome.CANCELED)
+        if verb is Verb.AGAIN:
+            fields.setdefault("phase", "send")
+        return self.ledger.settle(
+            job,
+            Settlement(verb, **fields),
+            holder=holder,
+            retention_ms=RETENTION_MS,
+            lease_ms=LEASE_MS,
+            limit=limit,
+        )
+
+    def get(self, job_id: str) -> Job:
+        """Return a job that must be there."""
+        job = self.ledger.get(job_id)
+        assert job is not None
+        return job
+
+    def due_ms(self, job_id: str, lane: str = EV) -> float | None:
+        """Return when somebody must next look at a job; None if nobody will."""
+        score: Any = self.client.zscore(f"cx:due:{lane}", job_id)
+        return None if score is None else float(score)
+
+    def lane_ms(self, lane: str = EV) -> float | None:
+        """Return when somebody must next look at a lane; None if nobody will."""
+        score: Any = self.client.zscore("cx:lanes", lane)
+        return None if score is None else float(score)
+
+    def ttl_ms(self, job_id: str) -> int:
+        """Return for how long a job's record is kept; -1 for ever."""
+        left: Any = self.client.pttl(f"cx:job:{job_id}")
+        return int(left)
+
+    def raw(self, job_id: str) -> dict[str, str]:
+        """Return a job's record as it lies in Redis."""
+        fields: Any = self.client.hgetall(f"cx:job:{job_id}")
+        return dict(fields)

@@ -1,0 +1,256 @@
+"""The plan of countdown requests: who shares one, in what order, with what countdown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.countdowns import SHARE, Sync, countdown_ms, plan
+from worker.store.switches import NativeSwitch
+
+NOW_MS = 1_700_000_000_000
+TRANSIT_MS = 300
+MAX_PAIRS = 4
+
+
+def armed(
+    name: str,
+    left_ms: int,
+    timeout_ms: int = 60_000,
+    *,
+    due: bool = True,
+    timer: bool = True,
+    pairs: int = 1,
+) -> NativeSwitch:
+    """Return an armed switch with `left_ms` to its deadline."""
+    deadline_ms = NOW_MS + left_ms
+    lag_ms = timeout_ms // 2 if due else timeout_ms // 8
+    return NativeSwitch(
+        id=name,
+        epoch=1,
+        state="armed",
+        timeout_ms=timeout_ms,
+        deadline_ms=deadline_ms,
+        fires_ms=deadline_ms - lag_ms if timer else 0,
+        due=due,
+        pairs=tuple(f"{name}{n}_idr" for n in range(pairs)),
+    )
+
+
+def disarmed(name: str, *, pairs: int = 1) -> NativeSwitch:
+    """Return a switch whose timer must be stopped."""
+    return replace(armed(name, 60_000, pairs=pairs), state="disarmed", epoch=2)
+
+
+def names(syncs: list[Sync]) -> list[str]:
+    """Return the members of each request as one text."""
+    return ["".join(name for name, _ in sync.members) for sync in syncs]
+
+
+PLANS: dict[str, tuple[list[NativeSwitch], list[str]]] = {
+    "nothing at all": ([], []),
+    "nothing due": ([armed("a", 9_000, due=False), armed("b", 9_000, due=False)], []),
+    "one due": ([armed("a", 9_000)], ["a"]),
+    "two close deadlines share": ([armed("a", 50_000), armed("b", 57_500)], ["ab"]),
+    "two an ms too far apart do not": ([armed("a", 50_000), armed("b", 57_501)], ["a", "b"]),
+    "the shorter timeout decides": (
+        [armed("a", 9_000), armed("b", 10_300, timeout_ms=10_000)],
+        ["a", "b"],
+    ),
+    "one not due goes along": ([armed("a", 50_000), armed("b", 51_000, due=False)], ["ab"]),
+    "one not due and sooner goes along": (
+        [armed("a", 50_000, due=False), armed("b", 51_000)],
+        ["ab"],
+    ),
+    "one not due and far off does not": ([armed("a", 9_000), armed("b", 51_000, due=False)], ["a"]),
+    "no chain of neighbors": (
+        [armed("a", 50_000), armed("b", 57_000), armed("c", 64_000)],
+        ["ab", "c"],
+    ),
+    "stops go first, together": (
+        [armed("a", 1_000, timer=False), disarmed("s"), disarmed("t")],
+        ["st", "a"],
+    ),
+    "a scope without a timer goes before a renewal": (
+        [armed("a", 1_000), armed("b", 50_000, timer=False)],
+        ["b", "a"],
+    ),
+    "a timer past the deadline goes before a renewal": (
+        [armed("a", 1_000), replace(armed("b", 50_000), fires_ms=NOW_MS + 90_000)],
+        ["b", "a"],
+    ),
+    "renewals go by deadline": (
+        [armed("c", 51_000), armed("a", 1_000), armed("b", 20_000)],
+        ["a", "b", "c"],
+    ),
+    "too many pairs are parted": (
+        [armed("a", 50_000, pairs=3), armed("b", 50_000, pairs=2)],
+        ["a", "b"],
+    ),
+    "just enough pairs are not": (
+        [armed("a", 50_000, pairs=3), armed("b", 50_000, pairs=1)],
+        ["ab"],
+    ),
+    "a part without anything due stays": (
+        [armed("a", 50_000, pairs=4), armed("b", 50_000, pairs=2, due=False)],
+        ["a"],
+    ),
+    "a long one is split, and alone": (
+        [armed("a", 50_000), armed("b", 50_000, pairs=9), armed("c", 50_000)],
+        ["a", "b", "b", "b", "c"],
+    ),
+    "a long stop is split too": ([disarmed("s", pairs=5), disarmed("t")], ["s", "s", "t"]),
+}
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_plan(case: str) -> None:
+    """Requests go in this order, with these members."""
+    switches, wanted = PLANS[case]
+    assert names(plan(switches, max_pairs=MAX_PAIRS)) == wanted
+
+
+def test_one_that_was_refused_shares_no_more() -> None:
+    """What is to be alone is, whether it would open a request or join one."""
+    switches = [armed(name, 50_000) for name in "abcd"]
+    assert names(plan(switches, max_pairs=MAX_PAIRS, alone={"b"})) == ["a", "b", "cd"]
+    assert names(plan(switches, max_pairs=MAX_PAIRS, alone={"a"})) == ["a", "bcd"]
+    stops = [disarmed(name) for name in "stu"]
+    assert names(plan(stops, max_pairs=MAX_PAIRS, alone={"t"})) == ["s", "t", "u"]
+
+
+def test_only_the_last_part_brings_a_long_switch_in_line() -> None:
+    """The parts of a split request name every pair once; only the last is `last`."""
+    syncs = plan([armed("a", 50_000, pairs=9)], max_pairs=MAX_PAIRS)
+    assert [sync.last for sync in syncs] == [False, False, True]
+    assert [len(sync.pairs) for sync in syncs] == [4, 4, 1]
+    assert sorted(pair for sync in syncs for pair in sync.pairs) == [f"a{n}_idr" for n in range(9)]
+
+
+def test_what_is_urgent() -> None:
+    """Stops, scopes without a timer and timers past the deadline; renewals are not."""
+    late = replace(armed("l", 20_000), fires_ms=NOW_MS + 30_000)
+    switches = [armed("a", 5_000), armed("b", 40_000, timer=False), late, disarmed("s")]
+    urgent = {names([sync])[0]: sync.urgent for sync in plan(switches, max_pairs=MAX_PAIRS)}
+    assert urgent == {"s": True, "b": True, "l": True, "a": False}
+
+
+COUNTDOWNS = {
+    "the way is left off": ((60_000, 60_000, 300), 59_700),
+    "at most a sixteenth of the timeout": ((1_000, 1_000, 300), 938),
+    "late in the countdown": ((400, 60_000, 300), 100),
+    "never 0, which would stop it": ((300, 60_000, 300), 1),
+    "nor below": ((1, 60_000, 300), 1),
+    "no allowance for the way": ((5_000, 60_000, 0), 5_000),
+}
+
+
+@pytest.mark.parametrize("case", COUNTDOWNS)
+def test_countdown(case: str) -> None:
+    """The countdown is what is left, less the way."""
+    (left_ms, timeout_ms, transit_ms), wanted = COUNTDOWNS[case]
+    found = countdown_ms(NOW_MS + left_ms, NOW_MS, timeout_ms, transit_ms=transit_ms)
+    assert found == wanted
+
+
+@st.composite
+def accounts(draw: st.DrawFn) -> list[NativeSwitch]:
+    """Draw the switches of one account, as a survey of them could find them."""
+    switches = []
+    for n in range(draw(st.integers(0, 9))):
+        timeout_ms = draw(st.sampled_from((1_000, 2_000, 10_000, 60_000, 120_000)))
+        deadline_ms = NOW_MS + draw(st.integers(1, timeout_ms))
+        fires_ms = draw(
+            st.one_of(
+                st.just(0),
+                st.integers(deadline_ms - timeout_ms, deadline_ms),
+                st.integers(deadline_ms + 1, deadline_ms + timeout_ms),
+            )
+        )
+        state = draw(st.sampled_from(("armed", "armed", "armed", "disarmed")))
+        lag_ms = deadline_ms - fires_ms
+        due = state == "disarmed" or lag_ms < 0 or lag_ms >= timeout_ms / 4
+        pairs = draw(st.integers(1, 6))
+        switches.append(
+            NativeSwitch(
+                id=f"s{n}",
+                epoch=draw(st.integers(1, 3)),
+                state=state,
+                timeout_ms=timeout_ms,
+                deadline_ms=deadline_ms,
+                fires_ms=fires_ms,
+                due=due,
+                pairs=tuple(f"s{n}p{m}_idr" for m in range(pairs)),
+            )
+        )
+    return switches
+
+
+@settings(max_examples=300, deadline=None, database=None, derandomize=True)
+@given(
+    switches=accounts(),
+    max_pairs=st.integers(1, 8),
+    alone=st.sets(st.sampled_from([f"s{n}" for n in range(9)]), max_size=3),
+    transit_ms=st.sampled_from((0, 300, 5_000)),
+)
+def test_every_plan(
+    switches: list[NativeSwitch], max_pairs: int, alone: set[str], transit_ms: int
+) -> None:
+    """Whatever there is: all that is due goes once, and nobody pays more than it may."""
+    known = {switch.id: switch for switch in switches}
+    syncs = plan(switches, max_pairs=max_pairs, alone=alone)
+    for sync in syncs:
+        members = [known[name] for name, _ in sync.members]
+        check_request(sync, members, max_pairs, alone)
+        if not sync.stop:
+            check_shared(members, transit_ms)
+    check_coverage(syncs, switches)
+    ranks = [rank(sync, known) for sync in syncs]
+    assert ranks == sorted(ranks)
+
+
+def check_request(sync: Sync, members: list[NativeSwitch], max_pairs: int, alone: set[str]) -> None:
+    """One request is fit to be sent, for a reason, and for switches of one kind."""
+    assert 1 <= len(sync.pairs) <= max_pairs
+    assert [epoch for _, epoch in sync.members] == [member.epoch for member in members]
+    assert any(member.due for member in members)
+    assert {member.state for member in members} == {"disarmed" if sync.stop else "armed"}
+    assert set(sync.pairs) <= {pair for member in members for pair in member.pairs}
+    assert len(members) == 1 or not alone & {member.id for member in members}
+
+
+def check_shared(members: list[NativeSwitch], transit_ms: int) -> None:
+    """The earliest deadline is kept, costs nobody much, and leaves nobody due again."""
+    earliest = min(member.deadline_ms for member in members)
+    timeout_ms = min(member.timeout_ms for member in members)
+    countdown = countdown_ms(earliest, NOW_MS, timeout_ms, transit_ms=transit_ms)
+    assert 1 <= countdown <= earliest - NOW_MS
+    for member in members:
+        assert member.deadline_ms - earliest <= member.timeout_ms / SHARE
+        lag_ms = member.deadline_ms - (NOW_MS + countdown)
+        assert 0 <= lag_ms < member.timeout_ms / 4
+
+
+def check_coverage(syncs: list[Sync], switches: list[NativeSwitch]) -> None:
+    """What is due is in one request, or in all parts of a split one; so is what goes along."""
+    for switch in switches:
+        mine = [sync for sync in syncs if switch.id in {name for name, _ in sync.members}]
+        assert mine or not switch.due
+        if not mine:
+            continue
+        assert len({sync.members for sync in mine}) == 1
+        assert len(mine) == 1 or len(mine[0].members) == 1
+        assert [sync.last for sync in mine] == [False] * (len(mine) - 1) + [True]
+        pairs = [pair for sync in mine for pair in sync.pairs if pair in switch.pairs]
+        assert sorted(pairs) == sorted(switch.pairs)
+
+
+def rank(sync: Sync, known: dict[str, NativeSwitch]) -> tuple[bool, bool, int]:
+    """Return where a request belongs: stops, then urgent ones, then by deadline."""
+    if sync.stop:
+        return (False, False, 0)
+    earliest = min(known[name].deadline_ms for name, _ in sync.members)
+    return (True, not sync.urgent, earliest)

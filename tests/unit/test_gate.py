@@ -1,0 +1,154 @@
+"""What a job may send next, on each exchange."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.errors import InvalidCommand
+from worker.exchanges import EXCHANGES
+from worker.gate import (
+    able,
+    asking_phase,
+    check_cancel,
+    check_cancel_all,
+    command_of,
+    next_phase,
+)
+from worker.jobs import Job, Kind, Phase, State
+
+SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
+FULL = {"order_id": "a1", "pair": "btc_idr", "side": "buy"}
+SCOPE = {"kind": Kind.CANCEL_ALL, "pair": "btc_idr", "side": "buy"}
+
+
+def job(**fields: Any) -> Job:
+    """Return a pending job."""
+    values = {"kind": Kind.CANCEL, "state": State.PENDING, **fields}
+    return Job(id="j", lane="x:y", **values)
+
+
+@pytest.mark.parametrize(
+    ("fields", "phase", "command"),
+    [
+        (FULL, SEND, CancelOrder("a1", "btc_idr", "buy")),
+        (FULL, ASK, QueryOrder("a1", "btc_idr")),
+        (SCOPE, SEND, CancelScope("btc_idr", "buy")),
+        (SCOPE, LIST, ListOpenOrders("btc_idr", "buy")),
+        ({"kind": Kind.CANCEL_ALL}, SEND, CancelScope(None, None)),
+        ({"kind": Kind.CANCEL_ALL}, LIST, ListOpenOrders(None, None)),
+        ({"order_id": "a1"}, SEND, CancelOrder("a1")),
+    ],
+)
+def test_each_phase_sends_its_command(
+    fields: dict[str, Any], phase: Phase, command: Command
+) -> None:
+    """The command is the job's own, whole, and no wider than the job."""
+    assert command_of(job(**fields), phase) == command
+
+
+@pytest.mark.parametrize(
+    ("exchange", "fields", "first"),
+    [
+        ("everstrike", {"order_id": "a1"}, SEND),
+        ("indodax", FULL, SEND),
+        ("bitmart", {"order_id": "a1"}, SEND),
+        ("everstrike", {"kind": Kind.CANCEL_ALL}, LIST),
+        ("everstrike", SCOPE, LIST),
+        ("indodax", SCOPE, LIST),
+        ("bitmart", SCOPE, SEND),
+        ("bitmart", {"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, LIST),
+    ],
+)
+def test_first_attempt_cancels_where_it_can_else_lists(
+    exchange: str, fields: dict[str, Any], first: Phase
+) -> None:
+    """A scope is canceled in one request only where the exchange has one for it."""
+    assert next_phase(job(**fields), EXCHANGES[exchange]) is first
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("exchange", list(EXCHANGES))
+def test_later_attempt_sends_what_was_decided(exchange: str, phase: Phase) -> None:
+    """What the last answer asked for is what is sent."""
+    assert next_phase(job(phase=phase, **FULL), EXCHANGES[exchange]) is phase
+
+
+@pytest.mark.parametrize(
+    ("exchange", "fields", "asks"),
+    [
+        ("everstrike", {"order_id": "a1"}, ASK),
+        ("indodax", FULL, ASK),
+        ("indodax", {"order_id": "a1"}, None),
+        ("bitmart", {"order_id": "a1"}, ASK),
+        ("everstrike", {"kind": Kind.CANCEL_ALL}, LIST),
+        ("indodax", {"kind": Kind.CANCEL_ALL}, LIST),
+        ("bitmart", SCOPE, LIST),
+        ("bitmart", {"kind": Kind.CANCEL_ALL}, None),
+    ],
+)
+def test_exchange_is_asked_only_what_it_can_answer(
+    exchange: str, fields: dict[str, Any], asks: Phase | None
+) -> None:
+    """Without what the question needs, there is no question."""
+    assert asking_phase(job(**fields), EXCHANGES[exchange]) is asks
+
+
+@pytest.mark.parametrize(
+    ("exchange", "fields", "phase"),
+    [
+        ("everstrike", {"order_id": "a1"}, ASK),
+        ("everstrike", {"order_id": "a1", "phase": ASK}, ASK),
+        ("indodax", {**FULL, "phase": SEND}, ASK),
+        ("indodax", {"order_id": "a1"}, SEND),
+        ("bitmart", SCOPE, LIST),
+        ("bitmart", {**SCOPE, "phase": LIST}, LIST),
+    ],
+)
+def test_job_of_a_lost_worker_is_asked_about_first(
+    exchange: str, fields: dict[str, Any], phase: Phase
+) -> None:
+    """What a killed worker may have done already is asked where it can be."""
+    assert next_phase(job(lost=True, **fields), EXCHANGES[exchange]) is phase
+
+
+@pytest.mark.parametrize("exchange", list(EXCHANGES))
+@pytest.mark.parametrize("order_id", ["", " ", "a b", "a\n", "x" * 129, "\u20ac", "a\x00"])
+def test_order_id_that_is_none_is_refused(exchange: str, order_id: str) -> None:
+    """What cannot be an order's id is never sent."""
+    with pytest.raises(InvalidCommand):
+        check_cancel(EXCHANGES[exchange], order_id=order_id, pair="btc_idr", side="buy")
+    assert not able(EXCHANGES[exchange], CancelOrder(order_id, "btc_idr", "buy"))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "pair", "side", "words"),
+    [
+        ("indodax", None, "buy", "pair"),
+        ("indodax", "btc_idr", None, "side"),
+        ("indodax", "btc_idr", "BUY", "side"),
+        ("indodax", "btc/idr", "buy", "pair"),
+        ("everstrike", "", None, "pair"),
+        ("bitmart", "a&b", None, "pair"),
+    ],
+)
+def test_cancel_that_lacks_something_is_refused_with_the_mend(
+    exchange: str, pair: str | None, side: str | None, words: str
+) -> None:
+    """The error names what is missing or wrong."""
+    with pytest.raises(InvalidCommand, match=words) as caught:
+        check_cancel(EXCHANGES[exchange], order_id="a1", pair=pair, side=side)
+    assert "\n" not in str(caught.value)
+
+
+def test_scope_that_cannot_be_asked_about_is_refused() -> None:
+    """A cancel-all whose end could never be proven is not begun."""
+    with pytest.raises(InvalidCommand, match="pair"):
+        check_cancel_all(EXCHANGES["bitmart"], pair=None, side=None)
+    with pytest.raises(InvalidCommand, match="side"):
+        check_cancel_all(EXCHANGES["everstrike"], pair=None, side="both")
+    check_cancel_all(EXCHANGES["everstrike"], pair=None, side=None)
+    check_cancel_all(EXCHANGES["indodax"], pair=None, side=None)
+    check_cancel_all(EXCHANGES["bitmart"], pair="btc_idr", side=None)
