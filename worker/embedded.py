@@ -79,7 +79,7 @@ class EmbeddedRedis:
         log = self.folder / "redis.log"
         command = [server_binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self.folder), "--logfile", str(log)]
-        command += ["--appendonly", "yes", "--appendfsync", "everysec"]
+        command += ["--appendonly", "yes", "--appendfsync", "always"]
         command += ["--maxmemory-policy", "noeviction", "--save", ""]
         # Its own session, so that Ctrl-C reaches the workers first.
         self.process = subprocess.Popen(  # noqa: S603  our own arguments

@@ -182,7 +182,7 @@ class Engine:
             log.exception("an attempt crashed", extra={"job": job.id, "account": job.account})
             alert("crash", f"an attempt crashed: {type(error).__name__}", account=job.account)
             crash = Settlement(
-                Verb.AGAIN,
+                Verb.DEAD if job.attempts >= self._settings.jobs.max_attempts else Verb.AGAIN,
                 detail=f"internal error: {type(error).__name__}",
                 delay_ms=CRASH_PAUSE_MS + random.randrange(CRASH_PAUSE_MS),  # noqa: S311  jitter
                 phase=job.phase or "",

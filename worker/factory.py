@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from urllib.parse import unquote
 
 from worker.accounts import Account
 from worker.engine import Engine
@@ -36,19 +37,30 @@ def build_lanes(settings: Settings) -> dict[str, Lane]:
     """Return the accounts with their secrets read.
 
     Raises:
-        SettingsError: A secret is missing, or two accounts share a key whose
-            requests must arrive in order.
+        SettingsError: A secret is missing, two accounts share a key that must
+            be one's alone, or a budget that they see differently.
     """
     lanes: dict[str, Lane] = {}
-    serial: dict[str, str] = {}
+    sole: dict[str, str] = {}
+    budgets: dict[str, tuple[Rule, str]] = {}
     for alias, account in settings.accounts.items():
         access = settings.access(alias)
-        if account.uses_nonce:
-            other = serial.setdefault(access.api_key, alias)
+        if account.uses_nonce or account.adapter.capabilities.needs_token:
+            other = sole.setdefault(access.api_key, alias)
             if other != alias:
                 raise SettingsError(
-                    f"accounts.{alias}.api_key is that of accounts.{other}; a key in nonce "
-                    'mode belongs to one account: remove one, or use auth = "timestamp"',
+                    f"accounts.{alias}.api_key is that of accounts.{other}; a key with nonces or "
+                    "tokens of its own belongs to one account: remove one of the two",
+                )
+        limits = [
+            (limit, _rule(limit, account, access.api_key)) for limit in account.limits_in_force
+        ]
+        for limit, rule in limits:
+            known, first = budgets.setdefault(rule.key, (rule, alias))
+            if known != rule:
+                raise SettingsError(
+                    f"accounts.{alias}.limits.{limit.name} differs from that of accounts.{first}, "
+                    "which shares its budget; give both the same, or each an egress_ip of its own",
                 )
         lanes[alias] = Lane(
             alias=alias,
@@ -56,11 +68,7 @@ def build_lanes(settings: Settings) -> dict[str, Lane]:
             access=access,
             egress_ip=account.egress_ip,
             uses_nonce=account.uses_nonce,
-            rules=tuple(
-                (command, _rule(limit, account, access.api_key))
-                for limit in account.limits_in_force
-                for command in limit.commands
-            ),
+            rules=tuple((command, rule) for limit, rule in limits for command in limit.commands),
         )
     return lanes
 
@@ -104,8 +112,9 @@ def secrets_of(settings: Settings) -> list[str]:
     found: list[str | None] = [settings.sentry_address]
     for account in settings.accounts.values():
         found += [account.secret(name) for name in ("api_key", "api_secret", "memo")]
-    password = settings.redis_address.rpartition("@")[0].rpartition(":")[2]
-    return [secret for secret in (*found, password) if secret]
+    login = settings.redis_address.partition("://")[2].rpartition("@")[0]
+    password = login.partition(":")[2]
+    return [secret for secret in (*found, password, unquote(password)) if secret]
 
 
 def _rule(limit: Limit, account: Account, api_key: str) -> Rule:

@@ -45,6 +45,7 @@ class Job:
         phase: What the next attempt sends; None before the first.
         streak: Attempts in a row that ended in `outcome`.
         missing: The exchange last said that it knows no such open order.
+        missing_ms: Since when it has said so, not once showing the order open.
         attempts: Requests made or under way.
         claim: Grows with each lease; a settlement made under an older one is
             dropped unless it brings a proof.
@@ -64,6 +65,7 @@ class Job:
     phase: Phase | None = None
     streak: int = 0
     missing: bool = False
+    missing_ms: int | None = None
     attempts: int = 0
     claim: int = 0
     created_ms: int = 0
@@ -104,6 +106,7 @@ class Job:
             phase=Phase(fields["phase"]) if fields.get("phase") else None,
             streak=int(fields.get("streak", 0)),
             missing=fields.get("missing") == "1",
+            missing_ms=_maybe(fields.get("missing_ms")),
             attempts=int(fields.get("attempts", 0)),
             claim=int(fields.get("claim", 0)),
             created_ms=int(fields.get("created_ms", 0)),

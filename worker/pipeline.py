@@ -123,9 +123,12 @@ class Pipeline:
         lane = self._lanes[job.account]
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
+        overtaken = self._overtaken(job)
         job = replace(job, phase=phase)
-        if self._overtaken(job):
-            return Attempted(Settlement(Verb.DEAD, detail=OVERTAKEN))
+        if overtaken:
+            given_up = Dead(Outcome.UNKNOWN, OVERTAKEN)
+            self._report(job, given_up, 0)
+            return Attempted(_settlement(job, given_up, now_ms=now_ms, took_ms=0))
         command = command_of(job, phase)
         lease_ms = job.lease_ms or self._settings.jobs.lease_ms
         answer = self._answer(lane, command, started, lease_ms)
@@ -155,9 +158,9 @@ class Pipeline:
         the strategy has placed since.
         """
         tripped = job.urgent and job.kind is Kind.CANCEL_ALL and job.pair is not None
-        if not tripped or job.phase is not Phase.LIST or job.attempts == 1 or job.streak != LISTED:
-            return False
-        return bool(self._switches.owners(job.account, [job.pair or ""]))
+        # A phase is stored when an attempt is settled, so this one has been.
+        listed = job.phase is Phase.LIST and job.streak == LISTED
+        return tripped and listed and bool(self._switches.owners(job.account, [job.pair or ""]))
 
     def _answer(
         self, lane: Lane, command: Command, started: float, lease_ms: int
@@ -324,6 +327,7 @@ def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> S
                 phase=decision.phase,
                 streak=decision.streak,
                 missing=decision.missing,
+                found=decision.found,
             )
 
 

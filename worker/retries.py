@@ -50,6 +50,7 @@ class Again:
     detail: str
     streak: int = 1
     missing: bool = False
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,10 @@ def decide(
     if not isinstance(decision, Again):
         return decision
     age = now_ms - (job.first_ms or now_ms)
-    if _missing(answer) and age >= jobs.missing_max_ms:
-        return Dead(decision.outcome, f"unknown to the exchange for {age} ms; {decision.detail}")
+    missing = now_ms - (job.missing_ms or now_ms)
+    if _missing(answer) and missing >= jobs.missing_max_ms:
+        gone = f"unknown to the exchange for {missing} ms"
+        return Dead(decision.outcome, f"{gone}; {decision.detail}")
     if job.attempts >= jobs.max_attempts:
         return Dead(decision.outcome, f"{job.attempts} attempts made; {decision.detail}")
     if age >= jobs.max_age_ms:
@@ -132,9 +135,10 @@ def _by_answer(
         case OrderReport(OrderState.FILLED, detail):
             return Done(Outcome.GONE, detail)
         case OrderReport(OrderState.OPEN, detail):
-            return Again(Phase.SEND, soon, Outcome.UNKNOWN, detail or "still open")
+            return Again(Phase.SEND, soon, Outcome.UNKNOWN, detail or "still open", found=True)
         case OrderReport(OrderState.MISSING, detail):
-            return Again(Phase.SEND, wait, Outcome.UNKNOWN, detail or "order not known")
+            unknown = detail or "order not known"
+            return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
         case ScopeCanceled():
             return Again(Phase.LIST, 0, Outcome.UNKNOWN, "cancel-all accepted")
         case OpenOrders(orders, complete):

@@ -26,7 +26,7 @@ def config(server: EmbeddedRedis, name: str) -> str:
 def test_it_keeps_its_data_and_evicts_nothing(own_redis: EmbeddedRedis) -> None:
     """Its settings are those that a ledger needs."""
     assert config(own_redis, "appendonly") == "yes"
-    assert config(own_redis, "appendfsync") == "everysec"
+    assert config(own_redis, "appendfsync") == "always"
     assert config(own_redis, "maxmemory-policy") == "noeviction"
     assert config(own_redis, "bind").split() == ["127.0.0.1"]
 

@@ -145,7 +145,7 @@ TABLE = {
     "asked, missing": Row(
         job(ASK, missing=True),
         OrderReport(OrderState.MISSING),
-        (SEND, WAIT_MS, UNKNOWN, 1, False),
+        (SEND, WAIT_MS, UNKNOWN, 1, True),
     ),
     # Scopes: only a whole and empty list is the end.
     "scope accepted": Row(job(SEND, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
@@ -449,9 +449,12 @@ def test_age_is_bounded() -> None:
 )
 def test_missing_is_bounded(phase: Phase, answer: Answer) -> None:
     """An order that the exchange does not know is given up sooner, and as unknown."""
-    dead = outcome_of(job(phase), answer, age_ms=JOBS.missing_max_ms)
-    assert dead == Dead(UNKNOWN, f"unknown to the exchange for {JOBS.missing_max_ms} ms; words")
-    assert isinstance(outcome_of(job(phase), answer, age_ms=JOBS.missing_max_ms - 1), Again)
+    age_ms = JOBS.missing_max_ms
+    since = job(phase).first_ms
+    dead = outcome_of(job(phase, missing_ms=since), answer, age_ms=age_ms)
+    assert dead == Dead(UNKNOWN, f"unknown to the exchange for {age_ms} ms; words")
+    assert isinstance(outcome_of(job(phase, missing_ms=since), answer, age_ms=age_ms - 1), Again)
+    assert isinstance(outcome_of(job(phase), answer, age_ms=age_ms), Again), "said only now"
 
 
 def test_proof_counts_however_late() -> None:

@@ -252,9 +252,24 @@ def test_key_that_must_come_in_order_belongs_to_one_account(place: Place) -> Non
     text = str(caught.value)
     assert SECRET not in text
     assert "\n" not in text
-    for word in ("accounts.other.api_key", "accounts.ix", "nonce", "timestamp"):
+    for word in ("accounts.other.api_key", "accounts.ix", "nonces", "remove one"):
         assert word in text
     place.toml(both.replace('"indodax"', '"indodax"\nauth = "timestamp"'))
+    assert set(build_lanes(place.load())) == {"ix", "other"}
+
+
+def test_shared_budget_is_seen_alike(place: Place) -> None:
+    """Two accounts behind one address cannot have two opinions of its limit."""
+    limit = "limits.countdown = { max_requests = 5, window_ms = 10000 }\n"
+    timestamps = ACCOUNT.replace('"indodax"', '"indodax"\nauth = "timestamp"')
+    other = timestamps.replace(".ix", ".other") + KEYS
+    place.toml(timestamps + KEYS + other + limit)
+    with pytest.raises(
+        SettingsError, match=r"accounts\.other\.limits\.countdown differs"
+    ) as caught:
+        build_lanes(place.load())
+    assert "\n" not in str(caught.value)
+    place.toml(timestamps + KEYS + other + limit + 'egress_ip = "127.0.0.2"\n')
     assert set(build_lanes(place.load())) == {"ix", "other"}
 
 

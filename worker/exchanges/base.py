@@ -15,6 +15,8 @@ from worker.outcomes import Answer
 from worker.wire import Reply, Request
 
 MINUTE_MS = 60_000
+RETRY_AFTER_MAX_MS = 10 * MINUTE_MS
+"""A longer wait than this is more likely a mistake than a wish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +142,4 @@ def retry_after_ms(headers: Mapping[str, str]) -> int | None:
     value = headers.get("retry-after", "").strip()
     if not value.isascii() or not value.isdigit() or len(value) > 6:  # noqa: PLR2004
         return None
-    return int(value) * 1_000
+    return min(int(value) * 1_000, RETRY_AFTER_MAX_MS)

@@ -56,6 +56,7 @@ class Settlement:
     phase: str = ""
     streak: int = 0
     missing: bool = False
+    found: bool = False
     pause_ms: int = 0
     line: str = ""
 
@@ -192,7 +193,7 @@ class Ledger:
             settlement.delay_ms,
             settlement.phase,
             settlement.streak,
-            int(settlement.missing),
+            "found" if settlement.found else int(settlement.missing),
             settlement.pause_ms,
             retention_ms,
             RECENT,

@@ -10,7 +10,8 @@
 --         dead   to the dead letters
 -- A claimant whose lease was taken over may still bring a proof, which is
 -- true whoever brings it; whatever else it brings is dropped (applied 0).
--- line is one history entry as JSON, or ''.
+-- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
+-- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
 local p, id, claim, holder, verb, line, outcome, detail = unpack(ARGV, 1, 8)
 local delay, phase, streak, missing = tonumber(ARGV[9]), ARGV[10], ARGV[11], ARGV[12]
@@ -50,6 +51,8 @@ if applied then
   elseif verb == 'again' then
     redis.call('HSET', key, 'phase', phase, 'streak', streak, 'missing', missing,
       'outcome', outcome, 'detail', detail, 'due_ms', now + delay)
+    if missing == '1' then redis.call('HSETNX', key, 'missing_ms', now) end
+    if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
     redis.call('ZADD', p .. 'due:' .. lane, now + delay, id)
   elseif verb == 'wait' then
     local made = tonumber(job[9]) - 1
