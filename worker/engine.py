@@ -168,7 +168,8 @@ class Engine:
 
         claimed = claim()
         if claimed.unregistered in self._served:
-            self.register()
+            # First of all that Redis lost its data, if it has: then slots are held off.
+            self._heartbeat()
             claimed = claim()
         return claimed
 

@@ -113,7 +113,6 @@ def check_switch(
                 '(--pair btc_idr, or pairs=["btc_idr"])'
             )
         exchange.check(SetCountdown(pairs, timeout_ms))
-        return
     for pair in pairs:
         exchange.check(ListOpenOrders(pair=pair))
     for order_id in order_ids:

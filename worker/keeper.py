@@ -190,11 +190,12 @@ class Keeper:
     def _failed(
         self, lane: Lane, lane_name: str, sync: Sync, answer: Answer | None, begun: float
     ) -> Rest:
+        context = {"account": lane.alias, "exchange": lane.exchange.name}
         if answer is None:
-            return NO_REST
+            log.warning("Redis is slow: a countdown was too old to be sent", extra=context)
+            return Rest(pause_ms=self._backoff_ms(lane_name))
         if not isinstance(answer, Unproven):
             answer = Unproven(Outcome.UNKNOWN, "an answer out of place")
-        context = {"account": lane.alias, "exchange": lane.exchange.name}
         detail = f"countdown of {', '.join(sync.pairs)}: {answer.detail or answer.outcome}"
         log.warning(detail, extra={**context, "outcome": answer.outcome})
         if answer.nonce_floor is not None:

@@ -201,8 +201,8 @@ class Pipeline:
     ) -> Answer | _Wait:
         """Reserve, stamp, sign, send, read: in this order, with nothing in between."""
         http = self._settings.http
-        spent_ms = clock.monotonic_ms() - started
-        left_ms = round(lease_ms - SETTLE_MARGIN_MS - spent_ms)
+        until_ms = started + lease_ms - SETTLE_MARGIN_MS
+        left_ms = round(until_ms - clock.monotonic_ms())
         if left_ms <= 0:
             return Unproven(Outcome.UNAVAILABLE, "not sent: no time left")
         flight_ms = min(left_ms, http.deadline_ms + http.resend_budget_ms)
@@ -214,7 +214,7 @@ class Pipeline:
         request = lane.exchange.sign(command, lane.access, stamp)
         sent_ms = clock.now_ms()
         try:
-            reply = self._deliver(lane, request, clock.monotonic_ms() + left_ms)
+            reply = self._deliver(lane, request, until_ms)
         except NotSent as error:
             self._landed(grant, sent=False)
             return Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")

@@ -39,8 +39,8 @@ class Runtime:
 
         If Redis is away the message is in the log and the alert alone.
         """
-        kept = self._mask(raw[:RAW_MAX])
-        reason = self._mask(reason[:REASON_MAX])
+        kept = self._mask(raw)[:RAW_MAX]
+        reason = self._mask(reason)[:REASON_MAX]
         try:
             job_id = self.ledger.bury(reason=reason, raw=kept)
         except StoreUnavailable:

@@ -129,10 +129,10 @@ def test_nearly_all_of_the_budget_is_used(
     traffic = Traffic(clock, random.Random(2), flight_ms=flight_ms, late_ms=late_ms)
     for _ in range(12):
         traffic.at(START_MS, "renew")
-    minutes = 5
+    minutes = 3
     traffic.run(START_MS + minutes * 60_000)
     used = len(traffic.renewals) / (minutes * 60_000 / STEP_MS)
-    assert 0.95 <= used <= 1.0 + 1 / 300, used
+    assert 0.95 <= used <= 1.0 + 1 / 180, used
     assert most_in_a_window(traffic.arrivals) <= MAX
 
 
@@ -144,13 +144,13 @@ def test_urgent_work_goes_within_a_step(clock: Stepped, seed: int, late_ms: int)
     for _ in range(6):
         traffic.at(START_MS, "renew")
     at_ms = START_MS + 15_000
-    while at_ms < START_MS + 290_000:
+    while at_ms < START_MS + 190_000:
         traffic.at(at_ms, "urgent", at_ms)
         at_ms += traffic.rng.randint(3_000, 9_000)
-    traffic.run(START_MS + 300_000)
-    assert len(traffic.urgent_waits) > 35
+    traffic.run(START_MS + 200_000)
+    assert len(traffic.urgent_waits) > 25
     assert max(traffic.urgent_waits) <= 1_100 + late_ms, sorted(traffic.urgent_waits)
-    assert len(traffic.arrivals) >= 0.95 * 300
+    assert len(traffic.arrivals) >= 0.95 * 200
     assert most_in_a_window(traffic.arrivals) <= MAX
 
 

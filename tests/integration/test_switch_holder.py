@@ -77,6 +77,18 @@ def test_nothing_is_sent_for_what_has_run_out(board: Board) -> None:
     assert board.launch(armed).verdict == "stale"
 
 
+def test_nothing_is_sent_for_what_has_tripped(board: Board) -> None:
+    """Tripped after it was planned for: its pairs are another's to protect by now."""
+    board.arm(pairs=["b_x"])
+    armed = board.arm(timeout_ms=2_000)
+    assert board.claim().tended
+    board.clock.advance(2_000)
+    assert board.beat(armed).state == "tripped"
+    assert not board.arm().overlaps
+    assert board.launch(armed).verdict == "stale"
+    assert slots(board) == 0
+
+
 def test_a_request_for_many_keeps_the_earliest_deadline(board: Board) -> None:
     """What is sent is reckoned from the deadlines as they stand at the leave."""
     first, second = board.arm(pairs=["a_x"]), board.arm(pairs=["b_x"])

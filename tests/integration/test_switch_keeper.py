@@ -11,6 +11,7 @@ from tests.support.switchboard import TEND_MS, TIMEOUT_MS
 
 STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "synced", "rest")
 LAUNCH_MAX_MS = 100
+BACKOFF_MS = 200
 STALE_MS = 5_000
 """How long the exchange takes a request after its timestamp."""
 AHEAD_MS = 1_000
@@ -73,6 +74,7 @@ def test_a_leave_that_is_used_too_late_is_not(keeping: Keeping, step: str, alias
     assert keeping.worker(held_up).tend(alias)
     assert not keeping.countdowns(alias)
     assert keeping.board.fires_ms(armed) == 0
+    keeping.board.clock.advance(BACKOFF_MS)
     assert keeping.worker().tend(alias, "w2")
     (arrival,) = keeping.countdowns(alias)
     assert arrival.countdown_ms == armed.deadline_ms - keeping.now_ms - 300

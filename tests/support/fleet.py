@@ -36,7 +36,7 @@ HURRIED_MS = {"n0": (2_000, 3_500), "n1": (3_500, 7_000)}
 """Such a timeout needs much of an address's budget: they have one switch each."""
 UNHURRIED_MS = 24_000
 SWEEP_MS = 80
-HEARTBEAT_MS = 2_000
+HEARTBEAT_MS = 4_000
 RESTART_MS = 90_000
 
 
@@ -117,7 +117,7 @@ class Fleet:
             first = self.ledger.first_due()
         soonest = self.clock.now_ms + self.rng.randrange(1, SWEEP_MS)
         next_ms = max(soonest, round(first or 0))
-        self._at(min(next_ms, self.clock.now_ms + 500), "sweep", None)
+        self._at(min(next_ms, self.clock.now_ms + 5_000), "sweep", None)
 
     def _work(self, exchange: str) -> None:
         at = self.rng.randrange(2)

@@ -69,12 +69,18 @@ local function release(p, lane, holder, now)
   if redis.call('HGET', key, 'holder') == holder then
     redis.call('HDEL', key, 'holder', 'held_until')
     local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
-    if sibling then reindex(p, sibling, now) end
+    if sibling then
+      if string.sub(lane, -7) == ':switch' then
+        redis.call('HSET', p .. 'lane:' .. sibling, 'turn', 1)
+      end
+      reindex(p, sibling, now)
+    end
   end
 end
 
 -- sibling_waits(p, lane, now) -> whether the lane that shares the hold is due.
--- Switches go first: there are few, and they cannot wait behind a backlog.
+-- Switches go first, then one job: there are few switches, and they cannot wait
+-- behind a backlog; but where each of theirs hangs, cancels must have their turn.
 local function sibling_waits(p, lane, now)
   local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
   local score = sibling and redis.call('ZSCORE', p .. 'lanes', sibling)
@@ -88,7 +94,12 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   local pending = p .. 'pending:' .. lane
   local known = redis.call('HGET', pending, field)
   if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
-  if known then return known, false end
+  if known then
+    -- "This scope is empty" may have been said before what is now to be canceled was
+    -- placed: a list under way proves nothing for who asks now.
+    if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1) end
+    return known, false
+  end
   -- What comes twice under one id is one job; another order under it is its own.
   for _, name in ipairs({ id, id .. '.' .. redis.sha1hex(lane .. '|' .. field) }) do
     id = name
@@ -137,6 +148,7 @@ local function take(p, lane, id, holder, lease, now)
   end
   if state[7] then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
   redis.call('HINCRBY', key, 'claim', 1)
+  redis.call('HDEL', key, 'anew')
   redis.call('HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
     'attempts', attempts + 1)
   if not state[6] then redis.call('HSET', key, 'first_ms', now) end
@@ -156,7 +168,8 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     return jobs
   end
   if serial then
-    if sibling_waits(p, lane, now) then return jobs end
+    local turn = redis.call('HEXISTS', p .. 'lane:' .. lane, 'turn') == 1
+    if not turn and sibling_waits(p, lane, now) then return jobs end
     limit = 1
   end
   local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
@@ -178,6 +191,7 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   until #ids == 0 or #jobs == limit or seen > PASS_OVER_MAX
   if serial and #jobs > 0 then
     take_hold(p, lane, holder, held, now)
+    redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
   end
   if seen > 0 then reindex(p, lane, now) end
   return jobs

@@ -13,7 +13,7 @@ if not hold_is(p, lane, holder, now) then return { 'lost' } end
 local earliest
 for i = 9 + 4 * rules, #ARGV, 2 do
   local switch = read_switch(p, ARGV[i])
-  if not switch or switch.epoch ~= ARGV[i + 1] then return { 'stale' } end
+  if not switch or switch.epoch ~= ARGV[i + 1] or switch.state == 'tripped' then return { 'stale' } end
   if switch.state == 'armed' then
     if now >= ends_at(switch) then return { 'stale' } end
     earliest = math.min(earliest or math.huge, tonumber(switch.deadline_ms))

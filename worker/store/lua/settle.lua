@@ -23,7 +23,16 @@ local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id
   'history', 'attempts', 'due_ms')
 local lane = job[3]
 local ours = job[1] == 'pending' and job[2] == claim
-local applied = ours or (job[1] == 'pending' and verb == 'done')
+-- That an order is closed stays true; that a scope is empty need not.
+local scope = job[4] == 'cancel_all'
+if scope and redis.call('HEXISTS', key, 'anew') == 1 then
+  if verb == 'done' or verb == 'dead' then
+    verb, delay, phase, missing = 'again', 0, '', '0'
+    redis.call('HDEL', key, 'first_ms')
+  end
+  streak = '1'
+end
+local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
 
 local function finish(state)
   local field = order_field(job[4], job[6] or '', job[7] or '', job[5] or '')

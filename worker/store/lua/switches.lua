@@ -12,6 +12,9 @@
 --   P switch:<id>:orders  set   tracked order ids
 --   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
 --   P disarmed:<account>  hash  pair -> ms of its last disarm, by its sender's clock
+--   P lane:<lane>:switch  hash  beside what lanes.lua has: called, since it was last
+--                               claimed; quiet_until (ms), till when nobody but
+--                               the holder quiet_but may send
 --   P switches            zset  switch id -> ms of its last change of state
 --   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at
 
@@ -134,6 +137,11 @@ local function place_switch(p, switch, now)
   return lane
 end
 
+-- ended_by(switch) -> ms from which a timer that could not be stopped has long fired.
+local function ended_by(switch)
+  return math.max(tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)) + 10000
+end
+
 -- tend(p, lane, holder, lease, now) -> whether the holder must bring the exchange
 -- in line, and now holds the lane. Trips what has run out.
 function tend(p, lane, holder, lease, now)
@@ -144,6 +152,8 @@ function tend(p, lane, holder, lease, now)
       redis.call('ZREM', p .. 'due:' .. lane, id)
     elseif switch.state == 'armed' and now >= ends_at(switch) then
       trip(p, switch, now)
+    elseif switch.state == 'disarmed' and now > ended_by(switch) then
+      retire(p, switch, 'disarmed', now)
     elseif needs_sync(switch) and sync_from(switch, now) <= now then
       syncs = true
     else

@@ -1,0 +1,57 @@
+"""A scope once found empty need not be empty for who asks later."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.ledgers import EV, IX, Bench
+from worker.jobs import Kind, State
+from worker.store.ledger import Verb
+
+SWITCHES = IX + ":switch"
+
+
+@pytest.fixture
+def bench(redis_url: str) -> Bench:
+    """A ledger on a stepped clock."""
+    return Bench(redis_url)
+
+
+def all_of(bench: Bench, pair: str = "btc_idr") -> str:
+    """Ask for all orders of a pair; return the job."""
+    return bench.one("", kind=Kind.CANCEL_ALL, pair=pair)
+
+
+def test_a_list_under_way_proves_nothing_for_who_asks_now(bench: Bench) -> None:
+    """Asked for again while its list is under way, a cancel-all is not ended by that list."""
+    job_id = all_of(bench)
+    job = bench.take()
+    assert all_of(bench) == job_id
+    bench.settle(job, Verb.DONE)
+    assert bench.get(job_id).state is State.PENDING
+    bench.settle(bench.take("w2"), Verb.DONE, "w2")
+    assert bench.get(job_id).state is State.DONE
+
+
+def test_a_late_claimant_does_not_end_a_scope(bench: Bench) -> None:
+    """Whose lease was taken over may prove that an order is closed, not that a scope is empty."""
+    job_id = all_of(bench)
+    stale = bench.take()
+    bench.clock.advance(60_000)
+    taken = bench.take("w2")
+    assert not bench.settle(stale, Verb.DONE).applied
+    assert bench.get(job_id).state is State.PENDING
+    bench.settle(taken, Verb.DONE, "w2")
+    assert bench.get(job_id).state is State.DONE
+    assert bench.get(job_id).lane == EV
+
+
+def test_cancels_have_their_turn_beside_switches(bench: Bench) -> None:
+    """After switches have had the hold once, one cancel goes, though switches are due again."""
+    bench.ledger.register([("ix", "indodax", 1)], native={"indodax"})
+    job_id = bench.one("a1", lane=IX)
+    bench.client.zadd("cx:lanes", {SWITCHES: bench.clock.now_ms})
+    assert not bench.claim(lane=IX, job_id=job_id).jobs
+    bench.client.hset(f"cx:lane:{IX}", "turn", "1")
+    assert [job.id for job in bench.claim(lane=IX, job_id=job_id).jobs] == [job_id]
+    assert not bench.client.hexists(f"cx:lane:{IX}", "turn")
