@@ -55,3 +55,13 @@ def test_cancels_have_their_turn_beside_switches(bench: Bench) -> None:
     bench.client.hset(f"cx:lane:{IX}", "turn", "1")
     assert [job.id for job in bench.claim(lane=IX, job_id=job_id).jobs] == [job_id]
     assert not bench.client.hexists(f"cx:lane:{IX}", "turn")
+
+
+def test_a_dead_workers_cancel_does_not_keep_switches_waiting(bench: Bench) -> None:
+    """Where switches share the hold, a cancel has it for 3 s at most, however long its lease."""
+    bench.ledger.register([("ix", "indodax", 1)], native={"indodax"})
+    bench.one("a1", lane=IX)
+    job = bench.take(lane=IX)
+    until = str(bench.clock.now_ms + 3_000)
+    assert bench.client.hget(f"cx:lane:{IX}", "held_until") == until
+    assert job.lease_ms == 3_000

@@ -13,6 +13,8 @@
 local MAX_VERSION = 1
 -- Leases of urgent jobs: short at first, so that a worker's death costs little.
 local URGENT_LEASE_MS = 1800
+-- Leases where switches wait for the hold: a worker's death must not cost them more.
+local SERIAL_LEASE_MS = 3000
 -- How long one who brings the exchange in line may take for each request.
 local TEND_MS = 3000
 -- Defined in switches.lua.
@@ -170,6 +172,9 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   if serial then
     local turn = redis.call('HEXISTS', p .. 'lane:' .. lane, 'turn') == 1
     if not turn and sibling_waits(p, lane, now) then return jobs end
+    if redis.call('HEXISTS', p .. 'lane:' .. lane, 'sibling') == 1 then
+      lease = math.min(lease, SERIAL_LEASE_MS)
+    end
     limit = 1
   end
   local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
