@@ -110,8 +110,10 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
     local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
     if named == field then return id, false end
   end
+  -- In seconds, and so ahead of its account's whole backlog, which is in ms.
+  local due = urgent and math.floor(now / 1000) or now
   local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
-    'state', 'pending', 'created_ms', now, 'due_ms', now }
+    'state', 'pending', 'created_ms', now, 'due_ms', due }
   local more = { order_id = order_id, pair = pair, side = side, parent = parent,
     urgent = urgent and '1' or '' }
   for name, value in pairs(more) do
@@ -122,7 +124,7 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   end
   redis.call(unpack(job))
   redis.call('HSET', pending, field, id)
-  redis.call('ZADD', p .. 'due:' .. lane, now, id)
+  redis.call('ZADD', p .. 'due:' .. lane, due, id)
   return id, true
 end
 
