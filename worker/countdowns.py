@@ -14,6 +14,7 @@ from worker.store.switches import NativeSwitch
 SHARE = 8
 TRANSIT_SHARE = 16
 """With `SHARE` it stays below the quarter at which a timer must be renewed."""
+WAY_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,38 @@ def plan(
     return syncs + [sync for group in groups for sync in _syncs(group, max_pairs, stop=False)]
 
 
-def countdown_ms(deadline_ms: int, now_ms: int, timeout_ms: int, *, transit_ms: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What is taken off a timer for the way there, since it starts on arrival.
+
+    Attributes:
+        transit_ms: At least so much.
+        lately_ms: How long requests have lately taken.
+        timeout_ms: Of the switch; the sixteenth part of it is the most.
+    """
+
+    transit_ms: int
+    lately_ms: float
+    timeout_ms: int
+
+    @property
+    def longest(self) -> bool:
+        """Whether no more than this can be taken off."""
+        return self.allowed_ms == self.timeout_ms // TRANSIT_SHARE
+
+    @property
+    def allowed_ms(self) -> int:
+        """How long the request may take without the timer outliving the deadline."""
+        wanted = max(self.transit_ms, round(WAY_MARGIN * self.lately_ms))
+        return min(wanted, self.timeout_ms // TRANSIT_SHARE)
+
+
+def countdown_ms(deadline_ms: int, now_ms: int, way: Way) -> int:
     """Return what to set the exchange's timer to, so that it fires by the deadline.
 
-    The timer starts when the request arrives, so what the way may take is left
-    off, up to a sixteenth of the timeout. Never 0, which would stop the timer.
+    Never 0, which would stop the timer.
     """
-    left = deadline_ms - now_ms - min(transit_ms, timeout_ms // TRANSIT_SHARE)
-    return max(1, left)
+    return max(1, deadline_ms - now_ms - way.allowed_ms)
 
 
 def _close(armed: Sequence[NativeSwitch]) -> list[list[NativeSwitch]]:

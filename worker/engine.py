@@ -139,7 +139,8 @@ class Engine:
             while jobs or claimed.tended:
                 if claimed.tended:
                     self._keeper.tend(claimed.tended, holder)
-                    if self._stopping.is_set():
+                    spent = clock.monotonic_ms() - started
+                    if self._stopping.is_set() or (turn_ms is not None and spent > turn_ms):
                         break
                     claimed = self._claim(exchange, holder=holder, lane="", job_id="")
                     jobs += ((job, claimed.now_ms) for job in claimed.jobs)

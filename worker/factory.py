@@ -103,7 +103,7 @@ def build_engine(settings: Settings) -> Engine:
         nonces=nonces,
         transport=transport,
     )
-    ledger = Ledger(store, digest=_digest(lanes))
+    ledger = Ledger(store, digest=digest_of(lanes))
     return Engine(settings=settings, lanes=lanes, ledger=ledger, pipeline=pipeline, keeper=keeper)
 
 
@@ -127,6 +127,7 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
     )
 
 
-def _digest(lanes: dict[str, Lane]) -> str:
+def digest_of(lanes: dict[str, Lane]) -> str:
+    """Return the name under which workers with these accounts are known."""
     served = sorted((lane.exchange.name, lane.alias, lane.uses_nonce) for lane in lanes.values())
     return hashlib.sha256(json.dumps(served).encode()).hexdigest()[:16]

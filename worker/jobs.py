@@ -10,9 +10,6 @@ from typing import Any, Self
 
 from worker.outcomes import Outcome
 
-SECONDS_BELOW = 10**11
-"""Unix times below this are in seconds, above it in ms."""
-
 
 class Kind(StrEnum):
     """What a job takes down."""
@@ -114,7 +111,7 @@ class Job:
             claim=int(fields.get("claim", 0)),
             created_ms=int(fields.get("created_ms", 0)),
             first_ms=_maybe(fields.get("first_ms")),
-            due_ms=read_due(fields["due_ms"]) if "due_ms" in fields else None,
+            due_ms=_maybe(fields.get("due_ms")),
             finished_ms=_maybe(fields.get("finished_ms")),
             claimed_by=fields.get("claimed_by"),
             outcome=Outcome(fields["outcome"]) if fields.get("outcome") else None,
@@ -162,12 +159,6 @@ class NewJob:
     side: str = ""
     parent: str = ""
     urgent: bool = False
-
-
-def read_due(score: str | float) -> int:
-    """Return a due time in Unix ms; those of urgent jobs are kept in seconds."""
-    due = int(float(score))
-    return due * 1_000 if due < SECONDS_BELOW else due
 
 
 def _maybe(text: str | None) -> int | None:

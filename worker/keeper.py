@@ -12,11 +12,12 @@ import logging
 import random
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from worker import clock
 from worker.alerts import alert
 from worker.commands import SetCountdown
-from worker.countdowns import Sync, countdown_ms, plan
+from worker.countdowns import Sync, Way, countdown_ms, plan
 from worker.errors import InvalidCommand, NotSent, ReplyLost
 from worker.exchanges.base import Stamp
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
@@ -33,9 +34,11 @@ log = logging.getLogger(__name__)
 TEND_MS = 3_000
 """How long the lane is held for each request; as in `lanes.lua`."""
 HTTP_MARGIN_MS = 500
-LAUNCH_MAX_MS = 100
-"""A leave to send that was asked for longer ago than this is given up: the
-countdown was reckoned for the moment of the leave."""
+LAUNCH_MAX_MS = 500
+"""A leave to send that was asked for longer ago than this is given up, as others
+wait for it. What it took is taken off the countdown."""
+WAY_DECAY = 0.9
+"""How the longest way to an exchange is forgotten with each reply."""
 AHEAD_MAX_MS = 1_000
 """How far ahead of the exchange's clock a timestamp may be and yet be taken."""
 BACKOFF_MS = 200
@@ -46,8 +49,45 @@ REFUSED_MAX_MS = 30_000
 THROTTLED_MS = 1_000
 
 
+Members = tuple[tuple[str, int], ...]
+
+
 class _LaneLostError(Exception):
     """The lane is another's by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """A lane in hand.
+
+    Attributes:
+        known: Its switches, by id.
+        fires: When the first of the timers fires that the earlier parts of a
+            long list of pairs have set, by the switches they are for.
+    """
+
+    lane: Lane
+    name: str
+    holder: str
+    known: Mapping[str, NativeSwitch]
+    fires: dict[Members, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What came of one request.
+
+    Attributes:
+        answer: None if it was not sent.
+        left_ms: What the timer was set to.
+        at: When it left, on the local monotonic clock.
+        took_ms: From then to the reply.
+    """
+
+    answer: Answer | None
+    left_ms: int = 0
+    at: float = 0.0
+    took_ms: float = 0.0
 
 
 class Keeper:
@@ -71,6 +111,8 @@ class Keeper:
         self._transport = transport
         self._lock = threading.Lock()
         self._failures: dict[str, int] = {}
+        self._way_ms: dict[str, float] = {}
+        """How long requests of a lane have lately taken, at most."""
         self._alone: set[str] = set()
 
     def tend(self, lane_name: str, holder: str) -> None:
@@ -81,13 +123,13 @@ class Keeper:
         """
         lane = self._lanes[lane_name.removesuffix(SUFFIX).partition(":")[2]]
         _, switches = self._switches.survey(lane_name)
-        known = {switch.id: switch for switch in switches}
+        hold = _Hold(lane, lane_name, holder, {switch.id: switch for switch in switches})
         rest: Rest | None = None
         try:
             for sync in plan(
                 switches, max_pairs=self._settings.switches.max_pairs, alone=self._alone
             ):
-                rest = self._sync(lane, lane_name, holder, sync, known)
+                rest = self._sync(hold, sync)
                 if rest is not None:
                     break
         except _LaneLostError:
@@ -100,7 +142,7 @@ class Keeper:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        while switch_id := self._switches.take_tripped():
+        while switch_id := self._switches.next_tripped():
             record = self._switches.get(switch_id)
             alert(
                 "switch tripped",
@@ -108,27 +150,23 @@ class Keeper:
                 account=record.account if record else "",
                 exchange=record.lane.partition(":")[0] if record else "",
             )
+            self._switches.told(switch_id)
 
-    def _sync(
-        self,
-        lane: Lane,
-        lane_name: str,
-        holder: str,
-        sync: Sync,
-        known: Mapping[str, NativeSwitch],
-    ) -> Rest | None:
+    def _sync(self, hold: _Hold, sync: Sync) -> Rest | None:
         """Send one request; None if the exchange is in line, else no more can go now."""
+        lane = hold.lane
         # Before the leave is asked for: what holds its answer up counts too.
         begun = clock.monotonic_ms()
         launch = self._switches.launch(
-            lane=lane_name,
-            holder=holder,
+            lane=hold.name,
+            holder=hold.holder,
             lease_ms=TEND_MS,
             urgent=sync.urgent,
             flight_ms=_flight_ms(lane),
             rules=lane.rules_for(SetCountdown(sync.pairs, 0)),
             members=sync.members,
         )
+        left_for_ms = clock.monotonic_ms()
         match launch.verdict:
             case "go":
                 pass
@@ -138,37 +176,45 @@ class Keeper:
                 return NO_REST
             case _:
                 raise _LaneLostError
-        timeout_ms = min(known[switch_id].timeout_ms for switch_id, _ in sync.members)
-        left_ms = countdown_ms(
-            launch.deadline_ms,
-            launch.now_ms,
-            timeout_ms,
-            transit_ms=self._settings.switches.transit_ms,
-        )
-        command = SetCountdown(sync.pairs, 0 if sync.stop else left_ms)
-        answer = self._send(lane, command, launch, begun)
-        if isinstance(answer, CountdownSet):
-            with self._lock:
-                self._failures.pop(lane_name, None)
-                if len(sync.members) == 1:
-                    self._alone.discard(sync.members[0][0])
-            if sync.last:
-                fires_ms = 0 if sync.stop else launch.now_ms + left_ms
-                self._switches.synced(lane_name, holder, fires_ms, sync.members)
-            return None
-        return self._failed(lane, lane_name, sync, answer, begun)
+        timeout_ms = min(hold.known[switch_id].timeout_ms for switch_id, _ in sync.members)
+        way = Way(self._settings.switches.transit_ms, self._way_ms.get(hold.name, 0.0), timeout_ms)
+        sent = self._send(lane, sync, launch, begun, way)
+        if not isinstance(sent.answer, CountdownSet):
+            return self._failed(lane, hold.name, sync, sent.answer, begun)
+        with self._lock:
+            self._failures.pop(hold.name, None)
+            if len(sync.members) == 1:
+                self._alone.discard(sync.members[0][0])
+            self._way_ms[hold.name] = max(sent.took_ms, WAY_DECAY * way.lately_ms)
+        if sync.stop:
+            fires_ms = 0
+        elif sent.took_ms > way.allowed_ms and not way.longest:
+            return NO_REST  # the timer may outlive the deadline: set it again, with more taken off
+        else:
+            waited_ms = round(sent.at - left_for_ms)
+            fires_ms = launch.now_ms + waited_ms + sent.left_ms
+            fires_ms = min(fires_ms, hold.fires.get(sync.members, fires_ms))
+            hold.fires[sync.members] = fires_ms
+        if sync.last:
+            self._switches.synced(hold.name, hold.holder, fires_ms, sync.members)
+        return None
 
-    def _send(
-        self, lane: Lane, command: SetCountdown, launch: Launch, begun: float
-    ) -> Answer | None:
-        """Stamp, sign and send; None if the leave was given up."""
+    def _send(self, lane: Lane, sync: Sync, launch: Launch, begun: float, way: Way) -> _Sent:
+        """Stamp, sign and send; the answer is None if the leave was given up."""
+        left_ms, at = 0, begun
         try:
             nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
             stamp = Stamp(now_ms=lane.skew.now_ms(), nonce=nonce)
-            request = lane.exchange.sign(command, lane.access, stamp)
-            if clock.monotonic_ms() - begun > LAUNCH_MAX_MS:
+            at = clock.monotonic_ms()
+            if at - begun > LAUNCH_MAX_MS:
                 self._limiter.landed(launch.grant, sent=False)
-                return None
+                return _Sent(None)
+            if not sync.stop:
+                # The leave may have been given at the moment it was asked for.
+                now_ms = launch.now_ms + round(at - begun)
+                left_ms = countdown_ms(launch.deadline_ms, now_ms, way)
+            command = SetCountdown(sync.pairs, left_ms)
+            request = lane.exchange.sign(command, lane.access, stamp)
             sent_ms = clock.now_ms()
             reply = self._transport.send(
                 request,
@@ -177,15 +223,16 @@ class Keeper:
             )
         except InvalidCommand as error:
             self._limiter.landed(launch.grant, sent=False)
-            return Unproven(Outcome.REJECTED, str(error))
+            return _Sent(Unproven(Outcome.REJECTED, str(error)))
         except NotSent as error:
             self._limiter.landed(launch.grant, sent=False)
-            return Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
+            return _Sent(Unproven(Outcome.UNAVAILABLE, f"not sent: {error}"))
         except ReplyLost as error:
-            return Unproven(Outcome.UNKNOWN, f"no reply: {error}")
+            return _Sent(Unproven(Outcome.UNKNOWN, f"no reply: {error}"))
+        took_ms = clock.monotonic_ms() - at
         self._limiter.landed(launch.grant)
         lane.skew.learn(reply, sent_ms=sent_ms)
-        return lane.exchange.classify(command, reply)
+        return _Sent(lane.exchange.classify(command, reply), left_ms, at, took_ms)
 
     def _failed(
         self, lane: Lane, lane_name: str, sync: Sync, answer: Answer | None, begun: float

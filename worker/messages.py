@@ -15,6 +15,9 @@ DRAIN = "worker.drain"
 TICK = "worker.tick"
 """Celery beat's: look after the switches now."""
 
+SENT_MIN_MS = 10**12
+"""No message is older: what is less was given in seconds."""
+
 _CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job")
 _COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms")
 
@@ -63,8 +66,8 @@ def read_countdown(args: Sequence[object], kwargs: Mapping[str, object]) -> Coun
         raise InvalidCommand(f"{COUNTDOWN}: pairs must be a list of text, and not empty")
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int) or timeout_ms < 0:
         raise InvalidCommand(f"{COUNTDOWN}: timeout_ms must be a whole number, 0 to disarm")
-    if sent_ms is not None and (isinstance(sent_ms, bool) or not isinstance(sent_ms, int)):
-        raise InvalidCommand(f"{COUNTDOWN}: sent_ms must be Unix ms as a whole number")
+    if sent_ms is not None and (type(sent_ms) is not int or sent_ms < SENT_MIN_MS):
+        raise InvalidCommand(f"{COUNTDOWN}: sent_ms must be Unix ms as a whole number, not seconds")
     return CountdownMessage(account, tuple(pairs), timeout_ms, sent_ms)
 
 

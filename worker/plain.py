@@ -13,8 +13,14 @@ from worker.switch import urgent_bell
 STALE = "stale: nothing changed"
 
 
-def move_switch(parts: Runtime, message: CountdownMessage) -> str:
+def move_switch(parts: Runtime, message: CountdownMessage, *, again: bool = False) -> str:
     """Bring the switch of these pairs to where a message wants it.
+
+    Args:
+        parts: Of this process.
+        message: As read.
+        again: Whether it may have come before. Then, unless it says when it was
+            sent, it never moves a deadline on.
 
     Returns:
         What was done, for people.
@@ -46,7 +52,7 @@ def move_switch(parts: Runtime, message: CountdownMessage) -> str:
         order_ids=(),
         timeout_ms=message.timeout_ms,
         bell=bell,
-        touch=True,
+        mode="again" if again and message.sent_ms is None else "touch",
         sent_ms=message.sent_ms or 0,
     )
     if armed.overlaps:

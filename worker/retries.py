@@ -26,6 +26,8 @@ SENDS_BEFORE_ASKING = 2
 before it is asked what became of the order."""
 EAGER_ATTEMPTS = 3
 """Attempts after which even a hopeful next step waits its backoff."""
+UNAUTHORIZED_WAIT_MS = 2_000
+"""How long refused credentials are left alone at first; then twice as long."""
 LISTED = 0
 """The streak of a job whose scope has just been listed, whole."""
 LIST_AGAIN_MS = 250
@@ -189,7 +191,7 @@ def _unproven(
         turned = asks or phase
     else:
         turned = Phase.SEND if phase is Phase.ASK and not missing else phase
-    delay = wait if answer.retry_after_ms is None else max(answer.retry_after_ms, wait // 2)
+    delay = _delay_ms(answer, wait, streak)
     again = Again(
         phase, delay, answer.outcome, answer.detail or answer.outcome.lower(), streak, missing
     )
@@ -220,3 +222,10 @@ def _unproven(
                 delay_ms=soon if hopeful else delay,
                 outcome=Outcome.UNKNOWN,
             )
+
+
+def _delay_ms(answer: Unproven, wait: int, streak: int) -> int:
+    if answer.outcome is Outcome.UNAUTHORIZED:
+        # A moment's fault of the exchange must not bury all that is pending.
+        wait = max(wait, UNAUTHORIZED_WAIT_MS << min(streak - 1, 4))
+    return wait if answer.retry_after_ms is None else max(answer.retry_after_ms, wait // 2)

@@ -67,12 +67,13 @@ def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
         return  # the sweep goes on with it
 
 
-@app.task(name=COUNTDOWN, typing=False, acks_late=True)
-def countdown(*args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
+@app.task(name=COUNTDOWN, bind=True, typing=False, acks_late=True)
+def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
     """Arm, move on or (with a timeout of 0) disarm the switch of these pairs."""
     parts = runtime()
     try:
-        said = move_switch(parts, read_countdown(args, kwargs))
+        again = bool((task.request.delivery_info or {}).get("redelivered"))
+        said = move_switch(parts, read_countdown(args, kwargs), again=again)
     except InvalidCommand as error:
         parts.bury(str(error), f"{COUNTDOWN} {args!r} {kwargs!r}")
         return f"dead letter: {error}"

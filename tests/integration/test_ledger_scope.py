@@ -65,16 +65,3 @@ def test_a_dead_workers_cancel_does_not_keep_switches_waiting(bench: Bench) -> N
     until = str(bench.clock.now_ms + 3_000)
     assert bench.client.hget(f"cx:lane:{IX}", "held_until") == until
     assert job.lease_ms == 3_000
-
-
-def test_an_urgent_job_passes_its_accounts_backlog(bench: Bench) -> None:
-    """What a tripped switch takes down goes before the cancels that wait, also after a pause."""
-    bench.accept("old0", "old1", "old2")
-    urgent = bench.one("a1", urgent=True)
-    job = bench.take()
-    assert job.id == urgent
-    bench.settle(job, Verb.WAIT, pause_ms=100)
-    bench.clock.advance(200)
-    assert bench.take("w2").id == urgent
-    (lane,) = bench.ledger.lanes()
-    assert lane.oldest_due_ms is not None

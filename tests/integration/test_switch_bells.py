@@ -92,10 +92,29 @@ def test_a_deadline_moved_closer_is_out_of_line_at_once(board: Board) -> None:
     assert again.deadline_ms < armed.deadline_ms
     assert board.bells() == ["urgent"]
     assert due(board) == [armed.switch_id]
-    assert board.due_ms(armed) == board.now_ms
+    # Ahead of whatever else waits to be renewed.
+    assert board.due_ms(armed) == 0
     board.in_line(again)
     assert due(board) == []
     assert board.fires_ms(again) == again.deadline_ms
+
+
+def test_a_first_arming_goes_ahead_of_all_renewals(board: Board) -> None:
+    """However many wait to be renewed, and longer, the next look sees what has no timer."""
+    crowd = [board.arm(pairs=[f"p{n}_x"]) for n in range(250)]
+    assert board.claim().tended
+    for armed in crowd:
+        assert board.launch(armed, rules=()).verdict == "go"
+        board.synced(armed, armed.deadline_ms)
+    board.rest()
+    board.clock.advance(TIMEOUT_MS // 2)
+    for armed in crowd:
+        board.beat(armed)
+    board.clock.advance(1)
+    late = board.arm(pairs=["late_x"])
+    found = {switch.id: switch for switch in board.survey()}
+    assert found[late.switch_id].due
+    assert len(found) <= 400
 
 
 def test_a_longer_timeout_is_renewed_when_it_lags(board: Board) -> None:
@@ -205,7 +224,7 @@ def test_a_heartbeat_message_leaves_the_lane_at_rest(board: Board) -> None:
     assert board.claim().tended
     board.rest(pause_ms=4_000)
     board.clock.advance(500)
-    assert board.arm(touch=True).switch_id == armed.switch_id
+    assert board.arm(mode="touch").switch_id == armed.switch_id
     assert board.lane_ms() == board.now_ms + 3_500
-    board.arm(touch=True, timeout_ms=TIMEOUT_MS // 2)
+    board.arm(mode="touch", timeout_ms=TIMEOUT_MS // 2)
     assert board.lane_ms() == board.now_ms

@@ -40,6 +40,6 @@ def test_no_strategy_that_beats_is_tripped(
         assert {arrival.operation for arrival in sim.journal()} == {"countdown"}
         assert "rate" not in {arrival.refusal for arrival in sim.journal()}
         assert len(sim.timers()) == sum(s.exchange == "indodax" for s in fleet.strategies)
-    assert fleet.switches.take_tripped() is None
+    assert fleet.switches.next_tripped() is None
     assert fleet.restarted > 10
     assert fleet.killed > 3

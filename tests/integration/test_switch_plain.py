@@ -33,10 +33,12 @@ class Plain:
         late_ms: int | None = None,
         pairs: tuple[str, ...] = PAIRS,
         alias: str = "ix",
+        again: bool = False,
     ) -> str:
         """Take a message that was sent `late_ms` ago, or does not say when."""
         sent_ms = None if late_ms is None else self.board.now_ms - late_ms
-        return move_switch(self.runtime, CountdownMessage(alias, pairs, timeout_ms, sent_ms))
+        message = CountdownMessage(alias, pairs, timeout_ms, sent_ms)
+        return move_switch(self.runtime, message, again=again)
 
     def only(self, *, states: tuple[str, ...] = ("armed",)) -> SwitchRecord | None:
         """Return the one switch in these states, or None."""
@@ -112,9 +114,23 @@ def test_a_shorter_timeout_shortens_what_the_exchange_holds(plain: Plain) -> Non
     assert plain.board.claim().tended
     plain.board.switches.synced("indodax:ix:switch", "w1", switch.deadline_ms, [(switch.id, 1)])
     plain.board.rest()
-    assert not plain.board.survey()[0].due
+    assert not plain.board.survey()
     plain.say(T_MS // 2)
     assert plain.board.survey()[0].due
+
+
+@pytest.mark.parametrize("alias", ["ix", "ev"])
+def test_what_comes_again_moves_no_deadline_on(plain: Plain, alias: str) -> None:
+    """A message delivered twice, of unknown age, may shorten a deadline, and arm what is not."""
+    assert plain.say(T_MS, alias=alias, again=True).startswith("armed")
+    plain.board.clock.advance(1_000)
+    assert plain.say(T_MS, alias=alias, again=True).startswith("armed")
+    assert plain.left_ms() == T_MS - 1_000
+    plain.say(T_MS // 4, alias=alias, again=True)
+    assert plain.left_ms() == T_MS // 4
+    plain.say(0, alias=alias)
+    assert plain.say(T_MS, alias=alias, again=True).startswith("stale")
+    assert plain.only() is None
 
 
 @pytest.mark.parametrize("alias", ["ix", "ev"])

@@ -12,6 +12,7 @@ from worker.errors import (
     SwitchTripped,
     SwitchUnknown,
 )
+from worker.store.ledger import Ledger
 from worker.store.switches import Armed
 from worker.switch import Switch
 
@@ -165,6 +166,17 @@ def test_an_emulated_switch_is_in_time_while_a_worker_lives(board: Board) -> Non
     assert board.beat(armed).in_time
     board.clock.advance(1)
     assert not board.beat(armed).in_time
+
+
+def test_a_worker_of_other_accounts_holds_no_deadline(board: Board) -> None:
+    """Who lives but does not serve the account will not cancel its orders."""
+    armed = board.arm("ev")
+    stranger = Ledger(board.clock.store(), digest="stranger")
+    stranger.register([("other", "everstrike", 0)])
+    stranger.heartbeat("w2", ttl_ms=5_000)
+    assert not board.beat(armed).in_time
+    stranger.register([("ev", "everstrike", 0)])
+    assert board.beat(armed).in_time
 
 
 def test_a_native_switch_is_in_time_while_the_exchange_has_it(board: Board) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.switchboard import TIMEOUT_MS, Board
 from worker.jobs import Kind, NewJob, State
-from worker.store.ledger import new_id
-from worker.store.switches import Armed
+from worker.outcomes import Outcome
+from worker.store.ledger import Settlement, Verb, new_id
+from worker.store.switches import TELL_AGAIN_MS, Armed
 
 SCOPE = {"pairs": ["a_x", "b_x"], "order_ids": ["1", "2"]}
 
@@ -81,8 +82,8 @@ def test_whoever_sees_it_first_cancels_the_scope_once(board: Board, route: str, 
     for later in (beat, disarm, track, untrack, claim):
         later(board, armed, alias)
     assert board.jobs(alias) == jobs
-    assert board.switches.take_tripped() == armed.switch_id
-    assert board.switches.take_tripped() is None
+    assert board.switches.next_tripped() == armed.switch_id
+    assert board.switches.next_tripped() is None
 
 
 def test_not_an_ms_too_early(board: Board) -> None:
@@ -128,7 +129,49 @@ def test_an_order_that_is_being_canceled_is_one_job(board: Board) -> None:
     jobs = {job.order_id: job for job in board.jobs("ev")}
     assert len(board.jobs("ev")) == 2
     assert jobs["1"].id == job_id
+    assert jobs["1"].urgent
     assert jobs["2"].urgent
+
+
+def test_what_is_proven_not_open_is_tracked_no_more(board: Board) -> None:
+    """An order canceled or filled meanwhile is not canceled again at the deadline."""
+    armed = board.arm("ev", order_ids=["1", "2", "3"])
+    board.ledger.accept([NewJob(new_id(), "everstrike:ev", Kind.CANCEL, order_id="2")])
+    (job,) = board.ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000).jobs
+    done = Settlement(Verb.DONE, outcome=Outcome.CANCELED)
+    board.ledger.settle(job, done, holder="w", retention_ms=9_000, lease_ms=9_000, limit=0)
+    record = board.switches.get(armed.switch_id)
+    assert record is not None
+    assert record.order_ids == ("1", "3")
+    # The scope is the same still: a restarted strategy takes it over.
+    assert board.arm("ev", order_ids=["1", "2", "3"]).switch_id == armed.switch_id
+    other = board.arm("ev", order_ids=["4"])
+    assert board.track(other, "2") == ("overlap", armed.switch_id)
+
+
+def test_who_was_to_tell_of_it_and_died_is_stood_in_for(board: Board) -> None:
+    """A tripped switch is told of once; if nobody did, again after a while."""
+    armed = board.arm("ev")
+    board.clock.advance(TIMEOUT_MS)
+    board.claim("ev")
+    assert board.switches.next_tripped() == armed.switch_id
+    assert board.switches.next_tripped() is None
+    board.clock.advance(TELL_AGAIN_MS)
+    assert board.switches.next_tripped() == armed.switch_id
+    board.switches.told(armed.switch_id)
+    board.clock.advance(TELL_AGAIN_MS)
+    assert board.switches.next_tripped() is None
+
+
+def test_no_crowd_of_renewals_hides_a_deadline(board: Board) -> None:
+    """With more out of line than one look takes in, what has run out is tripped all the same."""
+    crowd = [board.arm(pairs=[f"p{n}_x"], timeout_ms=10 * TIMEOUT_MS) for n in range(300)]
+    board.clock.advance(1)
+    silent = board.arm(pairs=["silent_x"])
+    board.clock.advance(TIMEOUT_MS)
+    assert board.claim().tended
+    assert board.state(silent) == "tripped"
+    assert {board.state(armed) for armed in crowd} == {"armed"}
 
 
 def test_what_was_untracked_is_left_alone(board: Board) -> None:

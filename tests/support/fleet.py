@@ -15,7 +15,7 @@ from tests.support.stepped import Stepped
 from worker import clock as local_clock
 from worker import factory
 from worker.engine import PRESENCE_MS, Engine
-from worker.factory import build_engine
+from worker.factory import build_engine, build_lanes, digest_of
 from worker.settings import Http, Settings
 from worker.simulator import Simulator
 from worker.store.ledger import Ledger, lane_of, new_id
@@ -61,7 +61,7 @@ class Fleet:
         self.sim = simulator
         self.settings = self._settings(url)
         self.switches = Switches(stepped.store())
-        self.ledger = Ledger(stepped.store())
+        self.ledger = Ledger(stepped.store(), digest=digest_of(build_lanes(self.settings)))
         self.killed = self.restarted = 0
         self.workers = [self._worker(), self._worker()]
         self.strategies = [*self._natives(), *self._emulated()]

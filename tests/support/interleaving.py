@@ -189,7 +189,7 @@ class History:
                 self.alias,
                 pairs=list(scope.pairs),
                 timeout_ms=self.rng.choice(TIMEOUTS_MS),
-                touch=touch,
+                mode="touch" if touch else "arm",
             )
             scope.born += scope.armed.switch_id != former
             scope.live = True

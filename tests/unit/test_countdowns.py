@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.countdowns import SHARE, Sync, countdown_ms, plan
+from worker.countdowns import SHARE, Sync, Way, countdown_ms, plan
 from worker.store.switches import NativeSwitch
 
 NOW_MS = 1_700_000_000_000
@@ -152,7 +152,7 @@ COUNTDOWNS = {
 def test_countdown(case: str) -> None:
     """The countdown is what is left, less the way."""
     (left_ms, timeout_ms, transit_ms), wanted = COUNTDOWNS[case]
-    found = countdown_ms(NOW_MS + left_ms, NOW_MS, timeout_ms, transit_ms=transit_ms)
+    found = countdown_ms(NOW_MS + left_ms, NOW_MS, Way(transit_ms, 0.0, timeout_ms))
     assert found == wanted
 
 
@@ -226,7 +226,7 @@ def check_shared(members: list[NativeSwitch], transit_ms: int) -> None:
     """The earliest deadline is kept, costs nobody much, and leaves nobody due again."""
     earliest = min(member.deadline_ms for member in members)
     timeout_ms = min(member.timeout_ms for member in members)
-    countdown = countdown_ms(earliest, NOW_MS, timeout_ms, transit_ms=transit_ms)
+    countdown = countdown_ms(earliest, NOW_MS, Way(transit_ms, 0.0, timeout_ms))
     assert 1 <= countdown <= earliest - NOW_MS
     for member in members:
         assert member.deadline_ms - earliest <= member.timeout_ms / SHARE

@@ -284,7 +284,15 @@ ROWS = [
             Unproven(Outcome.UNAVAILABLE, f"HTTP {status}: We had a problem"),
             "FACTS: HTTP 5xx",
         )
-        for status in (500, 502, 503, 504, 599)
+        for status in (500, 502, 503, 599)
+    ),
+    Row(
+        "a gateway that no longer waits",
+        CANCEL,
+        504,
+        {"message": "Timed out"},
+        Unproven(Outcome.UNKNOWN, "HTTP 504: Timed out"),
+        "HTTP; it may yet be done",
     ),
     # Query
     *(

@@ -104,14 +104,15 @@ def test_any_message_is_read_or_refused(args: list[Any], kwargs: dict[str, Any])
     assert reason.isprintable()
 
 
+SENT_MS = 1_700_000_000_000
 COUNTDOWN_GOOD = {"account": "ix", "pairs": ["btc_idr", "eth_idr"], "timeout_ms": 120_000}
 
 
 def test_whole_countdown_is_read() -> None:
     """Every field has its place; pairs may come as text with commas."""
-    wanted = CountdownMessage("ix", ("btc_idr", "eth_idr"), 120_000, 5)
-    assert read_countdown((), {**COUNTDOWN_GOOD, "sent_ms": 5}) == wanted
-    assert read_countdown(("ix", "btc_idr,eth_idr", 120_000, 5), {}) == wanted
+    wanted = CountdownMessage("ix", ("btc_idr", "eth_idr"), 120_000, SENT_MS)
+    assert read_countdown((), {**COUNTDOWN_GOOD, "sent_ms": SENT_MS}) == wanted
+    assert read_countdown(("ix", "btc_idr,eth_idr", 120_000, SENT_MS), {}) == wanted
     assert read_countdown((), COUNTDOWN_GOOD).sent_ms is None
     assert read_countdown((), {**COUNTDOWN_GOOD, "timeout_ms": 0}).timeout_ms == 0
 
@@ -132,6 +133,8 @@ def test_whole_countdown_is_read() -> None:
         ({"timeout_ms": "1000"}, "timeout_ms must be a whole number"),
         ({"sent_ms": "now"}, "sent_ms must be Unix ms"),
         ({"sent_ms": True}, "sent_ms must be Unix ms"),
+        ({"sent_ms": 1_700_000_000}, "not seconds"),
+        ({"sent_ms": -1}, "sent_ms must be Unix ms"),
         ({"nosuch": 1}, "unknown argument 'nosuch'"),
     ],
 )

@@ -262,11 +262,11 @@ TABLE = {
     "listed, rejected": Row(job(LIST), unproven(REJECTED), ("dead", REJECTED), LIST),
     "asked, rejected": Row(job(ASK), unproven(REJECTED), (SEND, WAIT_MS, UNKNOWN, 1, False)),
     # Credentials refused: some times, in case the exchange errs.
-    "unauthorized": Row(job(), unproven(UNAUTHORIZED), (SEND, WAIT_MS, UNAUTHORIZED, 1, False)),
+    "unauthorized": Row(job(), unproven(UNAUTHORIZED), (SEND, 2_000, UNAUTHORIZED, 1, False)),
     "unauthorized twice": Row(
         job(outcome=UNAUTHORIZED, streak=1),
         unproven(UNAUTHORIZED),
-        (SEND, WAIT_MS, UNAUTHORIZED, 2, False),
+        (SEND, 4_000, UNAUTHORIZED, 2, False),
     ),
     "unauthorized a third time": Row(
         job(outcome=UNAUTHORIZED, streak=2), unproven(UNAUTHORIZED), ("dead", UNAUTHORIZED)
@@ -274,7 +274,7 @@ TABLE = {
     "unauthorized after another outcome": Row(
         job(ASK, outcome=UNKNOWN, streak=9),
         unproven(UNAUTHORIZED),
-        (ASK, WAIT_MS, UNAUTHORIZED, 1, False),
+        (ASK, 2_000, UNAUTHORIZED, 1, False),
     ),
     "token refused": Row(
         job(), unproven(UNAUTHORIZED, token_refused=True), (SEND, 0, UNAUTHORIZED, 1, False)
@@ -282,7 +282,7 @@ TABLE = {
     "token refused twice": Row(
         job(ASK, outcome=UNAUTHORIZED, streak=1),
         unproven(UNAUTHORIZED, token_refused=True),
-        (ASK, WAIT_MS, UNAUTHORIZED, 2, False),
+        (ASK, 4_000, UNAUTHORIZED, 2, False),
     ),
     "token refused a third time": Row(
         job(outcome=UNAUTHORIZED, streak=2),

@@ -85,8 +85,8 @@ def in_scope(scope: ListOpenOrders, pair: str, side: str) -> bool:
 def refused(reply: Reply, body: object) -> Unproven:
     """Read a reply by its HTTP status alone, after the documented ones are dealt with.
 
-    429 and 5xx mean the same with any body, an outage page included; whatever
-    else comes here is in no document.
+    429 and 5xx mean the same with any body, an outage page included. What a gateway
+    did not wait for (504) may yet be done. Whatever else comes here is in no document.
     """
     detail = describe(reply, body)
     wait_ms = retry_after_ms(reply.headers)
@@ -97,6 +97,8 @@ def refused(reply: Reply, body: object) -> Unproven:
             detail,
             retry_after_ms=wait_ms if asked_ms is None else asked_ms,
         )
+    if reply.status == 504:  # noqa: PLR2004 - a gateway that no longer waits
+        return Unproven(Outcome.UNKNOWN, detail, retry_after_ms=wait_ms)
     if 500 <= reply.status <= 599:  # noqa: PLR2004 - HTTP server errors
         return Unproven(Outcome.UNAVAILABLE, detail, retry_after_ms=wait_ms)
     return Unproven(Outcome.UNKNOWN, detail)

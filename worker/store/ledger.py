@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from worker.jobs import Job, NewJob, State, read_due
+from worker.jobs import Job, NewJob, State
 from worker.outcomes import Outcome
 from worker.store.connection import Store, unavailable
 
@@ -306,7 +306,7 @@ class Ledger:
         rows = []
         for i, lane in enumerate(names):
             pending, due, first = answers[3 * i : 3 * i + 3]
-            oldest = read_due(first[0][1]) if first and due else None
+            oldest = int(first[0][1]) if first and due else None
             rows.append(LaneStatus(lane=lane, pending=pending, due=due, oldest_due_ms=oldest))
         return rows
 

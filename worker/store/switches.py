@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from worker.store.connection import Store, unavailable
 from worker.store.ledger import SUFFIX
@@ -18,7 +18,9 @@ from worker.store.limiter import Grant, Rule, rule_args
 
 SCRIPTS = "lanes switches"
 LIVE_MAX = 1_000
+TELL_AGAIN_MS = 30_000
 NO_GRANT = Grant(0)
+Mode = Literal["arm", "touch", "again"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +170,11 @@ class Switches:
         order_ids: Sequence[str],
         timeout_ms: int,
         bell: tuple[str, str],
-        touch: bool = False,
+        mode: Mode = "arm",
         sent_ms: int = 0,
     ) -> Armed:
-        """Arm a scope; with `touch` an armed one keeps its epoch; see `arm.lua`."""
+        """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`."""
         pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
-        mode = "touch" if touch else "arm"
         kind = (lane, account, int(native))
         head = (switch_id, *kind, timeout_ms, mode, sent_ms, *bell, len(pairs))
         answer = self._store.run("arm", *head, *pairs, *order_ids, shared=SCRIPTS)
@@ -262,11 +263,17 @@ class Switches:
         head = (lane, holder, rest.pause_ms, int(rest.quiet), rest.first_ms, rest.longest_ms)
         self._store.run("rest", *head, *rest.failed, shared=SCRIPTS)
 
-    def take_tripped(self) -> str | None:
-        """Take the id of a switch that has tripped and that nobody was told of."""
+    def next_tripped(self) -> str | None:
+        """Return the id of a tripped switch of which somebody is to be told now.
+
+        Until `told` it comes back after a while, whoever dies meanwhile.
+        """
+        return str(self._store.run("next_tripped", TELL_AGAIN_MS)) or None
+
+    def told(self, switch_id: str) -> None:
+        """Say that somebody was told of a tripped switch."""
         with unavailable():
-            switch_id: Any = self._store.client.rpop(self._store.key("tripped"))
-        return None if switch_id is None else str(switch_id)
+            self._store.client.zrem(self._store.key("tripped"), switch_id)
 
     def owners(self, account: str, pairs: Sequence[str]) -> list[str]:
         """Return the switches that hold any of these pairs."""

@@ -4,7 +4,10 @@
 -- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
 -- the epoch stays and the deadline moves. With sent_ms the deadline counts from
 -- there, and a message older than the last beat, than the last disarm of one of
--- its pairs, or than its own timeout, is stale: it moves nothing. What otherwise
+-- its pairs, or than its own timeout, is stale: it moves nothing. With mode 'again',
+-- for what may have come before and says not when it was sent, a deadline that
+-- stands is never moved on, and nothing is armed where something was disarmed.
+-- What otherwise
 -- shares a pair or an order with another armed switch is refused.
 -- Keys: see switches.lua; the broker's queue
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
@@ -45,8 +48,15 @@ end
 local from = sent > 0 and math.min(sent, now) or now
 local stale = sent > 0 and (from + timeout <= now or (same and from < tonumber(same.beat_ms))
   or sent < last_disarm(p, account, pair_list))
-if stale then return { 'stale', '' } end
 local deadline = from + timeout
+if mode == 'again' then
+  if same and same.state == 'armed' then
+    deadline = math.min(deadline, tonumber(same.deadline_ms))
+  else
+    stale = stale or last_disarm(p, account, pair_list) > 0
+  end
+end
+if stale then return { 'stale', '' } end
 local epoch = 1
 if same then
   id = same.id
@@ -70,7 +80,7 @@ for _, order in ipairs(order_list) do redis.call('SADD', key .. ':orders', order
 redis.call('ZADD', p .. 'switches', now, id)
 local switch = read_switch(p, id)
 local tended = place_switch(p, switch, now)
-local mere_beat = mode == 'touch' and same and same.state == 'armed'
+local mere_beat = mode ~= 'arm' and same and same.state == 'armed'
   and deadline >= tonumber(same.deadline_ms)
 if not mere_beat then call_to(p, tended) end
 reindex(p, tended, now)

@@ -1,11 +1,12 @@
 -- beat(p, id, epoch, queue, bell) -> state, left_ms, in_time, epoch
 -- Move the deadline on to a timeout from now. state: armed, or why not: tripped,
 -- disarmed, replaced (a later epoch), unknown. in_time: 1 if the exchange's timer
--- (native) is where it should be, or, with none, a worker lives to hold the
--- deadline. An epoch of 0 is any.
+-- (native) is where it should be, or, with none, a worker that serves the account
+-- lives to hold the deadline. An epoch of 0 is any.
 -- Rings when the exchange's timer has come to lag by a quarter of the timeout;
 -- BELL in the message becomes an id of its own.
--- Keys: P switch:<id>; P due:<lane>:switch; P lanes; P workers; the broker's queue
+-- Keys: P switch:<id>; P due:<lane>:switch; P ends:<lane>:switch; P lanes;
+-- P servers:<lane>; P serving; the broker's queue
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
 local now = now_ms()
 local switch = read_switch(p, id)
@@ -30,7 +31,9 @@ if switch.native == '1' then
     redis.call('LPUSH', queue, (string.gsub(bell, 'BELL', id .. '.' .. now)))
   end
 else
-  local last = redis.call('ZRANGE', p .. 'workers', -1, -1, 'WITHSCORES')
-  in_time = last[2] and tonumber(last[2]) > now - 5000
+  for _, digest in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. switch.lane)) do
+    local seen = redis.call('ZSCORE', p .. 'serving', digest)
+    in_time = in_time or (seen and tonumber(seen) > now - 5000)
+  end
 end
 return { 'armed', timeout, in_time and 1 or 0, current }

@@ -4,12 +4,14 @@
 -- Redis's data, and ends with the ms at which it began: a worker that remembers
 -- another has seen them lost, whoever began the new life, and no rate slot is
 -- given until what was granted before it has left the window.
--- Keys: P workers zset worker -> ms of its last sign; P registered:<digest>;
--- P born string; P lost_ms string
+-- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
+-- same; P registered:<digest>; P born string; P lost_ms string
 local p, worker = ARGV[1], ARGV[2]
 local now = now_ms()
 redis.call('ZADD', p .. 'workers', now, worker)
 redis.call('ZREMRANGEBYSCORE', p .. 'workers', '-inf', now - ARGV[3])
+redis.call('ZADD', p .. 'serving', now, ARGV[4])
+redis.call('ZREMRANGEBYSCORE', p .. 'serving', '-inf', now - ARGV[3])
 local known, born = ARGV[6], redis.call('GET', p .. 'born')
 local lost = known ~= '' and known ~= born
 if not born then

@@ -2,6 +2,7 @@
 -- "<exchange>:<account>". P is the key prefix.
 --   P lanes        zset  lane -> ms at which somebody must next look at it
 --   P due:<lane>   zset  job id -> ms at which it is due (a claim moves it on)
+--   P urgent:<lane> zset the same of those jobs that go ahead of the others
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), held_until,
 --                        holder, not_before (ms); hold: the lane that has the
 --                        hold, where two share it; sibling: the other of the two
@@ -80,6 +81,30 @@ local function release(p, lane, holder, now)
   end
 end
 
+-- place_job(p, lane, id, at, urgent), drop_job(p, lane, id): when somebody must look at it.
+local function place_job(p, lane, id, at, urgent)
+  redis.call('ZADD', p .. 'due:' .. lane, at, id)
+  if urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
+end
+
+local function drop_job(p, lane, id)
+  redis.call('ZREM', p .. 'due:' .. lane, id)
+  redis.call('ZREM', p .. 'urgent:' .. lane, id)
+end
+
+-- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
+-- hand keeps it for no longer than the first lease of an urgent one.
+local function hasten(p, lane, id, now)
+  local key = p .. 'job:' .. id
+  local job = redis.call('HMGET', key, 'urgent', 'claimed_by')
+  if job[1] then return end
+  redis.call('HSET', key, 'urgent', 1)
+  local at = tonumber(redis.call('ZSCORE', p .. 'due:' .. lane, id) or now)
+  at = math.min(at, job[2] and now + URGENT_LEASE_MS or now)
+  place_job(p, lane, id, at, true)
+  redis.call('ZADD', p .. 'lanes', 'LT', math.max(at, (lane_ready(p, lane, now))), lane)
+end
+
 -- sibling_waits(p, lane, now) -> whether the lane that shares the hold is due.
 -- Switches go first, then one job: there are few switches, and they cannot wait
 -- behind a backlog; but where each of theirs hangs, cancels must have their turn.
@@ -100,6 +125,7 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
     -- "This scope is empty" may have been said before what is now to be canceled was
     -- placed: a list under way proves nothing for who asks now.
     if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1) end
+    if urgent then hasten(p, lane, known, now) end
     return known, false
   end
   -- What comes twice under one id is one job; another order under it is its own.
@@ -110,10 +136,8 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
     local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
     if named == field then return id, false end
   end
-  -- In seconds, and so ahead of its account's whole backlog, which is in ms.
-  local due = urgent and math.floor(now / 1000) or now
   local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
-    'state', 'pending', 'created_ms', now, 'due_ms', due }
+    'state', 'pending', 'created_ms', now, 'due_ms', now }
   local more = { order_id = order_id, pair = pair, side = side, parent = parent,
     urgent = urgent and '1' or '' }
   for name, value in pairs(more) do
@@ -124,7 +148,7 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   end
   redis.call(unpack(job))
   redis.call('HSET', pending, field, id)
-  redis.call('ZADD', p .. 'due:' .. lane, due, id)
+  place_job(p, lane, id, now, urgent)
   return id, true
 end
 
@@ -135,11 +159,11 @@ local function take(p, lane, id, holder, lease, now)
   local state = redis.call('HMGET', key, 'state', 'v', 'claimed_by', 'claimed_ms', 'attempts',
     'first_ms', 'urgent')
   if state[1] ~= 'pending' then
-    redis.call('ZREM', p .. 'due:' .. lane, id)
+    drop_job(p, lane, id)
     return nil
   end
   if (tonumber(state[2]) or math.huge) > MAX_VERSION then
-    redis.call('ZADD', p .. 'due:' .. lane, now + 1000, id)
+    place_job(p, lane, id, now + 1000, state[7])
     return nil
   end
   local attempts = tonumber(state[5] or 0)
@@ -156,13 +180,13 @@ local function take(p, lane, id, holder, lease, now)
   redis.call('HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
     'attempts', attempts + 1)
   if not state[6] then redis.call('HSET', key, 'first_ms', now) end
-  redis.call('ZADD', p .. 'due:' .. lane, now + lease, id)
+  place_job(p, lane, id, now + lease, state[7])
   return redis.call('HGETALL', key), lease
 end
 
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
 -- fields, or nil when the claimant has not registered the lane. With id '' the
--- earliest due jobs of the lane, else that job if it is due.
+-- urgent and then the earliest due jobs of the lane, else that job if it is due.
 local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
   local jobs = {}
@@ -179,10 +203,11 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     end
     limit = 1
   end
-  local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
+  local key, first, seen, held, ids = p .. 'due:' .. lane, p .. 'urgent:' .. lane, 0, 0, nil
   repeat
     if id == '' then
-      ids = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit - #jobs)
+      ids = redis.call('ZRANGEBYSCORE', first, '-inf', now, 'LIMIT', 0, limit - #jobs)
+      if #ids == 0 then ids = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit - #jobs) end
     else
       local score = redis.call('ZSCORE', key, id)
       ids = (score and tonumber(score) <= now) and { id } or {}

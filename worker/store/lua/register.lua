@@ -4,7 +4,8 @@
 -- way at once (width 0: any, 1: one). Where the exchange holds the timers
 -- (native 1), the account's countdowns go one at a time too, and take turns with
 -- its other requests where those do.
--- Keys: P accounts hash alias -> exchange; P lane:<lane>; P registered:<digest> set
+-- Keys: P accounts hash alias -> exchange; P lane:<lane>; P registered:<digest> set;
+-- P servers:<lane> set of digests
 local p, digest = ARGV[1], ARGV[2]
 for i = 4, #ARGV, 4 do
   local alias, exchange, width, native = unpack(ARGV, i, i + 3)
@@ -21,6 +22,12 @@ for i = 4, #ARGV, 4 do
     redis.call('HDEL', p .. 'lane:' .. switches, 'sibling', 'hold')
   end
   redis.call('SADD', p .. 'registered:' .. digest, lane, switches)
+  for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. lane)) do
+    if redis.call('EXISTS', p .. 'registered:' .. other) == 0 then
+      redis.call('SREM', p .. 'servers:' .. lane, other)
+    end
+  end
+  redis.call('SADD', p .. 'servers:' .. lane, digest)
 end
 redis.call('PEXPIRE', p .. 'registered:' .. digest, ARGV[3])
 return 1

@@ -29,12 +29,8 @@ else
 end
 local called = redis.call('HDEL', p .. 'lane:' .. lane, 'called') == 1
 if pause > 0 and not called then
-  local till = now + pause
-  for _, id in ipairs(redis.call('ZRANGE', p .. 'due:' .. lane, 0, -1)) do
-    local switch = read_switch(p, id)
-    if switch and switch.state == 'armed' then till = math.min(till, ends_at(switch)) end
-  end
-  redis.call('HSET', p .. 'lane:' .. lane, 'not_before', till)
+  local first = redis.call('ZRANGE', p .. 'ends:' .. lane, 0, 0, 'WITHSCORES')
+  redis.call('HSET', p .. 'lane:' .. lane, 'not_before', math.min(now + pause, tonumber(first[2] or math.huge)))
 end
 reindex(p, lane, now)
 return 1

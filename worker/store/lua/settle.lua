@@ -20,7 +20,7 @@ local digest, exchange, lease, limit = ARGV[16], ARGV[17], tonumber(ARGV[18]), t
 local now = now_ms()
 local key = p .. 'job:' .. id
 local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
-  'history', 'attempts', 'due_ms')
+  'history', 'attempts', 'due_ms', 'urgent')
 local lane = job[3]
 local ours = job[1] == 'pending' and job[2] == claim
 -- That an order is closed stays true; that a scope is empty need not.
@@ -39,7 +39,8 @@ local function finish(state)
   if redis.call('HGET', p .. 'pending:' .. lane, field) == id then
     redis.call('HDEL', p .. 'pending:' .. lane, field)
   end
-  redis.call('ZREM', p .. 'due:' .. lane, id)
+  drop_job(p, lane, id)
+  if state == 'done' and job[4] == 'cancel' then untrack_order(p, lane, job[5]) end
   redis.call('HSET', key, 'state', state, 'outcome', outcome, 'detail', detail, 'finished_ms', now)
   redis.call('LPUSH', p .. 'recent', id)
   redis.call('LTRIM', p .. 'recent', 0, recent - 1)
@@ -62,12 +63,12 @@ if applied then
       'outcome', outcome, 'detail', detail, 'due_ms', now + delay)
     if missing == '1' then redis.call('HSETNX', key, 'missing_ms', now) end
     if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
-    redis.call('ZADD', p .. 'due:' .. lane, now + delay, id)
+    place_job(p, lane, id, now + delay, job[11])
   elseif verb == 'wait' then
     local made = tonumber(job[9]) - 1
     redis.call('HSET', key, 'attempts', made)
     if made == 0 then redis.call('HDEL', key, 'first_ms') end
-    redis.call('ZADD', p .. 'due:' .. lane, job[10], id)
+    place_job(p, lane, id, job[10], job[11])
   end
 end
 if lane then

@@ -1,13 +1,17 @@
 -- survey(p, lane) -> now, (id, epoch, state, timeout_ms, deadline_ms, fires_ms, due, pairs) * n
--- Every switch of a lane whose timer the exchange holds, but those put off after a
--- failure; pairs that a later switch has taken over are left out, those without
--- any left too.
+-- The switches of a lane whose timer is to be moved, and those whose deadlines are so
+-- near that they may share a request with them; of each, so many as one look takes
+-- in. Not those put off after a failure, nor pairs that a later switch has taken
+-- over, nor what has no pairs left.
 -- Keys: see switches.lua
 local p, lane = ARGV[1], ARGV[2]
 local now = now_ms()
-local answer = { now }
-for _, id in ipairs(redis.call('ZRANGE', p .. 'due:' .. lane, 0, -1)) do
-  local switch = read_switch(p, id)
+local answer, seen = { now }, {}
+local from, till = math.huge, 0
+
+local function look(id)
+  local switch = not seen[id] and read_switch(p, id)
+  seen[id] = true
   if switch then
     local mine = {}
     for _, pair in ipairs(split(switch.pairs)) do
@@ -23,7 +27,17 @@ for _, id in ipairs(redis.call('ZRANGE', p .. 'due:' .. lane, 0, -1)) do
         table.concat(mine, ',') }) do
         answer[#answer + 1] = value
       end
+      local deadline, timeout = tonumber(switch.deadline_ms), tonumber(switch.timeout_ms)
+      from, till = math.min(from, deadline - timeout / 2), math.max(till, deadline + timeout / 8)
     end
   end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+  look(id)
+end
+if till > 0 then
+  local near = redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, from, till, 'LIMIT', 0, LOOK_MAX)
+  for _, id in ipairs(near) do look(id) end
 end
 return answer

@@ -16,9 +16,15 @@
 --                               claimed; quiet_until (ms), till when nobody but
 --                               the holder quiet_but may send
 --   P switches            zset  switch id -> ms of its last change of state
---   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at
+--   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at; less than
+--                               any ms where the exchange is to be brought in line at once
+--   P ends:<lane>:switch  zset  armed switch whose timer the exchange holds -> ms from
+--                               which it counts as tripped
+--   P tripped             zset  tripped switch -> ms from which somebody is to be told
 
 local KEEP_MS = 86400000
+-- How many switches one look takes in, lest it keep Redis to itself.
+local LOOK_MAX = 200
 -- How far ahead of ours the clock of who sends a disarm is believed to be.
 local AHEAD_MAX_MS = 60000
 
@@ -48,6 +54,15 @@ local function ends_at(switch)
   return deadline
 end
 
+-- untrack_order(p, lane, order): what is proven not to be open is no switch's any more.
+local function untrack_order(p, lane, order)
+  local scope = p .. 'scope:' .. string.match(lane, ':(.*)')
+  local owner = redis.call('HGET', scope, 'o|' .. order)
+  if not owner then return end
+  redis.call('HDEL', scope, 'o|' .. order)
+  redis.call('SREM', p .. 'switch:' .. owner .. ':orders', order)
+end
+
 -- leave_scope(p, switch): give up what still is this switch's.
 local function leave_scope(p, switch)
   local scope = p .. 'scope:' .. switch.account
@@ -67,6 +82,7 @@ local function retire(p, switch, state, now)
   leave_scope(p, switch)
   redis.call('HSET', key, 'state', state)
   redis.call('ZREM', p .. 'due:' .. switch_lane(switch.lane), switch.id)
+  redis.call('ZREM', p .. 'ends:' .. switch_lane(switch.lane), switch.id)
   redis.call('ZADD', p .. 'switches', now, switch.id)
   redis.call('ZREMRANGEBYSCORE', p .. 'switches', '-inf', now - KEEP_MS)
   redis.call('PEXPIRE', key, KEEP_MS)
@@ -88,7 +104,7 @@ local function trip(p, switch, now)
   for _, order in ipairs(orders) do accept('cancel', order, '') end
   for _, pair in ipairs(split(switch.pairs)) do accept('cancel_all', '', pair) end
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
-  redis.call('LPUSH', p .. 'tripped', switch.id)
+  redis.call('ZADD', p .. 'tripped', now, switch.id)
 end
 
 -- note_disarm(p, switch, at), last_disarm(p, account, pairs) -> ms: so that what was
@@ -128,11 +144,26 @@ end
 -- sync_from(switch, now) -> ms from which the exchange is to be brought in line
 local function sync_from(switch, now) return math.max(now, tonumber(switch.put_off_ms or 0)) end
 
--- place_switch(p, switch, now): say when it must be looked at next.
+-- merely_lags(switch): whether the exchange's timer does run, and fires by the deadline.
+local function merely_lags(switch)
+  local fires = tonumber(switch.fires_ms or 0)
+  return switch.state == 'armed' and fires > 0 and fires <= tonumber(switch.deadline_ms)
+end
+
+-- place_switch(p, switch, now): say when it must be looked at next. What is more
+-- than a renewal goes ahead of all renewals, however many wait.
 local function place_switch(p, switch, now)
   local lane = switch_lane(switch.lane)
-  local at = needs_sync(switch) and sync_from(switch, now) or math.huge
-  if switch.state == 'armed' then at = math.min(at, ends_at(switch)) end
+  local at = math.huge
+  if needs_sync(switch) then
+    at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
+  end
+  if switch.state == 'armed' then
+    at = math.min(at, ends_at(switch))
+    if switch.native == '1' then redis.call('ZADD', p .. 'ends:' .. lane, ends_at(switch), switch.id) end
+  else
+    redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+  end
   redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
   return lane
 end
@@ -146,7 +177,12 @@ end
 -- in line, and now holds the lane. Trips what has run out.
 function tend(p, lane, holder, lease, now)
   local syncs = false
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, 200)) do
+  -- However many wait to be renewed before them.
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+    local switch = read_switch(p, id)
+    if switch then trip(p, switch, now) else redis.call('ZREM', p .. 'ends:' .. lane, id) end
+  end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     local switch = read_switch(p, id)
     if not switch then
       redis.call('ZREM', p .. 'due:' .. lane, id)
