@@ -15,6 +15,7 @@ from worker import clock
 from worker.cli import main
 from worker.embedded import EmbeddedRedis
 from worker.errors import StoreUnavailable
+from worker.store.ledger import Ledger
 
 Told = tuple[int, str, str]
 Run = Callable[..., Told]
@@ -69,6 +70,9 @@ def test_status_tells_who_works_and_what_waits(world: World, run: Run) -> None:
     producer.cancel("ix", "7", pair="btc_idr", side="buy")
     ledger.bury(reason="not a task", raw="x")
     ledger.heartbeat("host:1:aa", ttl_ms=60_000)
+    ours = Ledger(world.store(), digest="ours")
+    ours.register([("ev", "everstrike", 0)])
+    ours.heartbeat("host:1:aa", ttl_ms=60_000)
     store = world.store()
     store.client.zadd(store.key("workers"), {"host:2:bb": ledger.now_ms() - 20_000})
 
@@ -79,6 +83,7 @@ def test_status_tells_who_works_and_what_waits(world: World, run: Run) -> None:
     assert set(lanes) == {("everstrike", "ev"), ("indodax", "ix")}
     assert (lanes["everstrike", "ev"]["pending"], lanes["everstrike", "ev"]["due"]) == (2, 2)
     assert 0 <= lanes["indodax", "ix"]["oldest_due_age_ms"] < 60_000
+    assert (lanes["everstrike", "ev"]["served"], lanes["indodax", "ix"]["served"]) == (True, False)
 
     code, out, err = run("status")
     assert (code, err) == (0, "")

@@ -71,6 +71,7 @@ class Snapshot:
                     "pending": lane.pending,
                     "due": lane.due,
                     "oldest_due_age_ms": self.age_ms(lane),
+                    "served": lane.served,
                 }
                 for lane in self.lanes
             ],

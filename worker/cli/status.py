@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from worker.cli.snapshot import Snapshot
 
-LANES = ("EXCHANGE", "ACCOUNT", "PENDING", "DUE", "OLDEST DUE")
+LANES = ("EXCHANGE", "ACCOUNT", "PENDING", "DUE", "OLDEST DUE", "SERVED")
 
 
 def status(
@@ -65,7 +65,8 @@ def _lanes(snapshot: Snapshot) -> list[tuple[object, ...]]:
     for lane in snapshot.lanes:
         exchange, _, account = lane.lane.partition(":")
         oldest = output.duration(snapshot.age_ms(lane))
-        rows.append((exchange, account, lane.pending, lane.due, oldest))
+        served = "yes" if lane.served else "by nobody"
+        rows.append((exchange, account, lane.pending, lane.due, oldest, served))
     return rows
 
 

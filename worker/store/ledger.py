@@ -26,6 +26,8 @@ SCRIPTS = "lanes switches"
 CHUNK = 500
 """Jobs accepted in one script call, so that Redis serves others in between."""
 
+SERVING_MS = 5_000
+"""A worker not heard of for this long serves no account; as in `beat.lua`."""
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
 
@@ -90,12 +92,17 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """One lane: jobs not ended, those due now, and since when the oldest is."""
+    """One lane: jobs not ended, those due now, and since when the oldest is.
+
+    Attributes:
+        served: Whether a worker that has the account lives.
+    """
 
     lane: str
     pending: int
     due: int
     oldest_due_ms: int | None
+    served: bool = True
 
 
 def new_id() -> str:
@@ -302,12 +309,15 @@ class Ledger:
                 pipe.zcard(due)
                 pipe.zcount(due, "-inf", now)
                 pipe.zrange(due, 0, 0, withscores=True)
-            answers = pipe.execute()
+                pipe.smembers(self._store.key(f"servers:{lane}"))
+            pipe.zrangebyscore(self._store.key("serving"), now - SERVING_MS, "+inf")
+            *answers, living = pipe.execute()
         rows = []
         for i, lane in enumerate(names):
-            pending, due, first = answers[3 * i : 3 * i + 3]
+            pending, due, first, servers = answers[4 * i : 4 * i + 4]
             oldest = int(first[0][1]) if first and due else None
-            rows.append(LaneStatus(lane=lane, pending=pending, due=due, oldest_due_ms=oldest))
+            served = not servers.isdisjoint(living)
+            rows.append(LaneStatus(lane, pending, due, oldest, served))
         return rows
 
     def pending(self, *, limit: int, account: str = "") -> list[Job]:

@@ -1,7 +1,7 @@
 -- survey(p, lane) -> now, (id, epoch, state, timeout_ms, deadline_ms, fires_ms, due, pairs) * n
 -- The switches of a lane whose timer is to be moved, and those whose deadlines are so
--- near that they may share a request with them; of each, so many as one look takes
--- in. Not those put off after a failure, nor pairs that a later switch has taken
+-- near that they may share a request with them; so many as one look takes in, and
+-- one request names. Not those put off after a failure, nor pairs that a later switch has taken
 -- over, nor what has no pairs left.
 -- Keys: see switches.lua
 local p, lane = ARGV[1], ARGV[2]
@@ -37,7 +37,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now
   look(id)
 end
 if till > 0 then
-  local near = redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, from, till, 'LIMIT', 0, LOOK_MAX)
+  local near = redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, from, till, 'LIMIT', 0, NEAR_MAX)
   for _, id in ipairs(near) do look(id) end
 end
 return answer

@@ -25,6 +25,8 @@
 local KEEP_MS = 86400000
 -- How many switches one look takes in, lest it keep Redis to itself.
 local LOOK_MAX = 200
+-- How many neighbors are looked at for a request to share, about as many as it names.
+local NEAR_MAX = 50
 -- How far ahead of ours the clock of who sends a disarm is believed to be.
 local AHEAD_MAX_MS = 60000
 
