@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from tests.support.polling import eventually
-from tests.support.world import World
+from tests.support.world import KEYS, World
 from worker import Switch, clock
 from worker.cli import main
 from worker.cli.switches import HEADERS
 from worker.errors import StoreUnavailable, SwitchReplaced
+from worker.store.ledger import Ledger
 
 Told = tuple[int, str, str]
 Run = Callable[..., Told]
@@ -42,7 +43,9 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 @pytest.fixture
 def alive(world: World) -> None:
     """A worker that lives as far as Redis knows, and does nothing."""
-    world.ledger().heartbeat("host:1:aa", ttl_ms=600_000)
+    ledger = Ledger(world.store(), digest="idle")
+    ledger.register([(alias, exchange, 0) for alias, (exchange, *_) in KEYS.items()])
+    ledger.heartbeat("host:1:aa", ttl_ms=600_000)
 
 
 @pytest.fixture
