@@ -207,8 +207,7 @@ class Engine:
                 if attempted.children:
                     self._ledger.accept(attempted.children)
                 return self._ledger.settle(
-                    job,
-                    attempted.settlement,
+                    [(job, attempted.settlement)],
                     holder=holder,
                     retention_ms=self._settings.jobs.retention_ms,
                     lease_ms=self._settings.jobs.lease_ms,

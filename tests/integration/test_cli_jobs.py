@@ -54,8 +54,7 @@ class Hand:
         )
         settlement = Settlement(verb, outcome=outcome, detail=detail, line=LINE)
         self.ledger.settle(
-            claimed.jobs[0],
-            settlement,
+            [(claimed.jobs[0], settlement)],
             holder=HOLDER,
             retention_ms=60_000,
             lease_ms=10_000,

@@ -139,7 +139,7 @@ def test_what_is_proven_not_open_is_tracked_no_more(board: Board) -> None:
     board.ledger.accept([NewJob(new_id(), "everstrike:ev", Kind.CANCEL, order_id="2")])
     (job,) = board.ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000).jobs
     done = Settlement(Verb.DONE, outcome=Outcome.CANCELED)
-    board.ledger.settle(job, done, holder="w", retention_ms=9_000, lease_ms=9_000, limit=0)
+    board.ledger.settle([(job, done)], holder="w", retention_ms=9_000, lease_ms=9_000, limit=0)
     record = board.switches.get(armed.switch_id)
     assert record is not None
     assert record.order_ids == ("1", "3")

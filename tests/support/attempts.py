@@ -76,8 +76,7 @@ class Attempts:
             attempted = self.attempt(job)
             self.ledger.accept(attempted.children)
             self.ledger.settle(
-                job,
-                attempted.settlement,
+                [(job, attempted.settlement)],
                 holder=holder,
                 retention_ms=60_000,
                 lease_ms=self.settings.jobs.lease_ms,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -72,9 +73,22 @@ class Bench:
         if verb is Verb.AGAIN:
             fields.setdefault("phase", "send")
         return self.ledger.settle(
-            job,
-            Settlement(verb, **fields),
+            [(job, Settlement(verb, **fields))],
             holder=holder,
+            retention_ms=RETENTION_MS,
+            lease_ms=LEASE_MS,
+            limit=limit,
+        )
+
+    def settle_all(
+        self, jobs: Sequence[Job], verb: Verb = Verb.DONE, *, limit: int = 0, **fields: Any
+    ) -> Claimed:
+        """Settle several attempts alike, in one step."""
+        if verb is Verb.DONE:
+            fields.setdefault("outcome", Outcome.CANCELED)
+        return self.ledger.settle(
+            [(job, Settlement(verb, **fields)) for job in jobs],
+            holder="w1",
             retention_ms=RETENTION_MS,
             lease_ms=LEASE_MS,
             limit=limit,

@@ -51,8 +51,7 @@ def finish(ledger: Ledger, exchange: str = "everstrike", **settlement: Any) -> J
     """Claim one job and settle it."""
     (job,) = ledger.claim(exchange=exchange, holder="w", lease_ms=LEASE_MS).jobs
     ledger.settle(
-        job,
-        Settlement(**settlement),
+        [(job, Settlement(**settlement))],
         holder="w",
         retention_ms=RETENTION_MS,
         lease_ms=LEASE_MS,

@@ -80,13 +80,15 @@ class Claimed:
         unregistered: A due lane that the caller has not registered, or empty.
         tended: A lane of switches that the caller now holds, to bring the
             exchange in line with them; or empty.
-        applied: Whether a settlement counted.
+        more: Whether the lane of these jobs has others that may be claimed now.
+        applied: Whether every settlement counted.
     """
 
     now_ms: int
     jobs: tuple[Job, ...]
     unregistered: str = ""
     tended: str = ""
+    more: bool = False
     applied: bool = True
 
 
@@ -174,48 +176,51 @@ class Ledger:
     ) -> Claimed:
         """Lease due jobs: of all lanes of an exchange in turn, of one, or one job."""
         args = (self._digest, exchange, lane, job_id, holder, lease_ms, limit)
-        now, unregistered, tended, *jobs = self._store.run("claim", *args, shared=SCRIPTS)
-        return Claimed(int(now), _read(jobs), unregistered, tended)
+        now, unregistered, tended, more, *jobs = self._store.run("claim", *args, shared=SCRIPTS)
+        return Claimed(int(now), _read(jobs), unregistered, tended, more == 1)
 
     def settle(
         self,
-        job: Job,
-        settlement: Settlement,
+        settled: Sequence[tuple[Job, Settlement]],
         *,
         holder: str,
         retention_ms: int,
         lease_ms: int,
         limit: int,
     ) -> Claimed:
-        """Record what an attempt came to and lease the next due jobs."""
-        applied, now, unregistered, tended, *jobs = self._store.run(
-            "settle",
-            job.id,
-            job.claim,
-            holder,
-            settlement.verb,
-            settlement.line,
-            settlement.outcome,
-            settlement.detail,
-            settlement.delay_ms,
-            settlement.phase,
-            settlement.streak,
-            "found" if settlement.found else int(settlement.missing),
-            settlement.pause_ms,
-            retention_ms,
-            RECENT,
-            self._digest,
-            job.exchange,
-            lease_ms,
-            limit,
-            shared=SCRIPTS,
-        )
+        """Record what attempts of one exchange came to, and lease the next due jobs.
+
+        All in one step, and each by itself: one that no longer counts does not
+        stop the others.
+        """
+        parts = [
+            part
+            for job, settlement in settled
+            for part in (
+                job.id,
+                job.claim,
+                settlement.verb,
+                settlement.line,
+                settlement.outcome,
+                settlement.detail,
+                settlement.delay_ms,
+                settlement.phase,
+                settlement.streak,
+                "found" if settlement.found else int(settlement.missing),
+                settlement.pause_ms,
+            )
+        ]
+        exchange = settled[0][0].exchange
+        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit)
+        answer = self._store.run("settle", *head, *parts, shared=SCRIPTS)
+        now, unregistered, tended, more, applied, *jobs = answer
         return Claimed(
             now_ms=int(now),
             jobs=_read(jobs),
             unregistered=unregistered,
             tended=tended,
-            applied=applied == 1,
+            more=more == 1,
+            applied="0" not in str(applied),
         )
 
     def bury(self, *, reason: str, raw: str) -> str:

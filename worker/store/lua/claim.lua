@@ -1,24 +1,25 @@
--- claim(p, digest, exchange, lane, id, holder, lease_ms, limit) -> now, unregistered, tended, job * n
+-- claim(p, digest, exchange, lane, id, holder, lease_ms, limit) -> now, unregistered, tended, more, job * n
 -- Lease due jobs to `holder` by moving their due time on. With a lane and an id
 -- that job, with a lane its earliest, with neither any of the exchange's lanes
 -- in turn. `unregistered` names a due lane that the claimant
 -- has not registered, or ''.
--- `tended` names a lane of switches that the holder now holds, or ''.
+-- `tended` names a lane of switches that the holder now holds, or ''. more: 1 if the
+-- lane has others due that may be claimed.
 -- Keys: see lanes.lua
 local p, digest, exchange, lane, id, holder = unpack(ARGV, 1, 6)
 local lease, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
-local jobs, unregistered, tended
+local jobs, unregistered, tended, more
 if string.sub(lane, -7) == ':switch' then
   local held = claim_switches(p, digest, lane, holder, now)
   jobs, tended = {}, held and lane or ''
   unregistered = held == nil and lane or ''
 elseif lane == '' then
-  jobs, unregistered, tended = claim_any(p, digest, exchange, holder, lease, limit, now)
+  jobs, unregistered, tended, more = claim_any(p, digest, exchange, holder, lease, limit, now)
 else
-  jobs = claim_in(p, digest, lane, id, holder, lease, limit, now)
+  jobs, more = claim_in(p, digest, lane, id, holder, lease, limit, now)
   unregistered = jobs and '' or lane
 end
-local answer = { now, unregistered, tended or '' }
+local answer = { now, unregistered, tended or '', more and 1 or 0 }
 for _, job in ipairs(jobs or {}) do answer[#answer + 1] = job end
 return answer

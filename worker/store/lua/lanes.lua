@@ -185,7 +185,7 @@ local function take(p, lane, id, holder, lease, now)
 end
 
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
--- fields, or nil when the claimant has not registered the lane. With id '' the
+-- fields and whether there are more; nil when the claimant has not registered the lane. With id '' the
 -- urgent and then the earliest due jobs of the lane, else that job if it is due.
 local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
@@ -226,7 +226,8 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
   end
   if seen > 0 then reindex(p, lane, now) end
-  return jobs
+  local more = not serial and #jobs > 0 and redis.call('ZCOUNT', key, '-inf', now) > 0
+  return jobs, more
 end
 
 -- claim_switches(p, digest, lane, holder, now) -> whether the holder has the lane
@@ -240,7 +241,8 @@ local function claim_switches(p, digest, lane, holder, now)
   return tend(p, lane, holder, TEND_MS, now)
 end
 
--- claim_any(p, digest, exchange, holder, lease, limit, now) -> jobs, unregistered, tended
+-- claim_any(p, digest, exchange, holder, lease, limit, now)
+--   -> jobs, unregistered, tended, more
 -- From the due lane of the exchange that was served longest ago. `unregistered`
 -- is a due lane that the claimant has not registered, or ''; `tended` a lane of
 -- switches that it now holds, or ''.
@@ -248,18 +250,18 @@ local function claim_any(p, digest, exchange, holder, lease, limit, now)
   local unregistered = ''
   for _, lane in ipairs(redis.call('ZRANGEBYSCORE', p .. 'lanes', '-inf', now)) do
     if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
-      local jobs
+      local jobs, more
       if string.sub(lane, -7) == ':switch' then
         local held = claim_switches(p, digest, lane, holder, now)
         if held then return {}, '', lane end
         jobs = held == false and {} or nil
       else
-        jobs = claim_in(p, digest, lane, '', holder, lease, limit, now)
+        jobs, more = claim_in(p, digest, lane, '', holder, lease, limit, now)
       end
       if not jobs then
         unregistered = lane
       elseif #jobs > 0 then
-        return jobs, '', ''
+        return jobs, '', '', more
       end
     end
   end
