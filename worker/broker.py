@@ -12,15 +12,47 @@ from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 
 from worker.runtime import runtime
+from worker.store.doorbell import BELL
 
 RECONNECT_STEP_S = 0.25
 RECONNECT_MAX_S = 2.0
 
 
+class QoS(kombu_redis.QoS):
+    """Acknowledgements, kept in Redis for messages that are the only record there is.
+
+    A doorbell is not: should it be lost, the sweep finds its job. It is counted
+    here alone, so that a worker takes no more of them than it may.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
+        super().__init__(*args, **kwargs)
+        self._bells: set[str] = set()
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  kombu's Message
+        """Count a message as taken; keep it, unless it is a doorbell."""
+        if BELL in (message.headers or {}):
+            self._bells.add(delivery_tag)
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Count it no more."""
+        if delivery_tag in self._bells:
+            self._bells.discard(delivery_tag)
+            virtual.QoS.ack(self, delivery_tag)
+        else:
+            super().ack(delivery_tag)
+
+
 class Channel(kombu_redis.Channel):
     """A channel that survives list items that are no messages."""
+
+    QoS = QoS
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401  kombu's signature
         try:

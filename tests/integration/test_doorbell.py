@@ -16,7 +16,7 @@ from worker.store.doorbell import LATER, PRIORITIES, URGENT, queue_key, ring
 
 QUEUE = "everstrike"
 KWARGS = {"account": "ev", "order_id": "a1", "pair": "btc_idr", "side": "buy", "job": "j1"}
-OURS = {"sent_ms"}
+OURS = {"sent_ms", "bell"}
 """Headers that Celery knows nothing of."""
 
 

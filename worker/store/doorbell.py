@@ -17,6 +17,8 @@ from uuid import UUID
 
 from worker import clock
 
+BELL = "bell"
+"""Header of a message that only wakes: what it is about stands in Redis."""
 PRIORITY_STEP = "\x06\x16"
 URGENT = 0
 LATER = 9
@@ -67,6 +69,7 @@ def ring(
             "stamped_headers": None,
             "stamps": {},
             "sent_ms": clock.now_ms(),
+            BELL: 1,
         },
         "properties": {
             "correlation_id": task_id,

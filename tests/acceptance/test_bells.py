@@ -1,0 +1,45 @@
+"""Doorbells cost no bookkeeping in Redis, and yet no worker takes more than it may."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from tests.support.polling import eventually
+from tests.support.world import World
+from worker import Outcome
+
+
+def test_only_what_is_recorded_nowhere_else_is_kept_until_acknowledged(world: World) -> None:
+    """While a cancel is under way its doorbell is gone; a stranger's message is not."""
+    world.tables = {"worker": {"concurrency": 2}}
+    world.sim.set_option("delay_ms", 2_000)
+    world.sim.fault_next("delay", exchange="everstrike")
+    world.sim.fault_next("delay", exchange="indodax")
+    (mine,), (theirs,) = world.place("ev"), world.place("ix")
+    redis = world.store().client
+    world.worker()
+    ticket = world.producer().cancel("ev", mine)
+    eventually(lambda: len(world.sim.journal()) == 1)
+    assert not redis.exists("unacked", "unacked_index")
+    plain = Celery("stranger", broker=world.redis_url)
+    plain.send_task("worker.cancel", args=["ix", theirs, "btc_idr", "buy"])
+    eventually(lambda: len(world.sim.journal()) == 2)
+    assert redis.hlen("unacked") == 1
+    assert ticket.wait(timeout_ms=10_000).outcome is Outcome.CANCELED
+    eventually(lambda: world.status("ix", theirs) == "canceled")
+    eventually(lambda: not redis.exists("unacked", "unacked_index"))
+
+
+def test_a_worker_takes_no_more_bells_than_it_may(world: World) -> None:
+    """With all its threads busy, what it leaves in the queue is there for others."""
+    world.tables = {"worker": {"concurrency": 1}}
+    world.sim.set_option("delay_ms", 2_000)
+    orders = world.place("ev", count=30)
+    for _ in orders:
+        world.sim.fault_next("delay", exchange="everstrike")
+    producer = world.producer()
+    world.worker()
+    for order_id in orders:
+        producer.cancel("ev", order_id)
+    eventually(lambda: len(world.sim.journal()) >= 1)
+    assert int(world.store().client.llen("everstrike")) >= 30 - 2 * 4  # type: ignore[arg-type]
