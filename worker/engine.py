@@ -12,9 +12,9 @@ import os
 import random
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from worker import clock
 from worker.alerts import alert
@@ -24,6 +24,7 @@ from worker.gate import holds_timers
 from worker.jobs import Job
 from worker.keeper import Keeper
 from worker.outcomes import Outcome
+from worker.pace import FLUSH_MS, Pace, Taken
 from worker.pipeline import Attempted, Lane, Pipeline
 from worker.settings import Settings
 from worker.store.ledger import SUFFIX, Claimed, Ledger, Settlement, Verb, lane_of
@@ -39,6 +40,9 @@ TENDERS = 2
 """Threads of one exchange kept for switches, which must not wait for cancels."""
 STORE_RETRY_MS = 200
 CRASH_PAUSE_MS = 1_000
+TAKEN_KEPT = 10_000
+PUT_BACK = Attempted(Settlement(Verb.WAIT))
+"""What becomes of a job that was claimed and not begun: as if it had not been."""
 
 
 class Engine:
@@ -68,6 +72,9 @@ class Engine:
         self._served = served | {lane + SUFFIX for lane in served}
         self._bulkheads = {name: Bulkhead(settings.worker.exchange_threads) for name in exchanges}
         self._tenders = {name: Bulkhead(TENDERS) for name in exchanges}
+        self._paces = {name: Pace() for name in exchanges}
+        self._taken = Taken(TAKEN_KEPT)
+        """Jobs whose doorbells need not be answered any more."""
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._turn = itertools.count(1)
         self._stopping = threading.Event()
@@ -113,7 +120,9 @@ class Engine:
                 and the sweep finds it.
         """
         exchange = lane.partition(":")[0]
-        if lane not in self._served or not self._bulkheads[exchange].enter():
+        if lane not in self._served or job_id in self._taken:
+            return None
+        if not self._bulkheads[exchange].enter():
             return None
         return self._drain(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
 
@@ -135,27 +144,52 @@ class Engine:
         named: Outcome | None = None
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane, job_id=job_id)
-            jobs = deque((job, claimed.now_ms) for job in claimed.jobs)
-            while jobs or claimed.tended:
+            while claimed.jobs or claimed.tended:
                 if claimed.tended:
                     self._keeper.tend(claimed.tended, holder)
-                    spent = clock.monotonic_ms() - started
-                    if self._stopping.is_set() or (turn_ms is not None and spent > turn_ms):
+                    if not self._goes_on(started, turn_ms):
                         break
                     claimed = self._claim(exchange, holder=holder, lane="", job_id="")
-                    jobs += ((job, claimed.now_ms) for job in claimed.jobs)
                     continue
-                job, now_ms = jobs.popleft()
-                attempted = self._attempt(job, now_ms)
-                if job.id == job_id:
-                    named = attempted.settlement.outcome
-                spent = clock.monotonic_ms() - started
-                more = not self._stopping.is_set() and (turn_ms is None or spent < turn_ms)
-                claimed = self._settle(job, attempted, holder=holder, limit=int(more))
-                jobs += ((job, claimed.now_ms) for job in claimed.jobs)
+                if claimed.more:
+                    # There is more than this thread can take: put another to it.
+                    self._submit(self._bulkheads[exchange], self._drain, exchange)
+                done = self._work(exchange, claimed)
+                if job_id == claimed.jobs[0].id:
+                    named = done[0][1].settlement.outcome
+                limit = self._paces[exchange].chunk if self._goes_on(started, turn_ms) else 0
+                claimed = self._settle(done, holder=holder, limit=limit)
         finally:
             self._bulkheads[exchange].leave()
         return named
+
+    def _goes_on(self, started: float, turn_ms: float | None) -> bool:
+        spent = clock.monotonic_ms() - started
+        return not self._stopping.is_set() and (turn_ms is None or spent < turn_ms)
+
+    def _work(self, exchange: str, claimed: Claimed) -> list[tuple[Job, Attempted]]:
+        """Attempt jobs one after the other; what comes to wait too long is put back.
+
+        So is, once Redis is back, what could not be sent without it.
+        """
+        begun = clock.monotonic_ms()
+        done: list[tuple[Job, Attempted]] = []
+        away = False
+        for job in claimed.jobs:
+            at = clock.monotonic_ms()
+            held_ms = round(at - begun)
+            if away or (done and (held_ms > FLUSH_MS or self._stopping.is_set())):
+                done.append((job, PUT_BACK))
+                continue
+            try:
+                left = replace(job, lease_ms=job.lease_ms - held_ms)
+                done.append((job, self._attempt(left, claimed.now_ms + held_ms)))
+                self._paces[exchange].learn(clock.monotonic_ms() - at)
+            except StoreUnavailable as error:
+                log.warning("Redis is away in mid-attempt: %s", error)
+                done.append((job, PUT_BACK))
+                away = True
+        return done
 
     def _claim(self, exchange: str, *, holder: str, lane: str, job_id: str) -> Claimed:
         def claim() -> Claimed:
@@ -165,6 +199,7 @@ class Engine:
                 lease_ms=self._settings.jobs.lease_ms,
                 lane=lane,
                 job_id=job_id,
+                limit=1 if job_id else self._paces[exchange].chunk,
             )
 
         claimed = claim()
@@ -172,6 +207,7 @@ class Engine:
             # First of all that Redis lost its data, if it has: then slots are held off.
             self._heartbeat()
             claimed = claim()
+        self._note_taken(claimed)
         return claimed
 
     def _attempt(self, job: Job, now_ms: int) -> Attempted:
@@ -193,21 +229,22 @@ class Engine:
             )
             return Attempted(crash)
 
-    def _settle(self, job: Job, attempted: Attempted, *, holder: str, limit: int) -> Claimed:
-        """Record what an attempt came to, however long Redis takes to be back.
+    def _settle(self, done: list[tuple[Job, Attempted]], *, holder: str, limit: int) -> Claimed:
+        """Record what attempts came to, however long Redis takes to be back.
 
-        The answer in hand may be the only proof there will be, and stays true
-        when the lease is over; so it is offered until the lease has run out
+        The answers in hand may be the only proof there will be, and stay true
+        when the leases are over; so they are offered until a lease has run out
         twice, or the worker stops.
         """
         until = clock.monotonic_ms() + 2 * self._settings.jobs.lease_ms
         stopping = False
+        children = [child for _, attempted in done for child in attempted.children]
         while True:
             try:
-                if attempted.children:
-                    self._ledger.accept(attempted.children)
-                return self._ledger.settle(
-                    [(job, attempted.settlement)],
+                if children:
+                    self._ledger.accept(children)
+                claimed = self._ledger.settle(
+                    [(job, attempted.settlement) for job, attempted in done],
                     holder=holder,
                     retention_ms=self._settings.jobs.retention_ms,
                     lease_ms=self._settings.jobs.lease_ms,
@@ -220,6 +257,13 @@ class Engine:
                 if clock.monotonic_ms() > until:
                     raise
                 clock.sleep_ms(STORE_RETRY_MS)
+            else:
+                self._note_taken(claimed)
+                return claimed
+
+    def _note_taken(self, claimed: Claimed) -> None:
+        for job in claimed.jobs:
+            self._taken.add(job.id)
 
     def _sweep(self) -> None:
         away = False
