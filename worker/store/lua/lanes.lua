@@ -22,6 +22,7 @@ local TEND_MS = 3000
 local tend
 -- How many due places one claim looks at, lest it keep Redis to itself.
 local PASS_OVER_MAX = 2000
+local LANES_PAGE = 32
 
 -- order_field(kind, pair, side, order_id) -> what the order is called in
 -- P pending:<lane>. The id comes last: it alone may hold a '|'.
@@ -81,15 +82,15 @@ local function release(p, lane, holder, now)
   end
 end
 
--- place_job(p, lane, id, at, urgent), drop_job(p, lane, id): when somebody must look at it.
+-- place_job(p, lane, id, at, urgent), drop_job(p, lane, id, urgent): when somebody must look at it.
 local function place_job(p, lane, id, at, urgent)
   redis.call('ZADD', p .. 'due:' .. lane, at, id)
   if urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
 end
 
-local function drop_job(p, lane, id)
+local function drop_job(p, lane, id, urgent)
   redis.call('ZREM', p .. 'due:' .. lane, id)
-  redis.call('ZREM', p .. 'urgent:' .. lane, id)
+  if urgent then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
 end
 
 -- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
@@ -157,9 +158,9 @@ end
 local function take(p, lane, id, holder, lease, now)
   local key = p .. 'job:' .. id
   local state = redis.call('HMGET', key, 'state', 'v', 'claimed_by', 'claimed_ms', 'attempts',
-    'first_ms', 'urgent')
+    'first_ms', 'urgent', 'kind', 'claim')
   if state[1] ~= 'pending' then
-    drop_job(p, lane, id)
+    drop_job(p, lane, id, true)
     return nil
   end
   if (tonumber(state[2]) or math.huge) > MAX_VERSION then
@@ -175,11 +176,9 @@ local function take(p, lane, id, holder, lease, now)
     redis.call('HSET', key, 'history', (redis.call('HGET', key, 'history') or '') .. line .. '\n', 'lost', 1)
   end
   if state[7] then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
-  redis.call('HINCRBY', key, 'claim', 1)
-  redis.call('HDEL', key, 'anew')
+  if state[8] == 'cancel_all' then redis.call('HDEL', key, 'anew') end
   redis.call('HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
-    'attempts', attempts + 1)
-  if not state[6] then redis.call('HSET', key, 'first_ms', now) end
+    'attempts', attempts + 1, 'claim', tonumber(state[9] or 0) + 1, 'first_ms', state[6] or now)
   place_job(p, lane, id, now + lease, state[7])
   return redis.call('HGETALL', key), lease
 end
@@ -241,6 +240,20 @@ local function claim_switches(p, digest, lane, holder, now)
   return tend(p, lane, holder, TEND_MS, now)
 end
 
+-- due_lanes(p, now): go through the due lanes, longest unserved first, page by page:
+-- there may be thousands, and the first is mostly the one.
+local function due_lanes(p, now)
+  local page, seen, at = {}, 0, 0
+  return function()
+    at = at + 1
+    if at > #page then
+      page, at = redis.call('ZRANGEBYSCORE', p .. 'lanes', '-inf', now, 'LIMIT', seen, LANES_PAGE), 1
+      seen = seen + #page
+    end
+    return page[at] and at, page[at]
+  end
+end
+
 -- claim_any(p, digest, exchange, holder, lease, limit, now)
 --   -> jobs, unregistered, tended, more
 -- From the due lane of the exchange that was served longest ago. `unregistered`
@@ -248,7 +261,7 @@ end
 -- switches that it now holds, or ''.
 local function claim_any(p, digest, exchange, holder, lease, limit, now)
   local unregistered = ''
-  for _, lane in ipairs(redis.call('ZRANGEBYSCORE', p .. 'lanes', '-inf', now)) do
+  for _, lane in due_lanes(p, now) do
     if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
       local jobs, more
       if string.sub(lane, -7) == ':switch' then

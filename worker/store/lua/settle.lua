@@ -17,16 +17,16 @@ local p, holder, retention, recent, digest, exchange, lease, limit = unpack(ARGV
 local now = now_ms()
 local ended, lanes = {}, {}
 
-local function finish(id, job, state, outcome, detail)
+local function finish(id, job, state, outcome, detail, history)
   local lane = job[3]
   local field = order_field(job[4], job[6] or '', job[7] or '', job[5] or '')
   if redis.call('HGET', p .. 'pending:' .. lane, field) == id then
     redis.call('HDEL', p .. 'pending:' .. lane, field)
   end
-  drop_job(p, lane, id)
+  drop_job(p, lane, id, job[11])
   if state == 'done' and job[4] == 'cancel' then untrack_order(p, lane, job[5]) end
   redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', outcome, 'detail', detail,
-    'finished_ms', now)
+    'finished_ms', now, 'history', history)
   ended[#ended + 1] = id
 end
 
@@ -46,20 +46,18 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
   end
   local ours = job[1] == 'pending' and job[2] == claim
   local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
-  if job[1] and line ~= '' then
-    redis.call('HSET', key, 'history', (job[8] or '') .. line .. '\n')
-  end
+  local history = (job[8] or '') .. (line == '' and '' or line .. '\n')
   if applied then
     redis.call('HDEL', key, 'claimed_by', 'claimed_ms', verb ~= 'wait' and 'lost' or 'claimed_by')
     if verb == 'done' then
-      finish(id, job, 'done', outcome, detail)
+      finish(id, job, 'done', outcome, detail, history)
       redis.call('PEXPIRE', key, retention)
     elseif verb == 'dead' then
-      finish(id, job, 'dead', outcome, detail)
+      finish(id, job, 'dead', outcome, detail, history)
       redis.call('ZADD', p .. 'dead', now, id)
     elseif verb == 'again' then
       redis.call('HSET', key, 'phase', phase, 'streak', streak, 'missing', missing,
-        'outcome', outcome, 'detail', detail, 'due_ms', now + delay)
+        'outcome', outcome, 'detail', detail, 'due_ms', now + delay, 'history', history)
       if missing == '1' then redis.call('HSETNX', key, 'missing_ms', now) end
       if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
       place_job(p, lane, id, now + delay, job[11])
@@ -70,6 +68,7 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
       place_job(p, lane, id, job[10], job[11])
     end
   end
+  if job[1] and not applied then redis.call('HSET', key, 'history', history) end
   if lane then lanes[lane] = math.max(lanes[lane] or 0, tonumber(pause)) end
   return applied
 end
