@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Self
@@ -26,6 +27,9 @@ SECRET_MAX_BYTES = 16_384
 BARE = "holds more than one line or a control character; give the bare secret"
 PLAIN_WORD = re.compile(r"[a-z_]{1,16}")
 """What a value may look like that an error shows: too short and plain for a secret."""
+MAYBE_SECRET = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9+/=_.-]{20,}")
+"""What may be a secret pasted where a name belongs."""
+SHOWN_MAX = 120
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -202,7 +206,9 @@ def read_secret(path: Path, name: str) -> str:
         with path.open("rb") as file:
             raw = file.read(SECRET_MAX_BYTES + 1)
     except OSError as error:
-        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{name}: {_place(path)} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise SettingsError(f"{name}: {_place(path)} is no path") from None
     if len(raw) > SECRET_MAX_BYTES:
         raise SettingsError(f"{name}: {path} is too large for a secret")
     try:
@@ -214,3 +220,21 @@ def read_secret(path: Path, name: str) -> str:
     if not text.isprintable():
         raise SettingsError(f"{name}: {path} {BARE}")
     return text
+
+
+def one_line(text: str) -> str:
+    """Show a name that a file or the environment gave on one line, cut short."""
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return shown if len(shown) <= SHOWN_MAX else f"{shown[:SHOWN_MAX]}…"
+
+
+def masked(text: str) -> str:
+    """Hide what may be a secret pasted where a name belongs."""
+    return MAYBE_SECRET.sub("***", text)
+
+
+def _place(path: Path) -> str:
+    """Show a path that leads nowhere, unless it may be the secret itself."""
+    text = str(path)
+    leads = len(path.parts) > 1 and os.path.isdir(path.parent)  # noqa: PTH112  never raises
+    return one_line(text if leads else masked(text))

@@ -93,7 +93,18 @@ class Job:
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Self:
-        """Make a job of a ledger record's fields."""
+        """Make a job of a ledger record's fields.
+
+        Raises:
+            ValueError: They are no job's, or those of a later version.
+        """
+        try:
+            return cls._read(fields)
+        except (KeyError, OverflowError, RecursionError) as error:
+            raise ValueError(f"not a job's record: {error!r}") from None
+
+    @classmethod
+    def _read(cls, fields: Mapping[str, str]) -> Self:
         return cls(
             id=fields["id"],
             kind=Kind(fields["kind"]),

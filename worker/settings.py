@@ -27,7 +27,16 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from worker.accounts import Account, Alias, LimitSettings, Table, read_secret, refuse_both
+from worker.accounts import (
+    Account,
+    Alias,
+    LimitSettings,
+    Table,
+    masked,
+    one_line,
+    read_secret,
+    refuse_both,
+)
 from worker.errors import SettingsError, UnknownAccount
 from worker.exchanges.base import Access
 
@@ -36,7 +45,6 @@ CONFIG_VARIABLE = "WORKER_CONFIG"
 DEFAULT_FILE = "worker.toml"
 # Kubernetes puts these into every pod when a service is called "worker".
 FOREIGN_PREFIXES = ("WORKER_SERVICE_", "WORKER_PORT")
-SHOWN_MAX = 120
 
 
 class Jobs(Table):
@@ -220,7 +228,7 @@ def config_path() -> Path | None:
         path = Path(named)
         if not path.is_file():
             raise SettingsError(
-                f"{_line(named)}: no such file; {CONFIG_VARIABLE} must name a TOML file"
+                f"{one_line(named)}: no such file; {CONFIG_VARIABLE} must name a TOML file"
             )
         return path
     path = Path(DEFAULT_FILE)
@@ -235,7 +243,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
             the mend; never a value.
     """
     path = config_path()
-    where = _line(str(path)) if path else "settings"
+    where = one_line(str(path)) if path else "settings"
     _refuse_unknown_variables()
     try:
         return Settings(**overrides)
@@ -259,7 +267,7 @@ def _refuse_unknown_variables() -> None:
             continue
         if name.removeprefix(PREFIX).split("__")[0] not in known:
             listed = ", ".join(sorted(known)).lower()
-            shown = _line(variable)
+            shown = one_line(variable)
             raise SettingsError(f"environment: {shown} is no setting; known: {listed}")
 
 
@@ -270,7 +278,7 @@ def _one_line(error: ValidationError, where: str) -> str:
     given = {name.upper(): name for name in os.environ}
     variable = given.get(PREFIX + "__".join(location).upper())
     origin = f"environment: {variable}" if variable else where
-    key = _line(".".join(location))
+    key = one_line(".".join(map(masked, location)))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = f"unknown key; {_known_keys(location)}"
@@ -294,9 +302,3 @@ def _known_keys(location: list[str]) -> str:
         case _:
             pass
     return f"known: {', '.join(table.model_fields)}"
-
-
-def _line(text: str) -> str:
-    """Show a name that a file or the environment gave on one line, cut short."""
-    shown = "".join(char if char.isprintable() else "?" for char in text)
-    return shown if len(shown) <= SHOWN_MAX else f"{shown[:SHOWN_MAX]}…"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
 from worker.errors import SettingsError, StoreUnavailable
@@ -25,6 +26,20 @@ against a silent Redis ends within it too."""
 def source(name: str) -> str:
     """Return the text of one Lua file."""
     return resources.files("worker.store").joinpath("lua", f"{name}.lua").read_text()
+
+
+class _Packer(HiredisRespSerializer):
+    """Writes any text: hiredis refuses halves of surrogate pairs, which JSON may hold."""
+
+    def pack(self, *args: Any) -> Any:  # noqa: ANN401  redis-py's signature
+        try:
+            return super().pack(*args)
+        except UnicodeEncodeError:
+            return super().pack(*[_writable(arg) for arg in args])
+
+
+def _writable(arg: Any) -> Any:  # noqa: ANN401  text, bytes or a number
+    return arg.encode(errors="replace") if isinstance(arg, str) else arg
 
 
 def connect(url: str, *, timeout_ms: int) -> redis.Redis:
@@ -48,6 +63,7 @@ def connect(url: str, *, timeout_ms: int) -> redis.Redis:
             url,
             decode_responses=True,
             encoding_errors="replace",
+            command_packer=_Packer(),
             socket_timeout=timeout_ms / 1_000,
             socket_connect_timeout=timeout_ms * CONNECT_SHARE / 1_000,
             socket_keepalive=True,

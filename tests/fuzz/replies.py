@@ -1,0 +1,94 @@
+"""Any reply of an exchange, to any command: read without fail, believed only if earned.
+
+The first bytes choose the command, the status and where the headers end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.fuzz.target import Target
+from tests.support.verdicts import COMMANDS, ORDER, SECRET, assert_earned
+from worker.wire import Reply
+
+DATA = Path(__file__).parents[1] / "data"
+STATUSES = (200, 200, 200, 200, 400, 401, 403, 404, 408, 429, 500, 502, 503, 204, 302, 418)
+RECEIVED_MS = 1_783_000_000_000
+HEAD = 4
+EXAMPLES: dict[str, tuple[object, ...]] = {
+    "everstrike": (
+        {"code": 200, "msg": "Success", "result": {"id": ORDER, "status": "ACTIVE", "pair": "a"}},
+        {"code": 200, "result": [{"id": ORDER, "status": "CANCELLED"}, {"id": "2"}]},
+        {
+            "code": 200,
+            "result": [{"id": "2", "status": "ACTIVE", "pair": "btc_idr", "side": "Buy"}],
+        },
+        {"code": 414, "msg": "Timestamp too old"},
+        {"code": 503, "msg": "Invalid request", "result": None},
+    ),
+    "indodax": (
+        {"success": 1, "return": {"order_id": int(ORDER), "type": "buy", "pair": "btc_idr"}},
+        {"success": 1, "return": {"order": {"order_id": ORDER, "status": "filled"}}},
+        {"success": 1, "return": {"orders": [{"order_id": ORDER, "type": "buy"}]}},
+        {"success": 1, "return": {"orders": {"btc_idr": [{"order_id": "2", "type": "sell"}]}}},
+        {"success": 0, "error": "Invalid order.", "error_code": ""},
+        {"success": 0, "error": "Nonce must be greater than 77", "error_code": "invalid_nonce"},
+        {"success": 0, "error_code": "too_many_requests", "error": "try again in 0.043 seconds"},
+        {"success": 0, "error": "Timestamp outside recvWindow", "error_code": "bad_request"},
+    ),
+    "bitmart": (
+        {},
+        {"entrust_id": int(ORDER), "symbol": "BTC_IDR", "status": 4, "side": "buy"},
+        {"orders": [{"entrust_id": 2, "symbol": "btc_idr", "status": 1, "side": "BUY"}]},
+        {"orders": [], "total_pages": 1, "total_orders": 0, "current_page": 0},
+        {"access_token": SECRET, "expires_in": 900},
+        {"message": "Not found"},
+        {"error": "invalid_token", "message": f"key {SECRET} refused"},
+    ),
+}
+WORDS = (
+    *(b'"code"', b'"result"', b'"id"', b'"status"', b'"success"', b'"return"', b'"error_code"'),
+    *(b'"error"', b'"message"', b'"msg"', b'"order_id"', b'"entrust_id"', b'"orders"', b'"order"'),
+    *(b'"access_token"', b'"expires_in"', b'"total_pages"', b'"pair"', b'"side"', b'"type"'),
+    *(b"ACTIVE", b"CANCELLED", b"COMPLETED", b"open", b"filled", b"cancelled", b"Invalid order."),
+    *(b"invalid_nonce", b"must be greater than ", b"too_many_requests", b"try again in "),
+    *(b"Not found", b"retry-after: 9\n", b"date: x\n", b"\xef\xbb\xbf", b"\\ud800", b"null"),
+    *(ORDER.encode(), f'"{ORDER}"'.encode(), SECRET.encode(), b"[" * 64, b'{"a":' * 64),
+)
+
+
+@contextmanager
+def opened(exchange: str) -> Iterator[Target]:
+    """Return the target of one exchange's adapter."""
+
+    def check(data: bytes) -> None:
+        command, reply = read(data)
+        assert_earned(exchange, COMMANDS[command], reply)
+
+    yield Target(check, corpus(exchange), WORDS, HEAD)
+
+
+def read(data: bytes) -> tuple[int, Reply]:
+    """Make a command's number and a reply of any bytes."""
+    head, rest = data[:HEAD].ljust(HEAD, b"\0"), data[HEAD:]
+    common = head[1] < 192
+    status = STATUSES[head[1] % 16] if common else 100 + (head[1] * 256 + head[2]) % 900
+    length = head[3] if head[3] < 48 else 0
+    headers = {}
+    for line in rest[:length].decode("latin-1").split("\n"):
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    return head[0] % len(COMMANDS), Reply(status, headers, rest[length:], RECEIVED_MS)
+
+
+def corpus(exchange: str) -> list[bytes]:
+    """Return the documented replies and their likes, each as the reply to each command."""
+    bodies = [json.dumps(example).encode() for example in EXAMPLES[exchange]]
+    bodies += [path.read_bytes() for path in sorted((DATA / exchange).glob("*.json"))]
+    bodies += [b"", b"<html>502 Bad Gateway</html>"]
+    return [
+        bytes([command, 0, 0, 0]) + body for command in range(len(COMMANDS)) for body in bodies
+    ] + [bytes([0, 9, 0, 15]) + b"retry-after: 9\n" + bodies[0], bytes([0, 7, 0, 0]) + bodies[-3]]

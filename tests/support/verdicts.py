@@ -1,0 +1,132 @@
+"""What no answer of an adapter may be, whatever the exchange replied.
+
+Written apart from the adapters: it reads a reply's body with nothing but
+`json`, and asks only whether the answer was earned.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, get_args
+
+from worker.commands import (
+    CancelOrder,
+    CancelOrders,
+    CancelScope,
+    Command,
+    FetchToken,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
+from worker.exchanges import EXCHANGES
+from worker.outcomes import (
+    Answer,
+    Closed,
+    ClosedMany,
+    CountdownSet,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    ScopeCanceled,
+    TokenGrant,
+    Unproven,
+)
+from worker.wire import Reply
+
+ORDER = "1223181"
+SECRET = "da78a39e9dda31c399bcc293d997a347dc7fd0408cb5151931243a302b273ec3238510ea61e11f7c"
+"""Planted in replies; no answer may show it."""
+DETAIL_MAX = 200
+NONCE_MAX = 10**18
+
+COMMANDS: tuple[Command, ...] = (
+    CancelOrder(ORDER, pair="btc_idr", side="buy"),
+    CancelOrder(""),
+    CancelOrders((ORDER, "2")),
+    CancelOrders(()),
+    CancelScope("btc_idr", "buy"),
+    QueryOrder(ORDER, pair="btc_idr"),
+    ListOpenOrders("btc_idr", "buy"),
+    ListOpenOrders(),
+    SetCountdown(("btc_idr",), 1_000),
+    FetchToken(),
+)
+FITTING: dict[type[Answer], type[Command]] = {
+    Closed: CancelOrder,
+    ClosedMany: CancelOrders,
+    ScopeCanceled: CancelScope,
+    OrderReport: QueryOrder,
+    OpenOrders: ListOpenOrders,
+    CountdownSet: SetCountdown,
+    TokenGrant: FetchToken,
+}
+
+
+def is_one(value: object, wanted: int) -> bool:
+    """Tell a JSON integer from its likes."""
+    return type(value) is int and value == wanted
+
+
+def proof_of_everstrike(body: Any) -> bool:
+    """Code 200 with the order's id is the proof."""
+    return is_one(body["code"], 200) and bool(body["result"]["id"] == ORDER)
+
+
+def proof_of_indodax(body: Any) -> bool:
+    """Success with the order's id, as text or number, is the proof."""
+    order_id = body["return"]["order_id"]
+    return is_one(body["success"], 1) and (order_id == ORDER or is_one(order_id, int(ORDER)))
+
+
+def proof_of_bitmart(body: Any) -> bool:
+    """Nothing but an empty object is the proof."""
+    return isinstance(body, dict) and not body
+
+
+PROOFS: dict[str, Callable[[Any], bool]] = {
+    "bitmart": proof_of_bitmart,
+    "everstrike": proof_of_everstrike,
+    "indodax": proof_of_indodax,
+}
+
+
+def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
+    """Classify a reply; fail unless the answer fits, is safe to show and is earned."""
+    answer = EXCHANGES[name].classify(command, reply)
+    assert isinstance(answer, get_args(Answer))
+    detail = getattr(answer, "detail", "")
+    assert len(detail) <= DETAIL_MAX
+    assert detail.isprintable()
+    assert SECRET[:20] not in detail
+    if isinstance(answer, Unproven):
+        assert not answer.outcome.proven
+        assert answer.nonce_floor is None or 0 <= answer.nonce_floor < NONCE_MAX
+        assert answer.retry_after_ms is None or 0 <= answer.retry_after_ms <= 600_000
+        return answer
+    assert isinstance(command, FITTING[type(answer)])
+    assert type(command) in EXCHANGES[name].capabilities.commands
+    missing = isinstance(answer, OrderReport) and answer.state is OrderState.MISSING
+    assert reply.status == 200 or (reply.status == 404 and missing)
+    match answer:
+        case Closed(outcome=outcome):
+            assert outcome.proven
+            assert PROOFS[name](json.loads(reply.body))
+        case ClosedMany(outcomes=outcomes):
+            assert isinstance(command, CancelOrders)
+            assert outcomes
+            assert set(outcomes) <= set(command.order_ids)
+            assert all(outcome.proven for outcome in outcomes.values())
+        case OrderReport(state=OrderState.CANCELED | OrderState.FILLED):
+            assert ORDER in json.dumps(json.loads(reply.body))
+        case OpenOrders(orders=orders):
+            for order in orders:
+                EXCHANGES[name].check(CancelOrder(order.order_id, order.pair, order.side))
+        case TokenGrant(token=token, expires_ms=expires_ms):
+            assert token.isascii()
+            assert token.isprintable()
+            assert reply.received_ms < expires_ms <= reply.received_ms + 86_400_000
+        case _:
+            pass
+    return answer
