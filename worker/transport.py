@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import io
 import math
+import re
 import socket
 import threading
 from collections.abc import Mapping
@@ -36,6 +37,11 @@ from worker.wire import Reply, Request
 
 CHUNK_BYTES = 16_384
 USER_AGENT = "cancel-worker"
+LENGTH = re.compile(r"[0-9]{1,18}")
+
+
+class UnreadableLength(http.client.HTTPException):
+    """A reply's length is no number, or two."""
 
 
 class _Call(threading.local):
@@ -95,6 +101,11 @@ class _BoundedResponse(http.client.HTTPResponse):
             super().begin()
         finally:
             reader.in_head = False
+        # What says how long it is in no way that can be read may not be whole.
+        given = ",".join(self.headers.get_all("content-length", [])).split(",")
+        lengths = {length.strip() for length in given} - {""}
+        if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)):
+            raise UnreadableLength
 
     def _read_status(self) -> tuple[str, int, str]:
         """Pass over interim replies; http.client knows 100 alone.
