@@ -18,6 +18,9 @@ TICK = "worker.tick"
 SENT_MIN_MS = 10**12
 """No message is older: what is less was given in seconds."""
 
+PAIRS_MAX = 1_000
+"""Pairs of one countdown message: a hundred thousand would hold Redis up for a second."""
+
 _CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job")
 _COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms")
 
@@ -64,6 +67,8 @@ def read_countdown(args: Sequence[object], kwargs: Mapping[str, object]) -> Coun
         pairs = pairs.split(",")
     if not isinstance(pairs, list) or not pairs or not all(isinstance(p, str) for p in pairs):
         raise InvalidCommand(f"{COUNTDOWN}: pairs must be a list of text, and not empty")
+    if len(pairs) > PAIRS_MAX:
+        raise InvalidCommand(f"{COUNTDOWN}: {len(pairs)} pairs; at most {PAIRS_MAX} in a message")
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int) or timeout_ms < 0:
         raise InvalidCommand(f"{COUNTDOWN}: timeout_ms must be a whole number, 0 to disarm")
     if sent_ms is not None and (type(sent_ms) is not int or sent_ms < SENT_MIN_MS):

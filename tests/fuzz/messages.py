@@ -11,7 +11,7 @@ from tests.fuzz.target import Target
 from worker.errors import InvalidCommand
 from worker.exchanges import EXCHANGES
 from worker.gate import check_cancel, check_switch
-from worker.messages import read_cancel, read_countdown
+from worker.messages import PAIRS_MAX, read_cancel, read_countdown
 
 REASON_MAX = 1_000
 CORPUS: tuple[Any, ...] = (
@@ -60,7 +60,7 @@ def _check_countdown(args: list[Any], kwargs: dict[str, Any]) -> None:
     except InvalidCommand as error:
         _assert_line(error)
         return
-    assert message.pairs
+    assert 1 <= len(message.pairs) <= PAIRS_MAX
     assert all(isinstance(pair, str) for pair in message.pairs)
     assert type(message.timeout_ms) is int
     assert message.timeout_ms >= 0

@@ -84,7 +84,7 @@ def _check(data: bytes, path: Path) -> None:
     try:
         settings = load_settings()
         for account in settings.accounts.values():
-            assert account.url.startswith(("https://", "http://"))
+            assert account.url.lower().startswith(("https://", "http://"))
         build_lanes(settings)
         secrets_of(settings)
     except SettingsError as error:

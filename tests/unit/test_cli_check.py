@@ -121,7 +121,9 @@ def test_files_that_others_may_read_are_warned_of(
     found = findings(capsys)
     assert found[str(secret)][2] == f"chmod 600 {secret}"
     assert "worker.toml" not in found
-    assert str(tmp_path / "other") not in found
+    assert found[str(tmp_path / "other")][0] == "warn"
+    (tmp_path / "other").chmod(0o600)
+    assert str(tmp_path / "other") not in findings(capsys)
 
 
 def test_a_key_in_nonce_mode_belongs_to_one_account(

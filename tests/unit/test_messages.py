@@ -126,6 +126,8 @@ def test_whole_countdown_is_read() -> None:
         ({"pairs": None}, "pairs must be a list of text"),
         ({"pairs": ["btc_idr", 7]}, "pairs must be a list of text"),
         ({"pairs": {"btc_idr": 1}}, "pairs must be a list of text"),
+        ({"pairs": ["p"] * 100_000}, "100000 pairs; at most 1000 in a message"),
+        ({"pairs": "p," * 1_000}, "1001 pairs; at most 1000 in a message"),
         ({"timeout_ms": None}, "timeout_ms must be a whole number"),
         ({"timeout_ms": -1}, "timeout_ms must be a whole number"),
         ({"timeout_ms": 1.5}, "timeout_ms must be a whole number"),

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-import stat
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-from worker.accounts import Account
 from worker.cli.findings import Finding, fail, misset, ok, warn
 from worker.errors import SettingsError
 from worker.factory import build_lanes
+from worker.privacy import SECRETS, advice, exposed
 from worker.settings import CONFIG_VARIABLE, DEFAULT_FILE, Settings, config_path
 
-SECRETS = ("api_key", "api_secret", "memo")
-TOP_SECRETS = ("redis_url", "sentry_dsn")
 PRINTABLE = re.compile(r"[!-~]+")
 PLACEHOLDER = re.compile(r"\.\.\.|^<.*>$|changeme|your[-_ ]|^x+$", re.IGNORECASE)
 SHORT = 8
@@ -34,10 +27,8 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("settings", f"{path} is valid")
-        if _holds_secrets(path):
-            yield from _privacy(path)
-    for name in TOP_SECRETS:
-        yield from _privacy(getattr(settings, f"{name}_file"))
+    for open_to_others in exposed(settings):
+        yield warn(str(open_to_others), *advice(open_to_others))
     if not settings.accounts:
         yield warn("accounts", "none is set up", "a worker needs one: add [accounts.NAME]")
     alone = [finding for alias in settings.accounts for finding in _account(settings, alias)]
@@ -72,12 +63,6 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
         short = [name for name in held[:2] if len(getattr(access, name)) < SHORT]
         for name in short:
             yield warn(f"{subject}.{name}", f"shorter than {SHORT} characters", "is it whole?")
-    yield from _files(account)
-
-
-def _files(account: Account) -> Iterator[Finding]:
-    for name in SECRETS:
-        yield from _privacy(getattr(account, f"{name}_file"))
 
 
 def _odd(secret: str) -> str:
@@ -89,22 +74,3 @@ def _odd(secret: str) -> str:
     if PLACEHOLDER.search(secret):
         return "is still a placeholder"
     return ""
-
-
-def _privacy(path: Path | None) -> Iterator[Finding]:
-    if path is None:
-        return
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # that it cannot be read is said where its secret is missed
-    if mode & stat.S_IROTH:
-        yield warn(str(path), "holds secrets, and every user may read it", f"chmod 600 {path}")
-
-
-def _holds_secrets(path: Path) -> bool:
-    table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    accounts: dict[str, Any] = table.get("accounts", {})
-    inline = any(name in account for account in accounts.values() for name in SECRETS)
-    with_password = urlsplit(str(table.get("redis_url", ""))).password is not None
-    return inline or with_password or "sentry_dsn" in table
