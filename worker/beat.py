@@ -11,6 +11,7 @@ from celery.beat import Scheduler
 
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
+from worker.sentry import Pulse
 from worker.settings import load_settings
 from worker.store.connection import Store
 
@@ -33,6 +34,7 @@ class LeaseScheduler(Scheduler):
         self._store: Store = build_store(load_settings())
         self._name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._held: bool | None = None
+        self._pulse = Pulse()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401  Celery's signature
@@ -49,7 +51,9 @@ class LeaseScheduler(Scheduler):
         self._held = held
         if not held:
             return LOOK_S
-        return min(LOOK_S, float(super().tick(*args, **kwargs)))
+        next_s = float(super().tick(*args, **kwargs))
+        self._pulse.beat()
+        return min(LOOK_S, next_s)
 
     def close(self) -> None:
         """Let another beat have the lease at once."""

@@ -12,7 +12,7 @@ from typing import Any
 from celery import Celery, signals
 from kombu import Exchange, Queue
 
-from worker import logs, sentry
+from worker import logs, privacy, sentry
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of
@@ -109,7 +109,7 @@ def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 @signals.worker_init.connect
 def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     try:
-        runtime()
+        privacy.warn_of_exposed(runtime().settings)
     except SettingsError as error:
         sys.exit(_fail(error))
     except Exception:
@@ -135,7 +135,7 @@ def _failed(
     """Keep a message whose task failed: a task here records whatever can go wrong."""
     name = getattr(sender, "name", sender)
     reason = f"{name} could not be run ({type(exception).__name__}: {exception})"
-    runtime().bury(reason, f"{name} {args!r} {kwargs!r}")
+    runtime().bury(reason, f"{name} {args!r} {kwargs!r}", error=exception)
 
 
 @signals.worker_shutdown.connect

@@ -218,7 +218,9 @@ class Engine:
             raise
         except Exception as error:
             log.exception("an attempt crashed", extra={"job": job.id, "account": job.account})
-            alert("crash", f"an attempt crashed: {type(error).__name__}", account=job.account)
+            alert(
+                "crash", f"an attempt crashed: {type(error).__name__}", error, account=job.account
+            )
             crash = Settlement(
                 Verb.DEAD if job.attempts >= self._settings.jobs.max_attempts else Verb.AGAIN,
                 detail=f"internal error: {type(error).__name__}",

@@ -12,6 +12,7 @@ from worker.engine import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Limit
 from worker.keeper import Keeper
+from worker.logs import Mask
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
 from worker.store.connection import Store, connect
@@ -68,6 +69,7 @@ def build_lanes(settings: Settings) -> dict[str, Lane]:
             access=access,
             egress_ip=account.egress_ip,
             uses_nonce=account.uses_nonce,
+            mask=Mask((access.api_key, access.api_secret, access.memo)),
             rules=tuple((command, rule) for limit, rule in limits for command in limit.commands),
         )
     return lanes

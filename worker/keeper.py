@@ -231,8 +231,8 @@ class Keeper:
             return _Sent(Unproven(Outcome.UNKNOWN, f"no reply: {error}"))
         took_ms = clock.monotonic_ms() - at
         self._limiter.landed(launch.grant)
-        lane.skew.learn(reply, sent_ms=sent_ms)
-        return _Sent(lane.exchange.classify(command, reply), left_ms, at, took_ms)
+        lane.learn_clock(reply, sent_ms=sent_ms)
+        return _Sent(lane.read(command, reply), left_ms, at, took_ms)
 
     def _failed(
         self, lane: Lane, lane_name: str, sync: Sync, answer: Answer | None, begun: float
@@ -252,6 +252,7 @@ class Keeper:
         members = tuple(switch_id for switch_id, _ in sync.members)
         match answer.outcome:
             case _ if answer.clock_refused:
+                lane.tell_clock_refused()
                 return Rest(pause_ms=self._backoff_ms(lane_name))  # the next timestamp is mended
             case Outcome.UNKNOWN if not lane.uses_nonce:
                 # It may yet arrive, and must not do so after the next one.
@@ -261,7 +262,7 @@ class Keeper:
                 asked_ms = answer.retry_after_ms or THROTTLED_MS
                 return Rest(pause_ms=max(self._backoff_ms(lane_name), asked_ms))
             case Outcome.UNAUTHORIZED:
-                alert("switch not armed", f"the exchange refuses the {detail}", **context)
+                alert("lost account", f"switch not armed: {detail}", **context)
                 return Rest(pause_ms=max(self._backoff_ms(lane_name), THROTTLED_MS))
             case Outcome.REJECTED if len(members) > 1:
                 # One of them may be at fault for all: for now each by itself.

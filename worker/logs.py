@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import sys
@@ -39,6 +40,9 @@ CHATTY = (
 )
 """Loggers whose lines show requests, headers or messages, or repeat with every
 message what the attempt's own line says."""
+
+SILENCED = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
+"""Loggers that show URLs, whatever their level."""
 
 
 class Mask:
@@ -119,11 +123,22 @@ def set_up(level: str, secrets: Iterable[str] = ()) -> Mask:
     mask = Mask(secrets)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(mask))
+    _silence_http()
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    # It logs each URL it cannot parse the reply of.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
     return mask
+
+
+def _silence_http() -> None:
+    """Keep the HTTP libraries from showing requests, whoever turns their levels up.
+
+    http.client prints each header once its debug level is set, ours or that of
+    a library that we use; urllib3 logs each URL, and those whose replies it
+    cannot parse as warnings.
+    """
+    vars(http.client)["print"] = lambda *_args, **_options: None
+    for name in SILENCED:
+        logging.getLogger(name).disabled = True

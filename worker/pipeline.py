@@ -21,7 +21,8 @@ from worker.errors import InvalidCommand, NotSent, ReplyLost, StoreUnavailable
 from worker.exchanges.base import Access, Exchange, Stamp
 from worker.gate import asking_phase, command_of, next_phase
 from worker.jobs import Job, Kind, NewJob, Phase
-from worker.outcomes import Answer, OpenOrders, Outcome, TokenGrant, Unproven
+from worker.logs import MASK, Mask
+from worker.outcomes import Answer, OpenOrders, OrderReport, Outcome, TokenGrant, Unproven
 from worker.retries import LISTED, Again, Dead, Decision, Done, decide
 from worker.settings import Settings
 from worker.skew import Skew
@@ -56,11 +57,30 @@ class Lane:
     egress_ip: str | None
     uses_nonce: bool
     rules: tuple[tuple[type[Command], Rule], ...]
+    mask: Mask = field(default_factory=Mask, compare=False, repr=False)
     skew: Skew = field(default_factory=Skew, compare=False)
 
     def rules_for(self, command: Command) -> list[Rule]:
         """Return the limits that a command counts against."""
         return [rule for kind, rule in self.rules if kind is type(command)]
+
+    def read(self, command: Command, reply: Reply, *, token: str | None = None) -> Answer:
+        """Read a reply; exchanges have echoed keys and tokens, so its words are masked."""
+        answer = self.exchange.classify(command, reply)
+        if not isinstance(answer, Unproven | OrderReport) or not answer.detail:
+            return answer
+        detail = self.mask(answer.detail)
+        return replace(answer, detail=detail.replace(token, MASK) if token else detail)
+
+    def learn_clock(self, reply: Reply, *, sent_ms: float) -> None:
+        """Learn the exchange's clock of a reply; alert when it is first found apart from ours."""
+        if self.skew.learn(reply, sent_ms=sent_ms):
+            apart = f"{self.skew.ahead_ms:+.0f} ms from ours"
+            alert("clock skew", f"the exchange's clock is {apart}", exchange=self.exchange.name)
+
+    def tell_clock_refused(self) -> None:
+        """Alert that the exchange finds our clock too far from its own."""
+        alert("clock skew", "the exchange refuses our timestamp", exchange=self.exchange.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +200,8 @@ class Pipeline:
         if isinstance(answer, Unproven):
             if answer.token_refused and shared is not None:
                 self._tokens.drop(lane.alias, shared)
+            if answer.clock_refused:
+                lane.tell_clock_refused()
             if answer.nonce_floor is not None:
                 self._nonces.raise_above(lane.access.api_key, answer.nonce_floor)
                 alert(
@@ -221,8 +243,8 @@ class Pipeline:
         except ReplyLost as error:
             return Unproven(Outcome.UNKNOWN, f"no reply: {error}")
         self._landed(grant)
-        lane.skew.learn(reply, sent_ms=sent_ms)
-        return lane.exchange.classify(command, reply)
+        lane.learn_clock(reply, sent_ms=sent_ms)
+        return lane.read(command, reply, token=token)
 
     def _deliver(self, lane: Lane, request: Request, until_ms: float) -> Reply:
         """Send; again within a small budget, and only while it surely never left."""
@@ -286,6 +308,9 @@ class Pipeline:
                 log.info("done", extra=context)
             case Again():
                 log.info("not proven", extra=context)
+            case Dead(outcome=Outcome.UNAUTHORIZED):
+                refused = "the exchange refuses this account's credentials"
+                alert("lost account", f"{refused}; given up: {decision.detail}", **context)
             case Dead():
                 alert("dead letter", f"given up: {decision.detail}", **context)
 

@@ -34,10 +34,11 @@ class Runtime:
         self.pid = os.getpid()
         self._mask = Mask(secrets_of(settings))
 
-    def bury(self, reason: str, raw: str) -> None:
+    def bury(self, reason: str, raw: str, *, error: BaseException | None = None) -> None:
         """Put a message that no job can be made of into the dead letters.
 
-        If Redis is away the message is in the log and the alert alone.
+        With `error` it is one that our own code failed at. If Redis is away the
+        message is in the log and the alert alone.
         """
         kept = self._mask(raw)[:RAW_MAX]
         reason = self._mask(reason)[:REASON_MAX]
@@ -46,7 +47,8 @@ class Runtime:
         except StoreUnavailable:
             log.critical("malformed message not recorded: %s: %s", reason, kept)
             job_id = ""
-        alert("malformed message", f"malformed message: {reason}", job=job_id)
+        kind = "malformed message" if error is None else "task failed"
+        alert(kind, f"{kind}: {reason}", error, job=job_id)
 
 
 _lock = threading.Lock()

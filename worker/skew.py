@@ -23,6 +23,10 @@ APART_MAX_MS = 86_400_000
 """No exchange's clock is further off: a Date that says so is somebody else's."""
 
 
+TOLERABLE_MS = 1_000
+"""Clocks that are surely further apart than this are worth telling a person of."""
+
+
 class Skew:
     """One exchange's clock as seen from this process."""
 
@@ -31,6 +35,7 @@ class Skew:
         self._low: float = float("-inf")
         self._high: float = float("inf")
         self._since = 0.0
+        self._apart = False
 
     @property
     def ahead_ms(self) -> float:
@@ -43,20 +48,28 @@ class Skew:
         """Return the exchange's time, Unix ms."""
         return round(clock.now_ms() + self.ahead_ms)
 
-    def learn(self, reply: Reply, *, sent_ms: float) -> None:
-        """Take in a reply to a request that left no sooner than local time `sent_ms`."""
+    def learn(self, reply: Reply, *, sent_ms: float) -> bool:
+        """Take in a reply to a request that left no sooner than local time `sent_ms`.
+
+        Returns:
+            Whether the clocks are found to be apart, having been thought together.
+        """
         try:
             date = parsedate_to_datetime(reply.headers.get("date", ""))
             # One of HTTP's forms names no zone: it is UTC as well.
             dated_ms = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * SECOND_MS
         except (ValueError, TypeError, OverflowError):
-            return
+            return False
         low, high = dated_ms - reply.received_ms, dated_ms + SECOND_MS - 1 - sent_ms
         if low > high or low < -APART_MAX_MS or high > APART_MAX_MS:
-            return
+            return False
         now = clock.monotonic_ms()
         with self._lock:
             if now - self._since > FORGET_MS or low > self._high or high < self._low:
                 self._low, self._high, self._since = low, high, now
             else:
                 self._low, self._high = max(self._low, low), min(self._high, high)
+            before, self._apart = self._apart, min(abs(self._low), abs(self._high)) > TOLERABLE_MS
+            if self._low <= 0 <= self._high:
+                self._apart = False
+            return self._apart and not before

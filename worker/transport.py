@@ -127,6 +127,7 @@ class _BoundedResponse(http.client.HTTPResponse):
 class _Bounded(HTTPConnection):
     """A connection that keeps the deadline, and says when a request began to leave."""
 
+    debuglevel = 0  # of this class: to turn it up for all would print each header
     response_class = _BoundedResponse
 
     def connect(self) -> None:

@@ -35,6 +35,7 @@ class World:
     sim: Simulator
     redis_url: str
     folder: Path
+    top: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"bm": ROOMY})
     workers: list[WorkerProcess] = field(default_factory=list)
@@ -67,6 +68,7 @@ class World:
         values: dict[str, Any] = {
             "redis_url": self.redis_url,
             "accounts": {alias: self.account(alias) for alias in KEYS},
+            **self.top,
             **self.tables,
             **tables,
         }
@@ -75,6 +77,7 @@ class World:
     def config(self, **tables: Any) -> Path:
         """Write the settings as a file; return its path."""
         lines = [f'redis_url = "{self.redis_url}"']
+        lines += [f"{key} = {_toml(value)}" for key, value in self.top.items()]
         for name, table in {**self.tables, **tables}.items():
             lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
         for alias in KEYS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import logging
@@ -10,8 +11,13 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+import urllib3
 
-from worker.logs import CHATTY, FIELDS, MASK, JsonFormatter, Mask, set_up
+from tests.support.sockets import Server, forever
+from worker.logs import CHATTY, FIELDS, MASK, SILENCED, JsonFormatter, Mask, set_up
+from worker.settings import Http
+from worker.transport import Transport
+from worker.wire import Request
 
 SECRET = "plain-secret-0123456789"
 AWKWARD = 'qu"ote\\back/slash&sp ace\u20ac+=tab\t'
@@ -182,6 +188,9 @@ def root() -> Iterator[logging.Logger]:
     root.handlers[:] = before[1]
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+    for name in SILENCED:
+        logging.getLogger(name).disabled = False
+    vars(http.client).pop("print", None)
 
 
 def test_set_up_sends_all_logs_as_json(
@@ -196,6 +205,30 @@ def test_set_up_sends_all_logs_as_json(
     assert out == ""
     assert json.loads(err)["message"] == f"has {MASK}"
     assert mask(SECRET) == MASK
+
+
+@pytest.mark.usefixtures("root")
+def test_http_cannot_be_made_verbose(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turned up in every way there is, before and after, it shows no request of ours or others'."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 9)
+    set_up("DEBUG")
+    logging.getLogger("urllib3").setLevel(logging.DEBUG)
+    handler = urllib3.add_stderr_logger(logging.DEBUG)
+    try:
+        with Server(forever) as server:
+            transport = Transport(Http())
+            request = Request("POST", f"{server.url}&k={SECRET}", {"X-Key": SECRET}, b"x")
+            transport.send(request, egress_ip=None, deadline_ms=5_000)
+            urllib3.PoolManager().request("GET", server.url, headers={"X-Key": SECRET})
+        assert len(server.requests) == 2
+    finally:
+        logging.getLogger("urllib3").removeHandler(handler)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert SECRET not in err
+    assert "X-Key" not in err
 
 
 def test_chatty_libraries_keep_still_even_in_debug(

@@ -257,3 +257,16 @@ def test_a_date_without_a_zone_is_in_utc(local: Local, form: str) -> None:
     date = datetime.fromtimestamp(local.now_ms / 1_000, UTC).strftime(form)
     skew.learn(reply(date, local.now_ms + 20), sent_ms=local.now_ms)
     assert skew.ahead_ms == 0
+
+
+def test_clocks_found_apart_are_news_once(local: Local) -> None:
+    """Not each reply says so again; once together, and apart anew, it is news anew."""
+    skew = Skew()
+
+    def learn(ahead_ms: int) -> bool:
+        local.advance(FORGET_MS + 1)
+        date = http_date(local.now_ms + ahead_ms)
+        return skew.learn(reply(date, local.now_ms), sent_ms=local.now_ms - 5)
+
+    told = [learn(ahead_ms) for ahead_ms in (0, 500, 30_000, 30_000, -30_000, 0, -4_000, -4_000)]
+    assert told == [False, False, True, False, False, False, True, False]
