@@ -15,7 +15,9 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
 from worker.runtime import runtime
+from worker.store.address import SENTINEL_PORT
 from worker.store.doorbell import BELL
+from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
 
 RECONNECT_STEP_S = 0.25
 RECONNECT_MAX_S = 2.0
@@ -54,6 +56,11 @@ class Channel(kombu_redis.Channel):
 
     QoS = QoS
 
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        # A narrow Redis user may not say which library it uses.
+        params: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return {**params, "lib_name": None, "lib_version": None}
+
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401  kombu's signature
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]
@@ -64,6 +71,20 @@ class Channel(kombu_redis.Channel):
         except RecursionError:
             runtime().bury("not a Celery message: nested too deep", "")
         return True
+
+
+class SentinelChannel(Channel):
+    """The same, on the master that the Sentinels name each time that it connects."""
+
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "sentinels")
+    connection_class = MasterConnection
+    connection_class_ssl = MasterSSLConnection
+    sentinels: Sentinels
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        params = super()._connparams(asynchronous)
+        del params["host"], params["port"]
+        return {**params, "sentinels": self.sentinels}
 
 
 class Transport(kombu_redis.Transport):
@@ -80,6 +101,13 @@ class Transport(kombu_redis.Transport):
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = f"Celery cannot read it ({type(error).__name__})"
             runtime().bury(reason, json.dumps(message))
+
+
+class SentinelTransport(Transport):
+    """The same, by way of Sentinels."""
+
+    default_port = SENTINEL_PORT
+    Channel = SentinelChannel
 
 
 def _fault(message: object) -> str:

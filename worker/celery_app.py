@@ -19,7 +19,9 @@ from worker.factory import secrets_of
 from worker.messages import TICK
 from worker.runtime import runtime
 from worker.settings import Settings, load_settings
+from worker.store.address import parse
 from worker.store.doorbell import LATER, PRIORITIES
+from worker.store.sentinels import Sentinels
 
 DEFAULT_QUEUE = "celery"
 """Where Celery clients send by default; each exchange has a queue beside it."""
@@ -40,12 +42,21 @@ def _fail(error: SettingsError) -> int:
 
 
 def make_app(settings: Settings) -> Celery:
-    """Return the application on these settings."""
+    """Return the application on these settings.
+
+    Raises:
+        SettingsError: `redis_url` is wrong.
+    """
     timeout_s = settings.redis_timeout_ms / 1_000
+    address = parse(settings.redis_address)
+    transport, sentinels = "Transport", {}
+    if address.master:
+        transport, sentinels = "SentinelTransport", {"sentinels": Sentinels(address)}
     app = Celery("cancel-worker", include=["worker.tasks"])
     app.conf.update(
-        broker_url=settings.redis_address,
-        broker_transport="worker.broker:Transport",
+        broker_url=address.broker_url,
+        broker_transport=f"worker.broker:{transport}",
+        broker_use_ssl=None if address.tls is None else dict(address.tls),
         broker_transport_options={
             # Within a queue cancels go ahead of heartbeats, over all queues.
             "priority_steps": list(PRIORITIES),
@@ -56,6 +67,7 @@ def make_app(settings: Settings) -> Celery:
             "socket_connect_timeout": timeout_s,
             "socket_keepalive": True,
             "health_check_interval": 10,
+            **sentinels,
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -93,7 +105,10 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-app = make_app(_settings())
+try:
+    app = make_app(_settings())
+except SettingsError as error:
+    sys.exit(_fail(error))
 
 
 @signals.setup_logging.connect

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from urllib.parse import unquote
 
 from worker.accounts import Account
 from worker.engine import Engine
@@ -15,6 +14,7 @@ from worker.keeper import Keeper
 from worker.logs import Mask
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
+from worker.store.address import parse
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter, Rule
@@ -114,9 +114,10 @@ def secrets_of(settings: Settings) -> list[str]:
     found: list[str | None] = [settings.sentry_address]
     for account in settings.accounts.values():
         found += [account.secret(name) for name in ("api_key", "api_secret", "memo")]
+    # As it stands in the URL, and as it is meant.
     login = settings.redis_address.partition("://")[2].rpartition("@")[0]
-    password = login.partition(":")[2]
-    return [secret for secret in (*found, password, unquote(password)) if secret]
+    found += [login.partition(":")[2], *parse(settings.redis_address).secrets]
+    return [secret for secret in found if secret]
 
 
 def _rule(limit: Limit, account: Account, api_key: str) -> Rule:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from worker.errors import SettingsError
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from worker.store.connection import Store
     from worker.store.ledger import Ledger
     from worker.store.switches import Switches
-
-DEFAULT_PORT = 6379
 
 
 def open_settings() -> Settings:
@@ -74,9 +71,9 @@ def open_switches() -> Switches:
 
 def where(settings: Settings | None = None) -> str:
     """Return host and port of the Redis in force, without a password."""
+    from worker.store.address import parse  # noqa: PLC0415  seldom needed
+
     try:
-        url = urlsplit((settings or open_settings()).redis_address)
-        port = url.port or DEFAULT_PORT
-    except (SettingsError, ValueError):
+        return parse((settings or open_settings()).redis_address).shown
+    except SettingsError:
         return "an unreadable address"
-    return f"{url.hostname or 'localhost'}:{port}"

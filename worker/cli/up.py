@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -159,9 +158,11 @@ def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threa
 def _port(settings: Settings) -> int | None:
     """Return the port of loopback that the settings name, if they do."""
     from worker.accounts import LOOPBACK  # noqa: PLC0415  slow
+    from worker.store.address import parse  # noqa: PLC0415  slow
 
-    url = urlsplit(settings.redis_address)
-    return (url.port or parts.DEFAULT_PORT) if url.hostname in LOOPBACK else None
+    address = parse(settings.redis_address)
+    host, port = address.hosts[0]
+    return port if host in LOOPBACK and not address.master else None
 
 
 def _listens(settings: Settings) -> bool:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
-from worker.errors import SettingsError, StoreUnavailable
+from worker.errors import StoreUnavailable
+from worker.store.address import Address, parse
+from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
 
 Script = Callable[..., Any]
 CONNECT_SHARE = 0.5
@@ -49,29 +51,45 @@ def connect(url: str, *, timeout_ms: int) -> redis.Redis:
     calls it knows whether to ask again.
 
     Args:
-        url: `redis://` or `rediss://`.
+        url: As `address.parse` takes it.
         timeout_ms: Longest that one call waits for Redis.
 
     Raises:
         SettingsError: The URL is no Redis URL. It is not shown, since it may
             hold a password.
     """
-    try:
-        if urlsplit(url).scheme not in ("redis", "rediss"):
-            raise ValueError  # noqa: TRY301  one text for all that it can be
-        return redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            encoding_errors="replace",
-            command_packer=_Packer(),
-            socket_timeout=timeout_ms / 1_000,
-            socket_connect_timeout=timeout_ms * CONNECT_SHARE / 1_000,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
-    except (ValueError, TypeError):
-        raise SettingsError("redis_url: give redis://host:port/0 or rediss://host:port/0") from None
+    address = parse(url)
+    options: dict[str, Any] = {
+        "db": address.db,
+        "decode_responses": True,
+        "encoding_errors": "replace",
+        "command_packer": _Packer(),
+        "socket_timeout": timeout_ms / 1_000,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        # Two round trips less, and nothing that a narrow user is refused.
+        "lib_name": None,
+        "lib_version": None,
+        **address.login,
+        **(address.tls or {}),
+    }
+    if address.master:
+        # All of it together: whom to ask, connecting, logging in.
+        options["socket_connect_timeout"] = timeout_ms / 1_000
+        options["sentinels"] = Sentinels(address)
+    else:
+        options["socket_connect_timeout"] = timeout_ms * CONNECT_SHARE / 1_000
+        options["host"], options["port"] = address.hosts[0]
+    kind = connection_class(address)
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **options))
+
+
+def connection_class(address: Address) -> type[redis.Connection]:
+    """Return the kind of connection that reaches an address."""
+    if address.master:
+        return MasterConnection if address.tls is None else MasterSSLConnection
+    return redis.Connection if address.tls is None else redis.SSLConnection
 
 
 @contextmanager
@@ -80,10 +98,24 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        if refused := _tls_error(error):
+            raise StoreUnavailable(f"no TLS with Redis: {refused}") from error
         raise StoreUnavailable(f"Redis did not answer ({type(error).__name__})") from error
     except redis.RedisError as error:
         text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise StoreUnavailable(f"Redis refused: {text}") from error
+
+
+def _tls_error(error: BaseException | None) -> str:
+    """Say why TLS came to nothing, if that is what an error is about."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is refused: {error.verify_message}; mend ssl_ca_certs"
+        if isinstance(error, ssl.SSLError):
+            reason = (error.reason or "broken off").lower().replace("_", " ")
+            return f"{reason}; see rediss:// and the ssl_ options of redis_url"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 class Store:

@@ -1,0 +1,202 @@
+"""Each part logs in as its own user of `ops/redis/users.acl`, and may do no more than it must."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from redis.exceptions import NoPermissionError
+
+from tests.support.polling import eventually
+from tests.support.processes import WorkerProcess
+from tests.support.sentinels import OPS, Node, redis_node
+from tests.support.world import World
+from worker import Outcome, Producer
+from worker.celery_app import make_app
+from worker.cli.snapshot import take
+from worker.factory import build_store
+from worker.simulator import Simulator
+from worker.store.ledger import Ledger
+
+DONE_MS = 10_000
+REFUSAL = r"(?i)permission|can't run|access at least one of the keys|acl failure"
+"""As different releases of Redis put it."""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A Redis with the configuration and the users of `ops/redis`."""
+    with redis_node(tmp_path / "redis") as made:
+        yield made
+
+
+@pytest.fixture
+def world(sim: Simulator, node: Node, tmp_path: Path) -> Iterator[World]:
+    """A world whose workers log in as such."""
+    made = World(sim, node.url("worker"), tmp_path)
+    yield made
+    made.close()
+
+
+def denied(node: Node) -> list[str]:
+    """Return what users were refused, as Redis logged it."""
+    rows = node.ask("ACL", "LOG")
+    entries = [dict(zip(row[::2], row[1::2], strict=True)) for row in rows]
+    return [" ".join(entry[name] for name in ("username", "reason", "object")) for entry in entries]
+
+
+def test_a_cancel_and_a_switch_with_each_as_its_user(world: World, node: Node) -> None:
+    """Everything works, and nobody is refused anything on the way."""
+    beat = WorkerProcess(
+        world.config(),
+        world.folder / "beat.log",
+        command="beat",
+        environment={"WORKER_REDIS_URL": node.url("beat")},
+    )
+    world.workers.append(beat.start(wait=False))
+    world.worker(options=("-E",))
+    producer = Producer(world.settings(redis_url=node.url("producer")))
+
+    orders = world.place("ev", 2)
+    assert producer.cancel("ev", orders[0]).wait(timeout_ms=DONE_MS).proven
+    sender = Celery("sender", broker=node.url("sender"))
+    sender.send_task("worker.cancel", kwargs={"account": "ev", "order_id": orders[1]})
+    eventually(lambda: world.status("ev", orders[1]) == "canceled", what="the message is done")
+    (order,) = world.place("bm")
+    assert producer.cancel("bm", order).wait(timeout_ms=DONE_MS).outcome is Outcome.CANCELED
+    tripping = {}
+    for alias in ("ix", "ev"):
+        (order,) = world.place(alias, pair="btc_idr")
+        switch = producer.arm(alias, pairs=["btc_idr"], timeout_ms=30_000)
+        switch.beat()
+        switch.disarm()
+        producer.arm(alias, pairs=["btc_idr"], timeout_ms=1_500)
+        tripping[alias] = order
+    assert _heard(node, world) >= {"worker-heartbeat", "task-received"}
+    for alias, order in tripping.items():
+        eventually(functools.partial(_is_off, world, alias, order), what="tripped")
+
+    settings = world.settings(redis_url=node.url("monitor"))
+    seen = take(build_store(settings), settings)
+    assert len(seen.workers) == 1
+    assert seen.redis.appendonly
+    assert [job.account for job in Ledger(build_store(settings)).recent(limit=9)].count("bm") == 1
+    # A foreign client's library may say its name, or not.
+    assert set(denied(node)) <= {"sender command client"}
+
+
+def _is_off(world: World, alias: str, order: str) -> bool:
+    return world.status(alias, order) == "canceled"
+
+
+def _heard(node: Node, world: World) -> set[str]:
+    """Return the kinds of events that Flower's user hears of, beat's tick among them."""
+    app = make_app(world.settings(redis_url=node.url("flower")))
+    assert app.control.ping(timeout=DONE_MS / 1_000, limit=1)
+    heard: dict[str, Any] = {}
+
+    def note(event: dict[str, Any]) -> None:
+        heard[event["type"]] = event
+        receiver.should_stop = {"worker-heartbeat", "task-received"} <= set(heard)
+
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": note})
+        receiver.capture(limit=None, timeout=DONE_MS / 1_000, wakeup=True)
+    return set(heard)
+
+
+REFUSED = {
+    "producer": (
+        "GET cx:token:bm",
+        "GET cx:nonce:k",
+        "SET cx:nonce:k 1",
+        "ZRANGE cx:limit:r 0 -1",
+        "SET cx:beat me",
+        "RPOP everstrike",
+        "LPUSH celery x",
+        "HGETALL unacked",
+        "DEL cx:lanes",
+        "PUBLISH /0.celery.pidbox x",
+        "EVAL return(1) 0",
+        "INFO",
+    ),
+    "worker": ("SET other 1", "GET other", "EVAL return(1) 0", "SUBSCRIBE other"),
+    "beat": ("GET cx:token:bm", "HGETALL cx:job:1", "LPUSH everstrike x", "RPOP celery"),
+    "monitor": (
+        "HSET cx:job:1 state done",
+        "LPUSH cx:tripped x",
+        "DEL cx:job:1",
+        "SET cx:beat me",
+        "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
+        "GET cx:token:bm",
+        "HGETALL cx:token:bm",
+        "PUBLISH /0.celery.pidbox x",
+    ),
+    "flower": ("HGETALL cx:job:1", "LPUSH everstrike x", "GET cx:token:bm", "RPOP celery"),
+    "sender": ("LPUSH everstrike x", "HGETALL cx:job:1", "LPUSH cx:tripped x", "BRPOP celery 1"),
+    "replica": ("GET cx:token:bm", "SET cx:beat me"),
+    "sentinel": ("GET cx:token:bm", "SET cx:beat me", "CONFIG GET requirepass"),
+}
+NOBODY = (
+    "FLUSHALL",
+    "FLUSHDB",
+    "CONFIG SET appendonly no",
+    "CONFIG GET dir",
+    "DEBUG SLEEP 0",
+    "KEYS *",
+    "SCAN 0",
+    "SAVE",
+    "SHUTDOWN NOSAVE",
+    "MONITOR",
+    "ACL LIST",
+    "MODULE LIST",
+    "REPLICAOF no one",
+    "SCRIPT FLUSH",
+    "SWAPDB 0 1",
+    "RESTORE cx:job:1 0 x",
+    "MIGRATE 127.0.0.1 1 cx:job:1 0 1",
+)
+
+
+def test_nobody_may_do_what_is_not_theirs(node: Node) -> None:
+    """Each user but the operator is refused what would lose jobs or show secrets."""
+    for user, own in REFUSED.items():
+        for command in (*own, *NOBODY):
+            with pytest.raises(NoPermissionError):
+                node.ask(*command.split(), user=user)
+
+
+def test_a_script_is_held_to_the_rights_of_who_runs_it(node: Node) -> None:
+    """A producer's right to run scripts reaches none of the keys that are not its own."""
+    with contextlib.closing(node.client("producer")) as client:
+        for body in (
+            "return redis.call('GET', 'cx:token:bm')",
+            "return redis.call('HGET', 'cx:nonce:k', 'f')",
+            "return redis.call('FLUSHALL')",
+        ):
+            digest: Any = client.script_load(body)
+            with pytest.raises(redis.ResponseError, match=REFUSAL):
+                client.evalsha(digest, 0)
+
+
+def test_without_a_password_nobody_is_let_in(node: Node) -> None:
+    """The default user is off."""
+    with (
+        contextlib.closing(node.client("")) as client,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        client.ping()
+
+
+def test_users_as_delivered_let_nobody_in(tmp_path: Path) -> None:
+    """Redis does not start until each password has been put in its place."""
+    server = redis_node(tmp_path / "redis")
+    (server.folder / "users.acl").write_text((OPS / "users.acl").read_text())
+    with pytest.raises(AssertionError, match="ACL"):
+        server.start()

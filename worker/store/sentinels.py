@@ -1,0 +1,166 @@
+"""Finding the master that Sentinels watch, and connections that follow it.
+
+All Sentinels are asked at once: a dead one costs a bounded wait, never a hang,
+and one that was cut off and tells of an old master is outvoted by whoever
+knows of a later election.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from worker import clock
+from worker.store.address import Address
+
+LOOKUP_SHARE = 0.4
+"""Part of the time for connecting that asking the Sentinels may take."""
+LEAST_MS = 10
+
+
+class Sentinels:
+    """Who is the master, according to the Sentinels of an address."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._options: dict[str, Any] = {**(address.tls or {}), **address.sentinel_login}
+
+    def master(self, *, within_ms: float) -> tuple[str, int]:
+        """Return host and port of the master.
+
+        The one of the latest election wins, among the Sentinels that answer in
+        time; all that answer are waited for.
+
+        Raises:
+            redis.ConnectionError: None of them answered in time, or none knows
+                a master of that name.
+        """
+        answers: queue.SimpleQueue[Mapping[str, Any] | Exception] = queue.SimpleQueue()
+        until = clock.monotonic_ms() + within_ms
+        for host, port in self._address.hosts:
+            threading.Thread(
+                target=self._ask, args=(host, port, within_ms, answers), daemon=True
+            ).start()
+        known: list[Mapping[str, Any]] = []
+        failed: Exception | None = None
+        for _ in self._address.hosts:
+            try:
+                answer = answers.get(timeout=max(0.0, until - clock.monotonic_ms()) / 1_000)
+            except queue.Empty:
+                break
+            if isinstance(answer, Exception):
+                failed = answer
+            else:
+                known.append(answer)
+        if not known:
+            raise redis.ConnectionError("no Sentinel names the master") from failed
+        latest = max(known, key=lambda state: int(state["config-epoch"]))
+        return str(latest["ip"]), int(latest["port"])
+
+    def _ask(
+        self,
+        host: str,
+        port: int,
+        within_ms: float,
+        answers: queue.SimpleQueue[Mapping[str, Any] | Exception],
+    ) -> None:
+        client = redis.Redis(
+            host=host,
+            port=port,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=within_ms / 1_000,
+            socket_connect_timeout=within_ms / 1_000,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            lib_name=None,
+            lib_version=None,
+            ssl=self._address.tls is not None,
+            **self._options,
+        )
+        try:
+            state: Any = client.execute_command(  # type: ignore[no-untyped-call]
+                "SENTINEL MASTER", self._address.master
+            )
+            answers.put({name: state[name] for name in ("ip", "port", "config-epoch")})
+        except Exception as error:  # noqa: BLE001  whoever waits judges it
+            answers.put(error)
+        finally:
+            client.close()
+
+
+class MasterConnection(redis.Connection):
+    """A connection to whoever is the master when it connects.
+
+    One whose server turns out not to be, or to be no longer, is closed, so
+    that the next call looks anew.
+
+    Args:
+        sentinels: Who is asked for the master.
+        options: As for `redis.Connection`. `socket_connect_timeout` bounds all
+            of the look-up, connecting and logging in together.
+    """
+
+    def __init__(
+        self,
+        *,
+        sentinels: Sentinels,
+        health_check_interval: int = 0,  # kombu looks for the name before it gives it
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        self._sentinels = sentinels
+        self._until = 0.0
+        super().__init__(  # type: ignore[no-untyped-call]
+            host="", port=0, health_check_interval=health_check_interval, **options
+        )
+        self._connect_ms = (self.socket_connect_timeout or 0) * 1_000
+
+    def _connect(self) -> Any:  # noqa: ANN401  redis-py's signature
+        self._until = clock.monotonic_ms() + self._connect_ms
+        self.host, self.port = self._sentinels.master(within_ms=self._connect_ms * LOOKUP_SHARE)
+        waiting = self.socket_timeout
+        try:
+            # Of TLS's handshake too, which goes by the one for reading.
+            self.socket_timeout = self.socket_connect_timeout = self._left_s()
+            sock = super()._connect()  # type: ignore[no-untyped-call]
+        finally:
+            self.socket_timeout = waiting
+        sock.settimeout(self._left_s())
+        return sock
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002
+        """Log in, and see that it is the master."""
+        super().on_connect_check_health(check_health=check_health)
+        self.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call]
+        try:
+            role: Any = self.read_response(disable_decoding=True)
+        except redis.ResponseError:
+            role = (b"master",)  # not ours to ask: a write will tell
+        if role[0] != b"master":
+            raise redis.ConnectionError("the Sentinels' master is a replica")
+        if self._sock is not None:
+            self._sock.settimeout(self.socket_timeout)
+
+    def read_response(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  redis-py's signature
+        """Read, and leave a server that has become a replica."""
+        try:
+            return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            # A script's error only holds that of the command in it.
+            if "READONLY" not in str(error):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise redis.ConnectionError("no longer the master") from error
+
+    def _left_s(self) -> float:
+        return max(LEAST_MS, self._until - clock.monotonic_ms()) / 1_000
+
+
+class MasterSSLConnection(MasterConnection, redis.SSLConnection):
+    """The same, with TLS."""
