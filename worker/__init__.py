@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from worker.errors import (
         CancelWorkerError,
         InvalidCommand,
+        NotReplicated,
         SettingsError,
         StoreUnavailable,
         SwitchDisarmed,
@@ -36,6 +37,7 @@ _HOMES = {
     "Beat": "switch",
     "CancelWorkerError": "errors",
     "InvalidCommand": "errors",
+    "NotReplicated": "errors",
     "Outcome": "outcomes",
     "Producer": "producer",
     "Result": "ticket",
@@ -50,6 +52,7 @@ __all__ = [
     "Beat",
     "CancelWorkerError",
     "InvalidCommand",
+    "NotReplicated",
     "Outcome",
     "Producer",
     "Result",

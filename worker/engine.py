@@ -28,6 +28,7 @@ from worker.pace import FLUSH_MS, Pace, Taken
 from worker.pipeline import Attempted, Lane, Pipeline
 from worker.settings import Settings
 from worker.store.ledger import SUFFIX, Claimed, Ledger, Settlement, Verb, lane_of
+from worker.store.limiter import Limiter
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,13 @@ class Engine:
         ledger: Ledger,
         pipeline: Pipeline,
         keeper: Keeper,
+        limiter: Limiter,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._pipeline = pipeline
         self._keeper = keeper
+        self._limiter = limiter
         self._accounts = [
             (lane.alias, lane.exchange.name, int(lane.uses_nonce)) for lane in lanes.values()
         ]
@@ -295,6 +298,9 @@ class Engine:
         self._keeper.tripped()
         now_ms, registered = self._ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
         self._ahead_ms = now_ms - clock.monotonic_ms()
+        if self._ledger.owes:
+            log.warning("Redis has failed over; telling it what it may have lost")
+            self._limiter.recall(self.name)
         if not registered:
             self.register()
 

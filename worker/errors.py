@@ -11,6 +11,7 @@ CancelWorkerError
 │   ├── SwitchDisarmed     it was disarmed
 │   └── SwitchUnknown      there is none, or it has been forgotten
 ├── StoreUnavailable       Redis did not answer
+│   └── NotReplicated      it did, but too few replicas have it
 └── TransportError         no reply from the exchange
     ├── NotSent            the request surely never left
     └── ReplyLost          it may have arrived; its outcome is unknown
@@ -64,6 +65,14 @@ class StoreUnavailable(CancelWorkerError):
 
     What was asked may or may not have been done. Asking again is safe: the
     same order enqueued twice while pending is one job.
+    """
+
+
+class NotReplicated(StoreUnavailable):
+    """Redis has recorded it, but fewer replicas than asked for have said so in time.
+
+    It is being worked at as any other, and is lost only if the master is lost
+    before a replica has it. Asking again is safe, and waits anew.
     """
 
 

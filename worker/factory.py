@@ -28,10 +28,17 @@ ANY_IP = "any"
 their workers run, since two machines may share an address."""
 
 
-def build_store(settings: Settings) -> Store:
-    """Return the Redis of these settings."""
+def build_store(settings: Settings, *, promising: bool = False) -> Store:
+    """Return the Redis of these settings.
+
+    Args:
+        settings: Where it is.
+        promising: For one who is told that something is accepted, and so waits
+            for the replicas that the settings ask for.
+    """
     client = connect(settings.redis_address, timeout_ms=settings.redis_timeout_ms)
-    return Store(client, prefix=settings.key_prefix)
+    wanted = settings.redis_wait_replicas if promising else 0
+    return Store(client, prefix=settings.key_prefix, replicas=(wanted, settings.redis_wait_ms))
 
 
 def build_lanes(settings: Settings) -> dict[str, Lane]:
@@ -106,7 +113,14 @@ def build_engine(settings: Settings) -> Engine:
         transport=transport,
     )
     ledger = Ledger(store, digest=digest_of(lanes))
-    return Engine(settings=settings, lanes=lanes, ledger=ledger, pipeline=pipeline, keeper=keeper)
+    return Engine(
+        settings=settings,
+        lanes=lanes,
+        ledger=ledger,
+        pipeline=pipeline,
+        keeper=keeper,
+        limiter=limiter,
+    )
 
 
 def secrets_of(settings: Settings) -> list[str]:

@@ -157,19 +157,20 @@ class Keeper:
         lane = hold.lane
         # Before the leave is asked for: what holds its answer up counts too.
         begun = clock.monotonic_ms()
+        rules, flight_ms = lane.rules_for(SetCountdown(sync.pairs, 0)), _flight_ms(lane)
         launch = self._switches.launch(
             lane=hold.name,
             holder=hold.holder,
             lease_ms=TEND_MS,
             urgent=sync.urgent,
-            flight_ms=_flight_ms(lane),
-            rules=lane.rules_for(SetCountdown(sync.pairs, 0)),
+            flight_ms=flight_ms,
+            rules=rules,
             members=sync.members,
         )
         left_for_ms = clock.monotonic_ms()
         match launch.verdict:
             case "go":
-                pass
+                self._limiter.remember(launch.grant, rules, flight_ms=flight_ms)
             case "wait":
                 return Rest(pause_ms=launch.wait_ms)
             case "stale":

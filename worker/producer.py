@@ -34,7 +34,7 @@ class Producer:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = load_settings() if settings is None else settings
-        store = build_store(self._settings)
+        store = build_store(self._settings, promising=True)
         self._ledger = Ledger(store)
         self._switches = Switches(store)
         self._announced: dict[str, str] = {}

@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     redis_url_file: Path | None = None
     redis_timeout_ms: int = Field(default=800, ge=10)
+    redis_wait_replicas: int = Field(default=0, ge=0)
+    redis_wait_ms: int = Field(default=200, gt=0)
     key_prefix: str = Field(default="cx:", pattern=r"^[A-Za-z0-9:_-]{1,32}$")
     accounts: dict[Alias, Account] = Field(default_factory=dict)
     jobs: Jobs = Jobs()
@@ -134,6 +136,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "jobs.lease_ms must exceed http.deadline_ms by 500 or more, "
                 "or a live attempt would be taken for a dead one",
+            )
+        if self.redis_wait_replicas and self.redis_wait_ms >= self.redis_timeout_ms:
+            raise ValueError(
+                "redis_wait_ms must be less than redis_timeout_ms, "
+                "or waiting for replicas would look like Redis being away",
             )
         refuse_both(self, "redis_url", "sentry_dsn")
         return self

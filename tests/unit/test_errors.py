@@ -21,6 +21,7 @@ TREE = {
     "SwitchDisarmed": ("SwitchError",),
     "SwitchUnknown": ("SwitchError",),
     "StoreUnavailable": ("CancelWorkerError",),
+    "NotReplicated": ("StoreUnavailable",),
     "TransportError": ("CancelWorkerError",),
     "NotSent": ("TransportError",),
     "ReplyLost": ("TransportError",),

@@ -29,6 +29,7 @@ HOMES = {
     "SettingsError": "worker.errors",
     "State": "worker.jobs",
     "StoreUnavailable": "worker.errors",
+    "NotReplicated": "worker.errors",
     "Ticket": "worker.ticket",
     "UnknownAccount": "worker.errors",
 }

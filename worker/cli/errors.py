@@ -13,6 +13,7 @@ from worker.cli.parts import where
 from worker.errors import (
     CancelWorkerError,
     InvalidCommand,
+    NotReplicated,
     SettingsError,
     StoreUnavailable,
     SwitchDisarmed,
@@ -42,6 +43,8 @@ def explain(error: Exception) -> tuple[str, int]:
             return str(error), error.code
         case SettingsError() | InvalidCommand():
             return str(error), MISUSED
+        case NotReplicated():
+            return str(error), FAILED
         case StoreUnavailable():
             return (
                 f"{error} at {where()}; start it or mend redis_url, and run this again: "

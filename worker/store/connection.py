@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -11,14 +11,15 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.connection import HiredisRespSerializer
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
-from worker.errors import StoreUnavailable
+from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.address import Address, parse
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
 
-Script = Callable[..., Any]
 CONNECT_SHARE = 0.5
 """Part of the time allowed that connecting may take, so that a cold call
 against a silent Redis ends within it too."""
@@ -125,11 +126,21 @@ class Store:
         client: From `connect`.
         prefix: Begins every key of this program.
         clock: Lua that defines `now_ms()`; tests step it.
+        replicas: How many must have what is promised, and for how many ms at
+            most that is waited for.
     """
 
-    def __init__(self, client: redis.Redis, *, prefix: str, clock: str | None = None) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        prefix: str,
+        clock: str | None = None,
+        replicas: tuple[int, int] = (0, 0),
+    ) -> None:
         self.client = client
         self.prefix = prefix
+        self._replicas = replicas
         self._clock = source("now") if clock is None else clock
         self._scripts: dict[str, Script] = {}
 
@@ -137,17 +148,20 @@ class Store:
         """Return the full name of a key."""
         return self.prefix + name
 
-    def run(self, name: str, *args: str | float, shared: str = "") -> Any:  # noqa: ANN401  Redis's answer
+    def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ANN401  Redis's answer
         """Run the script of that name in one round trip.
 
         Args:
             name: Lua file, without its ending.
             args: Its arguments after the prefix.
             shared: Lua files to put before it, in order, parted by spaces.
+            promised: Whether somebody is told that it is done, so that the
+                replicas are waited for, if that is asked for at all.
 
         Raises:
             StoreUnavailable: Redis did not answer, or refused. The script may
                 have run.
+            NotReplicated: It has run, but too few replicas have it.
         """
         script = self._scripts.get(name)
         with unavailable():
@@ -155,4 +169,32 @@ class Store:
                 parts = [self._clock, *map(source, shared.split()), source(name)]
                 script = self.client.register_script("\n".join(parts))
                 self._scripts[name] = script
-            return script(args=[self.prefix, *args])
+            if not (promised and self._replicas[0]):
+                return script(args=[self.prefix, *args])
+            answer, acknowledged = self._run_and_wait(script, [self.prefix, *args])
+        wanted, within_ms = self._replicas
+        if acknowledged < wanted:
+            raise NotReplicated(
+                f"recorded, but {acknowledged} of {wanted} replicas have it after {within_ms} ms; "
+                f"it is lost if the master is lost now; asking again is safe"
+            )
+        return answer
+
+    def _run_and_wait(self, script: Script, args: list[str | float]) -> tuple[Any, int]:
+        """Run a script and wait for replicas, on one connection, as `WAIT` asks for.
+
+        It waits for all that the master had been told by then: so also for what
+        an earlier call has recorded, when this one finds nothing left to do.
+        """
+        pipe = self.client.pipeline(transaction=False)
+        for _ in range(2):
+            pipe.evalsha(script.sha, 0, *map(str, args))
+            pipe.wait(*self._replicas)
+            answer, acknowledged = pipe.execute(raise_on_error=False)
+            if not isinstance(answer, NoScriptError):
+                break
+            self.client.script_load(script.script)
+        for each in (answer, acknowledged):
+            if isinstance(each, Exception):
+                raise each
+        return answer, int(acknowledged)

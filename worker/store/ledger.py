@@ -129,6 +129,8 @@ class Ledger:
         self._store = store
         self._digest = digest
         self._born = ""
+        self.owes = False
+        """Whether after a failover this worker is to tell what it was granted."""
 
     def accept(
         self,
@@ -155,7 +157,9 @@ class Ledger:
                     job.parent,
                     int(job.urgent),
                 )
-            answer = self._store.run("accept", len(rung) // 2, *rung, *parts, shared="lanes")
+            answer = self._store.run(
+                "accept", len(rung) // 2, *rung, *parts, shared="lanes", promised=True
+            )
             added = [
                 Accepted(id=answer[i], fresh=answer[i + 1] == 1) for i in range(0, len(answer), 2)
             ]
@@ -232,7 +236,9 @@ class Ledger:
     def heartbeat(self, worker: str, *, ttl_ms: int) -> tuple[int, bool]:
         """Say that a worker lives; return Redis time and whether its lanes are known."""
         args = (worker, ttl_ms, self._digest, KEEP_MS, self._born)
-        now, registered, self._born = self._store.run("heartbeat", *args)
+        answer = self._store.run("heartbeat", *args, shared="limits")
+        now, registered, self._born, owes = answer
+        self.owes = owes == 1
         return int(now), registered == 1
 
     def register(

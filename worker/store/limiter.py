@@ -12,10 +12,15 @@ within the window before it, or was still under way, and so was counted.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker import clock
 from worker.store.connection import Store
+
+TIDY_AT = 512
+"""Grants remembered before those that no window holds any longer are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,26 @@ def rule_args(rules: Sequence[Rule]) -> list[str | int]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """A grant of this process, and when by its own clock it arrives at the latest."""
+
+    rules: tuple[Rule, ...]
+    arrives_ms: float
+
+
 class Limiter:
-    """Grants slots under rules shared by all workers."""
+    """Grants slots under rules shared by all workers.
+
+    Each process remembers its own grants while they count: after a failover
+    of Redis that is what the new master may lack.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._lock = threading.Lock()
+        self._granted: dict[str, _Granted] = {}
+        self._tidy_at = TIDY_AT
 
     def reserve(self, rules: Sequence[Rule], *, flight_ms: int, urgent: bool = True) -> Grant:
         """Take one slot under every rule, or under none.
@@ -73,7 +93,20 @@ class Limiter:
         member = os.urandom(8).hex()
         args = (member, flight_ms, int(urgent), *rule_args(rules))
         wait_ms = int(self._store.run("reserve", *args, shared="limits"))
-        return Grant(wait_ms, member, tuple(rule.key for rule in rules))
+        grant = Grant(wait_ms, member, tuple(rule.key for rule in rules))
+        if not wait_ms:
+            self.remember(grant, rules, flight_ms=flight_ms)
+        return grant
+
+    def remember(self, grant: Grant, rules: Sequence[Rule], *, flight_ms: int) -> None:
+        """Keep in mind a grant that has just been given to this process."""
+        if not rules:
+            return
+        now_ms = clock.monotonic_ms()
+        with self._lock:
+            self._granted[grant.member] = _Granted(tuple(rules), now_ms + flight_ms)
+            if len(self._granted) > self._tidy_at:
+                self._tidy(now_ms)
 
     def landed(self, grant: Grant, *, sent: bool = True) -> None:
         """Say that a granted request has arrived, or, with `sent` false, never left.
@@ -82,5 +115,35 @@ class Limiter:
             StoreUnavailable: Redis did not answer. The grant counts as under
                 way until its flight is over, which is safe.
         """
-        if grant.keys:
-            self._store.run("landed", grant.member, int(sent), *grant.keys)
+        if not grant.keys:
+            return
+        with self._lock:
+            known = self._granted.pop(grant.member, None)
+            if known and sent:
+                self._granted[grant.member] = _Granted(known.rules, clock.monotonic_ms())
+        self._store.run("landed", grant.member, int(sent), *grant.keys)
+
+    def recall(self, worker: str) -> None:
+        """Tell a new master what this process was granted under the old one.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Slots are held off; telling
+                again is safe.
+        """
+        now_ms = clock.monotonic_ms()
+        with self._lock:
+            self._tidy(now_ms)
+            rows = [
+                (rule.key, rule.window_ms, member, round(granted.arrives_ms - now_ms))
+                for member, granted in self._granted.items()
+                for rule in granted.rules
+            ]
+        self._store.run("recall", worker, *(part for row in rows for part in row))
+
+    def _tidy(self, now_ms: float) -> None:
+        self._granted = {
+            member: granted
+            for member, granted in self._granted.items()
+            if granted.arrives_ms + max(rule.window_ms for rule in granted.rules) > now_ms
+        }
+        self._tidy_at = max(TIDY_AT, 2 * len(self._granted))

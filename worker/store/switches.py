@@ -177,7 +177,7 @@ class Switches:
         pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
         kind = (lane, account, int(native))
         head = (switch_id, *kind, timeout_ms, mode, sent_ms, *bell, len(pairs))
-        answer = self._store.run("arm", *head, *pairs, *order_ids, shared=SCRIPTS)
+        answer = self._store.run("arm", *head, *pairs, *order_ids, shared=SCRIPTS, promised=True)
         if answer[0] == "stale":
             return Armed("")
         if answer[0] == "overlap":
@@ -196,7 +196,9 @@ class Switches:
 
         With `sent_ms`, a message sent before the last beat is `stale`.
         """
-        state, _ = self._store.run("disarm", switch_id, epoch, *bell, sent_ms, shared=SCRIPTS)
+        state, _ = self._store.run(
+            "disarm", switch_id, epoch, *bell, sent_ms, shared=SCRIPTS, promised=True
+        )
         return str(state)
 
     def track(
@@ -204,7 +206,9 @@ class Switches:
     ) -> tuple[str, str]:
         """Add or take out order ids; return the state and the switch overlapped."""
         verb = "track" if add else "untrack"
-        state, other = self._store.run("track", switch_id, epoch, verb, *order_ids, shared=SCRIPTS)
+        state, other = self._store.run(
+            "track", switch_id, epoch, verb, *order_ids, shared=SCRIPTS, promised=True
+        )
         return str(state), str(other)
 
     def survey(self, lane: str) -> tuple[int, list[NativeSwitch]]:

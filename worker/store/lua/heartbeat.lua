@@ -1,13 +1,15 @@
--- heartbeat(p, worker, ttl_ms, digest, keep_ms, born) -> now, registered, born
+-- heartbeat(p, worker, ttl_ms, digest, keep_ms, born) -> now, registered, born, owes
 -- Say that a worker lives. `registered` is 0 when Redis does not know the lanes
 -- of that digest (at first, or after it lost its data). `born` names this life of
 -- Redis's data, and ends with the ms at which it began: a worker that remembers
 -- another has seen them lost, whoever began the new life, and no rate slot is
--- given until what was granted before it has left the window.
+-- given until what was granted before it has left the window. `owes` is 1 if after
+-- a failover the worker has yet to tell what it had been granted; see recall.lua.
 -- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
--- same; P registered:<digest>; P born string; P lost_ms string
+-- same; P registered:<digest>; P born string; see limits.lua
 local p, worker = ARGV[1], ARGV[2]
 local now = now_ms()
+note_failover(p, now)
 redis.call('ZADD', p .. 'workers', now, worker)
 redis.call('ZREMRANGEBYSCORE', p .. 'workers', '-inf', now - ARGV[3])
 redis.call('ZADD', p .. 'serving', now, ARGV[4])
@@ -18,5 +20,9 @@ if not born then
   born = worker .. ':' .. now
   redis.call('SET', p .. 'born', born)
 end
-if lost then redis.call('SET', p .. 'lost_ms', string.match(born, '%d+$'), 'PX', 3600000) end
-return { now, redis.call('PEXPIRE', p .. 'registered:' .. ARGV[4], ARGV[5]), born }
+if lost then
+  redis.call('SET', p .. 'lost_ms', string.match(born, '%d+$'), 'PX', 3600000)
+  redis.call('DEL', p .. 'owed')
+end
+return { now, redis.call('PEXPIRE', p .. 'registered:' .. ARGV[4], ARGV[5]), born,
+  redis.call('SISMEMBER', p .. 'owed', worker) }

@@ -4,7 +4,11 @@
 --                                  each grant, urgent or not, moves it on by a step
 --   P limit:<rule>:urgent  string  ms until which the next slot is kept for urgent
 --                                  work that waits
---   P lost_ms              string  when Redis was found to have lost its data
+--   P lost_ms              string  when Redis was found to have lost its data, or
+--                                  the last of it
+--   P replid               string  the replication id of the master that was last seen
+--   P owed                 set     workers that have yet to tell what they were
+--                                  granted before a failover; see recall.lua
 --
 -- A grant is not the arrival: until `landed` tells when the exchange had it at
 -- the latest, it counts as under way for up to flight ms. So whatever the jitter,
@@ -13,6 +17,28 @@
 -- How late urgent work may come for the slot it has waited for: a sweep, and the way.
 local COME_BACK_MS = 250
 
+-- How soon to come back while workers have yet to tell what they were granted.
+local OWED_LOOK_MS = 200
+
+-- note_failover(p, now): see whether a replica has become the master since the last
+-- look. It lacks the last that the old one was told, grants among it: no slot is given
+-- until each worker that lived has told of its own, or all have left the window.
+-- Only a promoted replica has a second id. A mere restart has none, and lost nothing.
+local function note_failover(p, now)
+  local info = redis.pcall('INFO', 'replication')
+  local id = type(info) == 'string' and string.match(info, 'master_replid:(%x+)')
+  local known = redis.call('GET', p .. 'replid')
+  if not id or id == known then return end
+  redis.call('SET', p .. 'replid', id)
+  if not known or not string.find(info, 'master_replid2:0*[1-9a-f]') then return end
+  local workers = redis.call('ZRANGE', p .. 'workers', 0, -1)
+  if not workers[1] then return end
+  redis.call('DEL', p .. 'owed')
+  for _, worker in ipairs(workers) do redis.call('SADD', p .. 'owed', worker) end
+  redis.call('PEXPIRE', p .. 'owed', 3600000)
+  redis.call('SET', p .. 'lost_ms', now, 'PX', 3600000)
+end
+
 -- reserve_slots(p, member, flight, urgent, now, from, rules) -> wait_ms
 -- Take one slot of every rule in ARGV (rule, max, window_ms, paced from `from`
 -- on), or none. 0: go now. Else the ms until the rule that is short may have
@@ -20,6 +46,7 @@ local COME_BACK_MS = 250
 -- for what is, so that urgent work never finds the window spent by a burst.
 local function reserve_slots(p, member, flight, urgent, now, from, rules)
   local wait = 0
+  note_failover(p, now)
   local lost = tonumber(redis.call('GET', p .. 'lost_ms') or 0)
   for i = from, from + 4 * rules - 4, 4 do
     local key, max, window = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
@@ -30,7 +57,9 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
       wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - now)
     end
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
-    wait = math.max(wait, lost + flight + window + 1 - now)
+    local hold = lost + flight + window + 1 - now
+    if hold > OWED_LOOK_MS and redis.call('EXISTS', p .. 'owed') == 1 then hold = OWED_LOOK_MS end
+    wait = math.max(wait, hold)
     if ARGV[i + 3] == '1' and not urgent then
       wait = math.max(wait, math.ceil(tonumber(redis.call('GET', key .. ':next') or 0) - now))
       wait = math.max(wait, tonumber(redis.call('GET', key .. ':urgent') or 0) - now)

@@ -1,0 +1,153 @@
+"""A replica takes over that lacks the last grants: no window at the exchange is overfilled."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.polling import eventually
+from tests.support.sentinels import Node, password, redis_node
+from worker.embedded import free_port
+from worker.store.connection import Store, connect
+from worker.store.ledger import Ledger
+from worker.store.limiter import Limiter, Rule
+
+WINDOW_MS, FLIGHT_MS = 60_000, 1_000
+RULES = [Rule("r", 10, WINDOW_MS)]
+PRESENCE_MS = 60_000
+LOOK_MS = 200
+
+
+class Worker:
+    """What a worker process does each second, and what it remembers."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.name = name
+        self.open(node)
+        self.limiter = Limiter(self.store)
+        self.ledger = Ledger(self.store, digest="d")
+
+    def open(self, node: Node) -> None:
+        """Speak to that Redis from now on."""
+        client = connect(node.url("worker"), timeout_ms=5_000)
+        if hasattr(self, "store"):
+            self.store.client = client
+            self.store._scripts.clear()  # noqa: SLF001  they hold on to their client
+        else:
+            self.store = Store(client, prefix="cx:")
+
+    def beat(self) -> None:
+        """Beat, and tell what was granted if that is asked for."""
+        self.ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
+        if self.ledger.owes:
+            self.limiter.recall(self.name)
+
+    def wait_ms(self) -> int:
+        """Ask for a slot; return how long to wait for it."""
+        grant = self.limiter.reserve(RULES, flight_ms=FLIGHT_MS)
+        if not grant.wait_ms:
+            self.limiter.landed(grant)
+        return grant.wait_ms
+
+
+class Pair:
+    """A master, a replica, and the failover from one to the other."""
+
+    def __init__(self, master: Node, replica: Node) -> None:
+        self.master = master
+        self.replica = replica
+
+    def cut(self) -> None:
+        """Keep from the replica what the master is told from now on."""
+        eventually(lambda: self.master.ask("WAIT", "1", "100") == 1, what="in step")
+        self.replica.ask("REPLICAOF", "127.0.0.1", str(free_port()))
+
+    def promote(self, *workers: Worker) -> None:
+        """Lose the master, make the replica one, and have the workers speak to it."""
+        self.master.kill()
+        self.replica.ask("REPLICAOF", "NO", "ONE")
+        for worker in workers:
+            worker.open(self.replica)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """Two servers in step."""
+    login = ("--masteruser", "replica", "--masterauth", password("replica"))
+    with contextlib.ExitStack() as stack:
+        master = stack.enter_context(redis_node(tmp_path / "master", *login))
+        source = ("--replicaof", "127.0.0.1", str(master.port))
+        replica = stack.enter_context(redis_node(tmp_path / "replica", *login, *source))
+        yield Pair(master, replica)
+
+
+def test_grants_that_were_lost_are_told_again(pair: Pair) -> None:
+    """Once all who lived have told, what is left of the window is given, and no more."""
+    one, other = Worker(pair.master, "one"), Worker(pair.master, "other")
+    for worker in (one, other):
+        worker.beat()
+        assert [worker.wait_ms() for _ in range(2)] == [0, 0]
+    pair.cut()
+    assert [worker.wait_ms() for worker in (one, one, other)] == [0, 0, 0]
+    pair.promote(one, other)
+    assert pair.replica.ask("ZCARD", "cx:limit:r") == 4
+    assert one.wait_ms() == LOOK_MS
+    one.beat()
+    assert one.wait_ms() == LOOK_MS, "the other has not told yet"
+    other.beat()
+    assert pair.replica.ask("ZCARD", "cx:limit:r") == 7
+    assert [one.wait_ms(), other.wait_ms(), one.wait_ms()] == [0, 0, 0]
+    assert WINDOW_MS - 30_000 < other.wait_ms() <= WINDOW_MS + 1
+
+
+def test_a_worker_that_died_with_the_master_costs_a_window(pair: Pair) -> None:
+    """What it was granted nobody knows; until it has left the window there is no slot."""
+    one, dead = Worker(pair.master, "one"), Worker(pair.master, "dead")
+    one.beat()
+    dead.beat()
+    pair.cut()
+    assert dead.wait_ms() == 0
+    pair.promote(one)
+    one.beat()
+    one.beat()
+    assert one.wait_ms() == LOOK_MS
+    assert pair.replica.ask("SMEMBERS", "cx:owed") == {"dead"}
+    short = [Rule("short", 10, 300)]
+    eventually(lambda: not one.limiter.reserve(short, flight_ms=1).wait_ms, what="the window over")
+
+
+def test_a_restart_is_no_failover(pair: Pair) -> None:
+    """The data is what it was, and slots go on."""
+    one = Worker(pair.master, "one")
+    one.beat()
+    assert one.wait_ms() == 0
+    pair.master.kill()
+    pair.master.start()
+    one.beat()
+    assert one.wait_ms() == 0
+    assert pair.master.ask("GET", "cx:lost_ms") is None
+
+
+def test_a_second_failover_counts_too(pair: Pair, tmp_path: Path) -> None:
+    """Also from one that was a replica itself."""
+    one = Worker(pair.master, "one")
+    one.beat()
+    pair.cut()
+    pair.promote(one)
+    one.beat()
+    assert one.wait_ms() == 0
+    login = ("--masteruser", "replica", "--masterauth", password("replica"))
+    source = ("--replicaof", "127.0.0.1", str(pair.replica.port))
+    with redis_node(tmp_path / "third", *login, *source) as third:
+        then = Pair(pair.replica, third)
+        then.cut()
+        assert one.wait_ms() == 0
+        then.promote(one)
+        assert third.ask("ZCARD", "cx:limit:r") == 1
+        assert one.wait_ms() == LOOK_MS
+        one.beat()
+        assert third.ask("ZCARD", "cx:limit:r") == 2
+        assert one.wait_ms() == 0
