@@ -19,6 +19,7 @@ from dataclasses import replace
 from worker import clock
 from worker.alerts import alert
 from worker.bulkhead import Bulkhead
+from worker.durability import Durability
 from worker.errors import StoreUnavailable
 from worker.gate import holds_timers
 from worker.jobs import Job
@@ -58,12 +59,14 @@ class Engine:
         pipeline: Pipeline,
         keeper: Keeper,
         limiter: Limiter,
+        durability: Durability,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._pipeline = pipeline
         self._keeper = keeper
         self._limiter = limiter
+        self._durability = durability
         self._accounts = [
             (lane.alias, lane.exchange.name, int(lane.uses_nonce)) for lane in lanes.values()
         ]
@@ -271,7 +274,7 @@ class Engine:
             self._taken.add(job.id)
 
     def _sweep(self) -> None:
-        away = False
+        away = looked = False
         beat_at = 0.0
         while not self._stopping.is_set():
             pause_ms = float(self._settings.worker.sweep_ms)
@@ -280,13 +283,16 @@ class Engine:
                     self._heartbeat()
                     beat_at = clock.monotonic_ms() + HEARTBEAT_MS
                 pause_ms = min(pause_ms, self._look())
+                if not looked:
+                    self._durability.look()
+                    looked = True
                 if away:
                     log.warning("Redis is back")
                 away = False
             except StoreUnavailable as error:
                 if not away:
                     log.warning("Redis is away: %s", error)
-                away, beat_at = True, 0.0
+                away, looked, beat_at = True, False, 0.0
                 pause_ms = STORE_RETRY_MS
             except Exception:
                 # The sweep is what nothing is lost by: it must not end.

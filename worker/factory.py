@@ -7,6 +7,7 @@ import json
 import random
 
 from worker.accounts import Account
+from worker.durability import Durability
 from worker.engine import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Limit
@@ -120,6 +121,7 @@ def build_engine(settings: Settings) -> Engine:
         pipeline=pipeline,
         keeper=keeper,
         limiter=limiter,
+        durability=Durability(store),
     )
 
 

@@ -26,18 +26,14 @@ class Worker:
 
     def __init__(self, node: Node, name: str) -> None:
         self.name = name
-        self.open(node)
+        self.store = Store(connect(node.url("worker"), timeout_ms=5_000), prefix="cx:")
         self.limiter = Limiter(self.store)
         self.ledger = Ledger(self.store, digest="d")
 
     def open(self, node: Node) -> None:
         """Speak to that Redis from now on."""
-        client = connect(node.url("worker"), timeout_ms=5_000)
-        if hasattr(self, "store"):
-            self.store.client = client
-            self.store._scripts.clear()  # noqa: SLF001  they hold on to their client
-        else:
-            self.store = Store(client, prefix="cx:")
+        self.store.client = connect(node.url("worker"), timeout_ms=5_000)
+        self.store._scripts.clear()  # noqa: SLF001  they hold on to their client
 
     def beat(self) -> None:
         """Beat, and tell what was granted if that is asked for."""

@@ -12,8 +12,8 @@ import pytest
 from worker.cli import main
 from worker.cli.check_redis import judge
 from worker.cli.findings import Level
-from worker.cli.snapshot import RedisFacts
 from worker.embedded import free_port
+from worker.store.facts import RedisFacts
 
 KEY, SECRET = "planted-key-0123456789", "planted-secret-0123456789"
 
@@ -171,6 +171,10 @@ LRU = replace(GOOD, maxmemory_policy="allkeys-lru")
         (LRU, Level.WARN, "redis maxmemory-policy"),
         (replace(GOOD, replica=True), Level.FAIL, "redis role"),
         (replace(GOOD, cluster=True), Level.FAIL, "redis cluster"),
+        (replace(GOOD, writes_fail=True), Level.FAIL, "redis appendonly"),
+        (replace(GOOD, appendfsync="no"), Level.FAIL, "redis appendfsync"),
+        (replace(GOOD, appendonly=None), Level.WARN, "redis appendonly"),
+        (replace(GOOD, maxmemory_policy=None), Level.WARN, "redis maxmemory-policy"),
     ],
 )
 def test_a_redis_that_would_lose_jobs_is_found(
@@ -185,3 +189,13 @@ def test_a_redis_that_would_lose_jobs_is_found(
 def test_a_redis_that_is_fit_is_all_ok() -> None:
     """Nothing to mend."""
     assert {finding.level for finding in judge(GOOD)} == {Level.OK}
+
+
+@pytest.mark.parametrize(
+    ("told", "said"), [("always", "always"), ("everysec", "everysec"), (None, "not be checked")]
+)
+def test_what_a_power_loss_costs_is_said(told: str | None, said: str) -> None:
+    """Or that this user may not ask."""
+    found = {finding.subject: finding for finding in judge(replace(GOOD, appendfsync=told))}
+    assert said in found["redis appendfsync"].detail
+    assert found["redis appendfsync"].level is Level.OK

@@ -8,14 +8,17 @@ from worker import clock
 from worker.cli.errors import explain
 from worker.cli.findings import Finding, fail, ok, warn
 from worker.cli.parts import where
-from worker.cli.snapshot import RedisFacts, read_facts
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
 from worker.settings import Settings
+from worker.store.facts import RedisFacts, faults, read_facts
 from worker.store.ledger import Ledger
 
-OLDEST = (6, 2)
-"""The first Redis whose ZADD knows LT."""
+NOT_TOLD = "could not be checked: CONFIG is refused"
+FSYNC = {
+    "always": "always",
+    "everysec": "everysec: a power loss may lose the last second",
+}
 SKEW_WARN_MS = 1_000
 SKEW_FAIL_MS = 4_000
 """Exchanges refuse timestamps that are some seconds off."""
@@ -43,31 +46,19 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
 
 def judge(facts: RedisFacts) -> Iterator[Finding]:
     """Say how fit for work a Redis is, from how it is set up."""
-    wanted = ".".join(map(str, OLDEST))
-    if _number(facts.version) < OLDEST:
-        yield fail("redis version", facts.version, f"use Redis {wanted} or newer, or Valkey")
-    else:
-        yield ok("redis version", facts.version)
-    if facts.appendonly:
-        yield ok("redis appendonly", "yes")
-    else:
-        yield fail(
-            "redis appendonly",
-            "no: a restart of Redis loses accepted jobs",
-            "redis-cli CONFIG SET appendonly yes, and the same in redis.conf",
-        )
-    if facts.maxmemory_policy == "noeviction":
-        yield ok("redis maxmemory-policy", "noeviction")
-    else:
-        detail = f"{facts.maxmemory_policy}: Redis may throw accepted jobs away"
-        mend = "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf"
-        # Without a limit nothing is evicted, until somebody sets one.
-        judged = fail if facts.maxmemory else warn
-        yield judged("redis maxmemory-policy", detail, mend)
-    if facts.replica:
-        yield fail("redis role", "a replica, which takes no writes", "give the master's address")
-    if facts.cluster:
-        yield fail("redis cluster", "a cluster, which is not supported", "give a single server")
+    fine = {
+        "version": facts.version,
+        "appendonly": "yes",
+        "appendfsync": FSYNC.get(facts.appendfsync or "", NOT_TOLD),
+        "maxmemory-policy": "noeviction",
+    }
+    wrong = {fault.subject: fault for fault in faults(facts)}
+    for subject in (*fine, *(subject for subject in wrong if subject not in fine)):
+        if fault := wrong.get(subject):
+            judged = fail if fault.loses else warn
+            yield judged(f"redis {subject}", fault.detail, fault.mend)
+        elif subject != "appendfsync" or facts.appendonly:
+            yield ok(f"redis {subject}", fine[subject])
 
 
 def _skew(ledger: Ledger) -> Finding:
@@ -85,7 +76,3 @@ def _skew(ledger: Ledger) -> Finding:
     if abs(ahead_ms) > SKEW_WARN_MS:
         return warn("clock", detail, mend)
     return ok("clock", detail)
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

@@ -10,24 +10,13 @@ from worker.cli.parts import where
 from worker.cli.switches import SwitchState, every_switch
 from worker.engine import PRESENCE_MS
 from worker.settings import Settings
-from worker.store.connection import Store, unavailable
+from worker.store.connection import Store
+from worker.store.facts import RedisFacts, read_facts
 from worker.store.ledger import LaneStatus, Ledger
 from worker.store.switches import Switches
 
 LOOK_BACK = 400
 """Ended switches that are counted at most, so that a look stays cheap."""
-
-
-@dataclass(frozen=True, slots=True)
-class RedisFacts:
-    """How a Redis is set up."""
-
-    version: str
-    appendonly: bool
-    maxmemory_policy: str
-    maxmemory: int
-    replica: bool
-    cluster: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +106,3 @@ def living(ledger: Ledger) -> dict[str, int]:
     seen, now_ms = ledger.workers(), ledger.now_ms()
     ages = {name: max(0, now_ms - at_ms) for name, at_ms in seen.items()}
     return {name: age for name, age in ages.items() if age <= PRESENCE_MS}
-
-
-def read_facts(store: Store) -> RedisFacts:
-    """Ask Redis how it is set up.
-
-    Raises:
-        StoreUnavailable: Redis did not answer, or does not let us ask.
-    """
-    with unavailable():
-        info: Any = store.client.info()
-    return RedisFacts(
-        version=str(info.get("redis_version", "unknown")),
-        appendonly=str(info.get("aof_enabled", 0)) == "1",
-        maxmemory_policy=str(info.get("maxmemory_policy", "unknown")),
-        maxmemory=int(info.get("maxmemory", 0)),
-        replica=info.get("role") == "slave",
-        cluster=str(info.get("cluster_enabled", 0)) == "1",
-    )

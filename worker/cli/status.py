@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from worker.cli.snapshot import Snapshot
 
 LANES = ("EXCHANGE", "ACCOUNT", "PENDING", "DUE", "OLDEST DUE", "SERVED")
+APPENDONLY = {True: "yes", False: "NO", None: "unknown"}
 
 
 def status(
@@ -44,8 +45,8 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     redis = snapshot.redis
     rows = [
         ("redis", f"{snapshot.where}, version {redis.version}"),
-        ("", f"appendonly {'yes' if redis.appendonly else 'NO'}"),
-        ("", f"maxmemory-policy {redis.maxmemory_policy}"),
+        ("", f"appendonly {APPENDONLY[redis.appendonly]}"),
+        ("", f"maxmemory-policy {redis.maxmemory_policy or 'unknown'}"),
         ("workers", f"{len(snapshot.workers)} alive"),
     ]
     rows += [("", output.shown(name)) for name in sorted(snapshot.workers)]

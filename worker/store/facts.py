@@ -1,0 +1,129 @@
+"""How a Redis is set up, and what of it may lose what was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from worker.store.connection import Store, unavailable
+
+OLDEST = (6, 2)
+"""The first Redis whose ZADD knows LT."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFacts:
+    """How a Redis is set up. What it does not tell is None.
+
+    Attributes:
+        appendfsync: As `CONFIG GET` has it, which narrow users and managed
+            services refuse.
+        writes_fail: Whether its last write to the append-only file failed.
+    """
+
+    version: str
+    appendonly: bool | None
+    maxmemory_policy: str | None
+    maxmemory: int
+    replica: bool
+    cluster: bool
+    appendfsync: str | None = None
+    writes_fail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a Redis, in words for a person.
+
+    Attributes:
+        subject: The option or field.
+        loses: Whether what was accepted may be lost by it, or nothing works.
+    """
+
+    subject: str
+    detail: str
+    mend: str
+    loses: bool = True
+
+
+def read_facts(store: Store) -> RedisFacts:
+    """Ask Redis how it is set up.
+
+    Raises:
+        StoreUnavailable: Redis did not answer, or does not let us ask.
+    """
+    with unavailable():
+        info: Any = store.client.info()
+        try:
+            config: Any = store.client.config_get("appendfsync")
+        except redis.ResponseError:
+            config = {}
+    appendonly = info.get("aof_enabled")
+    return RedisFacts(
+        version=str(info.get("redis_version", "unknown")),
+        appendonly=None if appendonly is None else str(appendonly) == "1",
+        maxmemory_policy=info.get("maxmemory_policy"),
+        maxmemory=int(info.get("maxmemory", 0)),
+        replica=info.get("role") == "slave",
+        cluster=str(info.get("cluster_enabled", 0)) == "1",
+        appendfsync=config.get("appendfsync"),
+        writes_fail=info.get("aof_last_write_status", "ok") != "ok",
+    )
+
+
+def faults(facts: RedisFacts) -> Iterator[Fault]:
+    """Say what is wrong with a Redis, worst first by subject."""
+    if _number(facts.version) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        yield Fault("version", facts.version, f"use Redis {wanted} or newer, or Valkey")
+    if facts.appendonly is None:
+        yield Fault(
+            "appendonly",
+            "could not be checked: INFO does not tell",
+            "see to it that it is on",
+            loses=False,
+        )
+    elif not facts.appendonly:
+        yield Fault(
+            "appendonly",
+            "no: a restart of Redis loses accepted jobs",
+            "redis-cli CONFIG SET appendonly yes, and the same in redis.conf",
+        )
+    elif facts.writes_fail:
+        yield Fault(
+            "appendonly",
+            "its last write failed: Redis accepts nothing, or keeps nothing",
+            "see Redis's log; the disk may be full",
+        )
+    if facts.appendfsync == "no":
+        yield Fault(
+            "appendfsync",
+            "no: a power loss loses what was accepted in the last half minute",
+            "redis-cli CONFIG SET appendfsync always, and the same in redis.conf",
+        )
+    if facts.maxmemory_policy is None:
+        yield Fault(
+            "maxmemory-policy",
+            "could not be checked: INFO does not tell",
+            "see to it that it is noeviction",
+            loses=False,
+        )
+    elif facts.maxmemory_policy != "noeviction":
+        yield Fault(
+            "maxmemory-policy",
+            f"{facts.maxmemory_policy}: Redis may throw accepted jobs away",
+            "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf",
+            # Without a limit nothing is evicted, until somebody sets one.
+            loses=facts.maxmemory > 0,
+        )
+    if facts.replica:
+        yield Fault("role", "a replica, which takes no writes", "give the master's address")
+    if facts.cluster:
+        yield Fault("cluster", "a cluster, which is not supported", "give a single server")
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
