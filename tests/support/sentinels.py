@@ -79,11 +79,19 @@ class Node:
         def answers() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, log.read_text()[-2_000:]
-            with contextlib.suppress(redis.RedisError), contextlib.closing(self.client()) as client:
-                return bool(client.ping())
-            return False
+            with contextlib.closing(self.client()) as client:
+                try:
+                    return bool(client.ping())
+                except redis.AuthenticationError:
+                    return True  # it has a password that is the test's business
+                except redis.RedisError:
+                    return False
 
-        eventually(answers, within_ms=START_MS, what=f"{self.folder.name} answers")
+        try:
+            eventually(answers, within_ms=START_MS, what=f"{self.folder.name} answers")
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def client(self, user: str | None = None) -> redis.Redis:

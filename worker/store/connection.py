@@ -18,7 +18,12 @@ from redis.retry import Retry
 
 from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.address import Address, parse
-from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
+from worker.store.sentinels import (
+    MasterConnection,
+    MasterSSLConnection,
+    NoMasterError,
+    Sentinels,
+)
 
 CONNECT_SHARE = 0.5
 """Part of the time allowed that connecting may take, so that a cold call
@@ -101,6 +106,8 @@ def unavailable() -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
         if refused := _tls_error(error):
             raise StoreUnavailable(f"no TLS with Redis: {refused}") from error
+        if isinstance(error, NoMasterError):
+            raise StoreUnavailable(f"Redis has no master: {error}") from error
         raise StoreUnavailable(f"Redis did not answer ({type(error).__name__})") from error
     except redis.RedisError as error:
         text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -24,6 +24,10 @@ LOOKUP_SHARE = 0.4
 LEAST_MS = 10
 
 
+class NoMasterError(redis.ConnectionError):
+    """Nobody says who the master is, or who is said to be it is not. Its text is for people."""
+
+
 class Sentinels:
     """Who is the master, according to the Sentinels of an address."""
 
@@ -38,7 +42,7 @@ class Sentinels:
         time; all that answer are waited for.
 
         Raises:
-            redis.ConnectionError: None of them answered in time, or none knows
+            NoMasterError: None of them answered in time, or none knows
                 a master of that name.
         """
         answers: queue.SimpleQueue[Mapping[str, Any] | Exception] = queue.SimpleQueue()
@@ -59,7 +63,9 @@ class Sentinels:
             else:
                 known.append(answer)
         if not known:
-            raise redis.ConnectionError("no Sentinel names the master") from failed
+            raise NoMasterError(
+                f"no Sentinel names the master: {_reason(failed)}; see redis_url"
+            ) from failed
         latest = max(known, key=lambda state: int(state["config-epoch"]))
         return str(latest["ip"]), int(latest["port"])
 
@@ -143,7 +149,7 @@ class MasterConnection(redis.Connection):
         except redis.ResponseError:
             role = (b"master",)  # not ours to ask: a write will tell
         if role[0] != b"master":
-            raise redis.ConnectionError("the Sentinels' master is a replica")
+            raise NoMasterError("who the Sentinels name is a replica; a failover may be under way")
         if self._sock is not None:
             self._sock.settimeout(self.socket_timeout)
 
@@ -156,7 +162,7 @@ class MasterConnection(redis.Connection):
             if "READONLY" not in str(error):
                 raise
             self.disconnect()  # type: ignore[no-untyped-call]
-            raise redis.ConnectionError("no longer the master") from error
+            raise NoMasterError("it is no longer the master; a failover is under way") from error
 
     def _left_s(self) -> float:
         return max(LEAST_MS, self._until - clock.monotonic_ms()) / 1_000
@@ -164,3 +170,12 @@ class MasterConnection(redis.Connection):
 
 class MasterSSLConnection(MasterConnection, redis.SSLConnection):
     """The same, with TLS."""
+
+
+def _reason(error: Exception | None) -> str:
+    """Say why a Sentinel was of no help, without its address or our password."""
+    if isinstance(error, redis.AuthenticationError):
+        return "sentinel_password is wrong or missing"
+    if isinstance(error, redis.ResponseError):
+        return str(error).splitlines()[0][:100]
+    return type(error).__name__ if error else "none answered in time"
