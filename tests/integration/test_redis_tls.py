@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -75,7 +76,8 @@ def assert_broker_works(url: str) -> None:
     app = make_app(settings(url))
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
-        assert connection.default_channel.client.ping()
+        channel: Any = connection.default_channel
+        assert channel.client.ping()
 
 
 def test_store_and_broker_speak_tls(secured: Secured) -> None:
