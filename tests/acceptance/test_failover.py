@@ -24,7 +24,8 @@ from worker.store.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-WAYS = ("kill", "freeze", "in good order")
+IN_GOOD_ORDER = "in good order"
+WAYS = ("kill", "freeze", IN_GOOD_ORDER)
 FIRST_DONE_MS = 10_000
 PROVEN = {Outcome.CANCELED, Outcome.GONE}
 BACKLOG = 12
@@ -85,7 +86,10 @@ class Running:
             case "freeze":
                 old.send_signal(signal.SIGSTOP)
             case _:
-                self.watched.failover()
+                while not self.watched.begin_failover():
+                    _beat(self.strategies)
+                    clock.sleep_ms(20)
+                lost_ms = clock.monotonic_ms()
         for worker in self.workers:
             worker.send_signal(signal.SIGCONT)
         self._cancel_one(lost_ms)

@@ -233,18 +233,20 @@ class SentinelRedis:
 
         eventually(moved, within_ms=FAILOVER_MS, pause_ms=20, what="failed over")
 
+    def begin_failover(self) -> bool:
+        """Ask for the master to hand over; whether the Sentinels have agreed to begin."""
+        try:
+            self.sentinels[0].ask("SENTINEL FAILOVER", MASTER)
+        except redis.ResponseError:
+            return False  # one is under way, or no replica is fit yet
+        return True
+
     def failover(self) -> None:
         """Have the master hand over in good order, and wait for it."""
         old = self.master
-
-        def asked() -> bool:
-            try:
-                self.sentinels[0].ask("SENTINEL FAILOVER", MASTER)
-            except redis.ResponseError:
-                return False  # one is under way, or no replica is fit yet
-            return True
-
-        eventually(asked, within_ms=FAILOVER_MS, pause_ms=100, what="a failover has begun")
+        eventually(
+            self.begin_failover, within_ms=FAILOVER_MS, pause_ms=100, what="a failover has begun"
+        )
         self.until_failed_over(old)
 
     def restore(self, node: Node) -> None:
