@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import random
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -17,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from worker import clock
-from worker.alerts import alert
 from worker.bulkhead import Bulkhead
 from worker.durability import Durability
 from worker.errors import StoreUnavailable
@@ -26,7 +24,7 @@ from worker.jobs import Job
 from worker.keeper import Keeper
 from worker.outcomes import Outcome
 from worker.pace import FLUSH_MS, Pace, Taken
-from worker.pipeline import Attempted, Lane, Pipeline
+from worker.pipeline import CRASH_PAUSE_MS, Attempted, Lane, Pipeline, crashed
 from worker.settings import Settings
 from worker.store.ledger import SUFFIX, Claimed, Ledger, Settlement, Verb, lane_of
 from worker.store.limiter import Limiter
@@ -41,7 +39,6 @@ PRESENCE_MS = 5_000
 TENDERS = 2
 """Threads of one exchange kept for switches, which must not wait for cancels."""
 STORE_RETRY_MS = 200
-CRASH_PAUSE_MS = 1_000
 TAKEN_KEPT = 10_000
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
 """What becomes of a job that was claimed and not begun: as if it had not been."""
@@ -222,19 +219,8 @@ class Engine:
             return self._pipeline.attempt(job, now_ms=now_ms)
         except StoreUnavailable:
             raise
-        except Exception as error:
-            log.exception("an attempt crashed", extra={"job": job.id, "account": job.account})
-            alert(
-                "crash", f"an attempt crashed: {type(error).__name__}", error, account=job.account
-            )
-            crash = Settlement(
-                Verb.DEAD if job.attempts >= self._settings.jobs.max_attempts else Verb.AGAIN,
-                detail=f"internal error: {type(error).__name__}",
-                delay_ms=CRASH_PAUSE_MS + random.randrange(CRASH_PAUSE_MS),  # noqa: S311  jitter
-                phase=job.phase or "",
-                streak=job.streak,
-                missing=job.missing,
-            )
+        except Exception as error:  # noqa: BLE001  one job's fault must not cost the others
+            crash = crashed(job, error, max_attempts=self._settings.jobs.max_attempts)
             return Attempted(crash)
 
     def _settle(self, done: list[tuple[Job, Attempted]], *, holder: str, limit: int) -> Claimed:

@@ -7,14 +7,20 @@ import json
 import random
 
 from worker.accounts import Account
+from worker.direct import Direct
 from worker.durability import Durability
 from worker.engine import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Limit
 from worker.keeper import Keeper
 from worker.logs import Mask
+from worker.memory.limiter import MemoryLimiter
+from worker.memory.nonces import MemoryNonces
+from worker.memory.switches import MemorySwitches
+from worker.memory.tokens import MemoryTokens
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
+from worker.shared import Shared
 from worker.store.address import parse
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
@@ -42,8 +48,8 @@ def build_store(settings: Settings, *, promising: bool = False) -> Store:
     return Store(client, prefix=settings.key_prefix, replicas=(wanted, settings.redis_wait_ms))
 
 
-def build_lanes(settings: Settings) -> dict[str, Lane]:
-    """Return the accounts with their secrets read.
+def build_lanes(settings: Settings, *, only: str = "") -> dict[str, Lane]:
+    """Return the accounts, or `only` one, with their secrets read.
 
     Raises:
         SettingsError: A secret is missing, two accounts share a key that must
@@ -53,6 +59,8 @@ def build_lanes(settings: Settings) -> dict[str, Lane]:
     sole: dict[str, str] = {}
     budgets: dict[str, tuple[Rule, str]] = {}
     for alias, account in settings.accounts.items():
+        if only and alias != only:
+            continue
         access = settings.access(alias)
         if account.uses_nonce or account.adapter.capabilities.needs_token:
             other = sole.setdefault(access.api_key, alias)
@@ -92,16 +100,12 @@ def build_engine(settings: Settings) -> Engine:
     lanes = build_lanes(settings)
     if not lanes:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
-    store = build_store(settings)
-    limiter, nonces, transport = Limiter(store), Nonces(store), Transport(settings.http)
-    switches = Switches(store)
+    store, transport = build_store(settings), Transport(settings.http)
+    limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)
     pipeline = Pipeline(
         settings=settings,
         lanes=lanes,
-        limiter=limiter,
-        nonces=nonces,
-        tokens=Tokens(store),
-        switches=switches,
+        shared=Shared(limiter, nonces, Tokens(store), switches),
         transport=transport,
         rng=random.Random(),  # noqa: S311  jitter
     )
@@ -122,6 +126,34 @@ def build_engine(settings: Settings) -> Engine:
         keeper=keeper,
         limiter=limiter,
         durability=Durability(store),
+    )
+
+
+class _LazyLanes(dict[str, Lane]):
+    """Accounts whose secrets are read when they are first needed.
+
+    In an emergency the secrets of other accounts may be missing.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def __missing__(self, alias: str) -> Lane:
+        self._settings.account(alias)
+        return self.setdefault(alias, build_lanes(self._settings, only=alias)[alias])
+
+
+def build_direct(settings: Settings) -> Direct:
+    """Return what sends without the workers."""
+    store = build_store(settings)
+    return Direct(
+        settings,
+        lanes=_LazyLanes(settings),
+        common=Shared(Limiter(store), Nonces(store), Tokens(store), Switches(store)),
+        own=Shared(MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches()),
+        look=Ledger(store).now_ms,
+        transport=Transport(settings.http),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import tenacity
@@ -25,12 +26,11 @@ from worker.logs import MASK, Mask
 from worker.outcomes import Answer, OpenOrders, OrderReport, Outcome, TokenGrant, Unproven
 from worker.retries import LISTED, Again, Dead, Decision, Done, decide
 from worker.settings import Settings
+from worker.shared import Shared
 from worker.skew import Skew
 from worker.store.ledger import Settlement, Verb, new_id
-from worker.store.limiter import Grant, Limiter, Rule
-from worker.store.nonces import Nonces
-from worker.store.switches import Switches
-from worker.store.tokens import SharedToken, Tokens
+from worker.store.limiter import Grant, Rule
+from worker.store.tokens import SharedToken
 from worker.transport import Transport
 from worker.wire import Reply, Request
 
@@ -43,6 +43,7 @@ TOKEN_BUSY_MS = 50
 SETTLE_MARGIN_MS = 300
 """Part of a lease kept for recording what the attempt came to."""
 OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
+CRASH_PAUSE_MS = 1_000
 RETRY_WAIT_S = 0.05
 RETRY_WAIT_MAX_S = 0.4
 
@@ -111,35 +112,36 @@ class _NoToken:
 
 
 class Pipeline:
-    """Carries out attempts for the accounts of one worker.
+    """Carries out attempts for the accounts of one process.
 
-    Safe to use from many threads. Raises `StoreUnavailable` when Redis does
-    not answer before the request is sent; the lease then runs out.
+    Safe to use from many threads. Raises `StoreUnavailable` when what is shared
+    lies in Redis and that does not answer; then nothing was done to the order:
+    no request was sent, or the exchange refused it for its token or nonce.
     """
 
     def __init__(
         self,
         *,
         settings: Settings,
-        lanes: dict[str, Lane],
-        limiter: Limiter,
-        nonces: Nonces,
-        tokens: Tokens,
-        switches: Switches,
+        lanes: Mapping[str, Lane],
+        shared: Shared,
         transport: Transport,
         rng: random.Random,
     ) -> None:
         self._settings = settings
         self._lanes = lanes
-        self._limiter = limiter
-        self._nonces = nonces
-        self._tokens = tokens
-        self._switches = switches
+        self._limiter = shared.limiter
+        self._nonces = shared.nonces
+        self._tokens = shared.tokens
+        self._switches = shared.switches
         self._transport = transport
         self._rng = rng
 
     def attempt(self, job: Job, *, now_ms: int) -> Attempted:
-        """Make one request for a job that was claimed at Redis time `now_ms`."""
+        """Make one request for a job that was claimed at `now_ms`.
+
+        The time is Redis's, or for a job that Redis knows nothing of, this process's.
+        """
         lane = self._lanes[job.account]
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
@@ -313,6 +315,20 @@ class Pipeline:
                 alert("lost account", f"{refused}; given up: {decision.detail}", **context)
             case Dead():
                 alert("dead letter", f"given up: {decision.detail}", **context)
+
+
+def crashed(job: Job, error: Exception, *, max_attempts: int) -> Settlement:
+    """Settle an attempt that a fault of our own ended: unknown, and due again."""
+    log.error("an attempt crashed", exc_info=error, extra={"job": job.id, "account": job.account})
+    alert("crash", f"an attempt crashed: {type(error).__name__}", error, account=job.account)
+    return Settlement(
+        Verb.DEAD if job.attempts >= max_attempts else Verb.AGAIN,
+        detail=f"internal error: {type(error).__name__}",
+        delay_ms=CRASH_PAUSE_MS + random.randrange(CRASH_PAUSE_MS),  # noqa: S311  jitter
+        phase=job.phase or "",
+        streak=job.streak,
+        missing=job.missing,
+    )
 
 
 def _no_token(answer: Answer) -> _NoToken:

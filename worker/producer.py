@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable, Sequence
 
+from worker.direct import Direct
 from worker.errors import InvalidCommand, SwitchOverlap, SwitchUnknown, UnknownAccount
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
-from worker.factory import build_store
+from worker.factory import build_direct, build_store
 from worker.gate import check_cancel, check_cancel_all, check_switch, holds_timers
 from worker.jobs import Kind, NewJob, State
 from worker.messages import CANCEL, DRAIN
+from worker.orders import cancel_of_all, cancels
 from worker.settings import Settings, load_settings, unknown_account
 from worker.store.doorbell import ring
 from worker.store.ledger import Ledger, lane_of, new_id
 from worker.store.switches import Switches, SwitchRecord
 from worker.switch import Switch, urgent_bell
-from worker.ticket import Ticket
+from worker.ticket import Result, Ticket, read_result
 
 MANY_BELLS = 8
 """Doorbells for a burst; a woken worker goes on with whatever is due."""
+DIRECT_MS = 30_000
+"""How long a cancel that this process sends itself is tried."""
 
 
 class Producer:
@@ -38,6 +44,8 @@ class Producer:
         self._ledger = Ledger(store)
         self._switches = Switches(store)
         self._announced: dict[str, str] = {}
+        self._direct: tuple[int, Direct] | None = None
+        self._lock = threading.Lock()
 
     def cancel(
         self, account: str, order_id: str, *, pair: str | None = None, side: str | None = None
@@ -80,25 +88,8 @@ class Producer:
             StoreUnavailable: Redis did not answer. Some may have been queued;
                 asking again is safe.
         """
-        if isinstance(order_ids, str) or not isinstance(order_ids, Sequence):
-            raise InvalidCommand("order_ids must be a list of order ids; for one use cancel()")
-        if not order_ids:
-            raise InvalidCommand("no order ids; to cancel all orders use cancel_all()")
         exchange = self._exchange(account)
-        for order_id in order_ids:
-            check_cancel(exchange, order_id=order_id, pair=pair, side=side)
-        lane = lane_of(exchange.name, account)
-        jobs = [
-            NewJob(
-                id=new_id(),
-                lane=lane,
-                kind=Kind.CANCEL,
-                order_id=order_id,
-                pair=pair or "",
-                side=side or "",
-            )
-            for order_id in order_ids
-        ]
+        jobs = cancels(exchange, account, order_ids, pair=pair, side=side)
         accepted = self._ledger.accept(jobs, _bells(exchange.name, account, jobs))
         return [
             Ticket(a.id, account, job.order_id, a.fresh, self._ledger)
@@ -120,17 +111,69 @@ class Producer:
                 asking again is safe.
         """
         exchange = self._exchange(account)
-        check_cancel_all(exchange, pair=pair, side=side)
-        job = NewJob(
-            id=new_id(),
-            lane=lane_of(exchange.name, account),
-            kind=Kind.CANCEL_ALL,
-            pair=pair or "",
-            side=side or "",
-        )
+        job = cancel_of_all(exchange, account, pair=pair, side=side)
         bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
         (accepted,) = self._ledger.accept([job], [bell])
         return Ticket(accepted.id, account, None, accepted.fresh, self._ledger)
+
+    def cancel_direct(
+        self,
+        account: str,
+        order_id: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        timeout_ms: int = DIRECT_MS,
+    ) -> Result:
+        """Take one order off the book from this process, without the workers.
+
+        For when Redis is away. The account's credentials are needed here. The
+        requests, and what they prove, are those of a worker; but nothing is
+        recorded: once the time is up nobody goes on. Where Redis answers,
+        limits and nonces are shared with the workers; where it does not, they
+        are this process's own, and workers that still run do not know of them.
+
+        Args:
+            account: Alias from the settings.
+            order_id: As the exchange gave it.
+            pair: Where the exchange needs it, such as `btc_idr`.
+            side: `buy` or `sell`, where the exchange needs it.
+            timeout_ms: How long to try.
+
+        Returns:
+            What is proven; `UNKNOWN` with the state `dead` if nothing is in time.
+
+        Raises:
+            UnknownAccount: The settings have no such account. Nothing was sent.
+            InvalidCommand: Something is missing or wrong. Nothing was sent.
+            SettingsError: A secret is missing. Nothing was sent.
+        """
+        exchange = self._settings.account(account).adapter
+        jobs = cancels(exchange, account, [order_id], pair=pair, side=side)
+        return read_result(self._sender.run(jobs, timeout_ms=timeout_ms).jobs[0])
+
+    def cancel_all_direct(
+        self,
+        account: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        timeout_ms: int = DIRECT_MS,
+    ) -> Result:
+        """Take all open orders of a scope off the book from this process.
+
+        As `cancel_direct`; proven once the exchange lists no open order in the
+        scope.
+
+        Raises:
+            UnknownAccount: The settings have no such account. Nothing was sent.
+            InvalidCommand: The exchange needs a narrower scope, or something
+                is wrong. Nothing was sent.
+            SettingsError: A secret is missing. Nothing was sent.
+        """
+        exchange = self._settings.account(account).adapter
+        job = cancel_of_all(exchange, account, pair=pair, side=side)
+        return read_result(self._sender.run([job], timeout_ms=timeout_ms).jobs[0])
 
     def replay(self, job_id: str) -> Ticket:
         """Give the command of a dead letter to the workers again, as a new job.
@@ -288,6 +331,14 @@ class Producer:
         if job is None:
             return None
         return Ticket(job.id, job.account, job.order_id, fresh=False, _ledger=self._ledger)
+
+    @property
+    def _sender(self) -> Direct:
+        """What sends from this process; a forked child gets its own."""
+        with self._lock:
+            if self._direct is None or self._direct[0] != os.getpid():
+                self._direct = os.getpid(), build_direct(self._settings)
+            return self._direct[1]
 
     def _exchange(self, account: str) -> Exchange:
         if not isinstance(account, str):

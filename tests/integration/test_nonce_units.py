@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from tests.support.standing import KEPT_BY, Clock, clock_of, nonces_of
 from tests.support.stepped import START_MS, Stepped
 from worker.store.nonces import Nonces, key_id
 
@@ -19,6 +20,12 @@ DOCUMENTED_FLOOR = 15249487513240000
 def clock(redis_url: str) -> Stepped:
     """An empty Redis on a stepped clock."""
     return Stepped(redis_url)
+
+
+@pytest.fixture(params=KEPT_BY)
+def any_clock(request: pytest.FixtureRequest) -> Clock:
+    """A clock, of an empty Redis or of this process."""
+    return clock_of(request)
 
 
 def lose(clock: Stepped) -> None:
@@ -50,10 +57,11 @@ UNITS = {
 
 
 @pytest.mark.parametrize("case", UNITS)
-def test_a_refusal_teaches_the_unit(clock: Stepped, case: str) -> None:
-    """Above the exchange's floor, and at Redis time in as many digits as the floor has."""
+def test_a_refusal_teaches_the_unit(any_clock: Clock, case: str) -> None:
+    """Above the exchange's floor, and at the time in as many digits as the floor has."""
+    clock = any_clock
     floor, wanted = UNITS[case]
-    nonces = Nonces(clock.store())
+    nonces = nonces_of(clock)
     nonces.allocate(KEY)
     nonces.raise_above(KEY, floor)
     first = nonces.allocate(KEY)
@@ -64,7 +72,8 @@ def test_a_refusal_teaches_the_unit(clock: Stepped, case: str) -> None:
     later = nonces.allocate(KEY)
     assert first < later
     assert len(str(later)) == digits
-    assert Nonces(clock.store()).allocate(KEY) == later + 1  # another worker
+    another = nonces_of(clock) if isinstance(clock, Stepped) else nonces
+    assert another.allocate(KEY) == later + 1
 
 
 @pytest.mark.parametrize("floor", [0, START_MS + 9_000, DOCUMENTED_FLOOR, 3 * 10**17])

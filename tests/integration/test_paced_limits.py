@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.stepped import START_MS, Stepped
-from worker.store.limiter import Grant, Limiter, Rule
+from tests.support.standing import KEPT_BY, Clock, a_limiter, clock_of
+from tests.support.stepped import START_MS
+from worker.store.limiter import Grant, Rule
 
 MAX = 10
 WINDOW_MS = 10_000
@@ -19,10 +20,10 @@ FLIGHT_MS = 3_000
 RULES = [Rule("r", MAX, WINDOW_MS, paced=True)]
 
 
-@pytest.fixture
-def clock(redis_url: str) -> Stepped:
-    """An empty Redis on a stepped clock."""
-    return Stepped(redis_url)
+@pytest.fixture(params=KEPT_BY)
+def clock(request: pytest.FixtureRequest) -> Clock:
+    """A clock, of an empty Redis or of this process."""
+    return clock_of(request)
 
 
 def most_in_a_window(at_ms: list[float]) -> int:
@@ -43,7 +44,7 @@ class Traffic:
         late_ms: How much later than told a caller may come back.
     """
 
-    clock: Stepped
+    clock: Clock
     rng: random.Random
     flight_ms: tuple[int, int] = (10, 120)
     late_ms: int = 0
@@ -52,7 +53,7 @@ class Traffic:
     urgent_waits: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.limiter = Limiter(self.clock.store())
+        self.limiter = a_limiter(self.clock)
         self._events: list[tuple[int, int, str, object]] = []
         self._count = 0
 
@@ -107,7 +108,7 @@ class Traffic:
         return self.rng.randint(0, self.late_ms)
 
 
-def test_renewals_go_at_even_steps(clock: Stepped) -> None:
+def test_renewals_go_at_even_steps(clock: Clock) -> None:
     """However many ask at once, they go a step apart, from the first on."""
     traffic = Traffic(clock, random.Random(1), flight_ms=(20, 20))
     for _ in range(20):
@@ -123,7 +124,7 @@ def test_renewals_go_at_even_steps(clock: Stepped) -> None:
 @pytest.mark.parametrize("late_ms", [0, 80])
 @pytest.mark.parametrize("flight_ms", [(0, 0), (10, 120)])
 def test_nearly_all_of_the_budget_is_used(
-    clock: Stepped, flight_ms: tuple[int, int], late_ms: int
+    clock: Clock, flight_ms: tuple[int, int], late_ms: int
 ) -> None:
     """Under saturation hardly a slot is lost to the pace or to the time under way."""
     traffic = Traffic(clock, random.Random(2), flight_ms=flight_ms, late_ms=late_ms)
@@ -138,7 +139,7 @@ def test_nearly_all_of_the_budget_is_used(
 
 @pytest.mark.parametrize("late_ms", [0, 80])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_urgent_work_goes_within_a_step(clock: Stepped, seed: int, late_ms: int) -> None:
+def test_urgent_work_goes_within_a_step(clock: Clock, seed: int, late_ms: int) -> None:
     """While renewals use the budget up, what is urgent has the next slot that comes free."""
     traffic = Traffic(clock, random.Random(seed), late_ms=late_ms)
     for _ in range(6):
@@ -154,7 +155,7 @@ def test_urgent_work_goes_within_a_step(clock: Stepped, seed: int, late_ms: int)
     assert most_in_a_window(traffic.arrivals) <= MAX
 
 
-def test_a_burst_of_urgent_work_goes_at_once_and_is_paid_back(clock: Stepped) -> None:
+def test_a_burst_of_urgent_work_goes_at_once_and_is_paid_back(clock: Clock) -> None:
     """A whole window of urgent work may go; renewals then wait until it is made up for."""
     traffic = Traffic(clock, random.Random(5), flight_ms=(20, 20))
     for _ in range(MAX + 3):
@@ -167,9 +168,9 @@ def test_a_burst_of_urgent_work_goes_at_once_and_is_paid_back(clock: Stepped) ->
     assert most_in_a_window(traffic.arrivals) <= MAX
 
 
-def test_the_next_slot_is_kept_for_urgent_work_that_waits(clock: Stepped) -> None:
+def test_the_next_slot_is_kept_for_urgent_work_that_waits(clock: Clock) -> None:
     """Renewals that ask just before or after urgent work comes back do not get ahead of it."""
-    limiter = Limiter(clock.store())
+    limiter = a_limiter(clock)
     for _ in range(MAX):
         limiter.landed(limiter.reserve(RULES, flight_ms=FLIGHT_MS))
     clock.advance(5_000)
@@ -182,9 +183,9 @@ def test_the_next_slot_is_kept_for_urgent_work_that_waits(clock: Stepped) -> Non
     assert not limiter.reserve(RULES, flight_ms=FLIGHT_MS).wait_ms
 
 
-def test_a_slot_is_not_kept_for_long_for_work_that_never_comes(clock: Stepped) -> None:
+def test_a_slot_is_not_kept_for_long_for_work_that_never_comes(clock: Clock) -> None:
     """When whoever waited has died, renewals go on a moment later."""
-    limiter = Limiter(clock.store())
+    limiter = a_limiter(clock)
     for _ in range(MAX):
         limiter.landed(limiter.reserve(RULES, flight_ms=FLIGHT_MS))
     wait_ms = limiter.reserve(RULES, flight_ms=FLIGHT_MS).wait_ms
@@ -192,9 +193,9 @@ def test_a_slot_is_not_kept_for_long_for_work_that_never_comes(clock: Stepped) -
     assert not limiter.reserve(RULES, flight_ms=FLIGHT_MS, urgent=False).wait_ms
 
 
-def test_what_never_left_gives_its_slot_back(clock: Stepped) -> None:
+def test_what_never_left_gives_its_slot_back(clock: Clock) -> None:
     """A grant that was not used does not count."""
-    limiter = Limiter(clock.store())
+    limiter = a_limiter(clock)
     for _ in range(3 * MAX):
         grant = limiter.reserve(RULES, flight_ms=FLIGHT_MS)
         assert not grant.wait_ms
@@ -210,11 +211,11 @@ HISTORIES = [
 
 @pytest.mark.parametrize(("longest_ms", "urgent", "dead"), HISTORIES)
 def test_no_window_holds_more_than_is_allowed(
-    clock: Stepped, longest_ms: int, urgent: float, dead: float
+    clock: Clock, longest_ms: int, urgent: float, dead: float
 ) -> None:
     """Wherever between grant and reply a request arrives, and if nobody reports it at all."""
     rng = random.Random(f"{longest_ms} {urgent} {dead}")
-    limiter = Limiter(clock.store())
+    limiter = a_limiter(clock)
     arrivals: list[float] = []
     landing: list[tuple[int, str, Grant]] = []
     while len(arrivals) < 60:

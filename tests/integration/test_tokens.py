@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.standing import KEPT_BY
 from tests.support.stepped import Stepped
 from worker.exchanges.base import Access
+from worker.memory.tokens import MemoryTokens
 from worker.outcomes import TokenGrant
+from worker.shared import TokenBox
 from worker.store.connection import Store
 from worker.store.tokens import MARGIN_MS, SharedToken, Tokens
 
@@ -37,12 +40,20 @@ def tokens(store: Store) -> Tokens:
     return Tokens(store)
 
 
-def put(tokens: Tokens, token: str = PLAIN, life_ms: int = LIFE_MS) -> SharedToken:
+@pytest.fixture(params=KEPT_BY)
+def box(request: pytest.FixtureRequest) -> TokenBox:
+    """Where tokens are kept: in an empty Redis, or by this process."""
+    if request.param == "memory":
+        return MemoryTokens()
+    return Tokens(Stepped(request.getfixturevalue("redis_url")).store())
+
+
+def put(tokens: TokenBox, token: str = PLAIN, life_ms: int = LIFE_MS) -> SharedToken:
     """Share a token that lives so long."""
     return tokens.put("bm", ACCESS, TokenGrant(token, NOW_MS + life_ms), now_ms=NOW_MS)
 
 
-def get(tokens: Tokens, now_ms: int = NOW_MS) -> str | None:
+def get(tokens: TokenBox, now_ms: int = NOW_MS) -> str | None:
     """Return the token in use."""
     shared = tokens.get("bm", ACCESS, now_ms=now_ms)
     return shared.token if shared else None
@@ -97,10 +108,10 @@ def test_seal_differs_each_time(tokens: Tokens) -> None:
         replace(ACCESS, api_secret=""),
     ],
 )
-def test_token_of_another_secret_is_not_used(tokens: Tokens, other: Access) -> None:
+def test_token_of_another_secret_is_not_used(box: TokenBox, other: Access) -> None:
     """A secret that was changed makes its old tokens unreadable."""
-    put(tokens)
-    assert tokens.get("bm", other, now_ms=NOW_MS) is None
+    put(box)
+    assert box.get("bm", other, now_ms=NOW_MS) is None
 
 
 def test_token_of_another_account_is_not_used(store: Store, tokens: Tokens) -> None:
@@ -117,43 +128,43 @@ def test_rubbish_is_no_token(store: Store, tokens: Tokens, rubbish: str) -> None
     assert get(tokens) is None
 
 
-def test_token_is_not_used_close_to_its_end(tokens: Tokens) -> None:
+def test_token_is_not_used_close_to_its_end(box: TokenBox) -> None:
     """A token that may end on the way is not sent."""
-    put(tokens)
-    assert get(tokens, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN
-    assert get(tokens, NOW_MS + LIFE_MS - MARGIN_MS) is None
-    assert get(tokens, NOW_MS + LIFE_MS) is None
+    put(box)
+    assert get(box, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN
+    assert get(box, NOW_MS + LIFE_MS - MARGIN_MS) is None
+    assert get(box, NOW_MS + LIFE_MS) is None
 
 
-def test_token_that_has_ended_is_put_without_an_error(tokens: Tokens) -> None:
+def test_token_that_has_ended_is_put_without_an_error(box: TokenBox) -> None:
     """A grant that came late is shared with nobody."""
-    put(tokens, life_ms=-5)
-    assert get(tokens) is None
+    put(box, life_ms=-5)
+    assert get(box) is None
 
 
-def test_refused_token_is_dropped(tokens: Tokens) -> None:
+def test_refused_token_is_dropped(box: TokenBox) -> None:
     """Nobody uses again what the exchange refused."""
-    shared = put(tokens)
-    tokens.drop("bm", shared)
-    assert get(tokens) is None
-    tokens.drop("bm", shared)
+    shared = put(box)
+    box.drop("bm", shared)
+    assert get(box) is None
+    box.drop("bm", shared)
 
 
-def test_newer_token_is_not_dropped_with_the_old_one(tokens: Tokens) -> None:
+def test_newer_token_is_not_dropped_with_the_old_one(box: TokenBox) -> None:
     """A refusal that comes late costs nobody the next token."""
-    old = put(tokens)
-    put(tokens, "newer-0123456789")
-    tokens.drop("bm", old)
-    assert get(tokens) == "newer-0123456789"
+    old = put(box)
+    put(box, "newer-0123456789")
+    box.drop("bm", old)
+    assert get(box) == "newer-0123456789"
 
 
-def test_one_fetches_at_a_time(tokens: Tokens) -> None:
+def test_one_fetches_at_a_time(box: TokenBox) -> None:
     """While one is at it, nobody else asks the exchange for a token."""
-    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
-    assert not tokens.begin_refresh("bm", lease_ms=LEASE_MS)
-    assert tokens.begin_refresh("other", lease_ms=LEASE_MS)
-    tokens.end_refresh("bm")
-    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    assert box.begin_refresh("bm", lease_ms=LEASE_MS)
+    assert not box.begin_refresh("bm", lease_ms=LEASE_MS)
+    assert box.begin_refresh("other", lease_ms=LEASE_MS)
+    box.end_refresh("bm")
+    assert box.begin_refresh("bm", lease_ms=LEASE_MS)
 
 
 def test_one_of_many_threads_fetches(store: Store) -> None:
@@ -166,6 +177,23 @@ def test_one_of_many_threads_fetches(store: Store) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(begin, range(8))) == 1
+
+
+def test_one_of_many_threads_of_a_process_fetches(box: TokenBox) -> None:
+    """The same holds within one process, and who was not chosen ends nobody's turn."""
+    together = Barrier(8)
+
+    def begin(_: int) -> bool:
+        together.wait()
+        begun = box.begin_refresh("bm", lease_ms=LEASE_MS)
+        together.wait()
+        if not begun:
+            box.end_refresh("bm")
+        return begun
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(begin, range(8))) == 1
+    assert not box.begin_refresh("bm", lease_ms=LEASE_MS)
 
 
 def test_lost_fetchers_turn_ends_with_its_lease(store: Store, tokens: Tokens) -> None:

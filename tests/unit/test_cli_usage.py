@@ -63,6 +63,8 @@ def one_line(err: str) -> str:
         (("cancel", "ev", "a", "--wait", "inf"), "give seconds"),
         (("cancel", "ev", "a", "--wait", "-1"), "give seconds"),
         (("cancel", "ev", "a", "-"), "must stand alone"),
+        (("cancel-all", "ev", "--direct"), "this would cancel all open orders"),
+        (("cancel", "nosuch", "a", "--direct"), "no account is set up"),
         (("jobs", "--state", "open"), "'pending', 'done', 'dead'"),
         (("jobs", "--limit", "0"), "'--limit'"),
         (("show",), "Missing argument 'ID'"),

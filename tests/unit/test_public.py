@@ -70,6 +70,8 @@ def test_outcomes_are_these() -> None:
         ("cancel", ["account", "order_id", "pair", "side"]),
         ("cancel_many", ["account", "order_ids", "pair", "side"]),
         ("cancel_all", ["account", "pair", "side"]),
+        ("cancel_direct", ["account", "order_id", "pair", "side", "timeout_ms"]),
+        ("cancel_all_direct", ["account", "pair", "side", "timeout_ms"]),
         ("arm", ["account", "pairs", "order_ids", "timeout_ms"]),
         ("countdown", ["account", "pairs", "order_ids", "timeout_ms"]),
     ],

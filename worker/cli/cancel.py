@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli import output, parts
+from worker.cli.direct import cancel_all_direct, cancel_direct
 from worker.cli.errors import FAILED, MISUSED, CliError
 from worker.cli.options import (
     AccountArgument,
+    DirectOption,
     JsonOption,
     PairOption,
     SideOption,
@@ -42,6 +44,7 @@ def cancel(
     pair: PairOption = None,
     side: SideOption = None,
     wait: WaitOption = None,
+    direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take orders off the book.
@@ -51,6 +54,9 @@ def cancel(
     ids = _from_stdin() if order_ids == [STDIN] else order_ids
     if STDIN in ids:
         raise typer.BadParameter("'-' reads order ids from standard input and must stand alone")
+    if direct:
+        cancel_direct(account, ids, pair=pair, side=side, wait_s=wait, as_json=as_json)
+        return
     tickets = parts.open_producer().cancel_many(account, ids, pair=pair, side=side)
     _report(account, tickets, wait_s=wait, as_json=as_json)
 
@@ -62,6 +68,7 @@ def cancel_all(
     side: SideOption = None,
     yes: YesOption = False,
     wait: WaitOption = None,
+    direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take all open orders of an account, pair or side off the book."""
@@ -73,6 +80,9 @@ def cancel_all(
             f"this would cancel all open orders of account {account}{scope}; add --yes to do it",
             code=MISUSED,
         )
+    if direct:
+        cancel_all_direct(account, pair=pair, side=side, wait_s=wait, as_json=as_json)
+        return
     ticket = parts.open_producer().cancel_all(account, pair=pair, side=side)
     _report(account, [ticket], wait_s=wait, as_json=as_json)
 

@@ -48,7 +48,7 @@ def explain(error: Exception) -> tuple[str, int]:
         case StoreUnavailable():
             return (
                 f"{error} at {where()}; start it or mend redis_url, and run this again: "
-                "that is safe (`cancel-worker check` tells more)"
+                "that is safe (`cancel-worker check` tells more; `cancel --direct` needs no Redis)"
             ), FAILED
         case SwitchError():
             return f"{error}; {_mend(error)}", FAILED

@@ -54,6 +54,14 @@ WaitOption = Annotated[
         callback=_bounded,
     ),
 ]
+DirectOption = Annotated[
+    bool,
+    typer.Option(
+        "--direct",
+        help="Send from here, without workers or Redis; needs the account's keys. "
+        "Tries for --wait seconds, 30 if not given.",
+    ),
+]
 OfAccountOption = Annotated[
     str | None,
     typer.Option(

@@ -63,7 +63,7 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
       place_job(p, lane, id, now + delay, job[11])
     elseif verb == 'wait' then
       local made = tonumber(job[9]) - 1
-      redis.call('HSET', key, 'attempts', made)
+      redis.call('HSET', key, 'attempts', made, 'history', history)
       if made == 0 then redis.call('HDEL', key, 'first_ms') end
       place_job(p, lane, id, job[10], job[11])
     end

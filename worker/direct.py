@@ -1,0 +1,255 @@
+"""The emergency path: this process takes orders off the book by itself.
+
+The attempts are those of the workers: the same signing, reading and deciding,
+so that an outcome means the same. What is missing is all that Redis gives: no
+job is recorded, and once the time given is up, or this process dies, nobody
+goes on with it.
+
+Where Redis answers, limits, nonces and tokens are those of the workers. Where
+it does not, or stops to, they are this process's own. Workers that still run
+then do not know of them: together they may send more than an exchange allows.
+The key's nonces may move ahead of theirs, which the exchange refuses, and which
+by that mends itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import logging
+import os
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from worker import clock
+from worker.commands import FetchToken
+from worker.errors import StoreUnavailable
+from worker.jobs import Job, NewJob, State
+from worker.memory.jobs import accepted, settled, taken
+from worker.outcomes import Outcome
+from worker.pipeline import SETTLE_MARGIN_MS, Attempted, Lane, Pipeline, crashed
+from worker.settings import Settings
+from worker.shared import Shared
+from worker.store.ledger import Settlement, Verb
+from worker.transport import Transport
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRun:
+    """What became of the orders given to `Direct.run`.
+
+    Attributes:
+        jobs: As they ended, in the order given, then those that followed from
+            them. None is pending: what is not proven in time is given up.
+        alone: Why limits and nonces were kept by this process alone; empty if
+            they were shared with the workers throughout.
+    """
+
+    jobs: tuple[Job, ...]
+    alone: str
+
+
+class Direct:
+    """Attempts jobs until they are proven or the time given is up.
+
+    Safe to use from many threads; after a fork make another.
+
+    Args:
+        settings: For the budgets of a job and of a request.
+        lanes: Accounts by alias; looked up when a job is attempted.
+        common: What workers share, in Redis.
+        own: The same, kept by this process.
+        look: Raises `StoreUnavailable` if Redis does not answer.
+        transport: Sends requests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        lanes: Mapping[str, Lane],
+        common: Shared,
+        own: Shared,
+        look: Callable[[], object],
+        transport: Transport,
+    ) -> None:
+        self._settings = settings
+        self._lanes = lanes
+        self._own = own
+        self._look = look
+        self._together, self._alone = (
+            Pipeline(
+                settings=settings,
+                lanes=lanes,
+                shared=shared,
+                transport=transport,
+                rng=random.Random(),  # noqa: S311  jitter
+            )
+            for shared in (common, own)
+        )
+        self._lock = threading.Lock()
+        self._busy: dict[str, threading.Semaphore] = {}
+        self.name = f"direct:{socket.gethostname()}:{os.getpid()}"
+
+    def run(self, jobs: Sequence[NewJob], *, timeout_ms: int) -> DirectRun:
+        """Attempt jobs of one account until each is proven, at most `timeout_ms`.
+
+        No request is under way once this has returned, and none waits for Redis
+        for longer than `redis_timeout_ms`. Only the look-up of a host's name
+        may take longer than the time given.
+        """
+        until_ms = clock.monotonic_ms() + timeout_ms
+        lane = self._lanes[jobs[0].lane.partition(":")[2]]
+        run = _Run(jobs, until_ms)
+        try:
+            self._look()
+        except StoreUnavailable as error:
+            run.alone = str(error)
+        count = 1 if lane.uses_nonce else self._settings.worker.exchange_threads
+        threads = [
+            threading.Thread(target=self._work, args=(run, lane), daemon=True) for _ in range(count)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            run.end()
+        return DirectRun(tuple(run.jobs.values()), run.alone)
+
+    def _work(self, run: _Run, lane: Lane) -> None:
+        while (job := run.take(self.name, self._settings.jobs.lease_ms)) is not None:
+            run.settle(job, self._attempt(run, lane, job))
+
+    def _attempt(self, run: _Run, lane: Lane, job: Job) -> Attempted:
+        places = self._places(lane)
+        if not places.acquire(timeout=max(0.0, run.left_ms) / 1_000):
+            return Attempted(Settlement(Verb.WAIT))
+        try:
+            job = replace(job, lease_ms=min(job.lease_ms, round(run.left_ms) + SETTLE_MARGIN_MS))
+            if not run.alone:
+                with contextlib.suppress(StoreUnavailable):
+                    return self._together.attempt(job, now_ms=clock.now_ms())
+                self._part(run, lane)
+            return self._alone.attempt(job, now_ms=clock.now_ms())
+        except Exception as error:  # noqa: BLE001  one order's fault must not cost the others
+            return Attempted(crashed(job, error, max_attempts=self._settings.jobs.max_attempts))
+        finally:
+            places.release()
+
+    def _part(self, run: _Run, lane: Lane) -> None:
+        """Go on without Redis, which has gone away in mid-run.
+
+        What was granted there is not known here, so that the windows begin full.
+        """
+        with self._lock:
+            if run.alone:
+                return
+            run.alone = "Redis went away in between"
+            log.warning("Redis went away; going on without", extra={"account": lane.alias})
+            rules = {rule for kind, rule in lane.rules if kind is not FetchToken}
+            for rule in rules:
+                grant = self._own.limiter.reserve([rule], flight_ms=0)
+                while not grant.wait_ms:
+                    grant = self._own.limiter.reserve([rule], flight_ms=0)
+
+    def _places(self, lane: Lane) -> threading.Semaphore:
+        """Return the places of an account: one if its requests must arrive in order."""
+        width = 1 if lane.uses_nonce else self._settings.worker.exchange_threads
+        with self._lock:
+            return self._busy.setdefault(lane.alias, threading.Semaphore(width))
+
+
+class _Run:
+    """The jobs of one call, and which of them comes next."""
+
+    def __init__(self, jobs: Iterable[NewJob], until_ms: float) -> None:
+        self.alone = ""
+        self.jobs: dict[str, Job] = {}
+        self._until_ms = until_ms
+        self._begun_ms = clock.monotonic_ms()
+        self._rests_until_ms = 0.0
+        self._changed = threading.Condition()
+        self._count = itertools.count()
+        self._due: list[tuple[float, int, str]] = []
+        self._open: dict[tuple[object, ...], str] = {}
+        """Jobs not ended, by what they take down."""
+        with self._changed:
+            self._accept(jobs)
+
+    @property
+    def left_ms(self) -> float:
+        """How much of the time given is left."""
+        return self._until_ms - clock.monotonic_ms()
+
+    def take(self, holder: str, lease_ms: int) -> Job | None:
+        """Wait for the next job to attempt; None once there is none, or no time."""
+        with self._changed:
+            while True:
+                now = clock.monotonic_ms()
+                left_ms = self._until_ms - now
+                if left_ms <= 0 or not self._open:
+                    return None
+                ready = max(self._due[0][0], self._rests_until_ms) if self._due else self._until_ms
+                if self._due and ready <= now:
+                    break
+                self._changed.wait(min(ready - now, left_ms) / 1_000)
+            *_, job_id = heapq.heappop(self._due)
+            lease = min(lease_ms, round(left_ms) + SETTLE_MARGIN_MS)
+            job = taken(self.jobs[job_id], holder=holder, lease_ms=lease, now_ms=clock.now_ms())
+            self.jobs[job_id] = job
+            return job
+
+    def settle(self, job: Job, attempted: Attempted) -> None:
+        """Record what an attempt came to."""
+        with self._changed:
+            now = clock.monotonic_ms()
+            settlement = attempted.settlement
+            job = self.jobs[job.id] = settled(job, settlement, now_ms=clock.now_ms())
+            self._accept(attempted.children)
+            self._rests_until_ms = max(self._rests_until_ms, now + settlement.pause_ms)
+            if job.state is State.PENDING:
+                self._put(job, now + settlement.delay_ms)
+            else:
+                del self._open[_target(job)]
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Give up what is not proven; take nothing more."""
+        with self._changed:
+            self._until_ms = 0.0
+            spent_ms = round(clock.monotonic_ms() - self._begun_ms)
+            for job_id in self._open.values():
+                job = self.jobs[job_id]
+                last = job.detail or "not attempted"
+                self.jobs[job_id] = replace(
+                    job,
+                    state=State.DEAD,
+                    outcome=Outcome.UNKNOWN,
+                    detail=f"not proven within {spent_ms} ms; {last}",
+                    finished_ms=clock.now_ms(),
+                )
+            self._open.clear()
+            self._changed.notify_all()
+
+    def _accept(self, jobs: Iterable[NewJob]) -> None:
+        for new in jobs:
+            job = accepted(new, now_ms=clock.now_ms())
+            if _target(job) not in self._open:
+                self._open[_target(job)] = job.id
+                self.jobs[job.id] = job
+                self._put(job, 0.0)
+
+    def _put(self, job: Job, due_ms: float) -> None:
+        heapq.heappush(self._due, (due_ms, next(self._count), job.id))
+
+
+def _target(job: Job) -> tuple[object, ...]:
+    return (job.kind, job.pair, job.side, job.order_id)

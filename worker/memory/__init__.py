@@ -1,0 +1,1 @@
+"""What workers share through Redis, kept by one process for its own threads alone."""

@@ -1,0 +1,42 @@
+"""Nonces: one rising sequence per API key, as one process can keep it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from worker import clock
+from worker.store.nonces import MS_DIGITS, key_id
+
+
+class MemoryNonces:
+    """Allocates nonces to the threads of this process; as `Nonces` does to all workers.
+
+    A sequence begins at the local time, and so above one that workers have kept
+    in ms; a key whose nonces have more digits shows them with its first refusal.
+
+    Args:
+        now_ms: Unix time in ms.
+    """
+
+    def __init__(self, now_ms: Callable[[], int] = clock.now_ms) -> None:
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+        self._last: dict[str, int] = {}
+
+    def allocate(self, api_key: str) -> int:
+        """Take the next nonce: above every one before, not below the time in the key's unit."""
+        return self._next(api_key, 0)
+
+    def raise_above(self, api_key: str, floor: int) -> None:
+        """Give only nonces above `floor` from now on."""
+        self._next(api_key, floor)
+
+    def _next(self, api_key: str, floor: int) -> int:
+        name = key_id(api_key)
+        with self._lock:
+            last = max(self._last.get(name, 0), floor)
+            unit = max(0, len(str(last)) - MS_DIGITS)
+            nonce = max(last + 1, int(f"{self._now_ms()}{'0' * unit}"))
+            self._last[name] = nonce
+        return nonce
