@@ -11,9 +11,11 @@ import json
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.exceptions import KombuError
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
+from worker.messages import is_later
 from worker.runtime import runtime
 from worker.store.address import SENTINEL_PORT
 from worker.store.doorbell import BELL
@@ -21,6 +23,10 @@ from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentin
 
 RECONNECT_STEP_S = 0.25
 RECONNECT_MAX_S = 2.0
+LATER_S = 1.0
+"""How long a message that a newer worker must read is kept from coming round again."""
+NAMESPACE = "worker."
+"""Begins the names of this program's tasks."""
 
 
 class QoS(kombu_redis.QoS):
@@ -149,6 +155,10 @@ class Consumer(CeleryConsumer):
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002
         """Bury a task of another name."""
+        if _is_later(message):
+            # Not at once, or it would come round at full speed until a newer worker has it.
+            self.timer.call_after(LATER_S, message.requeue)
+            return
         name = message.headers.get("task") or (body.get("task") if isinstance(body, dict) else "")
         runtime().bury(f"unknown task {str(name)[:100]!r}", _shown(message, body))
         message.ack()
@@ -157,6 +167,15 @@ class Consumer(CeleryConsumer):
         """Bury a task that Celery cannot read."""
         runtime().bury(f"not a readable task ({type(exc).__name__})", _shown(message, body))
         message.ack()
+
+
+def _is_later(message: Any) -> bool:  # noqa: ANN401  kombu's Message
+    """Return whether a task of this program says that it is of a later format."""
+    try:
+        _, kwargs, *_ = message.payload
+    except (ValueError, TypeError, KombuError):
+        return False
+    return str(message.headers.get("task")).startswith(NAMESPACE) and is_later(kwargs)
 
 
 def _shown(message: Any, body: Any = None) -> str:  # noqa: ANN401  kombu's Message

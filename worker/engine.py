@@ -81,6 +81,8 @@ class Engine:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._turn = itertools.count(1)
         self._stopping = threading.Event()
+        self._in_hand: dict[str, dict[str, Job]] = {}
+        """Holder → the jobs it has claimed and not settled, by id."""
         self._executor: ThreadPoolExecutor | None = None
         self._sweeper: threading.Thread | None = None
         self._ahead_ms = 0.0
@@ -94,13 +96,37 @@ class Engine:
         self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
         self._sweeper.start()
 
+    def stop_taking(self) -> None:
+        """Claim nothing from now on. For signal handlers, too."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+
     def stop(self) -> None:
         """Take nothing more, and wait for the attempts under way to be settled."""
-        self._stopping.set()
+        self.stop_taking()
         if self._sweeper is not None:
             self._sweeper.join()
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def hand_back(self) -> int:
+        """Give up the jobs in mid-attempt, so that another worker attempts them now.
+
+        It asks the exchange first, since a request may be under way. An answer
+        that comes here all the same still counts if it is a proof.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Their leases run out.
+        """
+        held = [(holder, list(jobs.values())) for holder, jobs in list(self._in_hand.items())]
+        return self._ledger.hand_back([(job, holder) for holder, jobs in held for job in jobs])
+
+    def wait_ms(self, duration_ms: float) -> None:
+        """Wait, but not for longer than until this worker is to stop."""
+        clock.wait_ms(self._stopping, duration_ms)
 
     def register(self) -> None:
         """Tell Redis which accounts this worker serves.
@@ -123,7 +149,7 @@ class Engine:
                 and the sweep finds it.
         """
         exchange = lane.partition(":")[0]
-        if lane not in self._served or job_id in self._taken:
+        if self._stopping.is_set() or lane not in self._served or job_id in self._taken:
             return None
         if not self._bulkheads[exchange].enter():
             return None
@@ -135,7 +161,9 @@ class Engine:
         Raises:
             StoreUnavailable: Redis did not answer. Leases run out.
         """
-        if exchange in self._bulkheads and self._bulkheads[exchange].enter():
+        if self._stopping.is_set() or exchange not in self._bulkheads:
+            return
+        if self._bulkheads[exchange].enter():
             self._drain(exchange, turn_ms=TURN_MS)
 
     def _drain(
@@ -149,7 +177,7 @@ class Engine:
             claimed = self._claim(exchange, holder=holder, lane=lane, job_id=job_id)
             while claimed.jobs or claimed.tended:
                 if claimed.tended:
-                    self._keeper.tend(claimed.tended, holder)
+                    self._keeper.tend(claimed.tended, holder, self._stopping)
                     if not self._goes_on(started, turn_ms):
                         break
                     claimed = self._claim(exchange, holder=holder, lane="", job_id="")
@@ -163,6 +191,7 @@ class Engine:
                 limit = self._paces[exchange].chunk if self._goes_on(started, turn_ms) else 0
                 claimed = self._settle(done, holder=holder, limit=limit)
         finally:
+            self._in_hand.pop(holder, None)
             self._bulkheads[exchange].leave()
         return named
 
@@ -210,11 +239,20 @@ class Engine:
             # First of all that Redis lost its data, if it has: then slots are held off.
             self._heartbeat()
             claimed = claim()
-        self._note_taken(claimed)
+        self._take_in_hand(claimed, holder)
         return claimed
+
+    def _take_in_hand(self, claimed: Claimed, holder: str) -> None:
+        if claimed.jobs:
+            jobs = self._in_hand.setdefault(holder, {})
+            jobs.update({job.id: job for job in claimed.jobs})
+            for job in claimed.jobs:
+                self._taken.add(job.id)
 
     def _attempt(self, job: Job, now_ms: int) -> Attempted:
         """Attempt a job; a fault of our own leaves it unknown, and due again."""
+        if self._stopping.is_set():
+            return Attempted(Settlement(Verb.WAIT))  # not begun: as if it had not been claimed
         try:
             return self._pipeline.attempt(job, now_ms=now_ms)
         except StoreUnavailable:
@@ -252,12 +290,11 @@ class Engine:
                     raise
                 clock.sleep_ms(STORE_RETRY_MS)
             else:
-                self._note_taken(claimed)
+                in_hand = self._in_hand.get(holder, {})
+                for job, _ in done:
+                    in_hand.pop(job.id, None)
+                self._take_in_hand(claimed, holder)
                 return claimed
-
-    def _note_taken(self, claimed: Claimed) -> None:
-        for job in claimed.jobs:
-            self._taken.add(job.id)
 
     def _sweep(self) -> None:
         away = looked = False
@@ -331,7 +368,7 @@ class Engine:
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane, job_id="")
             if claimed.tended:
-                self._keeper.tend(lane, holder)
+                self._keeper.tend(lane, holder, self._stopping)
         finally:
             self._tenders[exchange].leave()
         # What has tripped left cancels that are due now.

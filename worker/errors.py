@@ -10,6 +10,7 @@ CancelWorkerError
 │   ├── SwitchReplaced     the same scope was armed again
 │   ├── SwitchDisarmed     it was disarmed
 │   └── SwitchUnknown      there is none, or it has been forgotten
+├── LaterFormat            a newer version wrote this; it is left to its workers
 ├── StoreUnavailable       Redis did not answer
 │   └── NotReplicated      it did, but too few replicas have it
 └── TransportError         no reply from the exchange
@@ -58,6 +59,10 @@ class SwitchDisarmed(SwitchError):
 
 class SwitchUnknown(SwitchError):
     """There is no such switch, or it has been forgotten."""
+
+
+class LaterFormat(CancelWorkerError):
+    """A message says that it is of a format that this version does not know."""
 
 
 class StoreUnavailable(CancelWorkerError):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from worker.outcomes import Outcome
+
+E = TypeVar("E", bound=StrEnum)
+FORMAT = 1
+"""The newest form of a job that this version reads; as in `lanes.lua`."""
 
 
 class Kind(StrEnum):
@@ -18,6 +22,8 @@ class Kind(StrEnum):
     CANCEL_ALL = "cancel_all"
     MALFORMED = "malformed"
     """A message that no job could be made of."""
+    UNKNOWN = "unknown"
+    """One that this version does not know: a newer one's."""
 
 
 class Phase(StrEnum):
@@ -51,6 +57,7 @@ class Job:
             dropped unless it brings a proof.
         lost: The worker of the last attempt was lost in the middle of it.
         urgent: Of a switch that has tripped; its first leases are short.
+        version: Form of the record; above `FORMAT` it is a newer version's.
         outcome: Of the last attempt; of the job once it has ended.
     """
 
@@ -80,6 +87,12 @@ class Job:
     lease_ms: int = 0
     raw: str = ""
     history: tuple[dict[str, Any], ...] = ()
+    version: int = FORMAT
+
+    @property
+    def foreign(self) -> bool:
+        """Whether this version must leave the job to a newer one."""
+        return self.version > FORMAT or self.kind is Kind.UNKNOWN
 
     @property
     def exchange(self) -> str:
@@ -93,45 +106,47 @@ class Job:
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Self:
-        """Make a job of a ledger record's fields.
+        """Make a job of a ledger record's fields, whoever wrote them.
 
-        Raises:
-            ValueError: They are no job's, or those of a later version.
+        What a newer version wrote and this one does not know is left out, so
+        that it can be shown; it must not be attempted (`foreign`). A phase that
+        is not known may have been anything: as after a lost worker, the
+        exchange is asked first.
         """
-        try:
-            return cls._read(fields)
-        except (KeyError, OverflowError, RecursionError) as error:
-            raise ValueError(f"not a job's record: {error!r}") from None
-
-    @classmethod
-    def _read(cls, fields: Mapping[str, str]) -> Self:
+        kind = _member(Kind, fields.get("kind")) or Kind.UNKNOWN
+        phase = _member(Phase, fields.get("phase"))
+        told = fields.get("outcome")
+        version = _number(fields.get("v")) or FORMAT
+        newer = version > FORMAT or kind is Kind.UNKNOWN
+        named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
         return cls(
-            id=fields["id"],
-            kind=Kind(fields["kind"]),
-            state=State(fields["state"]),
+            id=fields.get("id", ""),
+            kind=kind,
+            state=_member(State, fields.get("state")) or State.PENDING,
             lane=fields.get("lane", ""),
             order_id=fields.get("order_id"),
             pair=fields.get("pair"),
             side=fields.get("side"),
             parent=fields.get("parent"),
-            phase=Phase(fields["phase"]) if fields.get("phase") else None,
-            streak=int(fields.get("streak", 0)),
+            phase=phase,
+            streak=_number(fields.get("streak")) or 0,
             missing=fields.get("missing") == "1",
-            missing_ms=_maybe(fields.get("missing_ms")),
-            attempts=int(fields.get("attempts", 0)),
-            claim=int(fields.get("claim", 0)),
-            created_ms=int(fields.get("created_ms", 0)),
-            first_ms=_maybe(fields.get("first_ms")),
-            due_ms=_maybe(fields.get("due_ms")),
-            finished_ms=_maybe(fields.get("finished_ms")),
+            missing_ms=_number(fields.get("missing_ms")),
+            attempts=_number(fields.get("attempts")) or 0,
+            claim=_number(fields.get("claim")) or 0,
+            created_ms=_number(fields.get("created_ms")) or 0,
+            first_ms=_number(fields.get("first_ms")),
+            due_ms=_number(fields.get("due_ms")),
+            finished_ms=_number(fields.get("finished_ms")),
             claimed_by=fields.get("claimed_by"),
-            outcome=Outcome(fields["outcome"]) if fields.get("outcome") else None,
-            detail=fields.get("detail", ""),
-            lost="lost" in fields,
+            outcome=_member(Outcome, told) or (Outcome.UNKNOWN if told else None),
+            detail=fields.get("detail", "") or (f"{named}: left to its workers" if newer else ""),
+            lost="lost" in fields or (phase is None and bool(fields.get("phase"))),
             urgent="urgent" in fields,
-            lease_ms=int(fields.get("lease_ms", 0)),
+            lease_ms=_number(fields.get("lease_ms")) or 0,
             raw=fields.get("raw", ""),
-            history=tuple(json.loads(line) for line in fields.get("history", "").splitlines()),
+            history=tuple(_lines(fields.get("history", ""))),
+            version=version,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -155,6 +170,7 @@ class Job:
             "claimed_by": self.claimed_by,
             "history": list(self.history),
             **({"raw": self.raw} if self.raw else {}),
+            **({"version": self.version} if self.foreign else {}),
         }
 
 
@@ -172,5 +188,22 @@ class NewJob:
     urgent: bool = False
 
 
-def _maybe(text: str | None) -> int | None:
-    return None if text is None else int(text)
+def _number(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return None
+
+
+def _member(kind: type[E], text: str | None) -> E | None:
+    return kind(text) if text and text in set(kind) else None
+
+
+def _lines(history: str) -> Iterator[dict[str, Any]]:
+    for line in history.splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            yield entry

@@ -115,8 +115,10 @@ class Keeper:
         """How long requests of a lane have lately taken, at most."""
         self._alone: set[str] = set()
 
-    def tend(self, lane_name: str, holder: str) -> None:
+    def tend(self, lane_name: str, holder: str, stopping: threading.Event | None = None) -> None:
         """Send what is due of a lane that `holder` holds, then give it up.
+
+        Once `stopping` is set no further request is sent; the lane stays due.
 
         Raises:
             StoreUnavailable: Redis did not answer. The hold runs out.
@@ -129,6 +131,8 @@ class Keeper:
             for sync in plan(
                 switches, max_pairs=self._settings.switches.max_pairs, alone=self._alone
             ):
+                if stopping is not None and stopping.is_set():
+                    break
                 rest = self._sync(hold, sync)
                 if rest is not None:
                     break

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.errors import InvalidCommand
+from worker.errors import InvalidCommand, LaterFormat
 
 CANCEL = "worker.cancel"
 COUNTDOWN = "worker.countdown"
@@ -21,6 +21,8 @@ SENT_MIN_MS = 10**12
 PAIRS_MAX = 1_000
 """Pairs of one countdown message: a hundred thousand would hold Redis up for a second."""
 
+FORMAT = 1
+"""The newest form of a message that this version reads. One says so as `v`; without, it is 1."""
 _CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job")
 _COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms")
 
@@ -56,6 +58,7 @@ def read_countdown(args: Sequence[object], kwargs: Mapping[str, object]) -> Coun
     """Read the arguments of `worker.countdown`.
 
     Raises:
+        LaterFormat: It says that it is of a later format.
         InvalidCommand: One of them is missing, unknown or of another kind.
     """
     values = _named(COUNTDOWN, _COUNTDOWN_FIELDS, args, kwargs)
@@ -80,6 +83,7 @@ def read_cancel(args: Sequence[object], kwargs: Mapping[str, object]) -> CancelM
     """Read the arguments of `worker.cancel`.
 
     Raises:
+        LaterFormat: It says that it is of a later format.
         InvalidCommand: One of them is missing, unknown or not text.
     """
     values = _named(CANCEL, _CANCEL_FIELDS, args, kwargs)
@@ -92,9 +96,18 @@ def read_cancel(args: Sequence[object], kwargs: Mapping[str, object]) -> CancelM
     return CancelMessage(**{name: value for name, value in values.items() if value})  # type: ignore[arg-type]
 
 
+def is_later(kwargs: object) -> bool:
+    """Return whether the arguments of a task say that they are of a later format."""
+    version = kwargs.get("v") if isinstance(kwargs, Mapping) else None
+    return isinstance(version, int) and not isinstance(version, bool) and version > FORMAT
+
+
 def _named(
     task: str, fields: Sequence[str], args: Sequence[object], kwargs: Mapping[str, object]
 ) -> dict[str, object]:
+    if is_later(kwargs):
+        raise LaterFormat(f"{task}: format {kwargs['v']}; this version reads {FORMAT}")
+    kwargs = {name: value for name, value in kwargs.items() if (name, value) != ("v", FORMAT)}
     if len(args) > len(fields):
         raise InvalidCommand(f"{task}: {len(args)} arguments; it takes {', '.join(fields)}")
     values = dict(zip(fields, args, strict=False))

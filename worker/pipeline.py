@@ -18,7 +18,7 @@ import tenacity
 from worker import clock
 from worker.alerts import alert
 from worker.commands import Command, FetchToken
-from worker.errors import InvalidCommand, NotSent, ReplyLost, StoreUnavailable
+from worker.errors import InvalidCommand, LaterFormat, NotSent, ReplyLost, StoreUnavailable
 from worker.exchanges.base import Access, Exchange, Stamp
 from worker.gate import asking_phase, command_of, next_phase
 from worker.jobs import Job, Kind, NewJob, Phase
@@ -142,6 +142,8 @@ class Pipeline:
 
         The time is Redis's, or for a job that Redis knows nothing of, this process's.
         """
+        if job.foreign:
+            raise LaterFormat(f"job {job.id} is a newer version's")
         lane = self._lanes[job.account]
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)

@@ -193,6 +193,8 @@ class Producer:
             raise InvalidCommand("no such dead letter")
         if dead.kind is Kind.MALFORMED:
             raise InvalidCommand("a malformed message cannot be replayed; send it anew, or discard")
+        if dead.foreign:
+            raise InvalidCommand(f"{dead.id} is a newer version's: replay it with that")
         exchange = self._exchange(dead.account)
         if exchange.name != dead.exchange:
             raise InvalidCommand(

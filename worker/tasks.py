@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import tenacity
@@ -10,7 +11,7 @@ from celery.exceptions import Reject
 
 from worker import clock
 from worker.celery_app import app
-from worker.errors import InvalidCommand, StoreUnavailable
+from worker.errors import InvalidCommand, LaterFormat, StoreUnavailable
 from worker.gate import check_cancel
 from worker.jobs import Kind, NewJob
 from worker.messages import (
@@ -19,15 +20,20 @@ from worker.messages import (
     DRAIN,
     TICK,
     CancelMessage,
+    is_later,
     read_cancel,
     read_countdown,
 )
-from worker.plain import move_switch
+from worker.plain import STALE, move_switch
 from worker.runtime import Runtime, runtime
 from worker.store.ledger import lane_of
 
+log = logging.getLogger(__name__)
+
 DEFERRED = "left to the sweep"
 RECORD_S = 5.0
+LATER_MS = 1_000
+"""How long a message that a newer worker must read is kept from coming round again."""
 
 
 @app.task(name=CANCEL, bind=True, typing=False, acks_late=True)
@@ -44,6 +50,10 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
                 account.adapter, order_id=message.order_id, pair=message.pair, side=message.side
             )
             job_id = _record(parts, message, lane, str(task.request.id))
+    except LaterFormat as error:
+        if kwargs.get("job"):
+            return DEFERRED  # recorded: a newer worker's sweep finds it
+        raise _left(parts, error) from error
     except InvalidCommand as error:
         parts.bury(str(error), f"{CANCEL} {args!r} {kwargs!r}")
         return f"dead letter: {error}"
@@ -58,6 +68,8 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
 def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
     """Work off what is due of one exchange."""
     exchange = kwargs.get("exchange")
+    if is_later(kwargs):
+        return  # the sweep of a newer worker does without the bell
     if args or not isinstance(exchange, str):
         runtime().bury(f"{DRAIN}: exchange is missing", f"{DRAIN} {args!r} {kwargs!r}")
         return
@@ -74,11 +86,15 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
     try:
         again = bool((task.request.delivery_info or {}).get("redelivered"))
         said = move_switch(parts, read_countdown(args, kwargs), again=again)
+    except LaterFormat as error:
+        raise _left(parts, error) from error
     except InvalidCommand as error:
         parts.bury(str(error), f"{COUNTDOWN} {args!r} {kwargs!r}")
         return f"dead letter: {error}"
     except StoreUnavailable as error:
         raise Reject(str(error), requeue=True) from error
+    if said == STALE:
+        log.warning("a countdown message came too late and changed nothing: %s", kwargs or args)
     return said
 
 
@@ -91,6 +107,13 @@ def tick() -> None:
             parts.engine.run_exchange(exchange)
         except StoreUnavailable:
             return  # the sweep goes on with it
+
+
+def _left(parts: Runtime, error: LaterFormat) -> Reject:
+    """Leave a message to a newer worker, and give one the time to take it."""
+    log.info("left to a newer worker: %s", error)
+    parts.engine.wait_ms(LATER_MS)
+    return Reject(str(error), requeue=True)
 
 
 def _record(parts: Runtime, message: CancelMessage, lane: str, task_id: str) -> str:

@@ -152,10 +152,13 @@ def test_lanes_are_known_until_workers_are_long_gone(bench: Bench) -> None:
     assert bench.ledger.accounts() == {alias: exchange for alias, exchange, *_ in LANES}
 
 
-def test_job_of_a_later_version_is_left_alone(bench: Bench) -> None:
+@pytest.mark.parametrize(("field", "value", "own"), [("v", "99", "1"), ("kind", "amend", "cancel")])
+def test_job_of_a_later_version_is_left_alone(
+    bench: Bench, field: str, value: str, own: str
+) -> None:
     """What this version cannot read it neither runs nor changes nor forgets."""
     job_id = bench.one()
-    bench.client.hset(f"cx:job:{job_id}", "v", "99")
+    bench.client.hset(f"cx:job:{job_id}", field, value)
     before = bench.raw(job_id)
     assert bench.claim().jobs == ()
     assert bench.claim(lane=EV, job_id=job_id).jobs == ()
@@ -163,7 +166,7 @@ def test_job_of_a_later_version_is_left_alone(bench: Bench) -> None:
     due = bench.due_ms(job_id)
     assert due is not None
     assert due > bench.clock.now_ms
-    bench.client.hset(f"cx:job:{job_id}", "v", "1")
+    bench.client.hset(f"cx:job:{job_id}", field, own)
     bench.clock.set(int(due))
     assert bench.take().id == job_id
 
@@ -178,13 +181,16 @@ def test_record_without_a_version_is_left_alone(bench: Bench) -> None:
     assert bench.due_ms(damaged) is not None
 
 
+@pytest.mark.parametrize(("field", "value"), [("v", "99"), ("kind", "amend")])
 @pytest.mark.parametrize("lane", [EV, IX])
-def test_jobs_of_a_later_version_do_not_block_their_lane(bench: Bench, lane: str) -> None:
+def test_jobs_of_a_later_version_do_not_block_their_lane(
+    bench: Bench, lane: str, field: str, value: str
+) -> None:
     """During a rollout, one claim finds this version's job behind any of the next one's."""
     strangers = bench.accept(*(f"o{n}" for n in range(STRANGERS)), lane=lane)
     pipe = bench.client.pipeline(transaction=False)
     for stranger in strangers:
-        pipe.hset(f"cx:job:{stranger.id}", "v", "99")
+        pipe.hset(f"cx:job:{stranger.id}", field, value)
     pipe.execute()
     bench.clock.advance(1)
     job_id = bench.one("mine", lane)

@@ -20,6 +20,7 @@ TREE = {
     "SwitchReplaced": ("SwitchError",),
     "SwitchDisarmed": ("SwitchError",),
     "SwitchUnknown": ("SwitchError",),
+    "LaterFormat": ("CancelWorkerError",),
     "StoreUnavailable": ("CancelWorkerError",),
     "NotReplicated": ("StoreUnavailable",),
     "TransportError": ("CancelWorkerError",),

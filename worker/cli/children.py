@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 GRACE_MS = 5_000
 """Beyond a child's own bound, before it is killed."""
+HURRY_MS = 2_000
+"""Before it is killed, when it has been told a second time: then it hands back at once."""
 LOOK_MS = 20
 
 
@@ -31,7 +33,7 @@ class CeleryChild:
         command: The Celery command and its options.
         environment: Of the child.
         stop_ms: How long the child itself takes to stop at most.
-        hurry: Set to have it killed without further waiting.
+        hurry: Set to have it told a second time, and soon killed.
     """
 
     def __init__(
@@ -70,13 +72,18 @@ class CeleryChild:
             return True
         process.terminate()
         until = clock.monotonic_ms() + self._bound_ms
+        hurried = False
         while process.poll() is None:
-            if self._hurry.is_set() or clock.monotonic_ms() > until:
+            if self._hurry.is_set() and not hurried:
+                hurried = True
+                until = clock.monotonic_ms() + HURRY_MS
+                process.terminate()
+            if clock.monotonic_ms() > until:
                 log.error("the %s did not stop in time; killing it", self.name)
                 process.kill()
                 process.wait()
                 return False
-            clock.wait_ms(self._hurry, LOOK_MS)
+            clock.sleep_ms(LOOK_MS)
         return True
 
 

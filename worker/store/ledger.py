@@ -28,6 +28,7 @@ CHUNK = 500
 
 SERVING_MS = 5_000
 """A worker not heard of for this long serves no account; as in `beat.lua`."""
+HANDED_BACK = "the worker was stopped in mid-attempt"
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
 
@@ -226,6 +227,14 @@ class Ledger:
             more=more == 1,
             applied="0" not in str(applied),
         )
+
+    def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:
+        """Give up leases in mid-attempt, each job with its holder; return how many were ours.
+
+        The jobs are due now, and whoever attempts them next asks the exchange first.
+        """
+        parts = [part for job, holder in in_hand for part in (job.id, job.claim, holder)]
+        return int(self._store.run("hand_back", HANDED_BACK, *parts, shared="lanes"))
 
     def bury(self, *, reason: str, raw: str) -> str:
         """Record a message that no job could be made of as a dead letter."""

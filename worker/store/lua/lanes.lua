@@ -12,6 +12,8 @@
 --   P registered:<digest> set  lanes that the claimant's settings serve
 
 local MAX_VERSION = 1
+-- What else there is, is a newer version's, and left to its workers.
+local KINDS = { cancel = true, cancel_all = true }
 -- Leases of urgent jobs: short at first, so that a worker's death costs little.
 local URGENT_LEASE_MS = 1800
 -- Leases where switches wait for the hold: a worker's death must not cost them more.
@@ -163,7 +165,7 @@ local function take(p, lane, id, holder, lease, now)
     drop_job(p, lane, id, true)
     return nil
   end
-  if (tonumber(state[2]) or math.huge) > MAX_VERSION then
+  if (tonumber(state[2]) or math.huge) > MAX_VERSION or not KINDS[state[8]] then
     place_job(p, lane, id, now + 1000, state[7])
     return nil
   end
