@@ -17,7 +17,7 @@ from worker import logs, privacy, sentry
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of
-from worker.messages import TICK
+from worker.messages import CANCEL, TICK
 from worker.runtime import runtime
 from worker.settings import Settings, load_settings
 from worker.shutdown import Shutdown
@@ -174,6 +174,24 @@ def _failed(
     name = getattr(sender, "name", sender)
     reason = f"{name} could not be run ({type(exception).__name__}: {exception})"
     runtime().bury(reason, f"{name} {args!r} {kwargs!r}", error=exception)
+
+
+@signals.task_revoked.connect
+def _expired(
+    sender: Any = None,  # noqa: ANN401  Celery's signal
+    request: Any = None,  # noqa: ANN401  Celery's signal
+    expired: bool = False,  # noqa: FBT001, FBT002  Celery's signal
+    **_: Any,  # noqa: ANN401  Celery's signal
+) -> None:
+    """Let no cancel go by its age unseen: who sent it may think it done."""
+    name = getattr(sender, "name", sender)
+    if not expired or name == TICK or (request.kwargs or {}).get("job"):
+        return
+    reason = f"{name} expired before a worker read it"
+    if name == CANCEL:
+        runtime().bury(reason, f"{name} {request.args!r} {request.kwargs!r}")
+    else:
+        logging.getLogger(__name__).warning("%s: %r", reason, request.kwargs or request.args)
 
 
 @signals.worker_shutdown.connect

@@ -345,13 +345,14 @@ def _no_token(answer: Answer) -> _NoToken:
 
 
 def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> Settlement:
+    said = (decision.answer if isinstance(decision, Dead) else "") or decision.detail
     line = json.dumps(
         {
             "n": job.attempts,
             "at_ms": now_ms,
             "phase": job.phase,
             "outcome": decision.outcome,
-            "detail": decision.detail,
+            "detail": said,
             "took_ms": took_ms,
             "by": job.claimed_by,
         }

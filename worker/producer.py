@@ -12,7 +12,7 @@ from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
 from worker.factory import build_direct, build_store
 from worker.gate import check_cancel, check_cancel_all, check_switch, holds_timers
-from worker.jobs import Kind, NewJob, State
+from worker.jobs import Job, Kind, NewJob, State
 from worker.messages import CANCEL, DRAIN
 from worker.orders import cancel_of_all, cancels
 from worker.settings import Settings, load_settings, unknown_account
@@ -191,19 +191,7 @@ class Producer:
         dead = self._ledger.get(job_id)
         if dead is None or dead.state is not State.DEAD:
             raise InvalidCommand("no such dead letter")
-        if dead.kind is Kind.MALFORMED:
-            raise InvalidCommand("a malformed message cannot be replayed; send it anew, or discard")
-        if dead.foreign:
-            raise InvalidCommand(f"{dead.id} is a newer version's: replay it with that")
-        exchange = self._exchange(dead.account)
-        if exchange.name != dead.exchange:
-            raise InvalidCommand(
-                f"account {dead.account} is on {exchange.name} now, the order on {dead.exchange}"
-            )
-        if dead.kind is Kind.CANCEL:
-            check_cancel(exchange, order_id=dead.order_id or "", pair=dead.pair, side=dead.side)
-        else:
-            check_cancel_all(exchange, pair=dead.pair, side=dead.side)
+        exchange = self.check_replay(dead)
         job = NewJob(
             id=new_id(),
             lane=dead.lane,
@@ -217,6 +205,29 @@ class Producer:
         (accepted,) = self._ledger.accept([job], [bell])
         self._ledger.retire(dead.id, keep_ms=self._settings.jobs.retention_ms)
         return Ticket(accepted.id, dead.account, dead.order_id, accepted.fresh, self._ledger)
+
+    def check_replay(self, dead: Job) -> Exchange:
+        """Return the exchange that a dead letter would be replayed to.
+
+        Raises:
+            UnknownAccount: Its account is no longer set up.
+            InvalidCommand: No job can be made of it.
+            StoreUnavailable: Redis did not answer.
+        """
+        if dead.kind is Kind.MALFORMED:
+            raise InvalidCommand("a malformed message cannot be replayed; send it anew, or discard")
+        if dead.foreign:
+            raise InvalidCommand(f"{dead.id} is a newer version's: replay it with that")
+        exchange = self._exchange(dead.account)
+        if exchange.name != dead.exchange:
+            raise InvalidCommand(
+                f"account {dead.account} is on {exchange.name} now, the order on {dead.exchange}"
+            )
+        if dead.kind is Kind.CANCEL:
+            check_cancel(exchange, order_id=dead.order_id or "", pair=dead.pair, side=dead.side)
+        else:
+            check_cancel_all(exchange, pair=dead.pair, side=dead.side)
+        return exchange
 
     def arm(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from worker.jobs import Job, Kind, Phase
 from worker.outcomes import (
@@ -57,10 +57,16 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Given up: to the dead letters, with what is known."""
+    """Given up: to the dead letters, with what is known.
+
+    Attributes:
+        detail: Why, and the last answer.
+        answer: The last answer by itself, where there is more to say.
+    """
 
     outcome: Outcome
     detail: str
+    answer: str = field(default="", compare=False)
 
 
 Decision = Done | Again | Dead
@@ -103,11 +109,15 @@ def decide(
     missing = now_ms - (job.missing_ms or now_ms)
     if _missing(answer) and missing >= jobs.missing_max_ms:
         gone = f"unknown to the exchange for {missing} ms"
-        return Dead(decision.outcome, f"{gone}; {decision.detail}")
+        return Dead(decision.outcome, f"{gone}; {decision.detail}", decision.detail)
     if job.attempts >= jobs.max_attempts:
-        return Dead(decision.outcome, f"{job.attempts} attempts made; {decision.detail}")
+        return Dead(
+            decision.outcome, f"{job.attempts} attempts made; {decision.detail}", decision.detail
+        )
     if age >= jobs.max_age_ms:
-        return Dead(decision.outcome, f"not proven within {age} ms; {decision.detail}")
+        return Dead(
+            decision.outcome, f"not proven within {age} ms; {decision.detail}", decision.detail
+        )
     return decision
 
 

@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import InvalidCommand
-from worker.messages import CancelMessage, CountdownMessage, read_cancel, read_countdown
+from worker.errors import InvalidCommand, LaterFormat
+from worker.messages import (
+    CancelMessage,
+    CountdownMessage,
+    is_later,
+    read_cancel,
+    read_countdown,
+)
 
 GOOD = {"account": "ev", "order_id": "a1"}
 HUGE = "x" * 10_000_000
@@ -28,6 +34,26 @@ def test_what_is_left_out_or_null_or_empty_is_none() -> None:
     assert read_cancel((), GOOD) == plain
     for nothing in (None, ""):
         assert read_cancel((), {**GOOD, "pair": nothing, "side": nothing, "job": nothing}) == plain
+
+
+@pytest.mark.parametrize("version", [2, 99, 10**30])
+def test_a_later_format_is_left_to_others(version: int) -> None:
+    """Whatever else the message says, it is no mistake of its sender's."""
+    for kwargs in ({"v": version}, {**GOOD, "v": version, "when": "now"}):
+        assert is_later(kwargs)
+        with pytest.raises(LaterFormat):
+            read_cancel((), kwargs)
+        with pytest.raises(LaterFormat):
+            read_countdown((), kwargs)
+
+
+def test_a_message_may_say_that_it_is_of_this_format() -> None:
+    """But no nonsense in its place."""
+    assert read_cancel((), {**GOOD, "v": 1}) == CancelMessage("ev", "a1")
+    for nonsense in (0, "2", None, 1.5, -3):
+        assert not is_later({"v": nonsense})
+        with pytest.raises(InvalidCommand, match="unknown argument 'v'"):
+            read_cancel((), {**GOOD, "v": nonsense})
 
 
 def test_positions_are_read_in_order() -> None:

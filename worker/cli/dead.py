@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import typer
 
 from worker.cli import output, parts
 from worker.cli.errors import FAILED, MISUSED, CliError
-from worker.cli.jobs import every_dead, print_job, print_jobs, target
+from worker.cli.jobs import every_dead, print_described, target
+from worker.cli.letters import Wanted, check_choice, described, print_letters, read_age
 from worker.cli.options import (
     AllOption,
     DryRunOption,
@@ -16,10 +19,19 @@ from worker.cli.options import (
     JobsArgument,
     JsonOption,
     LimitOption,
+    NewerOption,
+    OfAccountOption,
+    OfExchangeOption,
+    OlderOption,
+    OutcomeOption,
+    ReasonOption,
     YesOption,
 )
 from worker.errors import InvalidCommand
 from worker.jobs import Job, Kind, State
+
+if TYPE_CHECKING:
+    from worker.store.ledger import Ledger
 
 NOT_DEAD = "no dead letter has this id"
 MALFORMED = "a malformed message cannot be replayed: have it sent anew, or discard it"
@@ -33,55 +45,90 @@ Fate = dict[str, object]
 
 
 @app.command("list")
-def list_letters(limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+def list_letters(
+    *,
+    account: OfAccountOption = None,
+    exchange: OfExchangeOption = None,
+    outcome: OutcomeOption = None,
+    reason: ReasonOption = None,
+    older_than: OlderOption = None,
+    newer_than: NewerOption = None,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+) -> None:
     """List the dead letters, latest first."""
     ledger = parts.open_ledger()
-    listed = ledger.dead(limit=limit)
-    print_jobs(ledger, listed, as_json=as_json)
-    if (count := ledger.dead_count()) > len(listed):
+    wanted = Wanted(account, exchange, outcome, reason, read_age(older_than), read_age(newer_than))
+    now_ms = ledger.now_ms()
+    meant = _meant(ledger, wanted, now_ms)
+    listed = list(islice(meant, limit))
+    print_letters(listed, now_ms=now_ms, as_json=as_json)
+    # Only with a filter must all of them be read to be counted.
+    count = ledger.dead_count() if wanted.any else len(listed) + sum(1 for _ in meant)
+    if count > len(listed):
         output.note(f"these are {len(listed)} of {count}; see more with --limit")
 
 
 @app.command("show")
 def show_letter(job_id: JobArgument, as_json: JsonOption = False) -> None:
     """Show one dead letter and every attempt made for it."""
-    print_job(_letter(parts.open_ledger().get(job_id), job_id), as_json=as_json)
+    ledger = parts.open_ledger()
+    job = _letter(ledger.get(job_id), job_id)
+    print_described(described(job, now_ms=ledger.now_ms()), as_json=as_json)
 
 
 @app.command("replay")
 def replay(
+    *,
     job_ids: JobsArgument = None,
     every: AllOption = False,
+    account: OfAccountOption = None,
+    exchange: OfExchangeOption = None,
+    outcome: OutcomeOption = None,
+    reason: ReasonOption = None,
+    older_than: OlderOption = None,
+    newer_than: NewerOption = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Queue the commands of dead letters again, each as a new job that names its parent."""
+    wanted = Wanted(account, exchange, outcome, reason, read_age(older_than), read_age(newer_than))
+    check_choice(job_ids, wanted, every=every)
     producer = parts.open_producer()
 
     def act(job: Job) -> Fate:
         if job.kind is Kind.MALFORMED:
             raise InvalidCommand(MALFORMED)
         if dry_run:
+            producer.check_replay(job)
             return {"done": "would be replayed", "job": None}
         ticket = producer.replay(job.id)
         done = "replayed" if ticket.fresh else "joined to a pending job"
         return {"done": done, "job": ticket.id}
 
-    _each(_chosen(job_ids, every=every), act, as_json=as_json)
+    _each(_chosen(job_ids, wanted), act, as_json=as_json)
 
 
 @app.command("discard")
 def discard(
+    *,
     job_ids: JobsArgument = None,
     every: AllOption = False,
+    account: OfAccountOption = None,
+    exchange: OfExchangeOption = None,
+    outcome: OutcomeOption = None,
+    reason: ReasonOption = None,
+    older_than: OlderOption = None,
+    newer_than: NewerOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Forget dead letters. Their orders may still be open."""
-    _check_choice(job_ids, every=every)
+    wanted = Wanted(account, exchange, outcome, reason, read_age(older_than), read_age(newer_than))
+    check_choice(job_ids, wanted, every=every)
     if not (yes or dry_run):
-        named = "every dead letter" if every else ", ".join(job_ids or ())
+        named = ", ".join(job_ids) if job_ids else str(wanted)
         raise CliError(
             f"this would forget {named}, whose orders may still be open; add --yes to do it",
             code=MISUSED,
@@ -94,21 +141,23 @@ def discard(
         ledger.discard(job.id)
         return {"done": "discarded"}
 
-    _each(_chosen(job_ids, every=every), act, as_json=as_json)
+    _each(_chosen(job_ids, wanted), act, as_json=as_json)
 
 
-def _chosen(job_ids: Sequence[str] | None, *, every: bool) -> list[tuple[str, Job | None]]:
-    _check_choice(job_ids, every=every)
+def _chosen(job_ids: Sequence[str] | None, wanted: Wanted) -> list[tuple[str, Job | None]]:
     ledger = parts.open_ledger()
-    if every:
-        return [(job.id, job) for job in every_dead(ledger)]
-    ids = list(dict.fromkeys(job_ids or ()))
+    if not job_ids:
+        return [(job.id, job) for job in _meant(ledger, wanted, ledger.now_ms())]
+    ids = list(dict.fromkeys(job_ids))
     return list(zip(ids, ledger.many(ids), strict=True))
 
 
-def _check_choice(job_ids: Sequence[str] | None, *, every: bool) -> None:
-    if bool(job_ids) == every:
-        raise CliError("name ids of dead letters, or give --all", code=MISUSED)
+def _meant(ledger: Ledger, wanted: Wanted, now_ms: int) -> Iterator[Job]:
+    seen: set[str] = set()  # one that comes while this reads moves the others on
+    for job in every_dead(ledger):
+        if job.id not in seen and wanted.means(job, now_ms=now_ms):
+            seen.add(job.id)
+            yield job
 
 
 def _each(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,7 +42,7 @@ def show(job_id: JobArgument, as_json: JsonOption = False) -> None:
     job = parts.open_ledger().get(job_id)
     if job is None:
         raise CliError(f"no job has the id {job_id[:60]!r}, or it has been forgotten")
-    print_job(job, as_json=as_json)
+    print_described(job.describe(), as_json=as_json)
 
 
 def print_jobs(ledger: Ledger, listed: list[Job], *, as_json: bool) -> None:
@@ -71,17 +71,13 @@ def print_jobs(ledger: Ledger, listed: list[Job], *, as_json: bool) -> None:
     )
 
 
-def print_job(job: Job, *, as_json: bool) -> None:
+def print_described(described: dict[str, Any], *, as_json: bool) -> None:
     """Print all that is known of a job."""
-    described = job.describe()
     if as_json:
         output.document(described)
         return
     history = described.pop("history")
-    rows = [
-        (name, output.moment(value) if name.endswith("_ms") else output.shown(value))
-        for name, value in described.items()
-    ]
+    rows = [(name, _cell(name, value)) for name, value in described.items()]
     for line in output.columns(rows):
         output.say(line)
     if history:
@@ -96,6 +92,14 @@ def print_job(job: Job, *, as_json: bool) -> None:
                 for n, *rest in [[line.get(name) for name in names]]
             ],
         )
+
+
+def _cell(name: str, value: Any) -> str:  # noqa: ANN401  whatever JSON can be
+    if isinstance(value, dict):
+        return output.shown(f"{value.get('outcome', '')}: {value.get('detail', '')}")
+    if name == "age_ms":
+        return output.duration(value)
+    return output.moment(value) if name.endswith("_ms") else output.shown(value)
 
 
 def every_dead(ledger: Ledger) -> Iterator[Job]:

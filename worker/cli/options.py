@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.completion import account_aliases, sides, switch_ids
+from worker.outcomes import Outcome
 
 MAX_WAIT_S = 86_400
 
@@ -30,7 +31,9 @@ JobArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of a job.", s
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]…", help="Ids of dead letters.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Every dead letter there is.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every dead letter there is, or that is selected.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do not.")]
 PairOption = Annotated[
     str | None,
@@ -70,6 +73,28 @@ OfAccountOption = Annotated[
         help="Only what is of this account.",
         autocompletion=account_aliases,
     ),
+]
+OfExchangeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--exchange", metavar="EXCHANGE", help="Only what is of this exchange.", show_default=False
+    ),
+]
+OutcomeOption = Annotated[
+    Outcome | None,
+    typer.Option("--outcome", help="Only with this outcome.", show_default=False),
+]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Only with this in the reason."),
+]
+OlderOption = Annotated[
+    str | None,
+    typer.Option("--older-than", metavar="AGE", help="Only what was given up before, as 90s, 2h."),
+]
+NewerOption = Annotated[
+    str | None,
+    typer.Option("--newer-than", metavar="AGE", help="Only what was given up since, as 90s, 2h."),
 ]
 SwitchArgument = Annotated[
     str,

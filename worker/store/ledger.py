@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from worker.jobs import Job, NewJob, State
+from worker.jobs import Job, Kind, NewJob, State
 from worker.outcomes import Outcome
 from worker.store.connection import Store, unavailable
 
@@ -29,6 +29,7 @@ CHUNK = 500
 SERVING_MS = 5_000
 """A worker not heard of for this long serves no account; as in `beat.lua`."""
 HANDED_BACK = "the worker was stopped in mid-attempt"
+GONE = "its record is gone: Redis has dropped it, which `noeviction` forbids"
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
 
@@ -365,10 +366,19 @@ class Ledger:
         return self._many(ids)
 
     def dead(self, *, limit: int, skip: int = 0) -> list[Job]:
-        """Return the dead letters, latest first, from `limit` places after `skip`."""
+        """Return the dead letters, latest first, from `limit` places after `skip`.
+
+        One whose record is gone is among them: it must not vanish unseen.
+        """
         with unavailable():
-            ids: Any = self._store.client.zrevrange(self._store.key("dead"), skip, skip + limit - 1)
-        return self._many(ids)
+            rows: Any = self._store.client.zrevrange(
+                self._store.key("dead"), skip, skip + limit - 1, withscores=True
+            )
+        found = self.many([job_id for job_id, _ in rows])
+        return [
+            job or Job(job_id, Kind.UNKNOWN, State.DEAD, finished_ms=int(at_ms), detail=GONE)
+            for job, (job_id, at_ms) in zip(found, rows, strict=True)
+        ]
 
     def dead_count(self) -> int:
         """Return how many dead letters there are."""
