@@ -133,6 +133,10 @@ def _fault(message: object) -> str:
 class Consumer(CeleryConsumer):
     """A consumer that buries what it cannot run, and is soon back after an outage."""
 
+    def close(self) -> None:
+        """Begin to stop: called whoever told the worker to, be it without a signal."""
+        runtime().shutdown.begin()
+
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401  kombu's Connection
         """Connect, trying again every 2 s at most instead of Celery's 30."""
         conn.ensure_connection = functools.partial(

@@ -6,11 +6,11 @@ Its defaults are the sane ones, so that no flag needs to be known.
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from typing import Any
 
 from celery import Celery, signals
+from celery.worker import state
 from kombu import Exchange, Queue
 
 from worker import logs, privacy, sentry
@@ -20,7 +20,6 @@ from worker.factory import secrets_of
 from worker.messages import CANCEL, TICK
 from worker.runtime import runtime
 from worker.settings import Settings, load_settings
-from worker.shutdown import Shutdown
 from worker.store.address import parse
 from worker.store.doorbell import LATER, PRIORITIES
 from worker.store.sentinels import Sentinels
@@ -137,28 +136,19 @@ def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 @signals.worker_ready.connect
 def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
-    engine, settings = runtime().engine, runtime().settings
-
     def give_back() -> None:
+        # Looked up then: after an outage of Redis it is another one.
         sender.task_consumer.channel.qos.restore_unacked()
 
-    shutdown = Shutdown(
-        engine,
-        bound_ms=settings.worker.shutdown_ms,
-        reserve_ms=settings.redis_timeout_ms,
-        give_back=give_back,
-    )
-    shutdown.watch()
+    shutdown = runtime().shutdown
+    shutdown.watch(give_back)
+    shutdown.hear(lambda: setattr(state, "should_stop", 0))
+    runtime().engine.start()
 
-    def told(**_: Any) -> None:  # noqa: ANN401  Celery's signal
-        shutdown.begin()
-        shutdown.hear()
 
-    # In the signal handler: before Celery waits for its threads, without a bound.
-    signals.worker_shutting_down.connect(told, weak=False)
-    # Celery's own way of stopping at once does not work with threads.
-    signal.signal(signal.SIGQUIT, lambda *_: shutdown.begin(at_once=True))
-    engine.start()
+@signals.worker_shutting_down.connect
+def _told(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+    runtime().shutdown.begin()  # by a signal that came before the worker was ready
 
 
 @signals.task_internal_error.connect

@@ -12,6 +12,7 @@ from worker.errors import StoreUnavailable
 from worker.factory import build_engine, build_store, secrets_of
 from worker.logs import Mask
 from worker.settings import Settings, load_settings
+from worker.shutdown import Shutdown
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 
@@ -28,6 +29,11 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.engine: Engine = build_engine(settings)
+        self.shutdown = Shutdown(
+            self.engine,
+            bound_ms=settings.worker.shutdown_ms,
+            reserve_ms=settings.redis_timeout_ms,
+        )
         store = build_store(settings)
         self.ledger = Ledger(store)
         self.switches = Switches(store)
@@ -51,7 +57,8 @@ class Runtime:
         alert(kind, f"{kind}: {reason}", error, job=job_id)
 
 
-_lock = threading.Lock()
+# Reentrant: a signal's handler may ask while the main thread does.
+_lock = threading.RLock()
 _runtime: Runtime | None = None
 
 

@@ -13,6 +13,8 @@ import signal
 import threading
 from collections.abc import Callable
 
+import sentry_sdk
+
 from worker import clock
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
@@ -23,6 +25,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 HANDED_BACK, NOT_TOLD = 0, 1
 """Exit codes of a process whose time was up: whether Redis knows what was in hand.
 If not, leases run out."""
+FLUSH_S = 0.2
 RESERVE_SHARE = 0.5
 """Most of the bound that may be kept for handing back."""
 
@@ -34,7 +37,6 @@ class Shutdown:
         engine: What is to be stopped.
         bound_ms: From being told until the process has ended.
         reserve_ms: How long handing back may take, Redis being away.
-        give_back: Puts messages that were not acknowledged back to their queues.
         leave: Ends the process with an exit code, whatever its threads do.
     """
 
@@ -44,18 +46,22 @@ class Shutdown:
         *,
         bound_ms: int,
         reserve_ms: int,
-        give_back: Callable[[], object] = lambda: None,
         leave: Callable[[int], object] = os._exit,
     ) -> None:
         self._engine = engine
         self._left_ms = bound_ms - min(reserve_ms, bound_ms * RESERVE_SHARE)
-        self._give_back = give_back
+        self._give_back: Callable[[], object] = lambda: None
         self._leave = leave
         self._told = threading.Event()
         self._at_once = threading.Event()
 
-    def watch(self) -> None:
-        """Be ready: signals must not start threads."""
+    def watch(self, give_back: Callable[[], object]) -> None:
+        """Be ready: signals must not start threads.
+
+        Args:
+            give_back: Puts messages that were not acknowledged back to their queues.
+        """
+        self._give_back = give_back
         threading.Thread(target=self._wait, name="shutdown", daemon=True).start()
 
     def begin(self, *, at_once: bool = False) -> None:
@@ -67,13 +73,28 @@ class Shutdown:
         if not self._told.is_set():
             self._told.set()
 
-    def hear(self) -> None:
-        """Take a further signal, whichever it is, for "at once"."""
-        for number in SIGNALS:
-            signal.signal(number, lambda *_: self.begin(at_once=True))
+    def hear(self, stop: Callable[[], object]) -> None:
+        """Take the signals: the first begins the end, the next means at once, as SIGQUIT does.
+
+        In place of Celery's own handlers, whose second step does not work with
+        threads. Does nothing in a thread that may not.
+
+        Args:
+            stop: Has Celery begin its own end; called in the signal's handler.
+        """
+
+        def handle(number: int, _frame: object) -> None:
+            at_once = self._told.is_set() or number == signal.SIGQUIT
+            self.begin(at_once=at_once)
+            stop()
+
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, handle)
 
     def _wait(self) -> None:
         self._told.wait()
+        log.info("told to stop: finishing what is in hand, for %d ms at most", self._left_ms)
         clock.wait_ms(self._at_once, self._left_ms)
         code = NOT_TOLD
         try:
@@ -89,6 +110,7 @@ class Shutdown:
                 self._give_back()
             except Exception:  # noqa: BLE001  other workers find them after a while
                 log.warning("messages could not be given back; they come back by themselves")
+            sentry_sdk.flush(timeout=FLUSH_S)
             for handler in logging.getLogger().handlers:
                 handler.flush()
             self._leave(code)

@@ -82,6 +82,8 @@ def test_nothing_in_hand_is_lost_in_a_shutdown(patient: World, rounds: int) -> N
             tickets.append(producer.cancel(alias, order_id))
             eventually(lambda: cancels(world, order_id))  # noqa: B023
             slow.append(order_id)
+        if number % 3 == 1:  # its timer, too, is being set when the time is up
+            world.sim.fault_next("delay", exchange="indodax", paths=["countdown"])
         switch = producer.arm("ix", pairs=["btc_idr"], timeout_ms=60_000)
         scope = {"pair": "btc_idr", "side": "buy"}
         tickets += producer.cancel_many("ix", world.place("ix", 5), **scope)
@@ -112,7 +114,7 @@ def test_nothing_in_hand_is_lost_in_a_shutdown(patient: World, rounds: int) -> N
         record = switch.record()
         assert record is not None
         assert record.state == "armed"
-        eventually(lambda: (it := switch.record()) and it.fires_ms)  # noqa: B023
+        eventually(lambda: (it := switch.record()) and it.fires_ms and world.sim.timers())  # noqa: B023
         switch.disarm()
         eventually(lambda: not world.sim.timers())
     assert ended(worker) == 0
@@ -133,11 +135,58 @@ def test_a_second_signal_hands_back_at_once(patient: World, number: signal.Signa
     eventually(lambda: cancels(world, order_id))
     if number is not signal.SIGQUIT:  # which means at once by itself
         worker.send_signal(number)
-        eventually(lambda: "shutdown" in worker.text(), what="told once")
+        eventually(lambda: "told to stop" in worker.text(), what="told once")
     assert ended(worker, number) == 0
     job = world.ledger().get(ticket.id)
     assert job is not None
     assert (job.state, job.claimed_by, job.lost) == (State.PENDING, None, True)
+
+
+def test_a_worker_told_by_remote_control_ends_in_time(patient: World) -> None:
+    """Celery sends no signal then; the bound holds all the same."""
+    world = patient
+    world.sim.set_option("delay_ms", SLOW_MS)
+    world.sim.fault_next("delay", exchange="everstrike", paths=["cancel"])
+    worker = world.worker()
+    (order_id,) = world.place("ev")
+    ticket = world.producer().cancel("ev", order_id)
+    eventually(lambda: cancels(world, order_id))
+    Celery("operator", broker=world.redis_url).control.shutdown()
+    assert ended(worker, None) == 0
+    job = world.ledger().get(ticket.id)
+    assert job is not None
+    assert (job.state, job.claimed_by, job.lost) == (State.PENDING, None, True)
+
+
+def test_messages_behind_slow_ones_are_given_back(patient: World) -> None:
+    """What Celery has taken and no thread has begun does not wait to be missed."""
+    world = patient
+    world.tables = {**TABLES, "worker": {"shutdown_ms": BOUND_MS, "concurrency": 1}}
+    world.sim.set_option("delay_ms", SLOW_MS)
+    world.sim.fault_next("delay", exchange="everstrike", paths=["cancel"])
+    worker = world.worker()
+    slow, *others = world.place("ev", 4)  # as many as Celery takes for one thread
+    client = Celery("stranger", broker=world.redis_url)
+    client.send_task("worker.cancel", args=["ev", slow])
+    eventually(lambda: cancels(world, slow))
+    for order_id in others:
+        client.send_task("worker.cancel", args=["ev", order_id])
+    redis = world.store().client
+
+    def taken() -> int:
+        count: Any = redis.zcard("unacked_index")
+        return int(count)
+
+    eventually(lambda: taken() == 1 + len(others))
+    assert ended(worker) == 0
+    assert taken() == 0
+    world.worker()
+    for order_id in (slow, *others):
+        eventually(lambda: world.status("ev", order_id) == "canceled")  # noqa: B023
+    assert [arrival.operation for arrival in cancels(world, slow)][:2] in (
+        ["cancel", "query"],
+        ["cancel"],
+    )
 
 
 def test_a_worker_that_cannot_hand_back_ends_in_time(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker.cli import main
 from worker.embedded import free_port
@@ -100,3 +105,21 @@ def test_wrong_usage_sends_nothing(away: World, run: Run) -> None:
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert words in err
     assert away.sim.journal() == []
+
+
+def test_ctrl_c_ends_it_with_plain_words(away: World) -> None:
+    """With a request under way, which is not waited for."""
+    away.sim.set_option("delay_ms", 50_000)
+    away.sim.fault_next("delay", exchange="everstrike")
+    (order_id,) = away.place("ev")
+    command = [sys.executable, "-m", "worker", "cancel", "ev", order_id, "--direct", "--wait", "60"]
+    environment = {**os.environ, "WORKER_CONFIG": str(away.config(http={"deadline_ms": 9_000}))}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        eventually(away.sim.journal)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=8)
+    assert (process.returncode, out) == (1, "")
+    assert "interrupted: what was sent may have been done" in err
+    assert err.count("\n") == 1
