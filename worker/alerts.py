@@ -7,7 +7,7 @@ import threading
 
 import sentry_sdk
 
-from worker import clock
+from worker import clock, metrics
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def alert(
         error: What was caught, if a trace helps.
         context: Job, account, exchange and the like.
     """
+    metrics.alerted(kind, context.get("exchange"))
     log.error(message, extra={"alert": kind, **context})
     cause = (kind, str(context.get("exchange", "")), str(context.get("account", "")))
     if not sentry_sdk.is_initialized() or not (times := _restraint.admit(cause)):

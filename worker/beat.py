@@ -11,7 +11,8 @@ from celery.beat import Scheduler
 
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
-from worker.sentry import Pulse
+from worker.pulse import Pulse
+from worker.sentry import CheckIns
 from worker.settings import load_settings
 from worker.store.connection import Store
 
@@ -34,11 +35,13 @@ class LeaseScheduler(Scheduler):
         self._store: Store = build_store(load_settings())
         self._name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._held: bool | None = None
-        self._pulse = Pulse()
+        self._check_ins = CheckIns()
+        self.pulse = Pulse()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401  Celery's signature
         """Send what is due, if the lease is ours; return the seconds to the next look."""
+        self.pulse.moved()
         try:
             held = self._store.run("lease", KEY, self._name, LEASE_MS) == 1
         except StoreUnavailable as error:
@@ -46,17 +49,19 @@ class LeaseScheduler(Scheduler):
                 log.warning("Redis is away: %s", error)
             self._held = None
             return LOOK_S
+        self.pulse.answered()
         if held is not self._held:
             log.info("beat: %s", "ticking" if held else "another beat ticks; standing by")
         self._held = held
         if not held:
             return LOOK_S
         next_s = float(super().tick(*args, **kwargs))
-        self._pulse.beat()
+        self._check_ins.beat()
         return min(LOOK_S, next_s)
 
     def close(self) -> None:
         """Let another beat have the lease at once."""
+        self.pulse.stopping()
         if self._held:
             try:
                 # Ours alone: held up, we may have lost it to another unawares.

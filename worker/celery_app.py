@@ -13,7 +13,7 @@ from celery import Celery, signals
 from celery.worker import state
 from kombu import Exchange, Queue
 
-from worker import logs, privacy, sentry
+from worker import logs, monitor, privacy, sentry
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of
@@ -122,6 +122,9 @@ def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
         sys.exit(_fail(error))
 
 
+_monitor: monitor.Monitor | None = None
+
+
 @signals.worker_init.connect
 def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     try:
@@ -132,6 +135,14 @@ def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
         # Celery would log this and run on, hearing messages and doing nothing.
         logging.getLogger(__name__).exception("the worker cannot start")
         sys.exit(1)
+
+
+@signals.celeryd_after_setup.connect
+def _show_worker(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+    """Answer probes before the broker does."""
+    global _monitor  # noqa: PLW0603  one per process
+    parts = runtime()
+    _monitor = monitor.start(parts.settings, parts.engine.pulse, "worker")
 
 
 @signals.worker_ready.connect
@@ -149,6 +160,11 @@ def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
 @signals.worker_shutting_down.connect
 def _told(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     runtime().shutdown.begin()  # by a signal that came before the worker was ready
+
+
+@signals.beat_init.connect
+def _show_beat(sender: Any = None, **_: Any) -> None:  # noqa: ANN401  Celery's signal
+    monitor.start(_settings(), sender.scheduler.pulse, "beat")
 
 
 @signals.task_internal_error.connect
@@ -187,3 +203,5 @@ def _expired(
 @signals.worker_shutdown.connect
 def _stop(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     runtime().engine.stop()
+    if _monitor is not None:
+        _monitor.stop()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from worker import clock
+from worker import clock, metrics
 from worker.bulkhead import Bulkhead
 from worker.durability import Durability
 from worker.errors import StoreUnavailable
@@ -25,6 +25,7 @@ from worker.keeper import Keeper
 from worker.outcomes import Outcome
 from worker.pace import FLUSH_MS, Pace, Taken
 from worker.pipeline import CRASH_PAUSE_MS, Attempted, Lane, Pipeline, crashed
+from worker.pulse import Pulse
 from worker.settings import Settings
 from worker.store.ledger import SUFFIX, Claimed, Ledger, Settlement, Verb, lane_of
 from worker.store.limiter import Limiter
@@ -78,6 +79,7 @@ class Engine:
         self._paces = {name: Pace() for name in exchanges}
         self._taken = Taken(TAKEN_KEPT)
         """Jobs whose doorbells need not be answered any more."""
+        self.pulse = Pulse()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._turn = itertools.count(1)
         self._stopping = threading.Event()
@@ -103,6 +105,7 @@ class Engine:
 
     def stop(self) -> None:
         """Take nothing more, and wait for the attempts under way to be settled."""
+        self.pulse.stopping()
         self.stop_taking()
         if self._sweeper is not None:
             self._sweeper.join()
@@ -291,8 +294,9 @@ class Engine:
                 clock.sleep_ms(STORE_RETRY_MS)
             else:
                 in_hand = self._in_hand.get(holder, {})
-                for job, _ in done:
+                for (job, attempted), counted in zip(done, claimed.counted, strict=True):
                     in_hand.pop(job.id, None)
+                    _count(job, attempted.settlement, claimed.now_ms, counted=counted)
                 self._take_in_hand(claimed, holder)
                 return claimed
 
@@ -301,6 +305,7 @@ class Engine:
         beat_at = 0.0
         while not self._stopping.is_set():
             pause_ms = float(self._settings.worker.sweep_ms)
+            self.pulse.moved()
             try:
                 if clock.monotonic_ms() >= beat_at:
                     self._heartbeat()
@@ -309,6 +314,7 @@ class Engine:
                 if not looked:
                     self._durability.look()
                     looked = True
+                self.pulse.answered()
                 if away:
                     log.warning("Redis is back")
                 away = False
@@ -373,6 +379,18 @@ class Engine:
             self._tenders[exchange].leave()
         # What has tripped left cancels that are due now.
         self.run_exchange(exchange)
+
+
+def _count(job: Job, settlement: Settlement, now_ms: int, *, counted: bool) -> None:
+    if settlement.verb is not Verb.WAIT:
+        ends = settlement.verb if counted else None
+        metrics.settled(
+            job,
+            settlement.outcome,
+            done=ends is Verb.DONE,
+            dead=ends is Verb.DEAD,
+            now_ms=now_ms,
+        )
 
 
 def _quietly(work: Callable[[str], object], name: str) -> None:

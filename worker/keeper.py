@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from worker import clock
+from worker import clock, metrics
 from worker.alerts import alert
 from worker.commands import SetCountdown
 from worker.countdowns import Sync, Way, countdown_ms, plan
@@ -148,6 +148,9 @@ class Keeper:
         """
         while switch_id := self._switches.next_tripped():
             record = self._switches.get(switch_id)
+            if record and record.tripped_ms:
+                late_ms = record.tripped_ms - record.deadline_ms
+                metrics.tripped(record.lane.partition(":")[0], late_ms)
             alert(
                 "switch tripped",
                 f"switch {switch_id} tripped: its strategy fell silent; canceling its orders",
@@ -176,6 +179,7 @@ class Keeper:
             case "go":
                 self._limiter.remember(launch.grant, rules, flight_ms=flight_ms)
             case "wait":
+                metrics.held_back([rule.key for rule in rules], launch.wait_ms)
                 return Rest(pause_ms=launch.wait_ms)
             case "stale":
                 return NO_REST
@@ -252,6 +256,7 @@ class Keeper:
         log.warning(detail, extra={**context, "outcome": answer.outcome})
         if answer.nonce_floor is not None:
             self._nonces.raise_above(lane.access.api_key, answer.nonce_floor)
+            metrics.nonce_refused(lane.exchange.name, lane.alias)
             alert("nonce refused", "a nonce was refused; the sequence was raised", **context)
             return NO_REST
         members = tuple(switch_id for switch_id, _ in sync.members)

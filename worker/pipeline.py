@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import tenacity
 
-from worker import clock
+from worker import clock, metrics
 from worker.alerts import alert
 from worker.commands import Command, FetchToken
 from worker.errors import InvalidCommand, LaterFormat, NotSent, ReplyLost, StoreUnavailable
@@ -155,7 +155,8 @@ class Pipeline:
             return Attempted(_settlement(job, given_up, now_ms=now_ms, took_ms=0))
         command = command_of(job, phase)
         lease_ms = job.lease_ms or self._settings.jobs.lease_ms
-        answer = self._answer(lane, command, started, lease_ms)
+        accepted = started - (now_ms - job.created_ms) if job.attempts == 1 else None
+        answer = self._answer(lane, command, started, lease_ms, accepted)
         pause_ms = 0
         if isinstance(answer, _Wait):
             return Attempted(Settlement(Verb.WAIT, pause_ms=answer.pause_ms))
@@ -187,7 +188,7 @@ class Pipeline:
         return tripped and listed and bool(self._switches.owners(job.account, [job.pair or ""]))
 
     def _answer(
-        self, lane: Lane, command: Command, started: float, lease_ms: int
+        self, lane: Lane, command: Command, started: float, lease_ms: int, accepted: float | None
     ) -> Answer | _Wait | _NoToken:
         try:
             lane.exchange.check(command)
@@ -200,7 +201,9 @@ class Pipeline:
                 return found
             shared = found
         bearer = shared.token if shared else None
-        answer = self._send(lane, command, started, token=bearer, lease_ms=lease_ms)
+        answer = self._send(
+            lane, command, started, token=bearer, lease_ms=lease_ms, accepted=accepted
+        )
         if isinstance(answer, Unproven):
             if answer.token_refused and shared is not None:
                 self._tokens.drop(lane.alias, shared)
@@ -208,6 +211,7 @@ class Pipeline:
                 lane.tell_clock_refused()
             if answer.nonce_floor is not None:
                 self._nonces.raise_above(lane.access.api_key, answer.nonce_floor)
+                metrics.nonce_refused(lane.exchange.name, lane.alias)
                 alert(
                     "nonce refused",
                     "the exchange refused a nonce; the sequence was moved above its own",
@@ -224,6 +228,7 @@ class Pipeline:
         *,
         token: str | None,
         lease_ms: int,
+        accepted: float | None = None,
     ) -> Answer | _Wait:
         """Reserve, stamp, sign, send, read: in this order, with nothing in between."""
         http = self._settings.http
@@ -234,11 +239,13 @@ class Pipeline:
         flight_ms = min(left_ms, http.deadline_ms + http.resend_budget_ms)
         grant = self._limiter.reserve(lane.rules_for(command), flight_ms=flight_ms)
         if grant.wait_ms:
+            metrics.held_back(grant.keys, grant.wait_ms)
             return _Wait(grant.wait_ms)
         nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
         stamp = Stamp(now_ms=lane.skew.now_ms(), nonce=nonce, token=token)
         request = lane.exchange.sign(command, lane.access, stamp)
         sent_ms = clock.now_ms()
+        metrics.leaving(lane.exchange.name, accepted)
         try:
             reply = self._deliver(lane, request, until_ms)
         except NotSent as error:

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 
+from worker import metrics
 from worker.alerts import alert
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
@@ -53,6 +54,7 @@ class Runtime:
         except StoreUnavailable:
             log.critical("malformed message not recorded: %s: %s", reason, kept)
             job_id = ""
+        metrics.buried()
         kind = "malformed message" if error is None else "task failed"
         alert(kind, f"{kind}: {reason}", error, job=job_id)
 

@@ -54,7 +54,7 @@ def start(dsn: str | None, mask: Mask) -> None:
         )
 
 
-class Pulse:
+class CheckIns:
     """Tells Sentry's cron monitor, once a minute, that beat ticks."""
 
     def __init__(self) -> None:

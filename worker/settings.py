@@ -95,6 +95,18 @@ class Engine(Table):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 
+class Metrics(Table):
+    """Where worker and beat serve metrics, health and the status page; port 0: nowhere.
+
+    Nothing secret is shown, and nobody is asked for a password: whoever reaches
+    the port sees accounts, pairs and order ids.
+    """
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=9464, ge=0, le=65_535)
+    beat_port: int = Field(default=9465, ge=0, le=65_535)
+
+
 class _Environment(EnvSettingsSource):
     """The variables; one that should be a table and is not is refused with the rest."""
 
@@ -127,6 +139,7 @@ class Settings(BaseSettings):
     http: Http = Http()
     switches: Switches = Switches()
     worker: Engine = Engine()
+    metrics: Metrics = Metrics()
     sentry_dsn: SecretStr | None = None
     sentry_dsn_file: Path | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
@@ -102,6 +103,8 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
 def tick() -> None:
     """Look after the switches now: what stands in Redis, not what a message says."""
     parts = runtime()
+    with contextlib.suppress(StoreUnavailable):
+        parts.ledger.ticked()
     for exchange in {account.exchange for account in parts.settings.accounts.values()}:
         try:
             parts.engine.run_exchange(exchange)

@@ -19,7 +19,7 @@ from worker.alerts import AGAIN_MS, QUIET_MS, Restraint, alert
 from worker.jobs import State
 from worker.logs import Mask
 from worker.outcomes import Outcome
-from worker.sentry import MINUTE_MS, MONITOR, Pulse
+from worker.sentry import MINUTE_MS, MONITOR, CheckIns
 
 SECRET = "planted-secret-0123456789"
 
@@ -114,7 +114,7 @@ def test_the_pulse_checks_in_once_a_minute(
     """However often beat ticks; the check-in brings its monitor's schedule along."""
     now = 1_000_000.0
     monkeypatch.setattr(clock, "monotonic_ms", lambda: now)
-    pulse = Pulse()
+    pulse = CheckIns()
     for _ in range(121):
         pulse.beat()
         now += MINUTE_MS / 60

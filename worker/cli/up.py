@@ -133,18 +133,24 @@ def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threa
     from worker.cli.children import beat_child, worker_child  # noqa: PLC0415  slow
     from worker.cli.supervisor import Supervisor  # noqa: PLC0415  slow
     from worker.factory import secrets_of  # noqa: PLC0415  slow
+    from worker.monitor import url  # noqa: PLC0415  slow
 
     settings = parts.open_settings()
     logs.set_up(settings.worker.log_level, secrets_of(settings))
+    served = _served(settings)
+    environment = {**os.environ, **{f"WORKER_METRICS__{key}": it for key, it in served.items()}}
     kept_alive: list[Part] = [redis] if redis else []
     kept_alive += [
-        worker_child(os.environ, shutdown_ms=settings.worker.shutdown_ms, hurry=hurry),
-        beat_child(os.environ, hurry=hurry),
+        worker_child(environment, shutdown_ms=settings.worker.shutdown_ms, hurry=hurry),
+        beat_child(environment, hurry=hurry),
     ]
 
     def announce() -> None:
         kept = f", data in {redis.folder}" if redis else ""
         output.say(f"redis     {parts.where(settings)}{kept}")
+        for name, key in (("status", "PORT"), ("beat", "BEAT_PORT")):
+            if key in served:
+                output.say(f"{name:9} {url(settings.metrics.host, served[key])}")
         output.say("running   until Ctrl-C")
         sys.stdout.flush()
 
@@ -153,6 +159,17 @@ def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threa
         return supervisor.run(on_started=announce)
     except StoreUnavailable as error:
         raise CliError(str(error)) from None
+
+
+def _served(settings: Settings) -> dict[str, str]:
+    """Choose the ports of worker and beat here, so that a restart finds them again."""
+    from worker.monitor import free_port, ports_of  # noqa: PLC0415  slow
+
+    host = settings.metrics.host
+    port = free_port(host, ports_of(settings, "worker"))
+    beat_port = free_port(host, [it for it in ports_of(settings, "beat") if it != port])
+    chosen = {"PORT": port, "BEAT_PORT": beat_port}
+    return {key: str(it) for key, it in chosen.items() if it}
 
 
 def _port(settings: Settings) -> int | None:

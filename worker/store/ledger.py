@@ -83,7 +83,7 @@ class Claimed:
         tended: A lane of switches that the caller now holds, to bring the
             exchange in line with them; or empty.
         more: Whether the lane of these jobs has others that may be claimed now.
-        applied: Whether every settlement counted.
+        counted: Of each settlement, whether it counted.
     """
 
     now_ms: int
@@ -91,7 +91,12 @@ class Claimed:
     unregistered: str = ""
     tended: str = ""
     more: bool = False
-    applied: bool = True
+    counted: tuple[bool, ...] = ()
+
+    @property
+    def applied(self) -> bool:
+        """Whether every settlement counted."""
+        return all(self.counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,7 @@ class Ledger:
             unregistered=unregistered,
             tended=tended,
             more=more == 1,
-            applied="0" not in str(applied),
+            counted=tuple(each == "1" for each in str(applied)),
         )
 
     def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:
@@ -250,6 +255,10 @@ class Ledger:
         now, registered, self._born, owes = answer
         self.owes = owes == 1
         return int(now), registered == 1
+
+    def ticked(self) -> None:
+        """Note that a heartbeat of Celery beat has just been run."""
+        self._store.run("tick")
 
     def register(
         self, accounts: Iterable[tuple[str, str, int]], *, native: Collection[str] = ()

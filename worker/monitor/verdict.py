@@ -1,0 +1,55 @@
+"""What a person should look into, in words, worst first."""
+
+from __future__ import annotations
+
+from worker.monitor.reading import Reading, RedisFacts
+
+OLD_MS = 30_000
+"""As the alerts under `ops/prometheus` have it; so are the others."""
+LAG_MS = 15_000
+NEAR = 0.25
+OVERDUE_MS = -2_000
+MEMORY = 0.8
+
+
+def troubles(reading: Reading) -> list[str]:
+    """Return what is wrong; empty if all is well."""
+    found: list[str] = []
+    if reading.workers == 0:
+        found.append("No worker lives: jobs wait, and switches held by workers do not fire.")
+    for lane in reading.lanes:
+        if lane.left_ms is not None and lane.left_ms < OVERDUE_MS:
+            found.append(f"A switch of {lane.account} is past its deadline and has not tripped.")
+        elif lane.left_ratio is not None and lane.left_ratio < NEAR:
+            found.append(f"A switch of {lane.account} is near its deadline: no beat has come.")
+    if reading.dead:
+        letters = "1 dead letter" if reading.dead == 1 else f"{reading.dead} dead letters"
+        found.append(f"{letters}: an order may be open. See `cancel-worker dead list`.")
+    if reading.redis is not None:
+        found += _of_redis(reading.redis)
+    found += [
+        f"Jobs of {lane.account} have been due for {lane.oldest_ms // 1_000} s."
+        for lane in reading.lanes
+        if lane.oldest_ms > OLD_MS
+    ]
+    if reading.tick_ago_ms is None or reading.tick_ago_ms > LAG_MS:
+        found.append("No heartbeat of Celery beat has been run lately.")
+    found += [
+        f"The limit {it.limit} of {it.exchange} ({it.owner}) is used up."
+        for it, used in reading.budgets
+        if used >= it.rule.max_requests
+    ]
+    return found
+
+
+def _of_redis(facts: RedisFacts) -> list[str]:
+    found: list[str] = []
+    if not facts.appendonly:
+        found.append("Redis keeps nothing on disk: a restart of it loses accepted jobs.")
+    elif not facts.aof_write_ok:
+        found.append("Redis could not write its append-only file.")
+    if not facts.noeviction:
+        found.append("Redis may evict accepted jobs.")
+    if facts.memory_ratio is not None and facts.memory_ratio > MEMORY:
+        found.append("Redis is short of memory.")
+    return found

@@ -1,0 +1,60 @@
+"""The sign of life of a loop that must never stop, for probes to look at."""
+
+from __future__ import annotations
+
+from worker import clock
+
+LIVE_MS = 15_000
+"""A loop that has not moved for this long hangs: no call in it may take so long."""
+READY_MS = 5_000
+
+
+class Pulse:
+    """When a loop last moved, and when Redis last answered it.
+
+    One thread writes, any may read.
+    """
+
+    def __init__(self) -> None:
+        self._moved_ms: float | None = None
+        self._answered_ms: float | None = None
+        self._stopping = False
+
+    def moved(self) -> None:
+        """Say that the loop goes round."""
+        self._moved_ms = clock.monotonic_ms()
+
+    def answered(self) -> None:
+        """Say that Redis has answered."""
+        self._answered_ms = clock.monotonic_ms()
+
+    def stopping(self) -> None:
+        """Say that the loop is being ended, which is no fault of it."""
+        self._stopping = True
+
+    def faults(self) -> list[str]:
+        """Return why no work can be expected now; empty if ready."""
+        faults = ["stopping"] if self._stopping else []
+        if self._moved_ms is None:
+            return [*faults, "not started yet"]
+        if _age(self._moved_ms) > READY_MS:
+            faults.append(f"its loop has not moved for {_age(self._moved_ms)} ms")
+        if self._answered_ms is None:
+            faults.append("Redis has not answered yet")
+        elif _age(self._answered_ms) > READY_MS:
+            faults.append(f"Redis has not answered for {_age(self._answered_ms)} ms")
+        return faults
+
+    @property
+    def live(self) -> bool:
+        """Whether the loop moves, or is not yet or no longer meant to.
+
+        Redis being away makes nothing but a restart of the loop's own fault
+        worse, so it does not count.
+        """
+        idle = self._moved_ms is None or self._stopping
+        return idle or _age(self._moved_ms or 0.0) <= LIVE_MS
+
+
+def _age(then_ms: float) -> int:
+    return round(clock.monotonic_ms() - then_ms)

@@ -1,0 +1,80 @@
+-- look(p, presence_ms, most, (rule, window_ms) * n) -> JSON
+-- Read how everything stands, for monitors and people; nothing is changed. At most
+-- `most` lanes, switches of a lane, and ended switches are looked at, so that
+-- Redis is not held up.
+-- Keys: see lanes.lua, switches.lua, limits.lua; P accounts, P workers, P dead,
+-- P ticked, P beat
+local p, presence, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local now = now_ms()
+local MS_FROM = 100000000000 -- smaller due times are urgent jobs', in seconds
+local SWITCH = ':switch'
+
+local lanes, order = {}, {}
+local function lane_of(name)
+  if not lanes[name] and #order < most then
+    lanes[name] = { lane = name, pending = 0, due = 0, armed = 0, disarmed = 0, tripped = 0 }
+    order[#order + 1] = lanes[name]
+  end
+  return lanes[name]
+end
+
+local accounts = redis.call('HGETALL', p .. 'accounts')
+for i = 1, #accounts, 2 do lane_of(accounts[i + 1] .. ':' .. accounts[i]) end
+for _, name in ipairs(redis.call('ZRANGE', p .. 'lanes', 0, most)) do
+  if string.sub(name, -#SWITCH) == SWITCH then name = string.sub(name, 1, -#SWITCH - 1) end
+  lane_of(name)
+end
+
+local function look_at_jobs(row)
+  local key = p .. 'due:' .. row.lane
+  row.pending = redis.call('ZCARD', key)
+  row.due = redis.call('ZCOUNT', key, '-inf', now)
+  local urgent = redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. MS_FROM, 'WITHSCORES', 'LIMIT', 0, 1)
+  local other = redis.call('ZRANGEBYSCORE', key, MS_FROM, now, 'WITHSCORES', 'LIMIT', 0, 1)
+  local since = now
+  if urgent[2] then since = math.min(since, tonumber(urgent[2]) * 1000) end
+  if other[2] then since = math.min(since, tonumber(other[2])) end
+  row.oldest_ms = now - since
+end
+
+local function look_at_switches(row)
+  local key = p .. 'due:' .. row.lane .. SWITCH
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, most - 1)) do
+    local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'timeout_ms', 'deadline_ms')
+    if switch[1] == 'disarmed' then
+      row.disarmed = row.disarmed + 1
+    elseif switch[1] == 'armed' then
+      row.armed = row.armed + 1
+      local left = tonumber(switch[3]) - now
+      row.left_ms = math.min(row.left_ms or left, left)
+      local ratio = left / tonumber(switch[2])
+      row.left_ratio = math.min(row.left_ratio or ratio, ratio)
+    end
+  end
+end
+
+for _, row in ipairs(order) do
+  look_at_jobs(row)
+  look_at_switches(row)
+end
+for _, id in ipairs(redis.call('ZREVRANGE', p .. 'switches', 0, most - 1)) do
+  local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'lane')
+  local row = switch[1] == 'tripped' and lane_of(switch[2])
+  if row then row.tripped = row.tripped + 1 end
+end
+
+local used = {}
+for i = 4, #ARGV, 2 do
+  used[#used + 1] = redis.call('ZCOUNT', p .. 'limit:' .. ARGV[i], now - ARGV[i + 1], '+inf')
+end
+
+local ticked = redis.call('GET', p .. 'ticked')
+return cjson.encode({
+  now_ms = now,
+  lanes = order,
+  used = used,
+  dead = redis.call('ZCARD', p .. 'dead'),
+  workers = redis.call('ZCOUNT', p .. 'workers', now - presence, '+inf'),
+  beats = redis.call('EXISTS', p .. 'beat'),
+  tick_ago_ms = ticked and now - tonumber(ticked) or nil,
+})
