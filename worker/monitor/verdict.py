@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.monitor.reading import Reading, RedisFacts
 
-OLD_MS = 30_000
+OLD_MS = 60_000
 """As the alerts under `ops/prometheus` have it; so are the others."""
 LAG_MS = 15_000
 NEAR = 0.25
