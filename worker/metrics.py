@@ -96,20 +96,21 @@ _alerts = Counter(
 )
 
 
-def prepare(lanes: Iterable[tuple[str, str, Sequence[str]]]) -> None:
+def prepare(lanes: Iterable[tuple[str, str, bool, Sequence[str]]]) -> None:
     """Begin every count of these accounts at 0, since only a rise from 0 is seen as one.
 
     Args:
-        lanes: Exchange, account and the keys of the account's rate limits.
+        lanes: Exchange, account, whether it uses nonces, the keys of its rate limits.
     """
-    for exchange, account, limits in lanes:
+    for exchange, account, uses_nonce, limits in lanes:
         for outcome in Outcome:
             _attempts.labels(exchange, outcome)
         for family in (_sends, _proofs, _dead, _lateness):
             family.labels(exchange)
         for kind in ALERTS:
             _alerts.labels(kind, exchange)
-        _nonces.labels(exchange, account)
+        if uses_nonce:
+            _nonces.labels(exchange, account)
         for key in limits:
             _waits.labels(*_limit(key))
     for kind in ALERTS:

@@ -107,7 +107,8 @@ def start(settings: Settings, pulse: Pulse, role: Role) -> Monitor:
         lanes = build_lanes(settings).values()
         budgets = budgets_of(lanes)
         metrics.prepare(
-            (lane.exchange.name, lane.alias, [rule.key for _, rule in lane.rules]) for lane in lanes
+            (lane.exchange.name, lane.alias, lane.uses_nonce, [rule.key for _, rule in lane.rules])
+            for lane in lanes
         )
     monitor = Monitor(role, pulse, Watch(build_store(settings), budgets))
     ports = ports_of(settings, role)

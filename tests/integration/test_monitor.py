@@ -1,0 +1,323 @@
+"""/metrics, /healthz and the status page, of real processes and of broken ones."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.pages import get, served_at
+from tests.support.polling import eventually
+from tests.support.world import KEYS, World
+from worker import pulse
+from worker.embedded import EmbeddedRedis, free_port
+from worker.engine import Engine
+from worker.factory import build_engine, build_lanes
+from worker.monitor import Monitor, ports_of
+from worker.monitor.reading import Watch, budgets_of
+from worker.monitor.server import READERS_MAX, Page, Server, open_server
+from worker.simulator import Simulator
+
+SECRETS = [value for row in KEYS.values() for value in row[1:] if value]
+NASTY = "<script>alert('x')</script>\x1b[31m"
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Document(HTMLParser):
+    """A page as a browser reads it: well nested, its text and its tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Check that it ends what was opened last."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note text that is shown."""
+        if "style" not in self.open and data.strip():
+            self.text.append(data)
+
+
+@contextlib.contextmanager
+def watched(world: World) -> Iterator[tuple[Engine, Monitor, str]]:
+    """Run an engine of this process, and serve what it shows."""
+    settings = world.settings()
+    engine = build_engine(settings)
+    watch = Watch(world.store(), budgets_of(build_lanes(settings).values()))
+    monitor = Monitor("worker", engine.pulse, watch)
+    monitor.serve("127.0.0.1", [0])
+    assert monitor.server is not None
+    try:
+        yield engine, monitor, monitor.server.url
+    finally:
+        engine.stop()
+        monitor.stop()
+
+
+def health(url: str, path: str = "/healthz") -> tuple[int, dict[str, object]]:
+    """Return status and document of a probe."""
+    status, body, headers = get(url, path)
+    assert headers["content-type"] == "application/json"
+    return status, json.loads(body)
+
+
+def ready_at(url: str) -> dict[str, object]:
+    """Wait until a process is ready; return what it tells."""
+
+    def told() -> dict[str, object]:
+        status, document = health(url)
+        return document if status == 200 else {}
+
+    return eventually(told, within_ms=20_000, what="ready")
+
+
+def test_a_worker_shows_what_it_does(world: World) -> None:
+    """A cancel is counted where it belongs, and the page names all that stands."""
+    world.tables["metrics"] = {"port": free_port(), "beat_port": free_port()}
+    worker = world.worker()
+    url = served_at(worker)
+    assert f":{world.tables['metrics']['port']}/" in url
+    producer = world.producer()
+    (order,) = world.place("ix", pair="btc_idr", side="buy")
+    producer.cancel("ix", order, pair="btc_idr", side="buy").wait(timeout_ms=10_000)
+    switch = producer.arm("ev", order_ids=["tracked-1"], timeout_ms=600_000)
+    world.ledger().bury(reason=NASTY, raw="x")
+
+    lines = eventually(
+        lambda: [
+            line
+            for line in get(url, "/metrics")[1].splitlines()
+            if 'attempts_total{exchange="indodax",outcome="CANCELED"} 1.0' in line
+        ],
+        what="the attempt counted",
+    )
+    assert len(lines) == 1
+    status, text, headers = get(url, "/metrics")
+    assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
+    for line in (
+        'cancel_worker_send_delay_seconds_count{exchange="indodax"} 1.0',
+        'cancel_worker_proof_delay_seconds_count{exchange="indodax"} 1.0',
+        'cancel_worker_switches{account="ev",exchange="everstrike",state="armed"} 1.0',
+        "cancel_worker_redis_up 1.0",
+        "cancel_worker_redis_appendonly 1.0",
+        "cancel_worker_workers 1.0",
+        "cancel_worker_dead_letters 1.0",
+    ):
+        assert line in text.splitlines()
+
+    ready = ready_at(url)
+    assert ready["faults"] == []
+    assert (ready["role"], ready["workers"], ready["dead_letters"]) == ("worker", 1, 1)
+    assert health(url, "/healthz/ready")[0] == health(url, "/healthz/live")[0] == 200
+
+    def page() -> str:
+        body = get(url)[1]
+        return body if "tracked-1" in body and "1 dead letter:" in body else ""
+
+    body = eventually(page, what="a page that shows it all")
+    document = Document(body)
+    shown = " ".join(document.text)
+    for alias in KEYS:
+        assert alias in document.text
+    assert "<script>alert('x')</script>\\x1b[31m" in document.text
+    assert "script" not in {tag for tag, _ in document.tags}
+    assert "10 min" in shown
+    assert switch.id not in shown
+    names = {name for _, attributes in document.tags for name in attributes}
+    assert not names & {"src", "onclick", "onload"}
+    assert {"viewport"} <= {a.get("name") for tag, a in document.tags if tag == "meta"}
+    assert ("html", {"lang": "en"}) in document.tags
+    headings = [attributes for tag, attributes in document.tags if tag == "th"]
+    assert headings
+    assert all(attributes.get("scope") in ("row", "col") for attributes in headings)
+    for secret in SECRETS:
+        for shown_text in (body, text, json.dumps(ready)):
+            assert secret not in shown_text
+
+    assert get(url, "/nothing")[0] == 404
+    assert get(url, "/?paused=1")[0] == 200
+    assert get(url, method="HEAD")[:2] == (200, "")
+    assert get(url, method="POST")[0] == 501
+    assert "default-src 'none'" in get(url)[2]["content-security-policy"]
+    assert worker.stop() == 0
+
+
+def test_redis_away_is_told_and_ends_nothing(own_redis: EmbeddedRedis, tmp_path: Path) -> None:
+    """A scrape says so; the process is live, so that nobody restarts it, and not ready."""
+    with Simulator(seed=7) as sim:
+        world = World(sim, own_redis.url, tmp_path)
+        with watched(world) as (engine, _, url):
+            assert health(url)[1]["faults"] == ["not started yet"]
+            assert health(url, "/healthz/live")[0] == 200
+            engine.start()
+            eventually(lambda: health(url)[0] == 200, what="ready")
+            assert own_redis.process is not None
+            own_redis.process.kill()
+            own_redis.process.wait()
+            eventually(lambda: health(url)[0] == 503, what="not ready")
+            told = health(url)[1]
+            assert told["redis"] == {
+                "up": False,
+                "error": "Redis did not answer (ConnectionError)",
+            }
+            status, text, _ = get(url, "/metrics")
+            assert status == 200
+            assert "cancel_worker_redis_up 0.0" in text
+            assert "cancel_worker_workers" not in text
+            assert "cancel_worker_attempts_total" in text
+            assert health(url, "/healthz/live")[0] == 200
+            assert "Redis did not answer" in " ".join(Document(get(url)[1]).text)
+            own_redis.start()
+            eventually(lambda: health(url)[0] == 200, what="ready again")
+
+
+def test_a_process_that_hangs_is_not_live(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sweep no longer goes round; once it does, all is well again."""
+    held, release = threading.Event(), threading.Event()
+    with watched(world) as (engine, _, url):
+        engine.start()
+        eventually(lambda: health(url)[0] == 200, what="ready")
+        look = engine._look  # noqa: SLF001  where a deadlock would be
+
+        def hang() -> float:
+            held.set()
+            release.wait()
+            return look()
+
+        monkeypatch.setattr(engine, "_look", hang)
+        assert held.wait(10)
+        assert health(url, "/healthz/live")[0] == 200
+        monkeypatch.setattr(pulse, "LIVE_MS", 50)
+        monkeypatch.setattr(pulse, "READY_MS", 50)
+        eventually(lambda: health(url, "/healthz/live")[0] == 503, what="not live")
+        status, told = health(url)
+        assert (status, told["live"]) == (503, False)
+        assert "its loop has not moved for" in str(told["faults"])
+        monkeypatch.undo()
+        release.set()
+        eventually(lambda: health(url, "/healthz/live")[0] == 200, what="live again")
+        engine.stop()
+        assert health(url)[1]["faults"] == ["stopping"]
+        assert health(url, "/healthz/live")[0] == 200
+
+
+def test_a_beat_shows_itself_too(world: World) -> None:
+    """Ready while it stands by or ticks; the ticks that workers run are seen."""
+    world.tables["metrics"] = {"port": 0, "beat_port": free_port()}
+    beat = world.beat()
+    url = served_at(beat)
+    ready = ready_at(url)
+    assert (ready["role"], ready["workers"]) == ("beat", 0)
+    assert health(url, "/healthz/live")[0] == 200
+    lacks = "No heartbeat of Celery beat has been run lately."
+    assert lacks in Document(get(url)[1]).text
+    assert "No worker lives" in " ".join(Document(get(url)[1]).text)
+    worker = world.worker()
+    eventually(
+        lambda: "cancel_worker_heartbeat_lag_seconds" in get(url, "/metrics")[1],
+        what="a heartbeat run",
+    )
+    eventually(lambda: lacks not in Document(get(url)[1]).text, what="the page knows")
+    assert "cancel_worker_beats 1.0" in get(url, "/metrics")[1]
+    assert "status page" not in worker.text()
+    assert beat.stop() == 0
+
+
+def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture) -> None:
+    """The next free one, said in a line; none, or another's address: a warning."""
+    caplog.set_level(logging.INFO)
+    pages = {"/": lambda: Page("here")}
+    first = open_server("127.0.0.1", [0], pages)
+    assert first is not None
+    taken, spare = first.server_port, free_port()
+    second = open_server("127.0.0.1", [taken, spare], pages)
+    assert second is not None
+    assert get(second.url)[:2] == (200, "here")
+    assert f"port {taken} is taken" in caplog.messages[-1]
+    assert second.url in caplog.messages[-1]
+    assert open_server("127.0.0.1", [taken, spare], pages) is None
+    assert f"ports [{taken}, {spare}] are taken" in caplog.messages[-1]
+    assert open_server("203.0.113.7", [0], pages) is None
+    assert "no metrics and no status page: metrics.host 203.0.113.7:" in caplog.messages[-1]
+    first.stop()
+    second.stop()
+
+
+def test_ports_are_the_ones_set_and_those_after(world: World) -> None:
+    """Never the other's, and none for 0."""
+    settings = world.settings(metrics={"port": 9464, "beat_port": 9465})
+    assert ports_of(settings, "worker")[:3] == [9464, 9466, 9467]
+    assert ports_of(settings, "beat")[:2] == [9465, 9466]
+    assert ports_of(world.settings(metrics={"port": 0}), "worker") == []
+    assert ports_of(world.settings(metrics={"port": 65_535}), "worker") == [65_535]
+
+
+def test_readers_are_few_and_cannot_hang_on() -> None:
+    """One too many is turned away; those who went away make room."""
+    server = Server("127.0.0.1", 0, {"/": lambda: Page("here")})
+    server.start()
+    address = urlsplit(server.url)
+    assert address.hostname is not None
+    where = (address.hostname, address.port or 0)
+    idle = [socket.create_connection(where, 5) for _ in range(READERS_MAX)]
+
+    def turned_away() -> bool:
+        with socket.create_connection(where, 5) as sock:
+            sock.settimeout(0.2)
+            try:
+                return sock.recv(1) == b""
+            except TimeoutError:
+                return False
+
+    eventually(turned_away, what="one too many turned away")
+    for sock in idle:
+        sock.close()
+
+    def served() -> bool:
+        try:
+            return get(server.url)[:2] == (200, "here")
+        except OSError:
+            return False
+
+    eventually(served, what="room again")
+    server.stop()
+
+
+def test_a_page_that_cannot_be_made_harms_no_other() -> None:
+    """Its error is in the log, and nothing of it in the reply."""
+
+    def broken() -> Page:
+        raise RuntimeError("secret detail")
+
+    server = Server("127.0.0.1", 0, {"/": broken, "/well": lambda: Page("here")})
+    server.start()
+    assert get(server.url)[:2] == (500, "see the log\n")
+    assert get(server.url, "/well")[:2] == (200, "here")
+    server.stop()
+
+
+def test_redis_is_not_asked_anew_for_each_reader(world: World) -> None:
+    """Several who ask at once share a look."""
+    watch = Watch(world.store(), budgets_of(build_lanes(world.settings()).values()))
+    assert watch.look() is watch.look()
