@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.pages import get
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker.beat import KEY as BEAT
@@ -102,6 +103,14 @@ def beat_pid(store: Store, *, other_than: int = 0) -> int:
     return eventually(ticking, within_ms=20_000, what="a beat that ticks")
 
 
+def is_ready(url: str) -> bool:
+    """Return whether a process says that it is ready."""
+    try:
+        return get(url, "/healthz")[0] == 200
+    except OSError:
+        return False
+
+
 def gone(pid: int) -> bool:
     """Return whether a process has ended, reaped or not."""
     try:
@@ -127,6 +136,10 @@ def test_a_newcomer_tries_everything_with_one_command(
     started.append(up)
     config = up.printed("settings")
     up.printed("running")
+    url, beat_url = up.printed("status"), up.printed("beat")
+    assert url != beat_url
+    eventually(lambda: is_ready(url) and is_ready(beat_url), within_ms=20_000, what="both ready")
+    assert "<title>cancel-worker</title>" in get(url)[1]
     assert Path(config).stat().st_mode & 0o077 == 0
     orders = {
         line.split()[1].rstrip(":"): line.split()[2:]
@@ -146,6 +159,7 @@ def test_a_newcomer_tries_everything_with_one_command(
     assert main(["cancel", "ev", orders["ev"][1], "--wait", "20"]) == 0
     second = worker_pid(Ledger(store), other_than=first)
     assert second != first
+    eventually(lambda: is_ready(url), within_ms=20_000, what="the page where it was")
 
     server = redis_pid(store.client)
     os.kill(server, signal.SIGKILL)

@@ -89,6 +89,7 @@ def test_a_wait_for_a_slot_is_counted_and_is_no_attempt(world: World, rise: Rise
     world.producer().cancel_many("bm", world.place("bm", 2))
     engine.run_exchange("bitmart")
     assert rise("attempts_total", exchange="bitmart", outcome="CANCELED") == 1
+    assert rise("attempts_total", exchange="bitmart", outcome="UNKNOWN") == 0
     labels = {"exchange": "bitmart", "limit": "orders"}
     assert rise("limiter_wait_seconds_count", **labels) == 1
     assert 30 < rise("limiter_wait_seconds_sum", **labels) <= 60.1

@@ -158,16 +158,16 @@ def _limits(reading: Reading) -> str:
 def _dead(dead: Iterable[Job], reading: Reading) -> str:
     rows = [
         [
-            _head(it.id),
-            _cell(it.account or "-"),
+            _head(it.account or "-"),
             _cell(it.order_id or it.pair or "-"),
             _cell(it.detail),
-            _cell(_span(reading.now_ms - (it.finished_ms or reading.now_ms)), number=True),
+            _cell(f"{_span(reading.now_ms - (it.finished_ms or reading.now_ms))} ago"),
+            _cell(it.id),
         ]
         for it in dead
     ]
-    heads = ("Job", "Account", "Order", "Why", "Ago")
-    return _table("Dead letters, latest first", heads, rows, empty="None.", numbers=1)
+    heads = ("Account", "Order", "Why", "When", "Job")
+    return _table("Dead letters, latest first", heads, rows, empty="None.")
 
 
 def _beat(reading: Reading) -> str:

@@ -24,7 +24,7 @@ def troubles(reading: Reading) -> list[str]:
             found.append(f"A switch of {lane.account} is near its deadline: no beat has come.")
     if reading.dead:
         letters = "1 dead letter" if reading.dead == 1 else f"{reading.dead} dead letters"
-        found.append(f"{letters}: an order may be open. See `cancel-worker dead list`.")
+        found.append(f"{letters}: an order may be open. See: cancel-worker dead list")
     if reading.redis is not None:
         found += _of_redis(reading.redis)
     found += [
