@@ -6,7 +6,9 @@ Its defaults are the sane ones, so that no flag needs to be known.
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
@@ -53,7 +55,7 @@ def make_app(settings: Settings) -> Celery:
     transport, sentinels = "Transport", {}
     if address.master:
         transport, sentinels = "SentinelTransport", {"sentinels": Sentinels(address)}
-    app = Celery("cancel-worker", include=["worker.tasks"])
+    app = Celery("cancel-worker", include=["worker.tasks"], events="worker.task_events:Events")
     app.conf.update(
         broker_url=address.broker_url,
         broker_transport=f"worker.broker:{transport}",
@@ -110,6 +112,8 @@ try:
     app = make_app(_settings())
 except SettingsError as error:
     sys.exit(_fail(error))
+# Else Flower would start open to all, as its own defaults have it.
+os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("flower_config.py")))
 
 
 @signals.setup_logging.connect

@@ -39,7 +39,7 @@ class Runtime:
         self.ledger = Ledger(store)
         self.switches = Switches(store)
         self.pid = os.getpid()
-        self._mask = Mask(secrets_of(settings))
+        self.mask = Mask(secrets_of(settings))
 
     def bury(self, reason: str, raw: str, *, error: BaseException | None = None) -> None:
         """Put a message that no job can be made of into the dead letters.
@@ -47,8 +47,8 @@ class Runtime:
         With `error` it is one that our own code failed at. If Redis is away the
         message is in the log and the alert alone.
         """
-        kept = self._mask(raw)[:RAW_MAX]
-        reason = self._mask(reason)[:REASON_MAX]
+        kept = self.mask(raw)[:RAW_MAX]
+        reason = self.mask(reason)[:REASON_MAX]
         try:
             job_id = self.ledger.bury(reason=reason, raw=kept)
         except StoreUnavailable:

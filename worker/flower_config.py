@@ -1,0 +1,60 @@
+"""Flower's configuration: a login is required, and nothing can be changed.
+
+`celery -A worker.celery_app flower` reads this file unless `FLOWER_CONF` names
+another. What its command line or a `FLOWER_…` variable says goes first.
+The login is `name:password`, in the file that `FLOWER_BASIC_AUTH_FILE` names,
+in `FLOWER_BASIC_AUTH`, or given as `--basic_auth`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tornado.options import options
+
+from worker.celery_app import app
+
+LOGIN_FILE = "FLOWER_BASIC_AUTH_FILE"
+SHORTEST_PASSWORD = 8
+MEND = f"put name:password into a file and its path into {LOGIN_FILE}"
+
+
+def _refuse(reason: str) -> None:
+    sys.stderr.write(f"flower: {reason}\n")
+    sys.exit(2)
+
+
+def _logins() -> list[str]:
+    path = os.environ.get(LOGIN_FILE)
+    if not path:
+        return list(options.basic_auth or [])
+    try:
+        return [Path(path).read_text(encoding="utf-8").strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        _refuse(f"{LOGIN_FILE}: {path}: cannot be read: {reason}; {MEND}")
+        return []
+
+
+basic_auth = _logins()
+if not basic_auth and not options.auth:
+    _refuse(f"a login is required; {MEND}, or --basic_auth=name:password")
+for login in basic_auth:
+    name, _, password = login.partition(":")
+    if not name or len(password) < SHORTEST_PASSWORD:
+        _refuse(
+            f"a login is name:password, the password of {SHORTEST_PASSWORD} characters or more; "
+            f"{MEND}"
+        )
+
+if "FLOWER_READ_ONLY" not in os.environ:
+    read_only = True
+if "FLOWER_ADDRESS" not in os.environ:
+    address = "127.0.0.1"
+if "FLOWER_TASKS_COLUMNS" not in os.environ:
+    tasks_columns = "name,uuid,state,kwargs,received,runtime,worker"
+
+# Flower reads no queue, and knows kombu's own transports alone.
+app.conf.broker_transport = None
