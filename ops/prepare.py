@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Make what docker-compose.yml needs: passwords, Redis users, data folders, .env.
+
+Needs Python alone. What is there already is kept, so that it may run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+ACL = TOP / "ops" / "redis" / "users.acl"
+PLACE = re.compile(r"@([A-Z]+)@")
+DATA = ("redis", "prometheus", "grafana")
+IMAGE_USER = 10_001
+"""Whom the containers run as if root prepares them: never root."""
+MARK = "# Written by ops/prepare.py; what stands here may be changed."
+
+
+def main() -> int:
+    """Write all that is missing; say what is where."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--simulator", action="store_true", help="simulated exchanges")
+    parser.add_argument("--folder", type=Path, help="of secrets and data (./deploy)")
+    parser.add_argument("--env-file", type=Path, default=TOP / ".env", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    # Apart, so that real jobs never meet simulated exchanges.
+    default = TOP / ("deploy-simulated" if options.simulator else "deploy")
+    home: Path = (options.folder or default).resolve()
+    try:
+        if not _write_env(options.env_file, home, simulated=options.simulator):
+            sys.stderr.write(f"{options.env_file} is not of this script; move it away\n")
+            return 1
+        _fill(home, simulated=options.simulator)
+    except OSError as error:
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+        return 1
+    sys.stdout.write(
+        f"accounts    {home / 'secrets' / 'worker.toml'}\n"
+        f"strategies  export WORKER_REDIS_URL_FILE={home / 'secrets' / 'redis_url_producer'}\n"
+        f"flower      http://127.0.0.1:5555, {home / 'secrets' / 'flower_login'}\n"
+        f"grafana     http://127.0.0.1:3000, admin, {home / 'secrets' / 'grafana_password'}\n"
+        "next        docker compose up --build --detach --wait\n"
+    )
+    return 0
+
+
+def _fill(home: Path, *, simulated: bool) -> None:
+    folder = home / "secrets"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    template = ACL.read_text(encoding="utf-8")
+    for user in sorted({name.lower() for name in PLACE.findall(template)}):
+        password = _keep(folder / f"redis_password_{user}", secrets.token_urlsafe(32))
+        host = "127.0.0.1" if user == "producer" else "redis"
+        _keep(folder / f"redis_url_{user}", f"redis://{user}:{password}@{host}:6379/0")
+
+    def digest(match: re.Match[str]) -> str:
+        text = (folder / f"redis_password_{match[1].lower()}").read_text(encoding="utf-8")
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    _write(folder / "users.acl", PLACE.sub(digest, template))
+    _keep(folder / "flower_login", f"operator:{secrets.token_urlsafe(24)}")
+    _keep(folder / "grafana_password", secrets.token_urlsafe(24))
+    accounts = TOP / "ops" / "compose" / ("simulated.toml" if simulated else "worker.toml")
+    _keep(folder / "worker.toml", accounts.read_text(encoding="utf-8"))
+    for name in DATA:
+        (home / "data" / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    if os.getuid() == 0:
+        for path in (home, *home.rglob("*")):
+            os.chown(path, IMAGE_USER, IMAGE_USER)
+
+
+def _keep(path: Path, text: str) -> str:
+    """Write a file unless it is there; return what it holds."""
+    if not path.exists():
+        _write(path, text)
+    return path.read_text(encoding="utf-8")
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _write_env(path: Path, home: Path, *, simulated: bool) -> bool:
+    """Point compose at `home`; return whether the file was there to be written."""
+    if path.exists() and not path.read_text(encoding="utf-8").startswith(MARK):
+        return False
+    user, group = os.getuid() or IMAGE_USER, os.getgid() or IMAGE_USER
+    lines = [MARK, f"CANCEL_WORKER_HOME={home}", f"CANCEL_WORKER_USER={user}:{group}"]
+    if simulated:
+        lines += ["COMPOSE_PROJECT_NAME=cancel-worker-simulated", "COMPOSE_PROFILES=simulator"]
+    _write(path, "\n".join(lines) + "\n")
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

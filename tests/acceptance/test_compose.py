@@ -1,0 +1,131 @@
+"""The compose file's services as processes: healthy as it says, and at work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import image
+from tests.support.composed import COMPLETE, TOP, Stack, load
+from tests.support.debian import unpacked
+from tests.support.polling import eventually
+from worker import Producer
+from worker.embedded import server_binary
+from worker.settings import Settings
+from worker.simulator import SimulatorClient
+
+FIRST = ("redis",)
+REST = ("worker", "beat", "flower", "prometheus", "simulator")
+"""Grafana is in no package: its parts are checked apart."""
+KEY = "simulated-key-{}"
+
+
+@dataclass
+class Running:
+    """The stack, and a strategy's hands on it."""
+
+    stack: Stack
+    secrets: Path
+
+    def port(self, named: int) -> int:
+        """Return where a port of the compose file is on this machine."""
+        return self.stack.ports[str(named)]
+
+    def producer(self) -> Producer:
+        """Return a producer as a strategy outside of compose has it."""
+        url = (self.secrets / "redis_url_producer").read_text()
+        return Producer(Settings(redis_url=url.replace(":6379", f":{self.port(6379)}")))
+
+    def get(self, port: int, path: str) -> Any:
+        """Return what a service answers in JSON."""
+        url = f"http://127.0.0.1:{self.port(port)}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """All services, prepared and started as ops/deploy.md says."""
+    prometheus = unpacked("prometheus") / "usr" / "bin"
+    env_file = tmp_path / "env"
+    home = tmp_path / "deploy"
+    prepare = [sys.executable, TOP / "ops" / "prepare.py", "--simulator", "--folder", home]
+    subprocess.run([*prepare, "--env-file", env_file], check=True, capture_output=True)
+    lines = [line for line in env_file.read_text().splitlines() if "=" in line]
+    compose = load(dict(line.split("=", 1) for line in lines))
+    app = image.build(tmp_path / "image")
+    stack = Stack(
+        compose,
+        tmp_path,
+        path=[
+            app / "bin",
+            Path(server_binary()).parent,
+            prometheus,
+            Path("/usr/bin"),
+            Path("/bin"),
+        ],
+        programs={"prom/prometheus": "prometheus"},
+    )
+    try:
+        for services in (FIRST, REST):
+            for service in services:
+                stack.start(service)
+            for service in services:
+                stack.wait_healthy(service)
+        yield Running(stack, home / "secrets")
+    finally:
+        stack.close()
+
+
+@pytest.mark.skipif(not COMPLETE, reason="ops/ is not complete")
+def test_services_do_their_work_together(running: Running) -> None:
+    """A cancel and a switch run through them; each is seen; all stop in time."""
+    simulator = SimulatorClient(f"http://127.0.0.1:{running.port(8400)}")
+    producer = running.producer()
+    for alias, exchange in (("ev", "everstrike"), ("ix", "indodax"), ("bm", "bitmart")):
+        (order_id,) = simulator.place(exchange, KEY.format(alias))
+        scope = {"pair": "btc_idr", "side": "buy"} if alias == "ix" else {}
+        result = producer.cancel(alias, order_id, **scope).wait(timeout_ms=20_000)
+        assert result.proven, result
+        assert simulator.order(exchange, order_id).status == "canceled"
+
+    silent = {
+        exchange: simulator.place(exchange, KEY.format(alias), pair="eth_idr")[0]
+        for alias, exchange in (("ev", "everstrike"), ("ix", "indodax"))
+    }
+    producer.arm("ev", order_ids=[silent["everstrike"]], timeout_ms=2_000)
+    producer.arm("ix", pairs=["eth_idr"], timeout_ms=4_000)
+    for exchange, order_id in silent.items():
+        eventually(
+            lambda exchange=exchange, order_id=order_id: (
+                simulator.order(exchange, order_id).status == "canceled"
+            ),
+            within_ms=30_000,
+            what=f"the silent strategy's order on {exchange} is off the book",
+        )
+    scrapes_all(running)
+    for service in reversed(FIRST + REST):
+        running.stack.check_alive(service)
+        assert running.stack.stop(service) in (0, -15), service
+
+
+def scrapes_all(running: Running) -> None:
+    """Prometheus finds worker and beat, and has read its alerts."""
+
+    def up() -> bool:
+        query = urllib.parse.urlencode({"query": "up"})
+        found = running.get(9090, f"/api/v1/query?{query}")["data"]["result"]
+        values = {row["metric"]["job"]: row["value"][1] for row in found}
+        return {values.get("worker"), values.get("beat")} == {"1"}
+
+    eventually(up, within_ms=60_000, pause_ms=200, what="Prometheus scrapes worker and beat")
+    assert running.get(9090, "/api/v1/rules")["data"]["groups"]
