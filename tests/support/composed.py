@@ -20,7 +20,7 @@ from worker.embedded import free_port
 TOP = Path(__file__).parents[2]
 FILE = TOP / "docker-compose.yml"
 SECRETS = "/run/secrets"
-HEALTH_MS = 90_000
+HEALTH_MS = 60_000
 PARTS = [TOP / "ops" / name for name in ("redis", "prometheus", "grafana")]
 COMPLETE = all(part.exists() for part in PARTS)
 """Whether all that the services mount is in this tree."""
@@ -53,13 +53,10 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
 def mounts(compose: Mapping[str, Any], service: str) -> list[tuple[Path, str]]:
     """Return the files and folders that a service sees: here, and there."""
     table = compose["services"][service]
-    found = []
-    for volume in table.get("volumes", []):
-        here, there, *_ = volume.split(":")
-        found.append(((TOP / here).resolve(), there))
-    for name in table.get("secrets", []):
-        found.append(((TOP / compose["secrets"][name]["file"]).resolve(), f"{SECRETS}/{name}"))
-    return found
+    pairs = [volume.split(":")[:2] for volume in table.get("volumes", [])]
+    files = {name: compose["secrets"][name]["file"] for name in table.get("secrets", [])}
+    pairs += [[here, f"{SECRETS}/{name}"] for name, here in files.items()]
+    return [((TOP / here).resolve(), there) for here, there in pairs]
 
 
 class Stack:
@@ -86,7 +83,7 @@ class Stack:
         self._programs = programs
         text = FILE.read_text()
         named = set(re.findall(r"127\.0\.0\.1:(\d+)", text)) | set(re.findall(r":(\d{4})\b", text))
-        named |= set(re.findall(r"(?:--port=|--port, )\"?(\d{4})", text))
+        named |= set(re.findall(r"(?:--port=|--port, |--port\n +- )\"?(\d{4})", text))
         self.ports = {port: free_port() for port in sorted(named)}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -190,14 +187,22 @@ class Stack:
 
     def _here(self, service: str, text: str) -> str:
         """Return a text of the compose file as it must read on this machine."""
-        for _, there in mounts(self._compose, service):
-            text = text.replace(there, str(self._home(service) / there.lstrip("/")))
+        home = str(self._home(service))
+        paths = "|".join(re.escape(there) for _, there in mounts(self._compose, service))
+        if paths:
+            text = re.sub(rf"(?<![\w./])(?:{paths})(?![\w.-])", rf"{home}\g<0>", text)
         names = "|".join(self._compose["services"])
+        # Here no DNS tells how many containers a service has.
+        text = re.sub(
+            rf"dns_sd_configs:|\{{names: \[(?:{names})\], type: A, port: (\d+)[^}}]*\}}",
+            lambda match: (
+                f'{{targets: ["127.0.0.1:{match[1]}"]}}' if match[1] else "static_configs:"
+            ),
+            text,
+        )
         text = re.sub(rf"(?<![\w.])(?:{names})(?=:\d)", "127.0.0.1", text)
-        # The same name looked up in DNS, as Prometheus finds many workers.
-        text = re.sub(rf"(names: \[)\"?(?:{names})\"?\]", r"\1localhost]", text)
         text = text.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  the opposite
         ports = "|".join(self.ports)
         return re.sub(
-            rf"(?<![\w.])({ports})(?![\w.])", lambda match: str(self.ports[match[1]]), text
+            rf"(?<![\w./])({ports})(?![\w.])", lambda match: str(self.ports[match[1]]), text
         )

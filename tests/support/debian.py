@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cancel-worker" / "debian"
+CACHE = (
+    Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cancel-worker" / "unpacked"
+)
 WAIT_S = 90
 
 

@@ -61,7 +61,7 @@ def _run(command: str, folder: Path, source: Path) -> None:
     environment = {**os.environ, "UV_PYTHON": sys.executable, "UV_LINK_MODE": "hardlink"}
     environment.pop("VIRTUAL_ENV", None)
     done = subprocess.run(
-        ["sh", "-c", here],
+        ["/bin/sh", "-c", here],
         cwd=source,
         env=environment,
         capture_output=True,
