@@ -1,0 +1,64 @@
+"""A rebalancer on BitMart: places a basket, drops what did not fill, goes again.
+
+What matters here is to know which orders were filled after all: a canceled
+order can be placed anew, one that is gone may have been bought. Run it with the
+account's alias,
+
+    WORKER_CONFIG=worker.toml python ops/examples/bitmart.py bm
+
+and give it `basket ORDER_ID…`, each with the orders placed; the next basket, or
+the end, drops the one before.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from feed import events
+
+from worker import Outcome, Producer, SwitchTripped
+from worker.switch import Switch
+
+TIMEOUT_MS = 2_000
+PATIENCE_MS = 20_000
+
+
+def main(account: str) -> int:
+    """Rebalance until the feed ends; return 1 if an order may still be open."""
+    producer = Producer()
+    basket: list[str] = []
+    switch: Switch | None = None
+    for event in events(TIMEOUT_MS // 4):
+        try:
+            if switch:
+                switch.beat()
+        except SwitchTripped:
+            print("held up for too long; the basket is taken off", flush=True)  # noqa: T201
+            return 1
+        if event[:1] == ["basket"]:
+            # The new basket is armed before the old one is looked at.
+            former, switch = (
+                switch,
+                producer.arm(account, order_ids=event[1:], timeout_ms=TIMEOUT_MS),
+            )
+            if former and not dropped(producer, account, basket, former):
+                return 1
+            basket = event[1:]
+    return 0 if not switch or dropped(producer, account, basket, switch) else 1
+
+
+def dropped(producer: Producer, account: str, basket: list[str], switch: Switch) -> bool:
+    """Cancel a basket, tell what was filled, and end its switch once all is proven."""
+    tickets = producer.cancel_many(account, basket)
+    results = [ticket.wait(timeout_ms=PATIENCE_MS) for ticket in tickets]
+    for order_id, result in zip(basket, results, strict=True):
+        gone = "look for fills" if result.outcome is Outcome.GONE else ""
+        print(order_id, result.outcome, gone, flush=True)  # noqa: T201
+    if not all(result.proven for result in results):
+        return False  # left armed: it trips, and the workers go on
+    switch.disarm()
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
