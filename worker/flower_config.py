@@ -56,5 +56,7 @@ if "FLOWER_ADDRESS" not in os.environ:
 if "FLOWER_TASKS_COLUMNS" not in os.environ:
     tasks_columns = "name,uuid,state,kwargs,received,runtime,worker"
 
-# Flower reads no queue, and knows kombu's own transports alone.
-app.conf.broker_transport = None
+# Flower reads no queue, and knows kombu's own transports alone; that of
+# Sentinels would need more than the address.
+if not str(app.conf.broker_url).startswith("sentinel"):
+    app.conf.broker_transport = None

@@ -53,7 +53,7 @@ class Running:
 
 def prometheus_programs() -> Path:
     """Return the folder of Debian's Prometheus; skip, saying why, if it cannot be had."""
-    tool = [TOP / "ops" / "debian-tool", "prometheus", "promtool"]
+    tool = [str(TOP / "ops" / "debian-tool"), "prometheus", "promtool"]
     found = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=90)
     if found.returncode:
         pytest.skip(found.stderr.strip())
@@ -65,8 +65,9 @@ def running(tmp_path: Path) -> Iterator[Running]:
     """All services, prepared and started as ops/deploy.md says."""
     env_file = tmp_path / "env"
     home = tmp_path / "deploy"
-    prepare = [sys.executable, TOP / "ops" / "prepare.py", "--simulator", "--folder", home]
-    subprocess.run([*prepare, "--env-file", env_file], check=True, capture_output=True)
+    prepare = [sys.executable, str(TOP / "ops" / "prepare.py"), "--simulator"]
+    prepare += ["--folder", str(home), "--env-file", str(env_file)]
+    subprocess.run(prepare, check=True, capture_output=True)
     lines = [line for line in env_file.read_text().splitlines() if "=" in line]
     compose = load(dict(line.split("=", 1) for line in lines))
     app = image.build(tmp_path / "image")
@@ -111,14 +112,11 @@ def test_services_do_their_work_together(running: Running) -> None:
     }
     producer.arm("ev", order_ids=[silent["everstrike"]], timeout_ms=2_000)
     producer.arm("ix", pairs=["eth_idr"], timeout_ms=4_000)
-    for exchange, order_id in silent.items():
-        eventually(
-            lambda exchange=exchange, order_id=order_id: (
-                simulator.order(exchange, order_id).status == "canceled"
-            ),
-            within_ms=30_000,
-            what=f"the silent strategy's order on {exchange} is off the book",
-        )
+
+    def off_the_book() -> bool:
+        return {simulator.order(*order).status for order in silent.items()} == {"canceled"}
+
+    eventually(off_the_book, within_ms=30_000, what="the silent strategies' orders are off")
     scrapes_all(running)
     for service in reversed(FIRST + REST):
         running.stack.check_alive(service)

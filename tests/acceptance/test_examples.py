@@ -114,9 +114,8 @@ def silence(world: World, started: list[Strategy]) -> None:
     eventually(armed, within_ms=30_000, what="three switches armed")
     for strategy in killed.values():
         strategy.process.kill()
-    for alias, order_id in orders.items():
-        eventually(
-            lambda alias=alias, order_id=order_id: world.status(alias, order_id) == "canceled",
-            within_ms=30_000,
-            what=f"the order of {alias} is off the book",
-        )
+
+    def off_the_book() -> bool:
+        return {world.status(*order) for order in orders.items()} == {"canceled"}
+
+    eventually(off_the_book, within_ms=30_000, what="the killed strategies' orders are off")

@@ -1,0 +1,40 @@
+"""ops/systemd as systemd reads it: templates, credentials and variables."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+from tests.support.composed import TOP
+
+FOLDER = TOP / "ops" / "systemd"
+ETC = "/etc/cancel-worker/"
+
+
+def template(unit: str) -> Path:
+    """Return the file that a unit is made of."""
+    return FOLDER / re.sub(r"@\w+\.", "@.", unit)
+
+
+def read(unit: str) -> configparser.RawConfigParser:
+    """Return a unit; of a key that stands twice, the last."""
+    parser = configparser.RawConfigParser(strict=False, delimiters=("=",), comment_prefixes=("#",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(template(unit))
+    return parser
+
+
+def environment(unit: str, etc: Path, credentials: Path) -> dict[str, str]:
+    """Return a service's variables, its credentials copied from `etc` to where they point."""
+    instance = unit.partition("@")[2].partition(".")[0]
+    credentials.mkdir()
+    lines = template(unit).read_text().replace("%i", instance).splitlines()
+    for line in [line for line in lines if line.startswith("LoadCredential=")]:
+        name, _, source = line.partition("=")[2].partition(":")
+        assert source.startswith(ETC)
+        shutil.copy(etc / source.removeprefix(ETC), credentials / name)
+    (given,) = [line.partition("=")[2] for line in lines if line.startswith("Environment=")]
+    return dict(word.replace("%d", str(credentials)).split("=", 1) for word in shlex.split(given))
