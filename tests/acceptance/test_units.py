@@ -29,6 +29,9 @@ class Started:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Where no worker.toml lies about.
+        self._root = folder / "root"
+        self._root.mkdir()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: Sequence[str], variables: Mapping[str, str]) -> None:
@@ -37,7 +40,7 @@ class Started:
             self.processes[name] = subprocess.Popen(
                 command,
                 env={"PATH": f"{BIN}:/usr/bin:/bin", **variables},
-                cwd=self._folder,
+                cwd=self._root,
                 stdout=out,
                 stderr=out,
             )

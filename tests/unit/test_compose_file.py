@@ -116,6 +116,22 @@ def test_redis_is_durable() -> None:
     assert re.search(r"^maxmemory-policy noeviction$", text, re.MULTILINE)
 
 
+@pytest.mark.skipif(not COMPLETE, reason="ops/ is not complete")
+def test_grafana_is_told_where_its_dashboards_are() -> None:
+    """Each variable of its provisioning is set, and leads to a mount or a service."""
+    environment = SERVICES["grafana"]["environment"]
+    text = "".join(
+        path.read_text() for path in (TOP / "ops" / "grafana" / "provisioning").rglob("*.y*ml")
+    )
+    asked = set(re.findall(r"\$\{(\w+)\}", text))
+    assert asked <= set(environment)
+    seen = {there: here for here, there in mounts(COMPOSE, "grafana")}
+    assert list(seen[environment["DASHBOARDS"]].glob("*.json"))
+    assert "/etc/grafana/provisioning" in seen
+    host, port = environment["PROMETHEUS_URL"].removeprefix("http://").split(":")
+    assert f"--web.listen-address=0.0.0.0:{port}" in SERVICES[host]["command"]
+
+
 def test_simulated_accounts_are_those_of_the_simulator() -> None:
     """The settings that come along open the simulator's doors."""
     with Simulator() as simulator:
