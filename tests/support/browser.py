@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,15 +18,21 @@ class Browser:
     """One headless Chromium, started anew for each page."""
 
     def __init__(self, profile: Path) -> None:
-        folder = unpacked(PACKAGE)
+        program = shutil.which("chromium") or shutil.which(PACKAGE)
+        self._environment = dict(os.environ)
+        if program is None:
+            # What lies beside the program must come along, installed or not.
+            folder = unpacked(PACKAGE, beside="chromium-common")
+            program = str(folder / "usr/lib/chromium" / PACKAGE)
+            self._environment["LD_LIBRARY_PATH"] = library_path(folder)
         self._command = [
-            str(folder / "usr/lib/chromium" / PACKAGE),
+            program,
+            "--headless",
             "--no-sandbox",
             "--disable-gpu",
             f"--user-data-dir={profile}",
             f"--virtual-time-budget={SCRIPTS_MS}",
         ]
-        self._environment = {**os.environ, "LD_LIBRARY_PATH": library_path(folder)}
 
     def dom(self, url: str) -> str:
         """Return a page's document as it stands once its scripts have run."""
@@ -34,7 +41,8 @@ class Browser:
             env=self._environment,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
             timeout=60,
         )
+        assert done.returncode == 0, done.stderr[-2_000:]
         return done.stdout

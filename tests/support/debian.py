@@ -16,8 +16,8 @@ CACHE = (
 WAIT_S = 90
 
 
-def unpacked(package: str) -> Path:
-    """Return the folder with a package and all it needs that is not installed.
+def unpacked(package: str, *, beside: str = "") -> Path:
+    """Return the folder with a package, one `beside` it, and what else is not installed.
 
     Skips the test, saying why, where there is no Debian or no network.
     """
@@ -29,7 +29,7 @@ def unpacked(package: str) -> Path:
     with (CACHE / f"{package}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            _download(package, folder)
+            _download([package, *beside.split()], folder)
     return folder
 
 
@@ -39,13 +39,13 @@ def library_path(folder: Path) -> str:
     return ":".join(sorted(found))
 
 
-def _download(package: str, folder: Path) -> None:
-    plan = _run("apt-get", "install", "--simulate", "--no-install-recommends", package)
-    names = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
+def _download(packages: list[str], folder: Path) -> None:
+    plan = _run("apt-get", "install", "--simulate", "--no-install-recommends", *packages)
+    names = {line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")}
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    _run("apt-get", "download", *(names or [package]), folder=partial)
+    _run("apt-get", "download", *sorted({*names, *packages}), folder=partial)
     for archive in sorted(partial.glob("*.deb")):
         _run("dpkg", "-x", str(archive), str(partial))
         archive.unlink()
