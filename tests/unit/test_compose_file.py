@@ -70,7 +70,8 @@ def test_secrets_are_files_that_one_service_sees(service: str) -> None:
     given = {there for _, there in mounts(COMPOSE, service)}
     environment = table.get("environment", {})
     for name, value in environment.items():
-        assert name.endswith(("_FILE", "__FILE")) or not re.search("PASS|SECRET|URL|AUTH$", name)
+        assert name.endswith(("_FILE", "__FILE")) or not re.search("PASS|SECRET|AUTH$", name)
+        assert "@" not in str(value), f"{name} may hold a password"
         if str(value).startswith(SECRETS):
             assert value in given, f"{name}: {value} is no secret of {service}"
     named = {f"{SECRETS}/{name}" for name in table.get("secrets", [])}
