@@ -26,10 +26,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker import clock
-from worker.commands import FetchToken
 from worker.errors import StoreUnavailable
 from worker.jobs import Job, NewJob, State
 from worker.memory.jobs import accepted, settled, taken
+from worker.memory.mirror import mirrored
 from worker.outcomes import Outcome
 from worker.pipeline import SETTLE_MARGIN_MS, Attempted, Lane, Pipeline, crashed
 from worker.settings import Settings
@@ -38,6 +38,8 @@ from worker.store.ledger import Settlement, Verb
 from worker.transport import Transport
 
 log = logging.getLogger(__name__)
+
+AWAY = "Redis went away in between"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Direct:
         settings: For the budgets of a job and of a request.
         lanes: Accounts by alias; looked up when a job is attempted.
         common: What workers share, in Redis.
-        own: The same, kept by this process.
+        own: The same, kept by this process, and told what it takes of the other.
         look: Raises `StoreUnavailable` if Redis does not answer.
         transport: Sends requests.
     """
@@ -81,7 +83,6 @@ class Direct:
     ) -> None:
         self._settings = settings
         self._lanes = lanes
-        self._own = own
         self._look = look
         self._together, self._alone = (
             Pipeline(
@@ -91,7 +92,7 @@ class Direct:
                 transport=transport,
                 rng=random.Random(),  # noqa: S311  jitter
             )
-            for shared in (common, own)
+            for shared in (mirrored(common, own), own)
         )
         self._lock = threading.Lock()
         self._busy: dict[str, threading.Semaphore] = {}
@@ -137,28 +138,13 @@ class Direct:
             if not run.alone:
                 with contextlib.suppress(StoreUnavailable):
                     return self._together.attempt(job, now_ms=clock.now_ms())
-                self._part(run, lane)
+                run.alone = AWAY
+                log.warning("Redis went away; going on without", extra={"account": lane.alias})
             return self._alone.attempt(job, now_ms=clock.now_ms())
         except Exception as error:  # noqa: BLE001  one order's fault must not cost the others
             return Attempted(crashed(job, error, max_attempts=self._settings.jobs.max_attempts))
         finally:
             places.release()
-
-    def _part(self, run: _Run, lane: Lane) -> None:
-        """Go on without Redis, which has gone away in mid-run.
-
-        What was granted there is not known here, so that the windows begin full.
-        """
-        with self._lock:
-            if run.alone:
-                return
-            run.alone = "Redis went away in between"
-            log.warning("Redis went away; going on without", extra={"account": lane.alias})
-            rules = {rule for kind, rule in lane.rules if kind is not FetchToken}
-            for rule in rules:
-                grant = self._own.limiter.reserve([rule], flight_ms=0)
-                while not grant.wait_ms:
-                    grant = self._own.limiter.reserve([rule], flight_ms=0)
 
     def _places(self, lane: Lane) -> threading.Semaphore:
         """Return the places of an account: one if its requests must arrive in order."""

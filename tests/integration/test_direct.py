@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import InvalidCommand, Outcome, Producer, SettingsError, State, UnknownAccount, clock
+from worker.direct import AWAY
 from worker.embedded import EmbeddedRedis, free_port
-from worker.errors import StoreUnavailable
 from worker.factory import build_direct
 from worker.orders import cancels
-from worker.shared import Shared
 from worker.simulator import Simulator
 
 SCOPE: dict[str, Any] = {"pair": "btc_idr", "side": "buy"}
@@ -167,30 +168,39 @@ def test_redis_that_answers_shares_its_limits_nonces_and_tokens(world: World) ->
 
 
 def test_redis_going_away_in_between_is_gone_on_without(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path
 ) -> None:
-    """With the windows taken for full, since what was granted is not known here."""
-    world.limits = {"bm": {"orders": {"max_requests": 2, "window_ms": 200}}}
-    direct = build_direct(world.settings())
-    orders = world.place("bm", 4)
-    common: Shared = direct._together  # type: ignore[assignment]  # noqa: SLF001
-    limiter = common._limiter  # type: ignore[attr-defined]  # noqa: SLF001
-    reserve, granted = limiter.reserve, 0
+    """What this process has sent until then still counts; token and nonces go on, too."""
+    here = World(sim, own_redis.url, tmp_path, tables={"jobs": FAST})
+    here.limits = {"bm": {"orders": {"max_requests": 2, "window_ms": 500}}}
+    direct = build_direct(here.settings(redis_timeout_ms=200))
+    assert own_redis.process is not None
+    redis = own_redis.process
+    killed = threading.Event()
 
-    def fails_later(*args: object, **kwargs: object) -> object:
-        nonlocal granted
-        granted += 1
-        if granted > 3:  # the token, and two orders
-            raise StoreUnavailable("Redis did not answer")
-        return reserve(*args, **kwargs)
+    def kill() -> None:
+        eventually(lambda: len(here.sim.journal()) >= 5)
+        redis.kill()
+        killed.set()
 
-    monkeypatch.setattr(limiter, "reserve", fails_later)
-    jobs = cancels(world.settings().account("bm").adapter, "bm", orders, pair=None, side=None)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    adapter = here.settings().account("bm").adapter
+    jobs = cancels(adapter, "bm", here.place("bm", 10), pair=None, side=None)
     run = direct.run(jobs, timeout_ms=WITHIN_MS)
-    assert run.alone == "Redis went away in between"
+    killer.join()
+    assert killed.is_set()
+    assert run.alone == AWAY
     assert {job.outcome for job in run.jobs} == {Outcome.CANCELED}
-    at_ms = [arrival.at_ms for arrival in world.sim.journal() if arrival.operation != "token"]
-    assert max(sum(begin <= at < begin + 200 for at in at_ms) for begin in at_ms) <= 2
+    arrivals = here.sim.journal()
+    at_ms = [arrival.at_ms for arrival in arrivals if arrival.operation != "token"]
+    assert max(sum(begin <= at < begin + 500 for at in at_ms) for begin in at_ms) <= 2
+    assert len(at_ms) == len(arrivals) - 1
+
+    adapter = here.settings().account("ix").adapter
+    for order_id in here.place("ix", 2):
+        jobs = cancels(adapter, "ix", [order_id], **SCOPE)
+        assert direct.run(jobs, timeout_ms=WITHIN_MS).jobs[0].attempts == 1
 
 
 def test_what_cannot_be_sent_is_refused_before(away: World) -> None:

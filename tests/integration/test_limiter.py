@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.standing import KEPT_BY, Clock, a_limiter, clock_of
+from tests.support.standing import ALL_KEPT_BY, Clock, a_limiter, clock_of
 from tests.support.stepped import Stepped
 from worker.shared import Slots
 from worker.store.ledger import Ledger
@@ -20,7 +20,7 @@ FLIGHT_MS = 400
 RULE = Rule("r", max_requests=3, window_ms=WINDOW_MS)
 
 
-@pytest.fixture(params=KEPT_BY)
+@pytest.fixture(params=ALL_KEPT_BY)
 def clock(request: pytest.FixtureRequest) -> Clock:
     """A clock, of an empty Redis or of this process."""
     return clock_of(request)

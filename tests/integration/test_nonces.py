@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.standing import KEPT_BY, Clock, clock_of, nonces_of
+from tests.support.standing import ALL_KEPT_BY, Clock, clock_of, nonces_of
 from tests.support.stepped import Stepped
 from worker.shared import Sequences
 from worker.store.nonces import Nonces, key_id
@@ -16,7 +16,7 @@ KEY = "api-key-0123456789"
 SAFE_INTEGER = 2**53
 
 
-@pytest.fixture(params=KEPT_BY)
+@pytest.fixture(params=ALL_KEPT_BY)
 def clock(request: pytest.FixtureRequest) -> Clock:
     """A clock, of an empty Redis or of this process."""
     return clock_of(request)

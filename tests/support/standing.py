@@ -6,13 +6,19 @@ import pytest
 
 from tests.support.stepped import START_MS, Stepped
 from worker.memory.limiter import MemoryLimiter
+from worker.memory.mirror import mirrored
 from worker.memory.nonces import MemoryNonces
-from worker.shared import Sequences, Slots
+from worker.memory.switches import MemorySwitches
+from worker.memory.tokens import MemoryTokens
+from worker.shared import Sequences, Shared, Slots
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
+from worker.store.switches import Switches
+from worker.store.tokens import Tokens
 
 KEPT_BY = ["redis", "memory"]
 """Who keeps what the contract tests are about."""
+ALL_KEPT_BY = [*KEPT_BY, "both"]
 
 
 class Standing:
@@ -30,25 +36,40 @@ class Standing:
         self.set(self.now_ms + ms)
 
 
+class Both(Stepped):
+    """A clock of Redis and of this process, which keeps what it takes of Redis as well."""
+
+
 Clock = Stepped | Standing
 
 
 def clock_of(request: pytest.FixtureRequest) -> Clock:
-    """Return the clock that a fixture's parameter names: of an empty Redis, or of this process."""
-    return (
-        Standing() if request.param == "memory" else Stepped(request.getfixturevalue("redis_url"))
-    )
+    """Return the clock that a fixture's parameter names."""
+    if request.param == "memory":
+        return Standing()
+    kind = Both if request.param == "both" else Stepped
+    return kind(request.getfixturevalue("redis_url"))
 
 
 def a_limiter(clock: Clock) -> Slots:
     """Return a new limiter on a clock; in Redis it shares with those made before."""
-    if isinstance(clock, Stepped):
-        return Limiter(clock.store())
-    return MemoryLimiter(lambda: clock.now_ms)
+    return _kept(clock).limiter
 
 
 def nonces_of(clock: Clock) -> Sequences:
     """Return new nonces on a clock; in Redis they share with those made before."""
-    if isinstance(clock, Stepped):
-        return Nonces(clock.store())
-    return MemoryNonces(lambda: clock.now_ms)
+    return _kept(clock).nonces
+
+
+def _kept(clock: Clock) -> Shared:
+    own = Shared(
+        MemoryLimiter(lambda: clock.now_ms),
+        MemoryNonces(lambda: clock.now_ms),
+        MemoryTokens(),
+        MemorySwitches(),
+    )
+    if isinstance(clock, Standing):
+        return own
+    store = clock.store()
+    common = Shared(Limiter(store), Nonces(store), Tokens(store), Switches(store))
+    return mirrored(common, own) if isinstance(clock, Both) else common
