@@ -1,0 +1,45 @@
+"""The promises under faults, decided from histories; and that the checker can see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.checks import check
+from tests.chaos.directed import RUNS, history_of, played
+from tests.chaos.planted import Bug
+from tests.chaos.report import shown, table, verdict
+from tests.chaos.run import run, short_plan
+from tests.chaos.stage import Stage
+
+RUN_MS = 20_000
+
+
+@pytest.mark.timeout(180)
+def test_no_promise_is_broken_under_faults(tmp_path: Path) -> None:
+    """The short form of `python -m tests.chaos`: everything is killed, cut and filled."""
+    finished = run(tmp_path, short_plan(RUN_MS), seed=3)
+    violations = verdict(finished)
+    print(*table(finished, violations), sep="\n")  # noqa: T201
+    assert not violations, "\n".join(shown(violations))
+    accepted = [call for call in finished.history.cancels if call.tickets]
+    assert len(accepted) > 50
+    assert len({fault.part for fault in finished.history.faults}) >= 4
+    assert any(call.call == "beat" and call.said == "ok" for call in finished.history.switches)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("bug", Bug)
+def test_the_checker_finds_a_planted_bug(tmp_path: Path, bug: Bug) -> None:
+    """Each bug breaks the promise that it is to break."""
+    violations = check(history_of(tmp_path, bug, planted=True))
+    assert RUNS[bug][1] in {violation.promise for violation in violations}, shown(violations)
+
+
+@pytest.mark.timeout(180)
+def test_the_program_passes_the_runs_that_the_bugs_do_not(tmp_path: Path) -> None:
+    """Without the bugs, the same runs break nothing."""
+    with Stage(tmp_path, seed=1, workers=1, beat=False) as stage:
+        violations = check(played(stage, *Bug))
+    assert not violations, "\n".join(shown(violations))

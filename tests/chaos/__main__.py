@@ -1,0 +1,60 @@
+"""`python -m tests.chaos --minutes 20 --seed 1`: the long run.
+
+Exits 0 if every promise was kept, else 1 with the histories of what was broken.
+Data and logs are kept in the folder that the first line names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.report import shown, table, verdict
+from tests.chaos.run import long_plan, run
+from tests.chaos.stage import Stage
+
+EVERY_MS = 15_000
+
+
+class Progress:
+    """Prints a line now and then."""
+
+    def __init__(self) -> None:
+        self._next_ms = 0.0
+
+    def __call__(self, stage: Stage, passed_ms: float) -> None:
+        """Print how far a run has come."""
+        if passed_ms < self._next_ms:
+            return
+        self._next_ms = passed_ms + EVERY_MS
+        jobs, calls, faults = stage.recorder.count()
+        say(f"{passed_ms / 1_000:6.0f} s  {jobs} jobs, {calls} calls of switches, {faults} faults")
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run, judge and report; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="for data and logs; a new one if not given")
+    args = parser.parse_args()
+    folder = args.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    say(f"seed {args.seed}, data and logs in {folder}")
+    finished = run(folder, long_plan(args.minutes * 60_000), seed=args.seed, progress=Progress())
+    violations = verdict(finished)
+    for line in (*table(finished, violations), *shown(violations)):
+        say(line)
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

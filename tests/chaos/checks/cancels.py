@@ -1,0 +1,81 @@
+"""Nothing accepted is lost; no outcome contradicts the book."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.chaos.history import History, Violation
+from tests.support.world import KEYS
+from worker.jobs import Job, Kind, State
+from worker.outcomes import Outcome
+
+LOST = "an accepted job was lost"
+UNALERTED = "a dead letter without an alert"
+WRONG = "an outcome contradicts the book"
+SLACK_MS = 5
+"""Redis cuts its times to the ms, and the exchange does not."""
+
+
+def check(history: History) -> list[Violation]:
+    """Judge every ticket, and every outcome."""
+    return [*_lost(history), *_wrong(history)]
+
+
+def _lost(history: History) -> Iterator[Violation]:
+    for call in history.cancels:
+        for ticket in call.tickets:
+            job = history.jobs.get(ticket)
+            if job is None:
+                yield Violation(LOST, f"{ticket} is not known any more", (call,))
+            elif job.state is State.PENDING:
+                yield Violation(LOST, f"{ticket} has not ended", (call, job))
+    for job in history.jobs.values():
+        given_up = job.state is State.DEAD and job.kind is not Kind.MALFORMED
+        if given_up and job.id not in history.dead_alerts:
+            yield Violation(UNALERTED, f"{job.id}: {job.detail}", (job,))
+
+
+def _wrong(history: History) -> Iterator[Violation]:
+    asked: dict[str, float] = defaultdict(float)
+    for call in history.cancels:
+        for ticket in call.tickets:
+            asked[ticket] = max(asked[ticket], call.sent_ms)
+    for job in history.jobs.values():
+        if job.state is not State.DONE:
+            continue
+        reason = (
+            _of_order(history, job)
+            if job.kind is Kind.CANCEL
+            else _of_scope(history, job, max(asked[job.id], job.created_ms - SLACK_MS))
+        )
+        if reason:
+            yield Violation(WRONG, f"{job.id} is {job.outcome}, but {reason}", (job,))
+
+
+def _of_order(history: History, job: Job) -> str:
+    """Say why the outcome of one order's job is wrong; nothing if it is not."""
+    order = history.book.get((job.exchange, job.order_id or ""))
+    if order is None:
+        return "the exchange never had that order"
+    truth = {"canceled": Outcome.CANCELED, "filled": Outcome.GONE}.get(order.status)
+    if job.outcome is not truth:
+        return f"the order is {order.status}"
+    assert order.closed_ms is not None
+    assert job.finished_ms is not None
+    if order.closed_ms > job.finished_ms + SLACK_MS:
+        return f"the order was open for another {order.closed_ms - job.finished_ms:.0f} ms"
+    return ""
+
+
+def _of_scope(history: History, job: Job, asked_ms: float) -> str:
+    """Say which order was open when a scope was said to be empty; nothing if none was."""
+    assert job.finished_ms is not None
+    pairs = [job.pair] if job.pair else [pair for _, pair in history.scopes]
+    for pair in pairs:
+        for order in history.scopes.get((job.account, pair), ()):
+            mine = order.api_key == KEYS[job.account][1] and job.side in (None, order.side)
+            open_then = order.closed_ms is None or order.closed_ms > job.finished_ms + SLACK_MS
+            if mine and order.placed_ms < asked_ms and open_then:
+                return f"order {order.order_id} of its scope was open"
+    return ""

@@ -1,0 +1,80 @@
+"""Every cancel that was sent again for the same order, and why."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+from tests.chaos import windows
+from tests.chaos.history import History, Violation
+from worker.jobs import Job
+from worker.simulator import Arrival
+
+UNEXPLAINED = "an order was sent for again without a cause"
+NAMED_REFUSALS = ("rate", "nonce", "timestamp", "token")
+AROUND_MS = 50
+CAUSES = {
+    "worker": "its worker was killed or stopped",
+    "worker-link": "its worker lost Redis",
+    "exchange-link": "the link to the exchange failed",
+    "redis": "Redis was away when it was to be recorded",
+    "machine": "the machine stalled",
+}
+
+
+def check(history: History) -> list[Violation]:
+    """Return the duplicates that nothing explains."""
+    return [
+        Violation(
+            UNEXPLAINED,
+            f"order {order_id} of {exchange}",
+            (former, later, *history.jobs_by_order[exchange, order_id]),
+        )
+        for (exchange, order_id), former, later, cause in _judged(history)
+        if not cause
+    ]
+
+
+def counted(history: History) -> Counter[str]:
+    """Return how many duplicates each cause accounts for."""
+    return Counter(cause or UNEXPLAINED for *_, cause in _judged(history))
+
+
+def _judged(
+    history: History,
+) -> list[tuple[tuple[str, str], Arrival, Arrival, str]]:
+    return [
+        (name, former, later, _cause(history, name, former, later))
+        for name, sends in history.sends_by_order.items()
+        for former, later in itertools.pairwise(sends)
+    ]
+
+
+def _cause(history: History, name: tuple[str, str], former: Arrival, later: Arrival) -> str:
+    """Return why an order was sent for again; nothing if nothing accounts for it."""
+    if former.fault:
+        return f"the exchange failed: {former.fault}"
+    if former.refusal in NAMED_REFUSALS:
+        return f"it was refused: {former.refusal}"
+    jobs = history.jobs_by_order[name]
+    if _sender(jobs, former) is not _sender(jobs, later):
+        return "another job was for the same order"
+    if former.refusal == "order":
+        return "retry rule: the exchange knew no such open order"
+    for part, cause in CAUSES.items():
+        spans = windows.of(history.faults, part, after_ms=AROUND_MS)
+        start, end = former.at_ms - history.bounds.http_ms, later.at_ms
+        if any(a < end and b > start for a, b in spans):
+            return cause
+    return ""
+
+
+def _sender(jobs: list[Job], send: Arrival) -> Job | None:
+    """Return the job whose attempt a send was; the last claimed before it arrived."""
+    best: tuple[float, Job] | None = None
+    for job in jobs:
+        for row in job.history:
+            at_ms = float(row.get("at_ms") or 0)
+            if at_ms <= send.at_ms + 5 and (best is None or at_ms > best[0]):
+                best = (at_ms, job)
+    return best[1] if best else None

@@ -1,0 +1,262 @@
+"""No switch late, none false, none stale; what replaced holders say counts for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tests.chaos import windows
+from tests.chaos.history import History, SwitchCall, Violation
+from tests.support.world import KEYS
+from worker.exchanges import EXCHANGES
+from worker.gate import holds_timers
+from worker.jobs import Job
+from worker.simulator import Arrival, Order
+
+LATE = "a switch was late"
+FALSE = "a switch tripped falsely"
+STALE = "a late job made a deadline later"
+OLD_EPOCH = "a replaced holder's word counted"
+UNARMED = "a switch was never brought to the exchange"
+NATIVE_LATE_MS = 300
+EMULATED_LATE_MS = 2_500
+SERIAL_MS = 3_000
+"""More for accounts whose requests go one at a time: another's lease may have to end."""
+ARM_MS = 12_000
+"""A countdown waits for its slot at most for a window of the limit."""
+EARLY = 4
+"""A native timer may fire up to a quarter of the timeout early."""
+TRANSIT_MS = 300
+SLACK_MS = 60
+HELD_UP_MS = 3_000
+
+
+@dataclass(slots=True)
+class Scope:
+    """One pair of an account, and what was called of it."""
+
+    account: str
+    pair: str
+    calls: Sequence[SwitchCall]
+    orders: Sequence[Order]
+    reach: list[windows.Span]
+    """When a call that was told nothing may yet have taken effect."""
+
+    @property
+    def native(self) -> bool:
+        """Whether the exchange holds the timer."""
+        return holds_timers(EXCHANGES[KEYS[self.account][0]])
+
+    @property
+    def timeout_ms(self) -> int:
+        """The timeout of its calls, which is one."""
+        return self.calls[0].timeout_ms
+
+    @property
+    def sets(self) -> list[SwitchCall]:
+        """The calls that moved the deadline on, or may have."""
+        return [
+            call
+            for call in self.calls
+            if call.call in ("arm", "beat", "message") and call.said in ("ok", "maybe")
+        ]
+
+    def latest_ms(self, before_ms: float = float("inf")) -> float:
+        """Return the latest that the deadline may stand at, by what was called before a time."""
+        return max(
+            (
+                self._effect_ms(call) + call.timeout_ms
+                for call in self.sets
+                if call.sent_ms <= before_ms
+            ),
+            default=0.0,
+        )
+
+    def kept_ms(self) -> float:
+        """Return the deadline that the last acknowledged call stands for, at the earliest."""
+        return max(
+            (call.sent_ms + call.timeout_ms for call in self.sets if call.said == "ok"), default=0.0
+        )
+
+    def _effect_ms(self, call: SwitchCall) -> float:
+        """Return when a call took effect at the latest: with a cut it may lie about for long."""
+        if call.said == "ok":
+            return call.told_ms
+        ends = [end for start, end in self.reach if start < call.told_ms and end > call.sent_ms]
+        return max([call.told_ms, *ends])
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many ends of switches were judged, and how many a fault excused.
+
+    Attributes:
+        judged: Scopes whose strategy fell silent.
+        waited_for_calm: Of them, where nobody could act at the deadline.
+        thwarted: Orders late by failed attempts of their own.
+        early_excused: Orders off the book early, since nobody could renew the timer.
+        held_up: Countdowns that arrived late, since they were held up on their way.
+        late_ms: From the latest deadline until the order left the book.
+    """
+
+    judged: int = 0
+    waited_for_calm: int = 0
+    thwarted: int = 0
+    early_excused: int = 0
+    held_up: int = 0
+    late_ms: dict[str, list[float]] = field(default_factory=lambda: {"native": [], "emulated": []})
+
+
+def check(history: History, tally: Tally | None = None) -> list[Violation]:
+    """Judge every scope that a strategy has armed."""
+    tally = tally or Tally()
+    away = windows.helpless(history)
+    unrenewed = {account: windows.unrenewed(history, account) for account in KEYS}
+    held_up = windows.held_up(history)
+    reach = windows.union(windows.of(history.faults, "redis", "producer-link", after_ms=1_000))
+    found: list[Violation] = []
+    for (account, pair), calls in history.calls_by_scope.items():
+        orders = history.scopes.get((account, pair), [])
+        scope = Scope(account, pair, calls, orders, reach)
+        found += _old_epochs(scope)
+        found += _false(scope, unrenewed[account], tally)
+        found += _late(history, scope, away, tally)
+        if scope.native:
+            found += _stale(history, scope, held_up, tally)
+    return found
+
+
+def _about(history: History | None, scope: Scope) -> tuple[object, ...]:
+    arrivals = history.countdowns[scope.account, scope.pair] if history else ()
+    return (*scope.calls, *scope.orders, *arrivals)
+
+
+def _old_epochs(scope: Scope) -> Iterator[Violation]:
+    """Find what a holder did after another had armed its scope."""
+    taken: list[SwitchCall] = []
+    for call in scope.calls:
+        heirs = [arm for arm in taken if arm.holder != call.holder and arm.told_ms <= call.sent_ms]
+        own = [arm for arm in taken if arm.holder == call.holder]
+        replaced = [arm for arm in heirs if not own or arm.sent_ms > own[-1].told_ms]
+        if replaced and call.call in ("beat", "disarm") and call.said == "ok":
+            yield Violation(OLD_EPOCH, f"{call.holder} on {call.pair}", _about(None, scope))
+            return
+        if call.call == "arm" and call.said == "ok":
+            taken.append(call)
+
+
+def _disarmed(scope: Scope) -> SwitchCall | None:
+    """Return the disarm that ended it, or may have."""
+    ends = [c for c in scope.calls if c.call == "disarm" and c.said in ("ok", "maybe")]
+    return ends[0] if ends else None
+
+
+def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterator[Violation]:
+    """Find orders taken off while their strategy was alive, or after it had disarmed."""
+    closed = [order for order in scope.orders if order.status == "canceled"]
+    disarmed = _disarmed(scope)
+    kept = scope.kept_ms()
+    if disarmed is not None:
+        kept = float("inf") if disarmed.said == "ok" else 0.0
+    elif scope.native:
+        early = scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
+        kept -= early
+    for order in closed:
+        assert order.closed_ms is not None
+        if order.closed_ms >= kept - SLACK_MS:
+            continue
+        since = order.closed_ms - scope.timeout_ms
+        missed = windows.overlap_ms(unrenewed, since, order.closed_ms)
+        if scope.native and missed >= scope.timeout_ms / EARLY:
+            tally.early_excused += 1
+            continue
+        what = f"order {order.order_id} on {scope.pair}"
+        yield Violation(FALSE, what, _about(None, scope))
+        return
+
+
+def _late(
+    history: History, scope: Scope, away: list[windows.Span], tally: Tally
+) -> Iterator[Violation]:
+    """Find orders open for longer after the deadline than the promise has it."""
+    if _disarmed(scope) is not None or not any(call.said == "ok" for call in scope.sets):
+        return
+    deadline = scope.latest_ms()
+    timers = history.countdowns.get((scope.account, scope.pair), [])
+    held = scope.native and any(a.applied and a.countdown_ms for a in timers)
+    allowed = EMULATED_LATE_MS + (SERIAL_MS if scope.native else 0)
+    by_ms = windows.calm_from(away, deadline, allowed)
+    if held:
+        # `_stale` holds each timer to the deadline; the exchange itself fires it.
+        by_ms = deadline + NATIVE_LATE_MS + _held_up_ms(history, timers, deadline)
+    if by_ms > history.end_ms:
+        return
+    tally.judged += 1
+    tally.waited_for_calm += by_ms > deadline + allowed
+    if scope.native and not held:
+        armed = scope.calls[0].told_ms
+        spans = windows.union([*away, *windows.exchange_away(history, KEYS[scope.account][0])])
+        if windows.calm_from(spans, armed, ARM_MS) < deadline:
+            yield Violation(UNARMED, scope.pair, _about(history, scope))
+    for order in scope.orders:
+        if order.status == "filled":
+            continue
+        if order.closed_ms is not None:
+            kind = "native" if scope.native else "emulated"
+            tally.late_ms[kind].append(order.closed_ms - deadline)
+        if order.closed_ms is not None and order.closed_ms <= by_ms:
+            continue
+        jobs = _jobs(history, scope, order)
+        if any(job.id in history.dead_alerts for job in jobs):
+            continue  # a person was told
+        spans = windows.union([*away, *windows.thwarted(history, jobs)])
+        excused_ms = windows.calm_from(spans, deadline, allowed)
+        if not held and (order.closed_ms or history.end_ms) <= excused_ms:
+            tally.thwarted += 1
+            continue
+        late = "never" if order.closed_ms is None else f"{order.closed_ms - deadline:.0f} ms"
+        what = f"order {order.order_id} on {scope.pair}: {late} after the deadline"
+        yield Violation(LATE, what, (*_about(history, scope), *jobs))
+        return
+
+
+def _jobs(history: History, scope: Scope, order: Order) -> list[Job]:
+    """Return the jobs that were to take an order of a scope off the book."""
+    exchange = KEYS[scope.account][0]
+    own = history.jobs_by_order.get((exchange, order.order_id), [])
+    return [*own, *history.scope_jobs.get((scope.account, scope.pair), [])]
+
+
+def _held_up_ms(history: History, timers: Sequence[Arrival], deadline: float) -> float:
+    """Return by how much the last countdown was held up, and the exchange's own timer."""
+    spans = windows.held_up(history)
+    last = max((a.at_ms for a in timers if a.applied and a.countdown_ms), default=deadline)
+    way_ms = windows.overlap_ms(spans, last - HELD_UP_MS, last)
+    return way_ms + windows.overlap_ms(spans, deadline, deadline + NATIVE_LATE_MS) + SLACK_MS
+
+
+def _stale(
+    history: History, scope: Scope, held_up: list[windows.Span], tally: Tally
+) -> Iterator[Violation]:
+    """Find a countdown that would fire later than any deadline set by then."""
+    disarmed = _disarmed(scope)
+    stopped_ms = float("inf")
+    for arrival in history.countdowns.get((scope.account, scope.pair), ()):
+        if not arrival.applied or arrival.countdown_ms is None:
+            continue
+        if arrival.countdown_ms == 0:
+            if disarmed is None or arrival.at_ms < disarmed.sent_ms:
+                yield Violation(LATE, f"{scope.pair} was stopped", _about(history, scope))
+                return
+            stopped_ms = min(stopped_ms, arrival.at_ms)
+            continue
+        fires_ms = arrival.at_ms + arrival.countdown_ms
+        over = fires_ms - scope.latest_ms(arrival.at_ms) - NATIVE_LATE_MS
+        if over <= 0 and arrival.at_ms <= stopped_ms:
+            continue
+        if windows.overlap_ms(held_up, arrival.at_ms - HELD_UP_MS, arrival.at_ms) > 0:
+            tally.held_up += 1
+            continue
+        what = f"{scope.pair}: set to fire {over + NATIVE_LATE_MS:.0f} ms after the deadline"
+        yield Violation(STALE, what, _about(history, scope))
+        return

@@ -1,0 +1,80 @@
+"""Reads what a run has left behind into its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tests.chaos.history import Fault, History, merged
+from tests.chaos.stage import BOUNDS, Stage
+from tests.support.polling import eventually
+from worker import clock
+from worker.jobs import Job, State
+from worker.simulator import EXCHANGES
+
+CHUNK = 500
+
+
+def jobs_of(stage: Stage) -> dict[str, Job]:
+    """Return every job that Redis holds."""
+    client = stage.redis.client()
+    keys: list[str] = list(client.scan_iter("cx:job:*", count=1_000))
+    found: dict[str, Job] = {}
+    for start in range(0, len(keys), CHUNK):
+        pipe = client.pipeline(transaction=False)
+        for key in keys[start : start + CHUNK]:
+            pipe.hgetall(key)
+        rows: Iterable[Any] = pipe.execute()
+        for row in rows:
+            if row:
+                job = Job.read(row)
+                found[job.id] = job
+    client.close()
+    return found
+
+
+def settled(stage: Stage, *, within_ms: float) -> bool:
+    """Wait until no job is pending and no doorbell unheard; return whether that came to be."""
+    client = stage.redis.client()
+
+    def idle() -> bool:
+        lanes: Any = client.zrange("cx:lanes", 0, -1)
+        due = [f"cx:due:{lane}" for lane in lanes if not lane.endswith(":switch")]
+        waits: Any = [client.zcard(name) for name in due]
+        return not any(waits) and not client.llen("celery")
+
+    try:
+        eventually(idle, within_ms=within_ms, pause_ms=100)
+    except AssertionError:
+        return False
+    finally:
+        client.close()
+    return True
+
+
+def collect(stage: Stage, *, end_ms: float, stalls: Iterable[Fault] = ()) -> History:
+    """Return the history of a run that is over, its jobs ended or given time to."""
+    orders = [(exchange, order) for exchange in EXCHANGES for order in stage.sim.orders(exchange)]
+    recorder = stage.recorder
+    return History(
+        bounds=BOUNDS,
+        cancels=tuple(recorder.cancels),
+        switches=tuple(recorder.switches),
+        faults=merged([*recorder.faults, *stalls]),
+        lives=tuple(stage.take_lives()),
+        journal=tuple(stage.sim.journal()),
+        orders=tuple(orders),
+        jobs=jobs_of(stage),
+        alerts=tuple(row for row in stage.logs() if "alert" in row),
+        end_ms=end_ms,
+    )
+
+
+def pending(history: History) -> list[Job]:
+    """Return the jobs that have not ended."""
+    return [job for job in history.jobs.values() if job.state is State.PENDING]
+
+
+def now_ms() -> float:
+    """Return the time that everything is recorded in."""
+    return clock.now_ms()

@@ -1,0 +1,119 @@
+"""Five short runs, each of which one planted bug cannot pass, and the program must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.chaos.checks import cancels, switches, traffic
+from tests.chaos.collect import collect, settled
+from tests.chaos.history import Fault, History
+from tests.chaos.planted import Bug
+from tests.chaos.stage import Stage
+from tests.chaos.strategies import Holder
+from tests.chaos.workload import PAIR, Teller
+from tests.support.polling import eventually
+from tests.support.world import KEYS
+from worker import clock
+
+SWITCH_MS = 1_000
+"""As short as a timeout may be."""
+JUMP_MS = 15_000
+BURST = 10
+SETTLE_MS = 20_000
+
+
+def early_ack(stage: Stage) -> None:
+    """Redis is killed, and producers call while it is away."""
+    teller = Teller(stage)
+    ids = stage.world.place("ev", 4, pair=PAIR)
+    teller.cancel("ev", ids[:1])
+    settled(stage, within_ms=SETTLE_MS)
+    from_ms = clock.now_ms()
+    stage.redis.harm("kill")
+    for order_id in ids[1:]:
+        teller.cancel("ev", [order_id])
+    stage.redis.mend("kill")
+    stage.recorder.fault(Fault("redis.kill", "redis", from_ms, clock.now_ms()))
+
+
+def not_found(stage: Stage) -> None:
+    """Orders are filled before their cancels arrive; the exchange calls them not found."""
+    teller = Teller(stage)
+    stage.sim.set_option("everstrike_closed", 404)
+    for account in ("ev", "ix"):
+        ids = stage.world.place(account, 2, pair=PAIR)
+        for order_id in ids:
+            stage.sim.fill(KEYS[account][0], order_id)
+        teller.cancel(account, ids)
+
+
+def no_epoch(stage: Stage) -> None:
+    """A strategy is started a second time and falls silent; the first goes on beating."""
+    stage.world.place("ev", 1, pair="e_idr")
+    first, second = (Holder(stage, stage.producer(), "ev", "e_idr") for _ in range(2))
+    first.arm(SWITCH_MS)
+    first.beat()
+    second.arm(SWITCH_MS)
+    until = clock.monotonic_ms() + 1.5 * SWITCH_MS
+    while clock.monotonic_ms() < until and first.beat() == "ok":
+        clock.sleep_ms(SWITCH_MS / 5)
+
+
+def local_clock(stage: Stage) -> None:
+    """A worker's clock jumps on when it has used up the limit, and there is more to send."""
+    producer = stage.producer()
+    slot = next(iter(stage.slots.values()))
+
+    def burst(first: int) -> None:
+        for n in range(first, first + BURST):
+            # Deadlines so far apart that no two share a request.
+            timeout_ms = round(60_000 * 1.25**n)
+            Holder(stage, producer, "it", f"l{n}_idr").arm(timeout_ms)
+
+    def sent() -> int:
+        return sum(arrival.operation == "countdown" for arrival in stage.sim.journal())
+
+    burst(0)
+    eventually(lambda: sent() >= BURST)
+    stage.set_clock(slot, JUMP_MS)
+    from_ms = clock.now_ms()
+    burst(BURST)
+    # Past a sweep and the way there: who would send has sent by now.
+    until = clock.monotonic_ms() + 1_000
+    eventually(lambda: sent() > BURST or clock.monotonic_ms() > until)
+    stage.set_clock(slot, 0)
+    stage.recorder.fault(Fault("clock.jump", slot.name, from_ms, clock.now_ms()))
+
+
+def early_outcome(stage: Stage) -> None:
+    """The exchange closes the connection on a cancel, and does nothing."""
+    teller = Teller(stage)
+    ids = stage.world.place("ev", 3, pair=PAIR)
+    stage.sim.fault_next("drop_before", exchange="everstrike", times=2, paths=["cancel"])
+    for order_id in ids:
+        teller.cancel("ev", [order_id])
+
+
+RUNS: Mapping[Bug, tuple[Callable[[Stage], None], str]] = {
+    Bug.EARLY_ACK: (early_ack, cancels.LOST),
+    Bug.NOT_FOUND: (not_found, cancels.WRONG),
+    Bug.NO_EPOCH: (no_epoch, switches.OLD_EPOCH),
+    Bug.LOCAL_CLOCK: (local_clock, traffic.LIMIT),
+    Bug.EARLY_OUTCOME: (early_outcome, cancels.WRONG),
+}
+"""The run that shows each bug, and the promise that the checker must find broken."""
+
+
+def history_of(folder: Path, bug: Bug, *, planted: bool) -> History:
+    """Carry out the run of a bug, with it or without; return what happened."""
+    with Stage(folder, seed=1, workers=1, beat=False, bug=bug if planted else None) as stage:
+        return played(stage, bug)
+
+
+def played(stage: Stage, *bugs: Bug) -> History:
+    """Carry out the runs of bugs on a stage; return what happened."""
+    for bug in bugs:
+        RUNS[bug][0](stage)
+        settled(stage, within_ms=SETTLE_MS)
+    return collect(stage, end_ms=clock.now_ms())

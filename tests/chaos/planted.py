@@ -1,0 +1,123 @@
+"""Five bugs, planted one at a time to see whether the checker finds them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from worker import clock
+from worker import pipeline as its
+from worker.engine import Engine
+from worker.errors import StoreUnavailable
+from worker.jobs import Job, NewJob
+from worker.outcomes import Outcome, Unproven
+from worker.pipeline import Attempted
+from worker.producer import Producer
+from worker.retries import Decision, Done
+from worker.store.connection import Store, source, unavailable
+from worker.store.ledger import Accepted, Ledger, Settlement, Verb
+
+LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
+
+
+class Bug(StrEnum):
+    """What is done wrong."""
+
+    EARLY_ACK = "acknowledge before recording"
+    NOT_FOUND = "judge not found as canceled"
+    NO_EPOCH = "heartbeat without epoch check"
+    LOCAL_CLOCK = "limiter on the local clock"
+    EARLY_OUTCOME = "outcome written before the reply"
+
+
+def in_worker(bug: Bug) -> None:
+    """Plant a bug into this worker process."""
+    match bug:
+        case Bug.NOT_FOUND:
+            _judge_not_found()
+        case Bug.LOCAL_CLOCK:
+            _limit_by_local_clock()
+        case Bug.EARLY_OUTCOME:
+            _settle_early()
+        case Bug.EARLY_ACK | Bug.NO_EPOCH:
+            pass  # these are made where producers and strategies run
+
+
+def in_producer(bug: Bug | None, producer: Producer) -> Producer:
+    """Plant a bug into a producer; return it."""
+    if bug is Bug.EARLY_ACK:
+        producer._ledger = _HastyLedger(producer._ledger)  # noqa: SLF001  planted
+    if bug is Bug.NO_EPOCH:
+        store = producer._switches._store  # noqa: SLF001  planted
+        check = "if epoch ~= '0' and switch.epoch ~= epoch then"
+        text = "\n".join(map(source, ("now", "lanes", "switches", "beat")))
+        assert check in text
+        script = store.client.register_script(text.replace(check, "if false then"))
+        store._scripts["beat"] = script  # noqa: SLF001  planted
+    return producer
+
+
+class _HastyLedger(Ledger):
+    """Says that jobs are recorded, and records them when it finds the time."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger._store)  # noqa: SLF001  planted
+
+    def accept(
+        self, jobs: Sequence[NewJob], bells: Iterable[tuple[str, str]] = ()
+    ) -> list[Accepted]:
+        def record() -> None:
+            try:
+                Ledger.accept(self, jobs, bells)
+            except StoreUnavailable:
+                return
+
+        threading.Thread(target=record, daemon=True).start()
+        return [Accepted(job.id, fresh=True) for job in jobs]
+
+
+def _judge_not_found() -> None:
+    decide = its.decide  # type: ignore[attr-defined]  # planted
+
+    def hasty(job: Job, answer: Any, **options: Any) -> Decision:
+        if isinstance(answer, Unproven) and answer.missing:
+            return Done(Outcome.CANCELED, "not found")
+        return decide(job, answer, **options)
+
+    its.decide = hasty  # type: ignore[attr-defined]  # planted
+
+
+def _limit_by_local_clock() -> None:
+    run = Store.run
+
+    def local(self: Store, name: str, *args: str | float, shared: str = "") -> Any:
+        if "limits" not in shared.split() and name != "landed":
+            return run(self, name, *args, shared=shared)
+        # Fresh each time, with this process's time written into it.
+        local_now = clock.now_ms()
+        now = source("now")
+        if name in ("landed", "reserve"):
+            now = f"local function now_ms() return {local_now} end"
+        text = "\n".join([now, *map(source, shared.split()), source(name)])
+        if name == "launch":
+            assert LAUNCH in text
+            text = text.replace(LAUNCH, LAUNCH.replace("now,", f"{local_now},"))
+        with unavailable():
+            return self.client.eval(text, 0, *map(str, (self.prefix, *args)))
+
+    Store.run = local  # type: ignore[method-assign]
+
+
+def _settle_early() -> None:
+    attempt = Engine._attempt  # noqa: SLF001  planted
+
+    def hasty(self: Engine, job: Job, now_ms: int) -> Attempted:
+        early = Settlement(Verb.DONE, outcome=Outcome.CANCELED, detail="sent")
+        self._ledger.settle(job, early, holder="", retention_ms=3_600_000, lease_ms=1_000, limit=0)
+        attempted = attempt(self, job, now_ms)
+        return replace(attempted, settlement=early)
+
+    Engine._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted

@@ -1,0 +1,134 @@
+"""A TCP proxy in a process of its own, whose links can be made to fail.
+
+Reads `{"links": [{"name", "host", "port"}, …]}` as its one argument, prints
+`{name: port}`, then obeys one JSON line after another on standard input,
+`{"name", "mode", "delay_ms"}`, each answered by a line.
+
+==========  =================================================================
+mode        what a link does
+==========  =================================================================
+`pass`      passes on
+`cut`       closes what is open, and whatever is opened, at once
+`delay`     holds each piece up for `delay_ms`, either way
+`mute`      passes on requests and drops the replies
+`hang`      takes everything and passes on nothing
+==========  =================================================================
+
+After `mute` and `hang` the connections that lost something are closed, since
+what follows would be read as the answer to something else. Connections are
+made from the address that the client has, so that who counts by address sees
+the same as without the proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from dataclasses import dataclass, field
+
+CHUNK = 65_536
+
+
+@dataclass
+class Link:
+    """One link and the connections over it."""
+
+    name: str
+    host: str
+    port: int
+    mode: str = "pass"
+    delay_ms: float = 0.0
+    open: set[Pipe] = field(default_factory=set)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass one client's connection on."""
+        if self.mode == "cut":
+            writer.transport.abort()
+            return
+        source = writer.get_extra_info("peername")[0]
+        try:
+            back, forth = await asyncio.open_connection(
+                self.host, self.port, local_addr=(source, 0)
+            )
+        except OSError:
+            writer.transport.abort()
+            return
+        pipe = Pipe(self, (writer, forth))
+        self.open.add(pipe)
+        try:
+            await asyncio.gather(
+                pipe.pump(reader, forth, reply=False), pipe.pump(back, writer, reply=True)
+            )
+        finally:
+            pipe.abort()
+            self.open.discard(pipe)
+
+    def turn(self, mode: str, delay_ms: float) -> None:
+        """Have the link behave otherwise from now on."""
+        self.mode, self.delay_ms = mode, delay_ms
+        for pipe in list(self.open):
+            if mode == "cut" or pipe.torn:
+                pipe.abort()
+
+
+class Pipe:
+    """One connection through a link."""
+
+    def __init__(self, link: Link, ends: tuple[asyncio.StreamWriter, ...]) -> None:
+        self._link = link
+        self._ends = ends
+        self.torn = False
+        """Whether something that it took was not passed on."""
+
+    async def pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reply: bool
+    ) -> None:
+        """Pass on what comes, as the link's mode has it, until either end closes."""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(CHUNK):
+                if self._link.mode == "hang" or (reply and self._link.mode == "mute"):
+                    self.torn = True
+                    continue
+                if self._link.mode == "delay":
+                    await asyncio.sleep(self._link.delay_ms / 1_000)
+                if self.torn:
+                    continue
+                writer.write(data)
+                await writer.drain()
+        self.abort()
+
+    def abort(self) -> None:
+        """Close both ends at once."""
+        for end in self._ends:
+            end.transport.abort()
+
+
+async def main(described: str) -> None:
+    """Serve the links until standard input ends."""
+    links = {row["name"]: Link(**row) for row in json.loads(described)["links"]}
+    servers, ports = [], {}
+    for link in links.values():
+        server = await asyncio.start_server(link.serve, "127.0.0.1", 0)
+        servers.append(server)
+        ports[link.name] = server.sockets[0].getsockname()[1]
+    _say(ports)
+    loop = asyncio.get_running_loop()
+    commands = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    while line := await commands.readline():
+        command = json.loads(line)
+        links[command["name"]].turn(command["mode"], command["delay_ms"])
+        _say("done")
+    for server in servers:
+        server.close()
+
+
+def _say(document: object) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,84 @@
+"""How soon work goes on after a worker or Redis was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.chaos import windows
+from tests.chaos.history import History
+
+RESUME_SLACK_MS = 1_000
+REDIS_BACK_MS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was measured, in ms.
+
+    Attributes:
+        resumed: From a worker's SIGKILL until each job in its hands was taken
+            up again, where nothing else was broken meanwhile.
+        redis: From Redis answering again until the first job was done.
+    """
+
+    resumed: tuple[float, ...]
+    redis: tuple[float, ...]
+
+
+def measure(history: History) -> Recovery:
+    """Measure every recovery in a history."""
+    return Recovery(tuple(_resumed(history)), tuple(_redis(history)))
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """Return the value that this part of them does not exceed; 0 of none."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(part * len(ranked)))] if ranked else 0.0
+
+
+def _resumed(history: History) -> list[float]:
+    killed = {
+        life.pid: fault.from_ms
+        for life in history.lives
+        for fault in history.faults
+        if fault.kind == "worker.kill"
+        and fault.target == f"w{life.slot}"
+        and life.ready_ms <= fault.from_ms <= life.end_ms + 100
+    }
+    away = {
+        exchange: windows.union(
+            [
+                *windows.of(history.faults, "redis", "machine", after_ms=500),
+                *windows.no_worker(history),
+                *windows.exchange_away(history, exchange),
+            ]
+        )
+        for exchange in {job.exchange for job in history.jobs.values() if job.exchange}
+    }
+    found = []
+    for job in history.jobs.values():
+        for row, after in zip(job.history, job.history[1:], strict=False):
+            by = str(row.get("by", "")).split(":")
+            if row.get("detail") != windows.LOST or len(by) < 2 or int(by[1]) not in killed:
+                continue
+            at_ms, again_ms = killed[int(by[1])], float(after["at_ms"])
+            if again_ms > at_ms and not windows.overlap_ms(away[job.exchange], at_ms, again_ms):
+                found.append(again_ms - at_ms)
+    return found
+
+
+def _redis(history: History) -> list[float]:
+    done = sorted(job.finished_ms for job in history.jobs.values() if job.finished_ms)
+    found = []
+    for fault in history.faults:
+        if fault.kind not in ("redis.kill", "redis.failover"):
+            continue
+        first = next((at for at in done if at >= fault.until_ms), None)
+        waiting = any(
+            job.created_ms <= fault.until_ms <= (job.finished_ms or 0)
+            for job in history.jobs.values()
+        )
+        if first is not None and waiting:
+            found.append(first - fault.until_ms)
+    return found

@@ -1,0 +1,106 @@
+"""One run: everything starts, is used and broken for a while, is left alone, and is judged."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.collect import collect, settled
+from tests.chaos.history import History
+from tests.chaos.machine import Pulse
+from tests.chaos.nemesis import Nemesis
+from tests.chaos.stage import Stage
+from tests.chaos.strategies import Character, Strategist
+from tests.chaos.workload import Trader
+from worker import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long a run is, and how dense.
+
+    Attributes:
+        trader_pause_ms: A trader's mean pause between two calls.
+        nemesis_pause_ms: The mean pause between two faults.
+        characters: One strategist each.
+        settle_ms: How long jobs are given to end once all is mended.
+    """
+
+    run_ms: float
+    traders: int
+    trader_pause_ms: float
+    nemesis_pause_ms: float
+    characters: tuple[Character, ...]
+    settle_ms: float = 60_000
+
+
+EMULATED = (Character("ev", (1_200, 4_000)), Character("bm", (1_200, 4_000)))
+LONG = (
+    *EMULATED * 2,
+    *(Character("ix", (16_000, 24_000)),) * 2,
+    *(Character("it", (26_000, 36_000)),) * 2,
+)
+SHORT = (*EMULATED, Character("ix", (8_000, 9_000)), Character("it", (8_000, 9_000)))
+
+
+def short_plan(run_ms: float) -> Plan:
+    """Return the plan of the suite's own run."""
+    return Plan(run_ms, 2, 60, 700, SHORT, settle_ms=30_000)
+
+
+def long_plan(run_ms: float) -> Plan:
+    """Return the plan of a run by hand: 20,000 jobs and 1,000 faults in 20 minutes."""
+    return Plan(run_ms, 3, 250, 1_050, LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a run leaves behind; `exits` are processes that ended unasked."""
+
+    history: History
+    exits: tuple[str, ...]
+    settled: bool
+
+
+def run(
+    folder: Path,
+    plan: Plan,
+    *,
+    seed: int,
+    progress: Callable[[Stage, float], None] = lambda *_: None,
+) -> Finished:
+    """Carry out a plan.
+
+    Raises:
+        RuntimeError: The nemesis itself failed; the run says nothing.
+    """
+    with Stage(folder, seed=seed) as stage, Pulse() as pulse:
+        stop, calm = threading.Event(), threading.Event()
+        nemesis = Nemesis(stage, str(seed), pause_ms=plan.nemesis_pause_ms, stop=calm)
+        users: list[threading.Thread] = [
+            Trader(stage, f"{seed} {n}", pause_ms=plan.trader_pause_ms, stop=stop)
+            for n in range(plan.traders)
+        ]
+        users += [
+            Strategist(stage, f"{seed}p{n}", character, stop=stop)
+            for n, character in enumerate(plan.characters)
+        ]
+        for thread in (*users, nemesis):
+            thread.start()
+        begun = clock.monotonic_ms()
+        while (passed := clock.monotonic_ms() - begun) < plan.run_ms and nemesis.is_alive():
+            progress(stage, passed)
+            clock.wait_ms(calm, 500)
+        calm.set()
+        nemesis.join()
+        if nemesis.failure is not None:
+            raise RuntimeError("the nemesis failed") from nemesis.failure
+        end_ms = clock.now_ms()
+        stop.set()
+        for thread in users:
+            thread.join()
+        ended = settled(stage, within_ms=plan.settle_ms)
+        history = collect(stage, end_ms=end_ms, stalls=pulse.stalls)
+        return Finished(history, tuple(stage.exits), ended)

@@ -1,0 +1,176 @@
+"""Strategies: they arm, beat, are replaced, disarm, and die at random moments."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.chaos.history import Said, SwitchCall
+from tests.chaos.stage import Stage
+from tests.support.world import KEYS
+from worker import Producer, StoreUnavailable, Switch, SwitchError, clock
+from worker.errors import SwitchDisarmed, SwitchReplaced, SwitchTripped
+from worker.exchanges import EXCHANGES
+from worker.gate import holds_timers
+
+BEATS = 0.35
+"""Part of the timeout from beat to beat."""
+AGAIN_MS = 100
+"""From a beat that nobody took to the next try."""
+ENDS = ("die", "disarm", "replaced")
+WEIGHTS = (70, 15, 15)
+LIVES = (0.5, 3.0)
+"""How long a strategy lives, in its timeouts."""
+ZOMBIE = 3.0
+"""How long one that was replaced goes on beating, in its timeouts."""
+_count = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """What strategies of an account are like: the shortest and longest timeout, ms."""
+
+    account: str
+    timeout_ms: tuple[int, int]
+
+
+class Holder:
+    """One holder of a switch: calls it, and takes down what it was told."""
+
+    def __init__(self, stage: Stage, producer: Producer, account: str, pair: str) -> None:
+        self._recorder = stage.recorder
+        self._producer = producer
+        self._account = account
+        self._pair = pair
+        self._switch: Switch | None = None
+        self._timeout_ms = 0
+        self.name = f"h{next(_count)}"
+
+    def arm(self, timeout_ms: int, order_ids: tuple[str, ...] = ()) -> Said:
+        """Arm the pair, or these orders alone; say what was told."""
+        self._timeout_ms = timeout_ms
+
+        def arm() -> None:
+            pairs = () if order_ids else (self._pair,)
+            self._switch = self._producer.arm(
+                self._account, pairs=pairs, order_ids=order_ids, timeout_ms=timeout_ms
+            )
+
+        return self._tell("arm", arm)
+
+    def beat(self) -> Said:
+        """Beat once; say what was told."""
+        assert self._switch is not None
+        return self._tell("beat", self._switch.beat)
+
+    def disarm(self) -> Said:
+        """Disarm; say what was told."""
+        assert self._switch is not None
+        return self._tell("disarm", self._switch.disarm)
+
+    def _tell(self, kind: str, call: Callable[[], object]) -> Said:
+        sent_ms = clock.now_ms()
+        said: Said = "ok"
+        try:
+            call()
+        except StoreUnavailable:
+            said = "maybe"
+        except SwitchTripped:
+            said = "tripped"
+        except SwitchReplaced:
+            said = "replaced"
+        except SwitchDisarmed:
+            said = "disarmed"
+        except SwitchError:
+            said = "unknown"
+        self._recorder.switch(
+            SwitchCall(
+                kind,  # type: ignore[arg-type]  # one of them
+                self._account,
+                self._pair,
+                self.name,
+                self._timeout_ms,
+                sent_ms,
+                clock.now_ms(),
+                said,
+                self._switch.id if self._switch else "",
+            )
+        )
+        return said
+
+
+class Strategist(threading.Thread):
+    """Runs one strategy after another on an account, until told to stop."""
+
+    def __init__(
+        self, stage: Stage, seed: str, character: Character, *, stop: threading.Event
+    ) -> None:
+        super().__init__(name=f"strategist {seed}", daemon=True)
+        self._stage = stage
+        self._name = seed.replace(" ", "")
+        self._rng = random.Random(f"strategist {seed}")
+        self._character = character
+        self._stop_event = stop
+        self._producer = stage.producer()
+        self._native = holds_timers(EXCHANGES[KEYS[character.account][0]])
+
+    def run(self) -> None:
+        """Live, and die, again and again."""
+        for n in itertools.count():
+            if self._stop_event.is_set():
+                return
+            self.live(f"s{self._name}x{n}_idr")
+
+    def live(self, pair: str) -> None:
+        """Be one strategy, from arming to whatever end."""
+        rng = self._rng
+        account = self._character.account
+        timeout_ms = rng.randint(*self._character.timeout_ms)
+        ids = tuple(self._stage.world.place(account, 2, pair=pair))
+        only = ids if not self._native and rng.random() < 0.3 else ()
+        holder = Holder(self._stage, self._producer, account, pair)
+        if not self._arm(holder, timeout_ms, only):
+            return
+        end = rng.choices(ENDS, WEIGHTS)[0]
+        until = clock.monotonic_ms() + timeout_ms * rng.uniform(*LIVES)
+        alive = self._beat(holder, timeout_ms, until)
+        if alive and end == "disarm":
+            self._disarm(holder)
+        elif alive and end == "replaced":
+            self._replace(holder, pair, timeout_ms, only)
+
+    def _replace(self, holder: Holder, pair: str, timeout_ms: int, only: tuple[str, ...]) -> None:
+        """Be started a second time, and die, while the first goes on beating."""
+        heir = Holder(self._stage, self._producer, self._character.account, pair)
+        if self._arm(heir, timeout_ms, only):
+            until = clock.monotonic_ms() + timeout_ms * ZOMBIE
+            self._beat(holder, timeout_ms, until)
+
+    def _arm(self, holder: Holder, timeout_ms: int, only: tuple[str, ...]) -> bool:
+        while not self._stop_event.is_set():
+            if holder.arm(timeout_ms, only) == "ok":
+                return True
+            clock.wait_ms(self._stop_event, AGAIN_MS)
+        return False
+
+    def _beat(self, holder: Holder, timeout_ms: int, until: float) -> bool:
+        """Beat until then; return whether the switch still is ours."""
+        pause_ms = BEATS * timeout_ms * self._rng.uniform(0.6, 1)
+        while clock.monotonic_ms() < until and not self._stop_event.is_set():
+            clock.wait_ms(self._stop_event, min(pause_ms, until - clock.monotonic_ms()))
+            match holder.beat():
+                case "ok":
+                    pause_ms = BEATS * timeout_ms * self._rng.uniform(0.6, 1)
+                case "maybe":
+                    pause_ms = AGAIN_MS
+                case _:
+                    return False
+        return True
+
+    def _disarm(self, holder: Holder) -> None:
+        while holder.disarm() == "maybe":
+            if clock.wait_ms(self._stop_event, AGAIN_MS):
+                return

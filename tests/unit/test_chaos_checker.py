@@ -1,0 +1,392 @@
+"""The checker of the fault runs, on histories made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.chaos import windows
+from tests.chaos.checks import cancels, check, duplicates, switches, traffic
+from tests.chaos.history import Bounds, CancelCall, Fault, History, Life, SwitchCall
+from tests.chaos.recovery import measure
+from tests.support.world import KEYS
+from worker import Outcome
+from worker.jobs import Job, Kind, State
+from worker.simulator import Arrival, Order
+
+BOUNDS = Bounds(http_ms=1_000, lease_ms=3_000, backoff_max_ms=1_000)
+LIVES = (Life(0, 10, 0.0, 900_000.0), Life(1, 11, 0.0, 900_000.0))
+END_MS = 800_000.0
+TIMEOUT_MS = 2_000
+
+
+def order(order_id: str = "o1", alias: str = "ev", **changes: Any) -> tuple[str, Order]:
+    """Return an order that was placed at 1 s and canceled at 5 s."""
+    exchange, key, _, _ = KEYS[alias]
+    row = Order(order_id, key, "p_idr", "buy", 1_000.0, "canceled", 5_000.0, "cancel")
+    return exchange, replace(row, **changes)
+
+
+def job(job_id: str = "j1", **changes: Any) -> Job:
+    """Return a job that was done at 5.1 s."""
+    row = Job(
+        id=job_id,
+        kind=Kind.CANCEL,
+        state=State.DONE,
+        lane="everstrike:ev",
+        order_id="o1",
+        outcome=Outcome.CANCELED,
+        created_ms=4_000,
+        finished_ms=5_100,
+        history=({"at_ms": 4_900, "took_ms": 100, "by": "host:10:x:1", "detail": ""},),
+    )
+    return replace(row, **changes)
+
+
+def asked(**changes: Any) -> CancelCall:
+    """Return a call that was told a ticket at 4 s."""
+    row = CancelCall("cancel", "ev", ("o1",), "p_idr", 3_990.0, 4_000.0, "ok", ("j1",))
+    return replace(row, **changes)
+
+
+def sent(seq: int, at_ms: float, **changes: Any) -> Arrival:
+    """Return a cancel for `o1` as the exchange saw it."""
+    row = Arrival(
+        seq=seq,
+        at_ms=at_ms,
+        exchange="everstrike",
+        source="127.0.0.1",
+        method="POST",
+        path="/auth/cancel",
+        operation="cancel",
+        api_key=KEYS["ev"][1],
+        nonce=None,
+        timestamp_ms=None,
+        order_ids=("o1",),
+        pairs=(),
+        countdown_ms=None,
+        token_fingerprint=None,
+        fault=None,
+        applied=True,
+        refusal=None,
+    )
+    return replace(row, **changes)
+
+
+def countdown(seq: int, at_ms: float, countdown_ms: int, **changes: Any) -> Arrival:
+    """Return a countdown for `p_idr` as the exchange saw it."""
+    native = {
+        "exchange": "indodax",
+        "operation": "countdown",
+        "api_key": KEYS["ix"][1],
+        "order_ids": (),
+        "pairs": ("p_idr",),
+        "countdown_ms": countdown_ms,
+        "nonce": seq,
+    }
+    return sent(seq, at_ms, **{**native, **changes})
+
+
+def called(call: str, at_ms: float, said: str = "ok", **changes: Any) -> SwitchCall:
+    """Return what a strategy on `ev` called, answered after 10 ms."""
+    row = SwitchCall(
+        call=call,  # type: ignore[arg-type]
+        account="ev",
+        pair="p_idr",
+        holder="h1",
+        timeout_ms=TIMEOUT_MS,
+        sent_ms=at_ms,
+        told_ms=at_ms + 10,
+        said=said,  # type: ignore[arg-type]
+    )
+    return replace(row, **changes)
+
+
+def history(**parts: Any) -> History:
+    """Return a history of two workers that never failed."""
+    return History(**{"bounds": BOUNDS, "lives": LIVES, "end_ms": END_MS, **parts})
+
+
+def promises(made: History) -> set[str]:
+    """Return the promises that a history breaks."""
+    return {violation.promise for violation in check(made)}
+
+
+def test_a_cancel_that_was_done_breaks_nothing() -> None:
+    """A ticket, one request, a proof that the book agrees with."""
+    made = history(
+        cancels=(asked(),), jobs={"j1": job()}, orders=(order(),), journal=(sent(1, 5_000),)
+    )
+    assert promises(made) == set()
+
+
+@pytest.mark.parametrize(
+    ("jobs", "alerts", "broken"),
+    [
+        ({}, (), {cancels.LOST}),
+        ({"j1": job(state=State.PENDING, outcome=None)}, (), {cancels.LOST}),
+        ({"j1": job(state=State.DEAD, outcome=Outcome.UNKNOWN)}, (), {cancels.UNALERTED}),
+        (
+            {"j1": job(state=State.DEAD, outcome=Outcome.UNKNOWN)},
+            ({"alert": "dead letter", "job": "j1"},),
+            set(),
+        ),
+        (
+            {"j1": job(state=State.DEAD, outcome=Outcome.UNKNOWN)},
+            ({"alert": "dead letter", "job": "another"},),
+            {cancels.UNALERTED},
+        ),
+    ],
+    ids=["forgotten", "pending", "dead in silence", "dead with an alert", "another's alert"],
+)
+def test_what_was_accepted_ends(jobs: Any, alerts: Any, broken: set[str]) -> None:
+    """A ticket's job is done, or dead with an alert of its own."""
+    assert promises(history(cancels=(asked(),), jobs=jobs, alerts=alerts, orders=(order(),))) == (
+        broken
+    )
+
+
+def test_what_may_have_been_accepted_is_owed_nothing() -> None:
+    """`StoreUnavailable` promises nothing."""
+    assert promises(history(cancels=(asked(said="maybe", tickets=()),))) == set()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "book"),
+    [
+        (Outcome.CANCELED, order(status="open", closed_ms=None, closed_by=None)),
+        (Outcome.CANCELED, order(status="filled", closed_by="fill")),
+        (Outcome.GONE, order()),
+        (Outcome.UNKNOWN, order()),
+        (Outcome.CANCELED, order(closed_ms=5_200.0)),
+        (Outcome.CANCELED, order("another")),
+    ],
+    ids=["open", "filled", "canceled", "not proven", "still open then", "never placed"],
+)
+def test_an_outcome_that_the_book_contradicts(outcome: Outcome, book: Any) -> None:
+    """Canceled and gone are what the book says, at the time it was said."""
+    made = history(jobs={"j1": job(outcome=outcome)}, orders=(book,))
+    assert promises(made) == {cancels.WRONG}
+
+
+@pytest.mark.parametrize(("placed_ms", "broken"), [(1_000.0, {cancels.WRONG}), (4_500.0, set())])
+def test_a_scope_is_empty_of_what_was_there_when_it_was_asked_for(
+    placed_ms: float, broken: set[str]
+) -> None:
+    """An order placed after the call is not in its scope's promise."""
+    whole = job(kind=Kind.CANCEL_ALL, order_id=None, pair="p_idr")
+    left = order(placed_ms=placed_ms, status="open", closed_ms=None, closed_by=None)
+    made = history(cancels=(asked(kind="all", order_ids=()),), jobs={"j1": whole}, orders=(left,))
+    assert promises(made) == broken
+
+
+def test_an_eleventh_countdown_in_ten_seconds() -> None:
+    """The window is the exchange's: an arrival 10 s after another is outside of it."""
+    even = [countdown(n, 1_000.0 * n, 60_000) for n in range(1, 13)]
+    assert promises(history(journal=tuple(even))) == set()
+    crowded = [*even, countdown(13, 12_500.0, 60_000)]
+    assert promises(history(journal=tuple(crowded))) == {traffic.LIMIT}
+    apart = [*even, countdown(13, 12_500.0, 60_000, source="127.0.0.2")]
+    assert promises(history(journal=tuple(apart))) == set()
+
+
+def test_a_nonce_that_does_not_rise() -> None:
+    """As they arrive, and of each key by itself."""
+    first, second = countdown(5, 1_000, 60_000), countdown(4, 1_100, 60_000)
+    assert promises(history(journal=(first, second))) == {traffic.NONCE}
+    other = replace(second, api_key="another")
+    assert promises(history(journal=(first, other))) == set()
+
+
+def test_a_refused_nonce_is_the_exchanges_doing_once() -> None:
+    """After its own number jumped, one refusal is expected."""
+    jump = countdown(1, 1_000, 60_000, fault="reject_nonce", applied=False)
+    refused = countdown(2, 1_100, 60_000, refusal="nonce", applied=False)
+    assert promises(history(journal=(jump, refused))) == set()
+    again = replace(refused, seq=3, nonce=3, at_ms=1_200.0)
+    assert promises(history(journal=(jump, refused, again))) == {traffic.NONCE}
+
+
+@pytest.mark.parametrize(
+    ("first", "faults", "cause"),
+    [
+        ({"fault": "half_body"}, (), "the exchange failed: half_body"),
+        ({"refusal": "token", "applied": False}, (), "it was refused: token"),
+        ({"refusal": "order", "applied": False}, (), "retry rule"),
+        ({}, (Fault("worker.kill", "w0", 4_950, 5_000),), "killed"),
+        ({}, (Fault("redis.stop", "redis", 4_950, 5_500),), "Redis"),
+        ({}, (Fault("exchange-link.mute", "w0", 4_950, 5_500),), "link"),
+        ({}, (Fault("worker.kill", "w0", 1_000, 1_500),), duplicates.UNEXPLAINED),
+        ({}, (Fault("beat.kill", "beat", 4_950, 5_500),), duplicates.UNEXPLAINED),
+        ({}, (), duplicates.UNEXPLAINED),
+    ],
+)
+def test_every_duplicate_has_a_cause(
+    first: dict[str, Any], faults: tuple[Fault, ...], cause: str
+) -> None:
+    """What happened around the first send, and could have kept its outcome from us."""
+    made = history(
+        jobs={"j1": job(finished_ms=7_000)},
+        orders=(order(),),
+        journal=(sent(1, 5_000, **first), sent(2, 6_900)),
+        faults=faults,
+    )
+    (named,) = duplicates.counted(made)
+    assert cause in named
+    assert promises(made) == ({cause} if cause == duplicates.UNEXPLAINED else set())
+
+
+ALIVE = (called("arm", 1_000), called("beat", 1_700), called("beat", 2_400))
+"""Its deadline stands at 4.4 s, or 10 ms later."""
+
+
+@pytest.mark.parametrize(
+    ("closed_ms", "faults", "broken"),
+    [
+        (4_450.0, (), set()),
+        (6_800.0, (), set()),
+        (7_500.0, (), {switches.LATE}),
+        (None, (), {switches.LATE}),
+        (4_300.0, (), {switches.FALSE}),
+        (2_000.0, (), {switches.FALSE}),
+        (7_500.0, (Fault("redis.kill", "redis", 4_000, 5_000),), set()),
+        (8_500.0, (Fault("redis.kill", "redis", 4_000, 5_000),), {switches.LATE}),
+        (7_500.0, (Fault("worker.kill", "w0", 4_500, 5_000),), {switches.LATE}),
+        (7_500.0, (Fault("beat.kill", "beat", 4_400, 6_000),), {switches.LATE}),
+        (7_500.0, (Fault("producer-link.cut", "producers", 4_500, 6_000),), {switches.LATE}),
+        (4_300.0, (Fault("redis.kill", "redis", 2_500, 4_200),), {switches.FALSE}),
+    ],
+)
+def test_an_emulated_switch_is_neither_late_nor_false(
+    closed_ms: float | None, faults: tuple[Fault, ...], broken: set[str]
+) -> None:
+    """Only what keeps everybody from acting excuses, and only for as long as it does."""
+    status = "open" if closed_ms is None else "canceled"
+    book = order(status=status, closed_ms=closed_ms, closed_by=closed_ms and "cancel")
+    assert promises(history(switches=ALIVE, orders=(book,), faults=faults)) == broken
+
+
+def test_nobody_is_there_to_cancel_while_all_workers_are_down() -> None:
+    """The bound begins when the first worker is back."""
+    lives = (Life(0, 10, 0.0, 4_000.0), Life(0, 12, 6_000.0, 900_000.0))
+    for closed_ms, broken in ((8_400.0, set()), (8_600.0, {switches.LATE})):
+        book = order(closed_ms=closed_ms)
+        assert promises(history(switches=ALIVE, orders=(book,), lives=lives)) == broken
+
+
+def test_a_beat_that_may_have_counted_moves_the_latest_deadline_alone() -> None:
+    """It neither makes a trip false nor lets the order go on for ever."""
+    calls = (*ALIVE, called("beat", 3_100, "maybe"))
+    for closed_ms, broken in ((4_450.0, set()), (7_500.0, set()), (7_700.0, {switches.LATE})):
+        book = order(closed_ms=closed_ms)
+        assert promises(history(switches=calls, orders=(book,))) == broken
+
+
+def test_a_maybe_beat_may_take_effect_when_the_cut_is_over() -> None:
+    """What lay in a socket buffer is run when Redis goes on."""
+    calls = (*ALIVE, called("beat", 3_100, "maybe"))
+    stop = Fault("producer-link.hang", "producers", 3_000, 4_000)
+    book = order(closed_ms=9_000.0)
+    assert promises(history(switches=calls, orders=(book,), faults=(stop,))) == set()
+
+
+@pytest.mark.parametrize(
+    ("closed_ms", "broken"),
+    [(None, set()), (2_600.0, {switches.FALSE}), (9_000.0, {switches.FALSE})],
+)
+def test_a_disarmed_switch_takes_nothing_off(closed_ms: float | None, broken: set[str]) -> None:
+    """After a disarm that was acknowledged the orders stay."""
+    calls = (*ALIVE, called("disarm", 2_500))
+    status = "open" if closed_ms is None else "canceled"
+    book = order(status=status, closed_ms=closed_ms, closed_by=closed_ms and "cancel")
+    assert promises(history(switches=calls, orders=(book,))) == broken
+
+
+@pytest.mark.parametrize(("said", "broken"), [("ok", {switches.OLD_EPOCH}), ("replaced", set())])
+def test_a_replaced_holder_counts_for_nothing(said: str, broken: set[str]) -> None:
+    """Its beats are refused, and move no deadline."""
+    calls = (*ALIVE, called("arm", 2_500, holder="h2"), called("beat", 3_000, said))
+    book = order(closed_ms=5_200.0 if said == "ok" else 4_520.0)
+    assert promises(history(switches=calls, orders=(book,))) == broken
+
+
+NATIVE: dict[str, Any] = {"account": "ix", "timeout_ms": 8_000}
+BEATEN = (called("arm", 1_000, **NATIVE), called("beat", 4_000, **NATIVE))
+"""Its deadline stands at 12 s."""
+IX: dict[str, Any] = {"alias": "ix", "closed_by": "countdown"}
+
+
+@pytest.mark.parametrize(
+    ("timers", "closed_ms", "faults", "broken"),
+    [
+        ([(1_050, 7_600), (4_050, 7_600)], 11_650.0, (), set()),
+        ([(1_050, 7_600)], 8_650.0, (), {switches.FALSE}),
+        (
+            [(1_050, 7_600)],
+            8_650.0,
+            (Fault("exchange-link.cut", "w0", 3_000, 8_000),),
+            set(),
+        ),
+        ([(1_050, 7_600), (4_050, 8_400)], 12_450.0, (), {switches.STALE, switches.LATE}),
+        (
+            [(1_050, 7_600), (4_800, 8_000)],
+            12_800.0,
+            (Fault("exchange-link.delay", "w0", 3_900, 4_900),),
+            set(),
+        ),
+        ([(1_050, 7_600), (6_000, 0)], None, (), {switches.LATE}),
+        ([], None, (), {switches.LATE}),
+        ([], 12_100.0, (), set()),
+    ],
+    ids=["kept", "early", "early, cut off", "stale", "held up", "stopped", "never", "by a worker"],
+)
+def test_a_native_switch_is_neither_late_nor_false(
+    timers: list[tuple[int, int]],
+    closed_ms: float | None,
+    faults: tuple[Fault, ...],
+    broken: set[str],
+) -> None:
+    """The exchange's timer is held to the deadline, and its early end to its renewals."""
+    status = "open" if closed_ms is None else "canceled"
+    book = order(**{**IX, "status": status, "closed_ms": closed_ms})
+    journal = tuple(countdown(n, *timer) for n, timer in enumerate(timers, start=1))
+    made = history(switches=BEATEN, orders=(book,), faults=faults, journal=journal)
+    assert promises(made) == broken
+
+
+def test_nothing_may_follow_a_stop() -> None:
+    """A disarm is the last call to arrive."""
+    calls = (*BEATEN, called("disarm", 5_000, **NATIVE))
+    book = order(**{**IX, "status": "open", "closed_ms": None})
+    stop = (countdown(1, 1_050, 7_600), countdown(2, 5_050, 0))
+    assert promises(history(switches=calls, orders=(book,), journal=stop)) == set()
+    after = (*stop, countdown(3, 5_100, 6_000))
+    made = history(switches=calls, orders=(book,), journal=after)
+    assert promises(made) == {switches.STALE}
+
+
+def test_spans() -> None:
+    """Union, overlap, and the first calm."""
+    spans = windows.union([(5, 9), (1, 3), (2, 4), (7, 7)])
+    assert spans == [(1, 4), (5, 9)]
+    assert windows.overlap_ms(spans, 3, 6) == 2
+    assert windows.calm_from(spans, 0, 1) == 1
+    assert windows.calm_from(spans, 0, 2) == 11
+    assert windows.calm_from(spans, 6, 2) == 11
+    assert windows.calm_from(spans, 20, 2) == 22
+
+
+def test_recovery_is_measured_from_the_kill() -> None:
+    """A job in the hands of a killed worker, and the next worker's claim of it."""
+    lost = {"at_ms": 4_800, "by": "host:10:x:1", "detail": windows.LOST}
+    again = {"at_ms": 8_100, "took_ms": 10, "by": "host:11:y:1", "detail": ""}
+    made = history(
+        jobs={"j1": job(history=(lost, again), finished_ms=8_120)},
+        lives=(Life(0, 10, 0.0, 5_000.0), LIVES[1]),
+        faults=(Fault("worker.kill", "w0", 5_000, 5_500),),
+    )
+    assert measure(made).resumed == (3_100.0,)
+    restart = replace(made, faults=(Fault("redis.kill", "redis", 7_000, 8_000),))
+    assert measure(restart).redis == (120.0,)
