@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.checks import check
+from tests.chaos.checks import check, switches
+from tests.chaos.checks.switches import Tally
 from tests.chaos.directed import RUNS, history_of, played
 from tests.chaos.planted import Bug
 from tests.chaos.report import shown, table, verdict
 from tests.chaos.run import run, short_plan
 from tests.chaos.stage import Stage
 
-RUN_MS = 20_000
+RUN_MS = 15_000
 
 
 @pytest.mark.timeout(180)
@@ -26,6 +27,9 @@ def test_no_promise_is_broken_under_faults(tmp_path: Path) -> None:
     accepted = [call for call in finished.history.cancels if call.tickets]
     assert len(accepted) > 50
     assert len({fault.part for fault in finished.history.faults}) >= 4
+    tally = Tally()
+    switches.check(finished.history, tally)
+    assert tally.ended > 5
     assert any(call.call == "beat" and call.said == "ok" for call in finished.history.switches)
 
 

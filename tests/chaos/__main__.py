@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.collect import keep
 from tests.chaos.report import shown, table, verdict
 from tests.chaos.run import long_plan, run
 from tests.chaos.stage import Stage
@@ -50,6 +51,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     say(f"seed {args.seed}, data and logs in {folder}")
     finished = run(folder, long_plan(args.minutes * 60_000), seed=args.seed, progress=Progress())
+    keep(finished.history, folder / "history.jsonl")
     violations = verdict(finished)
     for line in (*table(finished, violations), *shown(violations)):
         say(line)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tests.chaos.history import Fault, History, merged
 from tests.chaos.stage import BOUNDS, Stage
 from tests.support.polling import eventually
-from worker import clock
-from worker.jobs import Job, State
+from worker.jobs import Job
 from worker.simulator import EXCHANGES
 
 CHUNK = 500
@@ -33,15 +35,20 @@ def jobs_of(stage: Stage) -> dict[str, Job]:
     return found
 
 
-def settled(stage: Stage, *, within_ms: float) -> bool:
-    """Wait until no job is pending and no doorbell unheard; return whether that came to be."""
+def settled(stage: Stage, *, within_ms: float, switches: bool = True) -> bool:
+    """Wait until nothing is left to do; return whether that came to be.
+
+    No job is pending, no plain message unread, and, unless they are to be left
+    alone, no switch armed.
+    """
     client = stage.redis.client()
 
     def idle() -> bool:
         lanes: Any = client.zrange("cx:lanes", 0, -1)
-        due = [f"cx:due:{lane}" for lane in lanes if not lane.endswith(":switch")]
-        waits: Any = [client.zcard(name) for name in due]
-        return not any(waits) and not client.llen("celery")
+        busy = [lane for lane in lanes if switches or not lane.endswith(":switch")]
+        return not any(client.zcard(f"cx:due:{lane}") for lane in busy) and not client.llen(
+            "celery"
+        )
 
     try:
         eventually(idle, within_ms=within_ms, pause_ms=100)
@@ -70,11 +77,17 @@ def collect(stage: Stage, *, end_ms: float, stalls: Iterable[Fault] = ()) -> His
     )
 
 
-def pending(history: History) -> list[Job]:
-    """Return the jobs that have not ended."""
-    return [job for job in history.jobs.values() if job.state is State.PENDING]
-
-
-def now_ms() -> float:
-    """Return the time that everything is recorded in."""
-    return clock.now_ms()
+def keep(history: History, path: Path) -> None:
+    """Write a history as JSON, one line a call, fault, request, order and job."""
+    parts: dict[str, Iterable[Any]] = {
+        "cancel": history.cancels,
+        "switch": history.switches,
+        "fault": history.faults,
+        "life": history.lives,
+        "arrival": history.journal,
+        "order": [order for _, order in history.orders],
+        "job": history.jobs.values(),
+    }
+    with path.open("w") as file:
+        for kind, rows in parts.items():
+            file.writelines(json.dumps({"is": kind, **asdict(row)}) + "\n" for row in rows)

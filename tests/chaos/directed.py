@@ -28,7 +28,7 @@ def early_ack(stage: Stage) -> None:
     teller = Teller(stage)
     ids = stage.world.place("ev", 4, pair=PAIR)
     teller.cancel("ev", ids[:1])
-    settled(stage, within_ms=SETTLE_MS)
+    settled(stage, within_ms=SETTLE_MS, switches=False)
     from_ms = clock.now_ms()
     stage.redis.harm("kill")
     for order_id in ids[1:]:
@@ -115,5 +115,5 @@ def played(stage: Stage, *bugs: Bug) -> History:
     """Carry out the runs of bugs on a stage; return what happened."""
     for bug in bugs:
         RUNS[bug][0](stage)
-        settled(stage, within_ms=SETTLE_MS)
+        settled(stage, within_ms=SETTLE_MS, switches=False)
     return collect(stage, end_ms=clock.now_ms())

@@ -62,6 +62,8 @@ EXCHANGE_FAULTS = (
 ORDER_PATHS = ("cancel", "query", "open_orders")
 """BitMart gives five tokens a minute: to lose some would end its part in this."""
 FAULT_RATE = 0.4
+TRIES = 10
+"""Of finding something that is whole."""
 AGAIN_MS = 100
 """From finding that a worker has not stopped yet to looking again."""
 
@@ -110,8 +112,13 @@ class Nemesis(threading.Thread):
 
     def act(self) -> None:
         """Break something that is whole."""
-        names, weights = list(WEIGHTS), list(WEIGHTS.values())
-        what = self._rng.choices(names, weights)[0]
+        count = len(self._broken)
+        for _ in range(TRIES):
+            self._try(self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0])
+            if len(self._broken) > count:
+                return
+
+    def _try(self, what: str) -> None:
         low, high = HOLD_MS[what]
         hold_ms = self._rng.uniform(low, high)
         part, _, how = what.partition(".")

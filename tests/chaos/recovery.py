@@ -70,6 +70,7 @@ def _resumed(history: History) -> list[float]:
 
 def _redis(history: History) -> list[float]:
     done = sorted(job.finished_ms for job in history.jobs.values() if job.finished_ms)
+    machine = windows.union(windows.of(history.faults, "machine"))
     found = []
     for fault in history.faults:
         if fault.kind not in ("redis.kill", "redis.failover"):
@@ -79,6 +80,7 @@ def _redis(history: History) -> list[float]:
             job.created_ms <= fault.until_ms <= (job.finished_ms or 0)
             for job in history.jobs.values()
         )
-        if first is not None and waiting:
+        held_up = first and windows.overlap_ms(machine, fault.until_ms, first)
+        if first is not None and waiting and not held_up:
             found.append(first - fault.until_ms)
     return found

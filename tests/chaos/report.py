@@ -11,6 +11,7 @@ from tests.chaos.checks import switches as switch_checks
 from tests.chaos.history import Violation
 from tests.chaos.recovery import percentile
 from tests.chaos.run import Finished
+from tests.chaos.windows import of, union
 from worker.jobs import State
 
 SHOWN = 5
@@ -43,7 +44,7 @@ def table(finished: Finished, violations: Iterable[Violation]) -> list[str]:
     ended = Counter(str(job.outcome) for job in jobs if job.state is State.DONE)
     dead = sum(job.state is State.DEAD for job in jobs)
     faults = Counter(f.kind for f in history.faults if f.part != "machine")
-    stalls = [f for f in history.faults if f.part == "machine"]
+    machine_ms = sum(end - start for start, end in union(of(history.faults, "machine")))
     said = Counter(call.said for call in history.cancels if call.kind != "plain")
     calls = Counter(f"{c.call} {c.said}" for c in history.switches)
     tally = switch_checks.Tally()
@@ -54,7 +55,7 @@ def table(finished: Finished, violations: Iterable[Violation]) -> list[str]:
     broken = Counter(violation.promise for violation in violations)
     accepted = len({ticket for call in history.cancels for ticket in call.tickets})
     judged = (
-        f"{tally.judged}, of them {tally.waited_for_calm} after waiting for calm; excused: "
+        f"{tally.judged} of {tally.ended}, {tally.waited_for_calm} after waiting for calm; excused: "
         f"{tally.thwarted} thwarted, {tally.early_excused} early, {tally.held_up} held up"
     )
     rows = {
@@ -62,7 +63,7 @@ def table(finished: Finished, violations: Iterable[Violation]) -> list[str]:
         "producers told": str(dict(said)),
         "requests at the exchanges": str(len(history.journal)),
         "faults": f"{sum(faults.values())}: {dict(sorted(faults.items()))}",
-        "machine stalls": f"{len(stalls)}, {sum(f.until_ms - f.from_ms for f in stalls):.0f} ms",
+        "machine held up": f"{machine_ms / 1_000:.0f} s",
         "switch calls": str(dict(calls)),
         "switches judged": judged,
         "native after the deadline": spread(late["native"]),

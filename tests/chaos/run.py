@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.chaos.collect import collect, settled
 from tests.chaos.history import History
 from tests.chaos.machine import Pulse
+from tests.chaos.messenger import Messenger
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.stage import Stage
 from tests.chaos.strategies import Character, Strategist
@@ -25,6 +26,7 @@ class Plan:
         trader_pause_ms: A trader's mean pause between two calls.
         nemesis_pause_ms: The mean pause between two faults.
         characters: One strategist each.
+        messengers: One strategy of plain Celery messages each.
         settle_ms: How long jobs are given to end once all is mended.
     """
 
@@ -33,6 +35,7 @@ class Plan:
     trader_pause_ms: float
     nemesis_pause_ms: float
     characters: tuple[Character, ...]
+    messengers: tuple[Character, ...]
     settle_ms: float = 60_000
 
 
@@ -42,17 +45,18 @@ LONG = (
     *(Character("ix", (16_000, 24_000)),) * 2,
     *(Character("it", (26_000, 36_000)),) * 2,
 )
-SHORT = (*EMULATED, Character("ix", (8_000, 9_000)), Character("it", (8_000, 9_000)))
+BRIEF = (Character("ev", (1_000, 2_000)), Character("bm", (1_000, 2_000)))
+SHORT = (*BRIEF * 2, Character("ix", (4_000, 5_000)), Character("it", (4_000, 5_000)))
 
 
 def short_plan(run_ms: float) -> Plan:
     """Return the plan of the suite's own run."""
-    return Plan(run_ms, 2, 60, 700, SHORT, settle_ms=30_000)
+    return Plan(run_ms, 2, 60, 600, SHORT, (Character("ix", (4_000, 5_000)),), 30_000)
 
 
 def long_plan(run_ms: float) -> Plan:
     """Return the plan of a run by hand: 20,000 jobs and 1,000 faults in 20 minutes."""
-    return Plan(run_ms, 3, 250, 1_050, LONG)
+    return Plan(run_ms, 3, 220, 950, LONG, (Character("ix", (16_000, 24_000)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,10 @@ def run(
             Strategist(stage, f"{seed}p{n}", character, stop=stop)
             for n, character in enumerate(plan.characters)
         ]
+        users += [
+            Messenger(stage, f"{seed}m{n}", character, stop=stop)
+            for n, character in enumerate(plan.messengers)
+        ]
         for thread in (*users, nemesis):
             thread.start()
         begun = clock.monotonic_ms()
@@ -97,10 +105,9 @@ def run(
         nemesis.join()
         if nemesis.failure is not None:
             raise RuntimeError("the nemesis failed") from nemesis.failure
-        end_ms = clock.now_ms()
         stop.set()
         for thread in users:
             thread.join()
         ended = settled(stage, within_ms=plan.settle_ms)
-        history = collect(stage, end_ms=end_ms, stalls=pulse.stalls)
+        history = collect(stage, end_ms=clock.now_ms(), stalls=pulse.stalls)
         return Finished(history, tuple(stage.exits), ended)

@@ -80,8 +80,8 @@ class Scope:
 
     def _effect_ms(self, call: SwitchCall) -> float:
         """Return when a call took effect at the latest: with a cut it may lie about for long."""
-        if call.said == "ok":
-            return call.told_ms
+        if call.said == "ok" or call.call == "message":
+            return call.told_ms  # a message names its moment, whenever it is read
         ends = [end for start, end in self.reach if start < call.told_ms and end > call.sent_ms]
         return max([call.told_ms, *ends])
 
@@ -91,7 +91,8 @@ class Tally:
     """How many ends of switches were judged, and how many a fault excused.
 
     Attributes:
-        judged: Scopes whose strategy fell silent.
+        ended: Scopes whose strategy fell silent.
+        judged: Of them, whose orders had to be off the book before the run was over.
         waited_for_calm: Of them, where nobody could act at the deadline.
         thwarted: Orders late by failed attempts of their own.
         early_excused: Orders off the book early, since nobody could renew the timer.
@@ -99,6 +100,7 @@ class Tally:
         late_ms: From the latest deadline until the order left the book.
     """
 
+    ended: int = 0
     judged: int = 0
     waited_for_calm: int = 0
     thwarted: int = 0
@@ -182,6 +184,12 @@ def _late(
     if _disarmed(scope) is not None or not any(call.said == "ok" for call in scope.sets):
         return
     deadline = scope.latest_ms()
+    tally.ended += 1
+    tally.late_ms["native" if scope.native else "emulated"] += [
+        order.closed_ms - deadline
+        for order in scope.orders
+        if order.status == "canceled" and order.closed_ms is not None
+    ]
     timers = history.countdowns.get((scope.account, scope.pair), [])
     held = scope.native and any(a.applied and a.countdown_ms for a in timers)
     allowed = EMULATED_LATE_MS + (SERIAL_MS if scope.native else 0)
@@ -201,9 +209,6 @@ def _late(
     for order in scope.orders:
         if order.status == "filled":
             continue
-        if order.closed_ms is not None:
-            kind = "native" if scope.native else "emulated"
-            tally.late_ms[kind].append(order.closed_ms - deadline)
         if order.closed_ms is not None and order.closed_ms <= by_ms:
             continue
         jobs = _jobs(history, scope, order)
