@@ -32,6 +32,9 @@ class Deployment(Protocol):
     def faults(self) -> tuple[str, ...]:
         """What can be done to it."""
 
+    def url(self, through: int) -> str:
+        """Return the `redis_url` of who reaches it by this port of loopback."""
+
     def client(self) -> redis.Redis:
         """Return a client of the Redis of now, for looking."""
 
@@ -52,6 +55,10 @@ class Standalone:
         self._server = EmbeddedRedis(folder).start()
         self.port = self._server.port
         self.faults = FAULTS
+
+    def url(self, through: int) -> str:
+        """Return the URL of the server, or of a proxy before it."""
+        return f"redis://127.0.0.1:{through}/0"
 
     def client(self) -> redis.Redis:
         """Return a client past every proxy."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos import windows
 from tests.chaos.history import History
 
 RESUME_SLACK_MS = 1_000
-REDIS_BACK_MS = 3_000
+REDIS_BACK_MS = {"redis.kill": 3_000, "redis.failover": 10_000}
+"""From Redis answering again until the first job is done, by what had happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,20 @@ class Recovery:
     Attributes:
         resumed: From a worker's SIGKILL until each job in its hands was taken
             up again, where nothing else was broken meanwhile.
-        redis: From Redis answering again until the first job was done.
+        redis: From Redis answering again until the first job was done, by
+            what had happened to it.
     """
 
     resumed: tuple[float, ...]
-    redis: tuple[float, ...]
+    redis: Mapping[str, tuple[float, ...]]
 
 
 def measure(history: History) -> Recovery:
     """Measure every recovery in a history."""
-    return Recovery(tuple(_resumed(history)), tuple(_redis(history)))
+    return Recovery(
+        tuple(_resumed(history)),
+        {kind: tuple(_redis(history, kind)) for kind in REDIS_BACK_MS},
+    )
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -68,12 +73,12 @@ def _resumed(history: History) -> list[float]:
     return found
 
 
-def _redis(history: History) -> list[float]:
+def _redis(history: History, kind: str) -> list[float]:
     done = sorted(job.finished_ms for job in history.jobs.values() if job.finished_ms)
     machine = windows.union(windows.of(history.faults, "machine"))
     found = []
     for fault in history.faults:
-        if fault.kind not in ("redis.kill", "redis.failover"):
+        if fault.kind != kind:
             continue
         first = next((at for at in done if at >= fault.until_ms), None)
         waiting = any(

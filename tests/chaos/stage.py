@@ -237,7 +237,7 @@ class Stage:
         sim: Any = self.sim
         if command == "worker" and f"{name}-exchange" in self.links.ports:
             sim = _Through(self.sim.base_url(), self.links.ports[f"{name}-exchange"])
-        url = f"redis://127.0.0.1:{self.links.ports[f'{name}-redis']}/0"
+        url = self.redis.url(self.links.ports[f"{name}-redis"])
         world = World(sim, url, folder, tables=TABLES, limits=LIMITS)
         return Slot(name, world, file, command)
 

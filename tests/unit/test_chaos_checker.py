@@ -389,4 +389,4 @@ def test_recovery_is_measured_from_the_kill() -> None:
     )
     assert measure(made).resumed == (3_100.0,)
     restart = replace(made, faults=(Fault("redis.kill", "redis", 7_000, 8_000),))
-    assert measure(restart).redis == (120.0,)
+    assert measure(restart).redis["redis.kill"] == (120.0,)
