@@ -35,11 +35,20 @@ def jobs_of(stage: Stage) -> dict[str, Job]:
     return found
 
 
+def tripped_in(stage: Stage) -> tuple[str, ...]:
+    """Return the switches that Redis has as tripped."""
+    client = stage.redis.client()
+    keys = [key for key in client.scan_iter("cx:switch:*") if not key.endswith(":orders")]
+    tripped = [key for key in keys if client.hget(key, "state") == "tripped"]
+    client.close()
+    return tuple(key.removeprefix("cx:switch:") for key in tripped)
+
+
 def settled(stage: Stage, *, within_ms: float, switches: bool = True) -> bool:
     """Wait until nothing is left to do; return whether that came to be.
 
-    No job is pending, no plain message unread, and, unless they are to be left
-    alone, no switch armed.
+    No job is pending, no plain message unread, nobody untold of a switch that
+    has tripped, and, unless they are to be left alone, no switch armed.
     """
     client = stage.redis.client()
 
@@ -73,6 +82,7 @@ def collect(stage: Stage, *, end_ms: float, stalls: Iterable[Fault] = ()) -> His
         orders=tuple(orders),
         jobs=jobs_of(stage),
         alerts=tuple(row for row in stage.logs() if "alert" in row),
+        tripped=tripped_in(stage),
         end_ms=end_ms,
     )
 

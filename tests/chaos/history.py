@@ -102,6 +102,8 @@ class History:
     """Exchange and order."""
     jobs: Mapping[str, Job] = field(default_factory=dict)
     alerts: tuple[Mapping[str, Any], ...] = ()
+    tripped: tuple[str, ...] = ()
+    """Ids of the switches that have tripped."""
     end_ms: float = 0.0
     """When all was left alone; what comes due later is not judged."""
 

@@ -304,6 +304,14 @@ def test_a_disarmed_switch_takes_nothing_off(closed_ms: float | None, broken: se
     assert promises(history(switches=calls, orders=(book,))) == broken
 
 
+@pytest.mark.parametrize(("closed_ms", "broken"), [(4_450.0, set()), (4_300.0, {switches.FALSE})])
+def test_arming_anew_does_not_save_what_has_tripped(closed_ms: float, broken: set[str]) -> None:
+    """A switch that tripped has another id when its scope is armed again."""
+    calls = (*ALIVE, called("arm", 4_440, holder="h2", switch_id="another"))
+    book = order(closed_ms=closed_ms)
+    assert promises(history(switches=calls, orders=(book,))) == broken
+
+
 @pytest.mark.parametrize(("said", "broken"), [("ok", {switches.OLD_EPOCH}), ("replaced", set())])
 def test_a_replaced_holder_counts_for_nothing(said: str, broken: set[str]) -> None:
     """Its beats are refused, and move no deadline."""
@@ -365,6 +373,13 @@ def test_nothing_may_follow_a_stop() -> None:
     after = (*stop, countdown(3, 5_100, 6_000))
     made = history(switches=calls, orders=(book,), journal=after)
     assert promises(made) == {switches.STALE}
+
+
+def test_a_tripped_switch_is_told_of() -> None:
+    """By an alert that names it."""
+    alert = {"alert": "switch tripped", "message": "switch 5w tripped: its strategy fell silent"}
+    assert promises(history(tripped=("5w",), alerts=(alert,))) == set()
+    assert promises(history(tripped=("5w", "6x"), alerts=(alert,))) == {switches.UNTOLD}
 
 
 def test_spans() -> None:

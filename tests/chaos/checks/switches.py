@@ -17,6 +17,7 @@ LATE = "a switch was late"
 FALSE = "a switch tripped falsely"
 STALE = "a late job made a deadline later"
 OLD_EPOCH = "a replaced holder's word counted"
+UNTOLD = "a switch tripped without an alert"
 UNARMED = "a switch was never brought to the exchange"
 NATIVE_LATE_MS = 300
 EMULATED_LATE_MS = 2_500
@@ -72,11 +73,21 @@ class Scope:
             default=0.0,
         )
 
+    @property
+    def first_life(self) -> list[SwitchCall]:
+        """The acknowledged calls until the switch had tripped and another was armed.
+
+        The orders are those of the first: what comes later need not save them.
+        """
+        calls = [call for call in self.calls if call.said == "ok"]
+        ids = [call.switch_id for call in calls]
+        lives = [n for n, switch_id in enumerate(ids) if switch_id != ids[0]]
+        return calls[: lives[0]] if lives else calls
+
     def kept_ms(self) -> float:
         """Return the deadline that the last acknowledged call stands for, at the earliest."""
-        return max(
-            (call.sent_ms + call.timeout_ms for call in self.sets if call.said == "ok"), default=0.0
-        )
+        moved = [call for call in self.first_life if call.call != "disarm"]
+        return max((call.sent_ms + call.timeout_ms for call in moved), default=0.0)
 
     def _effect_ms(self, call: SwitchCall) -> float:
         """Return when a call took effect at the latest: with a cut it may lie about for long."""
@@ -116,7 +127,7 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
     unrenewed = {account: windows.unrenewed(history, account) for account in KEYS}
     held_up = windows.held_up(history)
     reach = windows.union(windows.of(history.faults, "redis", "producer-link", after_ms=1_000))
-    found: list[Violation] = []
+    found = [*_untold(history)]
     for (account, pair), calls in history.calls_by_scope.items():
         orders = history.scopes.get((account, pair), [])
         scope = Scope(account, pair, calls, orders, reach)
@@ -126,6 +137,17 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
         if scope.native:
             found += _stale(history, scope, held_up, tally)
     return found
+
+
+def _untold(history: History) -> Iterator[Violation]:
+    """Find tripped switches that no alert names."""
+    told = " ".join(
+        str(row.get("message")) for row in history.alerts if row.get("alert") == "switch tripped"
+    )
+    for switch_id in history.tripped:
+        if switch_id not in told:
+            calls = [call for call in history.switches if call.switch_id == switch_id]
+            yield Violation(UNTOLD, switch_id, tuple(calls))
 
 
 def _about(history: History | None, scope: Scope) -> tuple[object, ...]:
@@ -156,13 +178,13 @@ def _disarmed(scope: Scope) -> SwitchCall | None:
 def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterator[Violation]:
     """Find orders taken off while their strategy was alive, or after it had disarmed."""
     closed = [order for order in scope.orders if order.status == "canceled"]
-    disarmed = _disarmed(scope)
     kept = scope.kept_ms()
-    if disarmed is not None:
-        kept = float("inf") if disarmed.said == "ok" else 0.0
+    if any(call.call == "disarm" for call in scope.first_life):
+        kept = float("inf")
+    elif any(call.call == "disarm" and call.said == "maybe" for call in scope.calls):
+        kept = 0.0
     elif scope.native:
-        early = scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
-        kept -= early
+        kept -= scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
     for order in closed:
         assert order.closed_ms is not None
         if order.closed_ms >= kept - SLACK_MS:
