@@ -116,7 +116,9 @@ def _settle_early() -> None:
 
     def hasty(self: Engine, job: Job, now_ms: int) -> Attempted:
         early = Settlement(Verb.DONE, outcome=Outcome.CANCELED, detail="sent")
-        self._ledger.settle(job, early, holder="", retention_ms=3_600_000, lease_ms=1_000, limit=0)
+        self._ledger.settle(
+            [(job, early)], holder="", retention_ms=3_600_000, lease_ms=1_000, limit=0
+        )
         attempted = attempt(self, job, now_ms)
         return replace(attempted, settlement=early)
 

@@ -56,7 +56,8 @@ def table(finished: Finished, violations: Iterable[Violation]) -> list[str]:
     broken = Counter(violation.promise for violation in violations)
     accepted = len({ticket for call in history.cancels for ticket in call.tickets})
     judged = (
-        f"{tally.judged} of {tally.ended}, {tally.waited_for_calm} after waiting for calm; "
+        f"{tally.judged} of {tally.ended}, {tally.waited_for_calm} after waiting for calm, "
+        f"{tally.starved} on a starved machine; "
         f"excused: {tally.thwarted} thwarted, {tally.early_excused} early, {tally.held_up} held up"
     )
     rows = {

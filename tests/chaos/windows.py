@@ -98,7 +98,7 @@ def exchange_away(history: History, exchange: str) -> list[Span]:
 
 def helpless(history: History) -> list[Span]:
     """Return when nobody could be expected to cancel anything."""
-    away = of(history.faults, "redis", "machine", after_ms=SLACK_MS)
+    away = of(history.faults, "redis", "machine.stall", after_ms=SLACK_MS)
     return union([*away, *no_worker(history)])
 
 

@@ -257,6 +257,8 @@ ALIVE = (called("arm", 1_000), called("beat", 1_700), called("beat", 2_400))
         (7_500.0, (Fault("beat.kill", "beat", 4_400, 6_000),), {switches.LATE}),
         (7_500.0, (Fault("producer-link.cut", "producers", 4_500, 6_000),), {switches.LATE}),
         (4_300.0, (Fault("redis.kill", "redis", 2_500, 4_200),), {switches.FALSE}),
+        (20_000.0, (Fault("machine.starved", "machine", 4_500, 5_500),), set()),
+        (30_000.0, (Fault("machine.starved", "machine", 4_500, 5_500),), {switches.LATE}),
     ],
 )
 def test_an_emulated_switch_is_neither_late_nor_false(

@@ -28,6 +28,8 @@ ARM_MS = 12_000
 EARLY = 4
 """A native timer may fire up to a quarter of the timeout early."""
 TRANSIT_MS = 300
+STARVED = 8
+"""How many times longer all may take while others have the processors."""
 SLACK_MS = 60
 HELD_UP_MS = 3_000
 
@@ -105,6 +107,7 @@ class Tally:
         ended: Scopes whose strategy fell silent.
         judged: Of them, whose orders had to be off the book before the run was over.
         waited_for_calm: Of them, where nobody could act at the deadline.
+        starved: Of them, where the machine was too busy for the bounds as they are.
         thwarted: Orders late by failed attempts of their own.
         early_excused: Orders off the book early, since nobody could renew the timer.
         held_up: Countdowns that arrived late, since they were held up on their way.
@@ -114,6 +117,7 @@ class Tally:
     ended: int = 0
     judged: int = 0
     waited_for_calm: int = 0
+    starved: int = 0
     thwarted: int = 0
     early_excused: int = 0
     held_up: int = 0
@@ -124,6 +128,7 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
     """Judge every scope that a strategy has armed."""
     tally = tally or Tally()
     away = windows.helpless(history)
+    starved = windows.union(windows.of(history.faults, "machine.starved"))
     unrenewed = {account: windows.unrenewed(history, account) for account in KEYS}
     held_up = windows.held_up(history)
     reach = windows.union(windows.of(history.faults, "redis", "producer-link", after_ms=1_000))
@@ -133,7 +138,7 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
         scope = Scope(account, pair, calls, orders, reach)
         found += _old_epochs(scope)
         found += _false(scope, unrenewed[account], tally)
-        found += _late(history, scope, away, tally)
+        found += _late(history, scope, away, starved, tally)
         if scope.native:
             found += _stale(history, scope, held_up, tally)
     return found
@@ -200,7 +205,11 @@ def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterato
 
 
 def _late(
-    history: History, scope: Scope, away: list[windows.Span], tally: Tally
+    history: History,
+    scope: Scope,
+    away: list[windows.Span],
+    starved: list[windows.Span],
+    tally: Tally,
 ) -> Iterator[Violation]:
     """Find orders open for longer after the deadline than the promise has it."""
     if _disarmed(scope) is not None or not any(call.said == "ok" for call in scope.sets):
@@ -216,6 +225,10 @@ def _late(
     held = scope.native and any(a.applied and a.countdown_ms for a in timers)
     allowed = EMULATED_LATE_MS + (SERIAL_MS if scope.native else 0)
     by_ms = windows.calm_from(away, deadline, allowed)
+    if windows.overlap_ms(starved, deadline, by_ms):
+        allowed *= STARVED
+        by_ms = windows.calm_from(away, deadline, allowed)
+        tally.starved += 1
     if held:
         # `_stale` holds each timer to the deadline; the exchange itself fires it.
         by_ms = deadline + NATIVE_LATE_MS + _held_up_ms(history, timers, deadline)
