@@ -17,6 +17,8 @@ from tests.chaos.strategies import Character, Strategist
 from tests.chaos.workload import Trader
 from worker import clock
 
+LOOK_MS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -78,7 +80,7 @@ def run(
     """Carry out a plan.
 
     Raises:
-        RuntimeError: The nemesis itself failed; the run says nothing.
+        RuntimeError: The nemesis, or a user, failed; the run says nothing.
     """
     with Stage(folder, seed=seed) as stage, Pulse() as pulse:
         stop, calm = threading.Event(), threading.Event()
@@ -97,17 +99,21 @@ def run(
         ]
         for thread in (*users, nemesis):
             thread.start()
-        begun = clock.monotonic_ms()
-        while (passed := clock.monotonic_ms() - begun) < plan.run_ms and nemesis.is_alive():
-            progress(stage, passed)
-            clock.wait_ms(calm, 500)
-        calm.set()
-        nemesis.join()
-        if nemesis.failure is not None:
-            raise RuntimeError("the nemesis failed") from nemesis.failure
-        stop.set()
-        for thread in users:
-            thread.join()
+        try:
+            begun = clock.monotonic_ms()
+            while (passed := clock.monotonic_ms() - begun) < plan.run_ms and nemesis.is_alive():
+                progress(stage, passed)
+                clock.wait_ms(calm, LOOK_MS)
+            dead = [thread.name for thread in users if not thread.is_alive()]
+        finally:
+            # Whatever happens, nobody starts a process any more.
+            calm.set()
+            nemesis.join()
+            stop.set()
+            for thread in users:
+                thread.join()
+        if nemesis.failure is not None or dead:
+            raise RuntimeError(f"the harness itself failed: {dead}") from nemesis.failure
         ended = settled(stage, within_ms=plan.settle_ms)
         history = collect(stage, end_ms=clock.now_ms(), stalls=pulse.stalls)
         return Finished(history, tuple(stage.exits), ended)
