@@ -52,6 +52,19 @@ def calm_from(spans: Sequence[Span], at_ms: float, calm_ms: float) -> float:
     return begin + calm_ms
 
 
+def calm_in_all(spans: Sequence[Span], at_ms: float, calm_ms: float) -> float:
+    """Return when these have left `calm_ms` free after `at_ms`, however cut up."""
+    begin, left = at_ms, calm_ms
+    for start, end in spans:
+        if end <= begin:
+            continue
+        if start - begin >= left:
+            break
+        left -= max(0.0, start - begin)
+        begin = end
+    return begin + left
+
+
 def of(faults: Iterable[Fault], *kinds: str, after_ms: float = 0) -> list[Span]:
     """Return the spans of faults of some parts or kinds, each made longer by `after_ms`."""
     return [

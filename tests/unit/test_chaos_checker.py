@@ -393,6 +393,9 @@ def test_spans() -> None:
     assert windows.calm_from(spans, 0, 2) == 11
     assert windows.calm_from(spans, 6, 2) == 11
     assert windows.calm_from(spans, 20, 2) == 22
+    assert windows.calm_in_all(spans, 0, 1) == 1
+    assert windows.calm_in_all(spans, 0, 1.5) == 4.5
+    assert windows.calm_in_all(spans, 2, 2) == 10
 
 
 def test_recovery_is_measured_from_the_kill() -> None:

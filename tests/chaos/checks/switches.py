@@ -226,8 +226,8 @@ def _late(
     allowed = EMULATED_LATE_MS + (SERIAL_MS if scope.native else 0)
     by_ms = windows.calm_from(away, deadline, allowed)
     if windows.overlap_ms(starved, deadline, by_ms):
-        allowed *= STARVED
-        by_ms = windows.calm_from(away, deadline, allowed)
+        # So long a calm there never is; enough time in all there must be.
+        by_ms = windows.calm_in_all(away, deadline, allowed * STARVED)
         tally.starved += 1
     if held:
         # `_stale` holds each timer to the deadline; the exchange itself fires it.
