@@ -51,16 +51,12 @@ def _resumed(history: History) -> list[float]:
         and fault.target == f"w{life.slot}"
         and life.ready_ms <= fault.from_ms <= life.end_ms + 100
     }
-    away = {
-        exchange: windows.union(
-            [
-                *windows.of(history.faults, "redis", "machine", after_ms=500),
-                *windows.no_worker(history),
-                *windows.exchange_away(history, exchange),
-            ]
-        )
-        for exchange in {job.exchange for job in history.jobs.values() if job.exchange}
-    }
+    away = windows.union(
+        [
+            *windows.of(history.faults, "redis", "machine", after_ms=windows.SLACK_MS),
+            *windows.no_worker(history),
+        ]
+    )
     found = []
     for job in history.jobs.values():
         for row, after in zip(job.history, job.history[1:], strict=False):
@@ -68,7 +64,7 @@ def _resumed(history: History) -> list[float]:
             if row.get("detail") != windows.LOST or len(by) < 2 or int(by[1]) not in killed:
                 continue
             at_ms, again_ms = killed[int(by[1])], float(after["at_ms"])
-            if again_ms > at_ms and not windows.overlap_ms(away[job.exchange], at_ms, again_ms):
+            if again_ms > at_ms and not windows.overlap_ms(away, at_ms, again_ms):
                 found.append(again_ms - at_ms)
     return found
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.collect import collect, settled
+from tests.chaos.drill import drill
 from tests.chaos.history import History
 from tests.chaos.machine import Pulse
 from tests.chaos.messenger import Messenger
@@ -18,6 +19,7 @@ from tests.chaos.workload import Trader
 from worker import clock
 
 LOOK_MS = 500
+DRILLS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Plan:
         characters: One strategist each.
         messengers: One strategy of plain Celery messages each.
         settle_ms: How long jobs are given to end once all is mended.
+        drills: Kills of a worker and of Redis then, one by one, to measure recovery.
     """
 
     run_ms: float
@@ -39,6 +42,7 @@ class Plan:
     characters: tuple[Character, ...]
     messengers: tuple[Character, ...]
     settle_ms: float = 60_000
+    drills: int = 0
 
 
 EMULATED = (Character("ev", (1_200, 4_000)), Character("bm", (1_200, 4_000)))
@@ -58,7 +62,7 @@ def short_plan(run_ms: float) -> Plan:
 
 def long_plan(run_ms: float) -> Plan:
     """Return the plan of a run by hand: 20,000 jobs and 1,000 faults in 20 minutes."""
-    return Plan(run_ms, 3, 220, 950, LONG, (Character("ix", (16_000, 24_000)),))
+    return Plan(run_ms, 3, 220, 950, LONG, (Character("ix", (16_000, 24_000)),), drills=DRILLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,5 +119,6 @@ def run(
         if nemesis.failure is not None or dead:
             raise RuntimeError(f"the harness itself failed: {dead}") from nemesis.failure
         ended = settled(stage, within_ms=plan.settle_ms)
+        drill(stage, plan.drills)
         history = collect(stage, end_ms=clock.now_ms(), stalls=pulse.stalls)
         return Finished(history, tuple(stage.exits), ended)
