@@ -358,9 +358,8 @@ class Engine:
         return self._settings.worker.sweep_ms
 
     def _submit(self, bulkhead: Bulkhead, work: Callable[[str], object], name: str) -> None:
-        """Have a thread do `work`, which leaves the bulkhead; if one may."""
-        assert self._executor is not None  # noqa: S101  start() made it
-        if not bulkhead.enter():
+        """Have a thread do `work`, which leaves the bulkhead; if there is one that may."""
+        if self._executor is None or not bulkhead.enter():
             return
         try:
             self._executor.submit(_quietly, work, name)

@@ -26,12 +26,16 @@ REGISTRY = CollectorRegistry()
 NONE = "none"
 """Label of what belongs to no exchange, such as a malformed message."""
 ALERTS = (
+    "clock skew",
     "crash",
     "dead letter",
+    "lost account",
     "malformed message",
     "nonce refused",
+    "redis not durable",
     "switch not armed",
     "switch tripped",
+    "task failed",
 )
 """Every kind of alert, so that each counts from 0: the first is a rise too."""
 BUCKETS_S = (

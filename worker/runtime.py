@@ -55,8 +55,10 @@ class Runtime:
             log.critical("malformed message not recorded: %s: %s", reason, kept)
             job_id = ""
         metrics.buried()
-        kind = "malformed message" if error is None else "task failed"
-        alert(kind, f"{kind}: {reason}", error, job=job_id)
+        if error is None:
+            alert("malformed message", f"malformed message: {reason}", job=job_id)
+        else:
+            alert("task failed", f"task failed: {reason}", error, job=job_id)
 
 
 # Reentrant: a signal's handler may ask while the main thread does.

@@ -6,7 +6,6 @@
 -- P ticked, P beat
 local p, presence, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
-local MS_FROM = 100000000000 -- smaller due times are urgent jobs', in seconds
 local SWITCH = ':switch'
 
 local lanes, order = {}, {}
@@ -29,12 +28,8 @@ local function look_at_jobs(row)
   local key = p .. 'due:' .. row.lane
   row.pending = redis.call('ZCARD', key)
   row.due = redis.call('ZCOUNT', key, '-inf', now)
-  local urgent = redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. MS_FROM, 'WITHSCORES', 'LIMIT', 0, 1)
-  local other = redis.call('ZRANGEBYSCORE', key, MS_FROM, now, 'WITHSCORES', 'LIMIT', 0, 1)
-  local since = now
-  if urgent[2] then since = math.min(since, tonumber(urgent[2]) * 1000) end
-  if other[2] then since = math.min(since, tonumber(other[2])) end
-  row.oldest_ms = now - since
+  local first = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
+  row.oldest_ms = now - tonumber(first[2] or now)
 end
 
 local function look_at_switches(row)
