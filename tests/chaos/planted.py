@@ -93,9 +93,11 @@ def _judge_not_found() -> None:
 def _limit_by_local_clock() -> None:
     run = Store.run
 
-    def local(self: Store, name: str, *args: str | float, shared: str = "") -> Any:
+    def local(
+        self: Store, name: str, *args: str | float, shared: str = "", promised: bool = False
+    ) -> Any:
         if "limits" not in shared.split() and name != "landed":
-            return run(self, name, *args, shared=shared)
+            return run(self, name, *args, shared=shared, promised=promised)
         # Fresh each time, with this process's time written into it.
         local_now = clock.now_ms()
         now = source("now")
