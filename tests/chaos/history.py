@@ -36,7 +36,7 @@ class CancelCall:
 class SwitchCall:
     """One call of a strategy. `holder` names who made it; `pair` its scope."""
 
-    call: Literal["arm", "beat", "disarm", "message"]
+    call: Literal["arm", "beat", "track", "disarm", "message"]
     account: str
     pair: str
     holder: str

@@ -24,6 +24,7 @@ WEIGHTS = {
     "redis": 12,
     "worker-link": 14,
     "producer-link": 14,
+    "beat-link": 3,
     "exchange-link": 8,
     "clock.jump": 9,
     "exchange.faults": 7,
@@ -42,6 +43,7 @@ HOLD_MS = {
     "redis": (50, 1_200),
     "worker-link": (50, 2_500),
     "producer-link": (50, 1_500),
+    "beat-link": (50, 2_500),
     "exchange-link": (50, 800),
     "clock.jump": (200, 4_000),
     "exchange.faults": (100, 900),
@@ -140,7 +142,9 @@ class Nemesis(threading.Thread):
                     self.jump(name, self._rng.choice(JUMP_MS), hold_ms)
             case "exchange" if "exchange" not in busy:
                 self._fail_exchange(hold_ms)
-            case "worker-link" | "producer-link" | "exchange-link":
+            case "beat-link" if self._stage.beat is None:
+                pass
+            case "worker-link" | "producer-link" | "beat-link" | "exchange-link":
                 self._link(part, busy, hold_ms)
             case _:
                 pass
@@ -192,6 +196,7 @@ class Nemesis(threading.Thread):
         target, link = {
             "worker-link": (worker, f"{worker}-redis"),
             "producer-link": ("producers", "producers-redis"),
+            "beat-link": ("beat", "beat-redis"),
             "exchange-link": (worker, f"{worker}-exchange"),
         }[part]
         mode, delay_ms = self._rng.choice(MODES), self._rng.uniform(*DELAY_MS)

@@ -66,6 +66,12 @@ class Holder:
         assert self._switch is not None
         return self._tell("beat", self._switch.beat)
 
+    def track(self, order_id: str) -> Said:
+        """Add an order to the scope; say what was told."""
+        switch = self._switch
+        assert switch is not None
+        return self._tell("track", lambda: switch.track(order_id))
+
     def disarm(self) -> Said:
         """Disarm; say what was told."""
         assert self._switch is not None
@@ -134,6 +140,8 @@ class Strategist(threading.Thread):
         holder = Holder(self._stage, self._producer, account, pair)
         if not self._arm(holder, timeout_ms, only):
             return
+        if only:
+            self._track(holder, pair)
         end = rng.choices(ENDS, WEIGHTS)[0]
         until = clock.monotonic_ms() + timeout_ms * rng.uniform(*LIVES)
         alive = self._beat(holder, timeout_ms, until)
@@ -155,6 +163,16 @@ class Strategist(threading.Thread):
                 return True
             clock.wait_ms(self._stop_event, AGAIN_MS)
         return False
+
+    def _track(self, holder: Holder, pair: str) -> None:
+        """Place another order and have it tracked; fill it if nobody took it."""
+        account = self._character.account
+        (order_id,) = self._stage.world.place(account, 1, pair=pair)
+        while (said := holder.track(order_id)) == "maybe":
+            if clock.wait_ms(self._stop_event, AGAIN_MS):
+                break
+        if said != "ok":
+            self._stage.sim.fill(KEYS[account][0], order_id)
 
     def _beat(self, holder: Holder, timeout_ms: int, until: float) -> bool:
         """Beat until then; return whether the switch still is ours."""

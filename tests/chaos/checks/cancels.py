@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.chaos.history import History, Violation
+from tests.chaos import windows
+from tests.chaos.history import CancelCall, History, Violation
 from tests.support.world import KEYS
 from worker.jobs import Job, Kind, State
 from worker.outcomes import Outcome
@@ -15,6 +16,8 @@ UNALERTED = "a dead letter without an alert"
 WRONG = "an outcome contradicts the book"
 SLACK_MS = 5
 """Redis cuts its times to the ms, and the exchange does not."""
+TAKEN_MS = 10_000
+"""By when a plain message has been taken from its queue, even behind a backlog."""
 
 
 def check(history: History) -> list[Violation]:
@@ -30,10 +33,35 @@ def _lost(history: History) -> Iterator[Violation]:
                 yield Violation(LOST, f"{ticket} is not known any more", (call,))
             elif job.state is State.PENDING:
                 yield Violation(LOST, f"{ticket} has not ended", (call, job))
+        if call.kind == "plain" and call.said == "ok":
+            yield from _unrecorded(history, call)
+    told = {ticket for call in history.cancels for ticket in call.tickets}
     for job in history.jobs.values():
+        ours = job.id not in told and job.created_ms <= history.end_ms
+        if ours and job.state is State.PENDING:
+            yield Violation(
+                LOST, f"{job.id}, which nobody holds a ticket of, has not ended", (job,)
+            )
         given_up = job.state is State.DEAD and job.kind is not Kind.MALFORMED
         if given_up and job.id not in history.dead_alerts:
             yield Violation(UNALERTED, f"{job.id}: {job.detail}", (job,))
+
+
+def _unrecorded(history: History, call: CancelCall) -> Iterator[Violation]:
+    """Find plain messages that were taken from their queue and became no job.
+
+    Celery's transport takes a message out of its list before it is noted as
+    under way. Who is cut off in between loses it, which is why only a ticket is
+    a promise; while nothing was cut off, a message is not lost either.
+    """
+    gaps = windows.of(history.faults, "worker", "worker-link", "redis")
+    lost_between = call.sent_ms, call.told_ms + TAKEN_MS
+    if windows.overlap_ms(windows.union(gaps), *lost_between):
+        return
+    exchange = KEYS[call.account][0]
+    for order_id in call.order_ids:
+        if not history.jobs_by_order.get((exchange, order_id)):
+            yield Violation(LOST, f"the plain message for {order_id} became no job", (call,))
 
 
 def _wrong(history: History) -> Iterator[Violation]:

@@ -13,6 +13,8 @@ from worker.simulator import Arrival
 UNEXPLAINED = "an order was sent for again without a cause"
 NAMED_REFUSALS = ("rate", "nonce", "timestamp", "token")
 AROUND_MS = 50
+OF_ONE_WORKER = ("worker", "worker-link", "exchange-link")
+"""Parts whose failing explains what the worker concerned did, and nothing else."""
 CAUSES = {
     "worker": "its worker was killed or stopped",
     "worker-link": "its worker lost Redis",
@@ -61,12 +63,22 @@ def _cause(history: History, name: tuple[str, str], former: Arrival, later: Arri
         return "another job was for the same order"
     if former.refusal == "order":
         return "retry rule: the exchange knew no such open order"
+    slots = _slots(history, jobs)
     for part, cause in CAUSES.items():
-        spans = windows.of(history.faults, part, after_ms=AROUND_MS)
+        faults = [f for f in history.faults if part not in OF_ONE_WORKER or f.target in slots]
+        spans = windows.of(faults, part, after_ms=AROUND_MS)
         start, end = former.at_ms - history.bounds.http_ms, later.at_ms
         if any(a < end and b > start for a, b in spans):
             return cause
     return ""
+
+
+def _slots(history: History, jobs: list[Job]) -> set[str]:
+    """Return the places of the workers that ever had one of these jobs in hand."""
+    holders = {str(row.get("by", "")) for job in jobs for row in job.history}
+    holders |= {job.claimed_by or "" for job in jobs}
+    pids = {by.split(":")[1] for by in holders if by.count(":") > 1}
+    return {f"w{life.slot}" for life in history.lives if str(life.pid) in pids}
 
 
 def _sender(jobs: list[Job], send: Arrival) -> Job | None:

@@ -88,7 +88,7 @@ class Scope:
 
     def kept_ms(self) -> float:
         """Return the deadline that the last acknowledged call stands for, at the earliest."""
-        moved = [call for call in self.first_life if call.call != "disarm"]
+        moved = [call for call in self.first_life if call.call in ("arm", "beat")]
         return max((call.sent_ms + call.timeout_ms for call in moved), default=0.0)
 
     def _effect_ms(self, call: SwitchCall) -> float:
@@ -167,7 +167,7 @@ def _old_epochs(scope: Scope) -> Iterator[Violation]:
         heirs = [arm for arm in taken if arm.holder != call.holder and arm.told_ms <= call.sent_ms]
         own = [arm for arm in taken if arm.holder == call.holder]
         replaced = [arm for arm in heirs if not own or arm.sent_ms > own[-1].told_ms]
-        if replaced and call.call in ("beat", "disarm") and call.said == "ok":
+        if replaced and call.call in ("beat", "track", "disarm") and call.said == "ok":
             yield Violation(OLD_EPOCH, f"{call.holder} on {call.pair}", _about(None, scope))
             return
         if call.call == "arm" and call.said == "ok":
