@@ -153,6 +153,34 @@ def test_what_may_have_been_accepted_is_owed_nothing() -> None:
     assert promises(history(cancels=(asked(said="maybe", tickets=()),))) == set()
 
 
+def test_a_job_without_a_ticket_ends_too() -> None:
+    """A switch's cancels and plain messages' jobs are owed to nobody less."""
+    pending = job(state=State.PENDING, outcome=None)
+    assert promises(history(jobs={"j1": pending})) == {cancels.LOST}
+    assert promises(history(jobs={"j1": replace(pending, created_ms=900_000)})) == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "jobs", "faults", "broken"),
+    [
+        ("ok", {"j1": job()}, (), set()),
+        ("ok", {}, (), {cancels.LOST}),
+        ("maybe", {}, (), set()),
+        ("ok", {}, (Fault("worker.kill", "w0", 4_100, 4_200),), set()),
+        ("ok", {}, (Fault("worker-link.mute", "w1", 4_100, 4_200),), set()),
+        ("ok", {}, (Fault("producer-link.cut", "producers", 4_100, 4_200),), {cancels.LOST}),
+        ("ok", {}, (Fault("worker.kill", "w0", 1_000, 2_000),), {cancels.LOST}),
+    ],
+)
+def test_a_plain_message_becomes_a_job(
+    said: Any, jobs: Any, faults: tuple[Fault, ...], broken: set[str]
+) -> None:
+    """Unless whoever took it was cut off before it could be noted."""
+    call = asked(kind="plain", said=said, tickets=())
+    made = history(cancels=(call,), jobs=jobs, orders=(order(),), faults=faults)
+    assert promises(made) == broken
+
+
 @pytest.mark.parametrize(
     ("outcome", "book"),
     [
@@ -219,6 +247,8 @@ def test_a_refused_nonce_is_the_exchanges_doing_once() -> None:
         ({}, (Fault("redis.stop", "redis", 4_950, 5_500),), "Redis"),
         ({}, (Fault("exchange-link.mute", "w0", 4_950, 5_500),), "link"),
         ({}, (Fault("worker.kill", "w0", 1_000, 1_500),), duplicates.UNEXPLAINED),
+        ({}, (Fault("worker.kill", "w1", 4_950, 5_000),), duplicates.UNEXPLAINED),
+        ({}, (Fault("exchange-link.mute", "w1", 4_950, 5_500),), duplicates.UNEXPLAINED),
         ({}, (Fault("beat.kill", "beat", 4_950, 5_500),), duplicates.UNEXPLAINED),
         ({}, (), duplicates.UNEXPLAINED),
     ],
@@ -292,6 +322,15 @@ def test_a_maybe_beat_may_take_effect_when_the_cut_is_over() -> None:
     stop = Fault("producer-link.hang", "producers", 3_000, 4_000)
     book = order(closed_ms=9_000.0)
     assert promises(history(switches=calls, orders=(book,), faults=(stop,))) == set()
+
+
+def test_tracking_moves_no_deadline() -> None:
+    """An order that joins late comes off with the others, and is no sign of life."""
+    calls = (*ALIVE, called("track", 4_200))
+    late = order("o2", closed_ms=7_500.0, placed_ms=4_100.0)
+    assert promises(history(switches=calls, orders=(order(closed_ms=4_450.0),))) == set()
+    made = history(switches=calls, orders=(order(closed_ms=4_450.0), late))
+    assert promises(made) == {switches.LATE}
 
 
 @pytest.mark.parametrize(
