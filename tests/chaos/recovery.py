@@ -19,7 +19,7 @@ class Recovery:
 
     Attributes:
         resumed: From a worker's SIGKILL until each job in its hands was taken
-            up again, where nothing else was broken meanwhile.
+            up again, where somebody could from the end of its lease on.
         redis: From Redis answering again until the first job was done, by
             what had happened to it.
     """
@@ -64,7 +64,9 @@ def _resumed(history: History) -> list[float]:
             if row.get("detail") != windows.LOST or len(by) < 2 or int(by[1]) not in killed:
                 continue
             at_ms, again_ms = killed[int(by[1])], float(after["at_ms"])
-            if again_ms > at_ms and not windows.overlap_ms(away, at_ms, again_ms):
+            # Until the lease is over nobody is to take it up, whatever else is broken.
+            over_ms = at_ms + history.bounds.lease_ms
+            if again_ms > at_ms and not windows.overlap_ms(away, over_ms, again_ms):
                 found.append(again_ms - at_ms)
     return found
 

@@ -447,5 +447,13 @@ def test_recovery_is_measured_from_the_kill() -> None:
         faults=(Fault("worker.kill", "w0", 5_000, 5_500),),
     )
     assert measure(made).resumed == (3_100.0,)
+    for kind, target, from_ms, counts in (
+        ("redis.kill", "redis", 5_500, True),  # over before the lease was
+        ("exchange-link.cut", "w1", 7_900, True),
+        ("worker-link.cut", "w1", 7_900, False),  # nobody else was left
+        ("redis.kill", "redis", 7_900, False),
+    ):
+        more = replace(made, faults=(*made.faults, Fault(kind, target, from_ms, from_ms + 150)))
+        assert bool(measure(more).resumed) is counts, kind
     restart = replace(made, faults=(Fault("redis.kill", "redis", 7_000, 8_000),))
     assert measure(restart).redis["redis.kill"] == (120.0,)
