@@ -268,6 +268,20 @@ def test_every_duplicate_has_a_cause(
     assert promises(made) == ({cause} if cause == duplicates.UNEXPLAINED else set())
 
 
+@pytest.mark.parametrize(
+    ("created_ms", "lane", "broken"),
+    [
+        (5_100, "everstrike:ev", set()),
+        (5_000, "everstrike:ev", {duplicates.TWICE}),
+        (5_000, "everstrike:other", set()),
+    ],
+)
+def test_a_pending_order_has_one_job(created_ms: int, lane: str, broken: set[str]) -> None:
+    """Asked for again while its job is pending, an order gets no second one."""
+    later = job("j2", created_ms=created_ms, finished_ms=5_200, lane=lane, outcome=Outcome.CANCELED)
+    assert promises(history(jobs={"j1": job(), "j2": later}, orders=(order(),))) == broken
+
+
 ALIVE = (called("arm", 1_000), called("beat", 1_700), called("beat", 2_400))
 """Its deadline stands at 4.4 s, or 10 ms later."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 
 from tests.chaos import windows
 from tests.chaos.history import History, Violation
@@ -12,6 +13,7 @@ from worker.simulator import Arrival
 
 UNEXPLAINED = "an order was sent for again without a cause"
 NAMED_REFUSALS = ("rate", "nonce", "timestamp", "token")
+TWICE = "an order had two jobs at once"
 AROUND_MS = 50
 OF_ONE_WORKER = ("worker", "worker-link", "exchange-link")
 """Parts whose failing explains what the worker concerned did, and nothing else."""
@@ -26,6 +28,20 @@ CAUSES = {
 
 def check(history: History) -> list[Violation]:
     """Return the duplicates that nothing explains."""
+    return [*_twice(history), *_unexplained(history)]
+
+
+def _twice(history: History) -> Iterator[Violation]:
+    """Find jobs that were made for an order whose job had not ended."""
+    for (exchange, order_id), jobs in history.jobs_by_order.items():
+        ranked = sorted(jobs, key=lambda job: job.created_ms)
+        for former, later in itertools.pairwise(ranked):
+            ended_ms = former.finished_ms or float("inf")
+            if former.lane == later.lane and ended_ms > later.created_ms:
+                yield Violation(TWICE, f"order {order_id} of {exchange}", (former, later))
+
+
+def _unexplained(history: History) -> list[Violation]:
     return [
         Violation(
             UNEXPLAINED,
