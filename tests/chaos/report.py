@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.chaos import recovery
-from tests.chaos.checks import check, duplicates
+from tests.chaos.checks import cancels, check, duplicates
 from tests.chaos.checks import switches as switch_checks
 from tests.chaos.history import Violation
 from tests.chaos.recovery import percentile
@@ -53,6 +53,8 @@ def table(finished: Finished, violations: Iterable[Violation]) -> list[str]:
     measured = recovery.measure(history)
     late = tally.late_ms
     by_cause = duplicates.counted(history)
+    plain = sum(call.kind == "plain" and call.said == "ok" for call in history.cancels)
+    lost = sum(excused for _, excused in cancels.unrecorded(history))
     broken = Counter(violation.promise for violation in violations)
     accepted = len({ticket for call in history.cancels for ticket in call.tickets})
     judged = (
@@ -63,6 +65,7 @@ def table(finished: Finished, violations: Iterable[Violation]) -> list[str]:
     rows = {
         "jobs": f"{len(jobs)} in all, {accepted} by tickets; {dict(ended)}, dead {dead}",
         "producers told": str(dict(said)),
+        "plain messages": f"{plain} sent, {lost} lost by the transport in a fault",
         "requests at the exchanges": str(len(history.journal)),
         "faults": f"{sum(faults.values())}: {dict(sorted(faults.items()))}",
         "machine held up": f"{machine_ms / 1_000:.0f} s",

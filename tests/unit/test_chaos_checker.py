@@ -170,6 +170,7 @@ def test_a_job_without_a_ticket_ends_too() -> None:
         ("ok", {}, (Fault("worker-link.mute", "w1", 4_100, 4_200),), set()),
         ("ok", {}, (Fault("producer-link.cut", "producers", 4_100, 4_200),), {cancels.LOST}),
         ("ok", {}, (Fault("worker.kill", "w0", 1_000, 2_000),), {cancels.LOST}),
+        ("ok", {}, (Fault("worker.kill", "w0", 6_100, 7_000),), {cancels.LOST}),
     ],
 )
 def test_a_plain_message_becomes_a_job(

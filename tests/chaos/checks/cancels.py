@@ -16,8 +16,8 @@ UNALERTED = "a dead letter without an alert"
 WRONG = "an outcome contradicts the book"
 SLACK_MS = 5
 """Redis cuts its times to the ms, and the exchange does not."""
-TAKEN_MS = 10_000
-"""By when a plain message has been taken from its queue, even behind a backlog."""
+TAKEN_MS = 2_000
+"""By when a plain message has been taken from its queue while workers are whole."""
 
 
 def check(history: History) -> list[Violation]:
@@ -33,8 +33,9 @@ def _lost(history: History) -> Iterator[Violation]:
                 yield Violation(LOST, f"{ticket} is not known any more", (call,))
             elif job.state is State.PENDING:
                 yield Violation(LOST, f"{ticket} has not ended", (call, job))
-        if call.kind == "plain" and call.said == "ok":
-            yield from _unrecorded(history, call)
+    for call, excused in unrecorded(history):
+        if not excused:
+            yield Violation(LOST, f"a plain message for {call.order_ids} became no job", (call,))
     told = {ticket for call in history.cancels for ticket in call.tickets}
     for job in history.jobs.values():
         ours = job.id not in told and job.created_ms <= history.end_ms
@@ -47,21 +48,20 @@ def _lost(history: History) -> Iterator[Violation]:
             yield Violation(UNALERTED, f"{job.id}: {job.detail}", (job,))
 
 
-def _unrecorded(history: History, call: CancelCall) -> Iterator[Violation]:
-    """Find plain messages that were taken from their queue and became no job.
+def unrecorded(history: History) -> Iterator[tuple[CancelCall, bool]]:
+    """Return plain messages that became no job, and whether a fault accounts for it.
 
     Celery's transport takes a message out of its list before it is noted as
-    under way. Who is cut off in between loses it, which is why only a ticket is
-    a promise; while nothing was cut off, a message is not lost either.
+    under way: who is cut off in between, or was frozen or unreachable while it
+    waited for one, loses it. So only a ticket is a promise; but where nothing
+    was cut off, no message may be lost either.
     """
-    gaps = windows.of(history.faults, "worker", "worker-link", "redis")
-    lost_between = call.sent_ms, call.told_ms + TAKEN_MS
-    if windows.overlap_ms(windows.union(gaps), *lost_between):
-        return
-    exchange = KEYS[call.account][0]
-    for order_id in call.order_ids:
-        if not history.jobs_by_order.get((exchange, order_id)):
-            yield Violation(LOST, f"the plain message for {order_id} became no job", (call,))
+    gaps = windows.union(windows.of(history.faults, "worker", "worker-link", "redis"))
+    for call in history.cancels:
+        key = KEYS[call.account][0], call.order_ids[0] if call.order_ids else ""
+        sent = call.kind == "plain" and call.said == "ok"
+        if sent and not history.jobs_by_order.get(key):
+            yield call, windows.overlap_ms(gaps, call.sent_ms, call.told_ms + TAKEN_MS) > 0
 
 
 def _wrong(history: History) -> Iterator[Violation]:
