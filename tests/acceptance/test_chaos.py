@@ -14,7 +14,7 @@ from tests.chaos.report import shown, table, verdict
 from tests.chaos.run import run, short_plan
 from tests.chaos.stage import Stage
 
-RUN_MS = 15_000
+RUN_MS = 30_000
 
 
 @pytest.mark.timeout(180)
