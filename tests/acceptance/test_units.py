@@ -168,8 +168,12 @@ def scaled_by(port: int) -> None:
     query = scaler["spec"]["triggers"][0]["metadata"]["query"]
     assert "cancel_worker_jobs_due" in query
     assert "by (exchange, account)" in query
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    shown = [line for line in lines if line.startswith("cancel_worker_jobs_due{")]
-    assert shown
+
+    def due() -> list[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines: list[str] = answer.read().decode().splitlines()
+        return [line for line in lines if line.startswith("cancel_worker_jobs_due{")]
+
+    # A look at Redis is shared for a second by all who ask.
+    shown = eventually(due, what="the metric")
     assert all('exchange="' in line and 'account="' in line for line in shown)

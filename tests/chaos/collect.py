@@ -55,9 +55,8 @@ def settled(stage: Stage, *, within_ms: float, switches: bool = True) -> bool:
     def idle() -> bool:
         lanes: Any = client.zrange("cx:lanes", 0, -1)
         busy = [lane for lane in lanes if switches or not lane.endswith(":switch")]
-        return not any(client.zcard(f"cx:due:{lane}") for lane in busy) and not client.llen(
-            "celery"
-        )
+        waits = [f"cx:due:{lane}" for lane in busy]
+        return not client.exists("celery", "cx:tripped", *waits)
 
     try:
         eventually(idle, within_ms=within_ms, pause_ms=100)
