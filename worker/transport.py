@@ -13,23 +13,26 @@ import io
 import math
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.certs import where
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import create_urllib3_context
 
 from worker import clock
 from worker.errors import NotSent, ReplyLost
@@ -216,6 +219,21 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(*args, **{**kwargs, **self._source})
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
+    def build_connection_pool_key_attributes(
+        self,
+        request: requests.PreparedRequest,
+        verify: Any,  # noqa: ANN401  as requests has it
+        cert: Any = None,  # noqa: ANN401  as requests has it
+    ) -> Any:  # noqa: ANN401  as requests has it
+        """Have all connections share the certificates that are trusted.
+
+        To load them takes longer than a handshake, and no deadline can end it.
+        """
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] != "https":
+            return host, tls
+        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": _trusting(verify)}
+
     def connection_to(self, request: Request, verify: str | bool) -> HTTPConnection:  # noqa: FBT001
         """Return a connection that is not open yet, with its certificates set up."""
         pool: Any = self.get_connection_with_tls_context(_prepare(request), verify)
@@ -226,6 +244,13 @@ class _Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **kwargs, **self._source)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+@cache
+def _trusting(verify: str | Literal[True]) -> ssl.SSLContext:
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.load_verify_locations(where() if verify is True else verify)
+    return context
 
 
 @dataclass(slots=True)
