@@ -1,0 +1,133 @@
+"""Whether a job costs more where many are pending, over many accounts, or ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.benchmarks.peers.ours import ACCOUNTS
+from tests.benchmarks.redis_stats import asked, used_bytes
+from tests.benchmarks.results import Results
+from tests.benchmarks.run import Run
+from tests.benchmarks.systems import BY_NAME
+from tests.benchmarks.trial import NS_PER_MS, Trial, percentile, running
+from worker import clock
+
+GROWTH, SPREAD, EXPIRY = "growth", "accounts", "expiry"
+MEASURES = (GROWTH, SPREAD, EXPIRY)
+OURS = BY_NAME["ours-1"]
+MEASURED = 2_000
+"""Jobs of a backlog whose cost is measured; as many are pending beyond it as the row says."""
+SLOW_MS = 50
+SINGLES = 60
+SINGLES_PER_S = 20
+GIVE_UP_MS = 20_000
+EXPIRE_MS = 2_000
+EXPIRY_S = 5
+
+
+def measure(run: Run, wanted: list[str]) -> None:
+    """Measure what is wanted of `MEASURES`."""
+    for turn in range(run.plan.rounds):
+        if GROWTH in wanted:
+            for pending in run.plan.backlogs:
+                run.say(f"round {turn + 1}: {pending} pending")
+                _backlog(run, pending, turn)
+        if SPREAD in wanted:
+            for accounts in run.plan.accounts:
+                run.say(f"round {turn + 1}: {accounts} accounts")
+                _spread(run, accounts, turn)
+        if EXPIRY in wanted:
+            run.say(f"round {turn + 1}: {run.plan.expiring} outcomes expire")
+            _expiry(run, turn)
+
+
+def _backlog(run: Run, pending: int, turn: int) -> None:
+    """Measure what jobs cost ahead of so many pending ones, and what passes them."""
+    with running(OURS, run.folder / f"pending-{pending}-{turn}", run.exchange) as trial:
+        assert trial.workers is not None
+        trial.freeze()
+        run.exchange.forget()
+        held = used_bytes(trial.client)
+        # More than is measured: singles are measured while some go on.
+        total = pending + MEASURED + SINGLES * 40
+        trial.producer.many(trial.prefix(), total)
+        each = (used_bytes(trial.client) - held) / total
+        cpu_s, before, begun = trial.workers.cpu_s(), asked(trial.client), clock.monotonic_ms()
+        trial.thaw()
+        run.exchange.wait_for(MEASURED, within_ms=120_000, pause_ms=5)
+        spent, done = asked(trial.client).since(before), run.exchange.count()
+        took_ms, cpu_s = clock.monotonic_ms() - begun, trial.workers.cpu_s() - cpu_s
+        run.exchange.delay(SLOW_MS)
+        try:
+            passed = _singles(trial)
+        finally:
+            run.exchange.delay(0)
+        run.results.add(
+            GROWTH,
+            f"{pending} pending",
+            {
+                "cpu_ms_per_job": cpu_s / done * 1_000,
+                "redis_cpu_ms_per_job": spent.cpu_s / done * 1_000,
+                "wall_ms_per_job": took_ms / done,
+                "redis_bytes_per_job": each,
+                "single_p50_ms": percentile(passed, 0.5),
+                "single_p99_ms": percentile(passed, 0.99),
+            },
+        )
+
+
+def _singles(trial: Trial) -> list[float]:
+    """Return from call to arrival of single cancels beside a backlog; at most the bound."""
+    prefix = trial.prefix()
+    paced = trial.producer.paced(prefix, SINGLES, SINGLES_PER_S)
+    ids = [f"{prefix}{n:07d}" for n in range(SINGLES)]
+    until = clock.monotonic_ms() + GIVE_UP_MS
+    arrivals: dict[str, Any] = {}
+    while clock.monotonic_ms() < until and not all(each in arrivals for each in ids):
+        clock.sleep_ms(500)
+        arrivals = trial.exchange.arrivals()
+    return sorted(
+        (arrivals[each][0] - begun) / NS_PER_MS if each in arrivals else float(GIVE_UP_MS)
+        for each, begun in zip(ids, paced.begun_ns, strict=True)
+    )
+
+
+def _spread(run: Run, accounts: int, turn: int) -> None:
+    """Measure a drain over so many accounts."""
+    more = {ACCOUNTS: str(accounts)}
+    with running(OURS, run.folder / f"accounts-{accounts}-{turn}", run.exchange, more=more) as it:
+        single, many = it.drain(run.plan.drain), it.drain(run.plan.drain, many=True)
+        run.results.add(
+            SPREAD,
+            f"{accounts} accounts",
+            {
+                "per_s": single.per_s,
+                "cpu_ms_per_job": single.cpu_s,
+                "many_per_s": many.per_s,
+                "many_cpu_ms_per_job": many.cpu_s,
+            },
+        )
+
+
+def _expiry(run: Run, turn: int) -> None:
+    """Measure latency while the outcomes of many jobs expire all at once."""
+    with running(OURS, run.folder / f"expiry-{turn}", run.exchange) as trial:
+        trial.drain(run.plan.expiring, many=True)
+        before, _ = trial.latencies_ms(EXPIRY_S * 50, 50)
+        keys = list(trial.client.scan_iter("cx:job:*", count=1_000))
+        pipe = trial.client.pipeline(transaction=False)
+        for key in keys:
+            pipe.pexpire(key, EXPIRE_MS)
+        pipe.execute()
+        during, _ = trial.latencies_ms(EXPIRY_S * 50, 50)
+        left = sum(1 for _ in trial.client.scan_iter("cx:job:*", count=1_000))
+        _add_expiry(run.results, len(keys), left, before, during)
+
+
+def _add_expiry(
+    results: Results, keys: int, left: int, before: list[float], during: list[float]
+) -> None:
+    for name, took in (("before", before), ("while they expire", during)):
+        figures = {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
+        results.add(EXPIRY, name, {**figures, "max_ms": took[-1]})
+    results.add(EXPIRY, "while they expire", {"outcomes_gone": float(keys - left)})

@@ -1,0 +1,28 @@
+"""cancel-worker, as shipped."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from tests.benchmarks.producing import Sender
+from worker import Producer
+
+ALIAS = "BENCH_ALIAS"
+ACCOUNTS = "BENCH_ACCOUNTS"
+PAIR = "BENCH_PAIR"
+
+
+def sender() -> Sender:
+    """Return `cancel` and `cancel_many`, over as many accounts in turn as asked for."""
+    producer = Producer()
+    alias, pair = os.environ.get(ALIAS, "ev"), os.environ.get(PAIR)
+    accounts = int(os.environ.get(ACCOUNTS, "1"))
+    aliases = [f"{alias}{n or ''}" for n in range(accounts)]
+    turns = itertools.cycle(aliases)
+
+    def many(order_ids: list[str]) -> None:
+        for n, each in enumerate(aliases):
+            producer.cancel_many(each, order_ids[n::accounts], pair=pair)
+
+    return Sender(lambda order_id: producer.cancel(next(turns), order_id, pair=pair), many)

@@ -1,0 +1,52 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes of a run: jobs, unless the name says another unit.
+
+    Attributes:
+        probe: By which a system's own maximum is found.
+        counted: Of which Redis's commands are watched one by one.
+        expiring: Outcomes that expire all at once.
+    """
+
+    rounds: int = 3
+    rates: tuple[int, ...] = (20, 100)
+    paced_s: float = 4.0
+    probe: int = 100
+    drain: int = 3_000
+    large_drain: int = 30_000
+    counted: int = 300
+    idle_ms: int = 10_000
+    delay_ms: int = 50
+    delayed_s: float = 3.0
+    concurrencies: tuple[int, ...] = (2, 16, 64)
+    backlogs: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    accounts: tuple[int, ...] = (1, 10, 100)
+    expiring: int = 20_000
+    stalled: int = 10_000
+    killed: int = 400
+    kill_bound_ms: int = 60_000
+
+
+FULL = Plan()
+QUICK = Plan(
+    rounds=1,
+    paced_s=1.5,
+    drain=600,
+    large_drain=3_000,
+    counted=100,
+    idle_ms=4_000,
+    delayed_s=1.5,
+    concurrencies=(16,),
+    backlogs=(1_000, 10_000),
+    accounts=(1, 10),
+    expiring=3_000,
+    stalled=2_000,
+    kill_bound_ms=15_000,
+)
