@@ -24,8 +24,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 import urllib3
+from certifi import where
 from requests.adapters import HTTPAdapter
-from requests.certs import where
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
