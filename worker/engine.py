@@ -39,6 +39,8 @@ PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
 TENDERS = 2
 """Threads of one exchange kept for switches, which must not wait for cancels."""
+SINGLES = 2
+"""Threads of one exchange kept for single cancels, which pass a backlog."""
 STORE_RETRY_MS = 200
 TAKEN_KEPT = 10_000
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
@@ -75,6 +77,7 @@ class Engine:
         served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
         self._served = served | {lane + SUFFIX for lane in served}
         self._bulkheads = {name: Bulkhead(settings.worker.exchange_threads) for name in exchanges}
+        self._singles = {name: Bulkhead(SINGLES) for name in exchanges}
         self._tenders = {name: Bulkhead(TENDERS) for name in exchanges}
         self._paces = {name: Pace() for name in exchanges}
         self._taken = Taken(TAKEN_KEPT)
@@ -154,9 +157,13 @@ class Engine:
         exchange = lane.partition(":")[0]
         if self._stopping.is_set() or lane not in self._served or job_id in self._taken:
             return None
-        if not self._bulkheads[exchange].enter():
-            return None
-        return self._drain(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
+        if self._bulkheads[exchange].enter():
+            return self._drain(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
+        # One that is asked for by name passes a backlog that holds all threads.
+        single = self._singles[exchange]
+        if single.enter():
+            return self._drain(exchange, single, lane=lane, job_id=job_id, turn_ms=0)
+        return None
 
     def run_exchange(self, exchange: str) -> None:
         """Work off what is due of an exchange, for a while.
@@ -170,7 +177,13 @@ class Engine:
             self._drain(exchange, turn_ms=TURN_MS)
 
     def _drain(
-        self, exchange: str, *, lane: str = "", job_id: str = "", turn_ms: float | None = None
+        self,
+        exchange: str,
+        entered: Bulkhead | None = None,
+        *,
+        lane: str = "",
+        job_id: str = "",
+        turn_ms: float | None = None,
     ) -> Outcome | None:
         """Attempt due jobs, having entered the bulkhead, until there are none."""
         holder = f"{self.name}:{next(self._turn)}"
@@ -195,7 +208,7 @@ class Engine:
                 claimed = self._settle(done, holder=holder, limit=limit)
         finally:
             self._in_hand.pop(holder, None)
-            self._bulkheads[exchange].leave()
+            (entered or self._bulkheads[exchange]).leave()
         return named
 
     def _goes_on(self, started: float, turn_ms: float | None) -> bool:

@@ -9,6 +9,20 @@ STALLED = 60
 PROMPT_MS = 1_000
 
 
+def test_a_single_cancel_passes_a_backlog(world: World) -> None:
+    """With all threads at a slow account's backlog, one order by name does not wait for it."""
+    world.tables = {"worker": {"exchange_threads": 2}}
+    world.sim.set_option("delay_ms", 500)
+    world.sim.set_faults({"delay": 1.0}, exchange="everstrike")
+    world.worker()
+    producer = world.producer()
+    *backlog, single = world.place("ev", 41)
+    tickets = producer.cancel_many("ev", backlog)
+    eventually(lambda: len(world.sim.journal()) >= 2, what="the threads are busy")
+    assert producer.cancel("ev", single).wait(timeout_ms=10_000).proven
+    assert sum(not ticket.result().proven for ticket in tickets) > len(tickets) / 2
+
+
 def test_an_exchange_that_never_answers_delays_no_other(world: World) -> None:
     """With every thread of one exchange stuck, another's cancels are prompt."""
     world.sim.set_option("delay_ms", 60_000)

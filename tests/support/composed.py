@@ -200,7 +200,8 @@ class Stack:
             ),
             text,
         )
-        text = re.sub(rf"(?<![\w.])(?:{names})(?=:\d)", "127.0.0.1", text)
+        # A user of a URL may be called like a service, its password begin with a digit.
+        text = re.sub(rf"(?<![\w.])(?:{names})(?=:\d+(?![\w@-]))", "127.0.0.1", text)
         text = text.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  the opposite
         ports = "|".join(self.ports)
         return re.sub(
