@@ -1,24 +1,17 @@
 """Send a signed request over requests and return the whole reply, in bounded time.
 
-The time-outs of requests bound each wait for a byte, so a server that drips
-one byte at a time holds a thread for ever. Here one deadline covers a call from
-connecting to the last byte: whatever waits on the socket gets what is left of
-it. Only the look-up of a host's name takes as long as the resolver lets it.
+One deadline covers a call from connecting to the last byte; see `bounded`.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
-import math
 import re
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -28,184 +21,19 @@ from certifi import where
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NewConnectionError
-from urllib3.util.connection import allowed_gai_family
+from urllib3.connection import HTTPConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from worker import clock
+from worker.bounded import POOLS, BoundedResponse, call, left_s
 from worker.errors import NotSent, ReplyLost
 from worker.settings import Http
 from worker.wire import Reply, Request
 
 CHUNK_BYTES = 16_384
 USER_AGENT = "cancel-worker"
-LENGTH = re.compile(r"[0-9]{1,18}")
 BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-
-
-class UnreadableLength(http.client.HTTPException):
-    """A reply's length is no number, or two."""
-
-
-class _Call(threading.local):
-    """The call under way on this thread."""
-
-    deadline_ms: float = 0.0
-    begun: bool = False
-    """Whether a byte of the request may have left."""
-
-
-_call = _Call()
-
-
-class _BoundedRaw(io.RawIOBase):
-    """A socket's bytes, each read bounded by the deadline of the call."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        # Holds the socket open until this is closed, as makefile's users expect.
-        self._file = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401  any writable buffer
-        self._sock.settimeout(_left_s())
-        return self._file.readinto(buffer)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _Reader(io.BufferedReader):
-    """Reads lines; those of a head must be whole, which http.client does not ask."""
-
-    in_head = False
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        if self.in_head and not line.endswith(b"\n"):
-            raise http.client.IncompleteRead(line)
-        return line
-
-
-class _BoundedResponse(http.client.HTTPResponse):
-    fp: _Reader
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = _Reader(_BoundedRaw(sock))
-
-    def begin(self) -> None:
-        reader = self.fp
-        try:
-            super().begin()
-        finally:
-            reader.in_head = False
-        # What says how long it is in no way that can be read may not be whole.
-        given = ",".join(self.headers.get_all("content-length", [])).split(",")
-        lengths = {length.strip() for length in given} - {""}
-        if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)):
-            raise UnreadableLength
-
-    def _read_status(self) -> tuple[str, int, str]:
-        """Pass over interim replies; http.client knows 100 alone.
-
-        Taken for the reply, one would leave the real one to be read as the
-        reply to the next request of this connection.
-        """
-        while True:
-            self.fp.in_head = False
-            version, status, reason = super()._read_status()  # type: ignore[misc]  # in no stub
-            self.fp.in_head = True
-            if status == HTTPStatus.SWITCHING_PROTOCOLS:
-                raise http.client.UnknownProtocol(version)
-            if not HTTPStatus.CONTINUE < status < HTTPStatus.OK:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
-
-
-class _Bounded(HTTPConnection):
-    """A connection that keeps the deadline, and says when a request began to leave."""
-
-    debuglevel = 0  # of this class: to turn it up for all would print each header
-    response_class = _BoundedResponse
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        finally:
-            _call.begun = False  # what a proxy was told is no part of the request
-
-    def send(self, data: Any) -> None:  # noqa: ANN401  as http.client has it
-        if self.sock is None:
-            self.connect()
-        self.sock.settimeout(_left_s())
-        _call.begun = True
-        super().send(data)
-
-    def _new_conn(self) -> socket.socket:
-        """Connect within the time for it, TLS included, however many addresses there are."""
-        limit_ms = clock.monotonic_ms() + float(self.timeout or 0) * 1_000
-        host = self._dns_host.strip("[]")
-        error: OSError = TimeoutError("no address answered in time")
-        try:
-            for family, kind, proto, _, address in socket.getaddrinfo(
-                host, self.port, allowed_gai_family(), socket.SOCK_STREAM
-            ):
-                sock = socket.socket(family, kind, proto)
-                try:
-                    for option in self.socket_options or ():
-                        sock.setsockopt(*option)
-                    if self.source_address:
-                        sock.bind(self.source_address)
-                    sock.settimeout(_left_s(limit_ms))
-                    sock.connect(address)
-                    sock.settimeout(_left_s(limit_ms))
-                except OSError as failed:
-                    error = failed
-                    sock.close()
-                else:
-                    return sock
-        except (OSError, UnicodeError) as failed:
-            raise NewConnectionError(self, "no address") from failed
-        raise NewConnectionError(self, "no connection") from error
-
-
-def _left_s(limit_ms: float = math.inf) -> float:
-    """Return what is left of the deadline, or until `limit_ms`, in s.
-
-    Raises:
-        TimeoutError: Nothing is.
-    """
-    left_ms = min(limit_ms, _call.deadline_ms) - clock.monotonic_ms()
-    if left_ms <= 0:
-        raise TimeoutError("deadline passed")
-    return left_ms / 1_000
-
-
-class _Connection(_Bounded):
-    pass
-
-
-class _SecureConnection(_Bounded, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-_POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class _Adapter(HTTPAdapter):
@@ -217,7 +45,7 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as requests has it
         super().init_poolmanager(*args, **{**kwargs, **self._source})
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def build_connection_pool_key_attributes(
         self,
@@ -242,7 +70,7 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401  as requests has it
         manager = super().proxy_manager_for(proxy, **kwargs, **self._source)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
 
@@ -303,8 +131,8 @@ class Transport:
         """
         if deadline_ms <= 0:
             raise NotSent("no time left")
-        _call.deadline_ms = clock.monotonic_ms() + deadline_ms
-        _call.begun = False
+        call.deadline_ms = clock.monotonic_ms() + deadline_ms
+        call.begun = False
         proxies = get_environ_proxies(request.url) if self._settings.trust_env else {}
         try:
             line = self._line(request.url, egress_ip)
@@ -320,7 +148,7 @@ class Transport:
         ) as error:
             # From None: what is below repeats the URL, or the header it refused.
             reason = _reason(error)
-            if _call.begun:
+            if call.begun:
                 raise ReplyLost(reason) from None
             raise NotSent(reason) from None
 
@@ -344,7 +172,7 @@ class Transport:
         response = None
         try:
             connection.send(data)
-            response = _BoundedResponse(connection.sock, method=request.method)
+            response = BoundedResponse(connection.sock, method=request.method)
             response.begin()
             body = self._read(partial(_whole, response))
         except BaseException:
@@ -363,7 +191,7 @@ class Transport:
         response = line.adapter.send(
             _prepare(request),
             stream=True,
-            timeout=(line.connect_s, _left_s()),
+            timeout=(line.connect_s, left_s()),
             verify=self._verify,
             proxies=dict(proxies),
         )

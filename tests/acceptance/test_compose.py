@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import image
-from tests.support.composed import COMPLETE, TOP, Stack, load
+from tests.support.composed import TOP, Stack, load
 from tests.support.polling import eventually
 from worker import Producer
 from worker.embedded import server_binary
@@ -94,7 +94,6 @@ def running(tmp_path: Path) -> Iterator[Running]:
         stack.close()
 
 
-@pytest.mark.skipif(not COMPLETE, reason="ops/ is not complete")
 def test_services_do_their_work_together(running: Running) -> None:
     """A cancel and a switch run through them; each is seen; all stop in time."""
     simulator = SimulatorClient(f"http://127.0.0.1:{running.port(8400)}")

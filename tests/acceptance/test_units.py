@@ -18,10 +18,8 @@ from tests.support.polling import eventually
 from tests.support.systemd import environment, read
 from tests.support.world import World
 from worker.embedded import free_port
-from worker.settings import Settings
 
 BIN = Path(sys.executable).parent
-COMPLETE = "metrics" in Settings.model_fields
 
 
 class Started:
@@ -106,7 +104,6 @@ def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -
     assert {name: started.stop(name, stops[name]) for name in stops} == dict.fromkeys(stops, 0)
 
 
-@pytest.mark.skipif(not COMPLETE, reason="this worker has no metrics")
 def test_kubernetes_pods_work(world: World, started: Started, tmp_path: Path) -> None:
     """Worker and beat run on the files that are mounted; their probes succeed; both stop."""
     files = {

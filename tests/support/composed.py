@@ -21,9 +21,6 @@ TOP = Path(__file__).parents[2]
 FILE = TOP / "docker-compose.yml"
 SECRETS = "/run/secrets"
 HEALTH_MS = 60_000
-PARTS = [TOP / "ops" / name for name in ("redis", "prometheus", "grafana")]
-COMPLETE = all(part.exists() for part in PARTS)
-"""Whether all that the services mount is in this tree."""
 _VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?::(-|\?)([^}]*))?\})")
 
 

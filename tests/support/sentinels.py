@@ -89,7 +89,7 @@ class Node:
 
         try:
             eventually(answers, within_ms=START_MS, what=f"{self.folder.name} answers")
-        except BaseException:
+        except BaseException:  # an interrupt too must leave no server behind
             self.kill()
             raise
         return self
@@ -263,7 +263,7 @@ class SentinelRedis:
         """Start."""
         try:
             return self.start()
-        except BaseException:
+        except BaseException:  # an interrupt too must leave no server behind
             self.close()
             raise
 

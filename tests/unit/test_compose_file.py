@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from tests.support import image
-from tests.support.composed import COMPLETE, SECRETS, TOP, load, mounts
+from tests.support.composed import SECRETS, TOP, load, mounts
 from worker.cli.simulated import open_accounts, settings_text
 from worker.settings import Engine
 from worker.simulator import Simulator
@@ -99,7 +99,6 @@ def test_only_workers_see_the_keys() -> None:
     assert seeing == ["worker"]
 
 
-@pytest.mark.skipif(not COMPLETE, reason="ops/ is not complete")
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_files_of_the_repository_are_there(service: str) -> None:
     """What is mounted from it exists."""
@@ -108,7 +107,6 @@ def test_files_of_the_repository_are_there(service: str) -> None:
             assert here.exists()
 
 
-@pytest.mark.skipif(not COMPLETE, reason="ops/ is not complete")
 def test_redis_is_durable() -> None:
     """The configuration that the service starts with keeps what was accepted."""
     ((config, _),) = [it for it in mounts(COMPOSE, "redis") if it[0].name == "redis.conf"]
@@ -117,7 +115,6 @@ def test_redis_is_durable() -> None:
     assert re.search(r"^maxmemory-policy noeviction$", text, re.MULTILINE)
 
 
-@pytest.mark.skipif(not COMPLETE, reason="ops/ is not complete")
 def test_grafana_is_told_where_its_dashboards_are() -> None:
     """Each variable of its provisioning is set, and leads to a mount or a service."""
     environment = SERVICES["grafana"]["environment"]
