@@ -15,11 +15,11 @@ from celery import Celery, signals
 from celery.worker import state
 from kombu import Exchange, Queue
 
-from worker import logs, monitor, privacy, sentry
+from worker import logs, metrics, monitor, privacy, sentry
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of
-from worker.messages import CANCEL, TICK
+from worker.messages import CANCEL, COUNTDOWN, TICK
 from worker.runtime import runtime
 from worker.settings import Settings, load_settings
 from worker.store.address import parse
@@ -193,10 +193,14 @@ def _expired(
     expired: bool = False,  # noqa: FBT001, FBT002  Celery's signal
     **_: Any,  # noqa: ANN401  Celery's signal
 ) -> None:
-    """Let no cancel go by its age unseen: who sent it may think it done."""
-    name = getattr(sender, "name", sender)
-    if not expired or name == TICK or (request.kwargs or {}).get("job"):
+    """Let no message go by its age unseen: who sent a cancel may think it done."""
+    if not expired:
         return
+    name = getattr(sender, "name", sender)
+    if name not in (CANCEL, COUNTDOWN) or (request.kwargs or {}).get("job"):
+        metrics.expired("bell")  # Celery's own line in the log is enough
+        return
+    metrics.expired("cancel" if name == CANCEL else "countdown")
     reason = f"{name} expired before a worker read it"
     if name == CANCEL:
         runtime().bury(reason, f"{name} {request.args!r} {request.kwargs!r}")

@@ -38,6 +38,8 @@ ALERTS = (
     "task failed",
 )
 """Every kind of alert, so that each counts from 0: the first is a rise too."""
+EXPIRED = ("bell", "cancel", "countdown", "stale countdown")
+"""Messages too old to change anything. A bell only wakes: what it tells of stands in Redis."""
 BUCKETS_S = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
@@ -98,6 +100,12 @@ _alerts = Counter(
     ("kind", "exchange"),
     registry=REGISTRY,
 )
+_expired = Counter(
+    "cancel_worker_expired",
+    "Messages that changed nothing since they came too late, by kind.",
+    ("kind",),
+    registry=REGISTRY,
+)
 
 
 def prepare(lanes: Iterable[tuple[str, str, bool, Sequence[str]]]) -> None:
@@ -119,6 +127,8 @@ def prepare(lanes: Iterable[tuple[str, str, bool, Sequence[str]]]) -> None:
             _waits.labels(*_limit(key))
     for kind in ALERTS:
         _alerts.labels(kind, NONE)
+    for kind in EXPIRED:
+        _expired.labels(kind)
     _dead.labels(NONE)
 
 
@@ -146,6 +156,11 @@ def settled(job: Job, outcome: Outcome, *, done: bool, dead: bool, now_ms: int) 
 def buried() -> None:
     """Count a message that no job could be made of."""
     _dead.labels(NONE).inc()
+
+
+def expired(kind: str) -> None:
+    """Count a message that came too late; `kind` is one of `EXPIRED`."""
+    _expired.labels(kind).inc()
 
 
 def held_back(keys: Sequence[str], wait_ms: float) -> None:

@@ -10,7 +10,7 @@ import tenacity
 from celery import Task
 from celery.exceptions import Reject
 
-from worker import clock
+from worker import clock, metrics
 from worker.celery_app import app
 from worker.errors import InvalidCommand, LaterFormat, StoreUnavailable
 from worker.gate import check_cancel
@@ -95,6 +95,7 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
     except StoreUnavailable as error:
         raise Reject(str(error), requeue=True) from error
     if said == STALE:
+        metrics.expired("stale countdown")
         log.warning("a countdown message came too late and changed nothing: %s", kwargs or args)
     return said
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from tests.support.attempts import Attempts
 from tests.support.keeping import API_KEYS, Keeping, stand
+from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import Outcome, clock, metrics, runtime
@@ -154,6 +156,29 @@ def test_a_malformed_message_is_counted(
     runtime.Runtime(world.settings()).bury("not a task", "x")
     assert rise("jobs_dead_total", exchange="none") == 1
     assert rise("alerts_total", kind="malformed message", exchange="none") == 1
+
+
+def test_messages_that_came_too_late_are_counted(world: World) -> None:
+    """By kind, those that only wake a worker too; a message in time is none of them."""
+    client = Celery("stranger", broker=world.redis_url)
+    pairs, old_ms = ["btc_idr"], clock.now_ms() - 60_000
+    client.send_task("worker.cancel", args=["ev", "a1"], expires=-5)
+    client.send_task("worker.cancel", args=["ev", "a2"], kwargs={"job": "j1"}, expires=-5)
+    client.send_task("worker.countdown", args=["ix", pairs, 60_000], expires=-5)
+    client.send_task("worker.countdown", args=["ix", pairs, 30_000, old_ms])
+    client.send_task("worker.countdown", args=["ix", ["eth_idr"], 60_000])
+    client.send_task("worker.drain", kwargs={"exchange": "everstrike"}, expires=-5)
+    url = served_at(world.worker())
+
+    def counted() -> dict[str, str]:
+        text = get(url, "/metrics")[1]
+        return dict(re.findall(r'cancel_worker_expired_total{kind="(.+)"} (.+)', text))
+
+    expected = {"bell": "2.0", "cancel": "1.0", "countdown": "1.0", "stale countdown": "1.0"}
+    assert set(counted()) == set(expected) == set(metrics.EXPIRED)
+    eventually(lambda: counted() == expected, what="all five counted")
+    eventually(lambda: [row.pairs for row in world.producer().switches()] == [("eth_idr",)])
+    assert counted() == expected
 
 
 def test_every_kind_of_alert_counts_from_0() -> None:
