@@ -25,7 +25,15 @@ TOKEN = re.compile(
 )
 AGGREGATORS = {"sum", "min", "max", "avg", "count", "topk", "bottomk", "quantile", "stddev"}
 OF_COUNTERS = {"rate", "irate", "increase"}
-FUNCTIONS = OF_COUNTERS | {"absent", "histogram_quantile", "vector", "time", "clamp_min", "abs"}
+FUNCTIONS = OF_COUNTERS | {
+    "absent",
+    "histogram_quantile",
+    "vector",
+    "time",
+    "clamp_min",
+    "abs",
+    "max_over_time",
+}
 OPERATORS = {*"+-*/%^", "==", "!=", "<", ">", "<=", ">=", "and", "or", "unless"}
 COUNTS = ("_total", "_bucket", "_count", "_sum")
 BY_PROMETHEUS = frozenset({"job", "instance"})
