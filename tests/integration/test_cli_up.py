@@ -18,7 +18,8 @@ from tests.support.world import World
 from worker.beat import KEY as BEAT
 from worker.cli import main
 from worker.cli.data_folder import end_leftover, forget_port, held, remember_port
-from worker.embedded import EmbeddedRedis
+from worker.cli.up import workers_by_default
+from worker.embedded import EmbeddedRedis, free_port
 from worker.factory import build_store
 from worker.settings import Settings, load_settings
 from worker.store.connection import Store
@@ -30,11 +31,11 @@ SCOPE = ("--pair", "btc_idr", "--side", "buy")
 class Up:
     """`cancel-worker up` in a folder of its own."""
 
-    def __init__(self, folder: Path, *options: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *options: str, workers: int = 1, **environment: str) -> None:
         self.out, self.err = folder / "up.out", folder / "up.err"
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "up", *options],
+                [sys.executable, "-m", "worker", "up", "--workers", str(workers), *options],
                 cwd=folder,
                 env={"PATH": os.environ["PATH"], **environment},
                 stdout=out,
@@ -46,14 +47,17 @@ class Up:
 
         def line() -> str:
             assert self.process.poll() is None, self.err.read_text()[-2_000:]
-            rest = [
-                line.removeprefix(start)
-                for line in self.out.read_text().splitlines()
-                if line.startswith(start)
-            ]
-            return rest[0].strip() if rest else ""
+            return next(iter(self.lines(start)), "")
 
         return eventually(line, what=f"{start} printed")
+
+    def lines(self, start: str) -> list[str]:
+        """Return the rest of each line printed by now that begins so."""
+        return [
+            line.removeprefix(start).strip()
+            for line in self.out.read_text().splitlines()
+            if line.startswith(start)
+        ]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; return its exit code."""
@@ -142,9 +146,7 @@ def test_a_newcomer_tries_everything_with_one_command(
     assert "<title>cancel-worker</title>" in get(url)[1]
     assert Path(config).stat().st_mode & 0o077 == 0
     orders = {
-        line.split()[1].rstrip(":"): line.split()[2:]
-        for line in up.out.read_text().splitlines()
-        if line.startswith("orders")
+        alias.rstrip(":"): ids for alias, *ids in (line.split() for line in up.lines("orders"))
     }
     assert set(orders) == {"ev", "ix", "bm"}
     for alias in orders:
@@ -223,6 +225,44 @@ def test_a_real_set_up_with_its_own_redis(
         for left in (pid, beat):
             os.kill(left, signal.SIGTERM)
     eventually(lambda: gone(pid) and gone(beat), what="what was left behind ended")
+
+
+def test_several_workers_share_a_machine(started: list[Up], tmp_path: Path, world: World) -> None:
+    """Each has a page of its own; one that is killed comes back; all end together."""
+    world.tables["metrics"] = {"port": free_port(), "beat_port": free_port()}
+    up = Up(tmp_path, workers=3, WORKER_CONFIG=str(world.config()))
+    started.append(up)
+    up.printed("running")
+    urls = [*up.lines("status"), *up.lines("beat")]
+    assert len(set(urls)) == 4
+    for url in urls:
+        eventually(lambda: is_ready(url), within_ms=30_000, what=f"{url} ready")  # noqa: B023
+    ledger = world.ledger()
+    eventually(lambda: len(ledger.workers()) == 3, what="three workers alive")
+    first = worker_pid(ledger)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: up.err.read_text().count("starting it again") == 1, what="the death seen")
+    assert main(["--config", str(world.config()), "cancel", "ev", *world.place("ev", 2)]) == 0
+
+    def back() -> set[int]:
+        pids = {int(name.split(":")[1]) for name in ledger.workers()} - {first}
+        return pids if len(pids) == 3 else set()
+
+    pids = eventually(back, within_ms=30_000, what="three workers alive again")
+    assert all(is_ready(url) for url in urls)
+    assert up.stop() == 0, up.err.read_text()[-2_000:]
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_worker_runs_on_each_core_by_default() -> None:
+    """Of those that this process may use; not on very many."""
+    usable = os.sched_getaffinity(0)
+    assert workers_by_default() == min(4, len(usable))
+    os.sched_setaffinity(0, {min(usable)})
+    try:
+        assert workers_by_default() == 1
+    finally:
+        os.sched_setaffinity(0, usable)
 
 
 def test_a_running_redis_is_used_and_left_alone(

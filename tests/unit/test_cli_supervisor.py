@@ -73,15 +73,30 @@ Until = Callable[[float], threading.Event]
 def test_parts_start_in_order_and_stop_in_reverse(passing: Until) -> None:
     """What is needed first comes first, and goes last."""
     journal: list[str] = []
-    parts = [Fake("redis", journal), Fake("worker", journal)]
+    parts = [[Fake("redis", journal)], [Fake("worker", journal)]]
     assert Supervisor(parts, passing(1_000)).run() == 0
     assert journal == ["start redis", "start worker", "stop worker", "stop redis"]
+
+
+def test_parts_of_one_stage_stop_together(passing: Until) -> None:
+    """Each waits until the others, too, have been told."""
+    journal: list[str] = []
+    together = threading.Barrier(3)
+
+    class Waiting(Fake):
+        def stop(self) -> bool:
+            together.wait(10)
+            return super().stop()
+
+    workers = [Waiting(f"worker {n}", journal) for n in range(3)]
+    assert Supervisor([[Fake("redis", journal)], workers], passing(1_000)).run() == 0
+    assert journal[-1] == "stop redis"
 
 
 def test_a_part_that_dies_is_started_again(passing: Until) -> None:
     """Only that part."""
     journal: list[str] = []
-    parts = [Fake("redis", journal), Fake("worker", journal, endings=[-9, 1, None])]
+    parts = [[Fake("redis", journal), Fake("worker", journal, endings=[-9, 1, None])]]
     assert Supervisor(parts, passing(10_000)).run() == 0
     assert journal.count("start worker") == 3
     assert journal.count("start redis") == 1
@@ -91,7 +106,7 @@ def test_a_part_that_keeps_dying_is_started_ever_more_seldom(passing: Until) -> 
     """Half a second, then doubled; never more than half a minute."""
     journal: list[str] = []
     worker = Fake("worker", journal, endings=[1] * 1_000)
-    Supervisor([worker], passing(300_000)).run()
+    Supervisor([[worker]], passing(300_000)).run()
     assert 12 <= journal.count("start worker") <= 17
 
 
@@ -101,7 +116,7 @@ def test_a_part_that_lived_long_is_soon_back(passing: Until) -> None:
     journal: list[str] = []
     worker = Fake("worker", journal, endings=[1] * 5 + [None])
     stopping = passing(10 * supervisor.STABLE_MS)
-    kept = Supervisor([worker], stopping)
+    kept = Supervisor([[worker]], stopping)
     ends = iter([supervisor.STABLE_MS + 1_000.0])
 
     def exit_code() -> int | None:
@@ -118,7 +133,7 @@ def test_a_restart_that_fails_is_tried_again(passing: Until) -> None:
     """Redis may not come back at the first try."""
     journal: list[str] = []
     redis = Fake("redis", journal, endings=[1, None])
-    run = Supervisor([redis], passing(20_000))
+    run = Supervisor([[redis]], passing(20_000))
 
     def ends() -> int | None:
         if redis.ending == 1:
@@ -133,7 +148,7 @@ def test_a_restart_that_fails_is_tried_again(passing: Until) -> None:
 def test_wrong_settings_end_everything(passing: Until) -> None:
     """No restart mends them."""
     journal: list[str] = []
-    parts = [Fake("redis", journal), Fake("worker", journal, endings=[2])]
+    parts = [[Fake("redis", journal)], [Fake("worker", journal, endings=[2])]]
     assert Supervisor(parts, passing(10 * LOOK_MS)).run() == 2
     assert journal == ["start redis", "start worker", "stop redis"]
 
@@ -141,7 +156,7 @@ def test_wrong_settings_end_everything(passing: Until) -> None:
 def test_a_part_that_had_to_be_killed_is_exit_code_1(passing: Until) -> None:
     """The others are stopped all the same."""
     journal: list[str] = []
-    parts = [Fake("redis", journal), Fake("worker", journal, clean=False)]
+    parts = [[Fake("redis", journal)], [Fake("worker", journal, clean=False)]]
     assert Supervisor(parts, passing(1_000)).run() == 1
     assert journal[-1] == "stop redis"
 
@@ -149,7 +164,7 @@ def test_a_part_that_had_to_be_killed_is_exit_code_1(passing: Until) -> None:
 def test_a_part_that_cannot_start_at_first_stops_the_others(passing: Until) -> None:
     """The reason is raised."""
     journal: list[str] = []
-    parts = [Fake("redis", journal), Fake("worker", journal, refusals=2)]
+    parts = [[Fake("redis", journal)], [Fake("worker", journal, refusals=2)]]
     with pytest.raises(CancelWorkerError, match="not now"):
         Supervisor(parts, passing(1_000)).run()
     assert journal == ["start redis", "start worker", "stop redis"]

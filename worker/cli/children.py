@@ -88,12 +88,15 @@ class CeleryChild:
 
 
 def worker_child(
-    environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
+    number: int, environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
 ) -> CeleryChild:
-    """Return `celery -A worker.celery_app worker` as a part."""
-    options = ("--without-gossip", "--without-mingle")
+    """Return `celery -A worker.celery_app worker` as a part, one of several."""
     return CeleryChild(
-        "worker", "worker", *options, environment=environment, stop_ms=shutdown_ms, hurry=hurry
+        f"worker {number}",
+        *("worker", "--without-gossip", "--without-mingle"),
+        environment=environment,
+        stop_ms=shutdown_ms,
+        hurry=hurry,
     )
 
 

@@ -24,12 +24,35 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 CONNECT_S = 0.5
+WORKERS_DEFAULT_MAX = 4
+WORKERS_MAX = 16
 REDIS_FOLDER = "redis"
 SIMULATOR_FOLDER = "simulator"
 """Apart, so that real jobs never meet simulated exchanges."""
 
 
+def workers_by_default() -> int:
+    """Return one a core that this process may use, but few."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(cores, WORKERS_DEFAULT_MAX)
+
+
 def up(
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            max=WORKERS_MAX,
+            default_factory=workers_by_default,
+            show_default=f"one a core, at most {WORKERS_DEFAULT_MAX}",
+            help="How many worker processes.",
+        ),
+    ],
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Run a Redis of its own, whatever else answers.")
     ] = False,
@@ -41,7 +64,7 @@ def up(
         typer.Option("--simulator", help="Simulated exchanges, accounts and Redis: just try it."),
     ] = False,
 ) -> None:
-    """Run a worker and beat, and a Redis where none is, until Ctrl-C.
+    """Run workers and beat, and a Redis where none is, until Ctrl-C.
 
     What dies is started again. All logs go to standard error.
     """
@@ -57,7 +80,7 @@ def up(
         needed = embedded or _lacks_redis(settings, folder)
         redis = _embedded(settings, folder) if needed else nullcontext()
     with redis as child:
-        code = _supervise(child, stopping, hurry)
+        code = _supervise(child, workers, stopping, hurry)
     if code:
         raise typer.Exit(code)
 
@@ -128,7 +151,9 @@ def _embedded(settings: Settings, folder: Path) -> Iterator[RedisChild]:
         yield redis
 
 
-def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threading.Event) -> int:
+def _supervise(
+    redis: RedisChild | None, workers: int, stopping: threading.Event, hurry: threading.Event
+) -> int:
     from worker import logs  # noqa: PLC0415  slow
     from worker.cli.children import beat_child, worker_child  # noqa: PLC0415  slow
     from worker.cli.supervisor import Supervisor  # noqa: PLC0415  slow
@@ -137,39 +162,48 @@ def _supervise(redis: RedisChild | None, stopping: threading.Event, hurry: threa
 
     settings = parts.open_settings()
     logs.set_up(settings.worker.log_level, secrets_of(settings))
-    served = _served(settings)
-    environment = {**os.environ, **{f"WORKER_METRICS__{key}": it for key, it in served.items()}}
-    kept_alive: list[Part] = [redis] if redis else []
-    kept_alive += [
-        worker_child(environment, shutdown_ms=settings.worker.shutdown_ms, hurry=hurry),
-        beat_child(environment, hurry=hurry),
+    ports, beat_port = _ports(settings, workers)
+    environment = {**os.environ, **_variable("BEAT_PORT", beat_port)}
+    bound_ms = settings.worker.shutdown_ms
+    running: list[Part] = [
+        worker_child(
+            number, {**environment, **_variable("PORT", port)}, shutdown_ms=bound_ms, hurry=hurry
+        )
+        for number, port in enumerate(ports, start=1)
     ]
+    running.append(beat_child(environment, hurry=hurry))
 
     def announce() -> None:
         kept = f", data in {redis.folder}" if redis else ""
         output.say(f"redis     {parts.where(settings)}{kept}")
-        for name, key in (("status", "PORT"), ("beat", "BEAT_PORT")):
-            if key in served:
-                output.say(f"{name:9} {url(settings.metrics.host, served[key])}")
+        for name, port in (*(("status", port) for port in ports), ("beat", beat_port)):
+            if port:
+                output.say(f"{name:9} {url(settings.metrics.host, port)}")
         output.say("running   until Ctrl-C")
         sys.stdout.flush()
 
-    supervisor = Supervisor(kept_alive, stopping)
+    supervisor = Supervisor([[redis], running] if redis else [running], stopping)
     try:
         return supervisor.run(on_started=announce)
     except StoreUnavailable as error:
         raise CliError(str(error)) from None
 
 
-def _served(settings: Settings) -> dict[str, str]:
-    """Choose the ports of worker and beat here, so that a restart finds them again."""
+def _ports(settings: Settings, workers: int) -> tuple[list[int | None], int | None]:
+    """Choose the ports of workers and beat here, so that a restart finds them again."""
     from worker.monitor import free_port, ports_of  # noqa: PLC0415  slow
 
-    host = settings.metrics.host
-    port = free_port(host, ports_of(settings, "worker"))
-    beat_port = free_port(host, [it for it in ports_of(settings, "beat") if it != port])
-    chosen = {"PORT": port, "BEAT_PORT": beat_port}
-    return {key: str(it) for key, it in chosen.items() if it}
+    of_worker, of_beat = ports_of(settings, "worker"), ports_of(settings, "beat")
+    chosen: list[int | None] = []
+    for wanted in (of_worker, of_beat, *[of_worker] * (workers - 1)):
+        left = [port for port in wanted if port not in chosen]
+        chosen.append(free_port(settings.metrics.host, left))
+    first, beat_port, *others = chosen
+    return [first, *others], beat_port
+
+
+def _variable(name: str, port: int | None) -> dict[str, str]:
+    return {f"WORKER_METRICS__{name}": str(port)} if port else {}
 
 
 def _port(settings: Settings) -> int | None:
