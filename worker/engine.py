@@ -27,8 +27,9 @@ from worker.pace import FLUSH_MS, Pace, Taken
 from worker.pipeline import CRASH_PAUSE_MS, Attempted, Lane, Pipeline, crashed
 from worker.pulse import Pulse
 from worker.settings import Settings
-from worker.store.ledger import SUFFIX, Claimed, Ledger, Settlement, Verb, lane_of
+from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
 from worker.store.limiter import Limiter
+from worker.store.listing import SUFFIX
 
 log = logging.getLogger(__name__)
 

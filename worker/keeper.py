@@ -23,8 +23,8 @@ from worker.exchanges.base import Stamp
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
 from worker.pipeline import Lane
 from worker.settings import Settings
-from worker.store.ledger import SUFFIX
 from worker.store.limiter import Limiter
+from worker.store.listing import SUFFIX
 from worker.store.nonces import Nonces
 from worker.store.switches import NO_REST, Launch, NativeSwitch, Rest, Switches
 from worker.transport import Transport

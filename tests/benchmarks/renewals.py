@@ -15,7 +15,8 @@ from tests.support.switchboard import ACCOUNTS, QUEUE, TEND_MS
 from worker import clock
 from worker.embedded import EmbeddedRedis
 from worker.store.connection import Store, connect
-from worker.store.ledger import SUFFIX, Ledger, lane_of
+from worker.store.ledger import Ledger, lane_of
+from worker.store.listing import SUFFIX
 from worker.store.switches import Armed, Rest, Switches
 
 ALIAS = "it"

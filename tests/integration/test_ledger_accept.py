@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.ledgers import EV, EV2, IX, Bench, new_job
 from worker.jobs import Kind, State
-from worker.store.ledger import CHUNK, Verb
+from worker.store.ledger import Verb
+from worker.store.listing import CHUNK
 
 MANY = 2 * CHUNK + 201
 BELL = ("everstrike", "a message")

@@ -17,8 +17,8 @@ from worker.pipeline import Lane
 from worker.settings import Http, Settings
 from worker.simulator import Arrival, Simulator
 from worker.store.connection import Store
-from worker.store.ledger import SUFFIX
 from worker.store.limiter import Limiter
+from worker.store.listing import SUFFIX
 from worker.store.nonces import Nonces
 from worker.store.switches import NO_REST, Launch, NativeSwitch, Rest, Switches
 from worker.transport import Transport

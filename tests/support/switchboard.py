@@ -9,8 +9,9 @@ import redis
 from tests.support.stepped import Stepped
 from worker.exchanges import EXCHANGES
 from worker.jobs import Job
-from worker.store.ledger import SUFFIX, Claimed, Ledger, lane_of, new_id
+from worker.store.ledger import Claimed, Ledger, lane_of, new_id
 from worker.store.limiter import Rule
+from worker.store.listing import SUFFIX
 from worker.store.switches import Armed, Beaten, Launch, NativeSwitch, Rest, Switches
 from worker.switch import Switch
 

@@ -12,7 +12,7 @@ from worker.errors import StoreUnavailable
 from worker.factory import build_store
 from worker.settings import Settings
 from worker.store.facts import RedisFacts, faults, read_facts
-from worker.store.ledger import Ledger
+from worker.store.listing import Listing
 
 NOT_TOLD = "could not be checked: CONFIG is refused"
 FSYNC = {
@@ -28,7 +28,7 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
     """Look at Redis and at the clocks."""
     address = where(settings)
     store = build_store(settings)
-    ledger = Ledger(store)
+    ledger = Listing(store)
     try:
         ledger.now_ms()
     except StoreUnavailable as error:
@@ -61,7 +61,7 @@ def judge(facts: RedisFacts) -> Iterator[Finding]:
             yield ok(f"redis {subject}", fine[subject])
 
 
-def _skew(ledger: Ledger) -> Finding:
+def _skew(ledger: Listing) -> Finding:
     before_ms = clock.now_ms()
     try:
         theirs_ms = ledger.now_ms()

@@ -31,7 +31,7 @@ from worker.errors import InvalidCommand
 from worker.jobs import Job, Kind, State
 
 if TYPE_CHECKING:
-    from worker.store.ledger import Ledger
+    from worker.store.listing import Listing
 
 NOT_DEAD = "no dead letter has this id"
 MALFORMED = "a malformed message cannot be replayed: have it sent anew, or discard it"
@@ -152,7 +152,7 @@ def _chosen(job_ids: Sequence[str] | None, wanted: Wanted) -> list[tuple[str, Jo
     return list(zip(ids, ledger.many(ids), strict=True))
 
 
-def _meant(ledger: Ledger, wanted: Wanted, now_ms: int) -> Iterator[Job]:
+def _meant(ledger: Listing, wanted: Wanted, now_ms: int) -> Iterator[Job]:
     seen: set[str] = set()  # one that comes while this reads moves the others on
     for job in every_dead(ledger):
         if job.id not in seen and wanted.means(job, now_ms=now_ms):

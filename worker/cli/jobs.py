@@ -14,7 +14,7 @@ from worker.cli.options import JobArgument, JsonOption, LimitOption, OfAccountOp
 from worker.jobs import Job, State
 
 if TYPE_CHECKING:
-    from worker.store.ledger import Ledger
+    from worker.store.listing import Listing
 
 PAGE = 500
 HEADERS = ("ID", "STATE", "ACCOUNT", "ORDER", "PAIR", "SIDE", "OUTCOME", "TRIES", "AGE", "KNOWN")
@@ -45,7 +45,7 @@ def show(job_id: JobArgument, as_json: JsonOption = False) -> None:
     print_described(job.describe(), as_json=as_json)
 
 
-def print_jobs(ledger: Ledger, listed: list[Job], *, as_json: bool) -> None:
+def print_jobs(ledger: Listing, listed: list[Job], *, as_json: bool) -> None:
     """Print a list of jobs."""
     if as_json:
         output.document({"jobs": [job.describe() for job in listed]})
@@ -102,7 +102,7 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401  whatever JSON can be
     return output.moment(value) if name.endswith("_ms") else output.shown(value)
 
 
-def every_dead(ledger: Ledger) -> Iterator[Job]:
+def every_dead(ledger: Listing) -> Iterator[Job]:
     """Yield the dead letters, latest first."""
     for skip in range(0, ledger.dead_count(), PAGE):
         yield from ledger.dead(limit=PAGE, skip=skip)
@@ -113,7 +113,7 @@ def target(job: Job) -> str:
     return job.order_id or ("all" if job.account else "")
 
 
-def _select(ledger: Ledger, state: State | None, account: str, *, reach: int) -> Iterator[Job]:
+def _select(ledger: Listing, state: State | None, account: str, *, reach: int) -> Iterator[Job]:
     seen: set[str] = set()
     for job in _candidates(ledger, state, account, reach):
         wanted = state in (None, job.state) and account in ("", job.account)
@@ -122,7 +122,7 @@ def _select(ledger: Ledger, state: State | None, account: str, *, reach: int) ->
             yield job
 
 
-def _candidates(ledger: Ledger, state: State | None, account: str, reach: int) -> Iterator[Job]:
+def _candidates(ledger: Listing, state: State | None, account: str, reach: int) -> Iterator[Job]:
     if state in (None, State.PENDING):
         yield from ledger.pending(limit=reach, account=account)
     if state is State.DEAD:
@@ -131,8 +131,8 @@ def _candidates(ledger: Ledger, state: State | None, account: str, reach: int) -
         yield from _ended(ledger)
 
 
-def _ended(ledger: Ledger) -> Iterator[Job]:
-    from worker.store.ledger import RECENT  # noqa: PLC0415  slow
+def _ended(ledger: Listing) -> Iterator[Job]:
+    from worker.store.listing import RECENT  # noqa: PLC0415  slow
 
     for skip in range(0, RECENT, PAGE):
         yield from ledger.recent(limit=PAGE, skip=skip)

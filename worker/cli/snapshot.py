@@ -12,7 +12,7 @@ from worker.engine import PRESENCE_MS
 from worker.settings import Settings
 from worker.store.connection import Store
 from worker.store.facts import RedisFacts, read_facts
-from worker.store.ledger import LaneStatus, Ledger
+from worker.store.listing import LaneStatus, Listing
 from worker.store.switches import Switches
 
 LOOK_BACK = 400
@@ -79,7 +79,7 @@ def take(store: Store, settings: Settings) -> Snapshot:
     Raises:
         StoreUnavailable: Redis did not answer.
     """
-    ledger = Ledger(store)
+    ledger = Listing(store)
     lanes = ledger.lanes()
     known = list(every_switch(Switches(store), look_back=LOOK_BACK))
     states = Counter(record.state for record in known)
@@ -97,7 +97,7 @@ def take(store: Store, settings: Settings) -> Snapshot:
     )
 
 
-def living(ledger: Ledger) -> dict[str, int]:
+def living(ledger: Listing) -> dict[str, int]:
     """Return the workers that live, each with the ms since its last sign.
 
     Raises:

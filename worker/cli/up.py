@@ -121,13 +121,13 @@ def _lacks_redis(settings: Settings, folder: Path) -> bool:
         StoreUnavailable: There is one, or should be, that does not serve us.
     """
     from worker.cli.data_folder import PORT_FILE  # noqa: PLC0415  slow
-    from worker.store.ledger import Ledger  # noqa: PLC0415  slow
+    from worker.store.listing import Listing  # noqa: PLC0415  slow
 
     chosen = "redis_url" in settings.model_fields_set or settings.redis_url_file is not None
     if not chosen and (folder / PORT_FILE).exists():
         return True  # what answers there was left by a run that was killed
     try:
-        Ledger(parts.open_store(settings)).now_ms()
+        Listing(parts.open_store(settings)).now_ms()
     except StoreUnavailable:
         if chosen or _listens(settings):
             raise

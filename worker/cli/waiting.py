@@ -13,7 +13,7 @@ from worker.jobs import State
 from worker.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from worker.store.ledger import Ledger
+    from worker.store.listing import Listing
     from worker.ticket import Result
 
 POLL_FIRST_MS = 2.0
@@ -25,7 +25,7 @@ Progress = Callable[[int], None]
 
 
 def wait_for(
-    ledger: Ledger, job_ids: Sequence[str], *, timeout_ms: float, progress: Progress
+    ledger: Listing, job_ids: Sequence[str], *, timeout_ms: float, progress: Progress
 ) -> dict[str, Result]:
     """Wait until all jobs have ended, at most `timeout_ms`.
 

@@ -10,7 +10,7 @@ from worker.errors import StoreUnavailable
 from worker.jobs import Job
 from worker.monitor.reading import Reading, Watch
 from worker.monitor.verdict import troubles
-from worker.store.ledger import Ledger
+from worker.store.listing import Listing
 from worker.store.switches import Switches, SwitchRecord
 
 REFRESH_S = 5
@@ -51,7 +51,7 @@ def draw(watch: Watch, *, role: str, faults: Sequence[str]) -> str:
     try:
         reading = watch.look()
         switches = Switches(watch.store).live(limit=SHOWN_MAX)
-        dead = Ledger(watch.store).dead(limit=SHOWN_MAX)
+        dead = Listing(watch.store).dead(limit=SHOWN_MAX)
     except StoreUnavailable as error:
         found = [f"{error}: what waits is safe if Redis comes back with its data.", *faults]
         return _document(role, _verdict(found), "")

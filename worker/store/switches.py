@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from worker.store.connection import Store, unavailable
-from worker.store.ledger import SUFFIX
 from worker.store.limiter import Grant, Rule, rule_args
+from worker.store.listing import SUFFIX
 
 SCRIPTS = "lanes switches"
 LIVE_MAX = 1_000

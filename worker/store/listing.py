@@ -1,0 +1,158 @@
+"""What stands in the ledger, for those who only look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.jobs import Job, Kind, State
+from worker.store.connection import Store, unavailable
+
+SUFFIX = ":switch"
+"""Ends the name of a lane of switches."""
+RECENT = 10_000
+"""Ended jobs kept in the list that `jobs` shows."""
+CHUNK = 500
+"""Jobs of one call at most, so that Redis serves others in between."""
+SERVING_MS = 5_000
+"""A worker not heard of for this long serves no account; as in `beat.lua`."""
+GONE = "its record is gone: Redis has dropped it, which `noeviction` forbids"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """One lane: jobs not ended, those due now, and since when the oldest is.
+
+    Attributes:
+        served: Whether a worker that has the account lives.
+    """
+
+    lane: str
+    pending: int
+    due: int
+    oldest_due_ms: int | None
+    served: bool = True
+
+
+class Listing:
+    """The ledger in one Redis, as it can be read; nothing here changes it.
+
+    Every method raises `StoreUnavailable` when Redis does not answer.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, or None if there is none or it has been forgotten."""
+        with unavailable():
+            fields: Any = self._store.client.hgetall(self._store.key(f"job:{job_id}"))
+        return Job.read(fields) if fields else None
+
+    def many(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """Return jobs by id, in order; None for what is unknown or forgotten."""
+        found: list[Job | None] = []
+        for start in range(0, len(job_ids), CHUNK):
+            with unavailable():
+                pipe = self._store.client.pipeline(transaction=False)
+                for job_id in job_ids[start : start + CHUNK]:
+                    pipe.hgetall(self._store.key(f"job:{job_id}"))
+                found += [Job.read(fields) if fields else None for fields in pipe.execute()]
+        return found
+
+    def accounts(self) -> dict[str, str]:
+        """Return the exchange of each account that workers have registered."""
+        with unavailable():
+            known: Any = self._store.client.hgetall(self._store.key("accounts"))
+        return dict(known)
+
+    def workers(self) -> dict[str, int]:
+        """Return the workers that live, with their last sign in Unix ms."""
+        with unavailable():
+            rows: Any = self._store.client.zrange(
+                self._store.key("workers"), 0, -1, withscores=True
+            )
+        return {name: int(seen) for name, seen in rows}
+
+    def now_ms(self) -> int:
+        """Return Redis time, Unix ms."""
+        with unavailable():
+            seconds, micros = self._store.client.time()  # type: ignore[misc]
+        return int(seconds) * 1_000 + int(micros) // 1_000
+
+    def lanes(self) -> list[LaneStatus]:
+        """Return how every lane with pending jobs stands."""
+        now = self.now_ms()
+        client = self._store.client
+        names = self._job_lanes()
+        with unavailable():
+            pipe = client.pipeline(transaction=False)
+            for lane in names:
+                due = self._store.key(f"due:{lane}")
+                pipe.zcard(due)
+                pipe.zcount(due, "-inf", now)
+                pipe.zrange(due, 0, 0, withscores=True)
+                pipe.smembers(self._store.key(f"servers:{lane}"))
+            pipe.zrangebyscore(self._store.key("serving"), now - SERVING_MS, "+inf")
+            *answers, living = pipe.execute()
+        rows = []
+        for i, lane in enumerate(names):
+            pending, due, first, servers = answers[4 * i : 4 * i + 4]
+            oldest = int(first[0][1]) if first and due else None
+            served = not servers.isdisjoint(living)
+            rows.append(LaneStatus(lane, pending, due, oldest, served))
+        return rows
+
+    def pending(self, *, limit: int, account: str = "") -> list[Job]:
+        """Return jobs that have not ended, those due first ahead, at most `limit`.
+
+        Of all accounts, or of one.
+        """
+        ids: list[str] = []
+        lanes = self._job_lanes()
+        with unavailable():
+            for lane in lanes:
+                if account and lane.partition(":")[2] != account:
+                    continue
+                due = self._store.key(f"due:{lane}")
+                found: Any = self._store.client.zrange(due, 0, limit - 1)
+                ids += found
+                if len(ids) >= limit:
+                    break
+        return self._many(ids[:limit])
+
+    def recent(self, *, limit: int, skip: int = 0) -> list[Job]:
+        """Return jobs that have ended, latest first, from `limit` places after `skip`."""
+        with unavailable():
+            ids: Any = self._store.client.lrange(self._store.key("recent"), skip, skip + limit - 1)
+        return self._many(ids)
+
+    def dead(self, *, limit: int, skip: int = 0) -> list[Job]:
+        """Return the dead letters, latest first, from `limit` places after `skip`.
+
+        One whose record is gone is among them: it must not vanish unseen.
+        """
+        with unavailable():
+            rows: Any = self._store.client.zrevrange(
+                self._store.key("dead"), skip, skip + limit - 1, withscores=True
+            )
+        found = self.many([job_id for job_id, _ in rows])
+        return [
+            job or Job(job_id, Kind.UNKNOWN, State.DEAD, finished_ms=int(at_ms), detail=GONE)
+            for job, (job_id, at_ms) in zip(found, rows, strict=True)
+        ]
+
+    def dead_count(self) -> int:
+        """Return how many dead letters there are."""
+        with unavailable():
+            count: Any = self._store.client.zcard(self._store.key("dead"))
+        return int(count)
+
+    def _job_lanes(self) -> list[str]:
+        with unavailable():
+            lanes: Any = self._store.client.zrange(self._store.key("lanes"), 0, -1)
+        return [lane for lane in lanes if not lane.endswith(SUFFIX)]
+
+    def _many(self, ids: Sequence[str]) -> list[Job]:
+        return [job for job in self.many(ids) if job is not None]
