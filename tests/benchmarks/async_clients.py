@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.benchmarks.clients import CLIENT, EXCHANGE, TIMEOUT_S, prove, request_bytes
+from tests.benchmarks.clients import TIMEOUT_S, choose, prove, request_bytes
 from tests.benchmarks.signing import PATH, signed
 
 AsyncPost = Callable[[str], Awaitable[None]]
 
 
 def chosen() -> AsyncPost:
-    """Return the client that the environment names: plain, session or lean."""
-    url = os.environ[EXCHANGE]
-    match os.environ.get(CLIENT, "session"):
-        case "plain":
-            return plain(url)
-        case "session":
-            return session(url)
-        case "lean":
-            return lean(url)
-        case other:
-            raise ValueError(f"{CLIENT}={other}: plain, session or lean")
+    """Return the client that the environment names."""
+    return choose(plain=plain, session=session, lean=lean)
 
 
 def plain(url: str) -> AsyncPost:

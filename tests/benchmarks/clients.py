@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -13,6 +14,7 @@ import requests
 from tests.benchmarks.signing import PATH, signed
 
 Post = Callable[[str], None]
+Made = TypeVar("Made")
 EXCHANGE = "BENCH_EXCHANGE"
 CLIENT = "BENCH_CLIENT"
 TIMEOUT_S = 10.0
@@ -22,18 +24,17 @@ class Refused(Exception):
     """The exchange did not prove the cancel."""
 
 
+def choose(**clients: Callable[[str], Made]) -> Made:
+    """Return the client that the environment names, of these."""
+    name = os.environ.get(CLIENT, "session")
+    if name not in clients:
+        raise ValueError(f"{CLIENT}={name}: one of {', '.join(clients)}")
+    return clients[name](os.environ[EXCHANGE])
+
+
 def chosen() -> Post:
-    """Return the client that the environment names: plain, session or lean."""
-    url = os.environ[EXCHANGE]
-    match os.environ.get(CLIENT, "session"):
-        case "plain":
-            return plain(url)
-        case "session":
-            return session(url)
-        case "lean":
-            return lean(url)
-        case other:
-            raise ValueError(f"{CLIENT}={other}: plain, session or lean")
+    """Return the client that the environment names."""
+    return choose(plain=plain, session=session, lean=lean)
 
 
 def plain(url: str) -> Post:

@@ -5,32 +5,16 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.polling import eventually
+from tests.support.shell import Run, Told
 from tests.support.world import World
-from worker.cli import main
 from worker.jobs import State
 
-Told = tuple[int, str, str]
-Run = Callable[..., Told]
 SCOPE = ("--pair", "btc_idr", "--side", "buy")
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on the world's settings; return exit code, output and errors."""
-    monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
-
-    def go(*arguments: str) -> Told:
-        code = main(arguments)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return go
 
 
 def document(told: Told) -> Any:

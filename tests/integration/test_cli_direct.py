@@ -7,21 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.polling import eventually
-from tests.support.world import KEYS, World
-from worker.cli import main
+from tests.support.shell import Run, Told, run_main
+from tests.support.world import World
 from worker.embedded import free_port
 from worker.simulator import Simulator
-
-Told = tuple[int, str, str]
-Run = Callable[..., Told]
-SECRETS = [value for row in KEYS.values() for value in row[1:] if value]
 
 
 @pytest.fixture
@@ -36,10 +31,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def go(world: World, *arguments: str) -> Told:
         monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
-        code = main(arguments)
-        told = capsys.readouterr()
-        assert not [secret for secret in SECRETS if secret in told.out + told.err]
-        return code, told.out, told.err
+        return run_main(capsys, *arguments)
 
     return go
 

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.hand import LINE, Hand
+from tests.support.shell import Run, Told
 from tests.support.world import World
-from worker.cli import main
 from worker.errors import StoreUnavailable
 from worker.jobs import State
 from worker.store.ledger import Ledger
-
-Told = tuple[int, str, str]
-Run = Callable[..., Told]
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on the world's settings; return exit code, output and errors."""
-    monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
-
-    def go(*arguments: str) -> Told:
-        code = main(arguments)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return go
-
-
-@pytest.fixture
-def hand(world: World) -> Hand:
-    return Hand(world)
 
 
 def document(told: Told) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,34 +10,14 @@ import pytest
 from tests.support.attempts import Attempts
 from tests.support.hand import Hand
 from tests.support.polling import eventually
+from tests.support.shell import Run, Told
 from tests.support.world import World
-from worker.cli import main
 from worker.cli.letters import HEADERS
 from worker.jobs import State
 from worker.outcomes import Outcome
 from worker.store.ledger import Verb
 
-Told = tuple[int, str, str]
-Run = Callable[..., Told]
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on the world's settings; return exit code, output and errors."""
-    monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
-
-    def go(*arguments: str) -> Told:
-        code = main(arguments)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return go
-
-
-@pytest.fixture
-def hand(world: World) -> Hand:
-    return Hand(world)
 
 
 def listed(told: Told) -> list[dict[str, Any]]:

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
+from tests.support.shell import Run, Told
 from tests.support.world import KEYS, World
 from worker import clock
-from worker.cli import main
 from worker.embedded import EmbeddedRedis
 from worker.errors import StoreUnavailable
 from worker.store.ledger import Ledger
-
-Told = tuple[int, str, str]
-Run = Callable[..., Told]
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on the world's settings; return exit code, output and errors."""
-    monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
-
-    def go(*arguments: str) -> Told:
-        code = main(arguments)
-        told = capsys.readouterr()
-        for _, key, secret, memo in KEYS.values():
-            assert not any(value and value in told.out + told.err for value in (key, secret, memo))
-        return code, told.out, told.err
-
-    return go
 
 
 @pytest.fixture

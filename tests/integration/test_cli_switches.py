@@ -8,36 +8,21 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.polling import eventually
+from tests.support.shell import Run, Told
 from tests.support.world import KEYS, World
 from worker import Switch, clock
-from worker.cli import main
 from worker.cli.switches import HEADERS
 from worker.errors import StoreUnavailable, SwitchReplaced
 from worker.store.ledger import Ledger
 
-Told = tuple[int, str, str]
-Run = Callable[..., Told]
 HOUR = ("--timeout-ms", "3600000")
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on the world's settings; return exit code, output and errors."""
-    monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
-
-    def go(*arguments: str) -> Told:
-        code = main(arguments)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return go
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.pages import get, served_at
 from tests.support.polling import eventually
-from tests.support.world import KEYS, World
+from tests.support.world import KEYS, SECRETS, World
 from worker import pulse
 from worker.embedded import EmbeddedRedis, free_port
 from worker.engine import Engine
@@ -26,7 +26,6 @@ from worker.monitor.reading import Watch, budgets_of
 from worker.monitor.server import READERS_MAX, Page, Server, open_server
 from worker.simulator import Simulator
 
-SECRETS = [value for row in KEYS.values() for value in row[1:] if value]
 NASTY = "<script>alert('x')</script>\x1b[31m"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 

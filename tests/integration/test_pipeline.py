@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.attempts import SCOPE, Attempts
 from tests.support.polling import eventually
-from tests.support.world import KEYS, World
+from tests.support.world import KEYS, SECRETS, World
 from worker import Outcome, State, StoreUnavailable
 from worker.embedded import EmbeddedRedis, free_port
 from worker.jobs import Kind, Phase
@@ -17,7 +17,6 @@ from worker.store.ledger import Verb
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 TIGHT = {"orders": {"max_requests": 1, "window_ms": 60_000}}
-SECRETS = [value for row in KEYS.values() for value in row[1:] if value]
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ KEYS = {
     "bm": ("bitmart", "bm-key-0123456789", "bm-secret-0123456789", "bm-memo-0123456789"),
 }
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
+SECRETS = [value for _, *values in KEYS.values() for value in values if value]
 AUTH = {"ix": "nonce", "it": "timestamp"}
 EGRESS = {"it": "127.0.0.2"}
 ROOMY = {"orders": {"max_requests": 1000, "window_ms": 1000}}

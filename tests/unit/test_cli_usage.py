@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -407,20 +408,25 @@ def test_an_interrupt_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert "go on" in one_line(err)
 
 
+def written_to(out: IO[bytes], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process whose output goes there."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"]},
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
 def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     """As behind `head`."""
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as out:
-        done = subprocess.run(
-            [sys.executable, "-m", "worker", "up"],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"]},
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = written_to(out, tmp_path, "up")
     assert done.returncode in (1, 2)
     assert "BrokenPipe" not in done.stderr
     assert "Traceback" not in done.stderr
@@ -430,14 +436,6 @@ def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
 def test_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """A full disk is not a success."""
     with Path("/dev/full").open("wb") as out:
-        done = subprocess.run(
-            [sys.executable, "-m", "worker", "--help"],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"]},
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = written_to(out, tmp_path, "--help")
     assert done.returncode == 1
     assert "No space left on device" in one_line(done.stderr)

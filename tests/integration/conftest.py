@@ -1,0 +1,26 @@
+"""Fixtures of the commands that are run on a real Redis."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.hand import Hand
+from tests.support.shell import Run, Told, run_main
+from tests.support.world import World
+
+
+@pytest.fixture
+def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command on the world's settings; return exit code, output and errors."""
+    monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
+
+    def go(*arguments: str) -> Told:
+        return run_main(capsys, *arguments)
+
+    return go
+
+
+@pytest.fixture
+def hand(world: World) -> Hand:
+    """Jobs ended by hand."""
+    return Hand(world)
