@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
-from pathlib import Path
 
 from tests.support.polling import eventually
-from tests.support.world import World
+from tests.support.world import World, open_world
 from worker import clock
-from worker.embedded import EmbeddedRedis
 from worker.jobs import Kind, NewJob
-from worker.simulator import Simulator
 from worker.store.ledger import lane_of, new_id
 
 IDLE_MS = 20_000
@@ -24,18 +20,10 @@ TRIALS = 100
 
 def main() -> None:
     """Measure and print."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        EmbeddedRedis(Path(folder) / "redis") as redis,
-        Simulator() as sim,
-    ):
-        world = World(sim, redis.url, Path(folder))
+    with open_world() as world:
         world.worker()
-        try:
-            rate = commands_per_s(world)
-            found = sorted(found_ms(world) for _ in range(TRIALS))
-        finally:
-            world.close()
+        rate = commands_per_s(world)
+        found = sorted(found_ms(world) for _ in range(TRIALS))
     sys.stdout.write(
         f"idle worker: {rate:.1f} Redis commands/s (over {IDLE_MS / 1_000:g} s)\n"
         f"due to arrival at the exchange, no bell, {TRIALS} jobs: "

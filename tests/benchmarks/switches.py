@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
-from tests.support.world import World
+from tests.support.world import World, open_world
 from worker import Producer, Switch, clock
-from worker.embedded import EmbeddedRedis
-from worker.simulator import Simulator
 
 COUNTS = (100, 1_000, 10_000)
 BEATS = 2_000
@@ -23,32 +20,24 @@ TIMEOUT_MS = 600_000
 
 def main() -> None:
     """Measure and print."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        EmbeddedRedis(Path(folder) / "redis") as redis,
-        Simulator() as sim,
-    ):
-        world = World(sim, redis.url, Path(folder))
+    with open_world() as world:
         worker = world.worker()
         assert worker.process is not None
-        try:
-            producer = world.producer()
-            held: list[Switch] = []
-            for count in COUNTS:
-                before = memory(world)
-                added = count - len(held)
-                arm(producer, held, count)
-                each = (memory(world) - before) / added
-                median, p99, left = beats(held)
-                rate, cpu = sweep(world, worker.process.pid)
-                sys.stdout.write(
-                    f"{count:>6} armed: beat median {median:.2f} ms, p99 {p99:.2f} ms; "
-                    f"one thread makes {left} beats/s; {each:.0f} bytes of Redis a switch; "
-                    f"at rest the worker uses {cpu:.2f} % of a core and {rate:.0f} Redis "
-                    f"commands/s\n"
-                )
-        finally:
-            world.close()
+        producer = world.producer()
+        held: list[Switch] = []
+        for count in COUNTS:
+            before = memory(world)
+            added = count - len(held)
+            arm(producer, held, count)
+            each = (memory(world) - before) / added
+            median, p99, left = beats(held)
+            rate, cpu = sweep(world, worker.process.pid)
+            sys.stdout.write(
+                f"{count:>6} armed: beat median {median:.2f} ms, p99 {p99:.2f} ms; "
+                f"one thread makes {left} beats/s; {each:.0f} bytes of Redis a switch; "
+                f"at rest the worker uses {cpu:.2f} % of a core and {rate:.0f} Redis "
+                f"commands/s\n"
+            )
 
 
 def arm(producer: Producer, held: list[Switch], count: int) -> None:

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tests.fuzz.target import Target
 from tests.support.polling import eventually
-from tests.support.world import World
-from worker.embedded import EmbeddedRedis
+from tests.support.world import World, open_world
 from worker.messages import CANCEL, COUNTDOWN, DRAIN, TICK
-from worker.simulator import Simulator
 from worker.store.doorbell import ring
 
 BATCH = 250
@@ -102,14 +98,6 @@ def corpus() -> list[bytes]:
 @contextmanager
 def opened() -> Iterator[Target]:
     """Return the target, with a Redis, simulated exchanges and a worker of its own."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        EmbeddedRedis(Path(folder) / "redis") as server,
-        Simulator(seed=7) as sim,
-    ):
-        world = World(sim, server.url, Path(folder))
+    with open_world() as world:
         storm = Storm(world)
-        try:
-            yield Target(storm.check, corpus(), WORDS, finish=storm.finish)
-        finally:
-            world.close()
+        yield Target(storm.check, corpus(), WORDS, finish=storm.finish)

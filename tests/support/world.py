@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support.processes import WorkerProcess
 from worker import Producer
+from worker.embedded import EmbeddedRedis
 from worker.factory import build_store
 from worker.settings import Settings
 from worker.simulator import Simulator
@@ -130,6 +133,18 @@ class World:
         for worker in self.workers:
             if worker.process is not None and worker.process.poll() is None:
                 worker.stop()
+
+
+@contextmanager
+def open_world() -> Iterator[World]:
+    """A world for what is no test, with a Redis of its own."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedRedis(Path(folder) / "redis") as redis,
+        Simulator(seed=7) as sim,
+        closing(World(sim, redis.url, Path(folder))) as world,
+    ):
+        yield world
 
 
 def _toml(value: Any) -> str:
