@@ -25,6 +25,15 @@ from urllib3.util.connection import allowed_gai_family
 from worker import clock
 
 LENGTH = re.compile(r"[0-9]{1,18}")
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What a header's name may be."""
+LINE_MAX = 65_536
+LINES_MAX = 100
+BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+class UnreadableHeader(http.client.HTTPException):
+    """A line of a reply's head is no header, or there are too many."""
 
 
 class UnreadableLength(http.client.HTTPException):
@@ -63,61 +72,106 @@ class _BoundedRaw(io.RawIOBase):
         super().close()
 
 
-class _Reader(io.BufferedReader):
-    """Reads lines; those of a head must be whole, which http.client does not ask."""
+class _Readable:
+    """A socket as http.client wants to read from it."""
 
-    in_head = False
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
 
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        if self.in_head and not line.endswith(b"\n"):
-            raise http.client.IncompleteRead(line)
-        return line
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(_BoundedRaw(self._sock))
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """A reply whose head and length can be read one way only."""
+    """A reply whose head and length can be read one way only.
 
-    fp: _Reader
+    http.client parses heads as those of letters, leniently and at the cost of
+    signing some; so here they are parsed anew.
+    """
+
+    fp: io.BufferedReader
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self.fp = _Reader(_BoundedRaw(sock))
+        super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]  # all it reads
 
     def begin(self) -> None:
         """Read the head; that of a reply which is no interim one.
+
+        Interim replies are passed over: taken for the reply, one would leave the
+        real one to be read as the reply to the next request of this connection.
 
         Raises:
             HTTPException: It is cut short, or does not say how long the body is.
             TimeoutError: The deadline of the call has passed.
         """
-        reader = self.fp
-        try:
-            super().begin()
-        finally:
-            reader.in_head = False
-        # What says how long it is in no way that can be read may not be whole.
-        given = ",".join(self.headers.get_all("content-length", [])).split(",")
-        lengths = {length.strip() for length in given} - {""}
-        if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)):
-            raise UnreadableLength
-
-    def _read_status(self) -> tuple[str, int, str]:
-        """Pass over interim replies; http.client knows 100 alone.
-
-        Taken for the reply, one would leave the real one to be read as the
-        reply to the next request of this connection.
-        """
+        if self.headers is not None:
+            return
         while True:
-            self.fp.in_head = False
-            version, status, reason = super()._read_status()  # type: ignore[misc]  # in no stub
-            self.fp.in_head = True
-            if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            version, status, reason = self._read_status()
+            if not version.startswith("HTTP/1.") or status == HTTPStatus.SWITCHING_PROTOCOLS:
                 raise http.client.UnknownProtocol(version)
-            if not HTTPStatus.CONTINUE < status < HTTPStatus.OK:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
+            headers = _head(self.fp)
+            if status >= HTTPStatus.OK:
+                break
+        self.code = self.status = status
+        self.reason = reason.strip()
+        self.version = 10 if version == "HTTP/1.0" else 11
+        self.headers = self.msg = headers
+        self.chunked = _is_chunked(headers)
+        self.chunk_left = None
+        self.will_close = self._check_close()
+        self.length = _length(headers)
+        if status in BODILESS or self._method == "HEAD":
+            self.length = 0
+        elif self.chunked:
+            self.length = None
+        elif self.length is None:
+            self.will_close = True
+
+
+def _head(reader: io.BufferedReader) -> http.client.HTTPMessage:
+    """Read headers up to the empty line that ends them."""
+    headers: list[list[str]] = []
+    for _ in range(LINES_MAX):
+        line = reader.readline(LINE_MAX)
+        if line in (b"\r\n", b"\n"):
+            break
+        if not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(line)
+        text = line.decode("latin-1")
+        if text[0] in " \t" and headers:
+            headers[-1][1] += " " + text.strip()
+            continue
+        name, colon, value = text.partition(":")
+        if not colon or not NAME.fullmatch(name):
+            raise UnreadableHeader
+        headers.append([name, value.strip()])
+    else:
+        raise UnreadableHeader
+    message = http.client.HTTPMessage()
+    for name, value in headers:
+        message[name] = value
+    return message
+
+
+def _is_chunked(headers: http.client.HTTPMessage) -> bool:
+    codings = headers.get_all("transfer-encoding")
+    if codings is None:
+        return False
+    if [coding.strip().lower() for coding in codings] != ["chunked"]:
+        raise UnreadableLength
+    return True
+
+
+def _length(headers: http.client.HTTPMessage) -> int | None:
+    """Return the length that is given; what gives one that cannot be read may not be whole."""
+    given = headers.get_all("content-length")
+    if given is None:
+        return None
+    lengths = {length.strip() for length in ",".join(given).split(",")} - {""}
+    if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)):
+        raise UnreadableLength
+    return int(lengths.pop()) if lengths else None
 
 
 class _Bounded(HTTPConnection):

@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from worker import clock, metrics
 from worker.bulkhead import Bulkhead
@@ -231,8 +230,7 @@ class Engine:
                 done.append((job, PUT_BACK))
                 continue
             try:
-                left = replace(job, lease_ms=job.lease_ms - held_ms)
-                done.append((job, self._attempt(left, claimed.now_ms + held_ms)))
+                done.append((job, self._attempt(job, claimed.now_ms + held_ms, held_ms)))
                 self._paces[exchange].learn(clock.monotonic_ms() - at)
             except StoreUnavailable as error:
                 log.warning("Redis is away in mid-attempt: %s", error)
@@ -266,12 +264,12 @@ class Engine:
             for job in claimed.jobs:
                 self._taken.add(job.id)
 
-    def _attempt(self, job: Job, now_ms: int) -> Attempted:
+    def _attempt(self, job: Job, now_ms: int, held_ms: int) -> Attempted:
         """Attempt a job; a fault of our own leaves it unknown, and due again."""
         if self._stopping.is_set():
             return Attempted(Settlement(Verb.WAIT))  # not begun: as if it had not been claimed
         try:
-            return self._pipeline.attempt(job, now_ms=now_ms)
+            return self._pipeline.attempt(job, now_ms=now_ms, held_ms=held_ms)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  one job's fault must not cost the others

@@ -137,10 +137,14 @@ class Pipeline:
         self._transport = transport
         self._rng = rng
 
-    def attempt(self, job: Job, *, now_ms: int) -> Attempted:
-        """Make one request for a job that was claimed at `now_ms`.
+    def attempt(self, job: Job, *, now_ms: int, held_ms: int = 0) -> Attempted:
+        """Make one request for a claimed job.
 
-        The time is Redis's, or for a job that Redis knows nothing of, this process's.
+        Args:
+            job: Leased to the caller.
+            now_ms: The time on Redis's clock, or for a job that Redis knows
+                nothing of, on this process's.
+            held_ms: How long ago it was claimed, which is off its lease.
         """
         if job.foreign:
             raise LaterFormat(f"job {job.id} is a newer version's")
@@ -148,13 +152,14 @@ class Pipeline:
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
         overtaken = self._overtaken(job)
-        job = replace(job, phase=phase)
+        if job.phase is not phase:
+            job = replace(job, phase=phase)
         if overtaken:
             given_up = Dead(Outcome.UNKNOWN, OVERTAKEN)
             self._report(job, given_up, 0)
             return Attempted(_settlement(job, given_up, now_ms=now_ms, took_ms=0))
         command = command_of(job, phase)
-        lease_ms = job.lease_ms or self._settings.jobs.lease_ms
+        lease_ms = (job.lease_ms or self._settings.jobs.lease_ms) - held_ms
         accepted = started - (now_ms - job.created_ms) if job.attempts == 1 else None
         answer = self._answer(lane, command, started, lease_ms, accepted)
         pause_ms = 0
@@ -173,8 +178,9 @@ class Pipeline:
         )
         self._report(job, decision, took_ms)
         settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
-        pause_ms = max(pause_ms, _lane_pause(answer))
-        return Attempted(replace(settlement, pause_ms=pause_ms), _children(job, answer))
+        if pause_ms := max(pause_ms, _lane_pause(answer)):
+            settlement = replace(settlement, pause_ms=pause_ms)
+        return Attempted(settlement, _children(job, answer))
 
     def _overtaken(self, job: Job) -> bool:
         """Whether a tripped switch's scope is armed again, its orders once listed.
@@ -259,20 +265,30 @@ class Pipeline:
 
     def _deliver(self, lane: Lane, request: Request, until_ms: float) -> Reply:
         """Send; again within a small budget, and only while it surely never left."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(NotSent),
-            stop=tenacity.stop_before_delay(self._settings.http.resend_budget_ms / 1_000),
-            wait=tenacity.wait_random_exponential(multiplier=RETRY_WAIT_S, max=RETRY_WAIT_MAX_S),
-            sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
-            reraise=True,
-        )
+        begun = clock.monotonic_ms()
+        failed: list[NotSent] = []
 
         def send() -> Reply:
+            if failed:
+                raise failed.pop()
             left_ms = round(min(self._settings.http.deadline_ms, until_ms - clock.monotonic_ms()))
             if left_ms <= 0:
                 raise NotSent("no time left")
             return self._transport.send(request, egress_ip=lane.egress_ip, deadline_ms=left_ms)
 
+        try:
+            return send()
+        except NotSent as error:
+            failed.append(error)
+        # Only now: what tenacity does about one that goes out at once costs as much as signing it.
+        budget_ms = self._settings.http.resend_budget_ms - (clock.monotonic_ms() - begun)
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(NotSent),
+            stop=tenacity.stop_before_delay(budget_ms / 1_000),
+            wait=tenacity.wait_random_exponential(multiplier=RETRY_WAIT_S, max=RETRY_WAIT_MAX_S),
+            sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
+            reraise=True,
+        )
         return retrying(send)
 
     def _landed(self, grant: Grant, *, sent: bool = True) -> None:

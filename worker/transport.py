@@ -25,7 +25,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from worker import clock
-from worker.bounded import POOLS, BoundedResponse, call, left_s
+from worker.bounded import NAME, POOLS, BoundedResponse, call, left_s
 from worker.errors import NotSent, ReplyLost
 from worker.settings import Http
 from worker.wire import Reply, Request
@@ -33,7 +33,6 @@ from worker.wire import Reply, Request
 CHUNK_BYTES = 16_384
 USER_AGENT = "cancel-worker"
 BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class _Adapter(HTTPAdapter):
