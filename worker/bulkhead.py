@@ -9,18 +9,24 @@ class Bulkhead:
     """Counts the threads busy with one exchange. Never waits."""
 
     def __init__(self, size: int) -> None:
-        self._free = size
+        self._size = size
+        self._inside = 0
         self._lock = threading.Lock()
 
-    def enter(self) -> bool:
-        """Take a place; false if none is free."""
+    def enter(self, most: int | None = None) -> bool:
+        """Take a place; false if none is free, or `most` are inside."""
         with self._lock:
-            if self._free == 0:
+            if self._inside >= self._size or (most is not None and self._inside >= most):
                 return False
-            self._free -= 1
+            self._inside += 1
             return True
 
     def leave(self) -> None:
         """Give a place back."""
         with self._lock:
-            self._free += 1
+            self._inside -= 1
+
+    @property
+    def inside(self) -> int:
+        """How many have a place."""
+        return self._inside

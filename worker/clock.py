@@ -16,6 +16,11 @@ def monotonic_ms() -> float:
     return time.monotonic() * 1_000  # noqa: TID251
 
 
+def cpu_ms() -> float:
+    """Return what this thread has used of a processor, in ms."""
+    return time.thread_time() * 1_000
+
+
 def sleep_ms(duration_ms: float) -> None:
     """Wait."""
     time.sleep(max(0.0, duration_ms) / 1_000)  # noqa: TID251

@@ -157,7 +157,7 @@ class Engine:
         exchange = lane.partition(":")[0]
         if self._stopping.is_set() or lane not in self._served or job_id in self._taken:
             return None
-        if self._bulkheads[exchange].enter():
+        if self._enter(exchange):
             return self._drain(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
         # One that is asked for by name passes a backlog that holds all threads.
         single = self._singles[exchange]
@@ -173,7 +173,7 @@ class Engine:
         """
         if self._stopping.is_set() or exchange not in self._bulkheads:
             return
-        if self._bulkheads[exchange].enter():
+        if self._enter(exchange):
             self._drain(exchange, turn_ms=TURN_MS)
 
     def _drain(
@@ -194,26 +194,35 @@ class Engine:
             while claimed.jobs or claimed.tended:
                 if claimed.tended:
                     self._keeper.tend(claimed.tended, holder, self._stopping)
-                    if not self._goes_on(started, turn_ms):
+                    if not self._goes_on(exchange, started, turn_ms):
                         break
                     claimed = self._claim(exchange, holder=holder, lane="", job_id="")
                     continue
                 if claimed.more:
                     # There is more than this thread can take: put another to it.
-                    self._submit(self._bulkheads[exchange], self._drain, exchange)
+                    self._put_to(exchange)
                 done = self._work(exchange, claimed)
                 if job_id == claimed.jobs[0].id:
                     named = done[0][1].settlement.outcome
-                limit = self._paces[exchange].chunk if self._goes_on(started, turn_ms) else 0
+                goes_on = self._goes_on(exchange, started, turn_ms)
+                limit = self._paces[exchange].chunk if goes_on else 0
                 claimed = self._settle(done, holder=holder, limit=limit)
         finally:
             self._in_hand.pop(holder, None)
             (entered or self._bulkheads[exchange]).leave()
         return named
 
-    def _goes_on(self, started: float, turn_ms: float | None) -> bool:
-        spent = clock.monotonic_ms() - started
-        return not self._stopping.is_set() and (turn_ms is None or spent < turn_ms)
+    def _goes_on(self, exchange: str, started: float, turn_ms: float | None) -> bool:
+        if self._stopping.is_set() or self._bulkheads[exchange].inside > self._most(exchange):
+            return False
+        return turn_ms is None or clock.monotonic_ms() - started < turn_ms
+
+    def _most(self, exchange: str) -> int:
+        """Return how many threads an exchange may hold as things stand."""
+        return min(self._settings.worker.exchange_threads, self._paces[exchange].threads)
+
+    def _enter(self, exchange: str) -> bool:
+        return self._bulkheads[exchange].enter(self._most(exchange))
 
     def _work(self, exchange: str, claimed: Claimed) -> list[tuple[Job, Attempted]]:
         """Attempt jobs one after the other; what comes to wait too long is put back.
@@ -224,14 +233,14 @@ class Engine:
         done: list[tuple[Job, Attempted]] = []
         away = False
         for job in claimed.jobs:
-            at = clock.monotonic_ms()
+            at, spent = clock.monotonic_ms(), clock.cpu_ms()
             held_ms = round(at - begun)
             if away or (done and (held_ms > FLUSH_MS or self._stopping.is_set())):
                 done.append((job, PUT_BACK))
                 continue
             try:
                 done.append((job, self._attempt(job, claimed.now_ms + held_ms, held_ms)))
-                self._paces[exchange].learn(clock.monotonic_ms() - at)
+                self._paces[exchange].learn(clock.monotonic_ms() - at, clock.cpu_ms() - spent)
             except StoreUnavailable as error:
                 log.warning("Redis is away in mid-attempt: %s", error)
                 done.append((job, PUT_BACK))
@@ -364,14 +373,21 @@ class Engine:
                 continue
             exchange = lane.partition(":")[0]
             if lane.endswith(SUFFIX):
-                self._submit(self._tenders[exchange], self._tend, lane)
+                if self._tenders[exchange].enter():
+                    self._submit(self._tenders[exchange], self._tend, lane)
             else:
-                self._submit(self._bulkheads[exchange], self._drain, exchange)
+                self._put_to(exchange)
         return self._settings.worker.sweep_ms
 
+    def _put_to(self, exchange: str) -> None:
+        """Put a thread to what is due of an exchange, if it may hold one more."""
+        if self._enter(exchange):
+            self._submit(self._bulkheads[exchange], self._drain, exchange)
+
     def _submit(self, bulkhead: Bulkhead, work: Callable[[str], object], name: str) -> None:
-        """Have a thread do `work`, which leaves the bulkhead; if there is one that may."""
-        if self._executor is None or not bulkhead.enter():
+        """Have a thread do `work`, which leaves the bulkhead that has been entered."""
+        if self._executor is None:
+            bulkhead.leave()
             return
         try:
             self._executor.submit(_quietly, work, name)

@@ -1,4 +1,4 @@
-"""How many jobs to take at once: pure arithmetic on how long the last ones took."""
+"""How many jobs to take at once, and by how many threads: pure arithmetic on the last ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ CHUNK_MS = 20
 CHUNK_MAX = 25
 FLUSH_MS = 60
 """What was taken and has not been begun by then is put back for others."""
+CPU_MS = 0.5
+"""What an attempt costs, before one is known."""
 WEIGHT = 0.2
 """Of the latest attempt in the average."""
 
@@ -17,23 +19,35 @@ class Pace:
     """How long attempts at one exchange take, as seen from this process.
 
     A fast exchange is worked off in chunks, since then it is the ledger that
-    costs; a slow one job by job, so that what one thread has taken does not
-    wait for it while others are free. Safe to use from many threads.
+    costs, and by few threads, since they would only wait for one another; a slow
+    one job by job, so that what one thread has taken does not wait for it while
+    others are free. Safe to use from many threads.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._each_ms = float(CHUNK_MS)
+        self._cpu_ms = CPU_MS
 
     @property
     def chunk(self) -> int:
         """How many jobs to take at once, at least 1."""
         return max(1, min(CHUNK_MAX, int(CHUNK_MS / max(self._each_ms, 0.01))))
 
-    def learn(self, took_ms: float) -> None:
-        """Take in how long an attempt took."""
+    @property
+    def threads(self) -> int:
+        """How many threads are worth having in this process, at least 2.
+
+        Half as many as would keep one core busy: what they wait for each other
+        looks like the exchange's time, and must not bring more of them.
+        """
+        return max(2, 1 + int(self._each_ms / max(self._cpu_ms, 0.01) / 2))
+
+    def learn(self, took_ms: float, cpu_ms: float) -> None:
+        """Take in how long an attempt took, and what of that was a processor's."""
         with self._lock:
             self._each_ms += WEIGHT * (took_ms - self._each_ms)
+            self._cpu_ms += WEIGHT * (cpu_ms - self._cpu_ms)
 
 
 class Taken:
