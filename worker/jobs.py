@@ -196,7 +196,10 @@ def _number(text: str | None) -> int | None:
 
 
 def _member(kind: type[E], text: str | None) -> E | None:
-    return kind(text) if text and text in set(kind) else None
+    try:
+        return kind(text) if text else None
+    except ValueError:
+        return None
 
 
 def _lines(history: str) -> Iterator[dict[str, Any]]:
