@@ -16,31 +16,27 @@ from concurrent.futures import ThreadPoolExecutor
 
 from worker import clock, metrics
 from worker.bulkhead import Bulkhead
+from worker.crew import TENDERS, Crew
 from worker.durability import Durability
 from worker.errors import StoreUnavailable
 from worker.gate import holds_timers
 from worker.jobs import Job
 from worker.keeper import Keeper
 from worker.outcomes import Outcome
-from worker.pace import FLUSH_MS, Pace, Taken
-from worker.pipeline import CRASH_PAUSE_MS, Attempted, Lane, Pipeline, crashed
-from worker.pulse import Pulse
+from worker.pace import FLUSH_MS, Taken
+from worker.pipeline import Attempted, Lane, Pipeline, crashed
 from worker.settings import Settings
 from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
 from worker.store.limiter import Limiter
 from worker.store.listing import SUFFIX
+from worker.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
 TURN_MS = 1_000
 """How long a thread that a doorbell woke goes on with other due jobs."""
-HEARTBEAT_MS = 1_000
 PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
-TENDERS = 2
-"""Threads of one exchange kept for switches, which must not wait for cancels."""
-SINGLES = 2
-"""Threads of one exchange kept for single cancels, which pass a backlog."""
 STORE_RETRY_MS = 200
 TAKEN_KEPT = 10_000
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
@@ -66,7 +62,6 @@ class Engine:
         self._pipeline = pipeline
         self._keeper = keeper
         self._limiter = limiter
-        self._durability = durability
         self._accounts = [
             (lane.alias, lane.exchange.name, int(lane.uses_nonce)) for lane in lanes.values()
         ]
@@ -76,30 +71,32 @@ class Engine:
         exchanges = sorted({lane.exchange.name for lane in lanes.values()})
         served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
         self._served = served | {lane + SUFFIX for lane in served}
-        self._bulkheads = {name: Bulkhead(settings.worker.exchange_threads) for name in exchanges}
-        self._singles = {name: Bulkhead(SINGLES) for name in exchanges}
-        self._tenders = {name: Bulkhead(TENDERS) for name in exchanges}
-        self._paces = {name: Pace() for name in exchanges}
+        self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
         self._taken = Taken(TAKEN_KEPT)
         """Jobs whose doorbells need not be answered any more."""
-        self.pulse = Pulse()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._turn = itertools.count(1)
         self._stopping = threading.Event()
         self._in_hand: dict[str, dict[str, Job]] = {}
         """Holder → the jobs it has claimed and not settled, by id."""
         self._executor: ThreadPoolExecutor | None = None
-        self._sweeper: threading.Thread | None = None
         self._ahead_ms = 0.0
         """Redis time less the local monotonic clock."""
+        self._sweep = Sweep(
+            beat=self._heartbeat,
+            look=self._look,
+            reached=durability.look,
+            sweep_ms=settings.worker.sweep_ms,
+            stopping=self._stopping,
+        )
+        self.pulse = self._sweep.pulse
 
     def start(self) -> None:
         """Start to sweep."""
         each = self._settings.worker.exchange_threads + TENDERS
-        threads = each * max(1, len(self._bulkheads))
+        threads = each * max(1, len(self._crews))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="drain")
-        self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
-        self._sweeper.start()
+        self._sweep.start()
 
     def stop_taking(self) -> None:
         """Claim nothing from now on. For signal handlers, too."""
@@ -110,8 +107,7 @@ class Engine:
         """Take nothing more, and wait for the attempts under way to be settled."""
         self.pulse.stopping()
         self.stop_taking()
-        if self._sweeper is not None:
-            self._sweeper.join()
+        self._sweep.join()
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
@@ -157,13 +153,31 @@ class Engine:
         exchange = lane.partition(":")[0]
         if self._stopping.is_set() or lane not in self._served or job_id in self._taken:
             return None
-        if self._enter(exchange):
+        if self._crews[exchange].enter():
             return self._drain(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
         # One that is asked for by name passes a backlog that holds all threads.
-        single = self._singles[exchange]
-        if single.enter():
-            return self._drain(exchange, single, lane=lane, job_id=job_id, turn_ms=0)
-        return None
+        self._crews[exchange].named.append((lane, job_id))
+        return self._run_named(exchange).get(job_id)
+
+    def _run_named(self, exchange: str) -> dict[str, Outcome | None]:
+        """Attempt what is asked for by name, if not enough threads do so already.
+
+        Whoever finds the bulkhead full leaves its job to those inside, who look
+        again once they have left.
+        """
+        single, named = self._crews[exchange].singles, self._crews[exchange].named
+        done: dict[str, Outcome | None] = {}
+        while named and not self._stopping.is_set() and single.enter():
+            try:
+                lane, job_id = named.popleft()
+            except IndexError:  # another thread has just taken the last
+                single.leave()
+                break
+            if job_id in self._taken:
+                single.leave()
+                continue
+            done[job_id] = self._drain(exchange, single, lane=lane, job_id=job_id, turn_ms=0)
+        return done
 
     def run_exchange(self, exchange: str) -> None:
         """Work off what is due of an exchange, for a while.
@@ -171,9 +185,9 @@ class Engine:
         Raises:
             StoreUnavailable: Redis did not answer. Leases run out.
         """
-        if self._stopping.is_set() or exchange not in self._bulkheads:
+        if self._stopping.is_set() or exchange not in self._crews:
             return
-        if self._enter(exchange):
+        if self._crews[exchange].enter():
             self._drain(exchange, turn_ms=TURN_MS)
 
     def _drain(
@@ -205,30 +219,24 @@ class Engine:
                 if job_id == claimed.jobs[0].id:
                     named = done[0][1].settlement.outcome
                 goes_on = self._goes_on(exchange, started, turn_ms)
-                limit = self._paces[exchange].chunk if goes_on else 0
+                limit = self._crews[exchange].pace.chunk if goes_on else 0
                 claimed = self._settle(done, holder=holder, limit=limit)
         finally:
             self._in_hand.pop(holder, None)
-            (entered or self._bulkheads[exchange]).leave()
+            (entered or self._crews[exchange].workers).leave()
         return named
 
     def _goes_on(self, exchange: str, started: float, turn_ms: float | None) -> bool:
-        if self._stopping.is_set() or self._bulkheads[exchange].inside > self._most(exchange):
+        if self._stopping.is_set() or self._crews[exchange].crowded:
             return False
         return turn_ms is None or clock.monotonic_ms() - started < turn_ms
-
-    def _most(self, exchange: str) -> int:
-        """Return how many threads an exchange may hold as things stand."""
-        return min(self._settings.worker.exchange_threads, self._paces[exchange].threads)
-
-    def _enter(self, exchange: str) -> bool:
-        return self._bulkheads[exchange].enter(self._most(exchange))
 
     def _work(self, exchange: str, claimed: Claimed) -> list[tuple[Job, Attempted]]:
         """Attempt jobs one after the other; what comes to wait too long is put back.
 
         So is, once Redis is back, what could not be sent without it.
         """
+        pace = self._crews[exchange].pace
         begun = clock.monotonic_ms()
         done: list[tuple[Job, Attempted]] = []
         away = False
@@ -240,7 +248,7 @@ class Engine:
                 continue
             try:
                 done.append((job, self._attempt(job, claimed.now_ms + held_ms, held_ms)))
-                self._paces[exchange].learn(clock.monotonic_ms() - at, clock.cpu_ms() - spent)
+                pace.learn(clock.monotonic_ms() - at, clock.cpu_ms() - spent)
             except StoreUnavailable as error:
                 log.warning("Redis is away in mid-attempt: %s", error)
                 done.append((job, PUT_BACK))
@@ -255,7 +263,7 @@ class Engine:
                 lease_ms=self._settings.jobs.lease_ms,
                 lane=lane,
                 job_id=job_id,
-                limit=1 if job_id else self._paces[exchange].chunk,
+                limit=1 if job_id else self._crews[exchange].pace.chunk,
             )
 
         claimed = claim()
@@ -321,35 +329,6 @@ class Engine:
                 self._take_in_hand(claimed, holder)
                 return claimed
 
-    def _sweep(self) -> None:
-        away = looked = False
-        beat_at = 0.0
-        while not self._stopping.is_set():
-            pause_ms = float(self._settings.worker.sweep_ms)
-            self.pulse.moved()
-            try:
-                if clock.monotonic_ms() >= beat_at:
-                    self._heartbeat()
-                    beat_at = clock.monotonic_ms() + HEARTBEAT_MS
-                pause_ms = min(pause_ms, self._look())
-                if not looked:
-                    self._durability.look()
-                    looked = True
-                self.pulse.answered()
-                if away:
-                    log.warning("Redis is back")
-                away = False
-            except StoreUnavailable as error:
-                if not away:
-                    log.warning("Redis is away: %s", error)
-                away, looked, beat_at = True, False, 0.0
-                pause_ms = STORE_RETRY_MS
-            except Exception:
-                # The sweep is what nothing is lost by: it must not end.
-                log.exception("the sweep crashed; it goes on")
-                pause_ms = CRASH_PAUSE_MS
-            clock.wait_ms(self._stopping, pause_ms)
-
     def _heartbeat(self) -> None:
         self._keeper.tripped()
         now_ms, registered = self._ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
@@ -373,16 +352,17 @@ class Engine:
                 continue
             exchange = lane.partition(":")[0]
             if lane.endswith(SUFFIX):
-                if self._tenders[exchange].enter():
-                    self._submit(self._tenders[exchange], self._tend, lane)
+                tenders = self._crews[exchange].tenders
+                if tenders.enter():
+                    self._submit(tenders, self._tend, lane)
             else:
                 self._put_to(exchange)
         return self._settings.worker.sweep_ms
 
     def _put_to(self, exchange: str) -> None:
         """Put a thread to what is due of an exchange, if it may hold one more."""
-        if self._enter(exchange):
-            self._submit(self._bulkheads[exchange], self._drain, exchange)
+        if self._crews[exchange].enter():
+            self._submit(self._crews[exchange].workers, self._drain, exchange)
 
     def _submit(self, bulkhead: Bulkhead, work: Callable[[str], object], name: str) -> None:
         """Have a thread do `work`, which leaves the bulkhead that has been entered."""
@@ -403,7 +383,7 @@ class Engine:
             if claimed.tended:
                 self._keeper.tend(lane, holder, self._stopping)
         finally:
-            self._tenders[exchange].leave()
+            self._crews[exchange].tenders.leave()
         # What has tripped left cancels that are due now.
         self.run_exchange(exchange)
 

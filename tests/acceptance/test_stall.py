@@ -23,6 +23,22 @@ def test_a_single_cancel_passes_a_backlog(world: World) -> None:
     assert sum(not ticket.result().proven for ticket in tickets) > len(tickets) / 2
 
 
+def test_many_single_cancels_pass_a_backlog_in_turn(world: World) -> None:
+    """More of them at once than there are threads for them: none goes to the end of it."""
+    world.tables = {"worker": {"exchange_threads": 2}}
+    world.sim.set_option("delay_ms", 200)
+    world.sim.set_faults({"delay": 1.0}, exchange="everstrike")
+    world.worker()
+    producer = world.producer()
+    placed = world.place("ev", 132)
+    backlog, singles = placed[:120], placed[120:]
+    tickets = producer.cancel_many("ev", backlog)
+    eventually(lambda: len(world.sim.journal()) >= 2, what="the threads are busy")
+    for single in [producer.cancel("ev", each) for each in singles]:
+        assert single.wait(timeout_ms=10_000).proven
+    assert sum(not ticket.result().proven for ticket in tickets) > len(tickets) / 2
+
+
 def test_an_exchange_that_never_answers_delays_no_other(world: World) -> None:
     """With every thread of one exchange stuck, another's cancels are prompt."""
     world.sim.set_option("delay_ms", 60_000)

@@ -50,3 +50,9 @@ def used_bytes(client: redis.Redis) -> int:
     """Return the memory that the data and their clients take."""
     memory: dict[str, Any] = client.info("memory")  # type: ignore[assignment]
     return int(memory["used_memory"])
+
+
+def rewriting(client: redis.Redis) -> bool:
+    """Whether Redis writes its AOF anew, which can keep it from answering for a while."""
+    state: dict[str, Any] = client.info("persistence")  # type: ignore[assignment]
+    return bool(state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"])

@@ -116,12 +116,12 @@ def _limit_by_local_clock() -> None:
 def _settle_early() -> None:
     attempt = Engine._attempt  # noqa: SLF001  planted
 
-    def hasty(self: Engine, job: Job, now_ms: int) -> Attempted:
+    def hasty(self: Engine, job: Job, now_ms: int, held_ms: int) -> Attempted:
         early = Settlement(Verb.DONE, outcome=Outcome.CANCELED, detail="sent")
         self._ledger.settle(
             [(job, early)], holder="", retention_ms=3_600_000, lease_ms=1_000, limit=0
         )
-        attempted = attempt(self, job, now_ms)
+        attempted = attempt(self, job, now_ms, held_ms)
         return replace(attempted, settlement=early)
 
     Engine._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted

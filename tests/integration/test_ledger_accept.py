@@ -189,6 +189,16 @@ def test_doorbells_ring_when_only_the_first_of_many_is_fresh(bench: Bench) -> No
     assert rings(bench) == [BELL[1]]
 
 
+def test_doorbells_of_many_do_not_pile_up(bench: Bench) -> None:
+    """Where messages wait already nobody needs waking; one order's bell names it, and rings."""
+    for n in range(100):
+        bench.ledger.accept([new_job(f"a{n}"), new_job(f"b{n}")], [BELL])
+    piled = len(rings(bench))
+    assert 1 <= piled < 50
+    bench.ledger.accept([new_job("single")], [BELL])
+    assert len(rings(bench)) == piled + 1
+
+
 def test_every_bell_rings_in_its_queue(bench: Bench) -> None:
     """Bells may differ in queue and message."""
     bench.ledger.accept([new_job("a1")], [("q1", "m1"), ("q2", "m2"), ("q1", "m3")])

@@ -197,14 +197,14 @@ def test_a_process_that_hangs_is_not_live(world: World, monkeypatch: pytest.Monk
     with watched(world) as (engine, _, url):
         engine.start()
         eventually(lambda: health(url)[0] == 200, what="ready")
-        look = engine._look  # noqa: SLF001  where a deadlock would be
+        look = engine._sweep._look  # noqa: SLF001  where a deadlock would be
 
         def hang() -> float:
             held.set()
             release.wait()
             return look()
 
-        monkeypatch.setattr(engine, "_look", hang)
+        monkeypatch.setattr(engine._sweep, "_look", hang)  # noqa: SLF001  same
         assert held.wait(10)
         assert health(url, "/healthz/live")[0] == 200
         monkeypatch.setattr(pulse, "LIVE_MS", 50)

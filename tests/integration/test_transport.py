@@ -155,6 +155,19 @@ def test_chunked_reply_is_put_together(transport: Transport) -> None:
         assert send(transport, server.url).body == b"ab" + b"c" * 20_000 + b"d"
 
 
+def test_head_is_read_as_servers_write_it(transport: Transport) -> None:
+    """No space after the colon, bare newlines, folds, a name twice: all of it is HTTP."""
+
+    def act(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200\nX-A:1\nX-Fold: a\n\t b\nX-A: 2\nCONTENT-LENGTH:2 \n\n{}")
+
+    with Server(act) as server:
+        got = send(transport, f"http://127.0.0.1:{server.port}/")
+    assert got.body == b"{}"
+    assert got.headers == {"x-a": "1, 2", "x-fold": "a b", "content-length": "2"}
+
+
 @pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
 def test_interim_reply_is_not_the_reply(transport: Transport, interim: bytes) -> None:
     """The final reply is this request's, and none is left over for the next one."""

@@ -70,6 +70,12 @@ RAW: dict[str, bytes] = {
     "chunk below zero": CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n",
     "200 interim replies": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 200,
     "interim with 1,000 headers": b"HTTP/1.1 103 X\r\n" + b"X-A: b\r\n" * 1_000 + b"\r\n",
+    "header that is none": OK + b"X-A\r\nContent-Length: 2\r\n\r\n{}",
+    "header with a space in its name": OK + b"X A: b\r\nContent-Length: 2\r\n\r\n{}",
+    "fold of no header": OK + b" Content-Length: 2\r\n\r\n{}",
+    "endless folds": OK + b"X-A: b\r\n" + b" c\r\n" * 1_000 + b"\r\n",
+    "coding that is not known": OK + b"Transfer-Encoding: zip\r\nContent-Length: 2\r\n\r\n{}",
+    "chunked twice": OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n2\r\n{}\r\n0\r\n\r\n",
     "date of the year 0": reply(b"[]", headers="Date: Mon, 00 Jan 0000 99:99:99 GMT\r\n"),
 }
 

@@ -18,6 +18,15 @@ def test_places_are_taken_and_given_back() -> None:
     assert [bulkhead.enter() for _ in range(2)] == [True, False]
 
 
+def test_fewer_may_be_let_in_than_there_are_places() -> None:
+    """Whoever comes may ask for more room to be left; those inside stay."""
+    bulkhead = Bulkhead(3)
+    assert [bulkhead.enter(2) for _ in range(3)] == [True, True, False]
+    assert bulkhead.enter()
+    assert not bulkhead.enter(9)
+    assert bulkhead.inside == 3
+
+
 def test_bulkhead_without_places_lets_nobody_in() -> None:
     """Nothing is a size too."""
     assert not Bulkhead(0).enter()

@@ -20,7 +20,7 @@ def test_a_thread_takes_what_keeps_it_busy_for_a_moment(took_ms: float, chunk: i
     """Many of a fast exchange's, one of a slow one's."""
     pace = Pace()
     for _ in range(100):
-        pace.learn(took_ms)
+        pace.learn(took_ms, 0.4)
     assert pace.chunk in (chunk, chunk + 1)
 
 
@@ -28,8 +28,8 @@ def test_it_slows_down_sooner_than_it_hurries() -> None:
     """One attempt that hangs is enough to take one at a time."""
     pace = Pace()
     for _ in range(100):
-        pace.learn(0.5)
-    pace.learn(2_000)
+        pace.learn(0.5, 0.4)
+    pace.learn(2_000, 0.4)
     assert pace.chunk == 1
 
 
@@ -39,3 +39,30 @@ def test_only_the_latest_are_remembered() -> None:
     for name in "abcde":
         taken.add(name)
     assert [name in taken for name in "abcde"] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "cpu_ms", "threads"),
+    [(0.4, 0.4, 2), (1.6, 0.4, 3), (50, 0.4, 63), (10_000, 0.4, 12_501), (0.0, 0.0, 2)],
+)
+def test_threads_are_few_where_they_would_wait_for_each_other(
+    took_ms: float, cpu_ms: float, threads: int
+) -> None:
+    """What an exchange takes brings more threads; what a processor takes does not."""
+    pace = Pace()
+    for _ in range(200):
+        pace.learn(took_ms, cpu_ms)
+    assert pace.threads == pytest.approx(threads, abs=1)
+    assert pace.threads >= 2
+
+
+def test_threads_that_only_wait_for_each_other_grow_fewer() -> None:
+    """Eight at one processor take eight times as long each, and end as two."""
+    pace = Pace()
+    for _ in range(200):
+        pace.learn(8 * 0.4, 0.4)
+    for _ in range(20):
+        inside = pace.threads
+        for _ in range(100):
+            pace.learn(inside * 0.4, 0.4)
+    assert pace.threads == 2

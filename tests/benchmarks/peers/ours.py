@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 
+import tenacity
+
 from tests.benchmarks.producing import Sender
 from worker import Producer
+from worker.errors import StoreUnavailable
 
 ALIAS = "BENCH_ALIAS"
 ACCOUNTS = "BENCH_ACCOUNTS"
 PAIR = "BENCH_PAIR"
+TRIES = 10
 
 
 def sender() -> Sender:
@@ -21,6 +25,11 @@ def sender() -> Sender:
     aliases = [f"{alias}{n or ''}" for n in range(accounts)]
     turns = itertools.cycle(aliases)
 
+    # Redis, rewriting a large AOF, may not answer in time. Asking again is safe.
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type(StoreUnavailable),
+        stop=tenacity.stop_after_attempt(TRIES),
+    )
     def many(order_ids: list[str]) -> None:
         for n, each in enumerate(aliases):
             producer.cancel_many(each, order_ids[n::accounts], pair=pair)

@@ -6,6 +6,9 @@
 -- Pair and side are part of an order's name: ids may repeat from pair to pair,
 -- and one order's proof must never be another's.
 -- Keys: P job:<id>, P pending:<lane>, P due:<lane>, P lanes, the broker's queues.
+-- The bell of one job names it and is always rung; those of many only wake workers,
+-- and where so many messages wait for them they are awake.
+local ENOUGH = 32
 local p, bells = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 local answer, touched, fresh = {}, {}, 0
@@ -25,7 +28,8 @@ for lane in pairs(touched) do
   -- Only ever earlier, so that arrivals do not send a waiting lane to the back.
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
-if fresh > 0 then
-  for i = 3, 1 + 2 * bells, 2 do redis.call('LPUSH', ARGV[i], ARGV[i + 1]) end
+local many = #answer > 2
+for i = 3, fresh > 0 and 1 + 2 * bells or 0, 2 do
+  if not many or redis.call('LLEN', ARGV[i]) < ENOUGH then redis.call('LPUSH', ARGV[i], ARGV[i + 1]) end
 end
 return answer
