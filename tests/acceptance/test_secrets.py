@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import redis
 from celery import Celery
 
 from tests.support.leaks import leaks
+from tests.support.pages import get
 from tests.support.polling import eventually
 from tests.support.sentries import KEY, FakeSentry, fake_sentry
 from tests.support.world import KEYS, World
@@ -128,6 +130,7 @@ def test_no_secret_leaves_the_worker(  # noqa: PLR0917  fixtures
         eventually(lambda: sentry.items("check_in"), what="beat's check-in")
         eventually(lambda: set(sentry.tags()) > ALERTS, what="alerts")
         eventually(lambda: GIVEN_UP & set(sentry.tags()), what="the alert of a dead letter")
+        places |= pages(tmp_path / "up.out")
     assert dead
     assert {arrival.fault for arrival in listening.journal()} > FAULTS.keys()
     assert listening.echoed > 10
@@ -280,6 +283,19 @@ def watched(world: World) -> Iterator[list[bytes]]:
         receiver.should_stop = True
         thread.join(10)
         connection.release()
+
+
+def pages(out: Path) -> dict[str, bytes]:
+    """Return what each process that `up` has started serves: its metrics and its page."""
+    urls = re.findall(r"^(?:status|beat) +(http://\S+)$", out.read_text(), re.MULTILINE)
+    assert len(urls) >= 2, out.read_text()
+    served = {}
+    for url in urls:
+        for path in ("/", "/metrics", "/healthz/live", "/healthz/ready"):
+            _, text, headers = get(url.rstrip("/"), path)
+            served[f"{url}{path}"] = f"{headers} {text}".encode()
+    assert all(b"cancel_worker_" in data for at, data in served.items() if "metrics" in at)
+    return served
 
 
 def process_lists(root: int) -> bytes:
