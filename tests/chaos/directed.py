@@ -1,7 +1,8 @@
-"""Five short runs, each of which one planted bug cannot pass, and the program must."""
+"""Short runs, each of which one planted bug cannot pass, and the program must."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,6 +21,7 @@ SWITCH_MS = 1_000
 """As short as a timeout may be."""
 JUMP_MS = 15_000
 BURST = 10
+TAKEN_MORE_MS = 500
 SETTLE_MS = 20_000
 
 
@@ -35,6 +37,21 @@ def early_ack(stage: Stage) -> None:
         teller.cancel("ev", [order_id])
     stage.redis.mend("kill")
     stage.recorder.fault(Fault("redis.kill", "redis", from_ms, clock.now_ms()))
+
+
+def early_task_ack(stage: Stage) -> None:
+    """The worker that has long taken somebody else's messages is killed."""
+    teller = Teller(stage)
+    slot = next(iter(stage.slots.values()))
+    for order_id in stage.world.place("ev", 3, pair=PAIR):
+        teller.cancel_plain("ev", order_id)
+    # What is lost in a fault sooner than this might be lost by Celery's transport.
+    clock.sleep_ms(cancels.TAKEN_MS + TAKEN_MORE_MS)
+    from_ms = clock.now_ms()
+    stage.signal(slot, signal.SIGKILL)
+    stage.start(slot)
+    stage.recorder.fault(Fault("worker.kill", slot.name, from_ms, clock.now_ms()))
+    eventually(lambda: slot.ready_ms, within_ms=60_000, what=f"{slot.name} is back")
 
 
 def not_found(stage: Stage) -> None:
@@ -97,6 +114,7 @@ def early_outcome(stage: Stage) -> None:
 
 RUNS: Mapping[Bug, tuple[Callable[[Stage], None], str]] = {
     Bug.EARLY_ACK: (early_ack, cancels.LOST),
+    Bug.EARLY_TASK_ACK: (early_task_ack, cancels.LOST),
     Bug.NOT_FOUND: (not_found, cancels.WRONG),
     Bug.NO_EPOCH: (no_epoch, switches.OLD_EPOCH),
     Bug.LOCAL_CLOCK: (local_clock, traffic.LIMIT),

@@ -1,4 +1,4 @@
-"""Five bugs, planted one at a time to see whether the checker finds them."""
+"""Bugs, planted one at a time to see whether the checker finds them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from worker.retries import Decision, Done
 from worker.store.connection import Store, source, unavailable
 from worker.store.ledger import Accepted, Ledger, Settlement, Verb
 
+RECORD_LATE_MS = 6_000
+"""From the acknowledgement of a message until it is recorded."""
 LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
 
 
@@ -27,6 +29,7 @@ class Bug(StrEnum):
     """What is done wrong."""
 
     EARLY_ACK = "acknowledge before recording"
+    EARLY_TASK_ACK = "acknowledge a message before recording"
     NOT_FOUND = "judge not found as canceled"
     NO_EPOCH = "heartbeat without epoch check"
     LOCAL_CLOCK = "limiter on the local clock"
@@ -36,6 +39,8 @@ class Bug(StrEnum):
 def in_worker(bug: Bug) -> None:
     """Plant a bug into this worker process."""
     match bug:
+        case Bug.EARLY_TASK_ACK:
+            _record_late()
         case Bug.NOT_FOUND:
             _judge_not_found()
         case Bug.LOCAL_CLOCK:
@@ -77,6 +82,20 @@ class _HastyLedger(Ledger):
 
         threading.Thread(target=record, daemon=True).start()
         return [Accepted(job.id, fresh=True) for job in jobs]
+
+
+def _record_late() -> None:
+    # Late, as its door imports the application that is being made here.
+    from worker import tasks  # noqa: PLC0415
+
+    record = tasks._record  # noqa: SLF001  planted
+
+    def late(*args: Any) -> str:
+        clock.sleep_ms(RECORD_LATE_MS)
+        return record(*args)
+
+    tasks._record = late  # type: ignore[assignment]  # noqa: SLF001  planted
+    tasks.cancel.acks_late = False
 
 
 def _judge_not_found() -> None:
