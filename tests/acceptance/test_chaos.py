@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.checks import check, switches
 from tests.chaos.checks.switches import Tally
+from tests.chaos.deployment import Deployment, Standalone
 from tests.chaos.directed import RUNS, history_of, played
 from tests.chaos.planted import Bug
+from tests.chaos.recovery import FAILOVERS
 from tests.chaos.report import shown, table, verdict
 from tests.chaos.run import run, short_plan
 from tests.chaos.stage import Stage
+from tests.chaos.watched import Watched
 
-RUN_MS = 30_000
+RUN_MS = 20_000
 
 
 @pytest.mark.timeout(180)
-def test_no_promise_is_broken_under_faults(tmp_path: Path) -> None:
+@pytest.mark.parametrize("deployment", [Standalone, Watched])
+def test_no_promise_is_broken_under_faults(
+    tmp_path: Path, deployment: Callable[[Path], Deployment]
+) -> None:
     """The short form of `python -m tests.chaos`: everything is killed, cut and filled."""
-    finished = run(tmp_path, short_plan(RUN_MS), seed=3)
+    finished = run(tmp_path, short_plan(RUN_MS), seed=3, deployment=deployment)
     violations = verdict(finished, timed=False)
     print(*table(finished, violations), sep="\n")  # noqa: T201
     assert not violations, "\n".join(shown(violations))
     accepted = [call for call in finished.history.cancels if call.tickets]
     assert len(accepted) > 50
-    assert len({fault.part for fault in finished.history.faults}) >= 4
+    kinds = {fault.kind for fault in finished.history.faults}
+    assert len({kind.partition(".")[0] for kind in kinds}) >= 4
+    assert deployment is Standalone or kinds & set(FAILOVERS)
     tally = Tally()
     switches.check(finished.history, tally)
     assert tally.ended > 5

@@ -1,5 +1,7 @@
 """`python -m tests.chaos --minutes 20 --seed 1`: the long run.
 
+Half of it on one Redis server, which is killed and restarted, half on one under
+Sentinels, which fails over. Each half is judged by itself.
 Exits 0 if every promise was kept, else 1 with the histories of what was broken.
 Data and logs are kept in the folder that the first line names.
 """
@@ -9,14 +11,18 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.chaos.collect import keep
+from tests.chaos.deployment import Deployment, Standalone
 from tests.chaos.report import shown, table, verdict
 from tests.chaos.run import long_plan, run
 from tests.chaos.stage import Stage
+from tests.chaos.watched import Watched
 
 EVERY_MS = 15_000
+HALVES: Mapping[str, Callable[[Path], Deployment]] = {"server": Standalone, "sentinels": Watched}
 
 
 class Progress:
@@ -48,14 +54,27 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="for data and logs; a new one if not given")
     args = parser.parse_args()
     folder = args.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
-    folder.mkdir(parents=True, exist_ok=True)
     say(f"seed {args.seed}, data and logs in {folder}")
-    finished = run(folder, long_plan(args.minutes * 60_000), seed=args.seed, progress=Progress())
+    kept = [half(name, folder / name, args.minutes / 2, args.seed) for name in HALVES]
+    return 0 if all(kept) else 1
+
+
+def half(name: str, folder: Path, minutes: float, seed: int) -> bool:
+    """Run and judge one half; return whether every promise was kept."""
+    say(f"on {name}")
+    folder.mkdir(parents=True, exist_ok=True)
+    finished = run(
+        folder,
+        long_plan(minutes * 60_000),
+        seed=seed,
+        deployment=HALVES[name],
+        progress=Progress(),
+    )
     keep(finished.history, folder / "history.jsonl")
     violations = verdict(finished)
     for line in (*table(finished, violations), *shown(violations)):
         say(line)
-    return 1 if violations else 0
+    return not violations
 
 
 if __name__ == "__main__":

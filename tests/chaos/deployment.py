@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,26 +16,30 @@ from worker.embedded import EmbeddedRedis
 
 BALLAST = "chaos:ballast"
 ROOM_BYTES = 262_144
+EMPTIED = ("CONFIG SET maxmemory 0", f"DEL {BALLAST}")
+ALIVE = "SET chaos:alive 1"
 FAULTS = ("kill", "stop", "full", "readonly", "no-replicas")
 
 
 class Deployment(Protocol):
-    """One way of running Redis.
+    """One way of running Redis."""
 
-    Another, such as a master with replicas under sentinels, names what else can
-    be done to it (`failover`) in `faults` and does it in `harm` and `mend`.
-    """
+    ports: tuple[int, ...]
+    """Where its servers listen."""
+    faults: tuple[str, ...]
+    """What can be done to it that it is over with at once."""
+    failovers: tuple[str, ...]
+    """What makes another server the master; none, where there is no other."""
+    death: str
+    """The fault that kills the server of now."""
+    settings: Mapping[str, Any]
+    """What everybody who uses it is to be set up with."""
 
-    @property
-    def port(self) -> int:
-        """Where the Redis of now listens."""
+    def url(self, user: str, doors: Sequence[int]) -> str:
+        """Return the `redis_url` of who reaches its `ports` by these."""
 
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """What can be done to it."""
-
-    def url(self, through: int) -> str:
-        """Return the `redis_url` of who reaches it by this port of loopback."""
+    def broker(self, doors: Sequence[int]) -> tuple[str, dict[str, Any]]:
+        """Return URL and transport options for somebody else's Celery client."""
 
     def client(self) -> redis.Redis:
         """Return a client of the Redis of now, for looking."""
@@ -41,8 +47,8 @@ class Deployment(Protocol):
     def harm(self, fault: str) -> None:
         """Do one of `faults`; it is done when this returns."""
 
-    def mend(self, fault: str) -> None:
-        """Undo it; Redis takes writes again when this returns, its data as it was."""
+    def mend(self, fault: str) -> bool:
+        """Undo it, or go on undoing it; return whether Redis takes writes again."""
 
     def close(self) -> None:
         """End it."""
@@ -53,16 +59,23 @@ class Standalone:
 
     def __init__(self, folder: Path) -> None:
         self._server = EmbeddedRedis(folder).start()
-        self.port = self._server.port
-        self.faults = FAULTS
+        self.ports: tuple[int, ...] = (self._server.port,)
+        self.faults: tuple[str, ...] = FAULTS
+        self.failovers: tuple[str, ...] = ()
+        self.death = "kill"
+        self.settings: Mapping[str, Any] = {}
 
-    def url(self, through: int) -> str:
-        """Return the URL of the server, or of a proxy before it."""
-        return f"redis://127.0.0.1:{through}/0"
+    def url(self, user: str, doors: Sequence[int]) -> str:  # noqa: ARG002  it has none
+        """Return the URL of the proxy before it."""
+        return f"redis://127.0.0.1:{doors[0]}/0"
+
+    def broker(self, doors: Sequence[int]) -> tuple[str, dict[str, Any]]:
+        """Return the same, which needs no options."""
+        return self.url("", doors), {}
 
     def client(self) -> redis.Redis:
         """Return a client past every proxy."""
-        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=30)
+        return redis.Redis(port=self._server.port, decode_responses=True, socket_timeout=30)
 
     def harm(self, fault: str) -> None:
         """Do one of `FAULTS`."""
@@ -74,15 +87,15 @@ class Standalone:
             case "stop":
                 self._signal(signal.SIGSTOP)
             case "full":
-                self._fill()
+                fill(self.client())
             case "readonly":
-                self._set(lambda client: client.replicaof("127.0.0.1", "1"))
+                told(self.client(), "REPLICAOF 127.0.0.1 1")
             case "no-replicas":
-                self._set(lambda client: client.config_set("min-replicas-to-write", 1))
+                told(self.client(), "CONFIG SET min-replicas-to-write 1")
             case _:
                 raise ValueError(fault)
 
-    def mend(self, fault: str) -> None:
+    def mend(self, fault: str) -> bool:
         """Undo one of `FAULTS`."""
         match fault:
             case "kill":
@@ -90,32 +103,21 @@ class Standalone:
             case "stop":
                 self._signal(signal.SIGCONT)
             case "full":
-                self._set(lambda client: client.config_set("maxmemory", 0))
-                self._set(lambda client: client.delete(BALLAST))
+                told(self.client(), *EMPTIED)
             case "readonly":
-                self._set(lambda client: client.replicaof("NO", "ONE"))
+                told(self.client(), "REPLICAOF NO ONE")
             case "no-replicas":
-                self._set(lambda client: client.config_set("min-replicas-to-write", 0))
+                told(self.client(), "CONFIG SET min-replicas-to-write 0")
             case _:
                 raise ValueError(fault)
-        self._set(lambda client: client.set("chaos:alive", 1))
+        told(self.client(), ALIVE)
+        return True
 
     def close(self) -> None:
         """End it."""
         if self._server.process is not None and self._server.process.poll() is None:
             self._signal(signal.SIGCONT)
         self._server.stop()
-
-    def _fill(self) -> None:
-        client = self.client()
-        info: Any = client.info("memory")
-        client.config_set("maxmemory", info["used_memory"] + ROOM_BYTES)
-        try:
-            while True:
-                client.append(BALLAST, "x" * (ROOM_BYTES // 4))
-        except redis.OutOfMemoryError:
-            pass
-        client.close()
 
     def _signal(self, number: signal.Signals) -> None:
         process = self._server.process
@@ -125,9 +127,19 @@ class Standalone:
             stat = Path(f"/proc/{process.pid}/stat")
             eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
 
-    def _set(self, do: Any) -> None:
-        client = self.client()
-        try:
-            do(client)
-        finally:
-            client.close()
+
+def told(client: redis.Redis, *commands: str) -> None:
+    """Run commands, and be done with the client."""
+    with contextlib.closing(client):
+        for command in commands:
+            client.execute_command(*command.split())  # type: ignore[no-untyped-call]
+
+
+def fill(client: redis.Redis) -> None:
+    """Fill a server up to a `maxmemory` that is not far away."""
+    with contextlib.closing(client):
+        info: Any = client.info("memory")
+        client.config_set("maxmemory", info["used_memory"] + ROOM_BYTES)
+        with contextlib.suppress(redis.OutOfMemoryError):
+            while True:
+                client.append(BALLAST, "x" * (ROOM_BYTES // 4))

@@ -41,9 +41,10 @@ def _kill_a_worker(stage: Stage, teller: Teller) -> None:
 def _kill_redis(stage: Stage, teller: Teller) -> None:
     teller.cancel("bm", stage.world.place("bm", BACKLOG, pair=PAIR))
     from_ms = clock.now_ms()
-    stage.redis.harm("kill")
-    stage.redis.mend("kill")
-    stage.recorder.fault(Fault("redis.kill", "redis", from_ms, clock.now_ms()))
+    fault = stage.redis.death
+    stage.redis.harm(fault)
+    eventually(lambda: stage.redis.mend(fault), within_ms=60_000, what="Redis takes writes")
+    stage.recorder.fault(Fault(f"redis.{fault}", "redis", from_ms, clock.now_ms()))
     settled(stage, within_ms=SETTLE_MS)
 
 

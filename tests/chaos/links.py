@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,10 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 class Links:
-    """A running proxy: one link a name, each towards a port of loopback."""
+    """A running proxy: one link a name, each towards ports of loopback."""
 
-    def __init__(self, upstreams: Mapping[str, int]) -> None:
-        rows = [{"name": n, "host": "127.0.0.1", "port": port} for n, port in upstreams.items()]
+    def __init__(self, upstreams: Mapping[str, Sequence[int]]) -> None:
+        rows = [
+            {"name": name, "host": "127.0.0.1", "ports": [*ports]}
+            for name, ports in upstreams.items()
+        ]
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.proxy", json.dumps({"links": rows})],
@@ -26,7 +29,8 @@ class Links:
             cwd=ROOT,
             text=True,
         )
-        self.ports: dict[str, int] = json.loads(self._line())
+        self.doors: dict[str, list[int]] = json.loads(self._line())
+        """Where each link listens, in the order of its ports."""
 
     def turn(self, name: str, mode: str, *, delay_ms: float = 0.0) -> None:
         """Have a link behave otherwise; it does when this returns."""

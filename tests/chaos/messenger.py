@@ -34,7 +34,7 @@ class Messenger(threading.Thread):
         self._rng = random.Random(f"messenger {seed}")
         self._character = character
         self._stop_event = stop
-        self._plain = plain_client(stage.producers_url)
+        self._plain = plain_client(*stage.broker)
 
     def run(self) -> None:
         """Live, and die, again and again."""

@@ -41,6 +41,7 @@ HOLD_MS = {
     "beat.term": (0, 500),
     "beat.stop": (100, 4_000),
     "redis": (50, 1_200),
+    "redis.failover": (50, 1_200),
     "worker-link": (50, 2_500),
     "producer-link": (50, 1_500),
     "beat-link": (50, 2_500),
@@ -86,11 +87,14 @@ class _Broken:
 class Nemesis(threading.Thread):
     """Acts every so often until told to stop; then mends all that is broken."""
 
-    def __init__(self, stage: Stage, seed: str, *, pause_ms: float, stop: threading.Event) -> None:
+    def __init__(
+        self, stage: Stage, seed: str, *, pause_ms: float, failovers: int, stop: threading.Event
+    ) -> None:
         super().__init__(name="nemesis", daemon=True)
         self._stage = stage
         self._rng = random.Random(f"nemesis {seed}")
         self._pause_ms = pause_ms
+        self._weights = {**WEIGHTS, "redis.failover": failovers if stage.redis.failovers else 0}
         self._stop_event = stop
         self._broken: list[_Broken] = []
         self._count = itertools.count()
@@ -116,7 +120,7 @@ class Nemesis(threading.Thread):
         """Break something that is whole."""
         count = len(self._broken)
         for _ in range(TRIES):
-            self._try(self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0])
+            self._try(self._rng.choices(list(self._weights), list(self._weights.values()))[0])
             if len(self._broken) > count:
                 return
 
@@ -134,8 +138,8 @@ class Nemesis(threading.Thread):
                 if self._stage.beat and "beat" not in busy:
                     self._process(what, self._stage.beat, how, hold_ms)
             case "redis" if "redis" not in busy:
-                fault = self._rng.choice(self._stage.redis.faults)
-                self.redis(fault, hold_ms)
+                redis = self._stage.redis
+                self.redis(self._rng.choice(redis.failovers if how else redis.faults), hold_ms)
             case "clock":
                 name = self._rng.choice(list(self._stage.slots))
                 if f"clock {name}" not in busy:

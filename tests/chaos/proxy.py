@@ -1,8 +1,8 @@
 """A TCP proxy in a process of its own, whose links can be made to fail.
 
-Reads `{"links": [{"name", "host", "port"}, …]}` as its one argument, prints
-`{name: port}`, then obeys one JSON line after another on standard input,
-`{"name", "mode", "delay_ms"}`, each answered by a line.
+Reads `{"links": [{"name", "host", "ports"}, …]}` as its one argument, prints
+`{name: doors}`, a door for each port, then obeys one JSON line after another on
+standard input, `{"name", "mode", "delay_ms"}`, each answered by a line.
 
 ==========  =================================================================
 mode        what a link does
@@ -18,40 +18,58 @@ After `mute` and `hang` the connections that lost something are closed, since
 what follows would be read as the answer to something else. Connections are
 made from the address that the client has, so that who counts by address sees
 the same as without the proxy.
+
+A Sentinel names the master by its port: a reply that names a port of the link
+names its door instead, so that who asks stays on the link.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import sys
 from dataclasses import dataclass, field
 
 CHUNK = 65_536
+NAMED = b"$4\r\nport\r\n$%d\r\n%d\r\n"
+"""A port as a Sentinel's reply has it."""
 
 
 @dataclass
 class Link:
-    """One link and the connections over it."""
+    """One link, to one server or several, and the connections over it."""
 
     name: str
     host: str
-    port: int
+    ports: list[int]
+    doors: dict[int, int] = field(default_factory=dict)
+    """Port of a server → where the link listens for it."""
     mode: str = "pass"
     delay_ms: float = 0.0
     open: set[Pipe] = field(default_factory=set)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def listen(self) -> list[asyncio.Server]:
+        """Open a door for each server."""
+        servers = []
+        for port in self.ports:
+            serve = functools.partial(self.serve, port)
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            self.doors[port] = server.sockets[0].getsockname()[1]
+            servers.append(server)
+        return servers
+
+    async def serve(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """Pass one client's connection on."""
         if self.mode == "cut":
             writer.transport.abort()
             return
         source = writer.get_extra_info("peername")[0]
         try:
-            back, forth = await asyncio.open_connection(
-                self.host, self.port, local_addr=(source, 0)
-            )
+            back, forth = await asyncio.open_connection(self.host, port, local_addr=(source, 0))
         except OSError:
             writer.transport.abort()
             return
@@ -64,6 +82,12 @@ class Link:
         finally:
             pipe.abort()
             self.open.discard(pipe)
+
+    def told(self, reply: bytes) -> bytes:
+        """Return a reply with doors for ports."""
+        for port, door in self.doors.items():
+            reply = reply.replace(_named(port), _named(door))
+        return reply
 
     def turn(self, mode: str, delay_ms: float) -> None:
         """Have the link behave otherwise from now on."""
@@ -95,7 +119,7 @@ class Pipe:
                     await asyncio.sleep(self._link.delay_ms / 1_000)
                 if self.torn:
                     continue
-                writer.write(data)
+                writer.write(self._link.told(data) if reply else data)
                 await writer.drain()
         self.abort()
 
@@ -108,12 +132,8 @@ class Pipe:
 async def main(described: str) -> None:
     """Serve the links until standard input ends."""
     links = {row["name"]: Link(**row) for row in json.loads(described)["links"]}
-    servers, ports = [], {}
-    for link in links.values():
-        server = await asyncio.start_server(link.serve, "127.0.0.1", 0)
-        servers.append(server)
-        ports[link.name] = server.sockets[0].getsockname()[1]
-    _say(ports)
+    servers = [server for link in links.values() for server in await link.listen()]
+    _say({link.name: list(link.doors.values()) for link in links.values()})
     loop = asyncio.get_running_loop()
     commands = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
@@ -123,6 +143,10 @@ async def main(described: str) -> None:
         _say("done")
     for server in servers:
         server.close()
+
+
+def _named(port: int) -> bytes:
+    return NAMED % (len(str(port)), port)
 
 
 def _say(document: object) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.chaos import windows
+from tests.chaos import watched, windows
 from tests.chaos.history import History
 
 RESUME_SLACK_MS = 1_000
-REDIS_BACK_MS = {"redis.kill": 3_000, "redis.failover": 10_000}
-"""From Redis answering again until the first job is done, by what had happened."""
+FAILOVER_MS = 10_000
+FAILOVERS = tuple(f"redis.{how}" for how in watched.FAILOVERS)
+REDIS_BACK_MS = {"redis.kill": 3_000, **dict.fromkeys(FAILOVERS, FAILOVER_MS)}
+"""Until the first job is done, by what had happened: of a failover from the loss
+of the master, else from Redis answering again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,8 @@ class Recovery:
     Attributes:
         resumed: From a worker's SIGKILL until each job in its hands was taken
             up again, where somebody could from the end of its lease on.
-        redis: From Redis answering again until the first job was done, by
-            what had happened to it.
+        redis: Until the first job was done, by what had happened to Redis,
+            as `REDIS_BACK_MS` counts it.
     """
 
     resumed: tuple[float, ...]
@@ -32,7 +35,11 @@ def measure(history: History) -> Recovery:
     """Measure every recovery in a history."""
     return Recovery(
         tuple(_resumed(history)),
-        {kind: tuple(_redis(history, kind)) for kind in REDIS_BACK_MS},
+        {
+            kind: tuple(_redis(history, kind))
+            for kind in REDIS_BACK_MS
+            if any(fault.kind == kind for fault in history.faults)
+        },
     )
 
 
@@ -85,5 +92,5 @@ def _redis(history: History, kind: str) -> list[float]:
         )
         held_up = first and windows.overlap_ms(machine, fault.until_ms, first)
         if first is not None and waiting and not held_up:
-            found.append(first - fault.until_ms)
+            found.append(first - (fault.from_ms if kind in FAILOVERS else fault.until_ms))
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.collect import collect, settled
+from tests.chaos.deployment import Deployment, Standalone
 from tests.chaos.drill import drill
 from tests.chaos.history import History
 from tests.chaos.machine import Pulse
@@ -19,7 +20,7 @@ from tests.chaos.workload import Trader
 from worker import clock
 
 LOOK_MS = 500
-DRILLS = 8
+DRILLS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Plan:
     Attributes:
         trader_pause_ms: A trader's mean pause between two calls.
         nemesis_pause_ms: The mean pause between two faults.
+        failovers: How often one of them is to be a failover, where there can be
+            any, on the scale of `nemesis.WEIGHTS`.
         characters: One strategist each.
         messengers: One strategy of plain Celery messages each.
         settle_ms: How long jobs are given to end once all is mended.
@@ -39,6 +42,7 @@ class Plan:
     traders: int
     trader_pause_ms: float
     nemesis_pause_ms: float
+    failovers: int
     characters: tuple[Character, ...]
     messengers: tuple[Character, ...]
     settle_ms: float = 60_000
@@ -57,12 +61,12 @@ SHORT = (*BRIEF * 2, Character("ix", (4_000, 5_000)), Character("it", (4_000, 5_
 
 def short_plan(run_ms: float) -> Plan:
     """Return the plan of the suite's own run."""
-    return Plan(run_ms, 2, 60, 600, SHORT, (Character("ix", (4_000, 5_000)),), 30_000)
+    return Plan(run_ms, 2, 60, 600, 30, SHORT, (Character("ix", (4_000, 5_000)),), 30_000)
 
 
 def long_plan(run_ms: float) -> Plan:
     """Return the plan of a run by hand: 20,000 jobs and 1,000 faults in 20 minutes."""
-    return Plan(run_ms, 3, 220, 950, LONG, (Character("ix", (16_000, 24_000)),), drills=DRILLS)
+    return Plan(run_ms, 3, 220, 950, 5, LONG, (Character("ix", (16_000, 24_000)),), drills=DRILLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ def run(
     plan: Plan,
     *,
     seed: int,
+    deployment: Callable[[Path], Deployment] = Standalone,
     progress: Callable[[Stage, float], None] = lambda *_: None,
 ) -> Finished:
     """Carry out a plan.
@@ -86,9 +91,15 @@ def run(
     Raises:
         RuntimeError: The nemesis, or a user, failed; the run says nothing.
     """
-    with Stage(folder, seed=seed) as stage, Pulse() as pulse:
+    with Stage(folder, seed=seed, deployment=deployment) as stage, Pulse() as pulse:
         stop, calm = threading.Event(), threading.Event()
-        nemesis = Nemesis(stage, str(seed), pause_ms=plan.nemesis_pause_ms, stop=calm)
+        nemesis = Nemesis(
+            stage,
+            str(seed),
+            pause_ms=plan.nemesis_pause_ms,
+            failovers=plan.failovers,
+            stop=calm,
+        )
         users: list[threading.Thread] = [
             Trader(stage, f"{seed} {n}", pause_ms=plan.trader_pause_ms, stop=stop)
             for n in range(plan.traders)

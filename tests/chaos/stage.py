@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -63,6 +64,7 @@ class Slot:
     world: World
     clock_file: Path
     command: str = "worker"
+    """`worker`, `beat` or `producer`, which is also its user of Redis."""
     process: WorkerProcess | None = None
     ready_ms: float = 0.0
     lives: int = 0
@@ -86,6 +88,7 @@ class Stage:
         seed: Of what the exchanges leave to chance.
         workers: How many worker processes.
         bug: Planted into workers and producers.
+        deployment: How Redis is run.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Stage:
         workers: int = 3,
         beat: bool = True,
         bug: Bug | None = None,
+        deployment: Callable[[Path], Deployment] = Standalone,
     ) -> None:
         self.folder = folder
         self.recorder = Recorder()
@@ -105,16 +109,17 @@ class Stage:
         self._stack = contextlib.ExitStack()
         self._lock = threading.RLock()
         self._closing = threading.Event()
-        self.redis: Deployment = Standalone(folder / "redis")
+        self.redis = deployment(folder / "redis")
         self._stack.callback(self.redis.close)
         self.sim = SimulatorClient(self._simulator(seed), timeout_s=120)
         names = [f"w{n}" for n in range(workers)]
-        upstreams = {f"{name}-exchange": urlsplit(self.sim.base_url()).port or 0 for name in names}
-        upstreams |= {f"{name}-redis": self.redis.port for name in (*names, "beat", "producers")}
+        exchange = (urlsplit(self.sim.base_url()).port or 0,)
+        upstreams: dict[str, tuple[int, ...]] = {f"{name}-exchange": exchange for name in names}
+        upstreams |= {f"{name}-redis": self.redis.ports for name in (*names, "beat", "producers")}
         self.links = self._stack.enter_context(Links(upstreams))
         self.slots = {name: self._slot(name) for name in names}
         self.beat = self._slot("beat", command="beat") if beat else None
-        self._world = self._slot("producers").world
+        self._world = self._slot("producers", command="producer").world
         for slot in self._all():
             self.start(slot)
         for slot in self.slots.values():
@@ -127,9 +132,9 @@ class Stage:
         return in_producer(self._bug, self._world.producer())
 
     @property
-    def producers_url(self) -> str:
-        """The Redis that producers see."""
-        return self._world.redis_url
+    def broker(self) -> tuple[str, dict[str, Any]]:
+        """What somebody else's Celery client takes, behind the producers' link."""
+        return self.redis.broker(self.links.doors["producers-redis"])
 
     @property
     def world(self) -> World:
@@ -235,10 +240,11 @@ class Stage:
         file = folder / "clock"
         file.write_bytes(CLOCK.pack(0))
         sim: Any = self.sim
-        if command == "worker" and f"{name}-exchange" in self.links.ports:
-            sim = _Through(self.sim.base_url(), self.links.ports[f"{name}-exchange"])
-        url = self.redis.url(self.links.ports[f"{name}-redis"])
-        world = World(sim, url, folder, tables=TABLES, limits=LIMITS)
+        if command == "worker":
+            sim = _Through(self.sim.base_url(), self.links.doors[f"{name}-exchange"][0])
+        url = self.redis.url(command, self.links.doors[f"{name}-redis"])
+        top = dict(self.redis.settings)
+        world = World(sim, url, folder, top=top, tables=TABLES, limits=LIMITS)
         return Slot(name, world, file, command)
 
     def _simulator(self, seed: int) -> str:

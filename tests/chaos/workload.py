@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from celery import Celery
 
@@ -23,7 +24,7 @@ KINDS = ("cancel", "again", "many", "all", "plain", "filled", "unknown")
 WEIGHTS = (40, 6, 22, 8, 10, 8, 1)
 
 
-def plain_client(url: str) -> Celery:
+def plain_client(url: str, options: Mapping[str, Any]) -> Celery:
     """Return somebody else's Celery client, that waits for nothing long."""
     client = Celery("chaos", broker=url)
     client.conf.update(
@@ -34,6 +35,7 @@ def plain_client(url: str) -> Celery:
             "max_retries": 1,
             "interval_start": 0,
             "interval_max": 0.1,
+            **options,
         },
     )
     return client
@@ -46,7 +48,7 @@ class Teller:
         self._stage = stage
         self._recorder: Recorder = stage.recorder
         self.producer = stage.producer()
-        self.plain = plain_client(stage.producers_url)
+        self.plain = plain_client(*stage.broker)
 
     def cancel(self, account: str, ids: Sequence[str], *, pair: str = PAIR) -> list[Ticket]:
         """Cancel orders by their ids."""

@@ -60,7 +60,7 @@ def server() -> Iterator[Echo]:
 
 @pytest.fixture(scope="module")
 def proxy(server: Echo) -> Iterator[Links]:
-    with Links({"link": server.port}) as made:
+    with Links({"link": [server.port]}) as made:
         yield made
 
 
@@ -87,8 +87,8 @@ def ended(sock: socket.socket) -> bool:
 
 def connected(links: Links, source: str = "127.0.0.1") -> socket.socket:
     """Connect through the link."""
-    address = ("127.0.0.1", links.ports["link"])
-    return socket.create_connection(address, REPLY_S, source_address=(source, 0))
+    (door,) = links.doors["link"]
+    return socket.create_connection(("127.0.0.1", door), REPLY_S, source_address=(source, 0))
 
 
 def test_a_whole_link_passes_on_and_keeps_the_clients_address(links: Links, echo: Echo) -> None:
@@ -141,3 +141,15 @@ def test_a_delay_holds_up_and_loses_nothing(links: Links) -> None:
             sock.recv(10)
         sock.settimeout(REPLY_S)
         assert sock.recv(10) == b"re:a"
+
+
+def test_who_is_told_where_the_server_is_stays_on_the_link(links: Links, echo: Echo) -> None:
+    """As a Sentinel tells it."""
+    (door,) = links.doors["link"]
+
+    def named(port: int) -> bytes:
+        return b"$4\r\nport\r\n$%d\r\n%d\r\n" % (len(str(port)), port)
+
+    with connected(links) as sock:
+        sock.sendall(named(echo.port))
+        assert sock.recv(100) == b"re:" + named(door)

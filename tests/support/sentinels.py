@@ -11,6 +11,7 @@ import hashlib
 import re
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -94,14 +95,14 @@ class Node:
             raise
         return self
 
-    def client(self, user: str | None = None) -> redis.Redis:
+    def client(self, user: str | None = None, *, patience_s: float = 2) -> redis.Redis:
         """Return a client, logged in as the operator or as another user."""
         name = self._user if user is None else user
         login = {"username": name, "password": password(name)} if name else {}
         return redis.Redis(
             port=self.port,
             decode_responses=True,
-            socket_timeout=2,
+            socket_timeout=patience_s,
             retry=Retry(NoBackoff(), 0),
             **login,  # type: ignore[arg-type]
         )
@@ -155,13 +156,17 @@ class SentinelRedis:
         folder: For everything they keep.
         down_after_ms: For how long the master is silent before it counts as
             down; `ops/redis/sentinel.conf` has more patience.
+        options: Of both Redises, beside those of `ops/redis/redis.conf`.
     """
 
-    def __init__(self, folder: Path, *, down_after_ms: int = 1_000) -> None:
+    def __init__(
+        self, folder: Path, *, down_after_ms: int = 1_000, options: tuple[str, ...] = ()
+    ) -> None:
         login = ("--masteruser", "replica", "--masterauth", password("replica"))
-        self._first = redis_node(folder / "redis-0", *login)
+        self._options = (*login, *options)
+        self._first = redis_node(folder / "redis-0", *self._options)
         self._second = redis_node(
-            folder / "redis-1", *login, "--replicaof", "127.0.0.1", str(self._first.port)
+            folder / "redis-1", *self._options, "--replicaof", "127.0.0.1", str(self._first.port)
         )
         self.redises = [self._first, self._second]
         text = (OPS / "sentinel.conf").read_text()
@@ -179,9 +184,10 @@ class SentinelRedis:
             Node(folder / f"sentinel-{n}", text, "--sentinel") for n in range(SENTINELS)
         ]
 
-    def url(self, user: str = "worker") -> str:
-        """Return the address for a user: all Sentinels, and the master's name."""
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.sentinels)
+    def url(self, user: str = "worker", doors: Sequence[int] = ()) -> str:
+        """Return the address for a user: all Sentinels, or doors to them, and the master's name."""
+        ports = doors or [node.port for node in self.sentinels]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
         return f"sentinel://{user}:{password(user)}@{hosts}/0?master={MASTER}"
 
     def start(self) -> Self:
@@ -194,10 +200,15 @@ class SentinelRedis:
     @property
     def master(self) -> Node:
         """The Redis that all Sentinels name as the master."""
-        ports = {int(self._state(sentinel)["port"]) for sentinel in self.sentinels}
-        (port,) = ports
-        (node,) = [node for node in self.redises if node.port == port]
+        node = self.agreed()
+        assert node is not None, "the Sentinels do not agree"
         return node
+
+    def agreed(self) -> Node | None:
+        """Return the Redis that all Sentinels name as the master, if they agree."""
+        ports = {int(self._state(sentinel)["port"]) for sentinel in self.sentinels}
+        found = [node for node in self.redises if {node.port} == ports]
+        return found[0] if found else None
 
     @property
     def replica(self) -> Node:
@@ -253,6 +264,16 @@ class SentinelRedis:
         """Start a Redis that was killed, and wait until it replicates again."""
         node.start()
         eventually(self._ready, within_ms=START_MS, pause_ms=50, what="replicates again")
+
+    def follow(self, node: Node, master: Node) -> None:
+        """Have a Redis replicate another, be it dead, frozen or still a master itself."""
+        where = ("127.0.0.1", str(master.port))
+        if node.process is None:
+            node.options = (*self._options, "--replicaof", *where)
+            node.start()
+            return
+        node.send_signal(signal.SIGCONT)
+        node.ask("REPLICAOF", *where)
 
     def close(self) -> None:
         """End all."""

@@ -471,4 +471,6 @@ def test_recovery_is_measured_from_the_kill() -> None:
         more = replace(made, faults=(*made.faults, Fault(kind, target, from_ms, from_ms + 150)))
         assert bool(measure(more).resumed) is counts, kind
     restart = replace(made, faults=(Fault("redis.kill", "redis", 7_000, 8_000),))
-    assert measure(restart).redis["redis.kill"] == (120.0,)
+    assert measure(restart).redis == {"redis.kill": (120.0,)}
+    failover = replace(made, faults=(Fault("redis.kill-master", "redis", 7_000, 8_000),))
+    assert measure(failover).redis == {"redis.kill-master": (1_120.0,)}
