@@ -33,8 +33,8 @@ import sys
 from dataclasses import dataclass, field
 
 CHUNK = 65_536
-NAMED = b"$4\r\nport\r\n$%d\r\n%d\r\n"
-"""A port as a Sentinel's reply has it."""
+NAMED = (b"$4\r\nport\r\n$%d\r\n%d\r\n", b"$9\r\n127.0.0.1\r\n$%d\r\n%d\r\n")
+"""A port as a Sentinel's replies have it."""
 
 
 @dataclass
@@ -86,7 +86,8 @@ class Link:
     def told(self, reply: bytes) -> bytes:
         """Return a reply with doors for ports."""
         for port, door in self.doors.items():
-            reply = reply.replace(_named(port), _named(door))
+            for form in NAMED:
+                reply = reply.replace(_named(form, port), _named(form, door))
         return reply
 
     def turn(self, mode: str, delay_ms: float) -> None:
@@ -145,8 +146,8 @@ async def main(described: str) -> None:
         server.close()
 
 
-def _named(port: int) -> bytes:
-    return NAMED % (len(str(port)), port)
+def _named(form: bytes, port: int) -> bytes:
+    return form % (len(str(port)), port)
 
 
 def _say(document: object) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.links import Links
+from tests.chaos.proxy import NAMED
 
 REPLY_S = 5
 SILENCE_S = 0.2
@@ -143,12 +144,15 @@ def test_a_delay_holds_up_and_loses_nothing(links: Links) -> None:
         assert sock.recv(10) == b"re:a"
 
 
-def test_who_is_told_where_the_server_is_stays_on_the_link(links: Links, echo: Echo) -> None:
+@pytest.mark.parametrize("form", NAMED)
+def test_who_is_told_where_the_server_is_stays_on_the_link(
+    links: Links, echo: Echo, form: bytes
+) -> None:
     """As a Sentinel tells it."""
     (door,) = links.doors["link"]
 
     def named(port: int) -> bytes:
-        return b"$4\r\nport\r\n$%d\r\n%d\r\n" % (len(str(port)), port)
+        return form % (len(str(port)), port)
 
     with connected(links) as sock:
         sock.sendall(named(echo.port))

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sentinels import MASTER, OPS, Node, password, redis_node
+from tests.support.polling import eventually
+from tests.support.sentinels import MASTER, OPS, Node, SentinelRedis, password, redis_node
 from worker import Producer, StoreUnavailable, clock
 from worker.embedded import free_port
 from worker.settings import Settings
+from worker.store.address import parse
+from worker.store.sentinels import Sentinels
 
 WITHIN_MS = 1_000
 SECRET = password("producer")
@@ -147,3 +150,41 @@ def test_a_master_that_was_made_a_replica_is_left(stand: Stand, tmp_path: Path) 
         then.send_signal(signal.SIGCONT)
         within(lambda: producer.cancel("ev", "a2"))
         assert new.ask("ZCARD", "cx:lanes") == 1
+
+
+def test_a_master_without_its_replicas_is_left(stand: Stand, tmp_path: Path) -> None:
+    """One that was replaced refuses writes long before it hears of it; so does one that was not."""
+    with redis_node(tmp_path / "new") as new:
+        first = stand.sentinel()
+        then = stand.sentinel(port=new.port, conf=f"sentinel config-epoch {MASTER} 7")
+        then.send_signal(signal.SIGSTOP)
+        producer = producer_by(first.port, then.port)
+        producer.cancel("ev", "a1")
+        stand.redis.ask("CONFIG", "SET", "min-replicas-to-write", "1")
+        for _ in range(2):
+            assert "too few replicas" in refused(lambda: producer.cancel("ev", "a2"))
+        then.send_signal(signal.SIGCONT)
+        within(lambda: producer.cancel("ev", "a2"))
+        assert new.ask("ZCARD", "cx:lanes") == 1
+
+
+def test_nobody_is_sent_back_to_the_old_master(tmp_path: Path) -> None:
+    """The Sentinel that carries a failover out names it until all replicas have followed."""
+    made = SentinelRedis(tmp_path)
+    login = ("--masteruser", "replica", "--masterauth", password("replica"))
+    where = ("--replicaof", "127.0.0.1", str(made.redises[0].port))
+    made.redises.append(redis_node(tmp_path / "redis-2", *login, *where))
+    with made:
+        first, *_ = made.sentinels
+        eventually(lambda: first.ask("SENTINEL MASTER", MASTER)["num-slaves"] == 2)
+        old, named = made.master, Sentinels(parse(made.url()))
+        eventually(made.begin_failover)
+        ports: list[int] = []
+
+        def moved() -> bool:
+            ports.append(named.master(within_ms=WITHIN_MS)[1])
+            return made.agreed() not in (None, old)
+
+        eventually(moved, pause_ms=5)
+    new = next(n for n, port in enumerate(ports) if port != old.port)
+    assert old.port not in ports[new:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -22,10 +22,25 @@ from worker.store.address import Address
 LOOKUP_SHARE = 0.4
 """Part of the time for connecting that asking the Sentinels may take."""
 LEAST_MS = 10
+LEFT = {
+    "READONLY": "it is no longer the master; a failover is under way",
+    "NOREPLICAS": "it has too few replicas to take writes; a failover may be under way",
+}
+"""What a server answers that is no longer to be asked, and why, for people. One that was
+replaced has no replicas at once, and is told to be one itself some 10 s later."""
 
 
 class NoMasterError(redis.ConnectionError):
     """Nobody says who the master is, or who is said to be it is not. Its text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The master as one Sentinel has it, and by which election."""
+
+    epoch: int
+    host: str
+    port: int
 
 
 class Sentinels:
@@ -45,13 +60,13 @@ class Sentinels:
             NoMasterError: None of them answered in time, or none knows
                 a master of that name.
         """
-        answers: queue.SimpleQueue[Mapping[str, Any] | Exception] = queue.SimpleQueue()
+        answers: queue.SimpleQueue[_Named | Exception] = queue.SimpleQueue()
         until = clock.monotonic_ms() + within_ms
         for host, port in self._address.hosts:
             threading.Thread(
                 target=self._ask, args=(host, port, within_ms, answers), daemon=True
             ).start()
-        known: list[Mapping[str, Any]] = []
+        known: list[_Named] = []
         failed: Exception | None = None
         for _ in self._address.hosts:
             try:
@@ -66,15 +81,15 @@ class Sentinels:
             raise NoMasterError(
                 f"no Sentinel names the master: {_reason(failed)}; see redis_url"
             ) from failed
-        latest = max(known, key=lambda state: int(state["config-epoch"]))
-        return str(latest["ip"]), int(latest["port"])
+        latest = max(known, key=lambda named: named.epoch)
+        return latest.host, latest.port
 
     def _ask(
         self,
         host: str,
         port: int,
         within_ms: float,
-        answers: queue.SimpleQueue[Mapping[str, Any] | Exception],
+        answers: queue.SimpleQueue[_Named | Exception],
     ) -> None:
         client = redis.Redis(
             host=host,
@@ -91,10 +106,13 @@ class Sentinels:
             **self._options,
         )
         try:
-            state: Any = client.execute_command(  # type: ignore[no-untyped-call]
-                "SENTINEL MASTER", self._address.master
-            )
-            answers.put({name: state[name] for name in ("ip", "port", "config-epoch")})
+            # While it carries out a failover, a Sentinel has the new epoch with the old
+            # address in the first answer, and the new address in the second alone.
+            pipe = client.pipeline(transaction=False)
+            for ask in ("SENTINEL MASTER", "SENTINEL GET-MASTER-ADDR-BY-NAME"):
+                pipe.execute_command(ask, self._address.master)  # type: ignore[no-untyped-call]
+            state, (host, port) = pipe.execute()
+            answers.put(_Named(int(state["config-epoch"]), str(host), int(port)))
         except Exception as error:  # noqa: BLE001  whoever waits judges it
             answers.put(error)
         finally:
@@ -154,15 +172,16 @@ class MasterConnection(redis.Connection):
             self._sock.settimeout(self.socket_timeout)
 
     def read_response(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  redis-py's signature
-        """Read, and leave a server that has become a replica."""
+        """Read, and leave a server that is a replica by now, or may have been replaced."""
         try:
             return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
         except redis.ResponseError as error:
-            # A script's error only holds that of the command in it.
-            if "READONLY" not in str(error):
-                raise
-            self.disconnect()  # type: ignore[no-untyped-call]
-            raise NoMasterError("it is no longer the master; a failover is under way") from error
+            for sign, reason in LEFT.items():
+                # A script's error only holds that of the command in it.
+                if sign in str(error):
+                    self.disconnect()  # type: ignore[no-untyped-call]
+                    raise NoMasterError(reason) from error
+            raise
 
     def _left_s(self) -> float:
         return max(LEAST_MS, self._until - clock.monotonic_ms()) / 1_000
