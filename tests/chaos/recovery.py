@@ -22,7 +22,8 @@ class Recovery:
 
     Attributes:
         resumed: From a worker's SIGKILL until each job in its hands was taken
-            up again, where somebody could from the end of its lease on.
+            up again, where somebody could from the end of its lease on and
+            its exchange had not told all to wait.
         redis: Until the first job was done, by what had happened to Redis,
             as `REDIS_BACK_MS` counts it.
     """
@@ -64,6 +65,7 @@ def _resumed(history: History) -> list[float]:
             *windows.no_worker(history),
         ]
     )
+    resting: dict[str, list[windows.Span]] = {}
     found = []
     for job in history.jobs.values():
         for row, after in zip(job.history, job.history[1:], strict=False):
@@ -73,7 +75,10 @@ def _resumed(history: History) -> list[float]:
             at_ms, again_ms = killed[int(by[1])], float(after["at_ms"])
             # Until the lease is over nobody is to take it up, whatever else is broken.
             over_ms = at_ms + history.bounds.lease_ms
-            if again_ms > at_ms and not windows.overlap_ms(away, over_ms, again_ms):
+            if job.exchange not in resting:
+                resting[job.exchange] = windows.throttled(history, job.exchange)
+            excuses = windows.union([*away, *resting[job.exchange]])
+            if again_ms > at_ms and not windows.overlap_ms(excuses, over_ms, again_ms):
                 found.append(again_ms - at_ms)
     return found
 
@@ -90,7 +95,8 @@ def _redis(history: History, kind: str) -> list[float]:
             job.created_ms <= fault.until_ms <= (job.finished_ms or 0)
             for job in history.jobs.values()
         )
-        held_up = first and windows.overlap_ms(machine, fault.until_ms, first)
+        begin_ms = fault.from_ms if kind in FAILOVERS else fault.until_ms
+        held_up = first and windows.overlap_ms(machine, begin_ms, first)
         if first is not None and waiting and not held_up:
-            found.append(first - (fault.from_ms if kind in FAILOVERS else fault.until_ms))
+            found.append(first - begin_ms)
     return found

@@ -25,6 +25,8 @@ from tests.support.sentinels import FAILOVER_MS, MASTER, Node, SentinelRedis, pa
 REPLICAS = "min-replicas-to-write"
 OPTIONS = (f"--{REPLICAS}", "1", "--repl-diskless-sync-delay", "0")
 TOO_MANY = 9
+FAILOVER_TIMEOUT_MS = 3_000
+"""A machine that stood still looks dead, and a try that came to nothing delays the next."""
 FAILOVERS = ("failover", "kill-master", "freeze-master")
 """In good order; by its sudden end; by a silence, after which it is back and knows nothing."""
 
@@ -33,7 +35,9 @@ class Watched:
     """A master and a replica under Sentinels, each reached as the user that it is for."""
 
     def __init__(self, folder: Path) -> None:
-        self._redis = SentinelRedis(folder, options=OPTIONS)
+        self._redis = SentinelRedis(
+            folder, failover_timeout_ms=FAILOVER_TIMEOUT_MS, options=OPTIONS
+        )
         self._nodes = (*self._redis.redises, *self._redis.sentinels)
         self._lost: Node | None = None
         self.ports: tuple[int, ...] = tuple(node.port for node in self._nodes)

@@ -109,6 +109,15 @@ def exchange_away(history: History, exchange: str) -> list[Span]:
     return spans
 
 
+def throttled(history: History, exchange: str) -> list[Span]:
+    """Return when an exchange had told that it takes nothing for a while."""
+    return [
+        (arrival.at_ms, arrival.at_ms + _again_ms(history.bounds))
+        for arrival in history.journal
+        if arrival.exchange == exchange and arrival.fault == "throttle"
+    ]
+
+
 def helpless(history: History) -> list[Span]:
     """Return when nobody could be expected to cancel anything."""
     away = of(history.faults, "redis", "machine.stall", after_ms=SLACK_MS)

@@ -156,11 +156,17 @@ class SentinelRedis:
         folder: For everything they keep.
         down_after_ms: For how long the master is silent before it counts as
             down; `ops/redis/sentinel.conf` has more patience.
+        failover_timeout_ms: Half of what Sentinels wait from one try to the next.
         options: Of both Redises, beside those of `ops/redis/redis.conf`.
     """
 
     def __init__(
-        self, folder: Path, *, down_after_ms: int = 1_000, options: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        *,
+        down_after_ms: int = 1_000,
+        failover_timeout_ms: int = 10_000,
+        options: tuple[str, ...] = (),
     ) -> None:
         login = ("--masteruser", "replica", "--masterauth", password("replica"))
         self._options = (*login, *options)
@@ -175,6 +181,7 @@ class SentinelRedis:
             "@MASTER_PORT@": str(self._first.port),
             "@SENTINEL_PASSWORD@": password("sentinel"),
             "milliseconds mymaster 2000": f"milliseconds mymaster {down_after_ms}",
+            "failover-timeout mymaster 10000": f"failover-timeout mymaster {failover_timeout_ms}",
             "port 26379": "",
         }
         for name, value in filled.items():

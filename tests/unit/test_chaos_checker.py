@@ -470,6 +470,9 @@ def test_recovery_is_measured_from_the_kill() -> None:
     ):
         more = replace(made, faults=(*made.faults, Fault(kind, target, from_ms, from_ms + 150)))
         assert bool(measure(more).resumed) is counts, kind
+    for fault, counts in (("drop_before", True), ("throttle", False)):
+        more = replace(made, journal=(sent(1, 7_900, fault=fault),))
+        assert bool(measure(more).resumed) is counts, fault
     restart = replace(made, faults=(Fault("redis.kill", "redis", 7_000, 8_000),))
     assert measure(restart).redis == {"redis.kill": (120.0,)}
     failover = replace(made, faults=(Fault("redis.kill-master", "redis", 7_000, 8_000),))
