@@ -41,7 +41,7 @@ class Watched:
         self._nodes = (*self._redis.redises, *self._redis.sentinels)
         self._lost: Node | None = None
         self.ports: tuple[int, ...] = tuple(node.port for node in self._nodes)
-        self.faults: tuple[str, ...] = ("full", "no-replicas")
+        self.faults: tuple[str, ...] = ("full", "no-replicas", "freeze-replica")
         self.failovers: tuple[str, ...] = FAILOVERS
         self.death = "kill-master"
         self.settings: Mapping[str, Any] = {"redis_wait_replicas": 1}
@@ -69,6 +69,8 @@ class Watched:
                 fill(self.client())
             case "no-replicas":
                 told(self.client(), f"CONFIG SET {REPLICAS} {TOO_MANY}")
+            case "freeze-replica":
+                self._redis.replica.send_signal(signal.SIGSTOP)
             case "failover":
                 self._lost = self._redis.master
                 eventually(self._redis.begin_failover, within_ms=FAILOVER_MS, what="it begins")
@@ -86,6 +88,8 @@ class Watched:
             told(self.client(), *EMPTIED)
         elif fault == "no-replicas":
             told(self.client(), f"CONFIG SET {REPLICAS} 1")
+        elif fault == "freeze-replica":
+            self._redis.replica.send_signal(signal.SIGCONT)
         elif self._lost is not None:
             master = self._redis.agreed()
             if master in (None, self._lost):
