@@ -92,9 +92,10 @@ class Watched:
             self._redis.replica.send_signal(signal.SIGCONT)
         elif self._lost is not None:
             master = self._redis.agreed()
-            if master in (None, self._lost):
+            if master is self._lost and fault == "failover":
+                self._redis.begin_failover()  # the last try may have come to nothing
+            if master is None or master is self._lost:
                 return False
-            assert master is not None
             self._redis.follow(self._lost, master)
             self._lost = None
         try:
