@@ -113,6 +113,8 @@ class Account(Table):
             raise ValueError("give testnet or base_url, not both")
         if self.testnet and not self.adapter.hosts.testnet:
             raise ValueError(f"{self.exchange} documents no test host; give base_url instead")
+        if self.bulk and not self.adapter.capabilities.bulk_max:
+            raise ValueError(f"{self.exchange} cancels no several orders at once; leave out bulk")
         names = [limit.name for limit in self.adapter.capabilities.limits]
         for name in self.limits:
             if name not in names:

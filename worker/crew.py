@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from worker import clock
 from worker.bulkhead import Bulkhead
 from worker.pace import Pace
 
@@ -33,11 +37,28 @@ class Crew:
         self.singles = Bulkhead(SINGLES)
         self.tenders = Bulkhead(TENDERS)
         self.named: deque[tuple[str, str]] = deque(maxlen=NAMED_MAX)
+        self._since: dict[int, float] = {}
+        """Thread → when its attempt began."""
+
+    @contextmanager
+    def attempting(self, jobs: int) -> Iterator[None]:
+        """Learn how long an attempt of so many jobs takes, and know of it while it does."""
+        thread = threading.get_ident()
+        since, spent = clock.monotonic_ms(), clock.cpu_ms()
+        self._since[thread] = since
+        try:
+            yield
+            took_ms, cpu_ms = clock.monotonic_ms() - since, clock.cpu_ms() - spent
+            self.pace.learn(took_ms / jobs, cpu_ms / jobs)
+        finally:
+            del self._since[thread]
 
     @property
     def most(self) -> int:
         """How many workers are worth having as things stand."""
-        return min(self._size, self.pace.threads)
+        now = clock.monotonic_ms()
+        waiting_ms = now - min(list(self._since.values()), default=now)
+        return min(self._size, self.pace.threads(waiting_ms))
 
     @property
     def crowded(self) -> bool:

@@ -31,8 +31,9 @@ from worker.jobs import Job, NewJob, State
 from worker.memory.jobs import accepted, settled, taken
 from worker.memory.mirror import mirrored
 from worker.outcomes import Outcome
-from worker.pipeline import SETTLE_MARGIN_MS, Attempted, Lane, Pipeline, crashed
+from worker.pipeline import SETTLE_MARGIN_MS, Lane, Pipeline
 from worker.settings import Settings
+from worker.settling import Attempted, crashed
 from worker.shared import Shared
 from worker.store.ledger import Settlement, Verb
 from worker.transport import Transport

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from worker import clock, metrics
@@ -24,8 +24,9 @@ from worker.jobs import Job
 from worker.keeper import Keeper
 from worker.outcomes import Outcome
 from worker.pace import FLUSH_MS, Taken
-from worker.pipeline import Attempted, Lane, Pipeline, crashed
+from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
+from worker.settling import Attempted, crashed
 from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
 from worker.store.limiter import Limiter
 from worker.store.listing import SUFFIX
@@ -68,6 +69,7 @@ class Engine:
         self._native = {
             lane.exchange.name for lane in lanes.values() if holds_timers(lane.exchange)
         }
+        self._bulk = {lane.alias: lane.bulk_max for lane in lanes.values()}
         exchanges = sorted({lane.exchange.name for lane in lanes.values()})
         served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
         self._served = served | {lane + SUFFIX for lane in served}
@@ -136,7 +138,7 @@ class Engine:
         Raises:
             StoreUnavailable: Redis did not answer. The sweep does it again.
         """
-        self._ledger.register(self._accounts, native=self._native)
+        self._ledger.register(self._accounts, native=self._native, bulk=self._bulk)
 
     def run_job(self, job_id: str, *, lane: str) -> Outcome | None:
         """Attempt one job if it is due, then others of its exchange for a while.
@@ -236,23 +238,21 @@ class Engine:
 
         So is, once Redis is back, what could not be sent without it.
         """
-        pace = self._crews[exchange].pace
+        crew = self._crews[exchange]
         begun = clock.monotonic_ms()
         done: list[tuple[Job, Attempted]] = []
         away = False
-        for job in claimed.jobs:
-            at, spent = clock.monotonic_ms(), clock.cpu_ms()
-            held_ms = round(at - begun)
-            if away or (done and (held_ms > FLUSH_MS or self._stopping.is_set())):
-                done.append((job, PUT_BACK))
-                continue
-            try:
-                done.append((job, self._attempt(job, claimed.now_ms + held_ms, held_ms)))
-                pace.learn(clock.monotonic_ms() - at, clock.cpu_ms() - spent)
-            except StoreUnavailable as error:
-                log.warning("Redis is away in mid-attempt: %s", error)
-                done.append((job, PUT_BACK))
-                away = True
+        for jobs in self._pipeline.together(claimed.jobs):
+            held_ms = round(clock.monotonic_ms() - begun)
+            came_to = [PUT_BACK] * len(jobs)
+            if not (away or (done and (held_ms > FLUSH_MS or self._stopping.is_set()))):
+                try:
+                    with crew.attempting(len(jobs)):
+                        came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
+                except StoreUnavailable as error:
+                    log.warning("Redis is away in mid-attempt: %s", error)
+                    away = True
+            done += zip(jobs, came_to, strict=True)
         return done
 
     def _claim(self, exchange: str, *, holder: str, lane: str, job_id: str) -> Claimed:
@@ -281,17 +281,17 @@ class Engine:
             for job in claimed.jobs:
                 self._taken.add(job.id)
 
-    def _attempt(self, job: Job, now_ms: int, held_ms: int) -> Attempted:
-        """Attempt a job; a fault of our own leaves it unknown, and due again."""
+    def _attempt(self, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
+        """Attempt jobs in one request; a fault of our own leaves them unknown, and due again."""
         if self._stopping.is_set():
-            return Attempted(Settlement(Verb.WAIT))  # not begun: as if it had not been claimed
+            return [PUT_BACK] * len(jobs)
         try:
-            return self._pipeline.attempt(job, now_ms=now_ms, held_ms=held_ms)
+            return self._pipeline.attempt_together(jobs, now_ms=now_ms, held_ms=held_ms)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  one job's fault must not cost the others
-            crash = crashed(job, error, max_attempts=self._settings.jobs.max_attempts)
-            return Attempted(crash)
+            most = self._settings.jobs.max_attempts
+            return [Attempted(crashed(job, error, max_attempts=most)) for job in jobs]
 
     def _settle(self, done: list[tuple[Job, Attempted]], *, holder: str, limit: int) -> Claimed:
         """Record what attempts came to, however long Redis takes to be back.

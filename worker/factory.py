@@ -85,6 +85,7 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, Lane]:
             access=access,
             egress_ip=account.egress_ip,
             uses_nonce=account.uses_nonce,
+            bulk_max=account.adapter.capabilities.bulk_max if account.bulk else 1,
             mask=Mask((access.api_key, access.api_secret, access.memo)),
             rules=tuple((command, rule) for limit, rule in limits for command in limit.commands),
         )

@@ -29,6 +29,7 @@ REGISTRY = CollectorRegistry()
 NONE = "none"
 """Label of what belongs to no exchange, such as a malformed message."""
 ALERTS = (
+    "canceled unasked",
     "clock skew",
     "crash",
     "dead letter",
@@ -135,16 +136,16 @@ def prepare(lanes: Iterable[tuple[str, str, bool, Sequence[str]]]) -> None:
     _dead.labels(NONE)
 
 
-def leaving(exchange: str, accepted_ms: float | None) -> None:
-    """Count that a job's first request leaves now.
+def leaving(exchange: str, accepted_ms: Iterable[float]) -> None:
+    """Count that the first request of jobs leaves now.
 
     Args:
         exchange: Where to.
-        accepted_ms: When the job was accepted, on the local monotonic clock;
-            None if this is not its first request.
+        accepted_ms: When each was accepted, on the local monotonic clock; nothing
+            of those of which this is not the first request.
     """
-    if accepted_ms is not None:
-        _child(_sends, exchange).observe(_seconds(clock.monotonic_ms() - accepted_ms))
+    for each in accepted_ms:
+        _child(_sends, exchange).observe(_seconds(clock.monotonic_ms() - each))
 
 
 def settled(job: Job, outcome: Outcome, *, done: bool, dead: bool, now_ms: int) -> None:

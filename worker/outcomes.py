@@ -54,9 +54,14 @@ class ClosedMany:
     """The orders of a `CancelOrders` that the reply proves, each with its own outcome.
 
     What is not named here is not proven.
+
+    Attributes:
+        outcomes: By order id.
+        others: How many orders it names that nobody asked it to cancel.
     """
 
     outcomes: dict[str, Outcome]
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)

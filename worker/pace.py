@@ -34,14 +34,17 @@ class Pace:
         """How many jobs to take at once, at least 1."""
         return max(1, min(CHUNK_MAX, int(CHUNK_MS / max(self._each_ms, 0.01))))
 
-    @property
-    def threads(self) -> int:
-        """How many threads are worth having in this process, at least 2.
+    def threads(self, waiting_ms: float = 0) -> int:
+        """Return how many threads are worth having in this process, at least 2.
 
         Half as many as would keep one core busy: what they wait for each other
         looks like the exchange's time, and must not bring more of them.
+
+        Args:
+            waiting_ms: How long an attempt under way has been so.
         """
-        return max(2, 1 + int(self._each_ms / max(self._cpu_ms, 0.01) / 2))
+        each_ms = max(self._each_ms, waiting_ms)
+        return max(2, 1 + int(each_ms / max(self._cpu_ms, 0.01) / 2))
 
     def learn(self, took_ms: float, cpu_ms: float) -> None:
         """Take in how long an attempt took, and what of that was a processor's."""

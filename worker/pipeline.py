@@ -7,28 +7,29 @@ came to is returned, not recorded: the engine settles it with the ledger.
 
 from __future__ import annotations
 
-import json
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import tenacity
 
 from worker import clock, metrics
 from worker.alerts import alert
-from worker.commands import Command, FetchToken
+from worker.bulk import answer_to, together
+from worker.commands import CancelOrders, Command, FetchToken
 from worker.errors import InvalidCommand, LaterFormat, NotSent, ReplyLost, StoreUnavailable
 from worker.exchanges.base import Access, Exchange, Stamp
 from worker.gate import asking_phase, command_of, next_phase
-from worker.jobs import Job, Kind, NewJob, Phase
+from worker.jobs import Job, Kind, Phase
 from worker.logs import MASK, Mask
-from worker.outcomes import Answer, OpenOrders, OrderReport, Outcome, TokenGrant, Unproven
-from worker.retries import LISTED, Again, Dead, Decision, Done, decide
+from worker.outcomes import Answer, ClosedMany, OrderReport, Outcome, TokenGrant, Unproven
+from worker.retries import LISTED, Dead, decide
 from worker.settings import Settings
+from worker.settling import Attempted, attempted, report
 from worker.shared import Shared
 from worker.skew import Skew
-from worker.store.ledger import Settlement, Verb, new_id
+from worker.store.ledger import Settlement, Verb
 from worker.store.limiter import Grant, Rule
 from worker.store.tokens import SharedToken
 from worker.transport import Transport
@@ -43,20 +44,25 @@ TOKEN_BUSY_MS = 50
 SETTLE_MARGIN_MS = 300
 """Part of a lease kept for recording what the attempt came to."""
 OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
-CRASH_PAUSE_MS = 1_000
+UNASKED = Unproven(Outcome.UNKNOWN)
 RETRY_WAIT_S = 0.05
 RETRY_WAIT_MAX_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One account as a worker serves it."""
+    """One account as a worker serves it.
+
+    Attributes:
+        bulk_max: Most orders in one cancel request; 1 unless its settings ask for more.
+    """
 
     alias: str
     exchange: Exchange
     access: Access
     egress_ip: str | None
     uses_nonce: bool
+    bulk_max: int
     rules: tuple[tuple[type[Command], Rule], ...]
     mask: Mask = field(default_factory=Mask, compare=False, repr=False)
     skew: Skew = field(default_factory=Skew, compare=False)
@@ -82,14 +88,6 @@ class Lane:
     def tell_clock_refused(self) -> None:
         """Alert that the exchange finds our clock too far from its own."""
         alert("clock skew", "the exchange refuses our timestamp", exchange=self.exchange.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempted:
-    """What an attempt came to, and jobs that follow from it."""
-
-    settlement: Settlement
-    children: tuple[NewJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +134,8 @@ class Pipeline:
         self._switches = shared.switches
         self._transport = transport
         self._rng = rng
+        self._astray: set[str] = set()
+        """Accounts whose requests for several orders are not understood."""
 
     def attempt(self, job: Job, *, now_ms: int, held_ms: int = 0) -> Attempted:
         """Make one request for a claimed job.
@@ -156,12 +156,66 @@ class Pipeline:
             job = replace(job, phase=phase)
         if overtaken:
             given_up = Dead(Outcome.UNKNOWN, OVERTAKEN)
-            self._report(job, given_up, 0)
-            return Attempted(_settlement(job, given_up, now_ms=now_ms, took_ms=0))
+            report(job, given_up, 0)
+            return attempted(job, UNASKED, given_up, now_ms=now_ms, took_ms=0, pause_ms=0)
         command = command_of(job, phase)
         lease_ms = (job.lease_ms or self._settings.jobs.lease_ms) - held_ms
-        accepted = started - (now_ms - job.created_ms) if job.attempts == 1 else None
+        accepted = (started - (now_ms - job.created_ms),) if job.attempts == 1 else ()
         answer = self._answer(lane, command, started, lease_ms, accepted)
+        return self._conclude(lane, job, answer, started=started, now_ms=now_ms)
+
+    def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
+        """Group claimed jobs of one account by the request that each goes in."""
+        lane = self._lanes.get(jobs[0].account)
+        most = lane.bulk_max if lane and lane.alias not in self._astray else 1
+        return together(jobs, most)
+
+    def attempt_together(
+        self, jobs: Sequence[Job], *, now_ms: int, held_ms: int = 0
+    ) -> list[Attempted]:
+        """Make one request for jobs that `together` has grouped; arguments as for `attempt`.
+
+        Returns:
+            What came of it for each, in order.
+        """
+        if len(jobs) == 1:
+            return [self.attempt(jobs[0], now_ms=now_ms, held_ms=held_ms)]
+        lane = self._lanes[jobs[0].account]
+        started = clock.monotonic_ms()
+        command = CancelOrders(tuple(job.order_id or "" for job in jobs))
+        lease_ms = min(job.lease_ms or self._settings.jobs.lease_ms for job in jobs) - held_ms
+        accepted = tuple(started - (now_ms - job.created_ms) for job in jobs)
+        answer = self._answer(lane, command, started, lease_ms, accepted)
+        if isinstance(answer, ClosedMany) and answer.others:
+            self._astray.add(lane.alias)
+            alert(
+                "canceled unasked",
+                f"a cancel of {len(jobs)} orders named {answer.others} others as canceled; "
+                "from now on each order has a request of its own",
+                account=lane.alias,
+                exchange=lane.exchange.name,
+            )
+        return [
+            self._conclude(
+                lane,
+                replace(job, phase=Phase.SEND),
+                answer if isinstance(answer, _Wait | _NoToken) else answer_to(job, answer),
+                started=started,
+                now_ms=now_ms,
+            )
+            for job in jobs
+        ]
+
+    def _conclude(
+        self,
+        lane: Lane,
+        job: Job,
+        answer: Answer | _Wait | _NoToken,
+        *,
+        started: float,
+        now_ms: int,
+    ) -> Attempted:
+        """Decide what follows from an answer."""
         pause_ms = 0
         if isinstance(answer, _Wait):
             return Attempted(Settlement(Verb.WAIT, pause_ms=answer.pause_ms))
@@ -176,11 +230,8 @@ class Pipeline:
             jobs=self._settings.jobs,
             rng=self._rng,
         )
-        self._report(job, decision, took_ms)
-        settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
-        if pause_ms := max(pause_ms, _lane_pause(answer)):
-            settlement = replace(settlement, pause_ms=pause_ms)
-        return Attempted(settlement, _children(job, answer))
+        report(job, decision, took_ms)
+        return attempted(job, answer, decision, now_ms=now_ms, took_ms=took_ms, pause_ms=pause_ms)
 
     def _overtaken(self, job: Job) -> bool:
         """Whether a tripped switch's scope is armed again, its orders once listed.
@@ -194,7 +245,12 @@ class Pipeline:
         return tripped and listed and bool(self._switches.owners(job.account, [job.pair or ""]))
 
     def _answer(
-        self, lane: Lane, command: Command, started: float, lease_ms: int, accepted: float | None
+        self,
+        lane: Lane,
+        command: Command,
+        started: float,
+        lease_ms: int,
+        accepted: tuple[float, ...],
     ) -> Answer | _Wait | _NoToken:
         try:
             lane.exchange.check(command)
@@ -234,7 +290,7 @@ class Pipeline:
         *,
         token: str | None,
         lease_ms: int,
-        accepted: float | None = None,
+        accepted: tuple[float, ...] = (),
     ) -> Answer | _Wait:
         """Reserve, stamp, sign, send, read: in this order, with nothing in between."""
         http = self._settings.http
@@ -317,44 +373,6 @@ class Pipeline:
         finally:
             self._tokens.end_refresh(lane.alias)
 
-    def _report(self, job: Job, decision: Decision, took_ms: int) -> None:
-        context = {
-            "job": job.id,
-            "kind": job.kind,
-            "account": job.account,
-            "exchange": job.exchange,
-            "order_id": job.order_id,
-            "attempt": job.attempts,
-            "phase": job.phase,
-            "outcome": decision.outcome,
-            "detail": decision.detail,
-            "took_ms": took_ms,
-        }
-        match decision:
-            case Done():
-                log.info("done", extra=context)
-            case Again():
-                log.info("not proven", extra=context)
-            case Dead(outcome=Outcome.UNAUTHORIZED):
-                refused = "the exchange refuses this account's credentials"
-                alert("lost account", f"{refused}; given up: {decision.detail}", **context)
-            case Dead():
-                alert("dead letter", f"given up: {decision.detail}", **context)
-
-
-def crashed(job: Job, error: Exception, *, max_attempts: int) -> Settlement:
-    """Settle an attempt that a fault of our own ended: unknown, and due again."""
-    log.error("an attempt crashed", exc_info=error, extra={"job": job.id, "account": job.account})
-    alert("crash", f"an attempt crashed: {type(error).__name__}", error, account=job.account)
-    return Settlement(
-        Verb.DEAD if job.attempts >= max_attempts else Verb.AGAIN,
-        detail=f"internal error: {type(error).__name__}",
-        delay_ms=CRASH_PAUSE_MS + random.randrange(CRASH_PAUSE_MS),  # noqa: S311  jitter
-        phase=job.phase or "",
-        streak=job.streak,
-        missing=job.missing,
-    )
-
 
 def _no_token(answer: Answer) -> _NoToken:
     """Say of a job what the refusal of a token means for it."""
@@ -365,62 +383,3 @@ def _no_token(answer: Answer) -> _NoToken:
         outcome = Outcome.UNAVAILABLE  # of the token: for the order nothing was sent
     pause_ms = max(answer.retry_after_ms or 0, TOKEN_RETRY_MS)
     return _NoToken(Unproven(outcome, f"no token: {answer.detail}", pause_ms), pause_ms)
-
-
-def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> Settlement:
-    said = (decision.answer if isinstance(decision, Dead) else "") or decision.detail
-    line = json.dumps(
-        {
-            "n": job.attempts,
-            "at_ms": now_ms,
-            "phase": job.phase,
-            "outcome": decision.outcome,
-            "detail": said,
-            "took_ms": took_ms,
-            "by": job.claimed_by,
-        }
-    )
-    settlement = Settlement(Verb.DONE, outcome=decision.outcome, detail=decision.detail, line=line)
-    match decision:
-        case Done():
-            return settlement
-        case Dead():
-            return replace(settlement, verb=Verb.DEAD)
-        case Again():
-            return replace(
-                settlement,
-                verb=Verb.AGAIN,
-                delay_ms=decision.delay_ms,
-                phase=decision.phase,
-                streak=decision.streak,
-                missing=decision.missing,
-                found=decision.found,
-            )
-
-
-def _lane_pause(answer: Answer) -> int:
-    """Return how long an account throttled by name must be left alone."""
-    match answer:
-        case Unproven(outcome=Outcome.THROTTLED, retry_after_ms=int(pause_ms)):
-            return pause_ms
-        case _:
-            return 0
-
-
-def _children(job: Job, answer: Answer) -> tuple[NewJob, ...]:
-    """Return a cancel for each order that a cancel-all found open."""
-    if job.kind is not Kind.CANCEL_ALL or not isinstance(answer, OpenOrders):
-        return ()
-    return tuple(
-        NewJob(
-            id=new_id(),
-            lane=job.lane,
-            kind=Kind.CANCEL,
-            order_id=order.order_id,
-            pair=order.pair or job.pair or "",
-            side=order.side or job.side or "",
-            parent=job.id,
-            urgent=job.urgent,
-        )
-        for order in answer.orders
-    )

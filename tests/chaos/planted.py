@@ -14,9 +14,9 @@ from worker.engine import Engine
 from worker.errors import StoreUnavailable
 from worker.jobs import Job, NewJob
 from worker.outcomes import Outcome, Unproven
-from worker.pipeline import Attempted
 from worker.producer import Producer
 from worker.retries import Decision, Done
+from worker.settling import Attempted
 from worker.store.connection import Store, source, unavailable
 from worker.store.ledger import Accepted, Ledger, Settlement, Verb
 
@@ -135,12 +135,18 @@ def _limit_by_local_clock() -> None:
 def _settle_early() -> None:
     attempt = Engine._attempt  # noqa: SLF001  planted
 
-    def hasty(self: Engine, job: Job, now_ms: int, held_ms: int) -> Attempted:
+    def hasty(self: Engine, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
         early = Settlement(Verb.DONE, outcome=Outcome.CANCELED, detail="sent")
         self._ledger.settle(
-            [(job, early)], holder="", retention_ms=3_600_000, lease_ms=1_000, limit=0
+            [(job, early) for job in jobs],
+            holder="",
+            retention_ms=3_600_000,
+            lease_ms=1_000,
+            limit=0,
         )
-        attempted = attempt(self, job, now_ms, held_ms)
-        return replace(attempted, settlement=early)
+        return [
+            replace(attempted, settlement=early)
+            for attempted in attempt(self, jobs, now_ms, held_ms)
+        ]
 
     Engine._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted

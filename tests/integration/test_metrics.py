@@ -203,7 +203,7 @@ def test_every_kind_of_alert_counts_from_0() -> None:
 def test_counts_never_fall_on_odd_clocks(rise: Rise) -> None:
     """A clock that went back makes a time of 0, not a negative one."""
     metrics.tripped("everstrike", -5_000)
-    metrics.leaving("everstrike", clock.monotonic_ms() + 60_000)
+    metrics.leaving("everstrike", (clock.monotonic_ms() + 60_000,))
     assert rise("switch_lateness_seconds_sum", exchange="everstrike") == 0
     assert rise("send_delay_seconds_sum", exchange="everstrike") == 0
     assert rise("switch_lateness_seconds_bucket", exchange="everstrike", le="0.001") == 1

@@ -10,7 +10,7 @@ from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker.factory import build_engine
 from worker.jobs import Job, Kind, NewJob, State
-from worker.pipeline import Attempted
+from worker.settling import Attempted
 from worker.simulator import Arrival
 from worker.store.ledger import lane_of, new_id
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,8 @@ class World:
     top: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"bm": ROOMY})
+    bulk: Collection[str] = ()
+    """Aliases of accounts that have several orders canceled in one request."""
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -65,6 +67,8 @@ class World:
             table["egress_ip"] = EGRESS[alias]
         if alias in self.limits:
             table["limits"] = self.limits[alias]
+        if alias in self.bulk:
+            table["bulk"] = True
         return table
 
     def settings(self, **tables: Any) -> Settings:

@@ -339,7 +339,7 @@ ROWS = [
         BULK,
         200,
         ok([order(), order("a2", "COMPLETED"), order("a3", "PENDING"), order("stranger")]),
-        ClosedMany({ORDER: Outcome.CANCELED, "a2": Outcome.GONE}),
+        ClosedMany({ORDER: Outcome.CANCELED, "a2": Outcome.GONE}, others=1),
         "FACTS: result is an array of orders",
     ),
     Row(
@@ -350,7 +350,14 @@ ROWS = [
         ClosedMany({"a2": Outcome.CANCELED}),
         "not documented: proves nothing of the first",
     ),
-    Row("bulk of strangers", BULK, 200, ok([order("b1")]), UNKNOWN, "not documented"),
+    Row(
+        "bulk of strangers",
+        BULK,
+        200,
+        ok([order("b1", "CANCELLED"), order("b2", "CANCELLED"), order("b1")]),
+        ClosedMany({}, others=2),
+        "not documented: as if it had canceled what nobody named",
+    ),
     Row("bulk of nothing", BULK, 200, ok([]), UNKNOWN, "not documented"),
     Row("bulk as one order", BULK, 200, ok(order()), UNKNOWN, "not documented"),
     # Query

@@ -52,8 +52,8 @@ def test_threads_are_few_where_they_would_wait_for_each_other(
     pace = Pace()
     for _ in range(200):
         pace.learn(took_ms, cpu_ms)
-    assert pace.threads == pytest.approx(threads, abs=1)
-    assert pace.threads >= 2
+    assert pace.threads() == pytest.approx(threads, abs=1)
+    assert pace.threads() >= 2
 
 
 def test_threads_that_only_wait_for_each_other_grow_fewer() -> None:
@@ -62,7 +62,16 @@ def test_threads_that_only_wait_for_each_other_grow_fewer() -> None:
     for _ in range(200):
         pace.learn(8 * 0.4, 0.4)
     for _ in range(20):
-        inside = pace.threads
+        inside = pace.threads()
         for _ in range(100):
             pace.learn(inside * 0.4, 0.4)
-    assert pace.threads == 2
+    assert pace.threads() == 2
+
+
+def test_an_attempt_that_hangs_brings_more_threads_before_it_ends() -> None:
+    """What is learned when it ends would come too late for the others."""
+    pace = Pace()
+    for _ in range(200):
+        pace.learn(0.4, 0.4)
+    assert pace.threads() == 2
+    assert pace.threads(waiting_ms=100) > 100

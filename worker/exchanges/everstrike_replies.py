@@ -93,12 +93,15 @@ def _read(command: Command, result: object) -> Answer | None:
 def _read_bulk(asked: frozenset[str], rows: list[object]) -> ClosedMany | None:
     """Take what each row proves; an order with two different stories proves nothing."""
     told: dict[str, set[Outcome]] = {}
+    others = set()
     for row in rows:
         order_id, outcome = text_at(row, "id"), CLOSED.get(text_at(row, "status"))
         if order_id in asked and outcome:
             told.setdefault(order_id, set()).add(outcome)
+        elif outcome:
+            others.add(order_id)
     outcomes = {order_id: story.pop() for order_id, story in told.items() if len(story) == 1}
-    return ClosedMany(outcomes) if outcomes else None
+    return ClosedMany(outcomes, len(others)) if outcomes or others else None
 
 
 def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:

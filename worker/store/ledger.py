@@ -7,7 +7,7 @@ in one step each, so that no crash can part them.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -238,18 +238,29 @@ class Ledger(Listing):
         self._store.run("tick")
 
     def register(
-        self, accounts: Iterable[tuple[str, str, int]], *, native: Collection[str] = ()
+        self,
+        accounts: Iterable[tuple[str, str, int]],
+        *,
+        native: Collection[str] = (),
+        bulk: Mapping[str, int] | None = None,
     ) -> None:
         """Tell producers and claimants of accounts: alias, exchange, width.
 
         Args:
             accounts: Width 0 for any number of requests at a time, 1 for one.
             native: Exchanges that keep countdowns themselves.
+            bulk: Most orders in one request, by alias, where that is not 1.
         """
         parts = [
             part
             for alias, exchange, width in accounts
-            for part in (alias, exchange, width, int(exchange in native))
+            for part in (
+                alias,
+                exchange,
+                width,
+                int(exchange in native),
+                (bulk or {}).get(alias, 1),
+            )
         ]
         self._store.run("register", self._digest, KEEP_MS, *parts)
 

@@ -3,7 +3,8 @@
 --   P lanes        zset  lane -> ms at which somebody must next look at it
 --   P due:<lane>   zset  job id -> ms at which it is due (a claim moves it on)
 --   P urgent:<lane> zset the same of those jobs that go ahead of the others
---   P lane:<lane>  hash  width (0: any, 1: one request at a time), held_until,
+--   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
+--                        go in one request, if more than 1), held_until,
 --                        holder, not_before (ms); hold: the lane that has the
 --                        hold, where two share it; sibling: the other of the two
 -- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
@@ -32,14 +33,15 @@ local function order_field(kind, pair, side, order_id)
   return kind .. '|' .. pair .. '|' .. side .. '|' .. order_id
 end
 
--- lane_ready(p, lane, now) -> ms from which the lane may be claimed; serial
+-- lane_ready(p, lane, now) -> ms from which the lane may be claimed; serial; bulk
 local function lane_ready(p, lane, now)
-  local meta = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold')
+  local meta = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold',
+    'bulk')
   local ready = tonumber(meta[3] or 0)
   local held = meta[2]
   if meta[4] then held = redis.call('HGET', p .. 'lane:' .. meta[4], 'held_until') end
   if meta[1] == '1' then ready = math.max(ready, tonumber(held or 0)) end
-  return math.max(ready, now), meta[1] == '1'
+  return math.max(ready, now), meta[1] == '1', tonumber(meta[5] or 1)
 end
 
 -- reindex(p, lane, now): put the lane where its first job, its hold and its
@@ -191,11 +193,12 @@ end
 local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
   local jobs = {}
-  local ready, serial = lane_ready(p, lane, now)
+  local ready, serial, bulk = lane_ready(p, lane, now)
   if ready > now then
     reindex(p, lane, now)
     return jobs
   end
+  if id == '' then limit = math.max(limit, bulk) end
   if serial then
     local turn = redis.call('HEXISTS', p .. 'lane:' .. lane, 'turn') == 1
     if not turn and sibling_waits(p, lane, now) then return jobs end

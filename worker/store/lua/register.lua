@@ -1,18 +1,18 @@
--- register(p, digest, keep_ms, (alias, exchange, width, native) * n) -> 1
+-- register(p, digest, keep_ms, (alias, exchange, width, native, bulk) * n) -> 1
 -- Tell producers which accounts there are, and the scripts which lanes the
 -- claimants of that digest serve and how many requests of each may be under
--- way at once (width 0: any, 1: one). Where the exchange holds the timers
+-- way at once (width 0: any, 1: one), and how many orders one request takes (bulk). Where the exchange holds the timers
 -- (native 1), the account's countdowns go one at a time too, and take turns with
 -- its other requests where those do.
 -- Keys: P accounts hash alias -> exchange; P lane:<lane>; P registered:<digest> set;
 -- P servers:<lane> set of digests
 local p, digest = ARGV[1], ARGV[2]
-for i = 4, #ARGV, 4 do
-  local alias, exchange, width, native = unpack(ARGV, i, i + 3)
+for i = 4, #ARGV, 5 do
+  local alias, exchange, width, native, bulk = unpack(ARGV, i, i + 4)
   local lane = exchange .. ':' .. alias
   local switches = lane .. ':switch'
   redis.call('HSET', p .. 'accounts', alias, exchange)
-  redis.call('HSET', p .. 'lane:' .. lane, 'width', width)
+  redis.call('HSET', p .. 'lane:' .. lane, 'width', width, 'bulk', bulk)
   redis.call('HSET', p .. 'lane:' .. switches, 'width', native)
   if width == '1' and native == '1' then
     redis.call('HSET', p .. 'lane:' .. lane, 'sibling', switches)

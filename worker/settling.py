@@ -1,0 +1,144 @@
+"""What follows from an attempt: its record, jobs, words in the log and alerts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from dataclasses import dataclass, replace
+
+from worker.alerts import alert
+from worker.jobs import Job, Kind, NewJob
+from worker.outcomes import Answer, OpenOrders, Outcome, Unproven
+from worker.retries import Again, Dead, Decision, Done
+from worker.store.ledger import Settlement, Verb, new_id
+
+log = logging.getLogger(__name__)
+
+CRASH_PAUSE_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What an attempt came to, and jobs that follow from it."""
+
+    settlement: Settlement
+    children: tuple[NewJob, ...] = ()
+
+
+def attempted(
+    job: Job, answer: Answer, decision: Decision, *, now_ms: int, took_ms: int, pause_ms: int
+) -> Attempted:
+    """Return what is to be recorded of an attempt.
+
+    Args:
+        job: As it was sent.
+        answer: What came of it.
+        decision: What follows from that.
+        now_ms: Redis time at which it began.
+        took_ms: From then until the answer.
+        pause_ms: How long its account must be left alone in any case.
+    """
+    settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
+    if pause_ms := max(pause_ms, _lane_pause(answer)):
+        settlement = replace(settlement, pause_ms=pause_ms)
+    return Attempted(settlement, _children(job, answer))
+
+
+def crashed(job: Job, error: Exception, *, max_attempts: int) -> Settlement:
+    """Settle an attempt that a fault of our own ended: unknown, and due again."""
+    log.error("an attempt crashed", exc_info=error, extra={"job": job.id, "account": job.account})
+    alert("crash", f"an attempt crashed: {type(error).__name__}", error, account=job.account)
+    return Settlement(
+        Verb.DEAD if job.attempts >= max_attempts else Verb.AGAIN,
+        detail=f"internal error: {type(error).__name__}",
+        delay_ms=CRASH_PAUSE_MS + random.randrange(CRASH_PAUSE_MS),  # noqa: S311  jitter
+        phase=job.phase or "",
+        streak=job.streak,
+        missing=job.missing,
+    )
+
+
+def report(job: Job, decision: Decision, took_ms: int) -> None:
+    """Say in the log what an attempt came to, and alert what somebody must know of."""
+    context = {
+        "job": job.id,
+        "kind": job.kind,
+        "account": job.account,
+        "exchange": job.exchange,
+        "order_id": job.order_id,
+        "attempt": job.attempts,
+        "phase": job.phase,
+        "outcome": decision.outcome,
+        "detail": decision.detail,
+        "took_ms": took_ms,
+    }
+    match decision:
+        case Done():
+            log.info("done", extra=context)
+        case Again():
+            log.info("not proven", extra=context)
+        case Dead(outcome=Outcome.UNAUTHORIZED):
+            refused = "the exchange refuses this account's credentials"
+            alert("lost account", f"{refused}; given up: {decision.detail}", **context)
+        case Dead():
+            alert("dead letter", f"given up: {decision.detail}", **context)
+
+
+def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> Settlement:
+    said = (decision.answer if isinstance(decision, Dead) else "") or decision.detail
+    line = json.dumps(
+        {
+            "n": job.attempts,
+            "at_ms": now_ms,
+            "phase": job.phase,
+            "outcome": decision.outcome,
+            "detail": said,
+            "took_ms": took_ms,
+            "by": job.claimed_by,
+        }
+    )
+    settlement = Settlement(Verb.DONE, outcome=decision.outcome, detail=decision.detail, line=line)
+    match decision:
+        case Done():
+            return settlement
+        case Dead():
+            return replace(settlement, verb=Verb.DEAD)
+        case Again():
+            return replace(
+                settlement,
+                verb=Verb.AGAIN,
+                delay_ms=decision.delay_ms,
+                phase=decision.phase,
+                streak=decision.streak,
+                missing=decision.missing,
+                found=decision.found,
+            )
+
+
+def _lane_pause(answer: Answer) -> int:
+    """Return how long an account throttled by name must be left alone."""
+    match answer:
+        case Unproven(outcome=Outcome.THROTTLED, retry_after_ms=int(pause_ms)):
+            return pause_ms
+        case _:
+            return 0
+
+
+def _children(job: Job, answer: Answer) -> tuple[NewJob, ...]:
+    """Return a cancel for each order that a cancel-all found open."""
+    if job.kind is not Kind.CANCEL_ALL or not isinstance(answer, OpenOrders):
+        return ()
+    return tuple(
+        NewJob(
+            id=new_id(),
+            lane=job.lane,
+            kind=Kind.CANCEL,
+            order_id=order.order_id,
+            pair=order.pair or job.pair or "",
+            side=order.side or job.side or "",
+            parent=job.id,
+            urgent=job.urgent,
+        )
+        for order in answer.orders
+    )
