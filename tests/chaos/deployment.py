@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +34,8 @@ class Deployment(Protocol):
     """The fault that kills the server of now."""
     settings: Mapping[str, Any]
     """What everybody who uses it is to be set up with."""
+    bulk: Collection[str]
+    """Accounts that have several orders canceled in one request."""
 
     def url(self, user: str, doors: Sequence[int]) -> str:
         """Return the `redis_url` of who reaches its `ports` by these."""
@@ -64,6 +66,7 @@ class Standalone:
         self.failovers: tuple[str, ...] = ()
         self.death = "kill"
         self.settings: Mapping[str, Any] = {}
+        self.bulk: Collection[str] = ()
 
     def url(self, user: str, doors: Sequence[int]) -> str:  # noqa: ARG002  it has none
         """Return the URL of the proxy before it."""

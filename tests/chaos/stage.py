@@ -244,7 +244,8 @@ class Stage:
             sim = _Through(self.sim.base_url(), self.links.doors[f"{name}-exchange"][0])
         url = self.redis.url(command, self.links.doors[f"{name}-redis"])
         top = dict(self.redis.settings)
-        world = World(sim, url, folder, top=top, tables=TABLES, limits=LIMITS)
+        bulk = self.redis.bulk
+        world = World(sim, url, folder, top=top, tables=TABLES, limits=LIMITS, bulk=bulk)
         return Slot(name, world, file, command)
 
     def _simulator(self, seed: int) -> str:

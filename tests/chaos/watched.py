@@ -12,7 +12,7 @@ once; Sentinels would take 10 s.
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Watched:
         self.failovers: tuple[str, ...] = FAILOVERS
         self.death = "kill-master"
         self.settings: Mapping[str, Any] = {"redis_wait_replicas": 1}
+        self.bulk: Collection[str] = ("ev",)
         self._redis.__enter__()
 
     def url(self, user: str, doors: Sequence[int]) -> str:
