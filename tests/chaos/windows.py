@@ -19,6 +19,11 @@ URGENT_LEASE_MS = 1_800
 SERIAL_LEASE_MS = 3_000
 STALE_FLIGHT_MS = 6_100
 """How long after a lost countdown a lane with timestamps sends nothing."""
+RESEND_MS = 300
+"""How long a request that has not left may be tried again."""
+PRESENCE_MS = 5_000
+"""How long a worker that is gone is counted as alive."""
+FAILOVERS = ("redis.failover", "redis.kill-master", "redis.freeze-master")
 SLACK_MS = 400
 AT_ONCE_MS = 50
 LOST = "the worker was lost in mid-attempt"
@@ -122,6 +127,25 @@ def helpless(history: History) -> list[Span]:
     """Return when nobody could be expected to cancel anything."""
     away = of(history.faults, "redis", "machine.stall", after_ms=SLACK_MS)
     return union([*away, *no_worker(history)])
+
+
+def held_off(history: History, exchange: str) -> list[Span]:
+    """Return when no slot of an exchange's limit could be given after a failover.
+
+    A worker that was gone, frozen or cut off about then could not tell the new
+    master what it had been granted; so all of that is left time to arrive, and to
+    leave the window.
+    """
+    if exchange not in history.bounds.cancels:
+        return []
+    _, window_ms = history.bounds.cancels[exchange]
+    hold_ms = history.bounds.http_ms + RESEND_MS + window_ms + SLACK_MS
+    untold = of(history.faults, "worker", "worker-link", after_ms=PRESENCE_MS)
+    return [
+        (start, end + hold_ms)
+        for start, end in of(history.faults, *FAILOVERS)
+        if any(a < end + hold_ms and b > start for a, b in untold)
+    ]
 
 
 def thwarted(history: History, jobs: Iterable[Job]) -> list[Span]:

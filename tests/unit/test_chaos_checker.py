@@ -269,6 +269,20 @@ def test_every_duplicate_has_a_cause(
     assert promises(made) == ({cause} if cause == duplicates.UNEXPLAINED else set())
 
 
+def test_a_second_job_right_after_the_first_sends_for_itself() -> None:
+    """However close its claim lies to the first one's request."""
+    second = {"at_ms": 4_906, "took_ms": 2, "by": "host:10:x:2", "detail": ""}
+    made = history(
+        jobs={
+            "j1": job(finished_ms=4_903),
+            "j2": job("j2", created_ms=4_904, finished_ms=4_910, history=(second,)),
+        },
+        orders=(order(),),
+        journal=(sent(1, 4_902), sent(2, 4_908)),
+    )
+    assert set(duplicates.counted(made)) == {"another job was for the same order"}
+
+
 @pytest.mark.parametrize(
     ("created_ms", "lane", "broken"),
     [
@@ -450,6 +464,29 @@ def test_spans() -> None:
     assert windows.calm_in_all(spans, 0, 1) == 1
     assert windows.calm_in_all(spans, 0, 1.5) == 4.5
     assert windows.calm_in_all(spans, 2, 2) == 10
+
+
+@pytest.mark.parametrize(
+    ("other", "held"),
+    [
+        (Fault("worker.kill", "w0", 1_000, 1_500), True),
+        (Fault("worker.stop", "w0", 5_500, 9_000), True),
+        (Fault("worker-link.cut", "w0", 4_500, 4_600), True),
+        (Fault("worker.kill", "w0", -9_000, -2_000), False),
+        (Fault("beat.kill", "beat", 4_500, 4_600), False),
+    ],
+)
+def test_slots_are_held_off_after_a_failover_of_which_a_worker_cannot_tell(
+    other: Fault, *, held: bool
+) -> None:
+    """Until what it was granted has arrived and left the window; where there is a limit."""
+    failover = Fault("redis.kill-master", "redis", 4_000, 5_000)
+    _, window_ms = BOUNDS.cancels["indodax"]
+    until_ms = 5_000 + BOUNDS.http_ms + windows.RESEND_MS + window_ms + windows.SLACK_MS
+    made = history(faults=(failover, other))
+    assert windows.held_off(made, "indodax") == ([(4_000, until_ms)] if held else [])
+    assert windows.held_off(made, "everstrike") == []
+    assert windows.held_off(history(faults=(other,)), "indodax") == []
 
 
 def test_recovery_is_measured_from_the_kill() -> None:

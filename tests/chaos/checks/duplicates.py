@@ -99,10 +99,10 @@ def _slots(history: History, jobs: list[Job]) -> set[str]:
 
 def _sender(jobs: list[Job], send: Arrival) -> Job | None:
     """Return the job whose attempt a send was; the last claimed before it arrived."""
-    best: tuple[float, Job] | None = None
-    for job in jobs:
-        for row in job.history:
-            at_ms = float(row.get("at_ms") or 0)
-            if at_ms <= send.at_ms + 5 and (best is None or at_ms > best[0]):
-                best = (at_ms, job)
-    return best[1] if best else None
+    claims = [(float(row.get("at_ms") or 0), job) for job in jobs for row in job.history]
+    # To the millisecond, if it can be: clocks may differ by some.
+    for apart_ms in (1, 5):
+        before = [claim for claim in claims if claim[0] <= send.at_ms + apart_ms]
+        if before:
+            return max(before, key=lambda claim: claim[0])[1]
+    return None

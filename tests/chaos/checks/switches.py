@@ -127,7 +127,11 @@ class Tally:
 def check(history: History, tally: Tally | None = None) -> list[Violation]:
     """Judge every scope that a strategy has armed."""
     tally = tally or Tally()
-    away = windows.helpless(history)
+    helpless = windows.helpless(history)
+    away = {
+        account: windows.union([*helpless, *windows.held_off(history, exchange)])
+        for account, (exchange, *_) in KEYS.items()
+    }
     starved = windows.union(windows.of(history.faults, "machine.starved"))
     unrenewed = {account: windows.unrenewed(history, account) for account in KEYS}
     held_up = windows.held_up(history)
@@ -138,7 +142,7 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
         scope = Scope(account, pair, calls, orders, reach)
         found += _old_epochs(scope)
         found += _false(scope, unrenewed[account], tally)
-        found += _late(history, scope, away, starved, tally)
+        found += _late(history, scope, away[account], starved, tally)
         if scope.native:
             found += _stale(history, scope, held_up, tally)
     return found
