@@ -10,6 +10,7 @@ import functools
 import json
 from typing import Any
 
+import redis
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.exceptions import KombuError
 from kombu.transport import redis as kombu_redis
@@ -63,6 +64,10 @@ class Channel(kombu_redis.Channel):
     QoS = QoS
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        if getattr(self.connection, "client", None) is None:
+            # An acknowledgement that came after its connection was given up. What kombu
+            # makes of it, an AttributeError, would end the worker.
+            raise redis.ConnectionError("the connection of this channel was given up")
         # A narrow Redis user may not say which library it uses.
         params: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         return {**params, "lib_name": None, "lib_version": None}

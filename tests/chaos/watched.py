@@ -21,12 +21,14 @@ import redis
 from tests.chaos.deployment import ALIVE, EMPTIED, fill, told
 from tests.support.polling import eventually
 from tests.support.sentinels import FAILOVER_MS, MASTER, Node, SentinelRedis, password
+from worker import clock
 
 REPLICAS = "min-replicas-to-write"
 OPTIONS = (f"--{REPLICAS}", "1", "--repl-diskless-sync-delay", "0")
 TOO_MANY = 9
 FAILOVER_TIMEOUT_MS = 3_000
 """A machine that stood still looks dead, and a try that came to nothing delays the next."""
+STEADY_MS = 1_000
 FAILOVERS = ("failover", "kill-master", "freeze-master")
 """In good order; by its sudden end; by a silence, after which it is back and knows nothing."""
 
@@ -40,6 +42,7 @@ class Watched:
         )
         self._nodes = (*self._redis.redises, *self._redis.sentinels)
         self._lost: Node | None = None
+        self._writes_since_ms: float | None = None
         self.ports: tuple[int, ...] = tuple(node.port for node in self._nodes)
         self.faults: tuple[str, ...] = ("full", "no-replicas", "freeze-replica")
         self.failovers: tuple[str, ...] = FAILOVERS
@@ -97,12 +100,27 @@ class Watched:
                 self._redis.begin_failover()  # the last try may have come to nothing
             if master is None or master is self._lost:
                 return False
-            self._redis.follow(self._lost, master)
-            self._lost = None
+            if self._writes_since_ms is None:
+                self._redis.follow(self._lost, master)
+        return self._takes_writes()
+
+    def _takes_writes(self) -> bool:
+        """Return whether it does, and after a failover has for a while.
+
+        Sentinels that have not heard of it all yet may have the replica follow
+        another once more, and need 10 s to see it.
+        """
         try:
             told(self.client(), ALIVE)
         except redis.RedisError:
+            self._writes_since_ms = None
             return False
+        now_ms = clock.monotonic_ms()
+        if self._writes_since_ms is None:
+            self._writes_since_ms = now_ms
+        if self._lost is not None and now_ms - self._writes_since_ms < STEADY_MS:
+            return False
+        self._lost = self._writes_since_ms = None
         return True
 
     def close(self) -> None:
