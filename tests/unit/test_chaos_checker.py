@@ -445,6 +445,36 @@ def test_nothing_may_follow_a_stop() -> None:
     assert promises(made) == {switches.STALE}
 
 
+@pytest.mark.parametrize(
+    ("parent", "tripped_ms", "broken"),
+    [
+        ("first", 3_050, set()),
+        ("second", 3_050, {switches.FALSE}),
+        ("first", 2_500, {switches.FALSE}),
+        ("first", 3_500, {switches.FALSE}),
+    ],
+)
+def test_what_ran_out_before_the_arming_that_was_answered(
+    parent: str, tripped_ms: int, broken: set[str]
+) -> None:
+    """An arming that may have been done is a switch too; but for no longer than it says."""
+    calls = (called("arm", 1_000, "maybe"), called("arm", 3_400, switch_id="second"))
+    cancel = job(
+        f"{parent}.1.1",
+        kind=Kind.CANCEL_ALL,
+        order_id=None,
+        pair="p_idr",
+        parent=parent,
+        created_ms=tripped_ms,
+    )
+    made = history(
+        switches=(*calls, called("beat", 4_000, switch_id="second")),
+        orders=(order(closed_ms=4_300.0),),
+        jobs={cancel.id: cancel},
+    )
+    assert promises(made) == broken
+
+
 def test_a_tripped_switch_is_told_of() -> None:
     """By an alert that names it."""
     alert = {"alert": "switch tripped", "message": "switch 5w tripped: its strategy fell silent"}

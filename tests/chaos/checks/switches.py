@@ -141,7 +141,7 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
         orders = history.scopes.get((account, pair), [])
         scope = Scope(account, pair, calls, orders, reach)
         found += _old_epochs(scope)
-        found += _false(scope, unrenewed[account], tally)
+        found += _false(history, scope, unrenewed[account], tally)
         found += _late(history, scope, away[account], starved, tally)
         if scope.native:
             found += _stale(history, scope, held_up, tally)
@@ -184,7 +184,9 @@ def _disarmed(scope: Scope) -> SwitchCall | None:
     return ends[0] if ends else None
 
 
-def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterator[Violation]:
+def _false(
+    history: History, scope: Scope, unrenewed: list[windows.Span], tally: Tally
+) -> Iterator[Violation]:
     """Find orders taken off while their strategy was alive, or after it had disarmed."""
     closed = [order for order in scope.orders if order.status == "canceled"]
     kept = scope.kept_ms()
@@ -203,9 +205,32 @@ def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterato
         if scope.native and missed >= scope.timeout_ms / EARLY:
             tally.early_excused += 1
             continue
+        if _of_an_earlier_life(history, scope, order):
+            tally.early_excused += 1
+            continue
         what = f"order {order.order_id} on {scope.pair}"
         yield Violation(FALSE, what, _about(None, scope))
         return
+
+
+def _of_an_earlier_life(history: History, scope: Scope, order: Order) -> bool:
+    """Whether a switch took it off that had run out before the first one told of was armed.
+
+    Arming it was not answered, so it may have been done; then nothing renewed it.
+    """
+    armed = next((call for call in scope.calls if call.call == "arm" and call.said == "ok"), None)
+    if armed is None:
+        return False
+    ran_out = [
+        call.sent_ms + call.timeout_ms - SLACK_MS
+        for call in scope.calls
+        if call.call == "arm" and call.said == "maybe" and call.sent_ms < armed.sent_ms
+    ]
+    return bool(ran_out) and any(
+        job.parent != armed.switch_id
+        and max(min(ran_out), order.placed_ms) <= job.created_ms <= armed.told_ms
+        for job in history.scope_jobs.get((scope.account, scope.pair), [])
+    )
 
 
 def _late(
