@@ -9,6 +9,7 @@ CHUNK_MS = 20
 CHUNK_MAX = 25
 FLUSH_MS = 60
 """What was taken and has not been begun by then is put back for others."""
+HANGS_MS = 100
 CPU_MS = 0.5
 """What an attempt costs, before one is known."""
 WEIGHT = 0.2
@@ -41,9 +42,10 @@ class Pace:
         looks like the exchange's time, and must not bring more of them.
 
         Args:
-            waiting_ms: How long an attempt under way has been so.
+            waiting_ms: How long an attempt under way has been so; what is less than
+                `HANGS_MS` may be the processor's doing.
         """
-        each_ms = max(self._each_ms, waiting_ms)
+        each_ms = max(self._each_ms, waiting_ms if waiting_ms >= HANGS_MS else 0.0)
         return max(2, 1 + int(each_ms / max(self._cpu_ms, 0.01) / 2))
 
     def learn(self, took_ms: float, cpu_ms: float) -> None:

@@ -75,3 +75,4 @@ def test_an_attempt_that_hangs_brings_more_threads_before_it_ends() -> None:
         pace.learn(0.4, 0.4)
     assert pace.threads() == 2
     assert pace.threads(waiting_ms=100) > 100
+    assert pace.threads(waiting_ms=20) == 2
