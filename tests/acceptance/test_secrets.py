@@ -30,7 +30,7 @@ from tests.support.polling import eventually
 from tests.support.sentries import KEY, FakeSentry, fake_sentry
 from tests.support.world import KEYS, World
 from worker.cli import main
-from worker.embedded import EmbeddedRedis
+from worker.embedded import EmbeddedRedis, free_port
 from worker.jobs import State
 from worker.simulator import Simulator
 from worker.simulator.faults import FAULTS
@@ -105,6 +105,8 @@ def place(
         world.top["sentry_dsn"] = sentry.dsn
         world.tables = {
             "worker": {"log_level": "DEBUG"},
+            # Else a worker of another test may be there first.
+            "metrics": {"port": free_port(), "beat_port": free_port()},
             "http": {"deadline_ms": 400, "connect_ms": 300},
             "jobs": {"max_attempts": 12, "backoff_base_ms": 5, "backoff_max_ms": 60},
         }
@@ -285,6 +287,19 @@ def watched(world: World) -> Iterator[list[bytes]]:
         connection.release()
 
 
+def answered(url: str, path: str) -> tuple[int, str, dict[str, str]]:
+    """Return what a page says, once its process is there."""
+
+    def look() -> tuple[int, str, dict[str, str]] | None:
+        with suppress(OSError):
+            return get(url, path)
+        return None
+
+    found = eventually(look, within_ms=15_000, pause_ms=50, what=f"{url}{path}")
+    assert found
+    return found
+
+
 def pages(out: Path) -> dict[str, bytes]:
     """Return what each process that `up` has started serves: its metrics and its page."""
     urls = re.findall(r"^(?:status|beat) +(http://\S+)$", out.read_text(), re.MULTILINE)
@@ -292,7 +307,7 @@ def pages(out: Path) -> dict[str, bytes]:
     served = {}
     for url in urls:
         for path in ("/", "/metrics", "/healthz/live", "/healthz/ready"):
-            _, text, headers = get(url.rstrip("/"), path)
+            _, text, headers = answered(url.rstrip("/"), path)
             served[f"{url}{path}"] = f"{headers} {text}".encode()
     assert all(b"cancel_worker_" in data for at, data in served.items() if "metrics" in at)
     return served
