@@ -25,6 +25,10 @@ NS_PER_MS = 1_000_000
 WARM_UP = 40
 READY_MS = 60_000
 QUIET_MS = 300
+REST_MS = 100
+REST_SHARE = 0.5
+"""Of a core: workers that use less have done all that their jobs left them to do."""
+REST_BOUND_MS = 60_000
 END = "the benchmark's count ends here"
 SLOWEST_PER_S = 15
 """A drain slower than this is given up."""
@@ -36,7 +40,7 @@ class Drain:
 
     Attributes:
         per_s: From letting the workers go to the last arrival.
-        cpu_s: Of the workers, per 1,000 jobs.
+        cpu_s: Of the workers until they were at rest, per 1,000 jobs.
         commands: Of Redis, those in scripts too, per 1,000 jobs.
         reads: Reads of Redis clients' sockets, per 1,000 jobs.
         redis_cpu_s: Of Redis, per 1,000 jobs.
@@ -111,7 +115,7 @@ class Trial:
             begun_ns = time.monotonic_ns()
             self.workers.thaw()
         self._all_there(count)
-        clock.sleep_ms(QUIET_MS)
+        self._rest()
         spent = asked(self.client).since(before)
         cpu_s += self.workers.cpu_s() if self.workers is not None else sent.cpu_ns / 1e9
         arrivals = self.exchange.arrivals()
@@ -190,6 +194,18 @@ class Trial:
         clock.sleep_ms(1_500 if self.workers and len(self.workers.commands) > 1 else 300)
         self.producer.burst(self.prefix(), WARM_UP)
         self._all_there(WARM_UP + 1)
+
+    def _rest(self) -> None:
+        """Wait until the workers have done what follows: outcomes, acknowledgements, bells."""
+        clock.sleep_ms(QUIET_MS)
+        if self.workers is None:
+            return
+        until, used_s = clock.monotonic_ms() + REST_BOUND_MS, self.workers.cpu_s()
+        while clock.monotonic_ms() < until:
+            clock.sleep_ms(REST_MS)
+            before_s, used_s = used_s, self.workers.cpu_s()
+            if used_s - before_s < REST_SHARE * REST_MS / 1_000:
+                return
 
     def _all_there(self, count: int) -> None:
         within_ms = 20_000 + count / SLOWEST_PER_S * 1_000
