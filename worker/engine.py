@@ -6,7 +6,6 @@ due without one: lost messages, retries, leases of workers that died.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import socket
@@ -14,8 +13,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from worker import clock, metrics
+from worker import clock
 from worker.bulkhead import Bulkhead
+from worker.claims import Claims
 from worker.crew import TENDERS, Crew
 from worker.durability import Durability
 from worker.errors import StoreUnavailable
@@ -23,7 +23,7 @@ from worker.gate import holds_timers
 from worker.jobs import Job
 from worker.keeper import Keeper
 from worker.outcomes import Outcome
-from worker.pace import FLUSH_MS, Taken
+from worker.pace import FLUSH_MS
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
 from worker.settling import Attempted, crashed
@@ -38,8 +38,6 @@ TURN_MS = 1_000
 """How long a thread that a doorbell woke goes on with other due jobs."""
 PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
-STORE_RETRY_MS = 200
-TAKEN_KEPT = 10_000
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
 """What becomes of a job that was claimed and not begun: as if it had not been."""
 
@@ -74,13 +72,9 @@ class Engine:
         served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
         self._served = served | {lane + SUFFIX for lane in served}
         self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
-        self._taken = Taken(TAKEN_KEPT)
-        """Jobs whose doorbells need not be answered any more."""
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
-        self._turn = itertools.count(1)
         self._stopping = threading.Event()
-        self._in_hand: dict[str, dict[str, Job]] = {}
-        """Holder → the jobs it has claimed and not settled, by id."""
+        self._claims = Claims(ledger, name=self.name, settings=settings, stopping=self._stopping)
         self._executor: ThreadPoolExecutor | None = None
         self._ahead_ms = 0.0
         """Redis time less the local monotonic clock."""
@@ -112,21 +106,14 @@ class Engine:
         self._sweep.join()
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
+        try:
+            self._claims.take_back(self._served)
+        except StoreUnavailable as error:
+            log.warning("Redis is away: what it may have leased us waits for that: %s", error)
 
     def hand_back(self) -> int:
-        """Give up the jobs in mid-attempt, so that another worker attempts them now.
-
-        It asks the exchange first, since a request may be under way. An answer
-        that comes here all the same still counts if it is a proof.
-
-        Returns:
-            How many there were.
-
-        Raises:
-            StoreUnavailable: Redis did not answer. Their leases run out.
-        """
-        held = [(holder, list(jobs.values())) for holder, jobs in list(self._in_hand.items())]
-        return self._ledger.hand_back([(job, holder) for holder, jobs in held for job in jobs])
+        """Give up the jobs in mid-attempt; see `Claims.hand_back`."""
+        return self._claims.hand_back()
 
     def wait_ms(self, duration_ms: float) -> None:
         """Wait, but not for longer than until this worker is to stop."""
@@ -149,11 +136,11 @@ class Engine:
             exchange holds all the threads it may. Nothing is lost by that.
 
         Raises:
-            StoreUnavailable: Redis did not answer. The job's lease runs out,
-                and the sweep finds it.
+            StoreUnavailable: Redis did not answer. The job is due still, or once
+                its lease has run out if it was being attempted; the sweep finds it.
         """
         exchange = lane.partition(":")[0]
-        if self._stopping.is_set() or lane not in self._served or job_id in self._taken:
+        if self._stopping.is_set() or lane not in self._served or job_id in self._claims:
             return None
         if self._crews[exchange].enter():
             return self._drain(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
@@ -175,7 +162,7 @@ class Engine:
             except IndexError:  # another thread has just taken the last
                 single.leave()
                 break
-            if job_id in self._taken:
+            if job_id in self._claims:
                 single.leave()
                 continue
             done[job_id] = self._drain(exchange, single, lane=lane, job_id=job_id, turn_ms=0)
@@ -185,7 +172,7 @@ class Engine:
         """Work off what is due of an exchange, for a while.
 
         Raises:
-            StoreUnavailable: Redis did not answer. Leases run out.
+            StoreUnavailable: Redis did not answer; as for `run_job`.
         """
         if self._stopping.is_set() or exchange not in self._crews:
             return
@@ -202,7 +189,7 @@ class Engine:
         turn_ms: float | None = None,
     ) -> Outcome | None:
         """Attempt due jobs, having entered the bulkhead, until there are none."""
-        holder = f"{self.name}:{next(self._turn)}"
+        holder = self._claims.holder()
         started = clock.monotonic_ms()
         named: Outcome | None = None
         try:
@@ -212,7 +199,7 @@ class Engine:
                     self._keeper.tend(claimed.tended, holder, self._stopping)
                     if not self._goes_on(exchange, started, turn_ms):
                         break
-                    claimed = self._claim(exchange, holder=holder, lane="", job_id="")
+                    claimed = self._claim(exchange, holder=holder)
                     continue
                 if claimed.more:
                     # There is more than this thread can take: put another to it.
@@ -222,9 +209,9 @@ class Engine:
                     named = done[0][1].settlement.outcome
                 goes_on = self._goes_on(exchange, started, turn_ms)
                 limit = self._crews[exchange].pace.chunk if goes_on else 0
-                claimed = self._settle(done, holder=holder, limit=limit)
+                claimed = self._claims.settle(done, holder=holder, limit=limit)
         finally:
-            self._in_hand.pop(holder, None)
+            self._claims.leave(holder)
             (entered or self._crews[exchange].workers).leave()
         return named
 
@@ -255,15 +242,11 @@ class Engine:
             done += zip(jobs, came_to, strict=True)
         return done
 
-    def _claim(self, exchange: str, *, holder: str, lane: str, job_id: str) -> Claimed:
+    def _claim(self, exchange: str, *, holder: str, lane: str = "", job_id: str = "") -> Claimed:
         def claim() -> Claimed:
-            return self._ledger.claim(
-                exchange=exchange,
-                holder=holder,
-                lease_ms=self._settings.jobs.lease_ms,
-                lane=lane,
-                job_id=job_id,
-                limit=1 if job_id else self._crews[exchange].pace.chunk,
+            limit = 1 if job_id else self._crews[exchange].pace.chunk
+            return self._claims.claim(
+                exchange, holder=holder, limit=limit, lane=lane, job_id=job_id
             )
 
         claimed = claim()
@@ -271,15 +254,7 @@ class Engine:
             # First of all that Redis lost its data, if it has: then slots are held off.
             self._heartbeat()
             claimed = claim()
-        self._take_in_hand(claimed, holder)
         return claimed
-
-    def _take_in_hand(self, claimed: Claimed, holder: str) -> None:
-        if claimed.jobs:
-            jobs = self._in_hand.setdefault(holder, {})
-            jobs.update({job.id: job for job in claimed.jobs})
-            for job in claimed.jobs:
-                self._taken.add(job.id)
 
     def _attempt(self, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
         """Attempt jobs in one request; a fault of our own leaves them unknown, and due again."""
@@ -293,42 +268,6 @@ class Engine:
             most = self._settings.jobs.max_attempts
             return [Attempted(crashed(job, error, max_attempts=most)) for job in jobs]
 
-    def _settle(self, done: list[tuple[Job, Attempted]], *, holder: str, limit: int) -> Claimed:
-        """Record what attempts came to, however long Redis takes to be back.
-
-        The answers in hand may be the only proof there will be, and stay true
-        when the leases are over; so they are offered until a lease has run out
-        twice, or the worker stops.
-        """
-        until = clock.monotonic_ms() + 2 * self._settings.jobs.lease_ms
-        stopping = False
-        children = [child for _, attempted in done for child in attempted.children]
-        while True:
-            try:
-                if children:
-                    self._ledger.accept(children)
-                claimed = self._ledger.settle(
-                    [(job, attempted.settlement) for job, attempted in done],
-                    holder=holder,
-                    retention_ms=self._settings.jobs.retention_ms,
-                    lease_ms=self._settings.jobs.lease_ms,
-                    limit=limit,
-                )
-            except StoreUnavailable:
-                if self._stopping.is_set() and not stopping:
-                    stopping = True
-                    until = clock.monotonic_ms() + self._settings.worker.shutdown_ms / 2
-                if clock.monotonic_ms() > until:
-                    raise
-                clock.sleep_ms(STORE_RETRY_MS)
-            else:
-                in_hand = self._in_hand.get(holder, {})
-                for (job, attempted), counted in zip(done, claimed.counted, strict=True):
-                    in_hand.pop(job.id, None)
-                    _count(job, attempted.settlement, claimed.now_ms, counted=counted)
-                self._take_in_hand(claimed, holder)
-                return claimed
-
     def _heartbeat(self) -> None:
         self._keeper.tripped()
         now_ms, registered = self._ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
@@ -341,6 +280,7 @@ class Engine:
 
     def _look(self) -> float:
         """Put threads to what is due; return the ms until something may be."""
+        self._claims.take_back(self._served)
         first = self._ledger.first_due()
         now_ms = self._ahead_ms + clock.monotonic_ms()
         if first is None:
@@ -377,27 +317,16 @@ class Engine:
     def _tend(self, lane: str) -> None:
         """Trip the switches of a lane that have run out, and bring the exchange in line."""
         exchange = lane.partition(":")[0]
-        holder = f"{self.name}:{next(self._turn)}"
+        holder = self._claims.holder()
         try:
-            claimed = self._claim(exchange, holder=holder, lane=lane, job_id="")
+            claimed = self._claim(exchange, holder=holder, lane=lane)
             if claimed.tended:
                 self._keeper.tend(lane, holder, self._stopping)
         finally:
+            self._claims.leave(holder)
             self._crews[exchange].tenders.leave()
         # What has tripped left cancels that are due now.
         self.run_exchange(exchange)
-
-
-def _count(job: Job, settlement: Settlement, now_ms: int, *, counted: bool) -> None:
-    if settlement.verb is not Verb.WAIT:
-        ends = settlement.verb if counted else None
-        metrics.settled(
-            job,
-            settlement.outcome,
-            done=ends is Verb.DONE,
-            dead=ends is Verb.DEAD,
-            now_ms=now_ms,
-        )
 
 
 def _quietly(work: Callable[[str], object], name: str) -> None:

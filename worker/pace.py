@@ -53,22 +53,3 @@ class Pace:
         with self._lock:
             self._each_ms += WEIGHT * (took_ms - self._each_ms)
             self._cpu_ms += WEIGHT * (cpu_ms - self._cpu_ms)
-
-
-class Taken:
-    """The names of what this process has lately taken, for as many as are kept."""
-
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self._lock = threading.Lock()
-        self._names: dict[str, None] = {}
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def add(self, name: str) -> None:
-        """Keep a name, and forget the oldest if there are too many."""
-        with self._lock:
-            self._names[name] = None
-            if len(self._names) > self._keep:
-                del self._names[next(iter(self._names))]

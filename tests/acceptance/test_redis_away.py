@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from celery import Celery
 
 from tests.support.polling import eventually
+from tests.support.processes import WorkerProcess
 from tests.support.world import World
 from worker import Outcome, Producer, StoreUnavailable, Ticket, clock
 from worker.embedded import EmbeddedRedis
+from worker.jobs import State
 from worker.simulator import Simulator
+from worker.store.ledger import Ledger
 
 BACK_MS = 5_000
 AWAY_MS = 1_000
+LONG_LEASE_MS = 600_000
+BACKLOG = 300
+AWAY = "Redis is away: "
+TAKEN_BACK = "Redis never answered who claimed"
 
 
 @pytest.fixture
@@ -100,6 +108,51 @@ def test_a_frozen_redis_is_reported_within_a_second(
     ticket = eventually(lambda: _again(warm, orders[1]))
     assert ticket is not None
     assert ticket.wait(timeout_ms=BACK_MS).outcome is Outcome.CANCELED
+
+
+def test_what_was_claimed_unheard_waits_for_no_lease(
+    fragile: World, own_redis: EmbeddedRedis, rounds: int
+) -> None:
+    """Calls that Redis answers after they were given up have leased jobs to nobody.
+
+    Frozen in the middle of a backlog, it finds them all as it thaws.
+    """
+    fragile.tables["jobs"] = {"lease_ms": LONG_LEASE_MS}
+    workers = [fragile.worker() for _ in range(2)]
+    producer = fragile.producer()
+    for _ in range(rounds):
+        orders = fragile.place("ev", BACKLOG)
+        jobs = [ticket.id for ticket in producer.cancel_many("ev", orders)]
+        _freeze_amid(fragile, own_redis, orders, workers)
+        eventually(
+            partial(_all_done, fragile.ledger(), jobs),
+            within_ms=BACK_MS,
+            what="a backlog worked off without waiting for leases",
+        )
+    assert any(TAKEN_BACK in worker.text() for worker in workers)
+
+
+def _freeze_amid(
+    world: World, server: EmbeddedRedis, orders: list[str], workers: list[WorkerProcess]
+) -> None:
+    """Freeze Redis once the first of these orders is canceled, until all workers miss it."""
+    assert server.process is not None
+    eventually(lambda: any(world.status("ev", each) == "canceled" for each in orders))
+    missed = [worker.text().count(AWAY) for worker in workers]
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        for worker, before in zip(workers, missed, strict=True):
+            eventually(partial(_misses, worker, before))
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+
+
+def _misses(worker: WorkerProcess, before: int) -> bool:
+    return worker.text().count(AWAY) > before
+
+
+def _all_done(ledger: Ledger, jobs: list[str]) -> bool:
+    return all(job and job.state is State.DONE for job in ledger.many(jobs))
 
 
 def _again(producer: Producer, order_id: str) -> Ticket | None:

@@ -197,6 +197,25 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 99))
+    def take_back(self, which: int) -> None:
+        """A holder never heard of what it was given in a lane, and returns it, perhaps late."""
+        lost = self.held[which % len(self.held)]
+        holder, lane = lost.holder, lost.job.lane
+        self.held = [each for each in self.held if (each.holder, each.job.lane) != (holder, lane)]
+        model = self.model[lane]
+        had = [
+            job
+            for job in model.jobs.values()
+            if job.state is State.PENDING and job.held_by == holder and job.due_ms > self.now_ms
+        ]
+        assert self.bench.ledger.take_back(lane, [holder]) == len(had)
+        for job in had:
+            self.apply(job, Verb.WAIT, 0)
+        if model.held_by == holder:
+            model.held_by, model.held_until_ms = "", 0
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 99))
     def take_over(self, which: int) -> None:
         """Let a lease run out and another claim the job; the first may yet report."""
         held = self.held[which % len(self.held)]

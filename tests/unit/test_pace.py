@@ -1,10 +1,10 @@
-"""How much to take at once, and what has been taken."""
+"""How much to take at once, and by how many threads."""
 
 from __future__ import annotations
 
 import pytest
 
-from worker.pace import CHUNK_MAX, CHUNK_MS, Pace, Taken
+from worker.pace import CHUNK_MAX, CHUNK_MS, Pace
 
 
 def test_the_first_is_taken_alone() -> None:
@@ -31,14 +31,6 @@ def test_it_slows_down_sooner_than_it_hurries() -> None:
         pace.learn(0.5, 0.4)
     pace.learn(2_000, 0.4)
     assert pace.chunk == 1
-
-
-def test_only_the_latest_are_remembered() -> None:
-    """A process that runs for months keeps no more names than it needs."""
-    taken = Taken(3)
-    for name in "abcde":
-        taken.add(name)
-    assert [name in taken for name in "abcde"] == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(

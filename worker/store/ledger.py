@@ -21,6 +21,8 @@ from worker.store.listing import CHUNK, RECENT, Listing
 SCRIPTS = "lanes switches"
 """What the scripts that claim are built on."""
 
+TAKE_BACK_LOOK = 2_000
+"""How many jobs of a lane are looked at for claims to undo."""
 HANDED_BACK = "the worker was stopped in mid-attempt"
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
@@ -218,6 +220,13 @@ class Ledger(Listing):
         """
         parts = [part for job, holder in in_hand for part in (job.id, job.claim, holder)]
         return int(self._store.run("hand_back", HANDED_BACK, *parts, shared="lanes"))
+
+    def take_back(self, lane: str, holders: Collection[str]) -> int:
+        """Undo the claims in a lane of holders that never heard of them; return of how many jobs.
+
+        Only for holders that have attempted none of what they may have claimed.
+        """
+        return int(self._store.run("take_back", lane, TAKE_BACK_LOOK, *holders, shared="lanes"))
 
     def bury(self, *, reason: str, raw: str) -> str:
         """Record a message that no job could be made of as a dead letter."""

@@ -187,6 +187,15 @@ local function take(p, lane, id, holder, lease, now)
   return redis.call('HGETALL', key), lease
 end
 
+-- unclaim(p, lane, id, attempts, due, urgent): nothing was attempted. The job is due as
+-- it was before its claim, which counts for nothing.
+local function unclaim(p, lane, id, attempts, due, urgent)
+  local key, made = p .. 'job:' .. id, tonumber(attempts) - 1
+  redis.call('HDEL', key, 'claimed_by', 'claimed_ms', made == 0 and 'first_ms' or 'claimed_by')
+  redis.call('HSET', key, 'attempts', made)
+  place_job(p, lane, id, due, urgent)
+end
+
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
 -- fields and whether there are more; nil when the claimant has not registered the lane. With id '' the
 -- urgent and then the earliest due jobs of the lane, else that job if it is due.

@@ -48,7 +48,7 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
   local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
   local history = (job[8] or '') .. (line == '' and '' or line .. '\n')
   if applied then
-    redis.call('HDEL', key, 'claimed_by', 'claimed_ms', verb ~= 'wait' and 'lost' or 'claimed_by')
+    if verb ~= 'wait' then redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost') end
     if verb == 'done' then
       finish(id, job, 'done', outcome, detail, history)
       redis.call('PEXPIRE', key, retention)
@@ -62,10 +62,8 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
       if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
       place_job(p, lane, id, now + delay, job[11])
     elseif verb == 'wait' then
-      local made = tonumber(job[9]) - 1
-      redis.call('HSET', key, 'attempts', made, 'history', history)
-      if made == 0 then redis.call('HDEL', key, 'first_ms') end
-      place_job(p, lane, id, job[10], job[11])
+      redis.call('HSET', key, 'history', history)
+      unclaim(p, lane, id, job[9], job[10], job[11])
     end
   end
   if job[1] and not applied then redis.call('HSET', key, 'history', history) end

@@ -1,0 +1,199 @@
+"""Redis did what it was asked, and its answer was lost: nothing waits for a lease."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from tests.support.ledgers import DIGEST, EV, IX, LANES, LEASE_MS, Bench
+from worker.claims import Claims
+from worker.errors import StoreUnavailable
+from worker.jobs import State
+from worker.outcomes import Outcome
+from worker.settings import Engine, Jobs, Settings
+from worker.settling import Attempted
+from worker.store.connection import Store
+from worker.store.ledger import Claimed, Ledger, Settlement, Verb
+
+DONE = Attempted(Settlement(Verb.DONE, outcome=Outcome.CANCELED))
+AGAIN = Attempted(Settlement(Verb.AGAIN, phase="query", delay_ms=1))
+
+
+class Deaf(Store):
+    """Does not hear the answers to some scripts, which Redis has run.
+
+    Attributes:
+        misses: Script → how many answers more are lost.
+        cut: Scripts that Redis is never asked for.
+    """
+
+    misses: dict[str, int]
+    cut: set[str]
+
+    def run(self, name: str, *args: Any, **options: Any) -> Any:
+        """Run a script, and perhaps lose the answer."""
+        if name in self.cut:
+            raise StoreUnavailable("it was never asked")
+        answer = super().run(name, *args, **options)
+        if self.misses.get(name, 0) > 0:
+            self.misses[name] -= 1
+            raise StoreUnavailable("the answer was lost")
+        return answer
+
+
+class Process:
+    """What one worker process claims, on a stepped clock."""
+
+    def __init__(self, url: str) -> None:
+        self.bench = Bench(url)
+        store = self.bench.clock.store()
+        self.deaf = Deaf(store.client, prefix=store.prefix, clock=store._clock)  # noqa: SLF001
+        self.deaf.misses, self.deaf.cut = {}, set()
+        self.stopping = threading.Event()
+        self.claims = Claims(
+            Ledger(self.deaf, digest=DIGEST),
+            name="w",
+            settings=Settings(jobs=Jobs(lease_ms=LEASE_MS), worker=Engine(shutdown_ms=1)),
+            stopping=self.stopping,
+        )
+        self.lanes = [lane_of_row(*row) for row in LANES]
+
+    def claim(self, holder: str, lane: str, *, limit: int = 2, job_id: str = "") -> Claimed:
+        """Claim in a lane."""
+        return self.claims.claim(
+            lane.partition(":")[0], holder=holder, limit=limit, lane=lane, job_id=job_id
+        )
+
+    def deaf_claim(self, lane: str, *, limit: int = 2, job_id: str = "") -> str:
+        """Claim, hear nothing, and give up; return the holder."""
+        holder = self.claims.holder()
+        self.deaf.misses["claim"] = 1
+        with pytest.raises(StoreUnavailable):
+            self.claim(holder, lane, limit=limit, job_id=job_id)
+        self.claims.leave(holder)
+        return holder
+
+    def take_back(self) -> int:
+        """Do what the sweep does."""
+        return self.claims.take_back([*self.lanes, *(f"{lane}:switch" for lane in self.lanes)])
+
+
+def lane_of_row(alias: str, exchange: str, _width: int) -> str:
+    """Return the lane of a registered account."""
+    return f"{exchange}:{alias}"
+
+
+@pytest.fixture
+def process(redis_url: str) -> Process:
+    """A process with nothing in hand."""
+    return Process(redis_url)
+
+
+def test_what_an_unheard_claim_took_is_due_at_once(process: Process) -> None:
+    """Its jobs are as if they had never been claimed."""
+    bench = process.bench
+    ids = [accepted.id for accepted in bench.accept("a1", "a2", "a3")]
+    before = {job_id: bench.raw(job_id) for job_id in ids}
+    bench.clock.advance(40)
+    process.deaf_claim(EV)
+    assert len(bench.claim("other", lane=EV, limit=9).jobs) == 1
+    assert process.take_back() == 2
+    again = bench.claim("other", lane=EV, limit=9).jobs
+    assert len(again) == 2
+    for job in again:
+        assert (job.attempts, job.lost, job.history) == (1, False, ())
+        assert (job.first_ms, job.due_ms) == (bench.clock.now_ms, int(before[job.id]["due_ms"]))
+
+
+def test_it_is_taken_back_once(process: Process) -> None:
+    """What another holds by then is the other's."""
+    bench = process.bench
+    job_id = bench.one()
+    process.deaf_claim(EV, job_id=job_id)
+    assert process.take_back() == 1
+    taken = bench.take("other", lane=EV)
+    assert process.take_back() == 0
+    assert bench.get(job_id).claimed_by == "other"
+    assert bench.settle(taken, Verb.DONE, "other").applied
+
+
+def test_only_the_unheard_holder_loses_what_it_has(process: Process) -> None:
+    """A thread of the same process that is attempting a job goes on."""
+    bench = process.bench
+    bench.accept("a1", "a2")
+    holder = process.claims.holder()
+    (job,) = process.claim(holder, EV, limit=1).jobs
+    process.deaf_claim(EV)
+    assert process.take_back() == 1
+    assert bench.get(job.id).claimed_by == holder
+    assert process.claims.settle([(job, DONE)], holder=holder, limit=0).applied
+
+
+def test_a_loss_before_it_stays_known(process: Process) -> None:
+    """Who attempts the job next must ask the exchange first, as before."""
+    bench = process.bench
+    job_id = bench.take("dead", lane=EV, job_id=bench.one()).id
+    bench.clock.advance(LEASE_MS)
+    process.deaf_claim(EV, job_id=job_id)
+    process.take_back()
+    job = bench.take("other", lane=EV)
+    assert (job.attempts, job.lost) == (2, True)
+    assert [line["by"] for line in job.history] == ["dead"]
+
+
+@pytest.mark.parametrize("outcome", [DONE, AGAIN])
+def test_an_unheard_settlement_counts_once_and_claims_nothing(
+    process: Process, outcome: Attempted
+) -> None:
+    """What it came to is recorded, and the jobs that came with the lost answer are due."""
+    bench = process.bench
+    bench.accept("a1", "a2", "a3")
+    holder = process.claims.holder()
+    (job,) = process.claim(holder, EV, limit=1).jobs
+    process.deaf.misses["settle"] = 1
+    assert process.claims.settle([(job, outcome)], holder=holder, limit=2).jobs == ()
+    found = bench.get(job.id)
+    assert (found.attempts, found.state is State.DONE) == (1, outcome is DONE)
+    assert process.take_back() == 0, "taken back while the holder may still have some in hand"
+    process.claims.leave(holder)
+    assert process.take_back() == 2
+    assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
+
+
+def test_what_was_attempted_and_never_settled_is_left_to_its_lease(process: Process) -> None:
+    """A request was sent: it must not look as if none had been."""
+    bench = process.bench
+    job_id = bench.one()
+    holder = process.claims.holder()
+    (job,) = process.claim(holder, EV, limit=1).jobs
+    process.deaf.cut = {"settle"}
+    process.stopping.set()
+    with pytest.raises(StoreUnavailable):
+        process.claims.settle([(job, DONE)], holder=holder, limit=2)
+    process.claims.leave(holder)
+    assert process.take_back() == 0
+    assert bench.get(job_id).claimed_by == holder
+
+
+def test_a_lane_of_one_at_a_time_is_free_again(process: Process) -> None:
+    """The hold that came with the claim is given up with it."""
+    bench = process.bench
+    bench.accept("1", "2", lane=IX)
+    process.deaf_claim(IX)
+    assert bench.claim("other", lane=IX).jobs == ()
+    assert process.take_back() == 1
+    assert len(bench.claim("other", lane=IX).jobs) == 1
+
+
+def test_redis_away_again_changes_nothing(process: Process) -> None:
+    """What could not be taken back is, at the next try."""
+    bench = process.bench
+    bench.one()
+    process.deaf_claim(EV)
+    process.deaf.misses["take_back"] = 1
+    with pytest.raises(StoreUnavailable):
+        process.take_back()
+    assert process.take_back() == 0, "done at the first try, though nobody heard of it"
+    assert len(bench.claim("other", lane=EV).jobs) == 1

@@ -1,0 +1,203 @@
+"""What one worker process has claimed of the ledger, from the claim until it is settled."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Collection, Sequence
+
+from worker import clock, metrics
+from worker.errors import StoreUnavailable
+from worker.jobs import Job
+from worker.settings import Settings
+from worker.settling import Attempted
+from worker.store.ledger import Claimed, Ledger, Settlement, Verb
+
+log = logging.getLogger(__name__)
+
+STORE_RETRY_MS = 200
+TAKEN_KEPT = 10_000
+UNANSWERED_MAX = 1_000
+
+
+class Taken:
+    """The names of what this process has lately taken, for as many as are kept."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._names: dict[str, None] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def add(self, name: str) -> None:
+        """Keep a name, and forget the oldest if there are too many."""
+        with self._lock:
+            self._names[name] = None
+            if len(self._names) > self._keep:
+                del self._names[next(iter(self._names))]
+
+
+class Claims:
+    """The jobs that this process holds, and what it must tell the ledger of them.
+
+    A holder is one thread's turn. Safe to use from many threads.
+    """
+
+    def __init__(
+        self, ledger: Ledger, *, name: str, settings: Settings, stopping: threading.Event
+    ) -> None:
+        self._ledger = ledger
+        self._name = name
+        self._settings = settings
+        self._stopping = stopping
+        self._turn = itertools.count(1)
+        self._in_hand: dict[str, dict[str, Job]] = {}
+        """Holder → the jobs it has claimed and not settled, by id."""
+        self._taken = Taken(TAKEN_KEPT)
+        """Jobs whose doorbells need not be answered any more."""
+        self._unsure: set[str] = set()
+        """Holders that may have been given jobs, though no answer said so."""
+        self._unanswered: set[str] = set()
+        """Those of them that have nothing else in hand."""
+
+    def __contains__(self, job_id: str) -> bool:
+        """Whether this process has lately claimed a job."""
+        return job_id in self._taken
+
+    def holder(self) -> str:
+        """Return a name that nobody has held anything by."""
+        return f"{self._name}:{next(self._turn)}"
+
+    def claim(self, exchange: str, *, holder: str, limit: int, lane: str, job_id: str) -> Claimed:
+        """Lease due jobs to `holder`; arguments as for `Ledger.claim`.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. What it leased all the same
+                `take_back` returns, once the holder has left.
+        """
+        try:
+            claimed = self._ledger.claim(
+                exchange=exchange,
+                holder=holder,
+                lease_ms=self._settings.jobs.lease_ms,
+                lane=lane,
+                job_id=job_id,
+                limit=limit,
+            )
+        except StoreUnavailable:
+            self._unsure.add(holder)
+            raise
+        self._take_in_hand(claimed, holder)
+        return claimed
+
+    def settle(self, done: Sequence[tuple[Job, Attempted]], *, holder: str, limit: int) -> Claimed:
+        """Record what attempts came to, however long Redis takes to be back.
+
+        The answers in hand may be the only proof there will be, and stay true
+        when the leases are over; so they are offered until a lease has run out
+        twice, or the worker stops. If Redis had to be asked again, nothing more
+        is claimed.
+
+        Raises:
+            StoreUnavailable: It did not come back. The leases run out.
+        """
+        until = clock.monotonic_ms() + 2 * self._settings.jobs.lease_ms
+        stopping = False
+        children = [child for _, attempted in done for child in attempted.children]
+        while True:
+            try:
+                if children:
+                    self._ledger.accept(children)
+                claimed = self._ledger.settle(
+                    [(job, attempted.settlement) for job, attempted in done],
+                    holder=holder,
+                    retention_ms=self._settings.jobs.retention_ms,
+                    lease_ms=self._settings.jobs.lease_ms,
+                    limit=limit,
+                )
+            except StoreUnavailable:
+                if limit:
+                    self._unsure.add(holder)
+                limit = 0
+                if self._stopping.is_set() and not stopping:
+                    stopping = True
+                    until = clock.monotonic_ms() + self._settings.worker.shutdown_ms / 2
+                if clock.monotonic_ms() > until:
+                    raise
+                clock.sleep_ms(STORE_RETRY_MS)
+            else:
+                in_hand = self._in_hand.get(holder, {})
+                for (job, attempted), counted in zip(done, claimed.counted, strict=True):
+                    in_hand.pop(job.id, None)
+                    _count(job, attempted.settlement, claimed.now_ms, counted=counted)
+                self._take_in_hand(claimed, holder)
+                return claimed
+
+    def leave(self, holder: str) -> None:
+        """End a holder's turn; what it has not settled is left to its lease."""
+        unsettled = self._in_hand.pop(holder, None)
+        if holder in self._unsure:
+            self._unsure.discard(holder)
+            if not unsettled and len(self._unanswered) < UNANSWERED_MAX:
+                self._unanswered.add(holder)
+
+    def hand_back(self) -> int:
+        """Give up the jobs in mid-attempt, so that another worker attempts them now.
+
+        It asks the exchange first, since a request may be under way. An answer
+        that comes here all the same still counts if it is a proof.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Their leases run out.
+        """
+        held = [(holder, list(jobs.values())) for holder, jobs in list(self._in_hand.items())]
+        return self._ledger.hand_back([(job, holder) for holder, jobs in held for job in jobs])
+
+    def take_back(self, lanes: Collection[str]) -> int:
+        """Return to the ledger what was claimed by calls whose answers never came.
+
+        None of it has been attempted, so it is due as before; without this it
+        would be when its lease has run out.
+
+        Args:
+            lanes: All that this process serves.
+
+        Returns:
+            How many jobs.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Asking again is safe.
+        """
+        holders = list(self._unanswered)
+        if not holders:
+            return 0
+        count = sum(self._ledger.take_back(lane, holders) for lane in sorted(lanes))
+        self._unanswered.difference_update(holders)
+        if count:
+            log.warning("Redis never answered who claimed %d jobs: they are due again", count)
+        return count
+
+    def _take_in_hand(self, claimed: Claimed, holder: str) -> None:
+        if claimed.jobs:
+            jobs = self._in_hand.setdefault(holder, {})
+            jobs.update({job.id: job for job in claimed.jobs})
+            for job in claimed.jobs:
+                self._taken.add(job.id)
+
+
+def _count(job: Job, settlement: Settlement, now_ms: int, *, counted: bool) -> None:
+    if settlement.verb is not Verb.WAIT:
+        ends = settlement.verb if counted else None
+        metrics.settled(
+            job,
+            settlement.outcome,
+            done=ends is Verb.DONE,
+            dead=ends is Verb.DEAD,
+            now_ms=now_ms,
+        )

@@ -1,0 +1,23 @@
+-- take_back(p, lane, look_max, holder * n) -> how many jobs they had
+-- Undo claims whose answers the holders never got: none of the jobs has been attempted
+-- since, and none of the holds is used. Who holds nothing changes nothing.
+-- Keys: see lanes.lua
+local p, lane, look_max = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now = now_ms()
+local lost, count = {}, 0
+for i = 4, #ARGV do lost[ARGV[i]] = true end
+if string.sub(lane, -7) ~= ':switch' then
+  -- A claim has moved them on, mostly further than what waits for another attempt.
+  local later = redis.call('ZREVRANGEBYSCORE', p .. 'due:' .. lane, '+inf', '(' .. now,
+    'LIMIT', 0, look_max)
+  for _, id in ipairs(later) do
+    local job = redis.call('HMGET', p .. 'job:' .. id, 'claimed_by', 'attempts', 'due_ms', 'urgent')
+    if job[1] and lost[job[1]] then
+      unclaim(p, lane, id, job[2], job[3], job[4])
+      count = count + 1
+    end
+  end
+end
+for holder in pairs(lost) do release(p, lane, holder, now) end
+reindex(p, lane, now)
+return count
