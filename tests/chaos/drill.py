@@ -26,9 +26,13 @@ def drill(stage: Stage, rounds: int) -> None:
 
 def _kill_a_worker(stage: Stage, teller: Teller) -> None:
     ids = stage.world.place("ev", AT_ONCE, pair=PAIR)
+    # All of a long run's journal takes longer to read than the delay lasts.
+    seen = len(stage.sim.journal())
     stage.sim.fault_next("delay", exchange="everstrike", times=AT_ONCE, paths=["cancel"])
     tickets = [ticket for order_id in ids for ticket in teller.cancel("ev", [order_id])]
-    found = eventually(lambda: _holders(stage, tickets), what="a worker with jobs in hand")
+    found = eventually(
+        lambda: _holders(stage, tickets, after=seen), what="a worker with jobs in hand"
+    )
     victim = found[0]
     from_ms = clock.now_ms()
     stage.signal(victim, signal.SIGKILL)
@@ -48,9 +52,9 @@ def _kill_redis(stage: Stage, teller: Teller) -> None:
     settled(stage, within_ms=SETTLE_MS)
 
 
-def _holders(stage: Stage, tickets: list[Ticket]) -> list[Slot]:
+def _holders(stage: Stage, tickets: list[Ticket], *, after: int) -> list[Slot]:
     """Return the places of workers that have one of these jobs in hand and have sent it."""
-    sent = {order for arrival in stage.sim.journal() for order in arrival.order_ids}
+    sent = {order for arrival in stage.sim.journal(after) for order in arrival.order_ids}
     jobs = stage.world.ledger().many([ticket.id for ticket in tickets])
     pids = {
         int(job.claimed_by.split(":")[1])
