@@ -3,6 +3,8 @@
 --   P lanes        zset  lane -> ms at which somebody must next look at it
 --   P due:<lane>   zset  job id -> ms at which it is due (a claim moves it on)
 --   P urgent:<lane> zset the same of those jobs that go ahead of the others
+--   P named:<lane> list  ids of jobs that go ahead of those due before them, as the
+--                        bells do that ring for one job
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
 --                        go in one request, if more than 1), held_until,
 --                        holder, not_before (ms); hold: the lane that has the
@@ -26,6 +28,8 @@ local tend
 -- How many due places one claim looks at, lest it keep Redis to itself.
 local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
+-- How often one claim looks for a name whose job is still to be had.
+local NAMED_LOOKS = 40
 
 -- order_field(kind, pair, side, order_id) -> what the order is called in
 -- P pending:<lane>. The id comes last: it alone may hold a '|'.
@@ -95,6 +99,12 @@ end
 local function drop_job(p, lane, id, urgent)
   redis.call('ZREM', p .. 'due:' .. lane, id)
   if urgent then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
+end
+
+-- name_job(p, lane, id) -> whether it could be named: who claims in the lane comes to it
+-- next. Not by users whose rights are of a version that had no names.
+local function name_job(p, lane, id)
+  return type(redis.pcall('LPUSH', p .. 'named:' .. lane, id)) == 'number'
 end
 
 -- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
@@ -196,9 +206,26 @@ local function unclaim(p, lane, id, attempts, due, urgent)
   place_job(p, lane, id, due, urgent)
 end
 
+-- next_due(p, lane, count, now) -> up to so many ids of due jobs: the urgent ones, else
+-- those that were named, else the earliest.
+local function next_due(p, lane, count, now)
+  local due = p .. 'due:' .. lane
+  local ids = redis.call('ZRANGEBYSCORE', p .. 'urgent:' .. lane, '-inf', now, 'LIMIT', 0, count)
+  for _ = 1, NAMED_LOOKS do
+    local named = #ids == 0 and redis.call('RPOP', p .. 'named:' .. lane, count)
+    if not named then break end
+    for _, id in ipairs(named) do
+      local score = redis.call('ZSCORE', due, id)
+      if score and tonumber(score) <= now then ids[#ids + 1] = id end
+    end
+  end
+  if #ids > 0 then return ids end
+  return redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
+end
+
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
--- fields and whether there are more; nil when the claimant has not registered the lane. With id '' the
--- urgent and then the earliest due jobs of the lane, else that job if it is due.
+-- fields and whether there are more; nil when the claimant has not registered the lane. With id ''
+-- what `next_due` gives, else that job if it is due.
 local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
   local jobs = {}
@@ -216,11 +243,10 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     end
     limit = 1
   end
-  local key, first, seen, held, ids = p .. 'due:' .. lane, p .. 'urgent:' .. lane, 0, 0, nil
+  local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
   repeat
     if id == '' then
-      ids = redis.call('ZRANGEBYSCORE', first, '-inf', now, 'LIMIT', 0, limit - #jobs)
-      if #ids == 0 then ids = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit - #jobs) end
+      ids = next_due(p, lane, limit - #jobs, now)
     else
       local score = redis.call('ZSCORE', key, id)
       ids = (score and tonumber(score) <= now) and { id } or {}

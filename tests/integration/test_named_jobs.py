@@ -1,0 +1,129 @@
+"""Single cancels pass a backlog without a doorbell each, where enough ring already."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, new_job
+from worker.store.connection import Store
+from worker.store.ledger import Ledger, Verb
+
+QUEUE, BELL = "everstrike", "a message"
+ENOUGH = 32
+BACKLOG = 60
+
+
+@pytest.fixture
+def bench(redis_url: str) -> Bench:
+    """An empty ledger, and as many messages as keep the workers awake."""
+    made = Bench(redis_url)
+    made.client.lpush(QUEUE, *[BELL] * ENOUGH)
+    return made
+
+
+def ring(bench: Bench, *order_ids: str, lane: str = EV) -> list[str]:
+    """Enqueue as a producer does; return the jobs."""
+    jobs = [new_job(order_id, lane) for order_id in order_ids]
+    return [each.id for each in bench.ledger.accept(jobs, [(QUEUE, BELL)])]
+
+
+def rung(bench: Bench) -> int:
+    """Return how many bells were added."""
+    return int(bench.client.llen(QUEUE)) - ENOUGH  # type: ignore[arg-type]
+
+
+def test_one_rings_while_few_messages_wait(bench: Bench) -> None:
+    """At a low load each single cancel is a task of its own."""
+    bench.client.delete(QUEUE)
+    for n in range(ENOUGH):
+        ring(bench, f"a{n}")
+    assert rung(bench) == 0
+    assert not bench.client.exists(f"cx:named:{EV}")
+
+
+def test_one_passes_a_backlog_without_a_bell(bench: Bench) -> None:
+    """What was asked for by name comes first, in the order in which it was asked for."""
+    ring(bench, *(f"b{n}" for n in range(BACKLOG)))
+    bench.clock.advance(1)
+    first = ring(bench, "a1")
+    second = ring(bench, "a2")
+    assert rung(bench) == 0
+    assert [job.id for job in bench.claim(lane=EV, limit=1).jobs] == first
+    claimed = bench.claim(lane=EV, limit=25).jobs
+    assert len(claimed) == 25
+    assert claimed[0].id == second[0]
+    assert not bench.client.exists(f"cx:named:{EV}")
+
+
+def test_many_neither_ring_nor_pass(bench: Bench) -> None:
+    """They are the backlog."""
+    ring(bench, "b1", "b2")
+    assert rung(bench) == 0
+    assert not bench.client.exists(f"cx:named:{EV}")
+
+
+def test_what_is_urgent_comes_before_it(bench: Bench) -> None:
+    """A tripped switch's cancels pass everything."""
+    ring(bench, "a1")
+    urgent = bench.one("u1", urgent=True)
+    assert bench.take(lane=EV).id == urgent
+
+
+def test_a_name_whose_job_is_gone_stops_nobody(bench: Bench) -> None:
+    """Taken by its bell, put off or ended meanwhile: the others are found, and it is not."""
+    taken, put_off, ended, left = (ring(bench, f"a{n}")[0] for n in range(4))
+    backlog = ring(bench, "b1", "b2")
+    bench.take("w2", lane=EV, job_id=taken)
+    bench.settle(bench.take(lane=EV, job_id=put_off), Verb.AGAIN, delay_ms=LEASE_MS)
+    bench.settle(bench.take(lane=EV, job_id=ended), Verb.DONE)
+    assert bench.take(lane=EV).id == left
+    assert {job.id for job in bench.claim(lane=EV, limit=9).jobs} == set(backlog)
+    assert bench.claim(lane=EV, limit=9).jobs == ()
+    bench.clock.advance(LEASE_MS)
+    due = {job.id for job in bench.claim("w3", lane=EV, limit=9).jobs}
+    assert due == {taken, put_off, left, *backlog}
+
+
+def test_what_is_pending_is_not_named_again(bench: Bench) -> None:
+    """Asked twice, it is the same job."""
+    first, again = ring(bench, "a1"), ring(bench, "a1")
+    assert first == again
+    assert bench.client.llen(f"cx:named:{EV}") == 1
+
+
+def test_each_lane_has_its_own(bench: Bench) -> None:
+    """One account's singles do not pass another account's backlog, nor a hold."""
+    other = ring(bench, "x1", lane=EV2)
+    (held,) = ring(bench, "1", lane=IX)
+    (waits,) = ring(bench, "2", lane=IX)
+    bench.one("b1")
+    assert bench.take(lane=EV).order_id == "b1"
+    assert [job.id for job in bench.claim(lane=EV2, limit=9).jobs] == other
+    job = bench.take(lane=IX)
+    assert job.id == held
+    assert bench.claim("w2", lane=IX).jobs == ()
+    bench.settle(job, Verb.DONE)
+    assert bench.take("w2", lane=IX).id == waits
+
+
+def test_a_producer_without_the_right_rings(bench: Bench) -> None:
+    """Users of an older version's rights lose nothing."""
+    keys = ["job:*", "pending:*", "due:*", "urgent:*", "lane:*", "lanes"]
+    bench.client.acl_setuser(
+        "old",
+        enabled=True,
+        nopass=True,
+        commands=["+@all"],
+        keys=["stepped:*", QUEUE, *(f"cx:{key}" for key in keys)],
+    )
+    client = redis.Redis.from_url(bench.clock.url, username="old", password="x")
+    store = bench.clock.store()
+    narrow = Ledger(Store(client, prefix=store.prefix, clock=store._clock))  # noqa: SLF001
+    try:
+        narrow.accept([new_job("a1")], [(QUEUE, BELL)])
+    finally:
+        client.close()
+        bench.client.acl_deluser("old")
+    assert rung(bench) == 1
+    assert bench.take(lane=EV).order_id == "a1"
