@@ -6,8 +6,10 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
@@ -17,6 +19,8 @@ from worker.store.ledger import Ledger
 
 LEASE_MS = 1_500
 SWEEP_SLACK_MS = 1_000
+LISTENERS = 2
+"""Each worker waits for messages on one connection."""
 
 
 def pid_of(ledger: Ledger, job_id: str) -> int:
@@ -66,6 +70,7 @@ def test_a_message_lost_with_a_frozen_worker_is_no_job_lost(world: World, rounds
     done = 0
     while done < rounds:
         victim = world.worker()
+        eventually(lambda: blocked(client) == LISTENERS, what="both workers wait for messages")
         with frozen(victim):
             (order_id,) = world.place("ev")
             ticket = producer.cancel("ev", order_id)
@@ -88,6 +93,12 @@ def test_a_stopping_worker_settles_what_it_has_in_hand(world: World) -> None:
     result = ticket.result()
     assert result.outcome is Outcome.CANCELED
     assert result.attempts == 1
+
+
+def blocked(client: redis.Redis) -> int:
+    """Return how many connections wait for a message."""
+    found: Any = client.info("clients")
+    return int(found["blocked_clients"])
 
 
 @contextlib.contextmanager
