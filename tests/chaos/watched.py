@@ -100,9 +100,17 @@ class Watched:
                 self._redis.begin_failover()  # the last try may have come to nothing
             if master is None or master is self._lost:
                 return False
-            if self._writes_since_ms is None:
-                self._redis.follow(self._lost, master)
+            if self._writes_since_ms is None and not self._follows(self._lost, master):
+                return False
         return self._takes_writes()
+
+    def _follows(self, lost: Node, master: Node) -> bool:
+        """Have a former master follow the new one; return whether it has heard of it."""
+        try:
+            self._redis.follow(lost, master)
+        except redis.RedisError:  # it is still reading its data
+            return False
+        return True
 
     def _takes_writes(self) -> bool:
         """Return whether it does, and after a failover has for a while.

@@ -92,6 +92,36 @@ def test_what_is_pending_is_not_named_again(bench: Bench) -> None:
     assert bench.client.llen(f"cx:named:{EV}") == 1
 
 
+def test_one_that_had_to_wait_is_the_next(bench: Bench) -> None:
+    """Whoever was refused a rate slot loses no place to the backlog by it."""
+    bench.client.delete(QUEUE)
+    ring(bench, *(f"b{n}" for n in range(BACKLOG)))
+    bench.clock.advance(1)
+    (single,) = ring(bench, "a1")
+    bench.settle(bench.take(lane=EV, job_id=single), Verb.WAIT, pause_ms=500)
+    bench.clock.advance(500)
+    assert bench.take(lane=EV).id == single
+    many = bench.take(lane=EV)
+    bench.settle(many, Verb.WAIT)
+    assert not bench.client.exists(f"cx:named:{EV}"), "of many, none is named"
+
+
+def test_a_bell_at_a_resting_lane_is_remembered(bench: Bench) -> None:
+    """It comes once; the job it names still passes the backlog when the lane is free."""
+    ring(bench, *(f"b{n}" for n in range(BACKLOG)))
+    bench.clock.advance(1)
+    bench.client.delete(QUEUE)
+    (single,) = ring(bench, "a1")
+    bench.settle(bench.take(lane=EV), Verb.WAIT, pause_ms=500)
+    assert bench.claim("w2", lane=EV, job_id=single).jobs == ()
+    assert bench.claim("w2", lane=EV, job_id=single).jobs == ()
+    bench.clock.advance(500)
+    claimed = bench.claim("w2", lane=EV, limit=9).jobs
+    assert len({job.id for job in claimed}) == 9, "named twice, claimed once"
+    assert claimed[0].id == single
+    assert (claimed[0].attempts, claimed[0].lost) == (1, False)
+
+
 def test_each_lane_has_its_own(bench: Bench) -> None:
     """One account's singles do not pass another account's backlog, nor a hold."""
     other = ring(bench, "x1", lane=EV2)

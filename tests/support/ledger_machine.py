@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench
+from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, new_job
 from worker.jobs import Job, State
 from worker.outcomes import Outcome
 from worker.store.ledger import Claimed, Verb
@@ -24,8 +24,8 @@ BRIEF = st.sampled_from((0, 1, 40, LEASE_MS // 2, LEASE_MS))
 class Known:
     """One job as it must stand.
 
-    `due_ms` is when it may next be claimed, `accepted_ms` where a job that
-    only waited comes due again.
+    `due_ms` is when it may next be claimed, `place_ms` where a job that
+    only waited comes due again; `single` if it was accepted alone.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Known:
     claim: int = 0
     attempts: int = 0
     held_by: str = ""
+    single: bool = False
     ended: Outcome | None = None
     state: State = State.PENDING
 
@@ -58,6 +59,21 @@ class LaneModel:
     held_by: str = ""
     held_until_ms: int = 0
     jobs: dict[str, Known] = field(default_factory=dict)
+    named: list[str] = field(default_factory=list)
+    """Jobs that go first, the next one last."""
+
+    def next_due(self, now_ms: int, limit: int) -> list[Known]:
+        """Take names off the list and return what a claim must find, in order."""
+        due = [
+            job for job in self.jobs.values() if job.state is State.PENDING and job.due_ms <= now_ms
+        ]
+        found: list[Known] = []
+        while self.named and len(found) < min(limit, len(due)):
+            job = self.jobs[self.named.pop()]
+            if job in due and job not in found:
+                found.append(job)
+        rest = sorted((job for job in due if job not in found), key=lambda job: job.due_ms)
+        return (found + rest)[:limit]
 
     def ready_ms(self) -> int:
         """Return the first moment at which any job of the lane may be claimed."""
@@ -99,7 +115,9 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def accept(self, lane: str, orders: list[str]) -> None:
         """Enqueue; an order that is pending is the job that it is."""
-        for order_id, accepted in zip(orders, self.bench.accept(*orders, lane=lane), strict=True):
+        # Ids of its own making, since what is drawn must not depend on chance.
+        new = [new_job(order_id, lane, id=f"j{next(self.names)}") for order_id in orders]
+        for order_id, accepted in zip(orders, self.bench.ledger.accept(new), strict=True):
             jobs = self.model[lane].jobs
             pending = [
                 job.id
@@ -111,7 +129,10 @@ class LedgerMachine(RuleBasedStateMachine):
             else:
                 assert accepted.fresh
                 assert accepted.id not in jobs
-                jobs[accepted.id] = Known(accepted.id, lane, order_id, self.now_ms, self.now_ms)
+                at_ms = self.now_ms
+                jobs[accepted.id] = Known(
+                    accepted.id, lane, order_id, at_ms, at_ms, single=len(orders) == 1
+                )
 
     @rule(exchange=st.sampled_from(EXCHANGES))
     def claim_any(self, exchange: str) -> None:
@@ -125,15 +146,11 @@ class LedgerMachine(RuleBasedStateMachine):
         """Take the earliest of a lane."""
         holder = self.holder()
         model = self.model[lane]
-        due = sorted(
-            job.due_ms
-            for job in model.jobs.values()
-            if job.state is State.PENDING and job.due_ms <= self.now_ms
-        )
         open_now = model.ready_ms() <= self.now_ms
-        wanted = due[: 1 if model.serial else limit] if open_now else []
+        most = 1 if model.serial else limit
+        wanted = model.next_due(self.now_ms, most) if open_now else []
         claimed = self.bench.claim(holder, lane=lane, limit=limit)
-        assert [model.jobs[job.id].due_ms for job in claimed.jobs] == wanted
+        assert [model.jobs[job.id].due_ms for job in claimed.jobs] == [job.due_ms for job in wanted]
         self.note(claimed, holder)
 
     @rule(lane=st.sampled_from(LANES), order_id=st.sampled_from(ORDERS))
@@ -150,6 +167,8 @@ class LedgerMachine(RuleBasedStateMachine):
             and job.due_ms <= self.now_ms
             and model.ready_ms() <= self.now_ms
         )
+        if job.state is State.PENDING and job.due_ms <= self.now_ms and not free:
+            model.named.insert(0, job.id)
         claimed = self.bench.claim(holder, lane=lane, job_id=job.id)
         assert [each.id for each in claimed.jobs] == ([job.id] if free else [])
         self.note(claimed, holder)
@@ -209,7 +228,8 @@ class LedgerMachine(RuleBasedStateMachine):
             if job.state is State.PENDING and job.held_by == holder and job.due_ms > self.now_ms
         ]
         assert self.bench.ledger.take_back(lane, [holder]) == len(had)
-        for job in had:
+        # The earliest last, so that of single ones it is the next.
+        for job in sorted(had, key=lambda job: (job.due_ms, job.id), reverse=True):
             self.apply(job, Verb.WAIT, 0)
         if model.held_by == holder:
             model.held_by, model.held_until_ms = "", 0
@@ -241,6 +261,8 @@ class LedgerMachine(RuleBasedStateMachine):
             case Verb.WAIT:
                 job.attempts -= 1
                 job.due_ms = job.place_ms
+                if job.single:
+                    self.model[job.lane].named.append(job.id)
 
     def check_any(self, claimed: Claimed, exchange: str, holder: str) -> None:
         """A claim of an exchange finds something exactly if there is something."""
@@ -252,9 +274,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert bool(claimed.jobs) is any(first <= self.now_ms for first in claimable)
         for job in claimed.jobs:
             model = self.model[job.lane]
-            assert model.jobs[job.id].due_ms == min(
-                each.due_ms for each in model.jobs.values() if each.state is State.PENDING
-            )
+            (wanted,) = model.next_due(self.now_ms, 1)
+            assert model.jobs[job.id].due_ms == wanted.due_ms
         self.note(claimed, holder)
 
     def note(self, claimed: Claimed, holder: str) -> None:

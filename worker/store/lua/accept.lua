@@ -13,10 +13,12 @@ local ENOUGH = 32
 local p, bells = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 local answer, touched, fresh = {}, {}, 0
+local many = #ARGV > 2 + 2 * bells + 8
 
 for i = 3 + 2 * bells, #ARGV, 8 do
   local id, lane, kind, order_id, pair, side, parent, urgent = unpack(ARGV, i, i + 7)
-  local known, new = accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent == '1')
+  local known, new = accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent == '1',
+    not many)
   if new then
     touched[lane] = true
     fresh = fresh + 1
@@ -29,7 +31,6 @@ for lane in pairs(touched) do
   -- Only ever earlier, so that arrivals do not send a waiting lane to the back.
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
-local many = #answer > 2
 for i = 3, fresh > 0 and 1 + 2 * bells or 0, 2 do
   local awake = redis.call('LLEN', ARGV[i]) >= ENOUGH
   local told = awake and (many or name_job(p, next(touched), answer[1]))

@@ -3,8 +3,8 @@
 --   P lanes        zset  lane -> ms at which somebody must next look at it
 --   P due:<lane>   zset  job id -> ms at which it is due (a claim moves it on)
 --   P urgent:<lane> zset the same of those jobs that go ahead of the others
---   P named:<lane> list  ids of jobs that go ahead of those due before them, as the
---                        bells do that ring for one job
+--   P named:<lane> list  ids of single jobs, which go ahead of those due before them where
+--                        no bell says so; the next one is the last
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
 --                        go in one request, if more than 1), held_until,
 --                        holder, not_before (ms); hold: the lane that has the
@@ -129,9 +129,9 @@ local function sibling_waits(p, lane, now)
   return score and tonumber(score) <= now
 end
 
--- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent)
+-- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
 --   -> the job's id, whether it is new. The lane's place is the caller's to set.
-local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent)
+local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
   local field = order_field(kind, pair, side, order_id)
   local pending = p .. 'pending:' .. lane
   local known = redis.call('HGET', pending, field)
@@ -154,7 +154,7 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
     'state', 'pending', 'created_ms', now, 'due_ms', now }
   local more = { order_id = order_id, pair = pair, side = side, parent = parent,
-    urgent = urgent and '1' or '' }
+    urgent = urgent and '1' or '', single = single and '1' or '' }
   for name, value in pairs(more) do
     if value ~= '' then
       job[#job + 1] = name
@@ -197,13 +197,20 @@ local function take(p, lane, id, holder, lease, now)
   return redis.call('HGETALL', key), lease
 end
 
--- unclaim(p, lane, id, attempts, due, urgent): nothing was attempted. The job is due as
--- it was before its claim, which counts for nothing.
-local function unclaim(p, lane, id, attempts, due, urgent)
+-- unclaim(p, lane, id, attempts, due, urgent, single): nothing was attempted. The job is
+-- due as it was before its claim, which counts for nothing; a single one is the next.
+local function unclaim(p, lane, id, attempts, due, urgent, single)
   local key, made = p .. 'job:' .. id, tonumber(attempts) - 1
   redis.call('HDEL', key, 'claimed_by', 'claimed_ms', made == 0 and 'first_ms' or 'claimed_by')
   redis.call('HSET', key, 'attempts', made)
   place_job(p, lane, id, due, urgent)
+  if single then redis.call('RPUSH', p .. 'named:' .. lane, id) end
+end
+
+-- keep_name(p, lane, id, now): a bell rang for one job while its lane may not be claimed.
+local function keep_name(p, lane, id, now)
+  local score = id ~= '' and redis.call('ZSCORE', p .. 'due:' .. lane, id)
+  if score and tonumber(score) <= now then name_job(p, lane, id) end
 end
 
 -- next_due(p, lane, count, now) -> up to so many ids of due jobs: the urgent ones, else
@@ -211,16 +218,22 @@ end
 local function next_due(p, lane, count, now)
   local due = p .. 'due:' .. lane
   local ids = redis.call('ZRANGEBYSCORE', p .. 'urgent:' .. lane, '-inf', now, 'LIMIT', 0, count)
-  for _ = 1, NAMED_LOOKS do
-    local named = #ids == 0 and redis.call('RPOP', p .. 'named:' .. lane, count)
-    if not named then break end
-    for _, id in ipairs(named) do
-      local score = redis.call('ZSCORE', due, id)
-      if score and tonumber(score) <= now then ids[#ids + 1] = id end
-    end
-  end
   if #ids > 0 then return ids end
-  return redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
+  local earliest = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
+  local looks, had = #earliest > 0 and NAMED_LOOKS or 0, {}
+  while #ids == 0 and looks > 0 do
+    local named = redis.call('RPOP', p .. 'named:' .. lane, count)
+    if not named then return earliest end
+    for _, id in ipairs(named) do
+      -- It may have been named twice, or be taken, put off or ended by now.
+      local score = not had[id] and redis.call('ZSCORE', due, id)
+      if score and tonumber(score) <= now then
+        ids[#ids + 1], had[id] = id, true
+      end
+    end
+    looks = looks - 1
+  end
+  return #ids > 0 and ids or earliest
 end
 
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
@@ -231,13 +244,17 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   local jobs = {}
   local ready, serial, bulk = lane_ready(p, lane, now)
   if ready > now then
+    keep_name(p, lane, id, now)
     reindex(p, lane, now)
     return jobs
   end
   if id == '' then limit = math.max(limit, bulk) end
   if serial then
     local turn = redis.call('HEXISTS', p .. 'lane:' .. lane, 'turn') == 1
-    if not turn and sibling_waits(p, lane, now) then return jobs end
+    if not turn and sibling_waits(p, lane, now) then
+      keep_name(p, lane, id, now)
+      return jobs
+    end
     if redis.call('HEXISTS', p .. 'lane:' .. lane, 'sibling') == 1 then
       lease = math.min(lease, SERIAL_LEASE_MS)
     end

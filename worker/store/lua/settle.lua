@@ -33,7 +33,7 @@ end
 local function settle(id, claim, verb, line, outcome, detail, delay, phase, streak, missing, pause)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
-    'history', 'attempts', 'due_ms', 'urgent')
+    'history', 'attempts', 'due_ms', 'urgent', 'single')
   local lane = job[3]
   -- That an order is closed stays true; that a scope is empty need not.
   local scope = job[4] == 'cancel_all'
@@ -63,7 +63,7 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
       place_job(p, lane, id, now + delay, job[11])
     elseif verb == 'wait' then
       redis.call('HSET', key, 'history', history)
-      unclaim(p, lane, id, job[9], job[10], job[11])
+      unclaim(p, lane, id, job[9], job[10], job[11], job[12])
     end
   end
   if job[1] and not applied then redis.call('HSET', key, 'history', history) end

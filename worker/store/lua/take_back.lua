@@ -11,9 +11,10 @@ if string.sub(lane, -7) ~= ':switch' then
   local later = redis.call('ZREVRANGEBYSCORE', p .. 'due:' .. lane, '+inf', '(' .. now,
     'LIMIT', 0, look_max)
   for _, id in ipairs(later) do
-    local job = redis.call('HMGET', p .. 'job:' .. id, 'claimed_by', 'attempts', 'due_ms', 'urgent')
+    local job = redis.call('HMGET', p .. 'job:' .. id, 'claimed_by', 'attempts', 'due_ms', 'urgent',
+      'single')
     if job[1] and lost[job[1]] then
-      unclaim(p, lane, id, job[2], job[3], job[4])
+      unclaim(p, lane, id, job[2], job[3], job[4], job[5])
       count = count + 1
     end
   end
