@@ -269,6 +269,8 @@ class Engine:
             return [Attempted(crashed(job, error, max_attempts=most)) for job in jobs]
 
     def _heartbeat(self) -> None:
+        # First: where only answers are lost, what was claimed unheard is free at once.
+        self._claims.take_back(self._served)
         self._keeper.tripped()
         now_ms, registered = self._ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
         self._ahead_ms = now_ms - clock.monotonic_ms()

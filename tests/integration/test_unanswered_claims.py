@@ -97,13 +97,18 @@ def test_what_an_unheard_claim_took_is_due_at_once(process: Process) -> None:
     ids = [accepted.id for accepted in bench.accept("a1", "a2", "a3")]
     before = {job_id: bench.raw(job_id) for job_id in ids}
     bench.clock.advance(40)
-    process.deaf_claim(EV)
+    claimed_ms = bench.clock.now_ms
+    holder = process.deaf_claim(EV)
+    bench.clock.advance(60)
     assert len(bench.claim("other", lane=EV, limit=9).jobs) == 1
     assert process.take_back() == 2
     again = bench.claim("other", lane=EV, limit=9).jobs
     assert len(again) == 2
     for job in again:
-        assert (job.attempts, job.lost, job.history) == (1, False, ())
+        assert (job.attempts, job.lost) == (1, False)
+        (line,) = job.history
+        assert (line["by"], line["at_ms"], line["outcome"]) == (holder, claimed_ms, "UNAVAILABLE")
+        assert line["took_ms"] == 60
         assert (job.first_ms, job.due_ms) == (bench.clock.now_ms, int(before[job.id]["due_ms"]))
 
 
@@ -136,11 +141,11 @@ def test_a_loss_before_it_stays_known(process: Process) -> None:
     bench = process.bench
     job_id = bench.take("dead", lane=EV, job_id=bench.one()).id
     bench.clock.advance(LEASE_MS)
-    process.deaf_claim(EV, job_id=job_id)
+    holder = process.deaf_claim(EV, job_id=job_id)
     process.take_back()
     job = bench.take("other", lane=EV)
     assert (job.attempts, job.lost) == (2, True)
-    assert [line["by"] for line in job.history] == ["dead"]
+    assert [line["by"] for line in job.history] == ["dead", holder]
 
 
 @pytest.mark.parametrize("outcome", [DONE, AGAIN])

@@ -1,8 +1,10 @@
 -- take_back(p, lane, look_max, holder * n) -> how many jobs they had
 -- Undo claims whose answers the holders never got: none of the jobs has been attempted
--- since, and none of the holds is used. Who holds nothing changes nothing.
+-- since, and none of the holds is used. Who holds nothing changes nothing. Each job's
+-- history says so, as it was out of reach till then.
 -- Keys: see lanes.lua
 local p, lane, look_max = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local DETAIL = 'not sent: who claimed it never heard so'
 local now = now_ms()
 local lost, count = {}, 0
 for i = 4, #ARGV do lost[ARGV[i]] = true end
@@ -12,8 +14,11 @@ if string.sub(lane, -7) ~= ':switch' then
     'LIMIT', 0, look_max)
   for _, id in ipairs(later) do
     local job = redis.call('HMGET', p .. 'job:' .. id, 'claimed_by', 'attempts', 'due_ms', 'urgent',
-      'single')
+      'single', 'claimed_ms', 'history')
     if job[1] and lost[job[1]] then
+      local line = cjson.encode({ n = tonumber(job[2]), at_ms = tonumber(job[6]), by = job[1],
+        outcome = 'UNAVAILABLE', detail = DETAIL, took_ms = now - tonumber(job[6]) })
+      redis.call('HSET', p .. 'job:' .. id, 'history', (job[7] or '') .. line .. '\n')
       unclaim(p, lane, id, job[2], job[3], job[4], job[5])
       count = count + 1
     end
