@@ -22,8 +22,8 @@ class Recovery:
 
     Attributes:
         resumed: From a worker's SIGKILL until each job in its hands was taken
-            up again, where somebody could from the end of its lease on and
-            its exchange had not told all to wait.
+            up again, where somebody could from the end of its lease on, its
+            exchange had not told all to wait, and slots were to be had.
         redis: Until the first job was done, by what had happened to Redis,
             as `REDIS_BACK_MS` counts it.
     """
@@ -76,7 +76,11 @@ def _resumed(history: History) -> list[float]:
             # Until the lease is over nobody is to take it up, whatever else is broken.
             over_ms = at_ms + history.bounds.lease_ms
             if job.exchange not in resting:
-                resting[job.exchange] = windows.throttled(history, job.exchange)
+                resting[job.exchange] = [
+                    *windows.throttled(history, job.exchange),
+                    *windows.held_off(history, job.exchange),
+                    *windows.spent(history, job.exchange),
+                ]
             excuses = windows.union([*away, *resting[job.exchange]])
             if again_ms > at_ms and not windows.overlap_ms(excuses, over_ms, again_ms):
                 found.append(again_ms - at_ms)

@@ -6,6 +6,7 @@ fault, or a request that the exchange itself says met one, accounts for.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from tests.chaos.history import ALIAS, Bounds, Fault, History
@@ -23,7 +24,8 @@ RESEND_MS = 300
 """How long a request that has not left may be tried again."""
 PRESENCE_MS = 5_000
 """How long a worker that is gone is counted as alive."""
-FAILOVERS = ("redis.failover", "redis.kill-master", "redis.freeze-master")
+PROMOTIONS = ("redis.failover", "redis.kill-master", "redis.freeze-master", "redis.readonly")
+"""What makes a master of a replica, the last after it was made one to take no writes."""
 SLACK_MS = 400
 AT_ONCE_MS = 50
 LOST = "the worker was lost in mid-attempt"
@@ -130,7 +132,7 @@ def helpless(history: History) -> list[Span]:
 
 
 def held_off(history: History, exchange: str) -> list[Span]:
-    """Return when no slot of an exchange's limit could be given after a failover.
+    """Return when no slot of an exchange's limit could be given after a promotion.
 
     A worker that was gone, frozen or cut off about then could not tell the new
     master what it had been granted; so all of that is left time to arrive, and to
@@ -143,8 +145,25 @@ def held_off(history: History, exchange: str) -> list[Span]:
     untold = of(history.faults, "worker", "worker-link", after_ms=PRESENCE_MS)
     return [
         (start, end + hold_ms)
-        for start, end in of(history.faults, *FAILOVERS)
+        for start, end in of(history.faults, *PROMOTIONS)
         if any(a < end + hold_ms and b > start for a, b in untold)
+    ]
+
+
+def spent(history: History, exchange: str) -> list[Span]:
+    """Return when the cancels of a key had used up its limit, and others waited for slots."""
+    if exchange not in history.bounds.cancels:
+        return []
+    most, window_ms = history.bounds.cancels[exchange]
+    sent: dict[str, list[float]] = defaultdict(list)
+    for arrival in history.journal:
+        if arrival.exchange == exchange and arrival.operation == "cancel":
+            sent[arrival.api_key].append(arrival.at_ms)
+    return [
+        (last, first + window_ms + SLACK_MS)
+        for times in sent.values()
+        for first, last in zip(times, times[most - 1 :], strict=False)
+        if last < first + window_ms
     ]
 
 

@@ -510,13 +510,25 @@ def test_slots_are_held_off_after_a_failover_of_which_a_worker_cannot_tell(
     other: Fault, *, held: bool
 ) -> None:
     """Until what it was granted has arrived and left the window; where there is a limit."""
-    failover = Fault("redis.kill-master", "redis", 4_000, 5_000)
     _, window_ms = BOUNDS.cancels["indodax"]
     until_ms = 5_000 + BOUNDS.http_ms + windows.RESEND_MS + window_ms + windows.SLACK_MS
-    made = history(faults=(failover, other))
-    assert windows.held_off(made, "indodax") == ([(4_000, until_ms)] if held else [])
-    assert windows.held_off(made, "everstrike") == []
+    for kind in windows.PROMOTIONS:
+        made = history(faults=(Fault(kind, "redis", 4_000, 5_000), other))
+        assert windows.held_off(made, "indodax") == ([(4_000, until_ms)] if held else [])
+        assert windows.held_off(made, "everstrike") == []
     assert windows.held_off(history(faults=(other,)), "indodax") == []
+
+
+def test_slots_are_spent_while_a_window_is_full() -> None:
+    """Until the first of its cancels has left it."""
+    most, window_ms = BOUNDS.cancels["indodax"]
+    full = tuple(
+        replace(sent(n, 1_000 + n), exchange="indodax", operation="cancel") for n in range(most)
+    )
+    assert windows.spent(history(journal=full[1:]), "indodax") == []
+    until_ms = 1_000 + window_ms + windows.SLACK_MS
+    assert windows.spent(history(journal=full), "indodax") == [(1_000 + most - 1, until_ms)]
+    assert windows.spent(history(journal=full), "everstrike") == []
 
 
 def test_recovery_is_measured_from_the_kill() -> None:
@@ -540,6 +552,10 @@ def test_recovery_is_measured_from_the_kill() -> None:
     for fault, counts in (("drop_before", True), ("throttle", False)):
         more = replace(made, journal=(sent(1, 7_900, fault=fault),))
         assert bool(measure(more).resumed) is counts, fault
+    promoted = (*made.faults, Fault("redis.readonly", "redis", 6_000, 7_500))
+    limited = replace(made, jobs={"j1": replace(made.jobs["j1"], lane="indodax:ix")})
+    assert bool(measure(replace(made, faults=promoted)).resumed)
+    assert not measure(replace(limited, faults=promoted)).resumed
     restart = replace(made, faults=(Fault("redis.kill", "redis", 7_000, 8_000),))
     assert measure(restart).redis == {"redis.kill": (120.0,)}
     failover = replace(made, faults=(Fault("redis.kill-master", "redis", 7_000, 8_000),))
