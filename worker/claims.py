@@ -17,8 +17,11 @@ from worker.store.ledger import Claimed, Ledger, Settlement, Verb
 log = logging.getLogger(__name__)
 
 STORE_RETRY_MS = 200
+"""How long a settlement waits before it is offered to Redis again."""
 TAKEN_KEPT = 10_000
+"""How many claimed jobs a process remembers, so as not to answer their doorbells again."""
 UNANSWERED_MAX = 1_000
+"""How many holders' claims are returned early; what is beyond waits for its lease."""
 
 
 class Taken:

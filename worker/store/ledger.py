@@ -222,7 +222,7 @@ class Ledger(Listing):
         return int(self._store.run("hand_back", HANDED_BACK, *parts, shared="lanes"))
 
     def take_back(self, lane: str, holders: Collection[str]) -> int:
-        """Undo the claims in a lane of holders that never heard of them; return of how many jobs.
+        """Undo the claims in a lane of holders that never heard of them; return how many jobs.
 
         Only for holders that have attempted none of what they may have claimed.
         """
