@@ -36,17 +36,19 @@ class Pace:
         return max(1, min(CHUNK_MAX, int(CHUNK_MS / max(self._each_ms, 0.01))))
 
     def threads(self, waiting_ms: float = 0) -> int:
-        """Return how many threads are worth having in this process, at least 2.
+        """Return how many threads are worth having in this process, at least 1.
 
-        Half as many as would keep one core busy: what they wait for each other
-        looks like the exchange's time, and must not bring more of them.
+        One, and for what it waits, half as many as would keep one core busy
+        meanwhile: what they wait for each other looks like the exchange's time,
+        and must not bring more of them.
 
         Args:
             waiting_ms: How long an attempt under way has been so; what is less than
                 `HANGS_MS` may be the processor's doing.
         """
         each_ms = max(self._each_ms, waiting_ms if waiting_ms >= HANGS_MS else 0.0)
-        return max(2, 1 + int(each_ms / max(self._cpu_ms, 0.01) / 2))
+        cpu_ms = max(self._cpu_ms, 0.01)
+        return 1 + int(max(0.0, each_ms - cpu_ms) / cpu_ms / 2)
 
     def learn(self, took_ms: float, cpu_ms: float) -> None:
         """Take in how long an attempt took, and what of that was a processor's."""
