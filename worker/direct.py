@@ -33,7 +33,7 @@ from worker.memory.mirror import mirrored
 from worker.outcomes import Outcome
 from worker.pipeline import SETTLE_MARGIN_MS, Lane, Pipeline
 from worker.settings import Settings
-from worker.settling import Attempted, crashed
+from worker.settling import Attempted, crashed, tell
 from worker.shared import Shared
 from worker.store.ledger import Settlement, Verb
 from worker.transport import Transport
@@ -128,7 +128,9 @@ class Direct:
 
     def _work(self, run: _Run, lane: Lane) -> None:
         while (job := run.take(self.name, self._settings.jobs.lease_ms)) is not None:
-            run.settle(job, self._attempt(run, lane, job))
+            attempted = self._attempt(run, lane, job)
+            tell([attempted])
+            run.settle(job, attempted)
 
     def _attempt(self, run: _Run, lane: Lane, job: Job) -> Attempted:
         places = self._places(lane)

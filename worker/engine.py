@@ -26,7 +26,7 @@ from worker.outcomes import Outcome
 from worker.pace import FLUSH_MS
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
-from worker.settling import Attempted, crashed
+from worker.settling import Attempted, crashed, tell
 from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
 from worker.store.limiter import Limiter
 from worker.store.listing import SUFFIX
@@ -240,6 +240,7 @@ class Engine:
                     log.warning("Redis is away in mid-attempt: %s", error)
                     away = True
             done += zip(jobs, came_to, strict=True)
+        tell(attempted for _, attempted in done)
         return done
 
     def _claim(self, exchange: str, *, holder: str, lane: str = "", job_id: str = "") -> Claimed:

@@ -95,6 +95,11 @@ class Job:
         return self.version > FORMAT or self.kind is Kind.UNKNOWN
 
     @property
+    def sends(self) -> Phase:
+        """What an attempt of it sends, unless its exchange asks for something else first."""
+        return self.phase or Phase.SEND
+
+    @property
     def exchange(self) -> str:
         """Name of the exchange."""
         return self.lane.partition(":")[0]

@@ -28,6 +28,9 @@ FIELDS = (
     "detail",
     "took_ms",
 )
+SAID = ("message", *FIELDS)
+LINES = "lines"
+"""What a record holds that stands for several lines: for each its message and fields."""
 CHATTY = (
     "urllib3",
     "requests",
@@ -75,31 +78,32 @@ class Mask:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line; a record may hold several (`LINES`)."""
 
     def __init__(self, mask: Mask) -> None:
         super().__init__()
         self._mask = mask
+        self._json = json.JSONEncoder(default=lambda value: mask(str(value)))
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        line: dict[str, Any] = {
+        """Return the line, or lines."""
+        begins: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": _message(record),
         }
-        for field in FIELDS:
-            value = record.__dict__.get(field)
-            if value is not None:
-                line[field] = value
+        told = record.__dict__.get(LINES) or ({**record.__dict__, "message": _message(record)},)
+        lines = [
+            {**begins, **{name: said[name] for name in SAID if said.get(name) is not None}}
+            for said in told
+        ]
         if record.exc_info:
-            line["error"] = "".join(traceback.format_exception(*record.exc_info))
+            lines[-1]["error"] = "".join(traceback.format_exception(*record.exc_info))
         # Before it is JSON, where a quote in a secret would hide it. Hardly any line has one.
-        said = "\0".join(map(str, line.values()))
-        if self._mask(said) != said:
-            line = self._mask.deep(line)
-        return json.dumps(line, default=lambda value: self._mask(str(value)))
+        values = "\0".join(str(value) for line in lines for value in line.values())
+        if self._mask(values) != values:
+            lines = self._mask.deep(lines)
+        return "\n".join(map(self._json.encode, lines))
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -26,7 +26,7 @@ from worker.logs import MASK, Mask
 from worker.outcomes import Answer, ClosedMany, OrderReport, Outcome, TokenGrant, Unproven
 from worker.retries import LISTED, Dead, decide
 from worker.settings import Settings
-from worker.settling import Attempted, attempted, report
+from worker.settling import Attempted, attempted
 from worker.shared import Shared
 from worker.skew import Skew
 from worker.store.ledger import Settlement, Verb
@@ -152,11 +152,10 @@ class Pipeline:
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
         overtaken = self._overtaken(job)
-        if job.phase is not phase:
+        if job.sends is not phase:
             job = replace(job, phase=phase)
         if overtaken:
             given_up = Dead(Outcome.UNKNOWN, OVERTAKEN)
-            report(job, given_up, 0)
             return attempted(job, UNASKED, given_up, now_ms=now_ms, took_ms=0, pause_ms=0)
         command = command_of(job, phase)
         lease_ms = (job.lease_ms or self._settings.jobs.lease_ms) - held_ms
@@ -198,7 +197,7 @@ class Pipeline:
         return [
             self._conclude(
                 lane,
-                replace(job, phase=Phase.SEND),
+                job,
                 answer if isinstance(answer, _Wait | _NoToken) else answer_to(job, answer),
                 started=started,
                 now_ms=now_ms,
@@ -225,12 +224,11 @@ class Pipeline:
         decision = decide(
             job,
             answer,
-            asks=asking_phase(job, lane.exchange),
+            asks=asking_phase(job, lane.exchange) if isinstance(answer, Unproven) else None,
             now_ms=now_ms + took_ms,
             jobs=self._settings.jobs,
             rng=self._rng,
         )
-        report(job, decision, took_ms)
         return attempted(job, answer, decision, now_ms=now_ms, took_ms=took_ms, pause_ms=pause_ms)
 
     def _overtaken(self, job: Job) -> bool:

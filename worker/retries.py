@@ -90,10 +90,10 @@ def decide(
     """Decide what follows from an answer.
 
     Args:
-        job: As claimed; its `phase` is what was sent.
+        job: As claimed; what it `sends` is what was sent.
         answer: What came back.
         asks: The phase that asks the exchange about this job; None if it cannot
-            be asked.
+            be asked. Only what is unproven comes to that.
         now_ms: Redis time.
         jobs: The budgets.
         rng: For the jitter.
@@ -166,12 +166,12 @@ def _by_answer(
 
 
 def _misplaced(job: Job, wait: int) -> Again:
-    return Again(job.phase or Phase.SEND, wait, Outcome.UNKNOWN, "an answer out of place")
+    return Again(job.sends, wait, Outcome.UNKNOWN, "an answer out of place")
 
 
 def _fits(job: Job, answer: Answer) -> bool:
     """Return whether this answers what the job sent: nothing else proves anything of it."""
-    phase, whole = job.phase or Phase.SEND, job.kind is Kind.CANCEL_ALL
+    phase, whole = job.sends, job.kind is Kind.CANCEL_ALL
     match answer:
         case Unproven():
             return True
@@ -190,7 +190,7 @@ def _fits(job: Job, answer: Answer) -> bool:
 def _unproven(
     job: Job, answer: Unproven, *, asks: Phase | None, jobs: Jobs, wait: int, soon: int
 ) -> Decision:
-    phase = job.phase or Phase.SEND
+    phase = job.sends
     if answer.outcome.proven:
         answer = replace(answer, outcome=Outcome.UNKNOWN)
     streak = job.streak + 1 if job.outcome is answer.outcome else 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import random
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from worker.alerts import alert
 from worker.jobs import Job, Kind, NewJob
+from worker.logs import LINES
 from worker.outcomes import Answer, OpenOrders, Outcome, Unproven
 from worker.retries import Again, Dead, Decision, Done
 from worker.store.ledger import Settlement, Verb, new_id
@@ -20,16 +22,23 @@ CRASH_PAUSE_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What an attempt came to, and jobs that follow from it."""
+    """What an attempt came to.
+
+    Attributes:
+        settlement: To be recorded.
+        children: Jobs that follow from it.
+        said: What the log is to say of it; see `tell`.
+    """
 
     settlement: Settlement
     children: tuple[NewJob, ...] = ()
+    said: Mapping[str, object] | None = None
 
 
 def attempted(
     job: Job, answer: Answer, decision: Decision, *, now_ms: int, took_ms: int, pause_ms: int
 ) -> Attempted:
-    """Return what is to be recorded of an attempt.
+    """Return what follows from an attempt, and alert what somebody must know of.
 
     Args:
         job: As it was sent.
@@ -42,7 +51,7 @@ def attempted(
     settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
     if pause_ms := max(pause_ms, _lane_pause(answer)):
         settlement = replace(settlement, pause_ms=pause_ms)
-    return Attempted(settlement, _children(job, answer))
+    return Attempted(settlement, _children(job, answer), _report(job, decision, took_ms))
 
 
 def crashed(job: Job, error: Exception, *, max_attempts: int) -> Settlement:
@@ -59,8 +68,17 @@ def crashed(job: Job, error: Exception, *, max_attempts: int) -> Settlement:
     )
 
 
-def report(job: Job, decision: Decision, took_ms: int) -> None:
-    """Say in the log what an attempt came to, and alert what somebody must know of."""
+def tell(attempts: Iterable[Attempted]) -> None:
+    """Say in the log what attempts came to: a line for each, all in one write.
+
+    A write for each would take a fifth of all that a fast exchange's cancel takes.
+    """
+    if lines := [each.said for each in attempts if each.said]:
+        log.info("attempts", extra={LINES: lines})
+
+
+def _report(job: Job, decision: Decision, took_ms: int) -> Mapping[str, object] | None:
+    """Return what the log is to say of an attempt, unless an alert has said it."""
     context = {
         "job": job.id,
         "kind": job.kind,
@@ -68,21 +86,22 @@ def report(job: Job, decision: Decision, took_ms: int) -> None:
         "exchange": job.exchange,
         "order_id": job.order_id,
         "attempt": job.attempts,
-        "phase": job.phase,
+        "phase": job.sends,
         "outcome": decision.outcome,
         "detail": decision.detail,
         "took_ms": took_ms,
     }
     match decision:
         case Done():
-            log.info("done", extra=context)
+            return {"message": "done", **context}
         case Again():
-            log.info("not proven", extra=context)
+            return {"message": "not proven", **context}
         case Dead(outcome=Outcome.UNAUTHORIZED):
             refused = "the exchange refuses this account's credentials"
             alert("lost account", f"{refused}; given up: {decision.detail}", **context)
         case Dead():
             alert("dead letter", f"given up: {decision.detail}", **context)
+    return None
 
 
 def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> Settlement:
@@ -91,7 +110,7 @@ def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> S
         {
             "n": job.attempts,
             "at_ms": now_ms,
-            "phase": job.phase,
+            "phase": job.sends,
             "outcome": decision.outcome,
             "detail": said,
             "took_ms": took_ms,

@@ -250,11 +250,11 @@ def _bytes_of(request: Request) -> bytes:
         ValueError: A part of it would change what the others mean.
     """
     parts = urlsplit(request.url)
-    target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [f"{request.method} {target} HTTP/1.1", f"Host: {_host(parts)}"]
     headers = _headers_of(request)
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    if any(map(BREAKS.search, lines)) or " " in target or not all(map(NAME.fullmatch, headers)):
+    if BREAKS.search("\t".join(lines)) or " " in target or not all(map(NAME.fullmatch, headers)):
         raise ValueError("a header or the URL would break the request")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
 

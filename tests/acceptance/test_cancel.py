@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import Outcome
 
@@ -21,3 +24,21 @@ def test_cancels_are_proven_on_every_exchange(world: World) -> None:
         assert result.outcome is Outcome.CANCELED, result
         assert result.proven
         assert world.status(alias, order_id) == "canceled"
+
+
+def test_the_log_has_a_line_for_each_of_many(world: World) -> None:
+    """Though a chunk's are written at once, each order can be found, with its outcome."""
+    worker = world.worker()
+    orders = world.place("ev", 120)
+    tickets = world.producer().cancel_many("ev", orders)
+
+    def said() -> set[tuple[str, str, str]]:
+        lines = [json.loads(line) for line in worker.text().splitlines() if line.startswith("{")]
+        return {
+            (line["job"], line["order_id"], line["outcome"])
+            for line in lines
+            if line["message"] == "done"
+        }
+
+    wanted = {(ticket.id, order, "CANCELED") for ticket, order in zip(tickets, orders, strict=True)}
+    eventually(lambda: said() == wanted, what="a line for each")

@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 from tests.support.sockets import Server, forever
-from worker.logs import CHATTY, FIELDS, MASK, SILENCED, JsonFormatter, Mask, set_up
+from worker.logs import CHATTY, FIELDS, LINES, MASK, SILENCED, JsonFormatter, Mask, set_up
 from worker.settings import Http
 from worker.transport import Transport
 from worker.wire import Request
@@ -87,6 +87,21 @@ def test_line_carries_the_context(sink: Sink) -> None:
     line = sink.line()
     assert {name: line[name] for name in FIELDS} == context
     assert "unlisted" not in line
+
+
+def test_record_of_several_lines_is_as_many(sink: Sink) -> None:
+    """Each has its own message and fields, and what all share."""
+    said = [{"message": f"m{n}", "job": f"j{n}", "detail": SECRET} for n in range(3)]
+    sink.log.info("attempts", extra={LINES: said})
+    lines = [json.loads(line) for line in sink.text().splitlines()]
+    assert [(line["message"], line["job"]) for line in lines] == [
+        ("m0", "j0"),
+        ("m1", "j1"),
+        ("m2", "j2"),
+    ]
+    assert {(line["level"], line["logger"], line["detail"]) for line in lines} == {
+        ("INFO", "t", MASK)
+    }
 
 
 def test_what_is_not_given_is_left_out(sink: Sink) -> None:

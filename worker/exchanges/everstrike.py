@@ -7,7 +7,6 @@ what an unknown or filled order answers, so both are left to what is above.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,7 +107,7 @@ class Everstrike:
 
 def _post(access: Access, path: str, form: str) -> Request:
     body = form.encode()
-    signature = hmac.new(access.api_secret.encode(), body, hashlib.sha256).digest()
+    signature = hmac.digest(access.api_secret.encode(), body, "sha256")
     headers = {
         "content-type": FORM,
         "x-api-key": access.api_key,

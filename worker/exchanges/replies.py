@@ -38,9 +38,7 @@ def read_json(body: bytes) -> object:
     if len(body) > BODY_MAX_BYTES:
         return None
     try:
-        value: object = json.loads(
-            body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
+        value: object = _JSON.decode(body.decode())
     except (ValueError, RecursionError):
         return None
     return value
@@ -162,3 +160,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
