@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from worker import clock
@@ -41,15 +41,17 @@ class Crew:
         """Thread → when its attempt began."""
 
     @contextmanager
-    def attempting(self, jobs: int) -> Iterator[None]:
-        """Learn how long an attempt of so many jobs takes, and know of it while it does."""
+    def attempting(self) -> Iterator[Callable[[], tuple[float, float]]]:
+        """Know of an attempt while it lasts.
+
+        Yields:
+            What tells how long it has taken, and how much of a processor, in ms.
+        """
         thread = threading.get_ident()
         since, spent = clock.monotonic_ms(), clock.cpu_ms()
         self._since[thread] = since
         try:
-            yield
-            took_ms, cpu_ms = clock.monotonic_ms() - since, clock.cpu_ms() - spent
-            self.pace.learn(took_ms / jobs, cpu_ms / jobs)
+            yield lambda: (clock.monotonic_ms() - since, clock.cpu_ms() - spent)
         finally:
             del self._since[thread]
 

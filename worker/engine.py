@@ -221,24 +221,29 @@ class Engine:
         return turn_ms is None or clock.monotonic_ms() - started < turn_ms
 
     def _work(self, exchange: str, claimed: Claimed) -> list[tuple[Job, Attempted]]:
-        """Attempt jobs one after the other; what comes to wait too long is put back.
+        """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
 
-        So is, once Redis is back, what could not be sent without it.
+        So is what follows one for which the lane must rest, and, once Redis is
+        back, what could not be sent without it.
         """
         crew = self._crews[exchange]
         begun = clock.monotonic_ms()
         done: list[tuple[Job, Attempted]] = []
-        away = False
+        rests = False
         for jobs in self._pipeline.together(claimed.jobs):
             held_ms = round(clock.monotonic_ms() - begun)
             came_to = [PUT_BACK] * len(jobs)
-            if not (away or (done and (held_ms > FLUSH_MS or self._stopping.is_set()))):
+            if not (rests or (done and (held_ms > FLUSH_MS or self._stopping.is_set()))):
                 try:
-                    with crew.attempting(len(jobs)):
+                    with crew.attempting() as spent_ms:
                         came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
                 except StoreUnavailable as error:
                     log.warning("Redis is away in mid-attempt: %s", error)
-                    away = True
+                    rests = True
+                else:
+                    rests = came_to[0].settlement.verb is Verb.WAIT
+                    if not rests:
+                        crew.pace.learn(*(ms / len(jobs) for ms in spent_ms()))
             done += zip(jobs, came_to, strict=True)
         tell(attempted for _, attempted in done)
         return done
