@@ -308,8 +308,11 @@ class Engine:
         return self._settings.worker.sweep_ms
 
     def _put_to(self, exchange: str) -> None:
-        """Put a thread to what is due of an exchange, if it may hold one more."""
-        if self._crews[exchange].enter():
+        """Put a thread to what is due of an exchange, if it may hold one more.
+
+        Not while stopping: each would put back what it claims, and put another to it.
+        """
+        if not self._stopping.is_set() and self._crews[exchange].enter():
             self._submit(self._crews[exchange].workers, self._drain, exchange)
 
     def _submit(self, bulkhead: Bulkhead, work: Callable[[str], object], name: str) -> None:

@@ -28,6 +28,7 @@ SLOW_MS = 50_000
 QUICK_MS = 400
 EXIT_S = 12.0
 DONE_MS = 20_000
+CLAIMS_MAX = 20
 TABLES = {
     "worker": {"shutdown_ms": BOUND_MS},
     "jobs": {"lease_ms": LEASE_MS, "backoff_base_ms": 5, "backoff_max_ms": 50},
@@ -99,6 +100,8 @@ def test_nothing_in_hand_is_lost_in_a_shutdown(patient: World, rounds: int) -> N
         assert clock.monotonic_ms() - begun_ms < SLOW_MS / 3
         log = worker.text()
         assert log.count("Traceback") == 0, log[-3_000:]
+        # Nor did its threads hand one another what they might not begin any more.
+        assert max((job.claim for job in ledger.pending(limit=200)), default=0) < CLAIMS_MAX
         worker = world.worker()
         for ticket in tickets:
             result = ticket.wait(timeout_ms=DONE_MS)
