@@ -135,8 +135,7 @@ def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
         privacy.warn_of_exposed(runtime().settings)
     except SettingsError as error:
         sys.exit(_fail(error))
-    except Exception:
-        # Celery would log this and run on, hearing messages and doing nothing.
+    except Exception:  # Celery would log it and run on, hearing messages and doing nothing
         logging.getLogger(__name__).exception("the worker cannot start")
         sys.exit(1)
 

@@ -29,6 +29,7 @@ QUICK_MS = 400
 EXIT_S = 12.0
 DONE_MS = 20_000
 CLAIMS_MAX = 20
+"""Threads that hand a chunk to one another while stopping claim it hundreds of times."""
 TABLES = {
     "worker": {"shutdown_ms": BOUND_MS},
     "jobs": {"lease_ms": LEASE_MS, "backoff_base_ms": 5, "backoff_max_ms": 50},
