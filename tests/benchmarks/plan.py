@@ -12,7 +12,7 @@ class Plan:
     Attributes:
         probe: By which a system's own maximum is found.
         counted: Of which Redis's commands are watched one by one.
-        expiring: Outcomes that expire all at once.
+        expiring: Outcomes that expire together.
     """
 
     rounds: int = 3

@@ -24,6 +24,8 @@ SINGLES_PER_S = 20
 GIVE_UP_MS = 20_000
 EXPIRE_MS = 2_000
 EXPIRY_S = 5
+HZ = (10, 100)
+"""How often a second Redis looks for what has expired: by default, and in `ops/redis`."""
 REWRITE_MS = 120_000
 
 
@@ -114,24 +116,37 @@ def _spread(run: Run, accounts: int, turn: int) -> None:
 
 
 def _expiry(run: Run, turn: int) -> None:
-    """Measure latency while the outcomes of many jobs expire all at once."""
+    """Measure latency while the outcomes of many jobs expire, as fast as they ended, or at once."""
     with running(OURS, run.folder / f"expiry-{turn}", run.exchange) as trial:
-        trial.drain(run.plan.expiring, many=True)
         before, _ = trial.latencies_ms(EXPIRY_S * 50, 50)
-        keys = list(trial.client.scan_iter("cx:job:*", count=1_000))
-        pipe = trial.client.pipeline(transaction=False)
-        for key in keys:
-            pipe.pexpire(key, EXPIRE_MS)
-        pipe.execute()
-        during, _ = trial.latencies_ms(EXPIRY_S * 50, 50)
-        left = sum(1 for _ in trial.client.scan_iter("cx:job:*", count=1_000))
-        _add_expiry(run.results, len(keys), left, before, during)
+        _add_expiry(run.results, "before", before)
+        drained = _ended(trial, run.plan.expiring)
+        over_ms = round(run.plan.expiring / drained * 1_000)
+        _add_expiry(run.results, "as fast as they ended", *_expiring(trial, over_ms))
+        for hz in HZ:
+            trial.client.config_set("hz", hz)
+            _ended(trial, run.plan.expiring)
+            _add_expiry(run.results, f"all at once, hz {hz}", *_expiring(trial, over_ms=0))
 
 
-def _add_expiry(
-    results: Results, keys: int, left: int, before: list[float], during: list[float]
-) -> None:
-    for name, took in (("before", before), ("while they expire", during)):
-        figures = {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
-        results.add(EXPIRY, name, {**figures, "max_ms": took[-1]})
-    results.add(EXPIRY, "while they expire", {"outcomes_gone": float(keys - left)})
+def _ended(trial: Trial, count: int) -> float:
+    """End so many jobs; return how many a second."""
+    return trial.drain(count, many=True).per_s
+
+
+def _expiring(trial: Trial, over_ms: int) -> tuple[list[float], int]:
+    """Return the latencies while all outcomes expire within that time, and how many did."""
+    keys = list(trial.client.scan_iter("cx:job:*", count=1_000))
+    pipe = trial.client.pipeline(transaction=False)
+    for place, key in enumerate(keys):
+        pipe.pexpire(key, EXPIRE_MS + over_ms * place // len(keys))
+    pipe.execute()
+    sent = (EXPIRY_S * 1_000 + over_ms) * 50 // 1_000
+    took, _ = trial.latencies_ms(sent, 50)
+    left = sum(1 for _ in trial.client.scan_iter("cx:job:*", count=1_000))
+    return took, len(keys) + sent - left
+
+
+def _add_expiry(results: Results, name: str, took: list[float], gone: int = 0) -> None:
+    figures = {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
+    results.add(EXPIRY, name, {**figures, "max_ms": took[-1], "outcomes_gone": float(gone)})
