@@ -177,6 +177,8 @@ def test_discard_forgets_dead_letters_alone(run: Run, hand: Hand) -> None:
     dead, bad, pending = hand.dead("a1"), hand.malformed(), hand.pending("a2")
     assert run("dead", "discard", dead)[0] == 2
     assert run("dead", "discard", dead, "--dry-run")[1] == f"{dead} would be discarded (ev a1)\n"
+    would = run("dead", "discard", bad, "--dry-run")[1]
+    assert would == f"{bad} would be discarded (malformed)\n"
     assert set(hand.letters()) == {dead, bad}
 
     code, out, err = run("dead", "discard", dead, pending, "nosuch", "--yes")
@@ -189,4 +191,6 @@ def test_discard_forgets_dead_letters_alone(run: Run, hand: Hand) -> None:
     assert told[0] == 0
     assert [fate["done"] for fate in document(told)["letters"]] == ["discarded"]
     assert document(run("dead", "list", "--json")) == {"jobs": []}
-    assert run("dead", "discard", "--all", "--yes") == (0, "", "")
+    none = "cancel-worker: no dead letter is meant by that\n"
+    assert run("dead", "discard", "--all", "--yes") == (0, "", none)
+    assert run("dead", "replay", "--reason", "no reply", "--dry-run") == (0, "", none)

@@ -174,13 +174,15 @@ def _each(
             fate |= {"ok": False, "error": str(error)}
             output.note(f"{job_id[:60]}: {error}")
         fates.append(fate)
+    if not chosen:
+        output.note("no dead letter is meant by that")
     if as_json:
         output.document({"letters": fates})
     else:
         for (job_id, found), fate in zip(chosen, fates, strict=True):
             if fate["ok"] and found is not None:
                 rest = f" as {fate['job']}" if fate.get("job") else ""
-                named = f"{found.account} {target(found)}".strip()
+                named = f"{found.account} {target(found)}".strip() or found.kind.value
                 output.say(output.one_line(f"{job_id} {fate['done']}{rest} ({named})"))
     if not all(fate["ok"] for fate in fates):
         raise typer.Exit(FAILED)
