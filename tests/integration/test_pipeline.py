@@ -9,10 +9,11 @@ import pytest
 from tests.support.attempts import SCOPE, Attempts
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
-from worker import Outcome, State, StoreUnavailable
+from worker import Outcome, State, StoreUnavailable, clock
 from worker.embedded import EmbeddedRedis, free_port
 from worker.jobs import Kind, Phase
 from worker.simulator import Simulator
+from worker.simulator.clock import next_midnight_ms
 from worker.store.ledger import Verb
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
@@ -191,6 +192,28 @@ def test_token_lost_with_redis_is_fetched_again(world: World, attempts: Attempts
     (job,) = attempts.run("bm", attempts.accept("bm", *world.place("bm")))
     assert job.outcome is Outcome.CANCELED
     assert len(attempts.arrivals("token")) == 2
+
+
+@pytest.mark.parametrize("left_ms", [3_300, 20_000])
+def test_midnight_costs_two_tokens(
+    world: World, attempts: Attempts, monkeypatch: pytest.MonkeyPatch, left_ms: int
+) -> None:
+    """All tokens end then: the last one before it is used to its end, and not fetched anew."""
+    real_ms = clock.now_ms
+    today_ms = world.sim.now_ms()
+
+    def until_midnight(left_ms: int) -> None:
+        ahead_ms = next_midnight_ms(today_ms) - left_ms - today_ms
+        monkeypatch.setattr(clock, "now_ms", lambda: real_ms() + round(ahead_ms))
+        world.sim.set_clock_skew(ahead_ms)
+
+    for left, tokens in (left_ms, 1), (0, 2):
+        until_midnight(left)
+        ids = [attempts.accept("bm", order_id) for order_id in world.place("bm", 24)]
+        jobs = attempts.run("bm", *ids, threads=8)
+        assert {job.outcome for job in jobs} == {Outcome.CANCELED}
+        assert len(attempts.arrivals("token")) == tokens
+    assert {arrival.refusal for arrival in attempts.arrivals()} == {None}
 
 
 def test_refused_token_request_rests_the_account(world: World) -> None:

@@ -16,7 +16,7 @@ from worker.memory.tokens import MemoryTokens
 from worker.outcomes import TokenGrant
 from worker.shared import TokenBox
 from worker.store.connection import Store
-from worker.store.tokens import MARGIN_MS, SharedToken, Tokens
+from worker.store.tokens import MARGIN_MS, SHORT_MS, SharedToken, Tokens
 
 ACCESS = Access(
     base_url="https://exchange.test",
@@ -134,6 +134,14 @@ def test_token_is_not_used_close_to_its_end(box: TokenBox) -> None:
     assert get(box, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN
     assert get(box, NOW_MS + LIFE_MS - MARGIN_MS) is None
     assert get(box, NOW_MS + LIFE_MS) is None
+
+
+@pytest.mark.parametrize("life_ms", [1, 3_300, SHORT_MS])
+def test_token_that_is_granted_for_short_is_used_to_its_end(box: TokenBox, life_ms: int) -> None:
+    """The next one would last no longer, and only so many are to be had in a minute."""
+    shared = put(box, life_ms=life_ms)
+    assert get(box, NOW_MS + life_ms - 1) == shared.token
+    assert get(box, NOW_MS + life_ms) is None
 
 
 def test_token_that_has_ended_is_put_without_an_error(box: TokenBox) -> None:

@@ -7,7 +7,7 @@ import threading
 
 from worker.exchanges.base import Access
 from worker.outcomes import TokenGrant
-from worker.store.tokens import MARGIN_MS, SharedToken
+from worker.store.tokens import SharedToken, used_until_ms
 
 
 class MemoryTokens:
@@ -23,7 +23,7 @@ class MemoryTokens:
         """Return the account's token, or None if there is none to use."""
         with self._lock:
             shared = self._tokens.get((account, access))
-        return shared if shared and shared.expires_ms > now_ms + MARGIN_MS else None
+        return shared if shared and shared.expires_ms > now_ms else None
 
     def begin_refresh(self, account: str, *, lease_ms: int) -> bool:  # noqa: ARG002  threads do not die alone
         """Become the one thread that fetches a token; false if another is at it."""
@@ -39,10 +39,11 @@ class MemoryTokens:
             if self._fetching.get(account) == threading.get_ident():
                 del self._fetching[account]
 
-    def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:  # noqa: ARG002  looked at when it is got
-        """Keep a token until it ends."""
+    def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
+        """Keep a token for as long as it is used."""
+        until_ms = used_until_ms(grant, now_ms=now_ms)
         # The mark stands for the sealed form, by which a token is told from the next.
-        shared = SharedToken(grant.token, os.urandom(8).hex(), grant.expires_ms)
+        shared = SharedToken(grant.token, os.urandom(8).hex(), until_ms)
         with self._lock:
             self._tokens[account, access] = shared
         return shared

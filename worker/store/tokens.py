@@ -23,16 +23,33 @@ from worker.outcomes import TokenGrant
 from worker.store.connection import Store, unavailable
 
 MARGIN_MS = 5_000
-"""How long before its end a token is no longer used."""
+"""How long before its end a token is no longer used: it could end on the way."""
+SHORT_MS = 60_000
+"""What is granted for no longer than this is used to its very end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedToken:
-    """A token as read from Redis, and its sealed form by which it is dropped."""
+    """A token as read from Redis, and its sealed form by which it is dropped.
+
+    Attributes:
+        expires_ms: Until when it is used; see `used_until_ms`.
+    """
 
     token: str = field(repr=False)
     sealed: str = field(repr=False)
     expires_ms: int
+
+
+def used_until_ms(grant: TokenGrant, *, now_ms: int) -> int:
+    """Return until when a token granted now is used.
+
+    Where all tokens end at midnight, each that is granted shortly before lasts no
+    longer than the one before it: to ask for one after another would spend the few
+    requests that an exchange allows, and leave none for the token of the new day.
+    """
+    long = grant.expires_ms - now_ms > SHORT_MS
+    return grant.expires_ms - MARGIN_MS if long else grant.expires_ms
 
 
 class Tokens:
@@ -58,7 +75,7 @@ class Tokens:
             shared = SharedToken(value["token"], sealed, int(value["expires_ms"]))
         except (InvalidToken, ValueError, KeyError, TypeError):
             return None  # sealed under another secret: it is not ours to use
-        return shared if shared.expires_ms > now_ms + MARGIN_MS else None
+        return shared if shared.expires_ms > now_ms else None
 
     def begin_refresh(self, account: str, *, lease_ms: int) -> bool:
         """Become the one worker that fetches a token; false if another is at it.
@@ -86,18 +103,17 @@ class Tokens:
             self._store.run("drop_token", f"{account}:refresh", mark)
 
     def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
-        """Share a token until it ends.
+        """Share a token for as long as it is used.
 
         Raises:
             StoreUnavailable: Redis did not answer. The token may be shared.
         """
-        value = json.dumps({"token": grant.token, "expires_ms": grant.expires_ms}).encode()
+        until_ms = used_until_ms(grant, now_ms=now_ms)
+        value = json.dumps({"token": grant.token, "expires_ms": until_ms}).encode()
         sealed = _box(account, access).encrypt(value).decode()
         with unavailable():
-            self._store.client.set(
-                self._name(account), sealed, px=max(1, grant.expires_ms - now_ms)
-            )
-        return SharedToken(grant.token, sealed, grant.expires_ms)
+            self._store.client.set(self._name(account), sealed, px=max(1, until_ms - now_ms))
+        return SharedToken(grant.token, sealed, until_ms)
 
     def drop(self, account: str, shared: SharedToken) -> None:
         """Forget a token that the exchange refused, unless a newer one is there.
