@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -158,14 +159,7 @@ class Account(Table):
     def limits_in_force(self) -> tuple[Limit, ...]:
         """The exchange's limits with this account's overrides."""
         return tuple(
-            Limit(
-                name=limit.name,
-                commands=limit.commands,
-                per=limit.per,
-                max_requests=override.max_requests,
-                window_ms=override.window_ms,
-                paced=limit.paced,
-            )
+            replace(limit, max_requests=override.max_requests, window_ms=override.window_ms)
             if (override := self.limits.get(limit.name))
             else limit
             for limit in self.adapter.capabilities.limits

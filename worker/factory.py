@@ -176,6 +176,7 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
         max_requests=limit.max_requests,
         window_ms=limit.window_ms,
         paced=limit.paced,
+        proven=limit.proven,
     )
 
 

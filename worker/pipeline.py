@@ -31,7 +31,7 @@ from worker.shared import Shared
 from worker.skew import Skew
 from worker.store.ledger import Settlement, Verb
 from worker.store.limiter import Grant, Rule
-from worker.store.tokens import SharedToken
+from worker.store.tokens import SharedToken, used_until_ms
 from worker.transport import Transport
 from worker.wire import Reply, Request
 
@@ -366,7 +366,11 @@ class Pipeline:
             if isinstance(answer, _Wait):
                 return answer
             if isinstance(answer, TokenGrant):
-                return self._tokens.put(lane.alias, lane.access, answer, now_ms=clock.now_ms())
+                now_ms = clock.now_ms()
+                until_ms = used_until_ms(answer, now_ms=now_ms)
+                return self._tokens.put(
+                    lane.alias, lane.access, answer.token, until_ms=until_ms, now_ms=now_ms
+                )
             return _no_token(answer)
         finally:
             self._tokens.end_refresh(lane.alias)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from worker.exchanges.base import Access
-from worker.outcomes import TokenGrant
 from worker.store.limiter import Grant, Rule
 from worker.store.tokens import SharedToken
 
@@ -48,8 +47,10 @@ class TokenBox(Protocol):
     def end_refresh(self, account: str) -> None:
         """Let another fetch."""
 
-    def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
-        """Share a token until it ends."""
+    def put(
+        self, account: str, access: Access, token: str, *, until_ms: int, now_ms: int
+    ) -> SharedToken:
+        """Share a token until `until_ms`."""
 
     def drop(self, account: str, shared: SharedToken) -> None:
         """Forget a token that the exchange refused, unless a newer one is there."""

@@ -40,6 +40,8 @@ BOUNDS = Bounds(
     cancels={"indodax": (30, 1_000), "bitmart": BM_CANCELS},
 )
 LIMITS = {"bm": {"orders": {"max_requests": BM_CANCELS[0], "window_ms": BM_CANCELS[1]}}}
+TOKEN_S = 90
+"""BitMart's tokens last for 15 minutes; so short, some end in each kind of trouble."""
 LOOK_MS = 50
 STOP_MS = 15_000
 
@@ -112,6 +114,7 @@ class Stage:
         self.redis = deployment(folder / "redis")
         self._stack.callback(self.redis.close)
         self.sim = SimulatorClient(self._simulator(seed), timeout_s=120)
+        self.sim.set_option("bitmart_token_s", TOKEN_S)
         names = [f"w{n}" for n in range(workers)]
         exchange = (urlsplit(self.sim.base_url()).port or 0,)
         upstreams: dict[str, tuple[int, ...]] = {f"{name}-exchange": exchange for name in names}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +16,11 @@ from worker.embedded import free_port
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter, Rule
+from worker.store.replicas import PROOF_MS
 
 WINDOW_MS, FLIGHT_MS = 60_000, 1_000
 RULES = [Rule("r", 10, WINDOW_MS)]
+PROVEN = [Rule("few", 5, WINDOW_MS, proven=True)]
 PRESENCE_MS = 60_000
 LOOK_MS = 200
 
@@ -41,9 +45,9 @@ class Worker:
         if self.ledger.owes:
             self.limiter.recall(self.name)
 
-    def wait_ms(self) -> int:
+    def wait_ms(self, rules: Sequence[Rule] = RULES) -> int:
         """Ask for a slot; return how long to wait for it."""
-        grant = self.limiter.reserve(RULES, flight_ms=FLIGHT_MS)
+        grant = self.limiter.reserve(rules, flight_ms=FLIGHT_MS)
         if not grant.wait_ms:
             self.limiter.landed(grant)
         return grant.wait_ms
@@ -147,3 +151,66 @@ def test_a_second_failover_counts_too(pair: Pair, tmp_path: Path) -> None:
         one.beat()
         assert third.ask("ZCARD", "cx:limit:r") == 2
         assert one.wait_ms() == 0
+
+
+def test_a_worker_that_died_costs_nothing_under_a_proven_rule(pair: Pair) -> None:
+    """The new master has every grant that was used, the dead worker's among them."""
+    one, dead = Worker(pair.master, "one"), Worker(pair.master, "dead")
+    one.beat()
+    dead.beat()
+    eventually(lambda: pair.master.ask("WAIT", "1", "100") == 1, what="in step")
+    assert [dead.wait_ms(PROVEN) for _ in range(3)] == [0, 0, 0]
+    # At once, and with nothing waited for: what was granted is there already.
+    pair.promote(one)
+    assert pair.replica.ask("ZCARD", "cx:limit:few") == 3
+    one.beat()
+    assert one.wait_ms() == LOOK_MS, "others are held off for the dead worker's sake"
+    assert [one.wait_ms(PROVEN) for _ in range(2)] == [0, 0]
+    assert one.wait_ms(PROVEN) > WINDOW_MS - 30_000
+
+
+def test_what_a_replica_does_not_know_of_is_not_used(pair: Pair) -> None:
+    """One that hangs holds it back until it counts as fallen behind; no slot is spent."""
+    one = Worker(pair.master, "one")
+    one.beat()
+    eventually(lambda: pair.master.ask("WAIT", "1", "100") == 1, what="in step")
+    assert one.wait_ms(PROVEN) == 0
+    pair.replica.send_signal(signal.SIGSTOP)
+    try:
+        assert [one.wait_ms(PROVEN) for _ in range(3)] == [PROOF_MS] * 3
+        assert pair.master.ask("ZCARD", "cx:limit:few") == 1
+        eventually(lambda: one.wait_ms(PROVEN) == 0, what="it is left out")
+    finally:
+        pair.replica.send_signal(signal.SIGCONT)
+    assert pair.master.ask("ZCARD", "cx:limit:few") == 2
+    eventually(lambda: pair.master.ask("WAIT", "1", "100") == 1, what="in step")
+    assert one.wait_ms(PROVEN) == 0
+
+
+def test_a_grant_that_the_master_forgot_meanwhile_is_not_used(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Granted by one master, proven by the next: that one has never heard of it."""
+    one = Worker(pair.master, "one")
+    one.beat()
+    pair.cut()
+    eventually(lambda: "slave0" not in str(pair.master.ask("INFO", "replication")), what="cut")
+    run = one.store.run
+
+    def then_fail_over(name: str, *args: str | float, **options: Any) -> Any:
+        answer = run(name, *args, **options)
+        if name == "reserve":
+            pair.promote(one)
+        return answer
+
+    monkeypatch.setattr(one.store, "run", then_fail_over)
+    assert one.limiter.reserve(PROVEN, flight_ms=FLIGHT_MS).wait_ms == PROOF_MS
+
+
+def test_who_may_not_ask_for_replicas_gets_its_slots(pair: Pair) -> None:
+    """A user of one's own without INFO or WAIT: such a one notices no failover either."""
+    one = Worker(pair.master, "one")
+    for refused in ("-wait", "-info"):
+        pair.master.ask("ACL", "SETUSER", "worker", refused)
+        one.open(pair.master)
+        assert one.wait_ms(PROVEN) == 0

@@ -12,11 +12,18 @@ import pytest
 from tests.support.standing import KEPT_BY
 from tests.support.stepped import Stepped
 from worker.exchanges.base import Access
+from worker.memory.limiter import MemoryLimiter
+from worker.memory.mirror import mirrored
+from worker.memory.nonces import MemoryNonces
+from worker.memory.switches import MemorySwitches
 from worker.memory.tokens import MemoryTokens
 from worker.outcomes import TokenGrant
-from worker.shared import TokenBox
+from worker.shared import Shared, TokenBox
 from worker.store.connection import Store
-from worker.store.tokens import MARGIN_MS, SHORT_MS, SharedToken, Tokens
+from worker.store.limiter import Limiter
+from worker.store.nonces import Nonces
+from worker.store.switches import Switches
+from worker.store.tokens import MARGIN_MS, SHORT_MS, SharedToken, Tokens, used_until_ms
 
 ACCESS = Access(
     base_url="https://exchange.test",
@@ -50,7 +57,8 @@ def box(request: pytest.FixtureRequest) -> TokenBox:
 
 def put(tokens: TokenBox, token: str = PLAIN, life_ms: int = LIFE_MS) -> SharedToken:
     """Share a token that lives so long."""
-    return tokens.put("bm", ACCESS, TokenGrant(token, NOW_MS + life_ms), now_ms=NOW_MS)
+    until_ms = used_until_ms(TokenGrant(token, NOW_MS + life_ms), now_ms=NOW_MS)
+    return tokens.put("bm", ACCESS, token, until_ms=until_ms, now_ms=NOW_MS)
 
 
 def get(tokens: TokenBox, now_ms: int = NOW_MS) -> str | None:
@@ -239,3 +247,15 @@ def test_who_does_not_fetch_ends_nobodys_turn(store: Store, tokens: Tokens) -> N
     assert Tokens(store).begin_refresh("bm", lease_ms=LEASE_MS)
     tokens.end_refresh("bm")
     assert not tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+
+
+def test_token_seen_in_redis_is_used_as_long_without_it(store: Store, tokens: Tokens) -> None:
+    """What a process keeps for itself ends when the shared token does, not sooner."""
+    put(tokens)
+    own = MemoryTokens()
+    others = (MemoryLimiter(), MemoryNonces(), own, MemorySwitches())
+    common = Shared(Limiter(store), Nonces(store), tokens, Switches(store))
+    box = mirrored(common, Shared(*others)).tokens
+    assert get(box) == PLAIN
+    assert get(own, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN
+    assert get(own, NOW_MS + LIFE_MS - MARGIN_MS) is None

@@ -85,6 +85,16 @@ def test_a_token_ends_after_900_s_or_at_midnight(
     assert sim.journal()[-1].api_key == BITMART_KEY
 
 
+def test_tokens_may_last_for_less(sim: Simulator, trader: BitmartTrader) -> None:
+    """With bitmart_token_s they end sooner, and the reply says so."""
+    sim.set_option("bitmart_token_s", 90)
+    assert trader.authenticate().json["expires_in"] == 90
+    sim.step_clock(89_999)
+    assert trader.cancel("1").status == 404
+    sim.step_clock(1)
+    assert trader.cancel("1").status == 401
+
+
 def test_tokens_can_be_ended(sim: Simulator, trader: BitmartTrader) -> None:
     """After expire_tokens every token is refused, and a new one is accepted."""
     sim.expire_tokens()

@@ -57,6 +57,9 @@ class Limit:
         window_ms: Length of the window.
         paced: What is not urgent goes at even steps, so that what is finds a
             slot soon.
+        proven: For few requests in a long window. None is sent before each replica
+            that keeps up knows of it, so that a failover need not hold off the
+            others for that window. Not for countdowns.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Limit:
     max_requests: int
     window_ms: int
     paced: bool = False
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ CAPABILITIES: Final = Capabilities(
             window_ms=1_000,
         ),
         # "The limit rate for token access is 5 times per minute".
-        Limit("token", (FetchToken,), "account", max_requests=5, window_ms=MINUTE_MS),
+        Limit("token", (FetchToken,), "account", max_requests=5, window_ms=MINUTE_MS, proven=True),
     ),
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Sequence
 
 from worker.exchanges.base import Access
-from worker.outcomes import TokenGrant
 from worker.shared import Sequences, Shared, Slots, TokenBox
 from worker.store.limiter import Grant, Rule
 from worker.store.tokens import SharedToken
@@ -85,7 +84,8 @@ class _Tokens:
     def get(self, account: str, access: Access, *, now_ms: int) -> SharedToken | None:
         shared = self._common.get(account, access, now_ms=now_ms)
         if shared is not None:
-            self._note(account, access, TokenGrant(shared.token, shared.expires_ms), now_ms)
+            until_ms = shared.expires_ms
+            self._own.put(account, access, shared.token, until_ms=until_ms, now_ms=now_ms)
         return shared
 
     def begin_refresh(self, account: str, *, lease_ms: int) -> bool:
@@ -94,12 +94,11 @@ class _Tokens:
     def end_refresh(self, account: str) -> None:
         self._common.end_refresh(account)
 
-    def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
-        self._note(account, access, grant, now_ms)
-        return self._common.put(account, access, grant, now_ms=now_ms)
+    def put(
+        self, account: str, access: Access, token: str, *, until_ms: int, now_ms: int
+    ) -> SharedToken:
+        self._own.put(account, access, token, until_ms=until_ms, now_ms=now_ms)
+        return self._common.put(account, access, token, until_ms=until_ms, now_ms=now_ms)
 
     def drop(self, account: str, shared: SharedToken) -> None:
         self._common.drop(account, shared)
-
-    def _note(self, account: str, access: Access, grant: TokenGrant, now_ms: int) -> None:
-        self._own.put(account, access, grant, now_ms=now_ms)

@@ -6,8 +6,7 @@ import os
 import threading
 
 from worker.exchanges.base import Access
-from worker.outcomes import TokenGrant
-from worker.store.tokens import SharedToken, used_until_ms
+from worker.store.tokens import SharedToken
 
 
 class MemoryTokens:
@@ -39,11 +38,18 @@ class MemoryTokens:
             if self._fetching.get(account) == threading.get_ident():
                 del self._fetching[account]
 
-    def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
-        """Keep a token for as long as it is used."""
-        until_ms = used_until_ms(grant, now_ms=now_ms)
+    def put(
+        self,
+        account: str,
+        access: Access,
+        token: str,
+        *,
+        until_ms: int,
+        now_ms: int,  # noqa: ARG002  nothing here ends by itself
+    ) -> SharedToken:
+        """Keep a token until `until_ms`."""
         # The mark stands for the sealed form, by which a token is told from the next.
-        shared = SharedToken(grant.token, os.urandom(8).hex(), until_ms)
+        shared = SharedToken(token, os.urandom(8).hex(), until_ms)
         with self._lock:
             self._tokens[account, access] = shared
         return shared

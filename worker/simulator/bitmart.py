@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote, urlencode
 
-from .bitmart_tokens import LIFETIME_S, Tokens
+from .bitmart_tokens import Tokens
 from .book import Order
 from .exchange import Call, Exchange, Verdict
 from .forms import body_text, form_fields, whole_number
@@ -98,9 +98,9 @@ class Bitmart(Exchange):
         message = f"{call.reading.api_key}:{key.secret}:{key.memo}"
         if not same(fields.get("client_secret", ""), bitmart_signature(key.secret, message)):
             return _refuse("signature", 401, "Unauthorized")
-        only = self.options.bitmart_single_token
-        token = self.tokens.grant(call.reading.api_key, call.now_ms, only=only)
-        document = {"access_token": token, "expires_in": LIFETIME_S}
+        lasts_s, only = self.options.bitmart_token_s, self.options.bitmart_single_token
+        token = self.tokens.grant(call.reading.api_key, call.now_ms, lasts_s=lasts_s, only=only)
+        document = {"access_token": token, "expires_in": lasts_s}
         return Verdict(json_reply(200, document), applied=True)
 
     def _check(self, call: Call) -> Verdict | None:

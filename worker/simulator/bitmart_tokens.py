@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from .clock import next_midnight_ms
 from .limits import SlidingWindow
 
-LIFETIME_S = 900
-
 
 @dataclass(slots=True)
 class Grant:
@@ -31,14 +29,14 @@ class Tokens:
         """Keep to 5 token requests a minute per key."""
         return self._limit.admit(api_key, at_ms)
 
-    def grant(self, api_key: str, now_ms: float, *, only: bool) -> str:
-        """Hand out a token for 900 s, or until 00:00:00 UTC if that is sooner."""
+    def grant(self, api_key: str, now_ms: float, *, lasts_s: int, only: bool) -> str:
+        """Hand out a token for `lasts_s`, or until 00:00:00 UTC if that is sooner."""
         if only:
             for grant in self._grants.values():
                 if grant.api_key == api_key:
                     grant.expires_ms = min(grant.expires_ms, now_ms)
         token = f"{self._rng.getrandbits(256):064x}"
-        ends_ms = min(now_ms + LIFETIME_S * 1_000, next_midnight_ms(now_ms))
+        ends_ms = min(now_ms + lasts_s * 1_000, next_midnight_ms(now_ms))
         self._grants[token] = Grant(api_key, ends_ms)
         return token
 

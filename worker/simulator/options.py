@@ -28,6 +28,7 @@ class Options:
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
         bitmart_single_token: A new token ends the key's former ones.
+        bitmart_token_s: How long a token lasts, midnight permitting.
     """
 
     delay_ms: float = 1_500.0
@@ -40,6 +41,7 @@ class Options:
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False
+    bitmart_token_s: int = 900
 
     @classmethod
     def seeded(cls, seed: int) -> Options:

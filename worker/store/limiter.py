@@ -7,6 +7,11 @@ landed, and from then on as having arrived at that moment, the latest possible.
 Then no window at the exchange holds more than the rule allows, whatever the
 jitter: when the last of them was granted, each of the others either had landed
 within the window before it, or was still under way, and so was counted.
+
+A failover loses grants that no replica had. Each worker remembers its own and
+tells the new master; those of one that is gone are let leave the window. Where
+that is long and requests few, a grant is proven instead: used only once all
+replicas that keep up have it, so that none of them lacks it as a master.
 """
 
 from __future__ import annotations
@@ -18,19 +23,28 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.store.connection import Store
+from worker.store.replicas import PROOF_MS, proven
 
+PROVING_MS = 1_000
+"""How much later a grant that must be proven may be used, all answers of Redis included."""
 TIDY_AT = 512
 """Grants remembered before those that no window holds any longer are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """At most `max_requests` in any `window_ms` under one key."""
+    """At most `max_requests` in any `window_ms` under one key; see `exchanges.base.Limit`."""
 
     key: str
     max_requests: int
     window_ms: int
     paced: bool = False
+    proven: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The word for it in the scripts."""
+        return "paced" if self.paced else "proven" if self.proven else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +62,7 @@ class Grant:
 def rule_args(rules: Sequence[Rule]) -> list[str | int]:
     """Return rules as the scripts take them."""
     return [
-        part
-        for rule in rules
-        for part in (rule.key, rule.max_requests, rule.window_ms, int(rule.paced))
+        part for rule in rules for part in (rule.key, rule.max_requests, rule.window_ms, rule.kind)
     ]
 
 
@@ -91,12 +103,23 @@ class Limiter:
         if not rules:
             return Grant(0)
         member = os.urandom(8).hex()
+        to_prove = [rule for rule in rules if rule.proven]
+        if to_prove:
+            flight_ms += PROVING_MS
         args = (member, flight_ms, int(urgent), *rule_args(rules))
         wait_ms = int(self._store.run("reserve", *args, shared="limits"))
         grant = Grant(wait_ms, member, tuple(rule.key for rule in rules))
-        if not wait_ms:
-            self.remember(grant, rules, flight_ms=flight_ms)
+        if wait_ms:
+            return grant
+        self.remember(grant, rules, flight_ms=flight_ms)
+        if to_prove and not self._proven(f"limit:{to_prove[0].key}", member):
+            self.landed(grant, sent=False)
+            return Grant(PROOF_MS, keys=grant.keys)
         return grant
+
+    def _proven(self, name: str, member: str) -> bool:
+        begun = clock.monotonic_ms()
+        return proven(self._store, name, member) and clock.monotonic_ms() - begun < PROVING_MS
 
     def remember(self, grant: Grant, rules: Sequence[Rule], *, flight_ms: int) -> None:
         """Keep in mind a grant that has just been given to this process."""

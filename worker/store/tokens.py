@@ -102,18 +102,19 @@ class Tokens:
         if mark is not None:
             self._store.run("drop_token", f"{account}:refresh", mark)
 
-    def put(self, account: str, access: Access, grant: TokenGrant, *, now_ms: int) -> SharedToken:
-        """Share a token for as long as it is used.
+    def put(
+        self, account: str, access: Access, token: str, *, until_ms: int, now_ms: int
+    ) -> SharedToken:
+        """Share a token until `until_ms`, which `used_until_ms` tells.
 
         Raises:
             StoreUnavailable: Redis did not answer. The token may be shared.
         """
-        until_ms = used_until_ms(grant, now_ms=now_ms)
-        value = json.dumps({"token": grant.token, "expires_ms": until_ms}).encode()
+        value = json.dumps({"token": token, "expires_ms": until_ms}).encode()
         sealed = _box(account, access).encrypt(value).decode()
         with unavailable():
             self._store.client.set(self._name(account), sealed, px=max(1, until_ms - now_ms))
-        return SharedToken(grant.token, sealed, until_ms)
+        return SharedToken(token, sealed, until_ms)
 
     def drop(self, account: str, shared: SharedToken) -> None:
         """Forget a token that the exchange refused, unless a newer one is there.

@@ -1,4 +1,4 @@
--- launch(p, lane, holder, lease_ms, urgent, member, flight_ms, rules, (rule, max, window_ms, paced) * rules, (id, epoch) * n)
+-- launch(p, lane, holder, lease_ms, urgent, member, flight_ms, rules, (rule, max, window_ms, kind) * rules, (id, epoch) * n)
 --   -> 'go', now, earliest deadline | 'wait', ms | 'stale' | 'lost'
 -- The last look before a countdown is sent: the hold is still ours, every switch
 -- stands as it was planned for, there is a rate slot, and no request of another

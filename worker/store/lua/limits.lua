@@ -22,7 +22,8 @@ local OWED_LOOK_MS = 200
 
 -- note_failover(p, now): see whether a replica has become the master since the last
 -- look. It lacks the last that the old one was told, grants among it: no slot is given
--- until each worker that lived has told of its own, or all have left the window.
+-- until each worker that lived has told of its own, or all have left the window;
+-- except under a proven rule, of whose grants no replica lacks one.
 -- Only a promoted replica has a second id. A mere restart has none, and lost nothing.
 local function note_failover(p, now)
   local info = redis.pcall('INFO', 'replication')
@@ -40,14 +41,16 @@ local function note_failover(p, now)
 end
 
 -- reserve_slots(p, member, flight, urgent, now, from, rules) -> wait_ms
--- Take one slot of every rule in ARGV (rule, max, window_ms, paced from `from`
--- on), or none. 0: go now. Else the ms until the rule that is short may have
--- room. Under a paced rule what is not urgent goes at even steps and stands back
--- for what is, so that urgent work never finds the window spent by a burst.
+-- Take one slot of every rule in ARGV (rule, max, window_ms, kind from `from` on),
+-- or none. 0: go now. Else the ms until the rule that is short may have room.
+-- Under a `paced` rule what is not urgent goes at even steps and stands back for
+-- what is, so that urgent work never finds the window spent by a burst. A grant
+-- under a `proven` one is used only once the replicas have it.
 local function reserve_slots(p, member, flight, urgent, now, from, rules)
   local wait = 0
   note_failover(p, now)
   local lost = tonumber(redis.call('GET', p .. 'lost_ms') or 0)
+  local owed = lost > 0 and redis.call('EXISTS', p .. 'owed') == 1
   for i = from, from + 4 * rules - 4, 4 do
     local key, max, window = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window - 1)
@@ -58,16 +61,16 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     end
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
     local hold = lost + flight + window + 1 - now
-    if hold > OWED_LOOK_MS and redis.call('EXISTS', p .. 'owed') == 1 then hold = OWED_LOOK_MS end
+    if owed then hold = ARGV[i + 3] == 'proven' and 0 or math.min(hold, OWED_LOOK_MS) end
     wait = math.max(wait, hold)
-    if ARGV[i + 3] == '1' and not urgent then
+    if ARGV[i + 3] == 'paced' and not urgent then
       wait = math.max(wait, math.ceil(tonumber(redis.call('GET', key .. ':next') or 0) - now))
       wait = math.max(wait, tonumber(redis.call('GET', key .. ':urgent') or 0) - now)
     end
   end
   if wait > 0 then
     for i = from, from + 4 * rules - 4, 4 do
-      if urgent and ARGV[i + 3] == '1' then
+      if urgent and ARGV[i + 3] == 'paced' then
         local kept = wait + COME_BACK_MS
         redis.call('SET', p .. 'limit:' .. ARGV[i] .. ':urgent', now + kept, 'PX', kept + 1000)
       end
@@ -78,7 +81,7 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     local key = p .. 'limit:' .. ARGV[i]
     redis.call('ZADD', key, now + flight, member)
     redis.call('PEXPIRE', key, ARGV[i + 2] + flight + 1000)
-    if ARGV[i + 3] == '1' then
+    if ARGV[i + 3] == 'paced' then
       local step = math.floor(ARGV[i + 2] / ARGV[i + 1])
       local from = math.max(now, tonumber(redis.call('GET', key .. ':next') or 0))
       redis.call('SET', key .. ':next', from + step, 'PX', from + step - now + 1000)

@@ -1,3 +1,3 @@
--- reserve(p, member, flight_ms, urgent, (rule, max, window_ms, paced) * n) -> wait_ms
+-- reserve(p, member, flight_ms, urgent, (rule, max, window_ms, kind) * n) -> wait_ms
 -- Keys: see limits.lua
 return reserve_slots(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', now_ms(), 5, (#ARGV - 4) / 4)
