@@ -30,6 +30,7 @@ from worker.settling import Attempted, crashed, tell
 from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
 from worker.store.limiter import Limiter
 from worker.store.listing import SUFFIX
+from worker.store.lookout import Lookout
 from worker.sweep import Sweep
 
 log = logging.getLogger(__name__)
@@ -54,10 +55,12 @@ class Engine:
         pipeline: Pipeline,
         keeper: Keeper,
         limiter: Limiter,
+        lookout: Lookout,
         durability: Durability,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._lookout = lookout
         self._pipeline = pipeline
         self._keeper = keeper
         self._limiter = limiter
@@ -79,7 +82,7 @@ class Engine:
         self._ahead_ms = 0.0
         """Redis time less the local monotonic clock."""
         self._sweep = Sweep(
-            beat=self._heartbeat,
+            beat=self._beat,
             look=self._look,
             reached=durability.look,
             sweep_ms=settings.worker.sweep_ms,
@@ -104,6 +107,7 @@ class Engine:
         self.pulse.stopping()
         self.stop_taking()
         self._sweep.join()
+        self._lookout.put_back()
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
         try:
@@ -274,6 +278,10 @@ class Engine:
             most = self._settings.jobs.max_attempts
             return [Attempted(crashed(job, error, max_attempts=most)) for job in jobs]
 
+    def _beat(self) -> None:
+        self._lookout.put_back()
+        self._heartbeat()
+
     def _heartbeat(self) -> None:
         # First: where only answers are lost, what was claimed unheard is free at once.
         self._claims.take_back(self._served)
@@ -289,7 +297,7 @@ class Engine:
     def _look(self) -> float:
         """Put threads to what is due; return the ms until something may be."""
         self._claims.take_back(self._served)
-        first = self._ledger.first_due()
+        first = self._lookout.first_due()
         now_ms = self._ahead_ms + clock.monotonic_ms()
         if first is None:
             return self._settings.worker.sweep_ms

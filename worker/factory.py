@@ -25,6 +25,7 @@ from worker.store.address import parse
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter, Rule
+from worker.store.lookout import Lookout
 from worker.store.nonces import Nonces, key_id
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
@@ -126,6 +127,7 @@ def build_engine(settings: Settings) -> Engine:
         pipeline=pipeline,
         keeper=keeper,
         limiter=limiter,
+        lookout=Lookout(store),
         durability=Durability(store),
     )
 

@@ -19,6 +19,7 @@ from worker.factory import build_engine, build_lanes, digest_of
 from worker.settings import Http, Settings
 from worker.simulator import Simulator
 from worker.store.ledger import Ledger, lane_of, new_id
+from worker.store.lookout import Lookout
 from worker.store.switches import Armed, Switches
 from worker.switch import renewal_bell, urgent_bell
 
@@ -61,6 +62,7 @@ class Fleet:
         self.sim = simulator
         self.settings = self._settings(url)
         self.switches = Switches(stepped.store())
+        self.lookout = Lookout(stepped.store())
         self.ledger = Ledger(stepped.store(), digest=digest_of(build_lanes(self.settings)))
         self.killed = self.restarted = 0
         self.workers = [self._worker(), self._worker()]
@@ -110,11 +112,12 @@ class Fleet:
 
     def _sweep(self) -> None:
         """Do what is due, and come back when something is, as late as a sweep may be."""
-        first = self.ledger.first_due()
+        self.lookout.put_back()  # Redis may have been restarted since
+        first = self.lookout.first_due()
         if first is not None and first <= self.clock.now_ms:
             for exchange in ("indodax", "everstrike"):
                 self._work(exchange)
-            first = self.ledger.first_due()
+            first = self.lookout.first_due()
         soonest = self.clock.now_ms + self.rng.randrange(1, SWEEP_MS)
         next_ms = max(soonest, round(first or 0))
         self._at(min(next_ms, self.clock.now_ms + 5_000), "sweep", None)

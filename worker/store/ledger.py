@@ -273,12 +273,6 @@ class Ledger(Listing):
         ]
         self._store.run("register", self._digest, KEEP_MS, *parts)
 
-    def first_due(self) -> float | None:
-        """Return when the first lane must be looked at, in Unix ms; one command."""
-        with unavailable():
-            first: Any = self._store.client.zrange(self._store.key("lanes"), 0, 0, withscores=True)
-        return first[0][1] if first else None
-
     def due_lanes(self, now_ms: float, *, limit: int = 256) -> list[str]:
         """Return the lanes that are due, longest unserved first."""
         with unavailable():
