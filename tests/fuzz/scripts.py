@@ -50,11 +50,13 @@ CORPUS: tuple[Any, ...] = (
     ["s1", "indodax:ix", "ix", "1", "5000", "arm", "0", "fz:q", "ding", "1", "btc_idr", "a1"],
     ["digest", "indodax", "indodax:ix", "", "w1", "1000", "1"],
     ["k", "1783000000000", "0", "9" * 18],
-    ["m", "100", "1", "rule", "10", "1000", "1"],
+    ["m", "100", "1", "rule", "10", "1000", "paced"],
+    ["m", "100", "1", "few", "5", "60000", "proven"],
     [0, 1, 2**40, -1, 1.5, "", " ", "x" * 200],
 )
 WORDS = (
     *(b"touch", b"arm", b"track", b"untrack", b"done", b"again", b"wait", b"dead", b"found"),
+    *(b"paced", b"proven"),
     *(b"inf", b"-inf", b"nan", b"1e308", b"\\u0000", b"*", b":switch", b"%s", b"fz:", b"|", b","),
 )
 
@@ -166,7 +168,7 @@ class Reckless:
 
     def _reserve(self, args: list[Any]) -> None:
         (one,) = _texts(args, 1)
-        rule = Rule(one, 1 + len(args), 1_000, paced=len(one) % 2 == 0)
+        rule = Rule(one, 1 + len(args), 1_000, paced=len(one) % 2 == 0, proven=len(one) % 3 == 0)
         self.limiter.landed(self.limiter.reserve([rule], flight_ms=100, urgent=len(args) % 2 == 0))
 
     def _nonce(self, args: list[Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.links import Links
 from tests.support.polling import eventually
 from tests.support.sentinels import Node, password, redis_node
 from worker.embedded import free_port
@@ -153,8 +154,8 @@ def test_a_second_failover_counts_too(pair: Pair, tmp_path: Path) -> None:
         assert one.wait_ms() == 0
 
 
-def test_a_worker_that_died_costs_nothing_under_a_proven_rule(pair: Pair) -> None:
-    """The new master has every grant that was used, the dead worker's among them."""
+def test_a_worker_that_died_costs_little_under_a_proven_rule(pair: Pair) -> None:
+    """The new master has every grant that the dead one used; only who lives is waited for."""
     one, dead = Worker(pair.master, "one"), Worker(pair.master, "dead")
     one.beat()
     dead.beat()
@@ -164,8 +165,27 @@ def test_a_worker_that_died_costs_nothing_under_a_proven_rule(pair: Pair) -> Non
     pair.promote(one)
     assert pair.replica.ask("ZCARD", "cx:limit:few") == 3
     one.beat()
+    assert [one.wait_ms(), one.wait_ms(PROVEN)] == [LOOK_MS, LOOK_MS]
+    eventually(lambda: one.wait_ms(PROVEN) == 0, what="who lives has had its time")
     assert one.wait_ms() == LOOK_MS, "others are held off for the dead worker's sake"
-    assert [one.wait_ms(PROVEN) for _ in range(2)] == [0, 0]
+    assert one.wait_ms(PROVEN) == 0
+    assert one.wait_ms(PROVEN) > WINDOW_MS - 30_000
+
+
+def test_under_a_proven_rule_the_living_are_waited_for_too(pair: Pair) -> None:
+    """No replica kept up, and nothing was proven: what they remember counts all the same."""
+    one, other = Worker(pair.master, "one"), Worker(pair.master, "other")
+    one.beat()
+    other.beat()
+    pair.cut()
+    eventually(lambda: pair.master.ask("INFO", "replication")["connected_slaves"] == 0, what="cut")
+    assert [other.wait_ms(PROVEN) for _ in range(4)] == [0] * 4
+    pair.promote(one, other)
+    assert pair.replica.ask("ZCARD", "cx:limit:few") == 0
+    one.beat()
+    assert one.wait_ms(PROVEN) == LOOK_MS
+    other.beat()
+    assert one.wait_ms(PROVEN) == 0
     assert one.wait_ms(PROVEN) > WINDOW_MS - 30_000
 
 
@@ -194,7 +214,7 @@ def test_a_grant_that_the_master_forgot_meanwhile_is_not_used(
     one = Worker(pair.master, "one")
     one.beat()
     pair.cut()
-    eventually(lambda: "slave0" not in str(pair.master.ask("INFO", "replication")), what="cut")
+    eventually(lambda: pair.master.ask("INFO", "replication")["connected_slaves"] == 0, what="cut")
     run = one.store.run
 
     def then_fail_over(name: str, *args: str | float, **options: Any) -> Any:
@@ -207,10 +227,26 @@ def test_a_grant_that_the_master_forgot_meanwhile_is_not_used(
     assert one.limiter.reserve(PROVEN, flight_ms=FLIGHT_MS).wait_ms == PROOF_MS
 
 
-def test_who_may_not_ask_for_replicas_gets_its_slots(pair: Pair) -> None:
-    """A user of one's own without INFO or WAIT: such a one notices no failover either."""
+@pytest.mark.parametrize("refused", ["-wait", "-info"])
+def test_who_may_not_ask_for_replicas_gets_its_slots(pair: Pair, refused: str) -> None:
+    """A user of one's own without WAIT or INFO is kept from nothing by that."""
+    eventually(lambda: pair.master.ask("WAIT", "1", "100") == 1, what="in step")
+    pair.master.ask("ACL", "SETUSER", "worker", refused)
+    assert Worker(pair.master, "one").wait_ms(PROVEN) == 0
+
+
+def test_a_replica_that_is_far_away_is_not_waited_for_long(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It keeps up, but never says so in time: that is told of, and gone on without."""
     one = Worker(pair.master, "one")
-    for refused in ("-wait", "-info"):
-        pair.master.ask("ACL", "SETUSER", "worker", refused)
-        one.open(pair.master)
-        assert one.wait_ms(PROVEN) == 0
+    one.beat()
+    with Links({"far": [pair.master.port]}) as links:
+        pair.replica.ask("REPLICAOF", "127.0.0.1", str(links.doors["far"][0]))
+        eventually(lambda: pair.master.ask("WAIT", "1", "100") == 1, what="in step")
+        links.turn("far", "delay", delay_ms=2 * PROOF_MS)
+        assert [one.wait_ms(PROVEN) for _ in range(2)] == [PROOF_MS] * 2
+        eventually(lambda: one.wait_ms(PROVEN) == 0, what="it is gone on without")
+        assert "no word of Redis's replicas" in caplog.text
+        assert one.wait_ms(PROVEN) == 0, "and is so for as long as that lasts"
+        links.turn("far", "pass")

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.stepped import Stepped
+from tests.support.world import World
 from worker.embedded import EmbeddedRedis
 from worker.errors import StoreUnavailable
+from worker.factory import build_engine
 from worker.store.connection import Store, connect
 from worker.store.lookout import Lookout
 
@@ -58,3 +60,19 @@ def test_a_refusal_leaves_the_connection_in_step(redis_url: str) -> None:
         lookout.first_due()
     store.client.delete("cx:lanes")
     assert lookout.first_due() is None
+
+
+def test_a_worker_beats_on_the_connection_that_its_looks_go_by(world: World) -> None:
+    """What beats finds a replica out, and closes the connection for both."""
+    engine = build_engine(world.settings())
+    store = engine._ledger._store  # noqa: SLF001
+    looks = engine._lookout  # noqa: SLF001
+    looks.first_due()
+    kept = looks._connection  # noqa: SLF001
+    assert kept is not None
+    engine._beat()  # noqa: SLF001
+    looks.first_due()
+    assert looks._connection is kept  # noqa: SLF001
+    assert store.client.connection_pool._available_connections == []  # noqa: SLF001
+    engine.stop()
+    assert looks._connection is None  # noqa: SLF001

@@ -58,8 +58,8 @@ class Limit:
         paced: What is not urgent goes at even steps, so that what is finds a
             slot soon.
         proven: For few requests in a long window. None is sent before each replica
-            that keeps up knows of it, so that a failover need not hold off the
-            others for that window. Not for countdowns.
+            of Redis that keeps up knows of it, so that a failover need not hold off
+            the others for that window. Not for countdowns.
     """
 
     name: str

@@ -10,8 +10,8 @@ within the window before it, or was still under way, and so was counted.
 
 A failover loses grants that no replica had. Each worker remembers its own and
 tells the new master; those of one that is gone are let leave the window. Where
-that is long and requests few, a grant is proven instead: used only once all
-replicas that keep up have it, so that none of them lacks it as a master.
+that is long and requests few, a grant is proven: used only once all replicas
+that keep up have it, so that nobody need be waited for who does not tell soon.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from worker import clock
+from worker.errors import StoreUnavailable
 from worker.store.connection import Store
-from worker.store.replicas import PROOF_MS, proven
+from worker.store.replicas import PROOF_MS, Replicas
 
 PROVING_MS = 1_000
 """How much later a grant that must be proven may be used, all answers of Redis included."""
@@ -83,6 +85,7 @@ class Limiter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._replicas = Replicas(store)
         self._lock = threading.Lock()
         self._granted: dict[str, _Granted] = {}
         self._tidy_at = TIDY_AT
@@ -96,6 +99,10 @@ class Limiter:
                 is never said to have landed.
             urgent: Not to be held back under rules that pace what is not.
 
+        Returns:
+            Leave to send, or how long to wait; under a proven rule leave only once
+            the replicas have it.
+
         Raises:
             StoreUnavailable: Redis did not answer. Slots may be taken for
                 `flight_ms` and the window.
@@ -103,7 +110,7 @@ class Limiter:
         if not rules:
             return Grant(0)
         member = os.urandom(8).hex()
-        to_prove = [rule for rule in rules if rule.proven]
+        to_prove = any(rule.proven for rule in rules)
         if to_prove:
             flight_ms += PROVING_MS
         args = (member, flight_ms, int(urgent), *rule_args(rules))
@@ -112,14 +119,21 @@ class Limiter:
         if wait_ms:
             return grant
         self.remember(grant, rules, flight_ms=flight_ms)
-        if to_prove and not self._proven(f"limit:{to_prove[0].key}", member):
+        if to_prove and not self._prove(grant):
             self.landed(grant, sent=False)
             return Grant(PROOF_MS, keys=grant.keys)
         return grant
 
-    def _proven(self, name: str, member: str) -> bool:
+    def _prove(self, grant: Grant) -> bool:
+        """See that a failover will not lose a grant; whether it may be used still."""
         begun = clock.monotonic_ms()
-        return proven(self._store, name, member) and clock.monotonic_ms() - begun < PROVING_MS
+        try:
+            proven = self._replicas.have(f"limit:{grant.keys[0]}", grant.member)
+        except StoreUnavailable:
+            with suppress(StoreUnavailable):
+                self.landed(grant, sent=False)
+            raise
+        return proven and clock.monotonic_ms() - begun < PROVING_MS
 
     def remember(self, grant: Grant, rules: Sequence[Rule], *, flight_ms: int) -> None:
         """Keep in mind a grant that has just been given to this process."""

@@ -20,10 +20,14 @@ local COME_BACK_MS = 250
 -- How soon to come back while workers have yet to tell what they were granted.
 local OWED_LOOK_MS = 200
 
+-- Within what time of a failover every worker that lives has told of its grants.
+local TOLD_MS = 2000
+
 -- note_failover(p, now): see whether a replica has become the master since the last
 -- look. It lacks the last that the old one was told, grants among it: no slot is given
--- until each worker that lived has told of its own, or all have left the window;
--- except under a proven rule, of whose grants no replica lacks one.
+-- until each worker that lived has told of its own, or all have left the window.
+-- Under a proven rule only who lives is waited for: what one that is gone was
+-- granted has reached the replicas.
 -- Only a promoted replica has a second id. A mere restart has none, and lost nothing.
 local function note_failover(p, now)
   local info = redis.pcall('INFO', 'replication')
@@ -61,7 +65,8 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     end
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
     local hold = lost + flight + window + 1 - now
-    if owed then hold = ARGV[i + 3] == 'proven' and 0 or math.min(hold, OWED_LOOK_MS) end
+    if owed then hold = math.min(hold, OWED_LOOK_MS) end
+    if owed and ARGV[i + 3] == 'proven' and now >= lost + TOLD_MS then hold = 0 end
     wait = math.max(wait, hold)
     if ARGV[i + 3] == 'paced' and not urgent then
       wait = math.max(wait, math.ceil(tonumber(redis.call('GET', key .. ':next') or 0) - now))
