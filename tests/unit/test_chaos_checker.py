@@ -269,6 +269,25 @@ def test_every_duplicate_has_a_cause(
     assert promises(made) == ({cause} if cause == duplicates.UNEXPLAINED else set())
 
 
+@pytest.mark.parametrize(
+    ("operation", "closed_ms", "explained"),
+    [("bulk", 4_999.0, True), ("bulk", 5_000.0, False), ("cancel", 4_999.0, False)],
+)
+def test_what_a_request_for_several_leaves_out_is_a_refusal(
+    operation: str, closed_ms: float, *, explained: bool
+) -> None:
+    """By the book: the order had been closed when it came, and not by it."""
+    made = history(
+        jobs={"j1": job(finished_ms=7_000)},
+        orders=(order(closed_ms=closed_ms),),
+        journal=(sent(1, 5_000, operation=operation), sent(2, 6_900)),
+    )
+    (named,) = duplicates.counted(made)
+    assert named == (
+        "retry rule: the exchange knew no such open order" if explained else duplicates.UNEXPLAINED
+    )
+
+
 def test_a_second_job_right_after_the_first_sends_for_itself() -> None:
     """However close its claim lies to the first one's request."""
     second = {"at_ms": 4_906, "took_ms": 2, "by": "host:10:x:2", "detail": ""}

@@ -77,7 +77,7 @@ def _cause(history: History, name: tuple[str, str], former: Arrival, later: Arri
     jobs = history.jobs_by_order[name]
     if _sender(jobs, former) is not _sender(jobs, later):
         return "another job was for the same order"
-    if former.refusal == "order":
+    if former.refusal == "order" or _left_out(history, name, former):
         return "retry rule: the exchange knew no such open order"
     slots = _slots(history, jobs)
     for part, cause in CAUSES.items():
@@ -87,6 +87,13 @@ def _cause(history: History, name: tuple[str, str], former: Arrival, later: Arri
         if any(a < end and b > start for a, b in spans):
             return cause
     return ""
+
+
+def _left_out(history: History, name: tuple[str, str], send: Arrival) -> bool:
+    """Whether a request for several orders came when this one was closed: no reply names it."""
+    order = history.book.get(name)
+    closed_ms = order.closed_ms if order else None
+    return send.operation == "bulk" and closed_ms is not None and closed_ms < send.at_ms
 
 
 def _slots(history: History, jobs: list[Job]) -> set[str]:
