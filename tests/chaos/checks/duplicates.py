@@ -77,8 +77,10 @@ def _cause(history: History, name: tuple[str, str], former: Arrival, later: Arri
     jobs = history.jobs_by_order[name]
     if _sender(jobs, former) is not _sender(jobs, later):
         return "another job was for the same order"
-    if former.refusal == "order" or _left_out(history, name, former):
+    if former.refusal == "order":
         return "retry rule: the exchange knew no such open order"
+    if _left_out(history, name, former) and _asked_in_vain(history, name, former, later):
+        return "left out of a request for several, and the question about it failed"
     slots = _slots(history, jobs)
     for part, cause in CAUSES.items():
         faults = [f for f in history.faults if part not in OF_ONE_WORKER or f.target in slots]
@@ -94,6 +96,22 @@ def _left_out(history: History, name: tuple[str, str], send: Arrival) -> bool:
     order = history.book.get(name)
     closed_ms = order.closed_ms if order else None
     return send.operation == "bulk" and closed_ms is not None and closed_ms < send.at_ms
+
+
+def _asked_in_vain(
+    history: History, name: tuple[str, str], former: Arrival, later: Arrival
+) -> bool:
+    """Whether the exchange failed each question about an order between two sends; one at least."""
+    exchange, order_id = name
+    asked = [
+        arrival
+        for arrival in history.journal
+        if arrival.exchange == exchange
+        and arrival.operation == "query"
+        and order_id in arrival.order_ids
+        and former.at_ms < arrival.at_ms < later.at_ms
+    ]
+    return bool(asked) and all(arrival.fault for arrival in asked)
 
 
 def _slots(history: History, jobs: list[Job]) -> set[str]:
