@@ -11,10 +11,9 @@ from __future__ import annotations
 import http.client
 import io
 import math
-import re
 import socket
 import threading
-from http import HTTPStatus
+from functools import partial
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -23,21 +22,10 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 
 from worker import clock
+from worker.reception import receive
 
-LENGTH = re.compile(r"[0-9]{1,18}")
-NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What a header's name may be."""
-LINE_MAX = 65_536
-LINES_MAX = 100
-BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
-
-
-class UnreadableHeader(http.client.HTTPException):
-    """A line of a reply's head is no header, or there are too many."""
-
-
-class UnreadableLength(http.client.HTTPException):
-    """A reply's length is no number, or two."""
+PIECE_BYTES = 16_384
+"""How much is read at once."""
 
 
 class Call(threading.local):
@@ -46,6 +34,8 @@ class Call(threading.local):
     deadline_ms: float = 0.0
     begun: bool = False
     """Whether a byte of the request may have left."""
+    body_max: int = 0
+    """Most bytes that the body of its reply may have."""
 
 
 call = Call()
@@ -83,11 +73,7 @@ class _Readable:
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """A reply whose head and length can be read one way only.
-
-    http.client parses heads as those of letters, leniently and at the cost of
-    signing some; so here they are parsed anew.
-    """
+    """A reply through a proxy, read whole and in one way only; see `reception`."""
 
     fp: io.BufferedReader
 
@@ -95,83 +81,42 @@ class BoundedResponse(http.client.HTTPResponse):
         super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]  # all it reads
 
     def begin(self) -> None:
-        """Read the head; that of a reply which is no interim one.
-
-        Interim replies are passed over: taken for the reply, one would leave the
-        real one to be read as the reply to the next request of this connection.
+        """Read all of it.
 
         Raises:
-            HTTPException: It is cut short, or does not say how long the body is.
+            ReplyLost: It is too long.
+            HTTPException: It is cut short, or not to be read.
             TimeoutError: The deadline of the call has passed.
         """
         if self.headers is not None:
             return
-        while True:
-            version, status, reason = self._read_status()
-            if not version.startswith("HTTP/1.") or status == HTTPStatus.SWITCHING_PROTOCOLS:
-                raise http.client.UnknownProtocol(version)
-            headers = _head(self.fp)
-            if status >= HTTPStatus.OK:
-                break
-        self.code = self.status = status
-        self.reason = reason.strip()
-        self.version = 10 if version == "HTTP/1.0" else 11
-        self.headers = self.msg = headers
-        self.chunked = _is_chunked(headers)
+        received = receive(
+            partial(self.fp.read1, PIECE_BYTES),
+            limit=call.body_max,
+            bodiless=self._method == "HEAD",
+        )
+        self.fp.close()
+        self.fp = io.BufferedReader(io.BytesIO(received.body))
+        self.code = self.status = received.status
+        self.version, self.reason = 11, ""
+        self.headers = self.msg = http.client.HTTPMessage()
+        for name, value in received.headers.items():
+            if name not in ("transfer-encoding", "content-length"):
+                self.headers[name] = value
+        self.chunked = False
         self.chunk_left = None
-        self.will_close = self._check_close()
-        self.length = _length(headers)
-        if status in BODILESS or self._method == "HEAD":
-            self.length = 0
-        elif self.chunked:
-            self.length = None
-        elif self.length is None:
-            self.will_close = True
+        self.length = len(received.body)
+        self.will_close = not received.keeps
 
 
-def _head(reader: io.BufferedReader) -> http.client.HTTPMessage:
-    """Read headers up to the empty line that ends them."""
-    headers: list[list[str]] = []
-    for _ in range(LINES_MAX):
-        line = reader.readline(LINE_MAX)
-        if line in (b"\r\n", b"\n"):
-            break
-        if not line.endswith(b"\n"):
-            raise http.client.IncompleteRead(line)
-        text = line.decode("latin-1")
-        if text[0] in " \t" and headers:
-            headers[-1][1] += " " + text.strip()
-            continue
-        name, colon, value = text.partition(":")
-        if not colon or not NAME.fullmatch(name):
-            raise UnreadableHeader
-        headers.append([name, value.strip()])
-    else:
-        raise UnreadableHeader
-    message = http.client.HTTPMessage()
-    for name, value in headers:
-        message[name] = value
-    return message
+def received(sock: socket.socket) -> bytes:
+    """Return what arrives next on a socket; nothing at the end.
 
-
-def _is_chunked(headers: http.client.HTTPMessage) -> bool:
-    codings = headers.get_all("transfer-encoding")
-    if codings is None:
-        return False
-    if [coding.strip().lower() for coding in codings] != ["chunked"]:
-        raise UnreadableLength
-    return True
-
-
-def _length(headers: http.client.HTTPMessage) -> int | None:
-    """Return the length that is given; what gives one that cannot be read may not be whole."""
-    given = headers.get_all("content-length")
-    if given is None:
-        return None
-    lengths = {length.strip() for length in ",".join(given).split(",")} - {""}
-    if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)):
-        raise UnreadableLength
-    return int(lengths.pop()) if lengths else None
+    Raises:
+        TimeoutError: The deadline of the call has passed.
+    """
+    sock.settimeout(left_s())
+    return sock.recv(PIECE_BYTES)
 
 
 class _Bounded(HTTPConnection):
@@ -191,7 +136,7 @@ class _Bounded(HTTPConnection):
             self.connect()
         self.sock.settimeout(left_s())
         call.begun = True
-        super().send(data)
+        self.sock.sendall(data)
 
     def _new_conn(self) -> socket.socket:
         """Connect within the time for it, TLS included, however many addresses there are."""

@@ -9,7 +9,7 @@ import http.client
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Literal
@@ -25,12 +25,12 @@ from urllib3.connection import HTTPConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from worker import clock
-from worker.bounded import NAME, POOLS, BoundedResponse, call, left_s
+from worker.bounded import POOLS, call, left_s, received
 from worker.errors import NotSent, ReplyLost
+from worker.reception import NAME, receive
 from worker.settings import Http
 from worker.wire import Reply, Request
 
-CHUNK_BYTES = 16_384
 USER_AGENT = "cancel-worker"
 BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -132,6 +132,7 @@ class Transport:
             raise NotSent("no time left")
         call.deadline_ms = clock.monotonic_ms() + deadline_ms
         call.begun = False
+        call.body_max = self._settings.max_reply_bytes
         proxies = get_environ_proxies(request.url) if self._settings.trust_env else {}
         try:
             line = self._line(request.url, egress_ip)
@@ -168,23 +169,19 @@ class Transport:
         elif not connection.is_connected:
             connection.close()
         connection.timeout = line.connect_s
-        response = None
         try:
             connection.send(data)
-            response = BoundedResponse(connection.sock, method=request.method)
-            response.begin()
-            body = self._read(partial(_whole, response))
+            got = receive(
+                partial(received, connection.sock),
+                limit=call.body_max,
+                bodiless=request.method == "HEAD",
+            )
         except BaseException:
             connection.close()
             raise
-        finally:
-            if response is not None:
-                response.close()
-        if response.will_close:
+        if not got.keeps:
             connection.close()
-        return Reply(
-            response.status, _joined(response.headers.items()), body, received_ms=clock.now_ms()
-        )
+        return Reply(got.status, got.headers, got.body, received_ms=clock.now_ms())
 
     def _ask_by_proxy(self, line: _Line, request: Request, proxies: Mapping[str, str]) -> Reply:
         response = line.adapter.send(
@@ -195,22 +192,11 @@ class Transport:
             proxies=dict(proxies),
         )
         try:
-            body = self._read(partial(response.raw.read, decode_content=False))
+            body = response.raw.read(decode_content=False)
         finally:
             response.close()
-        headers = _joined(response.headers.items())
+        headers = {name.lower(): value for name, value in response.headers.items()}
         return Reply(response.status_code, headers, body, received_ms=clock.now_ms())
-
-    def _read(self, read: Callable[[int], bytes]) -> bytes:
-        limit = self._settings.max_reply_bytes
-        parts: list[bytes] = []
-        size = 0
-        while part := read(CHUNK_BYTES):
-            size += len(part)
-            if size > limit:
-                raise ReplyLost(f"the reply is longer than {limit} bytes")
-            parts.append(part)
-        return b"".join(parts)
 
     def _line(self, url: str, egress_ip: str | None) -> _Line:
         lines: dict[tuple[str, str | None], _Line] = self._local.__dict__.setdefault("lines", {})
@@ -259,26 +245,9 @@ def _bytes_of(request: Request) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
 
 
-def _whole(response: http.client.HTTPResponse, size: int) -> bytes:
-    """Read some of a body; at its end it must be as long as it said."""
-    part = response.read(size)
-    if not part and response.length:
-        raise http.client.IncompleteRead(part, response.length)
-    return part
-
-
 def _host(parts: SplitResult) -> str:
     host = parts.netloc.rpartition("@")[2]
     return host.removesuffix(":443" if parts.scheme == "https" else ":80")
-
-
-def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by their names in lower case; of several, all with commas between."""
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        key = name.lower()
-        joined[key] = f"{joined[key]}, {value}" if key in joined else value
-    return joined
 
 
 def _reason(error: BaseException) -> str:

@@ -1,0 +1,225 @@
+"""Read one HTTP reply, in one way only: what can be read in two is not read.
+
+Neither I/O nor time is of this module's making: it is given what takes in more.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from worker.errors import ReplyLost
+
+HEAD_MAX = 65_536
+"""Bytes of a head, and of a line between the chunks of a body."""
+LINES_MAX = 100
+"""Lines of a head, and of what follows a body in chunks."""
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What a header's name may be."""
+BEGIN = b"HTTP/1."
+STATUS = re.compile(r"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+LENGTH = re.compile(r"[0-9]{1,18}")
+CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")
+BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+Take = Callable[[], bytes]
+"""Returns what has arrived next, nothing at the end."""
+
+
+class UnreadableHeader(http.client.HTTPException):
+    """A line of a reply's head is no header, or there are too many."""
+
+
+class UnreadableLength(http.client.HTTPException):
+    """A reply's length is no number, or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A whole reply.
+
+    Attributes:
+        status: From 200 on.
+        headers: By their names in lower case; of several, all with commas between.
+        body: Out of its chunks, but as packed as it came.
+        keeps: Whether its connection may be used again.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    keeps: bool
+
+
+def receive(take: Take, *, limit: int, bodiless: bool = False) -> Received:
+    """Read a reply; interim ones before it are passed over.
+
+    Taken for the reply, an interim one would leave the real one to be read as the
+    reply to the next request of this connection.
+
+    Args:
+        take: Whatever it raises ends the reading.
+        limit: Most bytes of a body.
+        bodiless: Whether what was asked for has no body, whatever length is told.
+
+    Raises:
+        ReplyLost: The body is longer than `limit`.
+        HTTPException: The reply is cut short, or not to be read.
+    """
+    stream = _Stream(take)
+    while True:
+        minor, status, headers = _parse(stream.head())
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            raise http.client.UnknownProtocol("101")
+        if status >= HTTPStatus.OK:
+            break
+    length, chunked = _length(headers), _is_chunked(headers)
+    ended = chunked or length is not None
+    if bodiless or status in BODILESS:
+        body, ended = b"", True
+    elif chunked:
+        body = stream.chunks(limit)
+    elif length is None:
+        body = stream.rest(limit)
+    else:
+        body = stream.exactly(length, limit)
+    closes = minor == "0" or "close" in headers.get("connection", "").lower()
+    return Received(status, headers, body, keeps=ended and not closes and not stream.held)
+
+
+class _Stream:
+    """Bytes as they come; `held` are those that have not been read."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self.held = bytearray()
+
+    def head(self) -> str:
+        """Read up to the empty line that ends a head."""
+        held, looked = self.held, 0
+        while (end := HEAD_END.search(held, looked)) is None:
+            if len(held) > HEAD_MAX:
+                raise UnreadableHeader
+            looked = max(0, len(held) - 3)
+            self._more()
+            if held[: len(BEGIN)] != BEGIN[: len(held)]:
+                raise http.client.BadStatusLine("no HTTP")
+        head = held[: end.start()].decode("latin-1")
+        del held[: end.end()]
+        return head
+
+    def exactly(self, size: int, limit: int) -> bytes:
+        """Read so many bytes, if that is within the limit."""
+        if size > limit:
+            raise _too_long(limit)
+        held = self.held
+        while len(held) < size:
+            self._more()
+        data = bytes(held[:size])
+        del held[:size]
+        return data
+
+    def chunks(self, limit: int) -> bytes:
+        """Read a body in chunks, and what follows it."""
+        body = bytearray()
+        while size := self._chunk_size():
+            if len(body) + size > limit:
+                raise _too_long(limit)
+            body += self.exactly(size, limit)
+            if self._line():
+                raise UnreadableLength
+        for _ in range(LINES_MAX):
+            if not self._line():
+                return bytes(body)
+        raise UnreadableHeader
+
+    def rest(self, limit: int) -> bytes:
+        """Read until there is no more."""
+        held = self.held
+        while len(held) <= limit:
+            data = self._take()
+            if not data:
+                break
+            held += data
+        else:
+            raise _too_long(limit)
+        body = bytes(held)
+        held.clear()
+        return body
+
+    def _chunk_size(self) -> int:
+        said = CHUNK.fullmatch(self._line())
+        if said is None:
+            raise UnreadableLength
+        return int(said[1], 16)
+
+    def _line(self) -> bytes:
+        held, looked = self.held, 0
+        while (end := held.find(b"\n", looked)) < 0:
+            if len(held) > HEAD_MAX:
+                raise UnreadableHeader
+            looked = len(held)
+            self._more()
+        line = bytes(held[:end]).removesuffix(b"\r")
+        del held[: end + 1]
+        return line
+
+    def _more(self) -> None:
+        data = self._take()
+        if not data:
+            if self.held:
+                raise http.client.IncompleteRead(bytes(self.held))
+            raise http.client.RemoteDisconnected("closed without a reply")
+        self.held += data
+
+
+def _too_long(limit: int) -> ReplyLost:
+    return ReplyLost(f"the reply is longer than {limit} bytes")
+
+
+def _parse(head: str) -> tuple[str, int, dict[str, str]]:
+    """Return the minor version, the status and the headers."""
+    first, *lines = head.replace("\r\n", "\n").split("\n")
+    status = STATUS.fullmatch(first)
+    if status is None:
+        raise http.client.BadStatusLine("no status")
+    if len(lines) >= LINES_MAX:
+        raise UnreadableHeader
+    headers: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        if name and line[0] in " \t":
+            headers[name] += " " + line.strip()
+            continue
+        name, colon, value = line.partition(":")
+        if not colon or not NAME.fullmatch(name):
+            raise UnreadableHeader
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return status[1], int(status[2]), headers
+
+
+def _is_chunked(headers: dict[str, str]) -> bool:
+    coding = headers.get("transfer-encoding")
+    if coding is None:
+        return False
+    if coding.lower() != "chunked":
+        raise UnreadableLength
+    return True
+
+
+def _length(headers: dict[str, str]) -> int | None:
+    """Return the length that is given; what gives one that cannot be read may not be whole."""
+    given = headers.get("content-length")
+    if given is None:
+        return None
+    if LENGTH.fullmatch(given):
+        return int(given)
+    lengths = {length.strip() for length in given.split(",")} - {""}
+    if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)):
+        raise UnreadableLength
+    return int(lengths.pop()) if lengths else None
