@@ -167,34 +167,42 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   return id, true
 end
 
--- take(p, lane, id, holder, lease, now) -> the job's fields and its lease, or nil.
--- Either way the job is no longer due.
-local function take(p, lane, id, holder, lease, now)
-  local key = p .. 'job:' .. id
-  local state = redis.call('HMGET', key, 'state', 'v', 'claimed_by', 'claimed_ms', 'attempts',
-    'first_ms', 'urgent', 'kind', 'claim')
-  if state[1] ~= 'pending' then
+-- take(p, lane, id, holder, lease, now, places) -> the job's fields and its lease, or nil.
+-- Either way the job is no longer due once `places` (ms, id, ms, id, ...) are in P due:<lane>.
+-- Of fields that are given twice the later ones count.
+local function take(p, lane, id, holder, lease, now, places)
+  local key, job = p .. 'job:' .. id, {}
+  local row = redis.call('HGETALL', key)
+  for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
+  if job.state ~= 'pending' then
     drop_job(p, lane, id, true)
     return nil
   end
-  if (tonumber(state[2]) or math.huge) > MAX_VERSION or not KINDS[state[8]] then
-    place_job(p, lane, id, now + 1000, state[7])
-    return nil
-  end
-  local attempts = tonumber(state[5] or 0)
-  if state[3] then
+  local known = (tonumber(job.v) or math.huge) <= MAX_VERSION and KINDS[job.kind]
+  local attempts = tonumber(job.attempts or 0)
+  if job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
+  local at = now + (known and lease or 1000)
+  places[#places + 1] = at
+  places[#places + 1] = id
+  if job.urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
+  if not known then return nil end
+  local set = { 'HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
+    'attempts', attempts + 1, 'claim', tonumber(job.claim or 0) + 1, 'first_ms', job.first_ms or now }
+  if job.claimed_by then
     local line = cjson.encode({
-      n = attempts, at_ms = tonumber(state[4]), by = state[3],
+      n = attempts, at_ms = tonumber(job.claimed_ms), by = job.claimed_by,
       outcome = 'UNKNOWN', detail = 'the worker was lost in mid-attempt',
     })
-    redis.call('HSET', key, 'history', (redis.call('HGET', key, 'history') or '') .. line .. '\n', 'lost', 1)
+    for _, part in ipairs({ 'history', (job.history or '') .. line .. '\n', 'lost', 1 }) do
+      set[#set + 1] = part
+    end
   end
-  if state[7] then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
-  if state[8] == 'cancel_all' then redis.call('HDEL', key, 'anew') end
-  redis.call('HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
-    'attempts', attempts + 1, 'claim', tonumber(state[9] or 0) + 1, 'first_ms', state[6] or now)
-  place_job(p, lane, id, now + lease, state[7])
-  return redis.call('HGETALL', key), lease
+  redis.call(unpack(set))
+  if job.kind == 'cancel_all' then redis.call('HDEL', key, 'anew') end
+  for i = 3, #set do
+    row[#row + 1] = type(set[i]) == 'number' and string.format('%.0f', set[i]) or set[i]
+  end
+  return row, lease
 end
 
 -- unclaim(p, lane, id, attempts, due, urgent, single): nothing was attempted. The job is
@@ -268,13 +276,15 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
       local score = redis.call('ZSCORE', key, id)
       ids = (score and tonumber(score) <= now) and { id } or {}
     end
+    local places = {}
     for _, due in ipairs(ids) do
-      local job, leased = take(p, lane, due, holder, lease, now)
+      local job, leased = take(p, lane, due, holder, lease, now, places)
       if job then
         jobs[#jobs + 1] = job
         held = leased
       end
     end
+    if places[1] then redis.call('ZADD', key, unpack(places)) end
     seen = seen + #ids
   until #ids == 0 or #jobs == limit or seen > PASS_OVER_MAX
   if serial and #jobs > 0 then

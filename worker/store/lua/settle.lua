@@ -15,16 +15,16 @@
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
 local p, holder, retention, recent, digest, exchange, lease, limit = unpack(ARGV, 1, 8)
 local now = now_ms()
-local ended, lanes = {}, {}
+local ended, lanes, closed = {}, {}, {}
 
 local function finish(id, job, state, outcome, detail, history)
   local lane = job[3]
-  local field = order_field(job[4], job[6] or '', job[7] or '', job[5] or '')
-  if redis.call('HGET', p .. 'pending:' .. lane, field) == id then
-    redis.call('HDEL', p .. 'pending:' .. lane, field)
-  end
-  drop_job(p, lane, id, job[11])
-  if state == 'done' and job[4] == 'cancel' then untrack_order(p, lane, job[5]) end
+  local of_lane = closed[lane] or { ids = {}, fields = {}, urgent = {}, orders = {} }
+  closed[lane] = of_lane
+  of_lane.ids[#of_lane.ids + 1] = id
+  of_lane.fields[#of_lane.fields + 1] = order_field(job[4], job[6] or '', job[7] or '', job[5] or '')
+  if job[11] then of_lane.urgent[#of_lane.urgent + 1] = id end
+  if state == 'done' and job[4] == 'cancel' then of_lane.orders[#of_lane.orders + 1] = job[5] end
   redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', outcome, 'detail', detail,
     'finished_ms', now, 'history', history)
   ended[#ended + 1] = id
@@ -71,6 +71,20 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
   return applied
 end
 
+-- clear(lane, of_lane): take what has ended out of its lane, all at once: for each by itself
+-- it would be most of what a settlement costs.
+local function clear(lane, of_lane)
+  local pending, left = p .. 'pending:' .. lane, {}
+  local names = redis.call('HMGET', pending, unpack(of_lane.fields))
+  for i, id in ipairs(of_lane.ids) do
+    if names[i] == id then left[#left + 1] = of_lane.fields[i] end
+  end
+  if left[1] then redis.call('HDEL', pending, unpack(left)) end
+  redis.call('ZREM', p .. 'due:' .. lane, unpack(of_lane.ids))
+  if of_lane.urgent[1] then redis.call('ZREM', p .. 'urgent:' .. lane, unpack(of_lane.urgent)) end
+  if of_lane.orders[1] then untrack_orders(p, lane, of_lane.orders) end
+end
+
 local applied = ''
 for i = 9, #ARGV, 11 do
   applied = applied .. (settle(unpack(ARGV, i, i + 10)) and '1' or '0')
@@ -79,6 +93,7 @@ if #ended > 0 then
   redis.call('LPUSH', p .. 'recent', unpack(ended))
   redis.call('LTRIM', p .. 'recent', 0, recent - 1)
 end
+for lane, of_lane in pairs(closed) do clear(lane, of_lane) end
 for lane, pause in pairs(lanes) do
   if pause > 0 then
     local rests = p .. 'lane:' .. lane

@@ -56,13 +56,16 @@ local function ends_at(switch)
   return deadline
 end
 
--- untrack_order(p, lane, order): what is proven not to be open is no switch's any more.
-local function untrack_order(p, lane, order)
-  local scope = p .. 'scope:' .. string.match(lane, ':(.*)')
-  local owner = redis.call('HGET', scope, 'o|' .. order)
-  if not owner then return end
-  redis.call('HDEL', scope, 'o|' .. order)
-  redis.call('SREM', p .. 'switch:' .. owner .. ':orders', order)
+-- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
+local function untrack_orders(p, lane, orders)
+  local scope, fields = p .. 'scope:' .. string.match(lane, ':(.*)'), {}
+  for i, order in ipairs(orders) do fields[i] = 'o|' .. order end
+  for i, owner in ipairs(redis.call('HMGET', scope, unpack(fields))) do
+    if owner then
+      redis.call('HDEL', scope, fields[i])
+      redis.call('SREM', p .. 'switch:' .. owner .. ':orders', orders[i])
+    end
+  end
 end
 
 -- leave_scope(p, switch): give up what still is this switch's.
