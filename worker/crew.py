@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from worker import clock
 from worker.bulkhead import Bulkhead
@@ -37,29 +35,23 @@ class Crew:
         self.singles = Bulkhead(SINGLES)
         self.tenders = Bulkhead(TENDERS)
         self.named: deque[tuple[str, str]] = deque(maxlen=NAMED_MAX)
-        self._since: dict[int, float] = {}
-        """Thread → when its attempt began."""
+        self._since: dict[int, tuple[float, float]] = {}
+        """Thread → when its attempt began, and what the thread had used of a processor."""
 
-    @contextmanager
-    def attempting(self) -> Iterator[Callable[[], tuple[float, float]]]:
-        """Know of an attempt while it lasts.
+    def begin(self) -> None:
+        """Know of an attempt of this thread from now on, until `end`."""
+        self._since[threading.get_ident()] = (clock.monotonic_ms(), clock.cpu_ms())
 
-        Yields:
-            What tells how long it has taken, and how much of a processor, in ms.
-        """
-        thread = threading.get_ident()
-        since, spent = clock.monotonic_ms(), clock.cpu_ms()
-        self._since[thread] = since
-        try:
-            yield lambda: (clock.monotonic_ms() - since, clock.cpu_ms() - spent)
-        finally:
-            del self._since[thread]
+    def end(self) -> tuple[float, float]:
+        """Return how long the attempt has taken, and how much of a processor, in ms."""
+        since, spent = self._since.pop(threading.get_ident())
+        return clock.monotonic_ms() - since, clock.cpu_ms() - spent
 
     @property
     def most(self) -> int:
         """How many workers are worth having as things stand."""
         now = clock.monotonic_ms()
-        waiting_ms = now - min(list(self._since.values()), default=now)
+        waiting_ms = now - min((since for since, _ in list(self._since.values())), default=now)
         return min(self._size, self.pace.threads(waiting_ms))
 
     @property

@@ -238,16 +238,18 @@ class Engine:
             held_ms = round(clock.monotonic_ms() - begun)
             came_to = [PUT_BACK] * len(jobs)
             if not (rests or (done and (held_ms > FLUSH_MS or self._stopping.is_set()))):
+                crew.begin()
                 try:
-                    with crew.attempting() as spent_ms:
-                        came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
+                    came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
                 except StoreUnavailable as error:
                     log.warning("Redis is away in mid-attempt: %s", error)
                     rests = True
                 else:
                     rests = came_to[0].settlement.verb is Verb.WAIT
-                    if not rests:
-                        crew.pace.learn(*(ms / len(jobs) for ms in spent_ms()))
+                finally:
+                    took_ms, cpu_ms = crew.end()
+                if not rests:
+                    crew.pace.learn(took_ms / len(jobs), cpu_ms / len(jobs))
             done += zip(jobs, came_to, strict=True)
         tell(attempted for _, attempted in done)
         return done

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 from worker.outcomes import Outcome
@@ -118,41 +119,17 @@ class Job:
         is not known may have been anything: as after a lost worker, the
         exchange is asked first.
         """
-        kind = _member(Kind, fields.get("kind")) or Kind.UNKNOWN
-        phase = _member(Phase, fields.get("phase"))
-        told = fields.get("outcome")
-        version = _number(fields.get("v")) or FORMAT
-        newer = version > FORMAT or kind is Kind.UNKNOWN
-        named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
-        return cls(
-            id=fields.get("id", ""),
-            kind=kind,
-            state=_member(State, fields.get("state")) or State.PENDING,
-            lane=fields.get("lane", ""),
-            order_id=fields.get("order_id"),
-            pair=fields.get("pair"),
-            side=fields.get("side"),
-            parent=fields.get("parent"),
-            phase=phase,
-            streak=_number(fields.get("streak")) or 0,
-            missing=fields.get("missing") == "1",
-            missing_ms=_number(fields.get("missing_ms")),
-            attempts=_number(fields.get("attempts")) or 0,
-            claim=_number(fields.get("claim")) or 0,
-            created_ms=_number(fields.get("created_ms")) or 0,
-            first_ms=_number(fields.get("first_ms")),
-            due_ms=_number(fields.get("due_ms")),
-            finished_ms=_number(fields.get("finished_ms")),
-            claimed_by=fields.get("claimed_by"),
-            outcome=_member(Outcome, told) or (Outcome.UNKNOWN if told else None),
-            detail=fields.get("detail", "") or (f"{named}: left to its workers" if newer else ""),
-            lost="lost" in fields or (phase is None and bool(fields.get("phase"))),
-            urgent="urgent" in fields,
-            lease_ms=_number(fields.get("lease_ms")) or 0,
-            raw=fields.get("raw", ""),
-            history=tuple(_lines(fields.get("history", ""))),
-            version=version,
-        )
+        told = {name: read(text) for name, text in fields.items() if (read := _READ.get(name))}
+        told.setdefault("id", "")
+        told["kind"] = kind = _member(Kind, fields.get("kind")) or Kind.UNKNOWN
+        told["state"] = told.get("state") or State.PENDING
+        told["lost"] = "lost" in fields or (bool(fields.get("phase")) and told["phase"] is None)
+        told["urgent"] = "urgent" in fields
+        told["version"] = version = _number(fields.get("v")) or FORMAT
+        if version > FORMAT or kind is Kind.UNKNOWN:
+            named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
+            told["detail"] = fields.get("detail") or f"{named}: left to its workers"
+        return cls(**told)
 
     def describe(self) -> dict[str, Any]:
         """Return the job as JSON shows it."""
@@ -200,6 +177,7 @@ def _number(text: str | None) -> int | None:
         return None
 
 
+@lru_cache(maxsize=256)
 def _member(kind: type[E], text: str | None) -> E | None:
     try:
         return kind(text) if text else None
@@ -215,3 +193,22 @@ def _lines(history: str) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(entry, dict):
             yield entry
+
+
+def _count(text: str) -> int:
+    return _number(text) or 0
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(
+        ("id", "lane", "order_id", "pair", "side", "parent", "claimed_by", "detail", "raw"), str
+    ),
+    **dict.fromkeys(("streak", "attempts", "claim", "created_ms", "lease_ms"), _count),
+    **dict.fromkeys(("missing_ms", "first_ms", "due_ms", "finished_ms"), _number),
+    "state": lambda text: _member(State, text),
+    "phase": lambda text: _member(Phase, text),
+    "missing": "1".__eq__,
+    "outcome": lambda text: _member(Outcome, text) or (Outcome.UNKNOWN if text else None),
+    "history": lambda text: tuple(_lines(text)),
+}
+"""How each field of a record is read that is not read together with another."""

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -30,7 +31,8 @@ FIELDS = (
 )
 SAID = ("message", *FIELDS)
 LINES = "lines"
-"""What a record holds that stands for several lines: for each its message and fields."""
+"""What a record holds that stands for several lines: for each its message and fields,
+and nothing else."""
 CHATTY = (
     "urllib3",
     "requests",
@@ -92,18 +94,21 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
         }
-        told = record.__dict__.get(LINES) or ({**record.__dict__, "message": _message(record)},)
-        lines = [
-            {**begins, **{name: said[name] for name in SAID if said.get(name) is not None}}
-            for said in told
-        ]
+        told = record.__dict__.get(LINES) or (_said(record),)
+        lines = [{**begins, **said} for said in told]
         if record.exc_info:
             lines[-1]["error"] = "".join(traceback.format_exception(*record.exc_info))
         # Before it is JSON, where a quote in a secret would hide it. Hardly any line has one.
-        values = "\0".join(str(value) for line in lines for value in line.values())
+        values = "\0".join(map(str, chain.from_iterable(map(dict.values, lines))))
         if self._mask(values) != values:
             lines = self._mask.deep(lines)
         return "\n".join(map(self._json.encode, lines))
+
+
+def _said(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record says, without all else that it carries."""
+    given = {**record.__dict__, "message": _message(record)}
+    return {name: given[name] for name in SAID if given.get(name) is not None}
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -250,10 +250,6 @@ class Pipeline:
         lease_ms: int,
         accepted: tuple[float, ...],
     ) -> Answer | _Wait | _NoToken:
-        try:
-            lane.exchange.check(command)
-        except InvalidCommand as error:
-            return Unproven(Outcome.REJECTED, str(error))
         shared: SharedToken | None = None
         if lane.exchange.capabilities.needs_token:
             found = self._token(lane, started, lease_ms)
@@ -303,7 +299,11 @@ class Pipeline:
             return _Wait(grant.wait_ms)
         nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
         stamp = Stamp(now_ms=lane.skew.now_ms(), nonce=nonce, token=token)
-        request = lane.exchange.sign(command, lane.access, stamp)
+        try:
+            request = lane.exchange.sign(command, lane.access, stamp)
+        except InvalidCommand as error:
+            self._landed(grant, sent=False)
+            return Unproven(Outcome.REJECTED, str(error))
         sent_ms = clock.now_ms()
         metrics.leaving(lane.exchange.name, accepted)
         try:
@@ -321,20 +321,17 @@ class Pipeline:
         """Send; again within a small budget, and only while it surely never left."""
         begun = clock.monotonic_ms()
         failed: list[NotSent] = []
-
-        def send() -> Reply:
-            if failed:
-                raise failed.pop()
-            left_ms = round(min(self._settings.http.deadline_ms, until_ms - clock.monotonic_ms()))
-            if left_ms <= 0:
-                raise NotSent("no time left")
-            return self._transport.send(request, egress_ip=lane.egress_ip, deadline_ms=left_ms)
-
         try:
-            return send()
+            return self._send_once(lane, request, until_ms, begun)
         except NotSent as error:
             failed.append(error)
         # Only now: what tenacity does about one that goes out at once costs as much as signing it.
+
+        def again() -> Reply:
+            if failed:
+                raise failed.pop()
+            return self._send_once(lane, request, until_ms, clock.monotonic_ms())
+
         budget_ms = self._settings.http.resend_budget_ms - (clock.monotonic_ms() - begun)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(NotSent),
@@ -343,7 +340,13 @@ class Pipeline:
             sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
             reraise=True,
         )
-        return retrying(send)
+        return retrying(again)
+
+    def _send_once(self, lane: Lane, request: Request, until_ms: float, at_ms: float) -> Reply:
+        left_ms = round(min(self._settings.http.deadline_ms, until_ms - at_ms))
+        if left_ms <= 0:
+            raise NotSent("no time left")
+        return self._transport.send(request, egress_ip=lane.egress_ip, deadline_ms=left_ms)
 
     def _landed(self, grant: Grant, *, sent: bool = True) -> None:
         try:

@@ -137,11 +137,11 @@ def _by_answer(
     jobs: Jobs,
     rng: random.Random,
 ) -> Decision:
+    if isinstance(answer, Closed):  # first: most are
+        return Done(answer.outcome, answer.detail)
     wait = backoff_ms(job.attempts, jobs, rng)
     soon = 0 if job.attempts < EAGER_ATTEMPTS else wait
     match answer:
-        case Closed(outcome, detail):
-            return Done(outcome, detail)
         case OrderReport(OrderState.CANCELED, detail):
             return Done(Outcome.CANCELED, detail)
         case OrderReport(OrderState.FILLED, detail):

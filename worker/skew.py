@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from worker import clock
 from worker.wire import Reply
@@ -54,11 +55,8 @@ class Skew:
         Returns:
             Whether the clocks are found to be apart, having been thought together.
         """
-        try:
-            date = parsedate_to_datetime(reply.headers.get("date", ""))
-            # One of HTTP's forms names no zone: it is UTC as well.
-            dated_ms = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * SECOND_MS
-        except (ValueError, TypeError, OverflowError):
+        dated_ms = _dated_ms(reply.headers.get("date", ""))
+        if dated_ms is None:
             return False
         low, high = dated_ms - reply.received_ms, dated_ms + SECOND_MS - 1 - sent_ms
         if low > high or low < -APART_MAX_MS or high > APART_MAX_MS:
@@ -73,3 +71,14 @@ class Skew:
             if self._low <= 0 <= self._high:
                 self._apart = False
             return self._apart and not before
+
+
+@lru_cache(maxsize=16)
+def _dated_ms(date: str) -> float | None:
+    """Read a Date as Unix ms; the replies of one second all say the same."""
+    try:
+        read = parsedate_to_datetime(date)
+        # One of HTTP's forms names no zone: it is UTC as well.
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * SECOND_MS
+    except (ValueError, TypeError, OverflowError):
+        return None

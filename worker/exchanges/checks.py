@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -92,10 +92,7 @@ class Checker:
 
     def _check_scope(self, command: Command) -> None:
         needs = self.needs.get(type(command), ())
-        for need, check, example in (
-            ("pair", _check_pair, "btc_idr"),
-            ("side", _check_side, "buy"),
-        ):
+        for need, check, example in _SCOPE:
             value: object = getattr(command, need, None)
             if value is not None:
                 check(value)
@@ -154,6 +151,12 @@ def _check_countdown(pairs: object, countdown_ms: object) -> None:
             "a countdown is a whole number of milliseconds, 0 to disarm: "
             "add --timeout-ms 120000, or timeout_ms=120_000 in Python"
         )
+
+
+_SCOPE: Final[tuple[tuple[Need, Callable[[object], None], str], ...]] = (
+    ("pair", _check_pair, "btc_idr"),
+    ("side", _check_side, "buy"),
+)
 
 
 def _shown(value: object) -> str:

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from worker.commands import (
     CancelOrder,
@@ -89,7 +89,7 @@ class Everstrike:
         self.check(command)
         match command:
             case CancelOrder(order_id=order_id):
-                return _post(access, "/auth/cancel", urlencode({"id": order_id}))
+                return _post(access, "/auth/cancel", f"id={quote_plus(order_id)}")
             case CancelOrders(order_ids=order_ids):
                 return _post(access, "/auth/cancel/bulk", encode_ids(order_ids))
             case QueryOrder(order_id=order_id):
