@@ -6,18 +6,23 @@ import itertools
 import logging
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from worker import clock, metrics
 from worker.errors import StoreUnavailable
-from worker.jobs import Job
+from worker.jobs import Job, NewJob
 from worker.settings import Settings
 from worker.settling import Attempted
-from worker.store.ledger import Claimed, Ledger, Settlement, Verb
+from worker.store.ledger import Claimed, Ledger, Settlement, Settling, Verb
 
 log = logging.getLogger(__name__)
 
 STORE_RETRY_MS = 200
 """How long a settlement waits before it is offered to Redis again."""
+Done = tuple[Job, Attempted]
+"""A job, and what an attempt of it came to."""
+NOTHING = Claimed(0, ())
 TAKEN_KEPT = 10_000
 """How many claimed jobs a process remembers, so as not to answer their doorbells again."""
 UNANSWERED_MAX = 1_000
@@ -43,6 +48,23 @@ class Taken:
                 del self._names[next(iter(self._names))]
 
 
+@dataclass(slots=True)
+class Flight:
+    """A settlement that has been sent with a claim, and of which nobody has heard yet.
+
+    Attributes:
+        name: The holder of what it claims.
+        done: What it settles.
+        sent_ms: When, on the local monotonic clock.
+        settling: None if Redis was out of reach.
+    """
+
+    name: str
+    done: Sequence[Done]
+    sent_ms: float
+    settling: Settling | None = None
+
+
 class Claims:
     """The jobs that this process holds, and what it must tell the ledger of them.
 
@@ -64,7 +86,13 @@ class Claims:
         self._unsure: set[str] = set()
         """Holders that may have been given jobs, though no answer said so."""
         self._unanswered: set[str] = set()
-        """Those of them that have nothing else in hand."""
+        """Those of them that have nothing else in hand, and flights that did not land."""
+        self._flights: dict[str, Flight] = {}
+        """Those of which an answer may still come, by name."""
+        self._times = {
+            "retention_ms": settings.jobs.retention_ms,
+            "lease_ms": settings.jobs.lease_ms,
+        }
 
     def __contains__(self, job_id: str) -> bool:
         """Whether this process has lately claimed a job."""
@@ -96,7 +124,7 @@ class Claims:
         self._take_in_hand(claimed, holder)
         return claimed
 
-    def settle(self, done: Sequence[tuple[Job, Attempted]], *, holder: str, limit: int) -> Claimed:
+    def settle(self, done: Sequence[Done], *, holder: str, limit: int) -> Claimed:
         """Record what attempts came to, however long Redis takes to be back.
 
         The answers in hand may be the only proof there will be, and stay true
@@ -109,17 +137,13 @@ class Claims:
         """
         until = clock.monotonic_ms() + 2 * self._settings.jobs.lease_ms
         stopping = False
-        children = [child for _, attempted in done for child in attempted.children]
+        children = _children(done)
         while True:
             try:
                 if children:
                     self._ledger.accept(children)
                 claimed = self._ledger.settle(
-                    [(job, attempted.settlement) for job, attempted in done],
-                    holder=holder,
-                    retention_ms=self._settings.jobs.retention_ms,
-                    lease_ms=self._settings.jobs.lease_ms,
-                    limit=limit,
+                    _settlements(done), holder=holder, limit=limit, **self._times
                 )
             except StoreUnavailable:
                 if limit:
@@ -132,12 +156,69 @@ class Claims:
                     raise
                 clock.sleep_ms(STORE_RETRY_MS)
             else:
-                in_hand = self._in_hand.get(holder, {})
-                for (job, attempted), counted in zip(done, claimed.counted, strict=True):
-                    in_hand.pop(job.id, None)
-                    _count(job, attempted.settlement, claimed.now_ms, counted=counted)
-                self._take_in_hand(claimed, holder)
+                self._told(done, claimed, holder)
                 return claimed
+
+    def send(self, done: Sequence[Done], exchange: str, *, holder: str, limit: int) -> Flight:
+        """Settle as `settle` does, if there is anything, and claim, while work goes on.
+
+        What is claimed is leased to the flight, so that it can be returned if nobody
+        hears of it, and is in nobody's hand until `land`.
+
+        Args:
+            done: What the last attempts came to; may be empty.
+            exchange: Of these, and of what is claimed.
+            holder: Who made the attempts.
+            limit: Most jobs to claim; only such as can wait meanwhile.
+        """
+        flight = Flight(self.holder(), done, clock.monotonic_ms())
+        self._flights[flight.name] = flight
+        with suppress(StoreUnavailable):  # then `land` does it all
+            if children := _children(done):
+                self._ledger.accept(children)
+            flight.settling = self._ledger.send_settlement(
+                _settlements(done),
+                exchange=exchange,
+                holder=holder,
+                ahead=flight.name,
+                limit=limit,
+                **self._times,
+            )
+        return flight
+
+    def land(self, flight: Flight, *, holder: str) -> Claimed:
+        """Hear of what was sent, and take in hand what it has claimed.
+
+        Raises:
+            StoreUnavailable: As for `settle`.
+        """
+        claimed = None
+        with suppress(StoreUnavailable):
+            claimed = flight.settling.claimed() if flight.settling else None
+        if claimed is None:
+            self._lose(flight)
+            return self.settle(flight.done, holder=holder, limit=0) if flight.done else NOTHING
+        if self._flights.pop(flight.name, None) is None:
+            claimed = replace(claimed, jobs=())  # handed back meanwhile
+        self._told(flight.done, claimed, holder)
+        return claimed
+
+    def drop(self, flight: Flight) -> None:
+        """Give up a flight of which nobody will hear: its jobs wait for what `land` would do."""
+        if flight.settling is not None:
+            flight.settling.drop()
+        self._lose(flight)
+
+    def _lose(self, flight: Flight) -> None:
+        if self._flights.pop(flight.name, None) and len(self._unanswered) < UNANSWERED_MAX:
+            self._unanswered.add(flight.name)
+
+    def _told(self, done: Sequence[Done], claimed: Claimed, holder: str) -> None:
+        in_hand = self._in_hand.get(holder, {})
+        for job, _ in done:
+            in_hand.pop(job.id, None)
+        _count(done, claimed)
+        self._take_in_hand(claimed, holder)
 
     def leave(self, holder: str) -> None:
         """End a holder's turn; what it has not settled is left to its lease."""
@@ -150,6 +231,8 @@ class Claims:
     def hand_back(self) -> int:
         """Give up the jobs in mid-attempt, so that another worker attempts them now.
 
+        What is in flight is left to `take_back`.
+
         It asks the exchange first, since a request may be under way. An answer
         that comes here all the same still counts if it is a proof.
 
@@ -159,6 +242,8 @@ class Claims:
         Raises:
             StoreUnavailable: Redis did not answer. Their leases run out.
         """
+        for flight in list(self._flights.values()):
+            self._lose(flight)
         held = [(holder, list(jobs.values())) for holder, jobs in list(self._in_hand.items())]
         return self._ledger.hand_back([(job, holder) for holder, jobs in held for job in jobs])
 
@@ -194,13 +279,24 @@ class Claims:
                 self._taken.add(job.id)
 
 
-def _count(job: Job, settlement: Settlement, now_ms: int, *, counted: bool) -> None:
-    if settlement.verb is not Verb.WAIT:
-        ends = settlement.verb if counted else None
-        metrics.settled(
-            job,
-            settlement.outcome,
-            done=ends is Verb.DONE,
-            dead=ends is Verb.DEAD,
-            now_ms=now_ms,
-        )
+def _settlements(done: Sequence[Done]) -> list[tuple[Job, Settlement]]:
+    return [(job, attempted.settlement) for job, attempted in done]
+
+
+def _children(done: Sequence[Done]) -> list[NewJob]:
+    return [child for _, attempted in done for child in attempted.children]
+
+
+def _count(done: Sequence[Done], claimed: Claimed) -> None:
+    """Count what has been recorded."""
+    told = [
+        (job, settlement, counted)
+        for (job, settlement), counted in zip(_settlements(done), claimed.counted, strict=True)
+        if settlement.verb is not Verb.WAIT
+    ]
+    metrics.attempted((job.exchange, settlement.outcome) for job, settlement, _ in told)
+    for job, settlement, counted in told:
+        if counted and settlement.verb is Verb.DONE:
+            metrics.proven(job.exchange, claimed.now_ms - job.created_ms)
+        elif counted and settlement.verb is Verb.DEAD:
+            metrics.died(job.exchange)

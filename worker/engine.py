@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from worker import clock
 from worker.bulkhead import Bulkhead
-from worker.claims import Claims
+from worker.claims import NOTHING, Claims, Flight
 from worker.crew import TENDERS, Crew
 from worker.durability import Durability
 from worker.errors import StoreUnavailable
@@ -116,8 +116,8 @@ class Engine:
             log.warning("Redis is away: what it may have leased us waits for that: %s", error)
 
     def hand_back(self) -> int:
-        """Give up the jobs in mid-attempt; see `Claims.hand_back`."""
-        return self._claims.hand_back()
+        """Give up the jobs in mid-attempt, and what has been claimed ahead; see `Claims`."""
+        return self._claims.hand_back() + self._claims.take_back(self._served)
 
     def wait_ms(self, duration_ms: float) -> None:
         """Wait, but not for longer than until this worker is to stop."""
@@ -192,10 +192,19 @@ class Engine:
         job_id: str = "",
         turn_ms: float | None = None,
     ) -> Outcome | None:
-        """Attempt due jobs, having entered the bulkhead, until there are none."""
+        """Attempt due jobs, having entered the bulkhead, until there are none.
+
+        Where there are many and nothing is in the way, the next are claimed while
+        those in hand are attempted, and what became of the last is told with that:
+        the ledger and the exchange need not wait for one another.
+        """
         holder = self._claims.holder()
         started = clock.monotonic_ms()
         named: Outcome | None = None
+        untold: list[tuple[Job, Attempted]] = []
+        flight: Flight | None = None
+        smooth, resting = False, ""
+        ahead_ms: float | None = None
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane, job_id=job_id)
             while claimed.jobs or claimed.tended:
@@ -208,13 +217,27 @@ class Engine:
                 if claimed.more:
                     # There is more than this thread can take: put another to it.
                     self._put_to(exchange)
-                done = self._work(exchange, claimed)
+                chunk = self._crews[exchange].pace.chunk
+                ahead = chunk if smooth and claimed.more and chunk > 1 else 0
+                if ahead or untold:
+                    flight = self._claims.send(untold, exchange, holder=holder, limit=ahead)
+                done = self._work(exchange, claimed, ahead_ms, resting)
                 if job_id == claimed.jobs[0].id:
                     named = done[0][1].settlement.outcome
                 goes_on = self._goes_on(exchange, started, turn_ms)
-                limit = self._crews[exchange].pace.chunk if goes_on else 0
-                claimed = self._claims.settle(done, holder=holder, limit=limit)
+                waits = any(each.settlement.verb is Verb.WAIT for _, each in done)
+                smooth, resting = goes_on and not waits, claimed.jobs[0].lane if waits else ""
+                landing, flight = flight, None
+                claimed = self._claims.land(landing, holder=holder) if landing else NOTHING
+                if landing and claimed.jobs:
+                    untold, ahead_ms = done, landing.sent_ms
+                else:
+                    limit = self._crews[exchange].pace.chunk if goes_on else 0
+                    claimed = self._claims.settle(done, holder=holder, limit=limit)
+                    untold, ahead_ms, resting = [], None, ""
         finally:
+            if flight is not None:
+                self._claims.drop(flight)
             self._claims.leave(holder)
             (entered or self._crews[exchange].workers).leave()
         return named
@@ -224,20 +247,31 @@ class Engine:
             return False
         return turn_ms is None or clock.monotonic_ms() - started < turn_ms
 
-    def _work(self, exchange: str, claimed: Claimed) -> list[tuple[Job, Attempted]]:
+    def _work(
+        self, exchange: str, claimed: Claimed, ahead_ms: float | None, resting: str
+    ) -> list[tuple[Job, Attempted]]:
         """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
 
-        So is what follows one for which the lane must rest, and, once Redis is
-        back, what could not be sent without it.
+        So is what follows one for which the lane must rest, all of the lane `resting`,
+        and, once Redis is back, what could not be sent without it.
+
+        Args:
+            exchange: That of the lane.
+            claimed: What to attempt.
+            ahead_ms: When it was claimed, if other work came in between: then all of it
+                may have waited too long.
+            resting: A lane that must rest, as has been found in between; or empty.
         """
         crew = self._crews[exchange]
-        begun = clock.monotonic_ms()
+        begun = clock.monotonic_ms() if ahead_ms is None else ahead_ms
+        waited = ahead_ms is not None
         done: list[tuple[Job, Attempted]] = []
-        rests = False
+        rests = claimed.jobs[0].lane == resting
         for jobs in self._pipeline.together(claimed.jobs):
             held_ms = round(clock.monotonic_ms() - begun)
             came_to = [PUT_BACK] * len(jobs)
-            if not (rests or (done and (held_ms > FLUSH_MS or self._stopping.is_set()))):
+            late = held_ms > FLUSH_MS or self._stopping.is_set()
+            if not (rests or (late and (done or waited))):
                 crew.begin()
                 try:
                     came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)

@@ -8,6 +8,7 @@ A call costs a few microseconds and never raises.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TypeVar
@@ -21,7 +22,6 @@ from prometheus_client import (
 )
 
 from worker import clock
-from worker.jobs import Job
 from worker.outcomes import Outcome
 
 M = TypeVar("M", Counter, Histogram)
@@ -148,13 +148,20 @@ def leaving(exchange: str, accepted_ms: Iterable[float]) -> None:
         _child(_sends, exchange).observe(_seconds(clock.monotonic_ms() - each))
 
 
-def settled(job: Job, outcome: Outcome, *, done: bool, dead: bool, now_ms: int) -> None:
-    """Count an attempt that has been recorded at Redis time `now_ms`, and what it ended."""
-    _child(_attempts, job.exchange, outcome).inc()
-    if done:
-        _child(_proofs, job.exchange).observe(_seconds(now_ms - job.created_ms))
-    if dead:
-        _dead.labels(job.exchange).inc()
+def attempted(outcomes: Iterable[tuple[str, Outcome]]) -> None:
+    """Count attempts that have been recorded, each by its exchange and outcome."""
+    for labels, count in collections.Counter(outcomes).items():
+        _child(_attempts, *labels).inc(count)
+
+
+def proven(exchange: str, delay_ms: float) -> None:
+    """Count an outcome that is proven and recorded, so long after its job was accepted."""
+    _child(_proofs, exchange).observe(_seconds(delay_ms))
+
+
+def died(exchange: str) -> None:
+    """Count a job that has become a dead letter."""
+    _child(_dead, exchange).inc()
 
 
 def buried() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -126,6 +126,43 @@ def _tls_error(error: BaseException | None) -> str:
     return ""
 
 
+class Sent:
+    """A script on its way, on a connection of its own until its answer is read or dropped."""
+
+    def __init__(
+        self, pool: redis.ConnectionPool, connection: redis.Connection, again: Callable[[], Any]
+    ) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._again = again
+
+    def answer(self) -> Any:  # noqa: ANN401  Redis's answer
+        """Wait for the answer; to be called once.
+
+        Raises:
+            StoreUnavailable: Redis did not answer, or refused. The script may
+                have run.
+        """
+        try:
+            with unavailable():
+                return self._connection.read_response()  # type: ignore[no-untyped-call]
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        finally:
+            self._pool.release(self._connection)
+        return self._again()  # Redis did not know the script, so it has not run
+
+    def drop(self) -> None:
+        """Give the answer up."""
+        _give_up(self._pool, self._connection)
+
+
+def _give_up(pool: redis.ConnectionPool, connection: redis.Connection) -> None:
+    connection.disconnect()  # type: ignore[no-untyped-call]
+    pool.release(connection)
+
+
 class Store:
     """One Redis, one key prefix, and the scripts by name.
 
@@ -170,12 +207,8 @@ class Store:
                 have run.
             NotReplicated: It has run, but too few replicas have it.
         """
-        script = self._scripts.get(name)
+        script = self._script(name, shared)
         with unavailable():
-            if script is None:
-                parts = [self._clock, *map(source, shared.split()), source(name)]
-                script = self.client.register_script("\n".join(parts))
-                self._scripts[name] = script
             if not (promised and self._replicas[0]):
                 return script(args=[self.prefix, *args])
             answer, acknowledged = self._run_and_wait(script, [self.prefix, *args])
@@ -186,6 +219,34 @@ class Store:
                 f"it is lost if the master is lost now; asking again is safe"
             )
         return answer
+
+    def send(self, name: str, *args: str | float, shared: str = "") -> Sent:
+        """Send the script of that name, and leave its answer to be read later.
+
+        Args: as for `run`.
+
+        Raises:
+            StoreUnavailable: Redis was out of reach. The script may have run.
+        """
+        script = self._script(name, shared)
+        pool = self.client.connection_pool
+        with unavailable():
+            connection = pool.get_connection()
+            try:
+                connection.send_command("EVALSHA", script.sha, 0, self.prefix, *args)  # type: ignore[no-untyped-call]
+            except BaseException:
+                _give_up(pool, connection)
+                raise
+        return Sent(pool, connection, lambda: self.run(name, *args, shared=shared))
+
+    def _script(self, name: str, shared: str) -> Script:
+        script = self._scripts.get(name)
+        if script is None:
+            parts = [self._clock, *map(source, shared.split()), source(name)]
+            with unavailable():
+                script = self.client.register_script("\n".join(parts))
+            self._scripts[name] = script
+        return script
 
     def _run_and_wait(self, script: Script, args: list[str | float]) -> tuple[Any, int]:
         """Run a script and wait for replicas, on one connection, as `WAIT` asks for.

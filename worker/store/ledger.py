@@ -15,7 +15,7 @@ from typing import Any
 
 from worker.jobs import Job, NewJob
 from worker.outcomes import Outcome
-from worker.store.connection import Store, unavailable
+from worker.store.connection import Sent, Store, unavailable
 from worker.store.listing import CHUNK, RECENT, Listing
 
 SCRIPTS = "lanes switches"
@@ -183,35 +183,29 @@ class Ledger(Listing):
         All in one step, and each by itself: one that no longer counts does not
         stop the others.
         """
-        parts = [
-            part
-            for job, settlement in settled
-            for part in (
-                job.id,
-                job.claim,
-                settlement.verb,
-                settlement.line,
-                settlement.outcome,
-                settlement.detail,
-                settlement.delay_ms,
-                settlement.phase,
-                settlement.streak,
-                "found" if settlement.found else int(settlement.missing),
-                settlement.pause_ms,
-            )
-        ]
         exchange = settled[0][0].exchange
-        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit)
-        answer = self._store.run("settle", *head, *parts, shared=SCRIPTS)
-        now, unregistered, tended, more, applied, *jobs = answer
-        return Claimed(
-            now_ms=int(now),
-            jobs=_read(jobs),
-            unregistered=unregistered,
-            tended=tended,
-            more=more == 1,
-            counted=tuple(each == "1" for each in str(applied)),
-        )
+        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, "")
+        answer = self._store.run("settle", *head, *_parts(settled), shared=SCRIPTS)
+        return _settled(answer)
+
+    def send_settlement(
+        self,
+        settled: Sequence[tuple[Job, Settlement]],
+        *,
+        exchange: str,
+        holder: str,
+        ahead: str,
+        retention_ms: int,
+        lease_ms: int,
+        limit: int,
+    ) -> Settling:
+        """Settle as `settle` does, if there is anything, and leave the answer to be read later.
+
+        Args: as for `settle`; leased is, to `ahead`, only what can wait until what
+            the caller has in hand is done; see `settle.lua`.
+        """
+        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, ahead)
+        return Settling(self._store.send("settle", *head, *_parts(settled), shared=SCRIPTS))
 
     def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:
         """Give up leases in mid-attempt, each job with its holder; return how many were ours.
@@ -293,6 +287,57 @@ class Ledger(Listing):
         return bool(self._store.run("discard", job_id, 0))
 
 
+class Settling:
+    """A settlement on its way."""
+
+    def __init__(self, sent: Sent) -> None:
+        self._sent = sent
+
+    def claimed(self) -> Claimed:
+        """Wait for what it came to; to be called once.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. What it was sent it may have done.
+        """
+        return _settled(self._sent.answer())
+
+    def drop(self) -> None:
+        """Give the answer up."""
+        self._sent.drop()
+
+
+def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
+    return [
+        part
+        for job, settlement in settled
+        for part in (
+            job.id,
+            job.claim,
+            settlement.verb,
+            settlement.line,
+            settlement.outcome,
+            settlement.detail,
+            settlement.delay_ms,
+            settlement.phase,
+            settlement.streak,
+            "found" if settlement.found else int(settlement.missing),
+            settlement.pause_ms,
+        )
+    ]
+
+
+def _settled(answer: Sequence[Any]) -> Claimed:
+    now, unregistered, tended, more, applied, *jobs = answer
+    return Claimed(
+        now_ms=int(now),
+        jobs=_read(jobs),
+        unregistered=unregistered,
+        tended=tended,
+        more=more == 1,
+        counted=tuple(each == "1" for each in str(applied)),
+    )
+
+
 def _read(rows: Iterable[Sequence[str]]) -> tuple[Job, ...]:
     return tuple(Job.read(dict(zip(row[::2], row[1::2], strict=True))) for row in rows)
 
@@ -302,6 +347,7 @@ __all__ = [
     "Claimed",
     "Ledger",
     "Settlement",
+    "Settling",
     "Verb",
     "lane_of",
     "new_id",

@@ -321,16 +321,26 @@ local function due_lanes(p, now)
   end
 end
 
--- claim_any(p, digest, exchange, holder, lease, limit, now)
+-- cannot_wait(p, lane, now) -> whether what is due there must not be claimed by who has
+-- other work in hand
+local function cannot_wait(p, lane, now)
+  return string.sub(lane, -7) == ':switch'
+    or redis.call('HGET', p .. 'lane:' .. lane, 'width') == '1'
+    or redis.call('ZCOUNT', p .. 'urgent:' .. lane, '-inf', now) > 0
+end
+
+-- claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
 --   -> jobs, unregistered, tended, more
 -- From the due lane of the exchange that was served longest ago. `unregistered`
 -- is a due lane that the claimant has not registered, or ''; `tended` a lane of
--- switches that it now holds, or ''.
-local function claim_any(p, digest, exchange, holder, lease, limit, now)
+-- switches that it now holds, or ''. If `ahead`, nothing where there is a due lane
+-- that cannot wait.
+local function claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
   local unregistered = ''
   for _, lane in due_lanes(p, now) do
     if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
       local jobs, more
+      if ahead and cannot_wait(p, lane, now) then return {}, unregistered, '' end
       if string.sub(lane, -7) == ':switch' then
         local held = claim_switches(p, digest, lane, holder, now)
         if held then return {}, '', lane end

@@ -1,8 +1,11 @@
--- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit,
+-- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, ahead,
 --        (id, claim, verb, line, outcome, detail, delay_ms, phase, streak, missing, pause_ms) * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record what attempts came to, give up their leases and holds, and claim the next
--- due jobs of the exchange (limit 0: none), as `claim` does, in the same step.
+-- due jobs of the exchange (limit 0: none), as `claim` does, in the same step. If `ahead`
+-- is not '', they are leased to it rather than to the holder, and only what can wait for
+-- others that the caller has in hand: no switches, nothing urgent, nothing of a lane of
+-- which one request goes at a time.
 --   verb  done   the outcome is proven: the job ends
 --         again  due after delay_ms, in the given phase
 --         wait   not attempted: due as before, the attempt is not counted, and
@@ -13,7 +16,7 @@
 -- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
 -- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
-local p, holder, retention, recent, digest, exchange, lease, limit = unpack(ARGV, 1, 8)
+local p, holder, retention, recent, digest, exchange, lease, limit, ahead = unpack(ARGV, 1, 9)
 local now = now_ms()
 local ended, lanes, closed = {}, {}, {}
 
@@ -86,7 +89,7 @@ local function clear(lane, of_lane)
 end
 
 local applied = ''
-for i = 9, #ARGV, 11 do
+for i = 10, #ARGV, 11 do
   applied = applied .. (settle(unpack(ARGV, i, i + 10)) and '1' or '0')
 end
 if #ended > 0 then
@@ -105,8 +108,9 @@ for lane, pause in pairs(lanes) do
 end
 local jobs, unregistered, tended, more = {}, '', '', false
 if tonumber(limit) > 0 then
-  jobs, unregistered, tended, more = claim_any(p, digest, exchange, holder, tonumber(lease),
-    tonumber(limit), now)
+  local claimant = ahead == '' and holder or ahead
+  jobs, unregistered, tended, more = claim_any(p, digest, exchange, claimant, tonumber(lease),
+    tonumber(limit), now, ahead ~= '')
 end
 local answer = { now, unregistered, tended, more and 1 or 0, applied }
 for _, job in ipairs(jobs) do answer[#answer + 1] = job end

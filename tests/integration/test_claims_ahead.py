@@ -1,0 +1,272 @@
+"""Claimed while other work is in hand: sooner to the wire, and nothing given up for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from tests.integration.test_unanswered_claims import DONE, Deaf, Process
+from tests.support.ledgers import EV, EV2, IX, LEASE_MS, new_job
+from tests.support.polling import eventually
+from tests.support.world import World
+from worker import Outcome, Ticket
+from worker.claims import Claims, Flight
+from worker.engine import Engine
+from worker.errors import StoreUnavailable
+from worker.factory import build_engine
+from worker.jobs import Job, State
+from worker.pace import CHUNK_MAX, FLUSH_MS, Pace
+from worker.settling import Attempted
+from worker.store.connection import Sent
+from worker.store.ledger import Claimed, Verb
+
+MANY = 8 * CHUNK_MAX
+
+
+@pytest.fixture
+def process(redis_url: str) -> Process:
+    """A process with nothing in hand, whose scripts Redis knows."""
+    process = Process(redis_url)
+    hand = Hand(process)
+    hand.land(hand.send(limit=0))
+    return process
+
+
+class Hand:
+    """One thread's turn in a process."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.claims = process.claims
+        self.holder = self.claims.holder()
+
+    def claim(self, lane: str = EV, limit: int = 1) -> Sequence[Job]:
+        """Claim in a lane."""
+        return self.process.claim(self.holder, lane, limit=limit).jobs
+
+    def send(self, *jobs: Job, limit: int = 2) -> Flight:
+        """Settle jobs as done, and claim ahead."""
+        done = [(job, DONE) for job in jobs]
+        return self.claims.send(done, "everstrike", holder=self.holder, limit=limit)
+
+    def land(self, flight: Flight) -> Claimed:
+        """Hear of it."""
+        return self.claims.land(flight, holder=self.holder)
+
+
+def test_one_call_settles_and_claims_while_work_goes_on(process: Process) -> None:
+    """What is sent is done before anybody hears of it; what it claimed is in hand only then."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2", "a3")
+    (job,) = hand.claim()
+    flight = hand.send(job)
+    eventually(lambda: bench.get(job.id).state is State.DONE, what="the settlement")
+    assert process.claims.hand_back() == 0, "nothing is in mid-attempt"
+    assert hand.land(flight).jobs == ()
+    assert process.take_back() == 2
+
+
+def test_what_lands_is_worked_off_and_settled_like_any_other(process: Process) -> None:
+    """It is leased to the flight, for as long as to anybody."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2", "a3")
+    flight = hand.send(limit=9)
+    landed = hand.land(flight)
+    assert [job.attempts for job in landed.jobs] == [1, 1, 1]
+    assert {job.claimed_by for job in landed.jobs} == {flight.name}
+    assert process.take_back() == 0
+    bench.clock.advance(LEASE_MS - 1)
+    assert bench.claim("other", limit=9).jobs == ()
+    done = [(job, DONE) for job in landed.jobs]
+    assert process.claims.settle(done, holder=hand.holder, limit=1).applied
+    assert {bench.get(job.id).state for job in landed.jobs} == {State.DONE}
+
+
+def test_what_cannot_wait_is_never_claimed_ahead(process: Process) -> None:
+    """A switch that is due, an urgent cancel, a key's one request at a time: to who is free."""
+    bench, hand = process.bench, Hand(process)
+    (urgent,) = bench.ledger.accept([new_job("u1", EV2, urgent=True)])
+    bench.clock.advance(1)
+    bench.accept("a1", "a2")
+    assert hand.land(hand.send()).jobs == ()
+    assert [job.id for job in bench.claim("other", lane=EV2).jobs] == [urgent.id]
+    assert len(hand.land(hand.send()).jobs) == 2
+    bench.accept("1", lane=IX)
+    flight = process.claims.send([], "indodax", holder=hand.holder, limit=2)
+    assert hand.land(flight).jobs == ()
+    assert len(bench.claim("other", lane=IX).jobs) == 1
+    bench.accept("a3")
+    bench.client.zadd("cx:lanes", {f"{EV}:switch": 1})
+    landed = hand.land(hand.send())
+    assert (landed.jobs, landed.tended) == ((), "")
+
+
+def test_an_answer_that_is_lost_costs_no_lease(process: Process) -> None:
+    """What was settled is settled once; what was claimed with it is due at once."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2", "a3")
+    (job,) = hand.claim()
+    flight = hand.send(job)
+    eventually(lambda: bench.get(job.id).state is State.DONE, what="the settlement")
+    assert flight.settling is not None
+    flight.settling._sent._connection.disconnect()  # type: ignore[no-untyped-call]  # noqa: SLF001
+    assert hand.land(flight).jobs == ()
+    assert (bench.get(job.id).state, bench.get(job.id).attempts) == (State.DONE, 1)
+    assert process.take_back() == 2
+    assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
+
+
+def test_with_redis_out_of_reach_the_settlement_is_offered_again(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent, nothing is claimed, and what was attempted is recorded all the same."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2")
+    (job,) = hand.claim()
+
+    def away(*_: object, **__: object) -> Sent:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(Deaf, "send", away)
+    flight = hand.send(job)
+    assert bench.get(job.id).state is State.PENDING
+    assert hand.land(flight).jobs == ()
+    assert bench.get(job.id).state is State.DONE
+    assert process.take_back() == 0
+
+
+def test_a_script_that_redis_has_forgotten_is_run_all_the_same(process: Process) -> None:
+    """As after a restart: it is told the whole of it."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1")
+    hand.land(hand.send(limit=0))
+    bench.client.script_flush()
+    assert len(hand.land(hand.send()).jobs) == 1
+
+
+def test_a_worker_that_must_end_gives_up_what_is_in_flight(process: Process) -> None:
+    """It is due at once; who hears of it later does not begin it, nor count it twice."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2", "a3")
+    (job,) = hand.claim()
+    flight = hand.send()
+    eventually(lambda: bench.client.zcount("cx:due:" + EV, "-inf", bench.clock.now_ms) == 0)
+    assert process.claims.hand_back() == 1
+    assert process.take_back() == 2
+    assert hand.land(flight).jobs == ()
+    taken = bench.claim("other", lane=EV, limit=9).jobs
+    assert sorted(job.attempts for job in taken) == [1, 1, 2]
+    assert [each.lost for each in taken if each.id == job.id] == [True]
+
+
+def test_a_thread_that_crashes_leaves_nothing_leased(process: Process) -> None:
+    """A flight that is dropped is returned, and its connection is used no more."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2")
+    flight = hand.send()
+    eventually(lambda: bench.client.zcount("cx:due:" + EV, "-inf", bench.clock.now_ms) == 0)
+    process.claims.drop(flight)
+    process.claims.leave(hand.holder)
+    assert process.take_back() == 2
+    assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
+
+
+class Fast(Pace):
+    """That of an exchange which is known to be fast, whatever holds the machine up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for _ in range(50):
+            super().learn(0.2, 0.2)
+
+    def learn(self, took_ms: float, cpu_ms: float) -> None:
+        """Learn no more."""
+
+
+class Watched(Engine):
+    """Says what it works on."""
+
+    chunks: list[tuple[int, bool]]
+    """How many jobs, and whether they were claimed ahead."""
+    put_back: list[int]
+    """How many of them."""
+
+    def _work(
+        self, exchange: str, claimed: Claimed, ahead_ms: float | None, resting: str
+    ) -> list[tuple[Job, Attempted]]:
+        done = super()._work(exchange, claimed, ahead_ms, resting)
+        self.chunks.append((len(done), ahead_ms is not None))
+        self.put_back.append(sum(each.settlement.verb is Verb.WAIT for _, each in done))
+        return done
+
+
+def watched(world: World) -> Watched:
+    """Return a worker's engine that knows its exchange to be fast."""
+    engine = build_engine(world.settings())
+    engine.__class__ = Watched
+    assert isinstance(engine, Watched)
+    engine.chunks, engine.put_back = [], []
+    engine.register()
+    engine._crews["everstrike"].pace = Fast()  # noqa: SLF001
+    return engine
+
+
+def work_off(engine: Engine, tickets: Sequence[Ticket]) -> None:
+    """Have one thread do all of it; each needs one attempt, and is proven."""
+
+    def done() -> bool:
+        engine.run_exchange("everstrike")
+        return all(ticket.result().state == "done" for ticket in tickets)
+
+    eventually(done, within_ms=60_000, what="all of them done")
+    assert {ticket.result().outcome for ticket in tickets} == {Outcome.CANCELED}
+    assert {ticket.result().attempts for ticket in tickets} == {1}
+
+
+def test_a_backlog_is_worked_off_without_waiting_for_redis(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the first chunks are claimed ahead; each order is sent once, and proven."""
+    monkeypatch.setattr("worker.engine.FLUSH_MS", 60_000)
+    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
+    engine = watched(world)
+    work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
+    assert engine.chunks == [(CHUNK_MAX, n > 1) for n in range(MANY // CHUNK_MAX)]
+    sent = [each for each in world.sim.journal() if each.path.endswith("/auth/cancel")]
+    assert len(sent) == MANY
+
+
+def test_few_jobs_are_left_to_who_is_free(world: World) -> None:
+    """Nothing is claimed ahead of what nobody is behind with."""
+    engine = watched(world)
+    world.producer().cancel_many("ev", world.place("ev", CHUNK_MAX))
+    engine.run_exchange("everstrike")
+    assert [ahead for _, ahead in engine.chunks] == [False]
+
+
+def test_what_waited_too_long_is_put_back_and_done_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind an attempt that takes long, what was claimed ahead goes back to others at once."""
+    engine = watched(world)
+    tickets = world.producer().cancel_many("ev", world.place("ev", MANY))
+    late = threading.Event()
+    send = Claims.send
+
+    def long_ago(self: Claims, done: Sequence[object], exchange: str, **options: object) -> Flight:
+        flight = send(self, done, exchange, **options)  # type: ignore[arg-type]
+        if not late.is_set():
+            late.set()
+            flight.sent_ms -= FLUSH_MS + 1
+        return flight
+
+    monkeypatch.setattr(Claims, "send", long_ago)
+    work_off(engine, tickets)
+    assert late.is_set()
+    claimed_ahead = [ahead for _, ahead in engine.chunks]
+    late_one = claimed_ahead.index(True)
+    assert engine.put_back[late_one] == CHUNK_MAX, "it was begun"
+    next_one = claimed_ahead.index(False, late_one)
+    assert engine.put_back[next_one] < CHUNK_MAX, "what is claimed anew is begun"
