@@ -19,6 +19,8 @@ LINES_MAX = 100
 """Lines of a head, and of what follows a body in chunks."""
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What a header's name may be."""
+BLANK = " \t"
+"""What may stand around a value; whatever else does is a part of it."""
 BEGIN = b"HTTP/1."
 STATUS = re.compile(r"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
 HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -183,7 +185,10 @@ def _too_long(limit: int) -> ReplyLost:
 
 def _parse(head: str) -> tuple[str, int, dict[str, str]]:
     """Return the minor version, the status and the headers."""
-    first, *lines = head.replace("\r\n", "\n").split("\n")
+    head = head.replace("\r\n", "\n")
+    if "\r" in head or "\0" in head:
+        raise UnreadableHeader  # some take it for the end of a line
+    first, *lines = head.split("\n")
     status = STATUS.fullmatch(first)
     if status is None:
         raise http.client.BadStatusLine("no status")
@@ -193,12 +198,12 @@ def _parse(head: str) -> tuple[str, int, dict[str, str]]:
     name = ""
     for line in lines:
         if name and line[0] in " \t":
-            headers[name] += " " + line.strip()
+            headers[name] += " " + line.strip(BLANK)
             continue
         name, colon, value = line.partition(":")
         if not colon or not NAME.fullmatch(name):
             raise UnreadableHeader
-        name, value = name.lower(), value.strip()
+        name, value = name.lower(), value.strip(BLANK)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return status[1], int(status[2]), headers
 
@@ -219,7 +224,7 @@ def _length(headers: dict[str, str]) -> int | None:
         return None
     if LENGTH.fullmatch(given):
         return int(given)
-    lengths = {length.strip() for length in given.split(",")} - {""}
+    lengths = {length.strip(BLANK) for length in given.split(",")} - {""}
     if len(lengths) > 1 or not all(map(LENGTH.fullmatch, lengths)):
         raise UnreadableLength
     return int(lengths.pop()) if lengths else None

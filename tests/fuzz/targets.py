@@ -13,6 +13,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-bitmart": ("replies", ("bitmart",)),
     "replies-everstrike": ("replies", ("everstrike",)),
     "replies-indodax": ("replies", ("indodax",)),
+    "wire": ("wire", ()),
     "messages": ("messages", ()),
     "jobs": ("jobs", ()),
     "settings": ("settings", ()),
