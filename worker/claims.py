@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -35,17 +36,18 @@ class Taken:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._lock = threading.Lock()
-        self._names: dict[str, None] = {}
+        # A plain dict's first name is found by passing over all that were deleted before it.
+        self._names: OrderedDict[str, None] = OrderedDict()
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def add(self, name: str) -> None:
-        """Keep a name, and forget the oldest if there are too many."""
+    def add(self, names: Iterable[str]) -> None:
+        """Keep names, and forget the oldest if there are too many."""
         with self._lock:
-            self._names[name] = None
-            if len(self._names) > self._keep:
-                del self._names[next(iter(self._names))]
+            self._names.update(dict.fromkeys(names))
+            while len(self._names) > self._keep:
+                self._names.popitem(last=False)
 
 
 @dataclass(slots=True)
@@ -273,10 +275,9 @@ class Claims:
 
     def _take_in_hand(self, claimed: Claimed, holder: str) -> None:
         if claimed.jobs:
-            jobs = self._in_hand.setdefault(holder, {})
-            jobs.update({job.id: job for job in claimed.jobs})
-            for job in claimed.jobs:
-                self._taken.add(job.id)
+            jobs = {job.id: job for job in claimed.jobs}
+            self._in_hand.setdefault(holder, {}).update(jobs)
+            self._taken.add(jobs)
 
 
 def _settlements(done: Sequence[Done]) -> list[tuple[Job, Settlement]]:

@@ -196,7 +196,10 @@ def _lines(history: str) -> Iterator[dict[str, Any]]:
 
 
 def _count(text: str) -> int:
-    return _number(text) or 0
+    try:
+        return int(text)
+    except ValueError:
+        return 0
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {

@@ -9,5 +9,5 @@ def test_only_the_latest_are_remembered() -> None:
     """A process that runs for months keeps no more names than it needs."""
     taken = Taken(3)
     for name in "abcde":
-        taken.add(name)
+        taken.add([name])
     assert [name in taken for name in "abcde"] == [False, False, True, True, True]
