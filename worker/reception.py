@@ -17,6 +17,10 @@ HEAD_MAX = 65_536
 """Bytes of a head, and of a line between the chunks of a body."""
 LINES_MAX = 100
 """Lines of a head, and of what follows a body in chunks."""
+INTERIM_MAX = 50
+"""Interim replies before the one."""
+CHUNKS_MAX = 10_000
+"""Chunks of a body: each takes time to read, however short it is."""
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What a header's name may be."""
 BLANK = " \t"
@@ -73,18 +77,21 @@ def receive(take: Take, *, limit: int, bodiless: bool = False) -> Received:
         HTTPException: The reply is cut short, or not to be read.
     """
     stream = _Stream(take)
-    while True:
+    for _ in range(INTERIM_MAX):
         minor, status, headers = _parse(stream.head())
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             raise http.client.UnknownProtocol("101")
         if status >= HTTPStatus.OK:
             break
+    else:
+        raise UnreadableHeader
+    # A reply with both is read as its chunks tell, and nothing after it is believed.
     length, chunked = _length(headers), _is_chunked(headers)
     ended = chunked or length is not None
     if bodiless or status in BODILESS:
         body, ended = b"", True
     elif chunked:
-        body = stream.chunks(limit)
+        body, ended = stream.chunks(limit), length is None
     elif length is None:
         body = stream.rest(limit)
     else:
@@ -128,12 +135,17 @@ class _Stream:
     def chunks(self, limit: int) -> bytes:
         """Read a body in chunks, and what follows it."""
         body = bytearray()
-        while size := self._chunk_size():
+        for _ in range(CHUNKS_MAX):
+            size = self._chunk_size()
+            if not size:
+                break
             if len(body) + size > limit:
                 raise _too_long(limit)
             body += self.exactly(size, limit)
             if self._line():
                 raise UnreadableLength
+        else:
+            raise UnreadableLength
         for _ in range(LINES_MAX):
             if not self._line():
                 return bytes(body)
@@ -168,6 +180,8 @@ class _Stream:
             self._more()
         line = bytes(held[:end]).removesuffix(b"\r")
         del held[: end + 1]
+        if b"\r" in line or b"\0" in line:
+            raise UnreadableHeader
         return line
 
     def _more(self) -> None:
