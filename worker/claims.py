@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from worker import clock, metrics
 from worker.errors import StoreUnavailable
 from worker.jobs import Job, NewJob
+from worker.pace import FLUSH_MS
 from worker.settings import Settings
 from worker.settling import Attempted
 from worker.store.ledger import Claimed, Ledger, Settlement, Settling, Verb
@@ -50,7 +51,7 @@ class Taken:
                 self._names.popitem(last=False)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Flight:
     """A settlement that has been sent with a claim, and of which nobody has heard yet.
 
@@ -58,19 +59,19 @@ class Flight:
         name: The holder of what it claims.
         done: What it settles.
         sent_ms: When, on the local monotonic clock.
-        settling: None if Redis was out of reach.
+        settling: Its answer, to come.
     """
 
     name: str
     done: Sequence[Done]
     sent_ms: float
-    settling: Settling | None = None
+    settling: Settling
 
 
 class Claims:
     """The jobs that this process holds, and what it must tell the ledger of them.
 
-    A holder is one thread's turn. Safe to use from many threads.
+    A holder is one thread's turn, or a flight. Safe to use from many threads.
     """
 
     def __init__(
@@ -89,8 +90,8 @@ class Claims:
         """Holders that may have been given jobs, though no answer said so."""
         self._unanswered: set[str] = set()
         """Those of them that have nothing else in hand, and flights that did not land."""
-        self._flights: dict[str, Flight] = {}
-        """Those of which an answer may still come, by name."""
+        self._flights: dict[str, float] = {}
+        """Names of those that may still land, and when each was sent."""
         self._times = {
             "retention_ms": settings.jobs.retention_ms,
             "lease_ms": settings.jobs.lease_ms,
@@ -161,59 +162,86 @@ class Claims:
                 self._told(done, claimed, holder)
                 return claimed
 
-    def send(self, done: Sequence[Done], exchange: str, *, holder: str, limit: int) -> Flight:
+    def send(
+        self, done: Sequence[Done], exchange: str, *, holder: str, limit: int
+    ) -> Flight | None:
         """Settle as `settle` does, if there is anything, and claim, while work goes on.
 
         What is claimed is leased to the flight, so that it can be returned if nobody
-        hears of it, and is in nobody's hand until `land`.
+        hears of it in time, and is in nobody's hand until `land`.
 
         Args:
             done: What the last attempts came to; may be empty.
             exchange: Of these, and of what is claimed.
             holder: Who made the attempts.
             limit: Most jobs to claim; only such as can wait meanwhile.
-        """
-        flight = Flight(self.holder(), done, clock.monotonic_ms())
-        self._flights[flight.name] = flight
-        with suppress(StoreUnavailable):  # then `land` does it all
-            if children := _children(done):
-                self._ledger.accept(children)
-            flight.settling = self._ledger.send_settlement(
-                _settlements(done),
-                exchange=exchange,
-                holder=holder,
-                ahead=flight.name,
-                limit=limit,
-                **self._times,
-            )
-        return flight
 
-    def land(self, flight: Flight, *, holder: str) -> Claimed:
-        """Hear of what was sent, and take in hand what it has claimed.
+        Returns:
+            What `land` is to be given; None if nothing is under way, all being settled.
 
         Raises:
             StoreUnavailable: As for `settle`.
         """
-        claimed = None
-        with suppress(StoreUnavailable):
-            claimed = flight.settling.claimed() if flight.settling else None
-        if claimed is None:
-            self._lose(flight)
-            return self.settle(flight.done, holder=holder, limit=0) if flight.done else NOTHING
-        if self._flights.pop(flight.name, None) is None:
-            claimed = replace(claimed, jobs=())  # handed back meanwhile
+        name, sent_ms = self.holder(), clock.monotonic_ms()
+        self._flights[name] = sent_ms
+        try:
+            if children := _children(done):
+                self._ledger.accept(children)
+            settling = self._ledger.send_settlement(
+                _settlements(done),
+                exchange=exchange,
+                holder=holder,
+                ahead=name,
+                limit=limit,
+                **self._times,
+            )
+        except StoreUnavailable:
+            self._lose(name)
+            if done:
+                self.settle(done, holder=holder, limit=0)
+            return None
+        except BaseException:
+            self._lose(name)
+            raise
+        return Flight(name, done, sent_ms, settling)
+
+    def land(self, flight: Flight, *, holder: str) -> Claimed | None:
+        """Hear of what was sent, and take in hand what it has claimed.
+
+        Returns:
+            None if Redis did not answer: what was to be settled is to be settled anew.
+            What was claimed is returned by `take_back`.
+        """
+        try:
+            claimed = flight.settling.claimed()
+        except StoreUnavailable:
+            self._lose(flight.name)
+            return None
         self._told(flight.done, claimed, holder)
+        if self._flights.pop(flight.name, None) is None:
+            # Given up meanwhile, perhaps before Redis had done it.
+            for job in claimed.jobs:
+                self._in_hand.get(holder, {}).pop(job.id, None)
+            self._lose(flight.name)
+            claimed = replace(claimed, jobs=())
         return claimed
 
     def drop(self, flight: Flight) -> None:
         """Give up a flight of which nobody will hear: its jobs wait for what `land` would do."""
-        if flight.settling is not None:
-            flight.settling.drop()
-        self._lose(flight)
+        self._lose(flight.name)
+        flight.settling.drop()
 
-    def _lose(self, flight: Flight) -> None:
-        if self._flights.pop(flight.name, None) and len(self._unanswered) < UNANSWERED_MAX:
-            self._unanswered.add(flight.name)
+    def _lose(self, name: str) -> None:
+        """Have what a flight may have claimed returned; only for who would land it."""
+        self._flights.pop(name, None)
+        if len(self._unanswered) < UNANSWERED_MAX:
+            self._unanswered.add(name)
+
+    def _revoke(self, sent_before_ms: float) -> None:
+        """Do the same from elsewhere for flights sent so early, unless they have just landed."""
+        for name, sent_ms in list(self._flights.items()):
+            if sent_ms < sent_before_ms and self._flights.pop(name, None) is not None:
+                self._lose(name)
 
     def _told(self, done: Sequence[Done], claimed: Claimed, holder: str) -> None:
         in_hand = self._in_hand.get(holder, {})
@@ -244,14 +272,14 @@ class Claims:
         Raises:
             StoreUnavailable: Redis did not answer. Their leases run out.
         """
-        for flight in list(self._flights.values()):
-            self._lose(flight)
+        self._revoke(math.inf)
         held = [(holder, list(jobs.values())) for holder, jobs in list(self._in_hand.items())]
         return self._ledger.hand_back([(job, holder) for holder, jobs in held for job in jobs])
 
     def take_back(self, lanes: Collection[str]) -> int:
         """Return to the ledger what was claimed by calls whose answers never came.
 
+        And by those whose answers are not read in time, as what is in hand takes long.
         None of it has been attempted, so it is due as before; without this it
         would be when its lease has run out.
 
@@ -264,13 +292,14 @@ class Claims:
         Raises:
             StoreUnavailable: Redis did not answer. Asking again is safe.
         """
+        self._revoke(clock.monotonic_ms() - FLUSH_MS)
         holders = list(self._unanswered)
         if not holders:
             return 0
         count = sum(self._ledger.take_back(lane, holders) for lane in sorted(lanes))
         self._unanswered.difference_update(holders)
         if count:
-            log.warning("Redis never answered who claimed %d jobs: they are due again", count)
+            log.warning("nobody heard in time who claimed %d jobs: they are due again", count)
         return count
 
     def _take_in_hand(self, claimed: Claimed, holder: str) -> None:

@@ -12,10 +12,12 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 
 from worker import clock
 from worker.bulkhead import Bulkhead
-from worker.claims import NOTHING, Claims, Flight
+from worker.claims import NOTHING, Claims, Done, Flight
 from worker.crew import TENDERS, Crew
 from worker.durability import Durability
 from worker.errors import StoreUnavailable
@@ -23,7 +25,7 @@ from worker.gate import holds_timers
 from worker.jobs import Job
 from worker.keeper import Keeper
 from worker.outcomes import Outcome
-from worker.pace import FLUSH_MS
+from worker.pace import FLUSH_MS, SMOOTH_MS
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
 from worker.settling import Attempted, crashed, tell
@@ -41,6 +43,21 @@ PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
 """What becomes of a job that was claimed and not begun: as if it had not been."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What became of jobs of a lane.
+
+    Attributes:
+        done: Each with what it came to, in order.
+        rests: Whether the lane must rest.
+        smooth: Whether it took so little that more may be claimed meanwhile.
+    """
+
+    done: list[Done]
+    rests: bool
+    smooth: bool
 
 
 class Engine:
@@ -117,7 +134,10 @@ class Engine:
 
     def hand_back(self) -> int:
         """Give up the jobs in mid-attempt, and what has been claimed ahead; see `Claims`."""
-        return self._claims.hand_back() + self._claims.take_back(self._served)
+        count = self._claims.hand_back()
+        with suppress(StoreUnavailable):  # then their leases run out
+            self._claims.take_back(self._served)
+        return count
 
     def wait_ms(self, duration_ms: float) -> None:
         """Wait, but not for longer than until this worker is to stop."""
@@ -199,12 +219,11 @@ class Engine:
         the ledger and the exchange need not wait for one another.
         """
         holder = self._claims.holder()
-        started = clock.monotonic_ms()
+        started = since_ms = clock.monotonic_ms()
         named: Outcome | None = None
-        untold: list[tuple[Job, Attempted]] = []
+        untold: list[Done] = []
         flight: Flight | None = None
-        smooth, resting = False, ""
-        ahead_ms: float | None = None
+        smooth, waited, resting = False, False, ""
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane, job_id=job_id)
             while claimed.jobs or claimed.tended:
@@ -212,35 +231,47 @@ class Engine:
                     self._keeper.tend(claimed.tended, holder, self._stopping)
                     if not self._goes_on(exchange, started, turn_ms):
                         break
+                    since_ms = clock.monotonic_ms()
                     claimed = self._claim(exchange, holder=holder)
                     continue
                 if claimed.more:
                     # There is more than this thread can take: put another to it.
                     self._put_to(exchange)
-                chunk = self._crews[exchange].pace.chunk
-                ahead = chunk if smooth and claimed.more and chunk > 1 else 0
+                ahead = self._ahead(exchange) if smooth and claimed.more else 0
                 if ahead or untold:
                     flight = self._claims.send(untold, exchange, holder=holder, limit=ahead)
-                done = self._work(exchange, claimed, ahead_ms, resting)
-                if job_id == claimed.jobs[0].id:
-                    named = done[0][1].settlement.outcome
-                goes_on = self._goes_on(exchange, started, turn_ms)
-                waits = any(each.settlement.verb is Verb.WAIT for _, each in done)
-                smooth, resting = goes_on and not waits, claimed.jobs[0].lane if waits else ""
+                first = claimed.jobs[0]
+                rests = first.lane == resting
+                work = self._work(exchange, claimed, since_ms, waited=waited, rests=rests)
+                if job_id == first.id:
+                    named = work.done[0][1].settlement.outcome
+                smooth, resting = work.smooth, first.lane if work.rests else ""
                 landing, flight = flight, None
-                claimed = self._claims.land(landing, holder=holder) if landing else NOTHING
-                if landing and claimed.jobs:
-                    untold, ahead_ms = done, landing.sent_ms
-                else:
-                    limit = self._crews[exchange].pace.chunk if goes_on else 0
-                    claimed = self._claims.settle(done, holder=holder, limit=limit)
-                    untold, ahead_ms, resting = [], None, ""
+                landed = self._claims.land(landing, holder=holder) if landing else NOTHING
+                waited = bool(landing and landed and landed.jobs)
+                if landing and landed and landed.jobs:
+                    claimed, untold, since_ms = landed, work.done, landing.sent_ms
+                    continue
+                if landed is not None:
+                    untold = []
+                goes_on = landed is not None and self._goes_on(exchange, started, turn_ms)
+                limit = self._crews[exchange].pace.chunk if goes_on else 0
+                since_ms = clock.monotonic_ms()
+                claimed = self._claims.settle([*untold, *work.done], holder=holder, limit=limit)
+                untold, resting = [], ""
         finally:
-            if flight is not None:
-                self._claims.drop(flight)
-            self._claims.leave(holder)
-            (entered or self._crews[exchange].workers).leave()
+            try:
+                if flight is not None:
+                    self._claims.drop(flight)
+            finally:
+                self._claims.leave(holder)
+                (entered or self._crews[exchange].workers).leave()
         return named
+
+    def _ahead(self, exchange: str) -> int:
+        """Return how many jobs to claim while others are in hand."""
+        chunk = self._crews[exchange].pace.chunk
+        return 0 if chunk == 1 or self._stopping.is_set() else chunk
 
     def _goes_on(self, exchange: str, started: float, turn_ms: float | None) -> bool:
         if self._stopping.is_set() or self._crews[exchange].crowded:
@@ -248,45 +279,46 @@ class Engine:
         return turn_ms is None or clock.monotonic_ms() - started < turn_ms
 
     def _work(
-        self, exchange: str, claimed: Claimed, ahead_ms: float | None, resting: str
-    ) -> list[tuple[Job, Attempted]]:
+        self, exchange: str, claimed: Claimed, since_ms: float, *, waited: bool, rests: bool
+    ) -> Work:
         """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
 
-        So is what follows one for which the lane must rest, all of the lane `resting`,
-        and, once Redis is back, what could not be sent without it.
+        So is what follows one for which the lane must rest, and, once Redis is
+        back, what could not be sent without it.
 
         Args:
             exchange: That of the lane.
             claimed: What to attempt.
-            ahead_ms: When it was claimed, if other work came in between: then all of it
-                may have waited too long.
-            resting: A lane that must rest, as has been found in between; or empty.
+            since_ms: When the claim was asked for.
+            waited: Whether other work came in between, so that all of it may be late.
+            rests: Whether the lane has been found to have to rest since then.
         """
         crew = self._crews[exchange]
-        begun = clock.monotonic_ms() if ahead_ms is None else ahead_ms
-        waited = ahead_ms is not None
-        done: list[tuple[Job, Attempted]] = []
-        rests = claimed.jobs[0].lane == resting
+        begun = clock.monotonic_ms()
+        done: list[Done] = []
         for jobs in self._pipeline.together(claimed.jobs):
-            held_ms = round(clock.monotonic_ms() - begun)
+            held_ms = round(clock.monotonic_ms() - since_ms)
             came_to = [PUT_BACK] * len(jobs)
             late = held_ms > FLUSH_MS or self._stopping.is_set()
             if not (rests or (late and (done or waited))):
                 crew.begin()
+                sent = False
                 try:
                     came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
+                    sent = came_to[0].settlement.verb is not Verb.WAIT
+                    rests = not sent or came_to[0].settlement.pause_ms > 0
                 except StoreUnavailable as error:
                     log.warning("Redis is away in mid-attempt: %s", error)
                     rests = True
-                else:
-                    rests = came_to[0].settlement.verb is Verb.WAIT
                 finally:
                     took_ms, cpu_ms = crew.end()
-                if not rests:
+                if sent:
                     crew.pace.learn(took_ms / len(jobs), cpu_ms / len(jobs))
             done += zip(jobs, came_to, strict=True)
         tell(attempted for _, attempted in done)
-        return done
+        return Work(
+            done, rests=rests, smooth=not rests and clock.monotonic_ms() - begun < SMOOTH_MS
+        )
 
     def _claim(self, exchange: str, *, holder: str, lane: str = "", job_id: str = "") -> Claimed:
         def claim() -> Claimed:

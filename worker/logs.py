@@ -95,7 +95,10 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         told = record.__dict__.get(LINES) or (_said(record),)
-        lines = [{**begins, **said} for said in told]
+        lines = [
+            {**begins, **{name: value for name, value in said.items() if value is not None}}
+            for said in told
+        ]
         if record.exc_info:
             lines[-1]["error"] = "".join(traceback.format_exception(*record.exc_info))
         # Before it is JSON, where a quote in a secret would hide it. Hardly any line has one.
@@ -108,7 +111,7 @@ class JsonFormatter(logging.Formatter):
 def _said(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record says, without all else that it carries."""
     given = {**record.__dict__, "message": _message(record)}
-    return {name: given[name] for name in SAID if given.get(name) is not None}
+    return {name: given[name] for name in SAID if name in given}
 
 
 def _message(record: logging.LogRecord) -> str:

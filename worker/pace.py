@@ -9,6 +9,8 @@ CHUNK_MS = 20
 CHUNK_MAX = 25
 FLUSH_MS = 60
 """What was taken and has not been begun by then is put back for others."""
+SMOOTH_MS = FLUSH_MS / 2
+"""What is claimed while others are attempted must not wait for longer than these took."""
 HANGS_MS = 100
 CPU_MS = 0.5
 """What an attempt costs, before one is known."""

@@ -74,7 +74,7 @@ Decision = Done | Again | Dead
 
 def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
     """Return a full-jitter backoff: anywhere from 0 to a bound that doubles."""
-    bound = min(jobs.backoff_max_ms, jobs.backoff_base_ms * 2 ** min(attempts, 20))
+    bound = min(jobs.backoff_max_ms, jobs.backoff_base_ms * 2 ** max(0, min(attempts, 20)))
     return rng.randrange(bound + 1)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,16 +13,16 @@ from tests.integration.test_unanswered_claims import DONE, Deaf, Process
 from tests.support.ledgers import EV, EV2, IX, LEASE_MS, new_job
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker import Outcome, Ticket
+from worker import Outcome, Ticket, clock
 from worker.claims import Claims, Flight
-from worker.engine import Engine
+from worker.engine import Engine, Work
 from worker.errors import StoreUnavailable
 from worker.factory import build_engine
 from worker.jobs import Job, State
 from worker.pace import CHUNK_MAX, FLUSH_MS, Pace
 from worker.settling import Attempted
 from worker.store.connection import Sent
-from worker.store.ledger import Claimed, Verb
+from worker.store.ledger import Claimed, Settlement, Verb
 
 MANY = 8 * CHUNK_MAX
 
@@ -32,6 +34,30 @@ def process(redis_url: str) -> Process:
     hand = Hand(process)
     hand.land(hand.send(limit=0))
     return process
+
+
+class Later:
+    """The local clock, moved on."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0.0
+        self._now_ms = clock.monotonic_ms
+
+    def pass_ms(self, duration_ms: float) -> None:
+        """Let time pass."""
+        self._ahead_ms += duration_ms
+
+    def monotonic_ms(self) -> float:
+        """Return the time."""
+        return self._now_ms() + self._ahead_ms
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    """A clock of this process that can be moved on."""
+    moved = Later()
+    monkeypatch.setattr(clock, "monotonic_ms", moved.monotonic_ms)
+    return moved
 
 
 class Hand:
@@ -49,11 +75,16 @@ class Hand:
     def send(self, *jobs: Job, limit: int = 2) -> Flight:
         """Settle jobs as done, and claim ahead."""
         done = [(job, DONE) for job in jobs]
-        return self.claims.send(done, "everstrike", holder=self.holder, limit=limit)
+        flight = self.claims.send(done, "everstrike", holder=self.holder, limit=limit)
+        assert flight is not None
+        return flight
 
-    def land(self, flight: Flight) -> Claimed:
+    def land(self, flight: Flight | None) -> Claimed:
         """Hear of it."""
-        return self.claims.land(flight, holder=self.holder)
+        assert flight is not None
+        landed = self.claims.land(flight, holder=self.holder)
+        assert landed is not None
+        return landed
 
 
 def test_one_call_settles_and_claims_while_work_goes_on(process: Process) -> None:
@@ -88,7 +119,7 @@ def test_what_cannot_wait_is_never_claimed_ahead(process: Process) -> None:
     """A switch that is due, an urgent cancel, a key's one request at a time: to who is free."""
     bench, hand = process.bench, Hand(process)
     (urgent,) = bench.ledger.accept([new_job("u1", EV2, urgent=True)])
-    bench.clock.advance(1)
+    bench.clock.advance(1)  # so that it is that lane's turn
     bench.accept("a1", "a2")
     assert hand.land(hand.send()).jobs == ()
     assert [job.id for job in bench.claim("other", lane=EV2).jobs] == [urgent.id]
@@ -104,24 +135,24 @@ def test_what_cannot_wait_is_never_claimed_ahead(process: Process) -> None:
 
 
 def test_an_answer_that_is_lost_costs_no_lease(process: Process) -> None:
-    """What was settled is settled once; what was claimed with it is due at once."""
+    """What it settled is offered again, and counts once; what it claimed is due at once."""
     bench, hand = process.bench, Hand(process)
     bench.accept("a1", "a2", "a3")
     (job,) = hand.claim()
     flight = hand.send(job)
     eventually(lambda: bench.get(job.id).state is State.DONE, what="the settlement")
-    assert flight.settling is not None
     flight.settling._sent._connection.disconnect()  # type: ignore[no-untyped-call]  # noqa: SLF001
-    assert hand.land(flight).jobs == ()
+    assert process.claims.land(flight, holder=hand.holder) is None
+    assert process.claims.settle([(job, DONE)], holder=hand.holder, limit=0).jobs == ()
     assert (bench.get(job.id).state, bench.get(job.id).attempts) == (State.DONE, 1)
     assert process.take_back() == 2
     assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
 
 
-def test_with_redis_out_of_reach_the_settlement_is_offered_again(
+def test_with_redis_out_of_reach_what_is_to_be_settled_is_settled_first(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is sent, nothing is claimed, and what was attempted is recorded all the same."""
+    """Nothing is under way then, and nothing has been claimed."""
     bench, hand = process.bench, Hand(process)
     bench.accept("a1", "a2")
     (job,) = hand.claim()
@@ -130,9 +161,8 @@ def test_with_redis_out_of_reach_the_settlement_is_offered_again(
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(Deaf, "send", away)
-    flight = hand.send(job)
-    assert bench.get(job.id).state is State.PENDING
-    assert hand.land(flight).jobs == ()
+    done = [(job, DONE)]
+    assert process.claims.send(done, "everstrike", holder=hand.holder, limit=2) is None
     assert bench.get(job.id).state is State.DONE
     assert process.take_back() == 0
 
@@ -168,6 +198,7 @@ def test_a_thread_that_crashes_leaves_nothing_leased(process: Process) -> None:
     flight = hand.send()
     eventually(lambda: bench.client.zcount("cx:due:" + EV, "-inf", bench.clock.now_ms) == 0)
     process.claims.drop(flight)
+    assert flight.settling._sent._connection._sock is None  # noqa: SLF001
     process.claims.leave(hand.holder)
     assert process.take_back() == 2
     assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
@@ -185,21 +216,68 @@ class Fast(Pace):
         """Learn no more."""
 
 
+def test_behind_what_hangs_it_goes_back_to_others(process: Process, later: Later) -> None:
+    """The sweep returns what nobody has come to hear of; who does then, begins none of it."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2", "a3")
+    (job,) = hand.claim()
+    flight = hand.send(job, limit=1)
+    assert process.take_back() == 0
+    later.pass_ms(FLUSH_MS + 1)
+    eventually(lambda: process.take_back() == 1, what="what was claimed returned")
+    assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
+    assert hand.land(flight).jobs == ()
+    assert process.take_back() == 0, "what another has by now is taken from it"
+    assert bench.get(job.id).state is State.DONE
+
+
+def test_what_has_landed_is_not_returned(process: Process, later: Later) -> None:
+    """However long it takes from then on: it is in hand, and begun."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1", "a2")
+    flight = hand.send()
+    landed = hand.land(flight)
+    later.pass_ms(10 * FLUSH_MS)
+    assert process.take_back() == 0
+    assert {bench.get(job.id).claimed_by for job in landed.jobs} == {flight.name}
+
+
+def test_what_is_put_back_twice_is_put_back_once(process: Process) -> None:
+    """As when Redis had done it, and nobody heard: no attempt is taken off that was made."""
+    bench, hand = process.bench, Hand(process)
+    bench.accept("a1")
+    (job,) = hand.claim()
+    wait = Attempted(Settlement(Verb.WAIT))
+    for _ in range(3):
+        process.claims.settle([(job, wait)], holder=hand.holder, limit=0)
+    assert bench.get(job.id).attempts == 0
+    assert bench.take("other", lane=EV).attempts == 1
+
+
+def test_a_record_of_nonsense_holds_up_none_of_its_chunk(process: Process) -> None:
+    """Nor one of a later version, whatever it counts."""
+    bench = process.bench
+    ids = [accepted.id for accepted in bench.accept("a1", "a2", "a3")]
+    bench.client.hset(f"cx:job:{ids[1]}", mapping={"attempts": "many", "claim": "x"})
+    bench.client.hset(f"cx:job:{ids[2]}", mapping={"v": 9, "urgent": 1, "attempts": "[2]"})
+    jobs = bench.claim(lane=EV, limit=9).jobs
+    assert {(job.id, job.attempts, job.claim) for job in jobs} == {(id_, 1, 1) for id_ in ids[:2]}
+    assert bench.claim("other", lane=EV, limit=9).jobs == ()
+
+
 class Watched(Engine):
     """Says what it works on."""
 
-    chunks: list[tuple[int, bool]]
-    """How many jobs, and whether they were claimed ahead."""
-    put_back: list[int]
-    """How many of them."""
+    chunks: list[tuple[int, bool, int]]
+    """How many jobs, whether they were claimed ahead, and how many were put back."""
 
     def _work(
-        self, exchange: str, claimed: Claimed, ahead_ms: float | None, resting: str
-    ) -> list[tuple[Job, Attempted]]:
-        done = super()._work(exchange, claimed, ahead_ms, resting)
-        self.chunks.append((len(done), ahead_ms is not None))
-        self.put_back.append(sum(each.settlement.verb is Verb.WAIT for _, each in done))
-        return done
+        self, exchange: str, claimed: Claimed, since_ms: float, *, waited: bool, rests: bool
+    ) -> Work:
+        work = super()._work(exchange, claimed, since_ms, waited=waited, rests=rests)
+        back = sum(each.settlement.verb is Verb.WAIT for _, each in work.done)
+        self.chunks.append((len(work.done), waited, back))
+        return work
 
 
 def watched(world: World) -> Watched:
@@ -207,7 +285,7 @@ def watched(world: World) -> Watched:
     engine = build_engine(world.settings())
     engine.__class__ = Watched
     assert isinstance(engine, Watched)
-    engine.chunks, engine.put_back = [], []
+    engine.chunks = []
     engine.register()
     engine._crews["everstrike"].pace = Fast()  # noqa: SLF001
     return engine
@@ -229,11 +307,12 @@ def test_a_backlog_is_worked_off_without_waiting_for_redis(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All but the first chunks are claimed ahead; each order is sent once, and proven."""
-    monkeypatch.setattr("worker.engine.FLUSH_MS", 60_000)
+    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+        monkeypatch.setattr(f"worker.{name}", 60_000)
     monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
     engine = watched(world)
     work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
-    assert engine.chunks == [(CHUNK_MAX, n > 1) for n in range(MANY // CHUNK_MAX)]
+    assert engine.chunks == [(CHUNK_MAX, n > 1, 0) for n in range(MANY // CHUNK_MAX)]
     sent = [each for each in world.sim.journal() if each.path.endswith("/auth/cancel")]
     assert len(sent) == MANY
 
@@ -243,30 +322,52 @@ def test_few_jobs_are_left_to_who_is_free(world: World) -> None:
     engine = watched(world)
     world.producer().cancel_many("ev", world.place("ev", CHUNK_MAX))
     engine.run_exchange("everstrike")
-    assert [ahead for _, ahead in engine.chunks] == [False]
+    assert [ahead for _, ahead, _ in engine.chunks] == [False]
 
 
 def test_what_waited_too_long_is_put_back_and_done_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind an attempt that takes long, what was claimed ahead goes back to others at once."""
+    """What comes too late is not begun; what is claimed anew is, and others' lanes go on."""
+    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+        monkeypatch.setattr(f"worker.{name}", 60_000)
     engine = watched(world)
-    tickets = world.producer().cancel_many("ev", world.place("ev", MANY))
     late = threading.Event()
     send = Claims.send
 
-    def long_ago(self: Claims, done: Sequence[object], exchange: str, **options: object) -> Flight:
-        flight = send(self, done, exchange, **options)  # type: ignore[arg-type]
-        if not late.is_set():
-            late.set()
-            flight.sent_ms -= FLUSH_MS + 1
-        return flight
+    def long_ago(self: Claims, *args: Any, **options: Any) -> Flight | None:
+        flight = send(self, *args, **options)
+        if flight is None or late.is_set():
+            return flight
+        late.set()
+        return replace(flight, sent_ms=flight.sent_ms - 60_001)
 
     monkeypatch.setattr(Claims, "send", long_ago)
-    work_off(engine, tickets)
+    work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
     assert late.is_set()
-    claimed_ahead = [ahead for _, ahead in engine.chunks]
+    claimed_ahead = [ahead for _, ahead, _ in engine.chunks]
     late_one = claimed_ahead.index(True)
-    assert engine.put_back[late_one] == CHUNK_MAX, "it was begun"
-    next_one = claimed_ahead.index(False, late_one)
-    assert engine.put_back[next_one] < CHUNK_MAX, "what is claimed anew is begun"
+    assert engine.chunks[late_one][2] == CHUNK_MAX, "it was begun"
+    assert engine.chunks[late_one + 1][2] == 0, "what is claimed next is not"
+
+
+def test_a_lane_that_is_told_to_rest_rests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a 429 nothing else of its chunk is sent, nor of what was claimed meanwhile."""
+    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+        monkeypatch.setattr(f"worker.{name}", 60_000)
+    engine = watched(world)
+    world.producer().cancel_many("ev", world.place("ev", MANY))
+    before = 3 * CHUNK_MAX + 5
+    rest = Settlement(Verb.AGAIN, outcome=Outcome.THROTTLED, phase="send", pause_ms=60_000)
+    attempt = Engine._attempt  # noqa: SLF001
+    attempted = 0
+
+    def throttled(self: Engine, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+        nonlocal attempted
+        attempted += 1
+        return [Attempted(rest)] if attempted > before else attempt(self, jobs, *args)
+
+    monkeypatch.setattr(Engine, "_attempt", throttled)
+    engine.run_exchange("everstrike")
+    assert attempted == before + 1
+    assert engine.chunks[-1] == (CHUNK_MAX, True, CHUNK_MAX)

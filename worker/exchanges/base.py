@@ -132,7 +132,11 @@ class Exchange(Protocol):
         """
 
     def sign(self, command: Command, access: Access, stamp: Stamp) -> Request:
-        """Turn a checked command into the bytes to send."""
+        """Turn a command into the bytes to send, once it has been checked as by `check`.
+
+        Raises:
+            InvalidCommand: As `check` does. Nothing else checks a job's command.
+        """
 
     def classify(self, command: Command, reply: Reply) -> Answer:
         """Read a reply, whatever it holds; what is not documented is `UNKNOWN`.

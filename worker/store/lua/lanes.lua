@@ -167,10 +167,11 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   return id, true
 end
 
--- take(p, lane, id, holder, lease, now, places) -> the job's fields and its lease, or nil.
--- Either way the job is no longer due once `places` (ms, id, ms, id, ...) are in P due:<lane>.
--- Of fields that are given twice the later ones count.
-local function take(p, lane, id, holder, lease, now, places)
+-- take(p, lane, id, holder, lease, now, places, writes) -> the job's fields and its lease,
+-- or nil. It is the holder's, or no longer due, once `places` (ms, id, ms, id, ...) are in
+-- P due:<lane> and `writes` have been called, in this order: a record that cannot be read
+-- then leaves none of the others half taken. Of fields given twice the later ones count.
+local function take(p, lane, id, holder, lease, now, places, writes)
   local key, job = p .. 'job:' .. id, {}
   local row = redis.call('HGETALL', key)
   for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
@@ -179,15 +180,15 @@ local function take(p, lane, id, holder, lease, now, places)
     return nil
   end
   local known = (tonumber(job.v) or math.huge) <= MAX_VERSION and KINDS[job.kind]
-  local attempts = tonumber(job.attempts or 0)
-  if job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
-  local at = now + (known and lease or 1000)
-  places[#places + 1] = at
+  local attempts = known and tonumber(job.attempts) or 0
+  if not known then lease = 1000
+  elseif job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
+  places[#places + 1] = now + lease
   places[#places + 1] = id
-  if job.urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
+  if job.urgent then writes[#writes + 1] = { 'ZADD', p .. 'urgent:' .. lane, now + lease, id } end
   if not known then return nil end
   local set = { 'HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
-    'attempts', attempts + 1, 'claim', tonumber(job.claim or 0) + 1, 'first_ms', job.first_ms or now }
+    'attempts', attempts + 1, 'claim', (tonumber(job.claim) or 0) + 1, 'first_ms', job.first_ms or now }
   if job.claimed_by then
     local line = cjson.encode({
       n = attempts, at_ms = tonumber(job.claimed_ms), by = job.claimed_by,
@@ -197,8 +198,8 @@ local function take(p, lane, id, holder, lease, now, places)
       set[#set + 1] = part
     end
   end
-  redis.call(unpack(set))
-  if job.kind == 'cancel_all' then redis.call('HDEL', key, 'anew') end
+  writes[#writes + 1] = set
+  if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end
   for i = 3, #set do
     row[#row + 1] = type(set[i]) == 'number' and string.format('%.0f', set[i]) or set[i]
   end
@@ -276,15 +277,16 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
       local score = redis.call('ZSCORE', key, id)
       ids = (score and tonumber(score) <= now) and { id } or {}
     end
-    local places = {}
+    local places, writes = {}, {}
     for _, due in ipairs(ids) do
-      local job, leased = take(p, lane, due, holder, lease, now, places)
+      local job, leased = take(p, lane, due, holder, lease, now, places, writes)
       if job then
         jobs[#jobs + 1] = job
         held = leased
       end
     end
     if places[1] then redis.call('ZADD', key, unpack(places)) end
+    for _, write in ipairs(writes) do redis.call(unpack(write)) end
     seen = seen + #ids
   until #ids == 0 or #jobs == limit or seen > PASS_OVER_MAX
   if serial and #jobs > 0 then
@@ -321,9 +323,10 @@ local function due_lanes(p, now)
   end
 end
 
--- cannot_wait(p, lane, now) -> whether what is due there must not be claimed by who has
--- other work in hand
-local function cannot_wait(p, lane, now)
+-- cannot_wait(p, digest, lane, now) -> whether what is due there must not be claimed by who
+-- has other work in hand
+local function cannot_wait(p, digest, lane, now)
+  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return false end
   return string.sub(lane, -7) == ':switch'
     or redis.call('HGET', p .. 'lane:' .. lane, 'width') == '1'
     or redis.call('ZCOUNT', p .. 'urgent:' .. lane, '-inf', now) > 0
@@ -333,14 +336,14 @@ end
 --   -> jobs, unregistered, tended, more
 -- From the due lane of the exchange that was served longest ago. `unregistered`
 -- is a due lane that the claimant has not registered, or ''; `tended` a lane of
--- switches that it now holds, or ''. If `ahead`, nothing where there is a due lane
+-- switches that it now holds, or ''. If `ahead`, nothing once it is the turn of a lane
 -- that cannot wait.
 local function claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
   local unregistered = ''
   for _, lane in due_lanes(p, now) do
     if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
       local jobs, more
-      if ahead and cannot_wait(p, lane, now) then return {}, unregistered, '' end
+      if ahead and cannot_wait(p, digest, lane, now) then return {}, unregistered, '' end
       if string.sub(lane, -7) == ':switch' then
         local held = claim_switches(p, digest, lane, holder, now)
         if held then return {}, '', lane end

@@ -36,7 +36,7 @@ end
 local function settle(id, claim, verb, line, outcome, detail, delay, phase, streak, missing, pause)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
-    'history', 'attempts', 'due_ms', 'urgent', 'single')
+    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by')
   local lane = job[3]
   -- That an order is closed stays true; that a scope is empty need not.
   local scope = job[4] == 'cancel_all'
@@ -48,6 +48,7 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
     streak = '1'
   end
   local ours = job[1] == 'pending' and job[2] == claim
+  if verb == 'wait' then ours = ours and job[13] end -- once: what is not claimed was put back
   local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
   local history = (job[8] or '') .. (line == '' and '' or line .. '\n')
   if applied then
