@@ -90,8 +90,9 @@ class Claims:
         """Holders that may have been given jobs, though no answer said so."""
         self._unanswered: set[str] = set()
         """Those of them that have nothing else in hand, and flights that did not land."""
+        self._lock = threading.Lock()
         self._flights: dict[str, float] = {}
-        """Names of those that may still land, and when each was sent."""
+        """Names of those that may still land, and since when each waits for other work."""
         self._times = {
             "retention_ms": settings.jobs.retention_ms,
             "lease_ms": settings.jobs.lease_ms,
@@ -212,6 +213,9 @@ class Claims:
             None if Redis did not answer: what was to be settled is to be settled anew.
             What was claimed is returned by `take_back`.
         """
+        with self._lock:
+            if flight.name in self._flights:
+                self._flights[flight.name] = math.inf  # not late: it is Redis that is waited for
         try:
             claimed = flight.settling.claimed()
         except StoreUnavailable:
@@ -237,10 +241,12 @@ class Claims:
         if len(self._unanswered) < UNANSWERED_MAX:
             self._unanswered.add(name)
 
-    def _revoke(self, sent_before_ms: float) -> None:
-        """Do the same from elsewhere for flights sent so early, unless they have just landed."""
-        for name, sent_ms in list(self._flights.items()):
-            if sent_ms < sent_before_ms and self._flights.pop(name, None) is not None:
+    def _revoke(self, names: Iterable[str]) -> None:
+        """Do the same from elsewhere, unless they have just landed."""
+        for name in names:
+            with self._lock:
+                known = self._flights.pop(name, None)
+            if known is not None:
                 self._lose(name)
 
     def _told(self, done: Sequence[Done], claimed: Claimed, holder: str) -> None:
@@ -272,7 +278,7 @@ class Claims:
         Raises:
             StoreUnavailable: Redis did not answer. Their leases run out.
         """
-        self._revoke(math.inf)
+        self._revoke(list(self._flights))
         held = [(holder, list(jobs.values())) for holder, jobs in list(self._in_hand.items())]
         return self._ledger.hand_back([(job, holder) for holder, jobs in held for job in jobs])
 
@@ -292,7 +298,8 @@ class Claims:
         Raises:
             StoreUnavailable: Redis did not answer. Asking again is safe.
         """
-        self._revoke(clock.monotonic_ms() - FLUSH_MS)
+        late_ms = clock.monotonic_ms() - FLUSH_MS
+        self._revoke([name for name, at_ms in list(self._flights.items()) if at_ms < late_ms])
         holders = list(self._unanswered)
         if not holders:
             return 0

@@ -223,7 +223,7 @@ class Engine:
         named: Outcome | None = None
         untold: list[Done] = []
         flight: Flight | None = None
-        smooth, waited, resting = False, False, ""
+        smooth, late, resting = False, False, ""
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane, job_id=job_id)
             while claimed.jobs or claimed.tended:
@@ -241,14 +241,15 @@ class Engine:
                 if ahead or untold:
                     flight = self._claims.send(untold, exchange, holder=holder, limit=ahead)
                 first = claimed.jobs[0]
-                rests = first.lane == resting
-                work = self._work(exchange, claimed, since_ms, waited=waited, rests=rests)
+                put_back = late or first.lane == resting
+                work = self._work(exchange, claimed, since_ms, put_back=put_back)
                 if job_id == first.id:
                     named = work.done[0][1].settlement.outcome
                 smooth, resting = work.smooth, first.lane if work.rests else ""
                 landing, flight = flight, None
+                # Before it lands: what Redis takes to answer is no waiting behind other work.
+                late = landing is not None and clock.monotonic_ms() - landing.sent_ms > FLUSH_MS
                 landed = self._claims.land(landing, holder=holder) if landing else NOTHING
-                waited = bool(landing and landed and landed.jobs)
                 if landing and landed and landed.jobs:
                     claimed, untold, since_ms = landed, work.done, landing.sent_ms
                     continue
@@ -258,7 +259,7 @@ class Engine:
                 limit = self._crews[exchange].pace.chunk if goes_on else 0
                 since_ms = clock.monotonic_ms()
                 claimed = self._claims.settle([*untold, *work.done], holder=holder, limit=limit)
-                untold, resting = [], ""
+                untold, late, resting = [], False, ""
         finally:
             try:
                 if flight is not None:
@@ -278,9 +279,7 @@ class Engine:
             return False
         return turn_ms is None or clock.monotonic_ms() - started < turn_ms
 
-    def _work(
-        self, exchange: str, claimed: Claimed, since_ms: float, *, waited: bool, rests: bool
-    ) -> Work:
+    def _work(self, exchange: str, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
         """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
 
         So is what follows one for which the lane must rest, and, once Redis is
@@ -290,17 +289,19 @@ class Engine:
             exchange: That of the lane.
             claimed: What to attempt.
             since_ms: When the claim was asked for.
-            waited: Whether other work came in between, so that all of it may be late.
-            rests: Whether the lane has been found to have to rest since then.
+            put_back: Whether none of it may be begun: it has waited too long behind other
+                work, or the lane has been found to have to rest.
         """
         crew = self._crews[exchange]
         begun = clock.monotonic_ms()
         done: list[Done] = []
+        rests = False
         for jobs in self._pipeline.together(claimed.jobs):
-            held_ms = round(clock.monotonic_ms() - since_ms)
+            now = clock.monotonic_ms()
+            held_ms = round(now - since_ms)
             came_to = [PUT_BACK] * len(jobs)
-            late = held_ms > FLUSH_MS or self._stopping.is_set()
-            if not (rests or (late and (done or waited))):
+            late = now - begun > FLUSH_MS or self._stopping.is_set()
+            if not (put_back or rests or (late and done)):
                 crew.begin()
                 sent = False
                 try:

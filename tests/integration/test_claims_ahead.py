@@ -22,7 +22,7 @@ from worker.jobs import Job, State
 from worker.pace import CHUNK_MAX, FLUSH_MS, Pace
 from worker.settling import Attempted
 from worker.store.connection import Sent
-from worker.store.ledger import Claimed, Settlement, Verb
+from worker.store.ledger import Claimed, Settlement, Settling, Verb
 
 MANY = 8 * CHUNK_MAX
 
@@ -271,12 +271,12 @@ class Watched(Engine):
     chunks: list[tuple[int, bool, int]]
     """How many jobs, whether they were claimed ahead, and how many were put back."""
 
-    def _work(
-        self, exchange: str, claimed: Claimed, since_ms: float, *, waited: bool, rests: bool
-    ) -> Work:
-        work = super()._work(exchange, claimed, since_ms, waited=waited, rests=rests)
+    def _work(self, exchange: str, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
+        work = super()._work(exchange, claimed, since_ms, put_back=put_back)
         back = sum(each.settlement.verb is Verb.WAIT for _, each in work.done)
-        self.chunks.append((len(work.done), waited, back))
+        holder = claimed.jobs[0].claimed_by
+        ahead = holder not in self._claims._in_hand  # noqa: SLF001  then it is a flight's
+        self.chunks.append((len(work.done), ahead, back))
         return work
 
 
@@ -349,6 +349,33 @@ def test_what_waited_too_long_is_put_back_and_done_all_the_same(
     late_one = claimed_ahead.index(True)
     assert engine.chunks[late_one][2] == CHUNK_MAX, "it was begun"
     assert engine.chunks[late_one + 1][2] == 0, "what is claimed next is not"
+
+
+def test_a_redis_far_away_is_worked_for_all_the_same(
+    world: World, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its answers take is no waiting behind other work: nothing is put back for it."""
+    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
+    monkeypatch.setattr("worker.engine.SMOOTH_MS", 60_000)
+    engine = watched(world)
+    read = Settling.claimed
+
+    def slow(self: Settling) -> Claimed:
+        later.pass_ms(2 * FLUSH_MS)
+        engine._claims.take_back(engine._served)  # noqa: SLF001  as the sweep does meanwhile
+        return read(self)
+
+    settle = Claims.settle
+
+    def slower(self: Claims, *args: Any, **options: Any) -> Claimed:
+        later.pass_ms(2 * FLUSH_MS)
+        return settle(self, *args, **options)
+
+    monkeypatch.setattr(Settling, "claimed", slow)
+    monkeypatch.setattr(Claims, "settle", slower)
+    work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
+    assert any(ahead for _, ahead, _ in engine.chunks)
+    assert sum(back == CHUNK_MAX for _, _, back in engine.chunks) == 0
 
 
 def test_a_lane_that_is_told_to_rest_rests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
