@@ -237,9 +237,11 @@ class Engine:
                 if claimed.more:
                     # There is more than this thread can take: put another to it.
                     self._put_to(exchange)
-                ahead = self._ahead(exchange) if smooth and claimed.more else 0
-                if ahead or untold:
-                    flight = self._claims.send(untold, exchange, holder=holder, limit=ahead)
+                chunk = self._crews[exchange].pace.chunk
+                ahead = smooth and claimed.more and self._goes_on(exchange, started, turn_ms)
+                limit = self._crews[exchange].pace.chunk if ahead else 0
+                if untold or limit > 1:
+                    flight = self._claims.send(untold, exchange, holder=holder, limit=limit)
                 first = claimed.jobs[0]
                 put_back = late or first.lane == resting
                 work = self._work(exchange, claimed, since_ms, put_back=put_back)
@@ -268,11 +270,6 @@ class Engine:
                 self._claims.leave(holder)
                 (entered or self._crews[exchange].workers).leave()
         return named
-
-    def _ahead(self, exchange: str) -> int:
-        """Return how many jobs to claim while others are in hand."""
-        chunk = self._crews[exchange].pace.chunk
-        return 0 if chunk == 1 or self._stopping.is_set() else chunk
 
     def _goes_on(self, exchange: str, started: float, turn_ms: float | None) -> bool:
         if self._stopping.is_set() or self._crews[exchange].crowded:

@@ -317,6 +317,28 @@ def test_a_backlog_is_worked_off_without_waiting_for_redis(
     assert len(sent) == MANY
 
 
+def test_a_turn_ends_with_what_has_been_claimed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that has had its turn claims no more, and leaves nothing leased."""
+    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+        monkeypatch.setattr(f"worker.{name}", 60_000)
+    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
+    engine = watched(world)
+    world.producer().cancel_many("ev", world.place("ev", MANY))
+    goes_on = Engine._goes_on  # noqa: SLF001
+
+    def for_three(self: Watched, exchange: str, started: float, turn_ms: float | None) -> bool:
+        return len(self.chunks) < 3 and goes_on(self, exchange, started, turn_ms)  # noqa: PLR2004
+
+    monkeypatch.setattr(Engine, "_goes_on", for_three)
+    engine.run_exchange("everstrike")
+    assert [size for size, _, _ in engine.chunks] == [CHUNK_MAX] * 4
+    left = world.ledger().pending(limit=MANY)
+    assert len(left) == MANY - 4 * CHUNK_MAX
+    assert {job.claimed_by for job in left} == {None}
+
+
 def test_few_jobs_are_left_to_who_is_free(world: World) -> None:
     """Nothing is claimed ahead of what nobody is behind with."""
     engine = watched(world)
