@@ -237,11 +237,8 @@ class Engine:
                 if claimed.more:
                     # There is more than this thread can take: put another to it.
                     self._put_to(exchange)
-                chunk = self._crews[exchange].pace.chunk
                 ahead = smooth and claimed.more and self._goes_on(exchange, started, turn_ms)
-                limit = self._crews[exchange].pace.chunk if ahead else 0
-                if untold or limit > 1:
-                    flight = self._claims.send(untold, exchange, holder=holder, limit=limit)
+                flight = self._send(exchange, untold, holder, ahead=ahead)
                 first = claimed.jobs[0]
                 put_back = late or first.lane == resting
                 work = self._work(exchange, claimed, since_ms, put_back=put_back)
@@ -270,6 +267,15 @@ class Engine:
                 self._claims.leave(holder)
                 (entered or self._crews[exchange].workers).leave()
         return named
+
+    def _send(
+        self, exchange: str, untold: Sequence[Done], holder: str, *, ahead: bool
+    ) -> Flight | None:
+        """Tell what is untold and, if `ahead`, claim what is worth claiming meanwhile."""
+        limit = self._crews[exchange].pace.chunk if ahead else 0
+        if not untold and limit <= 1:
+            return None
+        return self._claims.send(untold, exchange, holder=holder, limit=limit)
 
     def _goes_on(self, exchange: str, started: float, turn_ms: float | None) -> bool:
         if self._stopping.is_set() or self._crews[exchange].crowded:

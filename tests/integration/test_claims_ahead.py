@@ -329,7 +329,7 @@ def test_a_turn_ends_with_what_has_been_claimed(
     goes_on = Engine._goes_on  # noqa: SLF001
 
     def for_three(self: Watched, exchange: str, started: float, turn_ms: float | None) -> bool:
-        return len(self.chunks) < 3 and goes_on(self, exchange, started, turn_ms)  # noqa: PLR2004
+        return len(self.chunks) < 3 and goes_on(self, exchange, started, turn_ms)
 
     monkeypatch.setattr(Engine, "_goes_on", for_three)
     engine.run_exchange("everstrike")
