@@ -13,23 +13,21 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 
 from worker import clock
+from worker.attempts import Attempts
 from worker.bulkhead import Bulkhead
 from worker.claims import NOTHING, Claims, Done, Flight
 from worker.crew import TENDERS, Crew
 from worker.durability import Durability
 from worker.errors import StoreUnavailable
 from worker.gate import holds_timers
-from worker.jobs import Job
 from worker.keeper import Keeper
 from worker.outcomes import Outcome
-from worker.pace import FLUSH_MS, SMOOTH_MS
+from worker.pace import FLUSH_MS
 from worker.pipeline import Lane, Pipeline
 from worker.settings import Settings
-from worker.settling import Attempted, crashed, tell
-from worker.store.ledger import Claimed, Ledger, Settlement, Verb, lane_of
+from worker.store.ledger import Claimed, Ledger, lane_of
 from worker.store.limiter import Limiter
 from worker.store.listing import SUFFIX
 from worker.store.lookout import Lookout
@@ -41,23 +39,6 @@ TURN_MS = 1_000
 """How long a thread that a doorbell woke goes on with other due jobs."""
 PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
-PUT_BACK = Attempted(Settlement(Verb.WAIT))
-"""What becomes of a job that was claimed and not begun: as if it had not been."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What became of jobs of a lane.
-
-    Attributes:
-        done: Each with what it came to, in order.
-        rests: Whether the lane must rest.
-        smooth: Whether it took so little that more may be claimed meanwhile.
-    """
-
-    done: list[Done]
-    rests: bool
-    smooth: bool
 
 
 class Engine:
@@ -78,7 +59,6 @@ class Engine:
         self._settings = settings
         self._ledger = ledger
         self._lookout = lookout
-        self._pipeline = pipeline
         self._keeper = keeper
         self._limiter = limiter
         self._accounts = [
@@ -94,6 +74,7 @@ class Engine:
         self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._stopping = threading.Event()
+        self._attempts = Attempts(pipeline, settings=settings, stopping=self._stopping)
         self._claims = Claims(ledger, name=self.name, settings=settings, stopping=self._stopping)
         self._executor: ThreadPoolExecutor | None = None
         self._ahead_ms = 0.0
@@ -241,7 +222,9 @@ class Engine:
                 flight = self._send(exchange, untold, holder, ahead=ahead)
                 first = claimed.jobs[0]
                 put_back = late or first.lane == resting
-                work = self._work(exchange, claimed, since_ms, put_back=put_back)
+                work = self._attempts.work(
+                    self._crews[exchange], claimed, since_ms, put_back=put_back
+                )
                 if job_id == first.id:
                     named = work.done[0][1].settlement.outcome
                 smooth, resting = work.smooth, first.lane if work.rests else ""
@@ -282,48 +265,6 @@ class Engine:
             return False
         return turn_ms is None or clock.monotonic_ms() - started < turn_ms
 
-    def _work(self, exchange: str, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
-        """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
-
-        So is what follows one for which the lane must rest, and, once Redis is
-        back, what could not be sent without it.
-
-        Args:
-            exchange: That of the lane.
-            claimed: What to attempt.
-            since_ms: When the claim was asked for.
-            put_back: Whether none of it may be begun: it has waited too long behind other
-                work, or the lane has been found to have to rest.
-        """
-        crew = self._crews[exchange]
-        begun = clock.monotonic_ms()
-        done: list[Done] = []
-        rests = False
-        for jobs in self._pipeline.together(claimed.jobs):
-            now = clock.monotonic_ms()
-            held_ms = round(now - since_ms)
-            came_to = [PUT_BACK] * len(jobs)
-            late = now - begun > FLUSH_MS or self._stopping.is_set()
-            if not (put_back or rests or (late and done)):
-                crew.begin()
-                sent = False
-                try:
-                    came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
-                    sent = came_to[0].settlement.verb is not Verb.WAIT
-                    rests = not sent or came_to[0].settlement.pause_ms > 0
-                except StoreUnavailable as error:
-                    log.warning("Redis is away in mid-attempt: %s", error)
-                    rests = True
-                finally:
-                    took_ms, cpu_ms = crew.end()
-                if sent:
-                    crew.pace.learn(took_ms / len(jobs), cpu_ms / len(jobs))
-            done += zip(jobs, came_to, strict=True)
-        tell(attempted for _, attempted in done)
-        return Work(
-            done, rests=rests, smooth=not rests and clock.monotonic_ms() - begun < SMOOTH_MS
-        )
-
     def _claim(self, exchange: str, *, holder: str, lane: str = "", job_id: str = "") -> Claimed:
         def claim() -> Claimed:
             limit = 1 if job_id else self._crews[exchange].pace.chunk
@@ -337,18 +278,6 @@ class Engine:
             self._heartbeat()
             claimed = claim()
         return claimed
-
-    def _attempt(self, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
-        """Attempt jobs in one request; a fault of our own leaves them unknown, and due again."""
-        if self._stopping.is_set():
-            return [PUT_BACK] * len(jobs)
-        try:
-            return self._pipeline.attempt_together(jobs, now_ms=now_ms, held_ms=held_ms)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001  one job's fault must not cost the others
-            most = self._settings.jobs.max_attempts
-            return [Attempted(crashed(job, error, max_attempts=most)) for job in jobs]
 
     def _beat(self) -> None:
         self._lookout.put_back()

@@ -10,12 +10,13 @@ from typing import Any
 
 from worker import clock
 from worker import pipeline as its
-from worker.engine import Engine
+from worker.attempts import Attempts
 from worker.errors import StoreUnavailable
 from worker.jobs import Job, NewJob
 from worker.outcomes import Outcome, Unproven
 from worker.producer import Producer
 from worker.retries import Decision, Done
+from worker.runtime import runtime
 from worker.settling import Attempted
 from worker.store.connection import Store, source, unavailable
 from worker.store.ledger import Accepted, Ledger, Settlement, Verb
@@ -133,11 +134,11 @@ def _limit_by_local_clock() -> None:
 
 
 def _settle_early() -> None:
-    attempt = Engine._attempt  # noqa: SLF001  planted
+    attempt = Attempts._attempt  # noqa: SLF001  planted
 
-    def hasty(self: Engine, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
+    def hasty(self: Attempts, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
         early = Settlement(Verb.DONE, outcome=Outcome.CANCELED, detail="sent")
-        self._ledger.settle(
+        runtime().ledger.settle(
             [(job, early) for job in jobs],
             holder="",
             retention_ms=3_600_000,
@@ -149,4 +150,4 @@ def _settle_early() -> None:
             for attempted in attempt(self, jobs, now_ms, held_ms)
         ]
 
-    Engine._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted
+    Attempts._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted

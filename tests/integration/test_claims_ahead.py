@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,8 +14,10 @@ from tests.support.ledgers import EV, EV2, IX, LEASE_MS, new_job
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome, Ticket, clock
+from worker.attempts import Attempts, Work
 from worker.claims import Claims, Flight
-from worker.engine import Engine, Work
+from worker.crew import Crew
+from worker.engine import Engine
 from worker.errors import StoreUnavailable
 from worker.factory import build_engine
 from worker.jobs import Job, State
@@ -25,6 +27,7 @@ from worker.store.connection import Sent
 from worker.store.ledger import Claimed, Settlement, Settling, Verb
 
 MANY = 8 * CHUNK_MAX
+LATE = ("engine.FLUSH_MS", "attempts.FLUSH_MS", "attempts.SMOOTH_MS", "claims.FLUSH_MS")
 
 
 @pytest.fixture
@@ -265,37 +268,57 @@ def test_a_record_of_nonsense_holds_up_none_of_its_chunk(process: Process) -> No
     assert bench.claim("other", lane=EV, limit=9).jobs == ()
 
 
-class Watched(Engine):
+class Watched(Attempts):
     """Says what it works on."""
 
+    claims: Claims
     chunks: list[tuple[int, bool, int]]
     """How many jobs, whether they were claimed ahead, and how many were put back."""
 
-    def _work(self, exchange: str, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
-        work = super()._work(exchange, claimed, since_ms, put_back=put_back)
+    def work(self, crew: Crew, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
+        """Work, and say so."""
+        work = super().work(crew, claimed, since_ms, put_back=put_back)
         back = sum(each.settlement.verb is Verb.WAIT for _, each in work.done)
         holder = claimed.jobs[0].claimed_by
-        ahead = holder not in self._claims._in_hand  # noqa: SLF001  then it is a flight's
+        ahead = holder not in self.claims._in_hand  # noqa: SLF001  then it is a flight's
         self.chunks.append((len(work.done), ahead, back))
         return work
 
 
-def watched(world: World) -> Watched:
-    """Return a worker's engine that knows its exchange to be fast."""
+@dataclass(frozen=True)
+class Turning:
+    """A worker's engine that knows its exchange to be fast, and what it works on."""
+
+    engine: Engine
+    watched: Watched
+
+    @property
+    def chunks(self) -> list[tuple[int, bool, int]]:
+        """What it has worked on."""
+        return self.watched.chunks
+
+    def run(self) -> None:
+        """Have one thread its turn."""
+        self.engine.run_exchange("everstrike")
+
+
+def turning(world: World) -> Turning:
+    """Return an engine of this process."""
     engine = build_engine(world.settings())
-    engine.__class__ = Watched
-    assert isinstance(engine, Watched)
-    engine.chunks = []
     engine.register()
     engine._crews["everstrike"].pace = Fast()  # noqa: SLF001
-    return engine
+    watched = engine._attempts  # noqa: SLF001
+    watched.__class__ = Watched
+    assert isinstance(watched, Watched)
+    watched.claims, watched.chunks = engine._claims, []  # noqa: SLF001
+    return Turning(engine, watched)
 
 
-def work_off(engine: Engine, tickets: Sequence[Ticket]) -> None:
+def work_off(engine: Turning, tickets: Sequence[Ticket]) -> None:
     """Have one thread do all of it; each needs one attempt, and is proven."""
 
     def done() -> bool:
-        engine.run_exchange("everstrike")
+        engine.run()
         return all(ticket.result().state == "done" for ticket in tickets)
 
     eventually(done, within_ms=60_000, what="all of them done")
@@ -307,10 +330,10 @@ def test_a_backlog_is_worked_off_without_waiting_for_redis(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All but the first chunks are claimed ahead; each order is sent once, and proven."""
-    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+    for name in LATE:
         monkeypatch.setattr(f"worker.{name}", 60_000)
     monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
-    engine = watched(world)
+    engine = turning(world)
     work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
     assert engine.chunks == [(CHUNK_MAX, n > 1, 0) for n in range(MANY // CHUNK_MAX)]
     sent = [each for each in world.sim.journal() if each.path.endswith("/auth/cancel")]
@@ -321,18 +344,18 @@ def test_a_turn_ends_with_what_has_been_claimed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that has had its turn claims no more, and leaves nothing leased."""
-    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+    for name in LATE:
         monkeypatch.setattr(f"worker.{name}", 60_000)
     monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
-    engine = watched(world)
+    engine = turning(world)
     world.producer().cancel_many("ev", world.place("ev", MANY))
     goes_on = Engine._goes_on  # noqa: SLF001
 
-    def for_three(self: Watched, exchange: str, started: float, turn_ms: float | None) -> bool:
-        return len(self.chunks) < 3 and goes_on(self, exchange, started, turn_ms)
+    def for_three(self: Engine, exchange: str, started: float, turn_ms: float | None) -> bool:
+        return len(engine.chunks) < 3 and goes_on(self, exchange, started, turn_ms)
 
     monkeypatch.setattr(Engine, "_goes_on", for_three)
-    engine.run_exchange("everstrike")
+    engine.run()
     assert [size for size, _, _ in engine.chunks] == [CHUNK_MAX] * 4
     left = world.ledger().pending(limit=MANY)
     assert len(left) == MANY - 4 * CHUNK_MAX
@@ -341,9 +364,9 @@ def test_a_turn_ends_with_what_has_been_claimed(
 
 def test_few_jobs_are_left_to_who_is_free(world: World) -> None:
     """Nothing is claimed ahead of what nobody is behind with."""
-    engine = watched(world)
+    engine = turning(world)
     world.producer().cancel_many("ev", world.place("ev", CHUNK_MAX))
-    engine.run_exchange("everstrike")
+    engine.run()
     assert [ahead for _, ahead, _ in engine.chunks] == [False]
 
 
@@ -351,9 +374,9 @@ def test_what_waited_too_long_is_put_back_and_done_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes too late is not begun; what is claimed anew is, and others' lanes go on."""
-    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+    for name in LATE:
         monkeypatch.setattr(f"worker.{name}", 60_000)
-    engine = watched(world)
+    engine = turning(world)
     late = threading.Event()
     send = Claims.send
 
@@ -378,13 +401,13 @@ def test_a_redis_far_away_is_worked_for_all_the_same(
 ) -> None:
     """What its answers take is no waiting behind other work: nothing is put back for it."""
     monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
-    monkeypatch.setattr("worker.engine.SMOOTH_MS", 60_000)
-    engine = watched(world)
+    monkeypatch.setattr("worker.attempts.SMOOTH_MS", 60_000)
+    engine = turning(world)
     read = Settling.claimed
 
     def slow(self: Settling) -> Claimed:
         later.pass_ms(2 * FLUSH_MS)
-        engine._claims.take_back(engine._served)  # noqa: SLF001  as the sweep does meanwhile
+        engine.engine._look()  # noqa: SLF001  as the sweep does meanwhile
         return read(self)
 
     settle = Claims.settle
@@ -402,21 +425,21 @@ def test_a_redis_far_away_is_worked_for_all_the_same(
 
 def test_a_lane_that_is_told_to_rest_rests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a 429 nothing else of its chunk is sent, nor of what was claimed meanwhile."""
-    for name in ("engine.FLUSH_MS", "engine.SMOOTH_MS", "claims.FLUSH_MS"):
+    for name in LATE:
         monkeypatch.setattr(f"worker.{name}", 60_000)
-    engine = watched(world)
+    engine = turning(world)
     world.producer().cancel_many("ev", world.place("ev", MANY))
     before = 3 * CHUNK_MAX + 5
     rest = Settlement(Verb.AGAIN, outcome=Outcome.THROTTLED, phase="send", pause_ms=60_000)
-    attempt = Engine._attempt  # noqa: SLF001
+    attempt = Attempts._attempt  # noqa: SLF001
     attempted = 0
 
-    def throttled(self: Engine, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+    def throttled(self: Attempts, jobs: Sequence[Job], *args: int) -> list[Attempted]:
         nonlocal attempted
         attempted += 1
         return [Attempted(rest)] if attempted > before else attempt(self, jobs, *args)
 
-    monkeypatch.setattr(Engine, "_attempt", throttled)
-    engine.run_exchange("everstrike")
+    monkeypatch.setattr(Attempts, "_attempt", throttled)
+    engine.run()
     assert attempted == before + 1
     assert engine.chunks[-1] == (CHUNK_MAX, True, CHUNK_MAX)

@@ -31,7 +31,7 @@ class Attempts:
         self.settings = world.settings(**{"jobs": FAST, **tables})
         engine = build_engine(self.settings)
         engine.register()
-        self.pipeline = engine._pipeline  # noqa: SLF001
+        self.pipeline = engine._attempts._pipeline  # noqa: SLF001
         self.ledger = engine._ledger  # noqa: SLF001
 
     def accept(self, alias: str, order_id: str = "", **fields: Any) -> str:

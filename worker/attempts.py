@@ -1,0 +1,109 @@
+"""Attempting what has been claimed, job after job, for as long as it may be kept from others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker import clock
+from worker.claims import Done
+from worker.crew import Crew
+from worker.errors import StoreUnavailable
+from worker.jobs import Job
+from worker.pace import FLUSH_MS, SMOOTH_MS
+from worker.pipeline import Pipeline
+from worker.settings import Settings
+from worker.settling import Attempted, crashed, tell
+from worker.store.ledger import Claimed, Settlement, Verb
+
+log = logging.getLogger(__name__)
+
+PUT_BACK = Attempted(Settlement(Verb.WAIT))
+"""What becomes of a job that was claimed and not begun: as if it had not been."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What became of jobs of a lane.
+
+    Attributes:
+        done: Each with what it came to, in order.
+        rests: Whether the lane must rest.
+        smooth: Whether it took so little that more may be claimed meanwhile.
+    """
+
+    done: list[Done]
+    rests: bool
+    smooth: bool
+
+
+class Attempts:
+    """Attempts the jobs that a thread has claimed. Safe to use from many threads.
+
+    Args:
+        pipeline: Makes the attempts.
+        settings: The budgets.
+        stopping: Once set, nothing more is begun.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, *, settings: Settings, stopping: threading.Event
+    ) -> None:
+        self._pipeline = pipeline
+        self._settings = settings
+        self._stopping = stopping
+
+    def work(self, crew: Crew, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
+        """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
+
+        So is what follows one for which the lane must rest, and, once Redis is
+        back, what could not be sent without it.
+
+        Args:
+            crew: That of the exchange.
+            claimed: What to attempt.
+            since_ms: When the claim was asked for.
+            put_back: Whether none of it may be begun: it has waited too long behind other
+                work, or the lane has been found to have to rest.
+        """
+        begun = clock.monotonic_ms()
+        done: list[Done] = []
+        rests = False
+        for jobs in self._pipeline.together(claimed.jobs):
+            now = clock.monotonic_ms()
+            held_ms = round(now - since_ms)
+            came_to = [PUT_BACK] * len(jobs)
+            late = now - begun > FLUSH_MS or self._stopping.is_set()
+            if not (put_back or rests or (late and done)):
+                crew.begin()
+                sent = False
+                try:
+                    came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
+                    sent = came_to[0].settlement.verb is not Verb.WAIT
+                    rests = not sent or came_to[0].settlement.pause_ms > 0
+                except StoreUnavailable as error:
+                    log.warning("Redis is away in mid-attempt: %s", error)
+                    rests = True
+                finally:
+                    took_ms, cpu_ms = crew.end()
+                if sent:
+                    crew.pace.learn(took_ms / len(jobs), cpu_ms / len(jobs))
+            done += zip(jobs, came_to, strict=True)
+        tell(attempted for _, attempted in done)
+        return Work(
+            done, rests=rests, smooth=not rests and clock.monotonic_ms() - begun < SMOOTH_MS
+        )
+
+    def _attempt(self, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
+        """Attempt jobs in one request; a fault of our own leaves them unknown, and due again."""
+        if self._stopping.is_set():
+            return [PUT_BACK] * len(jobs)
+        try:
+            return self._pipeline.attempt_together(jobs, now_ms=now_ms, held_ms=held_ms)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  one job's fault must not cost the others
+            most = self._settings.jobs.max_attempts
+            return [Attempted(crashed(job, error, max_attempts=most)) for job in jobs]
