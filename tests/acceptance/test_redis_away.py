@@ -25,7 +25,7 @@ AWAY_MS = 1_000
 LONG_LEASE_MS = 600_000
 BACKLOG = 300
 AWAY = "Redis is away: "
-TAKEN_BACK = "Redis never answered who claimed"
+TAKEN_BACK = "nobody heard in time who claimed"
 
 
 @pytest.fixture
