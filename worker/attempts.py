@@ -73,14 +73,16 @@ class Attempts:
         rests = False
         for jobs in self._pipeline.together(claimed.jobs):
             now = clock.monotonic_ms()
-            held_ms = round(now - since_ms)
+            # Of when Redis leased it no more is known than that it was after it was asked:
+            # so the lease is reckoned from then, and the time from when that was heard.
+            held_ms, now_ms = round(now - since_ms), claimed.now_ms + round(now - begun)
             came_to = [PUT_BACK] * len(jobs)
             late = now - begun > FLUSH_MS or self._stopping.is_set()
             if not (put_back or rests or (late and done)):
                 crew.begin()
                 sent = False
                 try:
-                    came_to = self._attempt(jobs, claimed.now_ms + held_ms, held_ms)
+                    came_to = self._attempt(jobs, now_ms, held_ms)
                     sent = came_to[0].settlement.verb is not Verb.WAIT
                     rests = not sent or came_to[0].settlement.pause_ms > 0
                 except StoreUnavailable as error:

@@ -25,7 +25,7 @@ class Recovery:
             up again, where somebody could from the end of its lease on, its
             exchange had not told all to wait, and slots were to be had.
         redis: Until the first job was done, by what had happened to Redis,
-            as `REDIS_BACK_MS` counts it.
+            as `REDIS_BACK_MS` counts it, unless it was lost again before that.
     """
 
     resumed: tuple[float, ...]
@@ -101,6 +101,12 @@ def _redis(history: History, kind: str) -> list[float]:
         )
         begin_ms = fault.from_ms if kind in FAILOVERS else fault.until_ms
         held_up = first and windows.overlap_ms(machine, begin_ms, first)
-        if first is not None and waiting and not held_up:
+        lost_again = first and any(
+            other is not fault
+            and other.kind in REDIS_BACK_MS
+            and begin_ms <= other.from_ms <= first
+            for other in history.faults
+        )
+        if first is not None and waiting and not (held_up or lost_again):
             found.append(first - begin_ms)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -421,6 +422,20 @@ def test_a_redis_far_away_is_worked_for_all_the_same(
     work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
     assert any(ahead for _, ahead, _ in engine.chunks)
     assert sum(back == CHUNK_MAX for _, _, back in engine.chunks) == 0
+
+
+def test_an_attempt_is_never_dated_later_than_it_was_made(world: World) -> None:
+    """By Redis's clock, however long ago its claim was asked for."""
+    engine = turning(world)
+    jobs = world.ledger().accept([new_job("a1", EV)])
+    claimed = engine.engine._claims.claim("everstrike", holder="x", limit=1, lane=EV, job_id="")  # noqa: SLF001
+    crew = engine.engine._crews["everstrike"]  # noqa: SLF001
+    asked_ms = clock.monotonic_ms() - 500
+    work = engine.watched.work(crew, claimed, asked_ms, put_back=False)
+    now_ms = world.ledger().now_ms()
+    ((job, attempted),) = work.done
+    assert job.id == jobs[0].id
+    assert claimed.now_ms <= json.loads(attempted.settlement.line)["at_ms"] <= now_ms
 
 
 def test_a_lane_that_is_told_to_rest_rests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

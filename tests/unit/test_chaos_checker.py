@@ -587,3 +587,16 @@ def test_recovery_is_measured_from_the_kill() -> None:
     assert measure(restart).redis == {"redis.kill": (120.0,)}
     failover = replace(made, faults=(Fault("redis.kill-master", "redis", 7_000, 8_000),))
     assert measure(failover).redis == {"redis.kill-master": (1_120.0,)}
+
+
+@pytest.mark.parametrize(
+    ("again_ms", "measured"), [(5_002, ()), (4_998, (3_100,)), (8_200, (3_100,))]
+)
+def test_redis_lost_again_is_another_recovery(again_ms: float, measured: tuple[float, ...]) -> None:
+    """Until then nothing could be done; one that had begun before, or came later, is no excuse."""
+    lost = (
+        Fault("redis.kill", "redis", 4_000, 5_000),
+        Fault("redis.kill", "redis", again_ms, 9_000),
+    )
+    made = history(faults=lost, jobs={"j1": job(finished_ms=8_100)})
+    assert measure(made).redis["redis.kill"] == measured
