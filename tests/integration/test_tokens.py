@@ -144,9 +144,12 @@ def test_token_is_not_used_close_to_its_end(box: TokenBox) -> None:
     assert get(box, NOW_MS + LIFE_MS) is None
 
 
-@pytest.mark.parametrize("life_ms", [1, 3_300, SHORT_MS])
+@pytest.mark.parametrize("life_ms", [3_300, SHORT_MS - 1, SHORT_MS])
 def test_token_that_is_granted_for_short_is_used_to_its_end(box: TokenBox, life_ms: int) -> None:
-    """The next one would last no longer, and only so many are to be had in a minute."""
+    """The next one would last no longer, and only so many are to be had in a minute.
+
+    Redis lets it go by its own clock, so that it must outlast the two lines of the test.
+    """
     shared = put(box, life_ms=life_ms)
     assert get(box, NOW_MS + life_ms - 1) == shared.token
     assert get(box, NOW_MS + life_ms) is None
