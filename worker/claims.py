@@ -201,7 +201,7 @@ class Claims:
             if done:
                 self.settle(done, holder=holder, limit=0)
             return None
-        except BaseException:
+        except BaseException:  # an interrupt too must leave nothing leased that nobody lands
             self._lose(name)
             raise
         return Flight(name, done, sent_ms, settling)

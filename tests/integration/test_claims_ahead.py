@@ -208,6 +208,13 @@ def test_a_thread_that_crashes_leaves_nothing_leased(process: Process) -> None:
     assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
 
 
+def never_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing count as late, whatever holds the machine up, and no turn end."""
+    for name in LATE:
+        monkeypatch.setattr(f"worker.{name}", 60_000)
+    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
+
+
 class Fast(Pace):
     """That of an exchange which is known to be fast, whatever holds the machine up."""
 
@@ -331,9 +338,7 @@ def test_a_backlog_is_worked_off_without_waiting_for_redis(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All but the first chunks are claimed ahead; each order is sent once, and proven."""
-    for name in LATE:
-        monkeypatch.setattr(f"worker.{name}", 60_000)
-    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
+    never_late(monkeypatch)
     engine = turning(world)
     work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
     assert engine.chunks == [(CHUNK_MAX, n > 1, 0) for n in range(MANY // CHUNK_MAX)]
@@ -345,9 +350,7 @@ def test_a_turn_ends_with_what_has_been_claimed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread that has had its turn claims no more, and leaves nothing leased."""
-    for name in LATE:
-        monkeypatch.setattr(f"worker.{name}", 60_000)
-    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
+    never_late(monkeypatch)
     engine = turning(world)
     world.producer().cancel_many("ev", world.place("ev", MANY))
     goes_on = Engine._goes_on  # noqa: SLF001
@@ -375,8 +378,7 @@ def test_what_waited_too_long_is_put_back_and_done_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes too late is not begun; what is claimed anew is, and others' lanes go on."""
-    for name in LATE:
-        monkeypatch.setattr(f"worker.{name}", 60_000)
+    never_late(monkeypatch)
     engine = turning(world)
     late = threading.Event()
     send = Claims.send
@@ -440,8 +442,7 @@ def test_an_attempt_is_never_dated_later_than_it_was_made(world: World) -> None:
 
 def test_a_lane_that_is_told_to_rest_rests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a 429 nothing else of its chunk is sent, nor of what was claimed meanwhile."""
-    for name in LATE:
-        monkeypatch.setattr(f"worker.{name}", 60_000)
+    never_late(monkeypatch)
     engine = turning(world)
     world.producer().cancel_many("ev", world.place("ev", MANY))
     before = 3 * CHUNK_MAX + 5
