@@ -7,13 +7,15 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
+PIECE = 4_096
+"""Bytes that Linux writes to a pipe in one piece (`PIPE_BUF`)."""
 SHORTEST_SECRET = 6
 """Shorter strings would mask ordinary words."""
 FIELDS = (
@@ -108,6 +110,36 @@ class JsonFormatter(logging.Formatter):
         return "\n".join(map(self._json.encode, lines))
 
 
+class WholeLines(logging.StreamHandler[TextIO]):
+    """Writes whole lines, so few at once that no other process's come in between.
+
+    A worker's processes share one standard error. What is longer than a pipe
+    takes in one piece may be parted there by what another process writes.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record's line, or lines."""
+        try:
+            for piece in _pieces(self.format(record) + self.terminator):
+                self.stream.write(piece)
+                self.stream.flush()
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001  as logging's own handlers do
+            self.handleError(record)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the lines of ASCII text in pieces of at most `PIECE`, or of one longer line."""
+    begin = 0
+    while len(text) - begin > PIECE:
+        end = text.rfind("\n", begin, begin + PIECE) + 1 or text.index("\n", begin) + 1
+        yield text[begin:end]
+        begin = end
+    if begin < len(text):
+        yield text[begin:]
+
+
 def _said(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record says, without all else that it carries."""
     given = {**record.__dict__, "message": _message(record)}
@@ -136,7 +168,7 @@ def _forms(secret: str) -> set[str]:
 def set_up(level: str, secrets: Iterable[str] = ()) -> Mask:
     """Send all logs to standard error as JSON; return the mask in force."""
     mask = Mask(secrets)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = WholeLines(sys.stderr)
     handler.setFormatter(JsonFormatter(mask))
     _silence_http()
     root = logging.getLogger()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -14,7 +18,18 @@ import pytest
 import urllib3
 
 from tests.support.sockets import Server, forever
-from worker.logs import CHATTY, FIELDS, LINES, MASK, SILENCED, JsonFormatter, Mask, set_up
+from worker.logs import (
+    CHATTY,
+    FIELDS,
+    LINES,
+    MASK,
+    PIECE,
+    SILENCED,
+    JsonFormatter,
+    Mask,
+    WholeLines,
+    set_up,
+)
 from worker.settings import Http
 from worker.transport import Transport
 from worker.wire import Request
@@ -25,12 +40,38 @@ AWKWARD = 'qu"ote\\back/slash&sp ace\u20ac+=tab\t'
 SECRETS = (SECRET, AWKWARD)
 
 
+WRITES_MANY = """
+import logging, sys
+from worker.logs import LINES, set_up
+set_up("INFO")
+for chunk in range(50):
+    said = [
+        {"message": "done", "job": sys.argv[1], "attempt": chunk * 40 + n, "detail": "x" * 300}
+        for n in range(40)
+    ]
+    logging.getLogger("t").info("attempts", extra={LINES: said})
+"""
+"""A program that logs fifty records of forty lines, under the name that it is given."""
+
+
+class Pieces(io.StringIO):
+    """Keeps each write apart."""
+
+    def __init__(self, pieces: list[str]) -> None:
+        super().__init__()
+        self._pieces = pieces
+
+    def write(self, text: str) -> int:
+        self._pieces.append(text)
+        return len(text)
+
+
 class Sink:
     """A logger of its own, and what it wrote."""
 
     def __init__(self) -> None:
         self.out = io.StringIO()
-        handler = logging.StreamHandler(self.out)
+        handler = WholeLines(self.out)
         handler.setFormatter(JsonFormatter(Mask(SECRETS)))
         self.log = logging.Logger("t")  # noqa: LOG001  no other test must meet it
         self.log.addHandler(handler)
@@ -102,6 +143,38 @@ def test_record_of_several_lines_is_as_many(sink: Sink) -> None:
     assert {(line["level"], line["logger"], line["detail"]) for line in lines} == {
         ("INFO", "t", MASK)
     }
+
+
+def test_lines_of_several_processes_stay_whole() -> None:
+    """Records of many lines, through one pipe that is full nearly always."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIECE)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITES_MANY, name], stderr=writer) for name in "ab"
+    ]
+    os.close(writer)
+    with open(reader, encoding="ascii") as out:
+        lines = [json.loads(line) for line in out]
+    assert [process.wait() for process in writers] == [0, 0]
+    for name in "ab":
+        told = [line["attempt"] for line in lines if line["job"] == name]
+        assert told == list(range(50 * 40))
+
+
+def test_longer_line_is_in_one_piece() -> None:
+    """And those before and after it are with others, as many as go in a piece."""
+    pieces = list[str]()
+    handler = WholeLines(Pieces(pieces))
+    lines = ["x" * size for size in (10, PIECE - 12, 10, 3 * PIECE, 5, 5, PIECE - 1, 7)]
+    handler.emit(logging.makeLogRecord({"msg": "\n".join(lines)}))
+    assert [[len(line) for line in piece.splitlines()] for piece in pieces] == [
+        [10, PIECE - 12],
+        [10],
+        [3 * PIECE],
+        [5, 5],
+        [PIECE - 1],
+        [7],
+    ]
 
 
 def test_what_is_not_given_is_left_out(sink: Sink) -> None:
