@@ -76,16 +76,26 @@ class Life:
     end_ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Limit:
+    """Most requests of a key, of some operations together, in so many ms."""
+
+    most: int
+    window_ms: int
+    operations: frozenset[str] = frozenset({"cancel"})
+
+
+@dataclass(frozen=True)
 class Bounds:
     """What the program was set up with, as far as judging needs it."""
 
     http_ms: int
     lease_ms: int
     backoff_max_ms: int
-    cancels: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"indodax": (30, 1_000)})
-    """Exchange → most cancels of a key in how many ms."""
-    countdowns: tuple[int, int] = (10, 10_000)
+    limits: Mapping[str, Limit] = field(default_factory=lambda: {"indodax": Limit(30, 1_000)})
+    """By exchange; those of an address aside."""
+    countdowns: Limit = Limit(10, 10_000, frozenset({"countdown"}))
+    """Of an address, not of a key."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests.chaos.child import CLOCK
 from tests.chaos.deployment import Deployment, Standalone
-from tests.chaos.history import Bounds, Life, Recorder
+from tests.chaos.history import Bounds, Life, Limit, Recorder
 from tests.chaos.links import ROOT, Links
 from tests.chaos.planted import Bug, in_producer
 from tests.support.polling import eventually
@@ -26,7 +26,8 @@ from tests.support.world import World
 from worker import Producer, clock
 from worker.simulator import SimulatorClient
 
-BM_CANCELS = (40, 1_000)
+BM_LIMIT = Limit(40, 1_000, frozenset({"cancel", "scope", "query", "open_orders"}))
+"""The exchange counts what reads orders with what cancels them."""
 TABLES: dict[str, dict[str, Any]] = {
     "http": {"deadline_ms": 1_000, "resend_budget_ms": 300},
     "jobs": {"lease_ms": 3_000, "backoff_max_ms": 1_000, "missing_max_ms": 4_000},
@@ -37,9 +38,9 @@ BOUNDS = Bounds(
     http_ms=1_000,
     lease_ms=3_000,
     backoff_max_ms=1_000,
-    cancels={"indodax": (30, 1_000), "bitmart": BM_CANCELS},
+    limits={"indodax": Limit(30, 1_000), "bitmart": BM_LIMIT},
 )
-LIMITS = {"bm": {"orders": {"max_requests": BM_CANCELS[0], "window_ms": BM_CANCELS[1]}}}
+LIMITS = {"bm": {"orders": {"max_requests": BM_LIMIT.most, "window_ms": BM_LIMIT.window_ms}}}
 TOKEN_S = 90
 """BitMart's tokens last for 15 minutes; so short, some end in each kind of trouble."""
 LOOK_MS = 50

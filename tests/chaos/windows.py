@@ -138,10 +138,10 @@ def held_off(history: History, exchange: str) -> list[Span]:
     master what it had been granted; so all of that is left time to arrive, and to
     leave the window.
     """
-    if exchange not in history.bounds.cancels:
+    limit = history.bounds.limits.get(exchange)
+    if limit is None:
         return []
-    _, window_ms = history.bounds.cancels[exchange]
-    hold_ms = history.bounds.http_ms + RESEND_MS + window_ms + SLACK_MS
+    hold_ms = history.bounds.http_ms + RESEND_MS + limit.window_ms + SLACK_MS
     untold = of(history.faults, "worker", "worker-link", after_ms=PRESENCE_MS)
     return [
         (start, end + hold_ms)
@@ -151,19 +151,19 @@ def held_off(history: History, exchange: str) -> list[Span]:
 
 
 def spent(history: History, exchange: str) -> list[Span]:
-    """Return when the cancels of a key had used up its limit, and others waited for slots."""
-    if exchange not in history.bounds.cancels:
+    """Return when the requests of a key had used up its limit, and others waited for slots."""
+    limit = history.bounds.limits.get(exchange)
+    if limit is None:
         return []
-    most, window_ms = history.bounds.cancels[exchange]
     sent: dict[str, list[float]] = defaultdict(list)
     for arrival in history.journal:
-        if arrival.exchange == exchange and arrival.operation == "cancel":
+        if arrival.exchange == exchange and arrival.operation in limit.operations:
             sent[arrival.api_key].append(arrival.at_ms)
     return [
-        (last, first + window_ms + SLACK_MS)
+        (last, first + limit.window_ms + SLACK_MS)
         for times in sent.values()
-        for first, last in zip(times, times[most - 1 :], strict=False)
-        if last < first + window_ms
+        for first, last in zip(times, times[limit.most - 1 :], strict=False)
+        if last < first + limit.window_ms
     ]
 
 

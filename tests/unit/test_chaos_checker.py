@@ -537,7 +537,7 @@ def test_slots_are_held_off_after_a_failover_of_which_a_worker_cannot_tell(
     other: Fault, *, held: bool
 ) -> None:
     """Until what it was granted has arrived and left the window; where there is a limit."""
-    _, window_ms = BOUNDS.cancels["indodax"]
+    window_ms = BOUNDS.limits["indodax"].window_ms
     until_ms = 5_000 + BOUNDS.http_ms + windows.RESEND_MS + window_ms + windows.SLACK_MS
     for kind in windows.PROMOTIONS:
         made = history(faults=(Fault(kind, "redis", 4_000, 5_000), other))
@@ -547,15 +547,25 @@ def test_slots_are_held_off_after_a_failover_of_which_a_worker_cannot_tell(
 
 
 def test_slots_are_spent_while_a_window_is_full() -> None:
-    """Until the first of its cancels has left it."""
-    most, window_ms = BOUNDS.cancels["indodax"]
+    """Until the first has left it of what counts there, and of nothing else."""
+    limit = BOUNDS.limits["indodax"]
     full = tuple(
-        replace(sent(n, 1_000 + n), exchange="indodax", operation="cancel") for n in range(most)
+        replace(sent(n, 1_000 + n), exchange="indodax", operation="cancel")
+        for n in range(limit.most)
     )
+    until_ms = 1_000 + limit.window_ms + windows.SLACK_MS
+    spent = [(1_000 + limit.most - 1, until_ms)]
     assert windows.spent(history(journal=full[1:]), "indodax") == []
-    until_ms = 1_000 + window_ms + windows.SLACK_MS
-    assert windows.spent(history(journal=full), "indodax") == [(1_000 + most - 1, until_ms)]
+    assert windows.spent(history(journal=full), "indodax") == spent
     assert windows.spent(history(journal=full), "everstrike") == []
+    mixed = (*full[:-1], replace(full[-1], operation="query"))
+    assert windows.spent(history(journal=mixed), "indodax") == []
+    both = replace(limit, operations=frozenset({"cancel", "query"}))
+    bounds = replace(BOUNDS, limits={"indodax": both})
+    assert windows.spent(history(bounds=bounds, journal=mixed), "indodax") == spent
+    over = (*mixed, replace(full[-1], at_ms=1_000 + limit.most))
+    assert promises(history(bounds=bounds, journal=over)) >= {traffic.LIMIT}
+    assert traffic.LIMIT not in promises(history(journal=over))
 
 
 def test_recovery_is_measured_from_the_kill() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 
-from tests.chaos.history import History, Violation
+from tests.chaos.history import History, Limit, Violation
 from worker.simulator import Arrival
 
 LIMIT = "a limit was broken"
@@ -24,27 +24,24 @@ def _limits(history: History) -> Iterator[Violation]:
     for arrival in history.journal:
         if arrival.operation == "countdown":
             windows["countdowns", arrival.source].append(arrival)
-        elif arrival.operation == "cancel" and arrival.exchange in history.bounds.cancels:
-            windows["cancels", arrival.exchange, arrival.api_key].append(arrival)
+            continue
+        limit = history.bounds.limits.get(arrival.exchange)
+        if limit is not None and arrival.operation in limit.operations:
+            windows["requests", arrival.exchange, arrival.api_key].append(arrival)
     for name, arrivals in windows.items():
-        most, window_ms = (
-            history.bounds.countdowns
-            if name[0] == "countdowns"
-            else history.bounds.cancels[name[1]]
-        )
-        yield from _over(name, arrivals, most, window_ms)
+        limits = history.bounds.limits
+        limit = history.bounds.countdowns if name[0] == "countdowns" else limits[name[1]]
+        yield from _over(name, arrivals, limit)
 
 
-def _over(
-    name: tuple[str, ...], arrivals: Iterable[Arrival], most: int, window_ms: int
-) -> Iterator[Violation]:
+def _over(name: tuple[str, ...], arrivals: Iterable[Arrival], limit: Limit) -> Iterator[Violation]:
     within: deque[Arrival] = deque()
     for arrival in arrivals:
         within.append(arrival)
-        while within[0].at_ms <= arrival.at_ms - window_ms:
+        while within[0].at_ms <= arrival.at_ms - limit.window_ms:
             within.popleft()
-        if len(within) > most:
-            what = f"{len(within)} {name[0]} in {window_ms} ms from {name[1]}"
+        if len(within) > limit.most:
+            what = f"{len(within)} {name[0]} in {limit.window_ms} ms from {name[1]}"
             yield Violation(LIMIT, what, tuple(within))
             return
 
