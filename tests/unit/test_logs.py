@@ -153,7 +153,7 @@ def test_lines_of_several_processes_stay_whole() -> None:
         subprocess.Popen([sys.executable, "-c", WRITES_MANY, name], stderr=writer) for name in "ab"
     ]
     os.close(writer)
-    with open(reader, encoding="ascii") as out:
+    with os.fdopen(reader, encoding="ascii") as out:
         lines = [json.loads(line) for line in out]
     assert [process.wait() for process in writers] == [0, 0]
     for name in "ab":
