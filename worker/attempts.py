@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker import clock
-from worker.claims import Done
+from worker.claims import STORE_RETRY_MS, Done
 from worker.crew import Crew
 from worker.errors import StoreUnavailable
 from worker.jobs import Job
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
 """What becomes of a job that was claimed and not begun: as if it had not been."""
+WITHOUT_REDIS = Attempted(Settlement(Verb.WAIT, pause_ms=STORE_RETRY_MS))
+"""The same where Redis did not do what an attempt needs: it may refuse that at once, again
+and again, and yet give out the job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Attempts:
                     rests = not sent or came_to[0].settlement.pause_ms > 0
                 except StoreUnavailable as error:
                     log.warning("Redis is away in mid-attempt: %s", error)
-                    rests = True
+                    came_to, rests = [WITHOUT_REDIS] * len(jobs), True
                 finally:
                     took_ms, cpu_ms = crew.end()
                 if sent:

@@ -303,8 +303,13 @@ class Claims:
         holders = list(self._unanswered)
         if not holders:
             return 0
-        count = sum(self._ledger.take_back(lane, holders) for lane in sorted(lanes))
+        # First: what is lost once more meanwhile is to be asked for once more.
         self._unanswered.difference_update(holders)
+        try:
+            count = sum(self._ledger.take_back(lane, holders) for lane in sorted(lanes))
+        except BaseException:
+            self._unanswered.update(holders)
+            raise
         if count:
             log.warning("nobody heard in time who claimed %d jobs: they are due again", count)
         return count

@@ -220,6 +220,8 @@ class Engine:
                     self._put_to(exchange)
                 ahead = smooth and claimed.more and self._goes_on(exchange, started, turn_ms)
                 flight = self._send(exchange, untold, holder, ahead=ahead)
+                # Else Redis was away, and what is in hand may have waited for as long.
+                late = late or (bool(untold) and flight is None)
                 first = claimed.jobs[0]
                 put_back = late or first.lane == resting
                 work = self._attempts.work(

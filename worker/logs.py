@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
@@ -35,6 +36,7 @@ SAID = ("message", *FIELDS)
 LINES = "lines"
 """What a record holds that stands for several lines: for each its message and fields,
 and nothing else."""
+UNWRITTEN = "a record could not be written"
 CHATTY = (
     "urllib3",
     "requests",
@@ -127,6 +129,18 @@ class WholeLines(logging.StreamHandler[TextIO]):
             raise
         except Exception:  # noqa: BLE001  as logging's own handlers do
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """Say that a record could not be written, and not, as logging would, what it holds."""
+        said = {"level": "ERROR", "logger": record.name, "message": f"{UNWRITTEN}: {_failure()}"}
+        with contextlib.suppress(Exception):
+            self.stream.write(json.dumps(said) + self.terminator)
+            self.stream.flush()
+
+
+def _failure() -> str:
+    error = sys.exc_info()[0]
+    return error.__name__ if error else "unknown"
 
 
 def _pieces(text: str) -> Iterator[str]:

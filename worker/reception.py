@@ -97,6 +97,8 @@ def receive(take: Take, *, limit: int, bodiless: bool = False) -> Received:
     else:
         body = stream.exactly(length, limit)
     closes = minor == "0" or "close" in headers.get("connection", "").lower()
+    # Nobody asked for it: what was asked for may yet be answered.
+    closes = closes or status == HTTPStatus.REQUEST_TIMEOUT
     return Received(status, headers, body, keeps=ended and not closes and not stream.held)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome, Ticket, clock
 from worker.attempts import Attempts, Work
-from worker.claims import Claims, Flight
+from worker.claims import STORE_RETRY_MS, Claims, Flight
 from worker.crew import Crew
 from worker.engine import Engine
 from worker.errors import StoreUnavailable
@@ -25,7 +26,7 @@ from worker.jobs import Job, State
 from worker.pace import CHUNK_MAX, FLUSH_MS, Pace
 from worker.settling import Attempted
 from worker.store.connection import Sent
-from worker.store.ledger import Claimed, Settlement, Settling, Verb
+from worker.store.ledger import Claimed, Ledger, Settlement, Settling, Verb
 
 MANY = 8 * CHUNK_MAX
 LATE = ("engine.FLUSH_MS", "attempts.FLUSH_MS", "attempts.SMOOTH_MS", "claims.FLUSH_MS")
@@ -62,6 +63,17 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Later:
     moved = Later()
     monkeypatch.setattr(clock, "monotonic_ms", moved.monotonic_ms)
     return moved
+
+
+class Unsent:
+    """What is sent only when its answer is read."""
+
+    def __init__(self, send: Any, args: Any, options: Any) -> None:
+        self._send = lambda: send(*args, **options)
+
+    def answer(self) -> Any:
+        """Send it, and read the answer."""
+        return self._send().answer()
 
 
 class Hand:
@@ -208,10 +220,10 @@ def test_a_thread_that_crashes_leaves_nothing_leased(process: Process) -> None:
     assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
 
 
-def never_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def never_late(monkeypatch: pytest.MonkeyPatch, late_ms: int = 60_000) -> None:
     """Let nothing count as late, whatever holds the machine up, and no turn end."""
     for name in LATE:
-        monkeypatch.setattr(f"worker.{name}", 60_000)
+        monkeypatch.setattr(f"worker.{name}", late_ms)
     monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
 
 
@@ -366,8 +378,9 @@ def test_a_turn_ends_with_what_has_been_claimed(
     assert {job.claimed_by for job in left} == {None}
 
 
-def test_few_jobs_are_left_to_who_is_free(world: World) -> None:
+def test_few_jobs_are_left_to_who_is_free(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is claimed ahead of what nobody is behind with."""
+    never_late(monkeypatch)
     engine = turning(world)
     world.producer().cancel_many("ev", world.place("ev", CHUNK_MAX))
     engine.run()
@@ -399,24 +412,95 @@ def test_what_waited_too_long_is_put_back_and_done_all_the_same(
     assert engine.chunks[late_one + 1][2] == 0, "what is claimed next is not"
 
 
+def test_what_waited_while_redis_was_away_is_not_begun(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease may be over: it is due as before, and nothing is told of it that never was."""
+    never_late(monkeypatch)
+    engine = turning(world)
+    away = threading.Event()
+    send = Ledger.send_settlement
+
+    def once(self: Ledger, settled: Any, **options: Any) -> Settling:
+        if settled and not away.is_set():
+            away.set()
+            raise StoreUnavailable("away")
+        return send(self, settled, **options)
+
+    monkeypatch.setattr(Ledger, "send_settlement", once)
+    work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
+    assert away.is_set()
+    put_back = [(ahead, back) for _, ahead, back in engine.chunks if back]
+    assert put_back == [(True, CHUNK_MAX)]
+
+
+def test_what_redis_refuses_an_attempt_is_not_tried_again_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis may give out jobs and yet not do what their attempts need: the lane rests."""
+    engine = turning(world)
+    (ticket,) = world.producer().cancel_many("ev", world.place("ev", 1))
+    attempt = Attempts._attempt  # noqa: SLF001
+    refused = []
+
+    def refuse(self: Attempts, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+        refused.append(clock.monotonic_ms())
+        if len(refused) > 3:
+            return attempt(self, jobs, *args)
+        raise StoreUnavailable("NOPERM")
+
+    monkeypatch.setattr(Attempts, "_attempt", refuse)
+    work_off(engine, [ticket])
+    assert len(refused) == 4
+    assert all(b - a >= STORE_RETRY_MS / 2 for a, b in itertools.pairwise(refused))
+
+
+def test_what_is_lost_again_while_it_is_asked_for_is_asked_for_again(
+    process: Process, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis carries out a flight's claim after the sweep has looked for it in vain."""
+    bench, hand = process.bench, Hand(process)
+    sent = process.deaf.send
+    monkeypatch.setattr(process.deaf, "send", lambda *args, **options: Unsent(sent, args, options))
+    flight = hand.send(limit=9)
+    bench.accept("a1", "a2")
+    later.pass_ms(2 * FLUSH_MS)
+    asked = process.claims._ledger.take_back  # noqa: SLF001
+    landed = []
+
+    def ask(lane: str, holders: Any) -> int:
+        count = asked(lane, holders)
+        if lane == EV and not landed:
+            landed.append(hand.land(flight))
+        return count
+
+    monkeypatch.setattr(process.claims._ledger, "take_back", ask)  # noqa: SLF001
+    assert process.take_back() == 0
+    assert [claimed.jobs for claimed in landed] == [()]
+    assert process.take_back() == 2
+    assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
+
+
 def test_a_redis_far_away_is_worked_for_all_the_same(
     world: World, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What its answers take is no waiting behind other work: nothing is put back for it."""
-    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
-    monkeypatch.setattr("worker.attempts.SMOOTH_MS", 60_000)
+    late_ms = 30_000
+    never_late(monkeypatch, late_ms)
+    monkeypatch.setattr("worker.engine.TURN_MS", 100 * late_ms)
+    world.tables["jobs"] = {"lease_ms": 100 * late_ms, "max_age_ms": 200 * late_ms}
     engine = turning(world)
     read = Settling.claimed
 
     def slow(self: Settling) -> Claimed:
-        later.pass_ms(2 * FLUSH_MS)
+        later.pass_ms(2 * late_ms)
         engine.engine._look()  # noqa: SLF001  as the sweep does meanwhile
         return read(self)
 
     settle = Claims.settle
 
     def slower(self: Claims, *args: Any, **options: Any) -> Claimed:
-        later.pass_ms(2 * FLUSH_MS)
+        later.pass_ms(2 * late_ms)
         return settle(self, *args, **options)
 
     monkeypatch.setattr(Settling, "claimed", slow)

@@ -25,6 +25,7 @@ from worker.logs import (
     MASK,
     PIECE,
     SILENCED,
+    UNWRITTEN,
     JsonFormatter,
     Mask,
     WholeLines,
@@ -176,6 +177,22 @@ def test_longer_line_is_in_one_piece() -> None:
         [PIECE - 1],
         [7],
     ]
+
+
+def test_what_cannot_be_written_is_not_shown_instead(
+    sink: Sink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log says that a line is missing, nowhere what was in it, and goes on."""
+
+    class Unspeakable:
+        def __str__(self) -> str:
+            raise LookupError(SECRET)
+
+    sink.log.info("a %s", SECRET, extra={"detail": [Unspeakable()]})
+    sink.log.info("b")
+    lines = [json.loads(line)["message"] for line in sink.text().splitlines()]
+    assert lines == [f"{UNWRITTEN}: LookupError", "b"]
+    assert capsys.readouterr() == ("", "")
 
 
 def test_what_is_not_given_is_left_out(sink: Sink) -> None:

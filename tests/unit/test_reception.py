@@ -36,6 +36,10 @@ READ: dict[str, tuple[bytes, tuple[int, bytes, bool]]] = {
     "no body, whatever length": (OK[:9] + b"304 X\r\nContent-Length: 9\r\n\r\n", (304, b"", True)),
     "an old version": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}", False)),
     "closed": (OK + b"Connection: Close\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}", False)),
+    "one that nobody asked for": (
+        b"HTTP/1.1 408 X\r\nContent-Length: 2\r\n\r\n{}",
+        (408, b"{}", False),
+    ),
     "chunks": (CHUNKED + b"1\r\n{\r\n1;x=y\r\n}\r\n0\r\n\r\n", (200, b"{}", True)),
     "chunks and trailers": (
         CHUNKED + b"A\r\n0123456789\r\n0\r\nX: y\r\n\r\n",

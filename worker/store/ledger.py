@@ -212,7 +212,11 @@ class Ledger(Listing):
 
         The jobs are due now, and whoever attempts them next asks the exchange first.
         """
-        parts = [part for job, holder in in_hand for part in (job.id, job.claim, holder)]
+        parts = [
+            part
+            for job, holder in in_hand
+            for part in (job.id, job.claim, job.claimed_by or "", holder)
+        ]
         return int(self._store.run("hand_back", HANDED_BACK, *parts, shared="lanes"))
 
     def take_back(self, lane: str, holders: Collection[str]) -> int:
@@ -313,6 +317,7 @@ def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
         for part in (
             job.id,
             job.claim,
+            job.claimed_by or "",
             settlement.verb,
             settlement.line,
             settlement.outcome,

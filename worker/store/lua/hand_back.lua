@@ -1,4 +1,4 @@
--- hand_back(p, detail, (id, claim, holder) * n) -> how many were
+-- hand_back(p, detail, (id, claim, by, holder) * n) -> how many were
 -- Give up leases and holds in the middle of attempts: the jobs are due now. A
 -- request may be under way, as when a worker is lost, so that who attempts the
 -- job next asks the exchange first.
@@ -6,14 +6,14 @@
 local p, detail = ARGV[1], ARGV[2]
 local now = now_ms()
 local count = 0
-for i = 3, #ARGV, 3 do
-  local id, claim, holder = unpack(ARGV, i, i + 2)
+for i = 3, #ARGV, 4 do
+  local id, claim, by, holder = unpack(ARGV, i, i + 3)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'attempts', 'claimed_ms',
     'history', 'urgent', 'claimed_by')
-  if job[1] == 'pending' and job[2] == claim and job[8] then
+  if job[1] == 'pending' and job[2] == claim and job[8] == by then
     local lane = job[3]
-    local line = cjson.encode({ n = tonumber(job[4]), at_ms = tonumber(job[5]), by = job[8],
+    local line = cjson.encode({ n = tonumber(job[4]), at_ms = tonumber(job[5]), by = by,
       outcome = 'UNKNOWN', detail = detail })
     redis.call('HSET', key, 'history', (job[6] or '') .. line .. '\n', 'lost', 1, 'due_ms', now)
     redis.call('HDEL', key, 'claimed_by', 'claimed_ms')

@@ -1,5 +1,6 @@
 -- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, ahead,
---        (id, claim, verb, line, outcome, detail, delay_ms, phase, streak, missing, pause_ms) * n)
+--        (id, claim, by, verb, line, outcome, detail, delay_ms, phase, streak, missing,
+--        pause_ms) * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record what attempts came to, give up their leases and holds, and claim the next
 -- due jobs of the exchange (limit 0: none), as `claim` does, in the same step. If `ahead`
@@ -12,7 +13,8 @@
 --                the lane rests for pause_ms
 --         dead   to the dead letters
 -- A claimant whose lease was taken over may still bring a proof, which is
--- true whoever brings it; whatever else it brings is dropped (applied 0).
+-- true whoever brings it; whatever else it brings is dropped (applied 0). Its claim is
+-- known by number and by name: a failover may forget a claim and give its number again.
 -- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
 -- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
@@ -33,7 +35,7 @@ local function finish(id, job, state, outcome, detail, history)
   ended[#ended + 1] = id
 end
 
-local function settle(id, claim, verb, line, outcome, detail, delay, phase, streak, missing, pause)
+local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
     'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by')
@@ -47,8 +49,7 @@ local function settle(id, claim, verb, line, outcome, detail, delay, phase, stre
     end
     streak = '1'
   end
-  local ours = job[1] == 'pending' and job[2] == claim
-  if verb == 'wait' then ours = ours and job[13] end -- once: what is not claimed was put back
+  local ours = job[1] == 'pending' and job[2] == claim and job[13] == by
   local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
   local history = (job[8] or '') .. (line == '' and '' or line .. '\n')
   if applied then
@@ -90,8 +91,8 @@ local function clear(lane, of_lane)
 end
 
 local applied = ''
-for i = 10, #ARGV, 11 do
-  applied = applied .. (settle(unpack(ARGV, i, i + 10)) and '1' or '0')
+for i = 10, #ARGV, 12 do
+  applied = applied .. (settle(unpack(ARGV, i, i + 11)) and '1' or '0')
 end
 if #ended > 0 then
   redis.call('LPUSH', p .. 'recent', unpack(ended))

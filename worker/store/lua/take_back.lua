@@ -13,13 +13,15 @@ if string.sub(lane, -7) ~= ':switch' then
   local later = redis.call('ZREVRANGEBYSCORE', p .. 'due:' .. lane, '+inf', '(' .. now,
     'LIMIT', 0, look_max)
   for _, id in ipairs(later) do
-    local job = redis.call('HMGET', p .. 'job:' .. id, 'claimed_by', 'attempts', 'due_ms', 'urgent',
-      'single', 'claimed_ms', 'history')
-    if job[1] and lost[job[1]] then
-      local line = cjson.encode({ n = tonumber(job[2]), at_ms = tonumber(job[6]), by = job[1],
-        outcome = 'UNAVAILABLE', detail = DETAIL, took_ms = now - tonumber(job[6]) })
-      redis.call('HSET', p .. 'job:' .. id, 'history', (job[7] or '') .. line .. '\n')
-      unclaim(p, lane, id, job[2], job[3], job[4], job[5])
+    local key = p .. 'job:' .. id
+    local by = redis.call('HGET', key, 'claimed_by')
+    if by and lost[by] then
+      local job = redis.call('HMGET', key, 'attempts', 'due_ms', 'urgent', 'single', 'claimed_ms',
+        'history')
+      local line = cjson.encode({ n = tonumber(job[1]), at_ms = tonumber(job[5]), by = by,
+        outcome = 'UNAVAILABLE', detail = DETAIL, took_ms = now - tonumber(job[5]) })
+      redis.call('HSET', key, 'history', (job[6] or '') .. line .. '\n')
+      unclaim(p, lane, id, job[1], job[2], job[3], job[4])
       count = count + 1
     end
   end
