@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,7 +69,7 @@ class Unsent:
     """What is sent only when its answer is read."""
 
     def __init__(self, send: Any, args: Any, options: Any) -> None:
-        self._send = lambda: send(*args, **options)
+        self._send: Callable[[], Sent] = lambda: send(*args, **options)
 
     def answer(self) -> Any:
         """Send it, and read the answer."""
@@ -466,7 +466,7 @@ def test_what_is_lost_again_while_it_is_asked_for_is_asked_for_again(
     bench.accept("a1", "a2")
     later.pass_ms(2 * FLUSH_MS)
     asked = process.claims._ledger.take_back  # noqa: SLF001
-    landed = []
+    landed: list[Claimed] = []
 
     def ask(lane: str, holders: Any) -> int:
         count = asked(lane, holders)
