@@ -13,11 +13,40 @@ MAX_BYTES = 4_096
 CHANGES = 4
 """Most changes at once."""
 SCALARS: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 2, 200, 2**31, 2**53 + 1, -(2**63), 10**30, 1.5, 1e308, 0.0),
+    *(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        2,
+        200,
+        2**31,
+        2**53 + 1,
+        -(2**63),
+        10**30,
+        1.5,
+        1e308,
+        -1e306,
+        0.0,
+    ),
     *("", " ", "0", "1", "null", "\x00", "\ud800", "\u202e", "ä" * 9, "x" * 300, "-1", "1e9"),
     *([], {}, [[]], [{}], {"": ""}),
 )
-NUMBERS = (b"0", b"-1", b"1e999", b"9" * 40, b"NaN", b"Infinity", b"0x1", b"1_0", b"00", b"1.0")
+NUMBERS = (
+    b"0",
+    b"-1",
+    b"1e999",
+    b"-1e999",
+    b"9" * 40,
+    b"NaN",
+    b"Infinity",
+    b"0x1",
+    b"1_0",
+    b"00",
+    b"1.0",
+)
 
 
 def mutate(data: bytes, target: Target, rng: random.Random) -> bytes:

@@ -408,6 +408,8 @@ ROWS = [
             {"access_token": 7, "expires_in": 900},
             {"access_token": "t", "expires_in": 0},
             {"access_token": "t", "expires_in": -1},
+            {"access_token": "t", "expires_in": -1e306},
+            '{"access_token": "t", "expires_in": -1e999}',
             {"access_token": "t", "expires_in": "900"},
             {"access_token": "t", "expires_in": True},
         )

@@ -98,7 +98,8 @@ def _read_token(body: object, received_ms: int) -> TokenGrant | None:
     token, expires_in = text_at(body, "access_token"), at(body, "expires_in")
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return None
-    lives_ms = int(min(expires_in, DAY_MS // 1_000) * 1_000)
+    # Within bounds before it is multiplied: a float may be as long as it likes.
+    lives_ms = int(min(max(expires_in, 0), DAY_MS // 1_000) * 1_000)
     if lives_ms <= 0 or not _TOKEN.fullmatch(token):
         return None
     midnight_ms = (received_ms // DAY_MS + 1) * DAY_MS
