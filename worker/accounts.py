@@ -99,10 +99,11 @@ class Account(Table):
     def _address(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                ipaddress.ip_address(value)
+                # Its limits are kept under it, however it is written.
+                return str(ipaddress.ip_address(value))
             except ValueError:
                 raise ValueError("give a local IP address such as 203.0.113.7") from None
-        return value
+        return None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -28,7 +28,8 @@ class Sync:
         last: Whether the members are in line once it is done; false for all but
             the last of the requests that one long list of pairs was split into.
         urgent: Not a mere renewal: a stop, or a scope without a timer yet, or
-            whose timer would outlive its deadline.
+            whose timer would outlive its deadline; or a part of a long list, none
+            of which counts before all are done.
     """
 
     pairs: tuple[str, ...]
@@ -66,7 +67,7 @@ def plan(
         for part in _packed(group, max_pairs, alone)
         if any(switch.due for switch in part)
     ]
-    groups.sort(key=lambda group: (not _urgent(group), group[0].deadline_ms))
+    groups.sort(key=lambda group: (not _urgent(group, max_pairs), group[0].deadline_ms))
     return syncs + [sync for group in groups for sync in _syncs(group, max_pairs, stop=False)]
 
 
@@ -135,7 +136,9 @@ def _packed(
     return packs
 
 
-def _urgent(group: Sequence[NativeSwitch]) -> bool:
+def _urgent(group: Sequence[NativeSwitch], max_pairs: int) -> bool:
+    if sum(len(switch.pairs) for switch in group) > max_pairs:
+        return True
     return any(
         switch.due and (not switch.fires_ms or switch.fires_ms > switch.deadline_ms)
         for switch in group
@@ -150,7 +153,7 @@ def _syncs(group: Sequence[NativeSwitch], max_pairs: int, *, stop: bool) -> list
             pairs=part,
             members=tuple((switch.id, switch.epoch) for switch in group),
             stop=stop,
-            urgent=stop or _urgent(group),
+            urgent=stop or _urgent(group, max_pairs),
             last=part is parts[-1],
         )
         for part in parts

@@ -49,7 +49,15 @@ REFUSED_MAX_MS = 30_000
 THROTTLED_MS = 1_000
 
 
+LAG_SHARE = 4
+"""As in `switches.lua`: a timer that lags by that part of its timeout is renewed."""
+PARTS_MS = 12_000
+"""How long what a turn has sent of a long list counts in the next: a window, and the way."""
+
+
 Members = tuple[tuple[str, int], ...]
+Part = tuple[Members, bool, tuple[str, ...]]
+"""The switches and their epochs, whether it stops the timer, the pairs."""
 
 
 class _LaneLostError(Exception):
@@ -62,6 +70,8 @@ class _Hold:
 
     Attributes:
         known: Its switches, by id.
+        parts: Those of long lists of pairs that are done, here or in the turn
+            before, and when their timers fire (0: stopped).
         fires: When the first of the timers fires that the earlier parts of a
             long list of pairs have set, by the switches they are for.
     """
@@ -70,7 +80,21 @@ class _Hold:
     name: str
     holder: str
     known: Mapping[str, NativeSwitch]
+    parts: dict[Part, int]
     fires: dict[Members, int] = field(default_factory=dict)
+
+    def stands(self, sync: Sync) -> bool:
+        """Whether this part of a long list is done, and its timer still near the deadline."""
+        fires_ms = self.parts.get((sync.members, sync.stop, sync.pairs))
+        if fires_ms is None or sync.last:
+            return False
+        if not sync.stop:
+            for switch_id, _ in sync.members:
+                switch = self.known[switch_id]
+                if not 0 <= switch.deadline_ms - fires_ms < switch.timeout_ms / LAG_SHARE:
+                    return False
+            self.fires[sync.members] = min(fires_ms, self.fires.get(sync.members, fires_ms))
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +138,9 @@ class Keeper:
         self._way_ms: dict[str, float] = {}
         """How long requests of a lane have lately taken, at most."""
         self._alone: set[str] = set()
+        self._parts: dict[str, tuple[float, dict[Part, int]]] = {}
+        """Lanes whose last turn ended within a long list, for want of a slot: when, and
+        what of it was done."""
 
     def tend(self, lane_name: str, holder: str, stopping: threading.Event | None = None) -> None:
         """Send what is due of a lane that `holder` holds, then give it up.
@@ -125,7 +152,9 @@ class Keeper:
         """
         lane = self._lanes[lane_name.removesuffix(SUFFIX).partition(":")[2]]
         _, switches = self._switches.survey(lane_name)
-        hold = _Hold(lane, lane_name, holder, {switch.id: switch for switch in switches})
+        at, parts = self._parts.pop(lane_name, (0.0, {}))
+        parts = parts if clock.monotonic_ms() - at < PARTS_MS else {}
+        hold = _Hold(lane, lane_name, holder, {switch.id: switch for switch in switches}, parts)
         rest: Rest | None = None
         try:
             for sync in plan(
@@ -133,6 +162,8 @@ class Keeper:
             ):
                 if stopping is not None and stopping.is_set():
                     break
+                if hold.stands(sync):
+                    continue
                 rest = self._sync(hold, sync)
                 if rest is not None:
                     break
@@ -180,6 +211,8 @@ class Keeper:
                 self._limiter.remember(launch.grant, rules, flight_ms=flight_ms)
             case "wait":
                 metrics.held_back([rule.key for rule in rules], launch.wait_ms)
+                if hold.parts:
+                    self._parts[hold.name] = (begun, hold.parts)
                 return Rest(pause_ms=launch.wait_ms)
             case "stale":
                 return NO_REST
@@ -204,7 +237,9 @@ class Keeper:
             fires_ms = launch.now_ms + waited_ms + sent.left_ms
             fires_ms = min(fires_ms, hold.fires.get(sync.members, fires_ms))
             hold.fires[sync.members] = fires_ms
-        if sync.last:
+        if not sync.last:
+            hold.parts[sync.members, sync.stop, sync.pairs] = fires_ms
+        else:
             self._switches.synced(hold.name, hold.holder, fires_ms, sync.members)
         return None
 

@@ -21,10 +21,18 @@ from worker.commands import CancelOrders, Command, FetchToken
 from worker.errors import InvalidCommand, LaterFormat, NotSent, ReplyLost, StoreUnavailable
 from worker.exchanges.base import Access, Exchange, Stamp
 from worker.gate import asking_phase, command_of, next_phase
-from worker.jobs import Job, Kind, Phase
+from worker.jobs import Job, Kind
 from worker.logs import MASK, Mask
-from worker.outcomes import Answer, ClosedMany, OrderReport, Outcome, TokenGrant, Unproven
-from worker.retries import LISTED, Dead, decide
+from worker.outcomes import (
+    Answer,
+    ClosedMany,
+    OpenOrders,
+    OrderReport,
+    Outcome,
+    TokenGrant,
+    Unproven,
+)
+from worker.retries import LISTED, Dead, decide, listed
 from worker.settings import Settings
 from worker.settling import Attempted, attempted
 from worker.shared import Shared
@@ -40,6 +48,8 @@ log = logging.getLogger(__name__)
 TOKEN_RETRY_MS = 1_000
 """How long a lane rests after it was refused a token."""
 TOKEN_BUSY_MS = 50
+TOKEN_MARGIN_MS = 1_000
+"""What fetching a token takes beside its request: a killed worker's turn lasts no longer."""
 """How long a lane rests while another worker fetches its token."""
 SETTLE_MARGIN_MS = 300
 """Part of a lease kept for recording what the attempt came to."""
@@ -151,17 +161,25 @@ class Pipeline:
         lane = self._lanes[job.account]
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
-        overtaken = self._overtaken(job)
+        claimed = job
         if job.sends is not phase:
-            job = replace(job, phase=phase)
-        if overtaken:
-            given_up = Dead(Outcome.UNKNOWN, OVERTAKEN)
-            return attempted(job, UNASKED, given_up, now_ms=now_ms, took_ms=0, pause_ms=0)
+            # Never attempted: so it has not been listed either.
+            job = replace(job, phase=phase, streak=max(job.streak, LISTED + 1))
+        if self._overtaken(claimed):
+            return self._given_up(job, started=started, now_ms=now_ms)
         command = command_of(job, phase)
         lease_ms = (job.lease_ms or self._settings.jobs.lease_ms) - held_ms
         accepted = (started - (now_ms - job.created_ms),) if job.attempts == 1 else ()
         answer = self._answer(lane, command, started, lease_ms, accepted)
+        if isinstance(answer, OpenOrders) and self._overtaken(claimed):
+            # What it shows may have been placed since, while it was on its way.
+            return self._given_up(job, started=started, now_ms=now_ms)
         return self._conclude(lane, job, answer, started=started, now_ms=now_ms)
+
+    def _given_up(self, job: Job, *, started: float, now_ms: int) -> Attempted:
+        took_ms = round(clock.monotonic_ms() - started)
+        given_up = Dead(Outcome.UNKNOWN, OVERTAKEN)
+        return attempted(job, UNASKED, given_up, now_ms=now_ms, took_ms=took_ms, pause_ms=0)
 
     def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
         """Group claimed jobs of one account by the request that each goes in."""
@@ -238,9 +256,9 @@ class Pipeline:
         the strategy has placed since.
         """
         tripped = job.urgent and job.kind is Kind.CANCEL_ALL and job.pair is not None
-        # A phase is stored when an attempt is settled, so this one has been.
-        listed = job.phase is Phase.LIST and job.streak == LISTED
-        return tripped and listed and bool(self._switches.owners(job.account, [job.pair or ""]))
+        return (
+            tripped and listed(job) and bool(self._switches.owners(job.account, [job.pair or ""]))
+        )
 
     def _answer(
         self,
@@ -293,6 +311,8 @@ class Pipeline:
         if left_ms <= 0:
             return Unproven(Outcome.UNAVAILABLE, "not sent: no time left")
         flight_ms = min(left_ms, http.deadline_ms + http.resend_budget_ms)
+        # Past that the slot counts no more, though it has not been used.
+        until_ms = min(until_ms, clock.monotonic_ms() + flight_ms)
         grant = self._limiter.reserve(lane.rules_for(command), flight_ms=flight_ms)
         if grant.wait_ms:
             metrics.held_back(grant.keys, grant.wait_ms)
@@ -358,7 +378,9 @@ class Pipeline:
         shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
         if shared is not None:
             return shared
-        if not self._tokens.begin_refresh(lane.alias, lease_ms=lease_ms):
+        http = self._settings.http
+        longest_ms = http.deadline_ms + http.resend_budget_ms + TOKEN_MARGIN_MS
+        if not self._tokens.begin_refresh(lane.alias, lease_ms=min(lease_ms, longest_ms)):
             return _Wait(TOKEN_BUSY_MS)
         try:
             # Another worker may have been done just before we began.

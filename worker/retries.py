@@ -29,7 +29,7 @@ EAGER_ATTEMPTS = 3
 UNAUTHORIZED_WAIT_MS = 2_000
 """How long refused credentials are left alone at first; then twice as long."""
 LISTED = 0
-"""The streak of a job whose scope has just been listed, whole."""
+"""The streak of a job whose scope has been listed, whole, whatever later lists fail by."""
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
 
@@ -76,6 +76,11 @@ def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
     """Return a full-jitter backoff: anywhere from 0 to a bound that doubles."""
     bound = min(jobs.backoff_max_ms, jobs.backoff_base_ms * 2 ** max(0, min(attempts, 20)))
     return rng.randrange(bound + 1)
+
+
+def listed(job: Job) -> bool:
+    """Return whether each order that was open in its scope has had a job of its own."""
+    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.streak == LISTED
 
 
 def decide(
@@ -157,7 +162,7 @@ def _by_answer(
             if complete and not orders:
                 return Done(Outcome.CANCELED, "no open order left in the scope")
             delay = LIST_AGAIN_MS + wait
-            streak = LISTED if complete else 1
+            streak = LISTED if complete or listed(job) else 1
             return Again(Phase.LIST, delay, Outcome.UNKNOWN, f"{len(orders)} still open", streak)
         case Unproven():
             return _unproven(job, answer, asks=asks, jobs=jobs, wait=wait, soon=soon)
@@ -193,7 +198,7 @@ def _unproven(
     phase = job.sends
     if answer.outcome.proven:
         answer = replace(answer, outcome=Outcome.UNKNOWN)
-    streak = job.streak + 1 if job.outcome is answer.outcome else 1
+    streak = _streak(job, answer.outcome)
     # What the exchange called missing is more likely closed than open, so that
     # only an answer can help; else send again, in case it never arrived.
     missing = answer.missing or (job.missing and phase is Phase.ASK)
@@ -232,6 +237,13 @@ def _unproven(
                 delay_ms=soon if hopeful else delay,
                 outcome=Outcome.UNKNOWN,
             )
+
+
+def _streak(job: Job, outcome: Outcome) -> int:
+    """Return how often this has come in a row; of what is listed only refusals are counted."""
+    if listed(job) and outcome is not Outcome.UNAUTHORIZED:
+        return LISTED
+    return job.streak + 1 if job.outcome is outcome else 1
 
 
 def _delay_ms(answer: Unproven, wait: int, streak: int) -> int:

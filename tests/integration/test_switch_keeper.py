@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.keeping import API_KEYS, Died, Keeping, stand
 from tests.support.switchboard import TEND_MS, TIMEOUT_MS
+from worker.commands import SetCountdown
 
 STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "synced", "rest")
 LAUNCH_MAX_MS = 500
@@ -181,6 +182,23 @@ def test_a_request_of_the_dead_cannot_overtake(keeping: Keeping, step: str) -> N
     assert keeping.timers("it") == {}
 
 
+def test_who_sends_nothing_does_not_end_the_quiet(keeping: Keeping) -> None:
+    """A set is lost on its way; a stop waits for it, however often the lane is called to."""
+    armed = keeping.board.arm("it", timeout_ms=60_000)
+    keeping.sim.fault_next("drop_before", exchange="indodax")
+    assert keeping.worker().tend("it")
+    seen = len(keeping.countdowns("it"))
+    other = keeping.board.arm("it", pairs=["eth_idr"], timeout_ms=60_000)
+    keeping.board.disarm(armed)
+    assert keeping.worker().tend("it", "w2"), "called to, and nothing may be sent"
+    keeping.board.disarm(other)
+    assert keeping.worker().tend("it", "w3"), "called to once more"
+    assert len(keeping.countdowns("it")) == seen
+    keeping.board.clock.advance(STALE_MS + AHEAD_MS + LAUNCH_MAX_MS)
+    keeping.settle("it")
+    assert keeping.timers("it") == {}
+
+
 def test_a_deadline_is_kept_while_a_lost_request_may_yet_arrive(keeping: Keeping) -> None:
     """Nothing may be sent to the exchange; but what runs out meanwhile is tripped in time."""
     armed = keeping.board.arm("it", timeout_ms=4_000)
@@ -254,6 +272,56 @@ def test_a_long_list_of_pairs_counts_each_request(keeping: Keeping) -> None:
         if keeping.board.client.type(name) == "zset"
     ]
     assert keeping.board.client.zcard(key) == 3
+
+
+LONG = [f"p{n:03}_idr" for n in range(60)]
+
+
+def test_a_long_list_is_renewed_while_its_strategy_beats(keeping: Keeping) -> None:
+    """Its parts go together, as none of them counts without the others."""
+    armed = keeping.board.arm(pairs=LONG, timeout_ms=120_000)
+    worker = keeping.worker()
+    assert worker.tend()
+    for _ in range(8):
+        keeping.board.clock.advance(40_000)
+        keeping.board.beat(armed)
+        assert worker.tend()
+        assert keeping.board.state(armed) == "armed"
+        assert keeping.board.fires_ms(armed) == keeping.now_ms + 120_000 - 300
+        assert set(keeping.timers().values()) == {keeping.board.fires_ms(armed)}
+
+
+@pytest.mark.parametrize("change", ["arm", "beat", "disarm"])
+def test_a_long_list_goes_on_where_the_slots_ran_out(keeping: Keeping, change: str) -> None:
+    """Where each free slot is one part's, the next is the next part's, and all get done."""
+    armed = keeping.board.arm(pairs=LONG, timeout_ms=120_000)
+    worker = keeping.worker()
+    if change != "arm":
+        assert worker.tend()
+        keeping.board.clock.advance(40_000)
+    if change == "beat":
+        keeping.board.beat(armed)
+    elif change == "disarm":
+        keeping.board.disarm(armed)
+    seen = len(keeping.countdowns())
+    (rule,) = keeping.lanes()["ix"].rules_for(SetCountdown(("p_idr",), 1))
+    others = {f"other{n}": keeping.now_ms - 9_000 + 1_000 * n for n in range(10)}
+    keeping.board.client.zadd(f"cx:limit:{rule.key}", others)
+    for _ in range(9):
+        worker.tend()
+        if len(keeping.countdowns()) == seen + 2:
+            break
+        keeping.board.clock.set(max(keeping.now_ms, round(keeping.board.lane_ms("ix") or 0)))
+    sent = [arrival.pairs for arrival in keeping.countdowns()[seen:]]
+    assert sent == [tuple(LONG[:50]), tuple(LONG[50:])]
+    if change == "disarm":
+        assert keeping.timers() == {}
+        assert keeping.board.state(armed) == "disarmed"
+    else:
+        assert keeping.board.fires_ms(armed) == min(keeping.timers().values())
+        record = keeping.board.switches.get(armed.switch_id)
+        assert record is not None
+        assert max(keeping.timers().values()) <= record.deadline_ms
 
 
 def test_disarmed_between_the_parts_of_a_long_list(keeping: Keeping) -> None:

@@ -98,9 +98,9 @@ PLANS: dict[str, tuple[list[NativeSwitch], list[str]]] = {
         [armed("a", 50_000, pairs=4), armed("b", 50_000, pairs=2, due=False)],
         ["a"],
     ),
-    "a long one is split, and alone": (
+    "a long one is split, alone, and counts only as a whole": (
         [armed("a", 50_000), armed("b", 50_000, pairs=9), armed("c", 50_000)],
-        ["a", "b", "b", "b", "c"],
+        ["b", "b", "b", "a", "c"],
     ),
     "a long stop is split too": ([disarmed("s", pairs=5), disarmed("t")], ["s", "s", "t"]),
 }

@@ -80,6 +80,7 @@ def job(phase: Phase | None = SEND, **fields: Any) -> Job:
     """Return a claimed job in its second attempt."""
     kind = Kind.CANCEL_ALL if phase is LIST else Kind.CANCEL
     values = {"attempts": 2, "first_ms": FIRST_MS, "phase": phase, "kind": kind, **fields}
+    values.setdefault("streak", LISTED + 1 if phase is LIST else 0)
     return Job(id="j", state=State.PENDING, lane="x:y", order_id="a1", **values)
 
 
@@ -259,6 +260,27 @@ TABLE = {
     ),
     # Refused for good.
     "sent, rejected": Row(job(), unproven(REJECTED), ("dead", REJECTED)),
+    "listed whole before, unknown": Row(
+        job(LIST, streak=LISTED), unproven(UNKNOWN), (LIST, 0, UNKNOWN, LISTED, False), LIST
+    ),
+    "listed whole before, unavailable": Row(
+        job(LIST, streak=LISTED, outcome=UNAVAILABLE),
+        unproven(UNAVAILABLE),
+        (LIST, WAIT_MS, UNAVAILABLE, LISTED, False),
+        LIST,
+    ),
+    "listed whole before, now in part": Row(
+        job(LIST, streak=LISTED),
+        OpenOrders((OpenOrder("a1"),), complete=False),
+        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, False),
+        LIST,
+    ),
+    "listed whole before, unauthorized": Row(
+        job(LIST, streak=LISTED),
+        unproven(UNAUTHORIZED),
+        (LIST, 2_000, UNAUTHORIZED, 1, False),
+        LIST,
+    ),
     "listed, rejected": Row(job(LIST), unproven(REJECTED), ("dead", REJECTED), LIST),
     "asked, rejected": Row(job(ASK), unproven(REJECTED), (SEND, WAIT_MS, UNKNOWN, 1, False)),
     # Credentials refused: some times, in case the exchange errs.

@@ -63,8 +63,9 @@ BY_CODE: Final[Mapping[str, Outcome]] = {
 }
 UNKNOWN_ORDER: Final = "invalid order"
 
-# A number of more digits does not fit where nonces are kept.
-_NONCE_FLOOR: Final = re.compile(r"must be greater than ([0-9]{1,18})(?![0-9])")
+_NONCE_FLOOR: Final = re.compile(r"must be greater than ([0-9]{1,19})(?![0-9])")
+_NONCE_MAX: Final = 9 * 10**18
+"""Redis counts in 63 bits; nonces of ns have as many digits."""
 _CLOCK: Final = re.compile(r"time_?stamp|recv_?window", re.IGNORECASE)
 
 
@@ -153,12 +154,13 @@ def _read_error(command: Command, reply: Reply, body: object) -> Answer:
     outcome = outcome or BY_CODE.get(code)
     if outcome is None and plain == UNKNOWN_ORDER:
         return _missing(command, detail)
-    floor = _NONCE_FLOOR.search(message) if code == "invalid_nonce" else None
+    found = _NONCE_FLOOR.search(message) if code == "invalid_nonce" else None
+    floor = int(found[1]) if found else _NONCE_MAX
     return Unproven(
         outcome or Outcome.UNKNOWN,
         detail,
         retry_after_ms=wait_asked_ms(message) if outcome is Outcome.THROTTLED else None,
-        nonce_floor=int(floor[1]) if floor else None,
+        nonce_floor=floor if floor < _NONCE_MAX else None,
     )
 
 

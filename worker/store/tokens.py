@@ -8,6 +8,7 @@ and its replicas hold nothing usable.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import threading
@@ -18,6 +19,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from worker.errors import StoreUnavailable
 from worker.exchanges.base import Access
 from worker.outcomes import TokenGrant
 from worker.store.connection import Store, unavailable
@@ -84,10 +86,15 @@ class Tokens:
             StoreUnavailable: Redis did not answer.
         """
         mark = os.urandom(8).hex()
-        with unavailable():
-            begun = self._store.client.set(
-                self._name(account, ":refresh"), mark, nx=True, px=lease_ms
-            )
+        try:
+            with unavailable():
+                begun = self._store.client.set(
+                    self._name(account, ":refresh"), mark, nx=True, px=lease_ms
+                )
+        except StoreUnavailable:
+            with contextlib.suppress(StoreUnavailable):  # it may have begun all the same
+                self._store.run("drop_token", f"{account}:refresh", mark)
+            raise
         if begun:
             self._turns.__dict__[account] = mark
         return bool(begun)

@@ -27,9 +27,11 @@ end
 local pairs_text, orders_text = table.concat(pair_list, ','), table.concat(order_list, ',')
 
 local same
+local seen = {} -- each owner is looked at once, however many fields it has
 for _, field in ipairs(fields) do
   local owner = redis.call('HGET', scope, field)
-  local switch = owner and read_switch(p, owner)
+  local switch = owner and not seen[owner] and read_switch(p, owner)
+  if owner then seen[owner] = true end
   if switch and switch.state == 'armed' and now >= ends_at(switch) then
     trip(p, switch, now)
   elseif switch and switch.state ~= 'tripped' then

@@ -2,7 +2,7 @@
 --   -> 1, or 0 if another holds the lane
 -- Give a lane up and let it rest, till the first deadline in it at the latest.
 -- With quiet 1 nothing may be sent for pause_ms, whoever claims it: a request whose
--- fate is unknown may yet arrive. A lane that was called to since it was claimed does not
+-- fate is unknown may yet arrive. Only who sent it can say that it is known. A lane that was called to since it was claimed does not
 -- rest. The switches named have failed: each is put off by first_ms, or by twice
 -- as long as the last time, up to longest_ms, so that it does not stand before
 -- the others.
@@ -24,7 +24,7 @@ end
 release(p, lane, holder, now)
 if quiet == '1' then
   redis.call('HSET', p .. 'lane:' .. lane, 'quiet_until', now + pause, 'quiet_but', '')
-else
+elseif redis.call('HGET', p .. 'lane:' .. lane, 'quiet_but') == holder then
   redis.call('HDEL', p .. 'lane:' .. lane, 'quiet_until', 'quiet_but')
 end
 local called = redis.call('HDEL', p .. 'lane:' .. lane, 'called') == 1

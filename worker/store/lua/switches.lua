@@ -95,16 +95,16 @@ local function retire(p, switch, state, now)
 end
 
 -- trip(p, switch, now): the deadline has passed. In the same step the cancels
--- of its scope are accepted as jobs, so that nothing can come in between.
+-- of its scope are accepted as jobs, so that nothing can come in between. Each is named by
+-- what it cancels: after a failover that has forgotten this, another trip names it the same.
 local function trip(p, switch, now)
   local orders = redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')
   retire(p, switch, 'tripped', now)
   redis.call('HSET', p .. 'switch:' .. switch.id, 'tripped_ms', now)
   local stem = switch.id .. '.' .. switch.epoch .. '.'
-  local count = 0
   local function accept(kind, order_id, pair)
-    count = count + 1
-    accept_job(p, now, stem .. count, switch.lane, kind, order_id, pair, '', switch.id, true)
+    local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
+    accept_job(p, now, id, switch.lane, kind, order_id, pair, '', switch.id, true)
   end
   for _, order in ipairs(orders) do accept('cancel', order, '') end
   for _, pair in ipairs(split(switch.pairs)) do accept('cancel_all', '', pair) end
