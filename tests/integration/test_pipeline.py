@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,15 @@ from tests.support.attempts import SCOPE, Attempts
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
 from worker import Outcome, State, StoreUnavailable, clock
+from worker.commands import Command, ListOpenOrders
 from worker.embedded import EmbeddedRedis, free_port
 from worker.jobs import Kind, Phase
+from worker.pipeline import Lane, Pipeline
+from worker.retries import LISTED
 from worker.simulator import Simulator
 from worker.simulator.clock import next_midnight_ms
 from worker.store.ledger import Verb
+from worker.store.limiter import Grant, Limiter
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 TIGHT = {"orders": {"max_requests": 1, "window_ms": 60_000}}
@@ -139,6 +144,66 @@ def test_rate_limit_is_waited_for(world: World) -> None:
     assert settlement.line == ""
     assert len(attempts.arrivals()) == seen
     assert world.status("bm", second) == "open"
+
+
+def test_a_slot_that_is_used_too_late_is_not(
+    world: World, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stood still after its leave: by now the slot counts no more at Redis."""
+    ahead_ms = [0.0]
+    now_ms, reserve = clock.monotonic_ms, Limiter.reserve
+
+    def and_stand_still(self: Limiter, rules: Any, *, flight_ms: int) -> Grant:
+        grant = reserve(self, rules, flight_ms=flight_ms)
+        ahead_ms[0] += flight_ms + 1
+        return grant
+
+    monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms() + ahead_ms[0])
+    monkeypatch.setattr(Limiter, "reserve", and_stand_still)
+    (order_id,) = world.place("it")
+    settlement = attempts.first("it", order_id).settlement
+    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNAVAILABLE)
+    assert "not sent" in settlement.detail
+    assert attempts.arrivals() == []
+    assert world.store().client.keys("cx:limit:*cancels*") == [], "the slot was given back"
+
+
+@pytest.mark.parametrize("while_listing", [False, True])
+def test_what_is_placed_after_arming_again_is_left_alone(
+    world: World, attempts: Attempts, monkeypatch: pytest.MonkeyPatch, *, while_listing: bool
+) -> None:
+    """A tripped scope was listed; the next list fails, or is on its way while all this happens."""
+    pair = "btc_idr"
+    old = world.place("ev", 2, pair=pair)
+    job_id = attempts.accept("ev", pair=pair, urgent=True)
+    eventually(lambda: attempts.step("ev") and attempts.get(job_id).streak == LISTED)
+    assert attempts.get(job_id).phase is Phase.LIST
+    placed: list[str] = []
+
+    def come_back() -> None:
+        world.producer().arm("ev", pairs=[pair], timeout_ms=60_000)
+        placed.extend(world.place("ev", 1, pair=pair))
+
+    if while_listing:
+        answer = Pipeline._answer  # noqa: SLF001
+
+        def meanwhile(self: Pipeline, lane: Lane, command: Command, *args: Any) -> Any:
+            if isinstance(command, ListOpenOrders) and not placed:
+                come_back()
+            return answer(self, lane, command, *args)
+
+        monkeypatch.setattr(Pipeline, "_answer", meanwhile)
+    else:
+        world.sim.fault_next("html_5xx", "everstrike", paths=["open_orders"])
+        made = attempts.get(job_id).attempts
+        eventually(lambda: attempts.step("ev") and attempts.get(job_id).attempts > made)
+        come_back()
+    (job,) = attempts.run("ev", job_id)
+    assert job.state is State.DEAD
+    assert "armed again" in job.detail
+    eventually(lambda: not attempts.ledger.pending(limit=9) or (attempts.step("ev") and None))
+    assert {world.status("ev", order_id) for order_id in old} == {"canceled"}
+    assert [world.status("ev", order_id) for order_id in placed] == ["open"]
 
 
 def test_command_that_cannot_be_sent_is_dead(

@@ -52,6 +52,16 @@ def test_order_and_repetition_name_the_same_scope(board: Board) -> None:
     assert (again.switch_id, again.epoch) == (first.switch_id, 2)
 
 
+def test_what_arming_again_costs_grows_with_the_scope_alone(board: Board) -> None:
+    """A restarted strategy with many orders must not hold up Redis for all others."""
+    orders = [str(n) for n in range(500)]
+    first = board.arm("ev", order_ids=orders)
+    board.client.config_resetstat()
+    assert board.arm("ev", order_ids=orders).switch_id == first.switch_id
+    stats: Any = board.client.info("commandstats")
+    assert stats["cmdstat_smembers"]["calls"] <= 2
+
+
 def test_accounts_do_not_meet(board: Board) -> None:
     """The same pair of two accounts is two scopes."""
     assert board.arm("ix").switch_id != board.arm("it").switch_id

@@ -8,9 +8,11 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+import redis
 
 from tests.support.standing import KEPT_BY
 from tests.support.stepped import Stepped
+from worker.errors import StoreUnavailable
 from worker.exchanges.base import Access
 from worker.memory.limiter import MemoryLimiter
 from worker.memory.mirror import mirrored
@@ -219,6 +221,23 @@ def test_lost_fetchers_turn_ends_with_its_lease(store: Store, tokens: Tokens) ->
     """A worker that died while fetching stops nobody for longer."""
     assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
     assert 0 < ttl_ms(store, "cx:token:bm:refresh") <= LEASE_MS
+
+
+def test_a_turn_that_nobody_heard_of_is_given_up(
+    tokens: Tokens, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis gave it, and the answer was lost: another may fetch at once."""
+    gives = store.client.set
+
+    def unheard(*args: Any, **options: Any) -> None:
+        assert gives(*args, **options)
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.client, "set", unheard)
+        with pytest.raises(StoreUnavailable):
+            tokens.begin_refresh("bm", lease_ms=LEASE_MS)
+    assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
 
 
 def test_late_fetcher_does_not_end_anothers_turn(store: Store, tokens: Tokens) -> None:

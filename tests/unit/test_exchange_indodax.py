@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -368,6 +368,20 @@ ROWS = [
         error("invalid_nonce", "Nonce must be greater than yours."),
         told(Outcome.UNAVAILABLE, "invalid_nonce", "Nonce must be greater than yours."),
         "not documented",
+    ),
+    Row(
+        "nonce of ns",
+        CANCEL,
+        error("invalid_nonce", "Nonce must be greater than 1764000000000000000. You provided 7."),
+        replace(
+            told(
+                Outcome.UNAVAILABLE,
+                "invalid_nonce",
+                "Nonce must be greater than 1764000000000000000. You provided 7.",
+            ),
+            nonce_floor=1_764_000_000_000_000_000,
+        ),
+        "not documented: a key that was used with time.time_ns()",
     ),
     Row(
         "nonce above what can be kept",

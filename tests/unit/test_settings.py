@@ -33,6 +33,12 @@ def test_file_in_the_folder_is_read(place: Place) -> None:
     assert (access.base_url, access.auth) == ("https://indodax.com/tapi", "nonce")
 
 
+def test_an_address_has_one_form(place: Place) -> None:
+    """Accounts that send from it share its limits, however each writes it."""
+    place.toml(ACCOUNT + KEYS + 'egress_ip = "2001:DB8:0::1"\n')
+    assert place.load().accounts["ix"].egress_ip == "2001:db8::1"
+
+
 def test_named_file_is_read_instead(place: Place) -> None:
     """`WORKER_CONFIG` names another file."""
     place.toml(ACCOUNT + KEYS)
