@@ -173,8 +173,11 @@ def thwarted(history: History, jobs: Iterable[Job]) -> list[Span]:
     An attempt whose request a fault of the exchange or of a link met costs a
     retry. The first worker that is lost with a job in hand costs nothing that
     the promise does not allow for: its lease is over in time. Whoever takes
-    the job up then has it for twice as long, so the next loss does.
+    the job up then has it for twice as long, so the next loss does, and so does
+    a cut between that worker and Redis.
     """
+    slots = {str(life.pid): f"w{life.slot}" for life in history.lives}
+    cut = [fault for fault in history.faults if fault.part == "worker-link"]
     failing = [
         *of(history.faults, "exchange-link", "exchange", after_ms=history.bounds.http_ms),
         *(
@@ -190,12 +193,17 @@ def thwarted(history: History, jobs: Iterable[Job]) -> list[Span]:
         lost = 0
         for row in job.history:
             at_ms = float(row["at_ms"])
+            until_ms = at_ms + float(row.get("took_ms") or 0) + AT_ONCE_MS
+            slot = slots.get(":".join(str(row.get("by")).split(":")[1:2]))
+            links = of((fault for fault in cut if fault.target == slot), "worker-link")
             if row.get("detail") == LOST:
                 lost += 1
                 if lost > 1:
                     spans.append((at_ms, at_ms + lost * URGENT_LEASE_MS + SLACK_MS))
-            elif overlap_ms(failing, at_ms, at_ms + float(row.get("took_ms") or 0) + AT_ONCE_MS):
+            elif overlap_ms(failing, at_ms, until_ms):
                 spans.append((at_ms, at_ms + again))
+            elif lost and overlap_ms(union(links), at_ms, until_ms):
+                spans.append((at_ms, at_ms + (lost + 1) * URGENT_LEASE_MS + SLACK_MS))
     return spans
 
 

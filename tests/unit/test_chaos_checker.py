@@ -356,6 +356,32 @@ def test_an_emulated_switch_is_neither_late_nor_false(
     assert promises(history(switches=ALIVE, orders=(book,), faults=faults)) == broken
 
 
+@pytest.mark.parametrize(
+    ("closed_ms", "lost_by", "target", "broken"),
+    [
+        (8_100.0, "host:10:x:1", "w1", set()),
+        (8_100.0, "host:10:x:1", "w0", {switches.LATE}),
+        (8_100.0, "", "w1", {switches.LATE}),
+        (14_000.0, "host:10:x:1", "w1", {switches.LATE}),
+    ],
+)
+def test_after_one_worker_is_lost_a_cut_of_the_next_excuses(
+    closed_ms: float, lost_by: str, target: str, broken: set[str]
+) -> None:
+    """It has the job for its longer lease; that of another, or of the first, excuses nothing."""
+    lost = {"at_ms": 4_700, "by": lost_by, "detail": windows.LOST}
+    asked = {"at_ms": 6_500, "took_ms": 800, "by": "host:11:y:1", "detail": "2 still open"}
+    rows = (lost, asked) if lost_by else (asked,)
+    tripped = job(history=rows, finished_ms=closed_ms + 10)
+    made = history(
+        switches=ALIVE,
+        orders=(order(closed_ms=closed_ms),),
+        jobs={"j1": tripped},
+        faults=(Fault("worker-link.mute", target, 6_400, 8_000),),
+    )
+    assert promises(made) == broken
+
+
 def test_nobody_is_there_to_cancel_while_all_workers_are_down() -> None:
     """The bound begins when the first worker is back."""
     lives = (Life(0, 10, 0.0, 4_000.0), Life(0, 12, 6_000.0, 900_000.0))
