@@ -28,8 +28,8 @@ class Sync:
         last: Whether the members are in line once it is done; false for all but
             the last of the requests that one long list of pairs was split into.
         urgent: Not a mere renewal: a stop, or a scope without a timer yet, or
-            whose timer would outlive its deadline; or a part of a long list, none
-            of which counts before all are done.
+            whose timer would outlive its deadline; or a part of a long list, of
+            which none counts before all are done, when half of its time is over.
     """
 
     pairs: tuple[str, ...]
@@ -40,7 +40,7 @@ class Sync:
 
 
 def plan(
-    switches: Sequence[NativeSwitch], *, max_pairs: int, alone: Collection[str] = ()
+    switches: Sequence[NativeSwitch], *, now_ms: int, max_pairs: int, alone: Collection[str] = ()
 ) -> list[Sync]:
     """Return the requests that are due, in the order they should go.
 
@@ -50,13 +50,14 @@ def plan(
 
     Args:
         switches: All of one account.
+        now_ms: Redis time.
         max_pairs: Most pairs in one request.
         alone: Switches that share with no other, since a request of theirs was
             refused.
     """
     stops = [switch for switch in switches if switch.due and switch.state == "disarmed"]
     packs = _packed(stops, max_pairs, alone)
-    syncs = [sync for group in packs for sync in _syncs(group, max_pairs, stop=True)]
+    syncs = [sync for group in packs for sync in _syncs(group, max_pairs, stop=True, urgent=True)]
     armed = sorted(
         (switch for switch in switches if switch.state == "armed"),
         key=lambda switch: switch.deadline_ms,
@@ -67,8 +68,13 @@ def plan(
         for part in _packed(group, max_pairs, alone)
         if any(switch.due for switch in part)
     ]
-    groups.sort(key=lambda group: (not _urgent(group, max_pairs), group[0].deadline_ms))
-    return syncs + [sync for group in groups for sync in _syncs(group, max_pairs, stop=False)]
+    ranked = [(_urgent(group, now_ms, max_pairs), group) for group in groups]
+    ranked.sort(key=lambda each: (not each[0], each[1][0].deadline_ms))
+    return syncs + [
+        sync
+        for urgent, group in ranked
+        for sync in _syncs(group, max_pairs, stop=False, urgent=urgent)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +142,23 @@ def _packed(
     return packs
 
 
-def _urgent(group: Sequence[NativeSwitch], max_pairs: int) -> bool:
-    if sum(len(switch.pairs) for switch in group) > max_pairs:
-        return True
+def _urgent(group: Sequence[NativeSwitch], now_ms: int, max_pairs: int) -> bool:
+    """Whether it is more than a renewal; or one of several requests that has come to be late."""
+    long = sum(len(switch.pairs) for switch in group) > max_pairs
     return any(
-        switch.due and (not switch.fires_ms or switch.fires_ms > switch.deadline_ms)
+        switch.due
+        and (
+            not switch.fires_ms
+            or switch.fires_ms > switch.deadline_ms
+            or (long and switch.fires_ms - now_ms < switch.timeout_ms / 2)
+        )
         for switch in group
     )
 
 
-def _syncs(group: Sequence[NativeSwitch], max_pairs: int, *, stop: bool) -> list[Sync]:
+def _syncs(
+    group: Sequence[NativeSwitch], max_pairs: int, *, stop: bool, urgent: bool
+) -> list[Sync]:
     pairs = list(dict.fromkeys(pair for switch in group for pair in switch.pairs))
     parts = [tuple(pairs[i : i + max_pairs]) for i in range(0, len(pairs), max_pairs)]
     return [
@@ -153,7 +166,7 @@ def _syncs(group: Sequence[NativeSwitch], max_pairs: int, *, stop: bool) -> list
             pairs=part,
             members=tuple((switch.id, switch.epoch) for switch in group),
             stop=stop,
-            urgent=stop or _urgent(group, max_pairs),
+            urgent=urgent,
             last=part is parts[-1],
         )
         for part in parts

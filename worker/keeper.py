@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -72,8 +73,8 @@ class _Hold:
         known: Its switches, by id.
         parts: Those of long lists of pairs that are done, here or in the turn
             before, and when their timers fire (0: stopped).
-        fires: When the first of the timers fires that the earlier parts of a
-            long list of pairs have set, by the switches they are for.
+        fires: When the timers fire that the parts of a list of pairs have set, by
+            the switches they are for.
     """
 
     lane: Lane
@@ -81,7 +82,7 @@ class _Hold:
     holder: str
     known: Mapping[str, NativeSwitch]
     parts: dict[Part, int]
-    fires: dict[Members, int] = field(default_factory=dict)
+    fires: dict[Members, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def stands(self, sync: Sync) -> bool:
         """Whether this part of a long list is done, and its timer still near the deadline."""
@@ -93,7 +94,7 @@ class _Hold:
                 switch = self.known[switch_id]
                 if not 0 <= switch.deadline_ms - fires_ms < switch.timeout_ms / LAG_SHARE:
                     return False
-            self.fires[sync.members] = min(fires_ms, self.fires.get(sync.members, fires_ms))
+            self.fires[sync.members].append(fires_ms)
         return True
 
 
@@ -139,8 +140,8 @@ class Keeper:
         """How long requests of a lane have lately taken, at most."""
         self._alone: set[str] = set()
         self._parts: dict[str, tuple[float, dict[Part, int]]] = {}
-        """Lanes whose last turn ended within a long list, for want of a slot: when, and
-        what of it was done."""
+        """Lanes whose last turn ended within a long list, mostly for want of a slot: when,
+        and what of it was done."""
 
     def tend(self, lane_name: str, holder: str, stopping: threading.Event | None = None) -> None:
         """Send what is due of a lane that `holder` holds, then give it up.
@@ -151,14 +152,17 @@ class Keeper:
             StoreUnavailable: Redis did not answer. The hold runs out.
         """
         lane = self._lanes[lane_name.removesuffix(SUFFIX).partition(":")[2]]
-        _, switches = self._switches.survey(lane_name)
+        now_ms, switches = self._switches.survey(lane_name)
         at, parts = self._parts.pop(lane_name, (0.0, {}))
         parts = parts if clock.monotonic_ms() - at < PARTS_MS else {}
         hold = _Hold(lane, lane_name, holder, {switch.id: switch for switch in switches}, parts)
         rest: Rest | None = None
         try:
             for sync in plan(
-                switches, max_pairs=self._settings.switches.max_pairs, alone=self._alone
+                switches,
+                now_ms=now_ms,
+                max_pairs=self._settings.switches.max_pairs,
+                alone=self._alone,
             ):
                 if stopping is not None and stopping.is_set():
                     break
@@ -169,6 +173,8 @@ class Keeper:
                     break
         except _LaneLostError:
             return
+        if rest is not None and hold.parts:
+            self._parts[lane_name] = (clock.monotonic_ms(), hold.parts)
         self._switches.rest(lane_name, holder, rest or NO_REST)
 
     def tripped(self) -> None:
@@ -209,10 +215,9 @@ class Keeper:
         match launch.verdict:
             case "go":
                 self._limiter.remember(launch.grant, rules, flight_ms=flight_ms)
+                hold.parts.pop((sync.members, sync.stop, sync.pairs), None)
             case "wait":
                 metrics.held_back([rule.key for rule in rules], launch.wait_ms)
-                if hold.parts:
-                    self._parts[hold.name] = (begun, hold.parts)
                 return Rest(pause_ms=launch.wait_ms)
             case "stale":
                 return NO_REST
@@ -235,12 +240,14 @@ class Keeper:
         else:
             waited_ms = round(sent.at - left_for_ms)
             fires_ms = launch.now_ms + waited_ms + sent.left_ms
-            fires_ms = min(fires_ms, hold.fires.get(sync.members, fires_ms))
-            hold.fires[sync.members] = fires_ms
+        times = hold.fires[sync.members]
+        times.append(fires_ms)
         if not sync.last:
             hold.parts[sync.members, sync.stop, sync.pairs] = fires_ms
+        elif len(times) > 1 and max(times) > launch.deadline_ms and not sync.stop:
+            return NO_REST  # the deadline was moved closer after the first parts were set
         else:
-            self._switches.synced(hold.name, hold.holder, fires_ms, sync.members)
+            self._switches.synced(hold.name, hold.holder, min(times), sync.members)
         return None
 
     def _send(self, lane: Lane, sync: Sync, launch: Launch, begun: float, way: Way) -> _Sent:

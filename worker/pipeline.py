@@ -171,7 +171,7 @@ class Pipeline:
         lease_ms = (job.lease_ms or self._settings.jobs.lease_ms) - held_ms
         accepted = (started - (now_ms - job.created_ms),) if job.attempts == 1 else ()
         answer = self._answer(lane, command, started, lease_ms, accepted)
-        if isinstance(answer, OpenOrders) and self._overtaken(claimed):
+        if isinstance(answer, OpenOrders) and answer.orders and self._overtaken(claimed):
             # What it shows may have been placed since, while it was on its way.
             return self._given_up(job, started=started, now_ms=now_ms)
         return self._conclude(lane, job, answer, started=started, now_ms=now_ms)

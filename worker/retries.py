@@ -29,7 +29,8 @@ EAGER_ATTEMPTS = 3
 UNAUTHORIZED_WAIT_MS = 2_000
 """How long refused credentials are left alone at first; then twice as long."""
 LISTED = 0
-"""The streak of a job whose scope has been listed, whole, whatever later lists fail by."""
+"""The streak of a job whose scope has been listed, whole, whatever later lists fail by;
+below it, how often its credentials have been refused since."""
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
 
@@ -80,7 +81,7 @@ def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
 
 def listed(job: Job) -> bool:
     """Return whether each order that was open in its scope has had a job of its own."""
-    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.streak == LISTED
+    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.streak <= LISTED
 
 
 def decide(
@@ -171,7 +172,8 @@ def _by_answer(
 
 
 def _misplaced(job: Job, wait: int) -> Again:
-    return Again(job.sends, wait, Outcome.UNKNOWN, "an answer out of place")
+    streak = LISTED if listed(job) else 1
+    return Again(job.sends, wait, Outcome.UNKNOWN, "an answer out of place", streak)
 
 
 def _fits(job: Job, answer: Answer) -> bool:
@@ -198,7 +200,7 @@ def _unproven(
     phase = job.sends
     if answer.outcome.proven:
         answer = replace(answer, outcome=Outcome.UNKNOWN)
-    streak = _streak(job, answer.outcome)
+    streak = 1 + (abs(job.streak) if job.outcome is answer.outcome else 0)
     # What the exchange called missing is more likely closed than open, so that
     # only an answer can help; else send again, in case it never arrived.
     missing = answer.missing or (job.missing and phase is Phase.ASK)
@@ -208,7 +210,12 @@ def _unproven(
         turned = Phase.SEND if phase is Phase.ASK and not missing else phase
     delay = _delay_ms(answer, wait, streak)
     again = Again(
-        phase, delay, answer.outcome, answer.detail or answer.outcome.lower(), streak, missing
+        phase,
+        delay,
+        answer.outcome,
+        answer.detail or answer.outcome.lower(),
+        _kept(job, answer.outcome, streak),
+        missing,
     )
     if answer.nonce_floor is not None or answer.clock_refused:
         # Refused for the stamp alone: nothing was done, and the next is mended.
@@ -239,11 +246,11 @@ def _unproven(
             )
 
 
-def _streak(job: Job, outcome: Outcome) -> int:
-    """Return how often this has come in a row; of what is listed only refusals are counted."""
-    if listed(job) and outcome is not Outcome.UNAUTHORIZED:
-        return LISTED
-    return job.streak + 1 if job.outcome is outcome else 1
+def _kept(job: Job, outcome: Outcome, streak: int) -> int:
+    """Return how a job keeps what has come so often in a row; what is listed stays so."""
+    if not listed(job):
+        return streak
+    return -streak if outcome is Outcome.UNAUTHORIZED else LISTED
 
 
 def _delay_ms(answer: Unproven, wait: int, streak: int) -> int:

@@ -9,6 +9,7 @@ Data and logs are kept in the folder that the first line names.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -53,6 +54,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="for data and logs; a new one if not given")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what has been started
     folder = args.folder or Path(tempfile.mkdtemp(prefix="chaos-"))
     say(f"seed {args.seed}, data and logs in {folder}")
     kept = [half(name, folder / name, args.minutes / 2, args.seed) for name in HALVES]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import EV, IX, Bench
-from worker.jobs import Kind, State
+from worker.jobs import Kind, Phase, State
+from worker.retries import LISTED
 from worker.store.ledger import Verb
 
 SWITCHES = IX + ":switch"
@@ -65,3 +66,14 @@ def test_a_dead_workers_cancel_does_not_keep_switches_waiting(bench: Bench) -> N
     until = str(bench.clock.now_ms + 3_000)
     assert bench.client.hget(f"cx:lane:{IX}", "held_until") == until
     assert job.lease_ms == 3_000
+
+
+def test_who_asks_for_a_listed_scope_has_it_listed_again(bench: Bench) -> None:
+    """Also while nobody has it in hand: what was open then is not what is open now."""
+    job_id = bench.one("", kind=Kind.CANCEL_ALL, pair="p")
+    listed = bench.take()
+    bench.settle(listed, Verb.AGAIN, phase=Phase.LIST, streak=LISTED)
+    assert bench.one("", kind=Kind.CANCEL_ALL, pair="p", urgent=True) == job_id
+    again = bench.take()
+    assert (again.id, again.phase, again.urgent) == (job_id, Phase.LIST, True)
+    assert again.streak != LISTED

@@ -278,17 +278,46 @@ LONG = [f"p{n:03}_idr" for n in range(60)]
 
 
 def test_a_long_list_is_renewed_while_its_strategy_beats(keeping: Keeping) -> None:
-    """Its parts go together, as none of them counts without the others."""
+    """Each of its parts goes once, as for others' renewals, in no hurry."""
     armed = keeping.board.arm(pairs=LONG, timeout_ms=120_000)
-    worker = keeping.worker()
-    assert worker.tend()
-    for _ in range(8):
+    keeping.settle()
+    for n in range(2, 10):
         keeping.board.clock.advance(40_000)
-        keeping.board.beat(armed)
-        assert worker.tend()
-        assert keeping.board.state(armed) == "armed"
-        assert keeping.board.fires_ms(armed) == keeping.now_ms + 120_000 - 300
-        assert set(keeping.timers().values()) == {keeping.board.fires_ms(armed)}
+        beaten = keeping.board.beat(armed)
+        assert beaten.state == "armed"
+        keeping.settle()
+        assert len(keeping.countdowns()) == 2 * n
+        assert keeping.board.fires_ms(armed) == min(keeping.timers().values())
+        assert keeping.board.fires_ms(armed) == keeping.now_ms - 1_000 + 120_000 - 300
+
+
+def test_a_long_list_leaves_others_their_turn(keeping: Keeping) -> None:
+    """It takes more than half of all slots, and the others' timers are renewed all the same."""
+    long = keeping.board.arm(pairs=[f"p{n:03}_idr" for n in range(101)], timeout_ms=24_000)
+    short = keeping.board.arm(pairs=["x_idr"], timeout_ms=40_000)
+    worker = keeping.worker()
+    for _ in range(120):
+        if worker.tend() and keeping.board.lane_ms("ix") == keeping.now_ms:
+            worker.tend()
+        keeping.board.clock.advance(1_000)
+        assert keeping.board.beat(long).state == "armed"
+        assert keeping.board.beat(short).state == "armed"
+
+
+def test_a_deadline_moved_closer_between_the_parts_of_a_long_list(keeping: Keeping) -> None:
+    """The timers of the first parts do not outlive it."""
+    keeping.board.arm(pairs=LONG, timeout_ms=120_000)
+    closer: list[int] = []
+
+    def hook(step: str) -> None:
+        if step == "replied" and not closer:
+            touched = keeping.board.arm(pairs=LONG, timeout_ms=60_000, mode="touch")
+            closer.append(touched.deadline_ms)
+
+    keeping.worker(hook).tend()
+    keeping.settle()
+    assert len(keeping.timers()) == len(LONG)
+    assert max(keeping.timers().values()) <= closer[0]
 
 
 @pytest.mark.parametrize("change", ["arm", "beat", "disarm"])

@@ -98,8 +98,12 @@ PLANS: dict[str, tuple[list[NativeSwitch], list[str]]] = {
         [armed("a", 50_000, pairs=4), armed("b", 50_000, pairs=2, due=False)],
         ["a"],
     ),
-    "a long one is split, alone, and counts only as a whole": (
-        [armed("a", 50_000), armed("b", 50_000, pairs=9), armed("c", 50_000)],
+    "a long one is split, and alone": (
+        [armed("a", 50_000), armed("b", 60_000, pairs=9), armed("c", 60_000)],
+        ["a", "b", "b", "b", "c"],
+    ),
+    "a long one is urgent once half its time is over": (
+        [armed("a", 50_000), armed("b", 59_999, pairs=9), armed("c", 60_000)],
         ["b", "b", "b", "a", "c"],
     ),
     "a long stop is split too": ([disarmed("s", pairs=5), disarmed("t")], ["s", "s", "t"]),
@@ -110,21 +114,25 @@ PLANS: dict[str, tuple[list[NativeSwitch], list[str]]] = {
 def test_plan(case: str) -> None:
     """Requests go in this order, with these members."""
     switches, wanted = PLANS[case]
-    assert names(plan(switches, max_pairs=MAX_PAIRS)) == wanted
+    assert names(plan(switches, now_ms=NOW_MS, max_pairs=MAX_PAIRS)) == wanted
 
 
 def test_one_that_was_refused_shares_no_more() -> None:
     """What is to be alone is, whether it would open a request or join one."""
     switches = [armed(name, 50_000) for name in "abcd"]
-    assert names(plan(switches, max_pairs=MAX_PAIRS, alone={"b"})) == ["a", "b", "cd"]
-    assert names(plan(switches, max_pairs=MAX_PAIRS, alone={"a"})) == ["a", "bcd"]
+    assert names(plan(switches, now_ms=NOW_MS, max_pairs=MAX_PAIRS, alone={"b"})) == [
+        "a",
+        "b",
+        "cd",
+    ]
+    assert names(plan(switches, now_ms=NOW_MS, max_pairs=MAX_PAIRS, alone={"a"})) == ["a", "bcd"]
     stops = [disarmed(name) for name in "stu"]
-    assert names(plan(stops, max_pairs=MAX_PAIRS, alone={"t"})) == ["s", "t", "u"]
+    assert names(plan(stops, now_ms=NOW_MS, max_pairs=MAX_PAIRS, alone={"t"})) == ["s", "t", "u"]
 
 
 def test_only_the_last_part_brings_a_long_switch_in_line() -> None:
     """The parts of a split request name every pair once; only the last is `last`."""
-    syncs = plan([armed("a", 50_000, pairs=9)], max_pairs=MAX_PAIRS)
+    syncs = plan([armed("a", 50_000, pairs=9)], now_ms=NOW_MS, max_pairs=MAX_PAIRS)
     assert [sync.last for sync in syncs] == [False, False, True]
     assert [len(sync.pairs) for sync in syncs] == [4, 4, 1]
     assert sorted(pair for sync in syncs for pair in sync.pairs) == [f"a{n}_idr" for n in range(9)]
@@ -134,7 +142,9 @@ def test_what_is_urgent() -> None:
     """Stops, scopes without a timer and timers past the deadline; renewals are not."""
     late = replace(armed("l", 20_000), fires_ms=NOW_MS + 30_000)
     switches = [armed("a", 5_000), armed("b", 40_000, timer=False), late, disarmed("s")]
-    urgent = {names([sync])[0]: sync.urgent for sync in plan(switches, max_pairs=MAX_PAIRS)}
+    urgent = {
+        names([sync])[0]: sync.urgent for sync in plan(switches, now_ms=NOW_MS, max_pairs=MAX_PAIRS)
+    }
     assert urgent == {"s": True, "b": True, "l": True, "a": False}
 
 
@@ -201,7 +211,7 @@ def test_every_plan(
 ) -> None:
     """Whatever there is: all that is due goes once, and nobody pays more than it may."""
     known = {switch.id: switch for switch in switches}
-    syncs = plan(switches, max_pairs=max_pairs, alone=alone)
+    syncs = plan(switches, now_ms=NOW_MS, max_pairs=max_pairs, alone=alone)
     for sync in syncs:
         members = [known[name] for name, _ in sync.members]
         check_request(sync, members, max_pairs, alone)

@@ -278,8 +278,29 @@ TABLE = {
     "listed whole before, unauthorized": Row(
         job(LIST, streak=LISTED),
         unproven(UNAUTHORIZED),
-        (LIST, 2_000, UNAUTHORIZED, 1, False),
+        (LIST, 2_000, UNAUTHORIZED, LISTED - 1, False),
         LIST,
+    ),
+    "listed whole before, unauthorized again": Row(
+        job(LIST, streak=LISTED - 1, outcome=UNAUTHORIZED),
+        unproven(UNAUTHORIZED),
+        (LIST, 4_000, UNAUTHORIZED, LISTED - 2, False),
+        LIST,
+    ),
+    "listed whole before, unauthorized too often": Row(
+        job(LIST, streak=LISTED + 1 - JOBS.unauthorized_attempts, outcome=UNAUTHORIZED),
+        unproven(UNAUTHORIZED),
+        ("dead", UNAUTHORIZED),
+        LIST,
+    ),
+    "listed whole before, refused, now unknown": Row(
+        job(LIST, streak=LISTED - 2, outcome=UNAUTHORIZED),
+        unproven(UNKNOWN),
+        (LIST, 0, UNKNOWN, LISTED, False),
+        LIST,
+    ),
+    "listed whole before, out of place": Row(
+        job(LIST, streak=LISTED), CountdownSet(), (LIST, WAIT_MS, UNKNOWN, LISTED, False), LIST
     ),
     "listed, rejected": Row(job(LIST), unproven(REJECTED), ("dead", REJECTED), LIST),
     "asked, rejected": Row(job(ASK), unproven(REJECTED), (SEND, WAIT_MS, UNKNOWN, 1, False)),
@@ -433,7 +454,7 @@ def test_next_attempt_is_one_that_can_be_made(answer: Answer) -> None:
         decision = outcome_of(claimed, answer, asks=asks)
         if isinstance(decision, Again):
             assert decision.delay_ms >= 0
-            assert decision.streak >= LISTED
+            assert decision.streak >= LISTED or claimed.kind is Kind.CANCEL_ALL
             assert decision.detail
             if decision.phase not in (SEND, claimed.phase) and answer != ScopeCanceled():
                 assert decision.phase is asks, (claimed, asks, decision)
