@@ -57,7 +57,8 @@ def attempted(
 def crashed(job: Job, error: Exception, *, max_attempts: int) -> Settlement:
     """Settle an attempt that a fault of our own ended: unknown, and due again."""
     log.error("an attempt crashed", exc_info=error, extra={"job": job.id, "account": job.account})
-    alert("crash", f"an attempt crashed: {type(error).__name__}", error, account=job.account)
+    where = {"account": job.account, "exchange": job.exchange}
+    alert("crash", f"an attempt crashed: {type(error).__name__}", error, **where)
     return Settlement(
         Verb.DEAD if job.attempts >= max_attempts else Verb.AGAIN,
         detail=f"internal error: {type(error).__name__}",

@@ -21,6 +21,8 @@ from worker import Outcome, Producer
 from worker.celery_app import make_app
 from worker.cli.snapshot import take
 from worker.factory import build_store
+from worker.monitor.page import draw
+from worker.monitor.reading import Watch
 from worker.simulator import Simulator
 from worker.store.ledger import Ledger
 
@@ -95,6 +97,18 @@ def test_a_cancel_and_a_switch_with_each_as_its_user(world: World, node: Node) -
     assert seen.redis.appendonly
     assert [job.account for job in Ledger(build_store(settings)).recent(limit=9)].count("bm") == 1
     assert set(denied(node)) <= HARMLESS
+
+
+@pytest.mark.parametrize("user", ["worker", "beat"])
+def test_who_may_not_read_jobs_shows_all_else(world: World, node: Node, user: str) -> None:
+    """A dead letter is counted on beat's page too; what it is, workers' pages tell."""
+    store = build_store(world.settings(redis_url=node.url("worker")))
+    Ledger(store).bury(reason="no-such-thing", raw="x")
+    watch = Watch(build_store(world.settings(redis_url=node.url(user))))
+    page = draw(watch, role=user, faults=())
+    assert "1 dead letter" in page
+    assert "Redis refused" not in page
+    assert ("no-such-thing" in page) == (user == "worker")
 
 
 def _is_off(world: World, alias: str, order: str) -> bool:

@@ -153,6 +153,24 @@ def test_wrong_settings_end_everything(passing: Until) -> None:
     assert journal == ["start redis", "start worker", "stop redis"]
 
 
+def test_settings_that_went_wrong_later_stop_nobody_who_runs_well(passing: Until) -> None:
+    """One of two dies after a long life, and finds the file broken: the other is left alone."""
+    journal: list[str] = []
+    one, other = Fake("one", journal), Fake("other", journal)
+    began_ms = clock.monotonic_ms()
+
+    endings = iter([1])
+
+    def exit_code() -> int | None:
+        lived_ms = clock.monotonic_ms() - began_ms
+        return None if lived_ms <= supervisor.STABLE_MS + 1_000 else next(endings, 2)
+
+    one.exit_code = exit_code  # type: ignore[method-assign]
+    assert Supervisor([[one, other]], passing(3 * supervisor.STABLE_MS)).run() == 0
+    assert journal.count("start one") > 3
+    assert journal.count("start other") == 1
+
+
 def test_a_part_that_had_to_be_killed_is_exit_code_1(passing: Until) -> None:
     """The others are stopped all the same."""
     journal: list[str] = []

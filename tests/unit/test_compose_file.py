@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from tests.support import image
 from tests.support.composed import SECRETS, TOP, load, mounts
 from worker.cli.simulated import open_accounts, settings_text
-from worker.settings import Engine
+from worker.settings import Engine, Settings
 from worker.simulator import Simulator
 
 SCHEMA = TOP / "tests" / "data" / "schemas" / "compose-spec.json"
@@ -28,6 +29,23 @@ SIMULATOR_PORT = 8400
 def seconds(text: str) -> float:
     """Return a duration of compose, such as 30s."""
     return float(text.removesuffix("s"))
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_what_it_needs_can_be_prepared(tmp_path: Path, *, simulated: bool) -> None:
+    """From what the repository holds, and again over what is there; accounts are to be added."""
+    home = tmp_path / "deploy"
+    prepare = [sys.executable, str(TOP / "ops" / "prepare.py"), "--folder", str(home)]
+    prepare += ["--env-file", str(tmp_path / ".env"), *(["--simulator"] if simulated else [])]
+    for _ in range(2):
+        made = subprocess.run(prepare, capture_output=True, text=True, check=False)
+        assert (made.returncode, made.stderr) == (0, "")
+    assert {path.name for path in (home / "secrets").iterdir()} >= set(COMPOSE["secrets"])
+    accounts = (home / "secrets" / "worker.toml").read_text()
+    filled = re.sub(r"^# (?=\[|\w+ +=)", "", accounts, flags=re.MULTILINE)
+    assert set(tomllib.loads(filled)["accounts"]) == {"ev", "ix", "bm"}
+    assert Settings(**tomllib.loads(filled)).accounts
+    assert simulated == (filled == accounts)
 
 
 def test_file_is_a_compose_file() -> None:

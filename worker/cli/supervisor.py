@@ -48,6 +48,8 @@ class _Kept:
     started_ms: float = 0.0
     failures: int = 0
     retry_ms: float = 0.0
+    steady: bool = False
+    """Whether it has once run for long."""
 
 
 def backoff_ms(failures: int) -> int:
@@ -61,7 +63,8 @@ class Supervisor:
     Those of one stage are stopped at the same time, so that many take no longer.
 
     A part that ends with exit code 2 says that its settings are wrong, which
-    no restart mends: all is stopped.
+    no restart mends: all is stopped. Not so once it has run well: then somebody
+    has changed them under those that still do, and it waits for their mending.
 
     Args:
         stages: What is needed first comes first.
@@ -106,11 +109,11 @@ class Supervisor:
         if ended is None:
             return 0
         kept.running = False
-        if ended == MISUSED:
+        if ended == MISUSED and not kept.steady:
             log.error("%s ended: its settings are wrong (see above)", kept.part.name)
             return MISUSED
         if clock.monotonic_ms() - kept.started_ms > STABLE_MS:
-            kept.failures = 0
+            kept.failures, kept.steady = 0, True
         self._failed(kept, f"it ended with code {ended}")
         return 0
 

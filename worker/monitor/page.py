@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -51,17 +52,19 @@ def draw(watch: Watch, *, role: str, faults: Sequence[str]) -> str:
     try:
         reading = watch.look()
         switches = Switches(watch.store).live(limit=SHOWN_MAX)
-        dead = Listing(watch.store).dead(limit=SHOWN_MAX)
     except StoreUnavailable as error:
         found = [f"{error}: what waits is safe if Redis comes back with its data.", *faults]
         return _document(role, _verdict(found), "")
+    dead: Sequence[Job] | None = None
+    with contextlib.suppress(StoreUnavailable):  # not every user may read jobs: beat's may not
+        dead = Listing(watch.store).dead(limit=SHOWN_MAX)
     found = [*troubles(reading), *(f"This {role}: {fault}." for fault in faults)]
     parts = [
         _facts(reading),
         _accounts(reading),
         _switch_table(switches, reading.now_ms),
         _limits(reading),
-        _dead(dead, reading),
+        _dead(dead, reading) if dead is not None else "",
     ]
     return _document(role, _verdict(found), "".join(parts), at_ms=reading.now_ms)
 
