@@ -48,9 +48,9 @@ log = logging.getLogger(__name__)
 TOKEN_RETRY_MS = 1_000
 """How long a lane rests after it was refused a token."""
 TOKEN_BUSY_MS = 50
+"""How long a lane rests while another worker fetches its token."""
 TOKEN_MARGIN_MS = 1_000
 """What fetching a token takes beside its request: a killed worker's turn lasts no longer."""
-"""How long a lane rests while another worker fetches its token."""
 SETTLE_MARGIN_MS = 300
 """Part of a lease kept for recording what the attempt came to."""
 OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
