@@ -352,9 +352,12 @@ def test_the_exchange_s_own_timer_follows_arm_and_disarm(
     switch_id = document(told)["id"]
     shell = beating(world, shells, switch_id)
     eventually(lambda: document(run("beat", switch_id, "--json"))["in_time"], what="in time")
-    (timer,) = world.sim.timers()
+    (before,) = world.sim.timers()
     (shown,) = document(run("switches", "--json"))["switches"]
-    assert shown["exchange_fires_ms"] <= timer.fires_at_ms <= shown["deadline_ms"]
+    (after,) = world.sim.timers()
+    # The shell beats all the while: a renewal may come in between, and moves the timer on.
+    assert before.fires_at_ms <= shown["deadline_ms"]
+    assert shown["exchange_fires_ms"] <= after.fires_at_ms
     assert shown["synced_ms"] is not None
 
     assert document(run(*arm))["epoch"] == 2
