@@ -28,10 +28,11 @@ from dataclasses import dataclass, replace
 from worker import clock
 from worker.errors import StoreUnavailable
 from worker.jobs import Job, NewJob, State
+from worker.lane import Lane
 from worker.memory.jobs import accepted, settled, taken
 from worker.memory.mirror import mirrored
 from worker.outcomes import Outcome
-from worker.pipeline import SETTLE_MARGIN_MS, Lane, Pipeline
+from worker.pipeline import SETTLE_MARGIN_MS, Pipeline
 from worker.settings import Settings
 from worker.settling import Attempted, crashed, tell
 from worker.shared import Shared

@@ -23,9 +23,10 @@ from worker.durability import Durability
 from worker.errors import StoreUnavailable
 from worker.gate import holds_timers
 from worker.keeper import Keeper
+from worker.lane import Lane
 from worker.outcomes import Outcome
 from worker.pace import FLUSH_MS
-from worker.pipeline import Lane, Pipeline
+from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.store.ledger import Claimed, Ledger, lane_of
 from worker.store.limiter import Limiter

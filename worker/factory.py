@@ -13,12 +13,13 @@ from worker.engine import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Limit
 from worker.keeper import Keeper
+from worker.lane import Lane
 from worker.logs import Mask
 from worker.memory.limiter import MemoryLimiter
 from worker.memory.nonces import MemoryNonces
 from worker.memory.switches import MemorySwitches
 from worker.memory.tokens import MemoryTokens
-from worker.pipeline import Lane, Pipeline
+from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.shared import Shared
 from worker.store.address import parse

@@ -21,8 +21,8 @@ from worker.commands import SetCountdown
 from worker.countdowns import Sync, Way, countdown_ms, plan
 from worker.errors import InvalidCommand, NotSent, ReplyLost
 from worker.exchanges.base import Stamp
+from worker.lane import Lane
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
-from worker.pipeline import Lane
 from worker.settings import Settings
 from worker.store.limiter import Limiter
 from worker.store.listing import SUFFIX

@@ -10,113 +10,40 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 
 import tenacity
 
 from worker import clock, metrics
 from worker.alerts import alert
+from worker.bearer import Bearers, NoToken, Wait
 from worker.bulk import answer_to, together
 from worker.commands import CancelOrders, Command, FetchToken
 from worker.errors import InvalidCommand, LaterFormat, NotSent, ReplyLost, StoreUnavailable
-from worker.exchanges.base import Access, Exchange, Stamp
+from worker.exchanges.base import Stamp
 from worker.gate import asking_phase, command_of, next_phase
 from worker.jobs import Job, Kind
-from worker.logs import MASK, Mask
-from worker.outcomes import (
-    Answer,
-    ClosedMany,
-    OpenOrders,
-    OrderReport,
-    Outcome,
-    TokenGrant,
-    Unproven,
-)
+from worker.lane import Lane
+from worker.outcomes import Answer, ClosedMany, OpenOrders, Outcome, Unproven
 from worker.retries import LISTED, Dead, decide, listed
 from worker.settings import Settings
 from worker.settling import Attempted, attempted
 from worker.shared import Shared
-from worker.skew import Skew
 from worker.store.ledger import Settlement, Verb
-from worker.store.limiter import Grant, Rule
-from worker.store.tokens import SharedToken, used_until_ms
+from worker.store.limiter import Grant
+from worker.store.tokens import SharedToken
 from worker.transport import Transport
 from worker.wire import Reply, Request
 
 log = logging.getLogger(__name__)
 
-TOKEN_RETRY_MS = 1_000
-"""How long a lane rests after it was refused a token."""
-TOKEN_BUSY_MS = 50
-"""How long a lane rests while another worker fetches its token."""
-TOKEN_MARGIN_MS = 1_000
-"""What fetching a token takes beside its request: a killed worker's turn lasts no longer."""
 SETTLE_MARGIN_MS = 300
 """Part of a lease kept for recording what the attempt came to."""
 OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
 UNASKED = Unproven(Outcome.UNKNOWN)
 RETRY_WAIT_S = 0.05
 RETRY_WAIT_MAX_S = 0.4
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One account as a worker serves it.
-
-    Attributes:
-        bulk_max: Most orders in one cancel request; 1 unless its settings ask for more.
-    """
-
-    alias: str
-    exchange: Exchange
-    access: Access
-    egress_ip: str | None
-    uses_nonce: bool
-    bulk_max: int
-    rules: tuple[tuple[type[Command], Rule], ...]
-    mask: Mask = field(default_factory=Mask, compare=False, repr=False)
-    skew: Skew = field(default_factory=Skew, compare=False)
-
-    def rules_for(self, command: Command) -> list[Rule]:
-        """Return the limits that a command counts against."""
-        return [rule for kind, rule in self.rules if kind is type(command)]
-
-    def read(self, command: Command, reply: Reply, *, token: str | None = None) -> Answer:
-        """Read a reply; exchanges have echoed keys and tokens, so its words are masked."""
-        answer = self.exchange.classify(command, reply)
-        if not isinstance(answer, Unproven | OrderReport) or not answer.detail:
-            return answer
-        detail = self.mask(answer.detail)
-        return replace(answer, detail=detail.replace(token, MASK) if token else detail)
-
-    def learn_clock(self, reply: Reply, *, sent_ms: float) -> None:
-        """Learn the exchange's clock of a reply; alert when it is first found apart from ours."""
-        if self.skew.learn(reply, sent_ms=sent_ms):
-            apart = f"{self.skew.ahead_ms:+.0f} ms from ours"
-            alert("clock skew", f"the exchange's clock is {apart}", exchange=self.exchange.name)
-
-    def tell_clock_refused(self) -> None:
-        """Alert that the exchange finds our clock too far from its own."""
-        alert("clock skew", "the exchange refuses our timestamp", exchange=self.exchange.name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wait:
-    """Not attempted: the lane must rest."""
-
-    pause_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class _NoToken:
-    """Attempted, but for want of a token nothing was sent.
-
-    The lane must rest, or each job in turn would spend one of the few token
-    requests there are.
-    """
-
-    answer: Unproven
-    pause_ms: int
 
 
 class Pipeline:
@@ -140,7 +67,7 @@ class Pipeline:
         self._lanes = lanes
         self._limiter = shared.limiter
         self._nonces = shared.nonces
-        self._tokens = shared.tokens
+        self._bearers = Bearers(shared.tokens, settings.http)
         self._switches = shared.switches
         self._transport = transport
         self._rng = rng
@@ -216,7 +143,7 @@ class Pipeline:
             self._conclude(
                 lane,
                 job,
-                answer if isinstance(answer, _Wait | _NoToken) else answer_to(job, answer),
+                answer if isinstance(answer, Wait | NoToken) else answer_to(job, answer),
                 started=started,
                 now_ms=now_ms,
             )
@@ -227,16 +154,16 @@ class Pipeline:
         self,
         lane: Lane,
         job: Job,
-        answer: Answer | _Wait | _NoToken,
+        answer: Answer | Wait | NoToken,
         *,
         started: float,
         now_ms: int,
     ) -> Attempted:
         """Decide what follows from an answer."""
         pause_ms = 0
-        if isinstance(answer, _Wait):
+        if isinstance(answer, Wait):
             return Attempted(Settlement(Verb.WAIT, pause_ms=answer.pause_ms))
-        if isinstance(answer, _NoToken):
+        if isinstance(answer, NoToken):
             pause_ms, answer = answer.pause_ms, answer.answer
         took_ms = round(clock.monotonic_ms() - started)
         decision = decide(
@@ -267,10 +194,11 @@ class Pipeline:
         started: float,
         lease_ms: int,
         accepted: tuple[float, ...],
-    ) -> Answer | _Wait | _NoToken:
+    ) -> Answer | Wait | NoToken:
         shared: SharedToken | None = None
         if lane.exchange.capabilities.needs_token:
-            found = self._token(lane, started, lease_ms)
+            fetch = partial(self._send, lane, FetchToken(), started, token=None, lease_ms=lease_ms)
+            found = self._bearers.get(lane, lease_ms=lease_ms, fetch=fetch)
             if not isinstance(found, SharedToken):
                 return found
             shared = found
@@ -280,7 +208,7 @@ class Pipeline:
         )
         if isinstance(answer, Unproven):
             if answer.token_refused and shared is not None:
-                self._tokens.drop(lane.alias, shared)
+                self._bearers.drop(lane, shared)
             if answer.clock_refused:
                 lane.tell_clock_refused()
             if answer.nonce_floor is not None:
@@ -303,7 +231,7 @@ class Pipeline:
         token: str | None,
         lease_ms: int,
         accepted: tuple[float, ...] = (),
-    ) -> Answer | _Wait:
+    ) -> Answer | Wait:
         """Reserve, stamp, sign, send, read: in this order, with nothing in between."""
         http = self._settings.http
         until_ms = started + lease_ms - SETTLE_MARGIN_MS
@@ -316,7 +244,7 @@ class Pipeline:
         grant = self._limiter.reserve(lane.rules_for(command), flight_ms=flight_ms)
         if grant.wait_ms:
             metrics.held_back(grant.keys, grant.wait_ms)
-            return _Wait(grant.wait_ms)
+            return Wait(grant.wait_ms)
         nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
         stamp = Stamp(now_ms=lane.skew.now_ms(), nonce=nonce, token=token)
         try:
@@ -373,40 +301,3 @@ class Pipeline:
             self._limiter.landed(grant, sent=sent)
         except StoreUnavailable:
             log.warning("Redis is away: a rate slot stays taken for longer than it need be")
-
-    def _token(self, lane: Lane, started: float, lease_ms: int) -> SharedToken | _NoToken | _Wait:
-        shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
-        if shared is not None:
-            return shared
-        http = self._settings.http
-        longest_ms = http.deadline_ms + http.resend_budget_ms + TOKEN_MARGIN_MS
-        if not self._tokens.begin_refresh(lane.alias, lease_ms=min(lease_ms, longest_ms)):
-            return _Wait(TOKEN_BUSY_MS)
-        try:
-            # Another worker may have been done just before we began.
-            shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
-            if shared is not None:
-                return shared
-            answer = self._send(lane, FetchToken(), started, token=None, lease_ms=lease_ms)
-            if isinstance(answer, _Wait):
-                return answer
-            if isinstance(answer, TokenGrant):
-                now_ms = clock.now_ms()
-                until_ms = used_until_ms(answer, now_ms=now_ms)
-                return self._tokens.put(
-                    lane.alias, lane.access, answer.token, until_ms=until_ms, now_ms=now_ms
-                )
-            return _no_token(answer)
-        finally:
-            self._tokens.end_refresh(lane.alias)
-
-
-def _no_token(answer: Answer) -> _NoToken:
-    """Say of a job what the refusal of a token means for it."""
-    if not isinstance(answer, Unproven):
-        return _NoToken(Unproven(Outcome.UNAVAILABLE, "no token"), TOKEN_RETRY_MS)
-    outcome = answer.outcome
-    if outcome in (Outcome.UNKNOWN, Outcome.REJECTED):
-        outcome = Outcome.UNAVAILABLE  # of the token: for the order nothing was sent
-    pause_ms = max(answer.retry_after_ms or 0, TOKEN_RETRY_MS)
-    return _NoToken(Unproven(outcome, f"no token: {answer.detail}", pause_ms), pause_ms)

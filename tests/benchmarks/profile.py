@@ -34,7 +34,7 @@ STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "send and receive": (("worker/transport.py", "send"),),
     "… of that: reading the reply": (("worker/reception.py", "receive"),),
     "check and sign": (("worker/exchanges/everstrike.py", "sign"),),
-    "read what it proves": (("worker/pipeline.py", "read"),),
+    "read what it proves": (("worker/lane.py", "read"),),
     "decide and word the record": (("worker/pipeline.py", "_conclude"),),
     "log": (("worker/settling.py", "tell"),),
     "counts": (

@@ -14,7 +14,8 @@ from worker import Outcome, State, StoreUnavailable, clock
 from worker.commands import Command, ListOpenOrders
 from worker.embedded import EmbeddedRedis, free_port
 from worker.jobs import Kind, Phase
-from worker.pipeline import Lane, Pipeline
+from worker.lane import Lane
+from worker.pipeline import Pipeline
 from worker.retries import LISTED
 from worker.simulator import Simulator
 from worker.simulator.clock import next_midnight_ms

@@ -13,7 +13,7 @@ from tests.support.switchboard import Board
 from worker import clock as local_clock
 from worker.factory import build_lanes
 from worker.keeper import Keeper
-from worker.pipeline import Lane
+from worker.lane import Lane
 from worker.settings import Http, Settings
 from worker.simulator import Arrival, Simulator
 from worker.store.connection import Store

@@ -11,7 +11,7 @@ from typing import Any
 from worker import clock
 from worker.engine import PRESENCE_MS
 from worker.errors import StoreUnavailable
-from worker.pipeline import Lane
+from worker.lane import Lane
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import Rule
 from worker.store.nonces import key_id
