@@ -11,6 +11,8 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.sentinels import Node, password, redis_node
 from worker import NotReplicated, Producer, StoreUnavailable, Ticket, clock
+from worker.cli.check_redis import look_at_redis
+from worker.cli.findings import Finding, Level
 from worker.errors import SettingsError
 from worker.settings import Settings, load_settings
 
@@ -87,6 +89,23 @@ def test_without_the_replicas_asked_for_nothing_is_promised(master: Node) -> Non
     with pytest.raises(NotReplicated):
         producer_on(master, wanted=2).cancel("ev", "a1")
     assert producer_on(master, wanted=0).cancel("ev", "a1").id
+
+
+@pytest.mark.usefixtures("replica")
+def test_check_counts_the_replicas(master: Node) -> None:
+    """Too few are found before the first call fails for it."""
+
+    def told(wanted: int) -> Finding:
+        settings = Settings(
+            redis_url=master.url("worker"), redis_wait_replicas=wanted, accounts=ACCOUNTS
+        )
+        (found,) = [it for it in look_at_redis(settings) if it.subject == "redis replicas"]
+        return found
+
+    assert told(1).level is Level.WARN
+    assert told(2).level is Level.FAIL
+    assert "1 in step, redis_wait_replicas = 2" in told(2).detail
+    assert told(2).mend
 
 
 def test_a_master_that_is_away_is_away(master: Node) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from worker.cli import main
-from worker.cli.check_redis import judge
+from worker.cli.check_redis import judge, judge_replicas
 from worker.cli.findings import Level
 from worker.embedded import free_port
 from worker.store.facts import RedisFacts
@@ -189,6 +189,15 @@ def test_a_redis_that_would_lose_jobs_is_found(
 def test_a_redis_that_is_fit_is_all_ok() -> None:
     """Nothing to mend."""
     assert {finding.level for finding in judge(GOOD)} == {Level.OK}
+
+
+@pytest.mark.parametrize(
+    ("here", "level"), [(None, Level.WARN), (1, Level.FAIL), (2, Level.WARN), (3, Level.OK)]
+)
+def test_replicas_that_calls_wait_for_are_counted(here: int | None, level: Level) -> None:
+    """With none to spare, the loss of one makes every call fail."""
+    finding = judge_replicas(replace(GOOD, replicas=here), wanted=2)
+    assert (finding.subject, finding.level) == ("redis replicas", level)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
         yield warn("redis", f"its set-up cannot be read: {error}", "allow this user INFO")
         return
     yield from judge(facts)
+    if settings.redis_wait_replicas:
+        yield judge_replicas(facts, wanted=settings.redis_wait_replicas)
 
 
 def judge(facts: RedisFacts) -> Iterator[Finding]:
@@ -59,6 +61,20 @@ def judge(facts: RedisFacts) -> Iterator[Finding]:
             yield judged(f"redis {subject}", fault.detail, fault.mend)
         elif subject != "appendfsync" or facts.appendonly:
             yield ok(f"redis {subject}", fine[subject])
+
+
+def judge_replicas(facts: RedisFacts, *, wanted: int) -> Finding:
+    """Say whether as many replicas follow as `redis_wait_replicas` has calls wait for."""
+    subject, here = "redis replicas", facts.replicas
+    if here is None:
+        return warn(subject, "could not be checked: INFO does not tell", "count them")
+    detail = f"{here} in step, redis_wait_replicas = {wanted}"
+    mend = "connect more replicas, or lower redis_wait_replicas"
+    if here < wanted:
+        return fail(subject, f"{detail}: each cancel() and arm() raises NotReplicated", mend)
+    if here == wanted:
+        return warn(subject, f"{detail}: with one lost, calls raise NotReplicated", mend)
+    return ok(subject, detail)
 
 
 def _skew(ledger: Listing) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ class RedisFacts:
         appendfsync: As `CONFIG GET` has it, which narrow users and managed
             services refuse.
         writes_fail: Whether its last write to the append-only file failed.
+        replicas: How many follow it and are in step.
     """
 
     version: str
@@ -32,6 +33,7 @@ class RedisFacts:
     cluster: bool
     appendfsync: str | None = None
     writes_fail: bool = False
+    replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def read_facts(store: Store) -> RedisFacts:
         cluster=str(info.get("cluster_enabled", 0)) == "1",
         appendfsync=config.get("appendfsync"),
         writes_fail=info.get("aof_last_write_status", "ok") != "ok",
+        replicas=_online(info),
     )
 
 
@@ -123,6 +126,13 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
         yield Fault("role", "a replica, which takes no writes", "give the master's address")
     if facts.cluster:
         yield Fault("cluster", "a cluster, which is not supported", "give a single server")
+
+
+def _online(info: Mapping[str, Any]) -> int | None:
+    if "connected_slaves" not in info:
+        return None
+    rows = (info.get(f"slave{n}") for n in range(int(info["connected_slaves"])))
+    return sum(1 for row in rows if isinstance(row, dict) and row.get("state") == "online")
 
 
 def _number(version: str) -> tuple[int, ...]:
