@@ -13,12 +13,16 @@ from worker.switch import urgent_bell
 STALE = "stale: nothing changed"
 
 
-def move_switch(parts: Runtime, message: CountdownMessage, *, again: bool = False) -> str:
+def move_switch(
+    parts: Runtime, message: CountdownMessage, *, task_id: str, again: bool = False
+) -> str:
     """Bring the switch of these pairs to where a message wants it.
 
     Args:
         parts: Of this process.
         message: As read.
+        task_id: The same each time that it comes: unless it says when it was sent, it
+            disarms once.
         again: Whether it may have come before. Then, unless it says when it was
             sent, it never moves a deadline on.
 
@@ -33,7 +37,7 @@ def move_switch(parts: Runtime, message: CountdownMessage, *, again: bool = Fals
     exchange = account.adapter
     bell = urgent_bell(exchange.name)
     if message.timeout_ms == 0:
-        return _disarm(parts.switches, message, bell)
+        return _disarm(parts.switches, message, bell, task_id)
     bounds = parts.settings.switches
     check_switch(
         exchange,
@@ -60,13 +64,16 @@ def move_switch(parts: Runtime, message: CountdownMessage, *, again: bool = Fals
     return f"armed {armed.switch_id}" if armed.switch_id else STALE
 
 
-def _disarm(switches: Switches, message: CountdownMessage, bell: tuple[str, str]) -> str:
+def _disarm(
+    switches: Switches, message: CountdownMessage, bell: tuple[str, str], task_id: str
+) -> str:
     said = "no such switch"
+    sent = {"sent_ms": message.sent_ms} if message.sent_ms else {"message": task_id}
     for switch_id in switches.owners(message.account, message.pairs):
         record = switches.get(switch_id)
         if record and set(record.pairs) != set(message.pairs):
             raise SwitchOverlap(f"switch {switch_id} holds {', '.join(record.pairs)}")
-        match switches.disarm(switch_id, 0, bell, sent_ms=message.sent_ms or 0):
+        match switches.disarm(switch_id, 0, bell, **sent):
             case "armed" | "disarmed":
                 said = "disarmed"
             case "tripped":

@@ -86,7 +86,8 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
     parts = runtime()
     try:
         again = bool((task.request.delivery_info or {}).get("redelivered"))
-        said = move_switch(parts, read_countdown(args, kwargs), again=again)
+        message = read_countdown(args, kwargs)
+        said = move_switch(parts, message, task_id=str(task.request.id), again=again)
     except LaterFormat as error:
         raise _left(parts, error) from error
     except InvalidCommand as error:

@@ -10,6 +10,7 @@ from worker.messages import CountdownMessage
 from worker.plain import move_switch
 from worker.runtime import Runtime
 from worker.settings import Settings
+from worker.store.ledger import new_id
 from worker.store.switches import SwitchRecord
 
 PAIRS = ("a_x", "b_x")
@@ -33,12 +34,14 @@ class Plain:
         late_ms: int | None = None,
         pairs: tuple[str, ...] = PAIRS,
         alias: str = "ix",
+        task_id: str = "",
         again: bool = False,
     ) -> str:
-        """Take a message that was sent `late_ms` ago, or does not say when."""
+        """Take a message that was sent `late_ms` ago, or does not say when; each has its own id."""
         sent_ms = None if late_ms is None else self.board.now_ms - late_ms
         message = CountdownMessage(alias, pairs, timeout_ms, sent_ms)
-        return move_switch(self.runtime, message, again=again)
+        task_id = task_id or new_id()
+        return move_switch(self.runtime, message, task_id=task_id, again=again)
 
     def only(self, *, states: tuple[str, ...] = ("armed",)) -> SwitchRecord | None:
         """Return the one switch in these states, or None."""
@@ -130,6 +133,19 @@ def test_what_comes_again_moves_no_deadline_on(plain: Plain, alias: str) -> None
     assert plain.left_ms() == T_MS // 4
     plain.say(0, alias=alias)
     assert plain.say(T_MS, alias=alias, again=True).startswith("stale")
+    assert plain.only() is None
+
+
+@pytest.mark.parametrize("alias", ["ix", "ev"])
+def test_a_disarm_that_comes_again_ends_nothing_armed_since(plain: Plain, alias: str) -> None:
+    """The worker died before it could acknowledge it, and the strategy has gone on."""
+    plain.say(T_MS, alias=alias)
+    assert plain.say(0, alias=alias, task_id="m1") == "disarmed"
+    plain.board.clock.advance(1_000)
+    plain.say(T_MS, alias=alias)
+    assert plain.say(0, alias=alias, task_id="m1", again=True).startswith("stale")
+    assert plain.left_ms() == T_MS
+    assert plain.say(0, alias=alias, task_id="m2") == "disarmed"
     assert plain.only() is None
 
 
@@ -253,5 +269,5 @@ def test_what_cannot_be_done_arms_nothing(plain: Plain, case: str) -> None:
     kind, message = WRONG[case]
     before = set(plain.board.client.keys())  # type: ignore[arg-type]
     with pytest.raises(kind):
-        move_switch(plain.runtime, message)
+        move_switch(plain.runtime, message, task_id="m1")
     assert set(plain.board.client.keys()) == before  # type: ignore[arg-type]

@@ -191,14 +191,22 @@ class Switches:
         )
         return Beaten(state, int(left), in_time == 1, int(current))
 
-    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str], *, sent_ms: int = 0) -> str:
+    def disarm(
+        self,
+        switch_id: str,
+        epoch: int,
+        bell: tuple[str, str],
+        *,
+        sent_ms: int = 0,
+        message: str = "",
+    ) -> str:
         """End a switch without canceling; return its state before. Epoch 0 is any.
 
-        With `sent_ms`, a message sent before the last beat is `stale`.
+        With `sent_ms`, a message sent before the last beat is `stale`; with its id,
+        `message`, so is one that has ended a switch before.
         """
-        state, _ = self._store.run(
-            "disarm", switch_id, epoch, *bell, sent_ms, shared=SCRIPTS, promised=True
-        )
+        args = (switch_id, epoch, *bell, sent_ms, message)
+        state, _ = self._store.run("disarm", *args, shared=SCRIPTS, promised=True)
         return str(state)
 
     def track(
