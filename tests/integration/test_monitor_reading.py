@@ -14,7 +14,8 @@ from worker.factory import build_lanes
 from worker.jobs import Kind, NewJob
 from worker.monitor.reading import LaneReading, Reading, Watch, budgets_of
 from worker.monitor.verdict import troubles
-from worker.store.ledger import Ledger
+from worker.outcomes import Outcome
+from worker.store.ledger import Ledger, Settlement, Verb
 from worker.store.limiter import Limiter
 from worker.store.switches import Switches
 
@@ -75,7 +76,20 @@ def test_jobs_are_counted_and_aged(stepped: Stepped) -> None:
     stepped.advance(3_000)
     reading = Watch(stepped.store()).look()
     assert (lane(reading).pending, lane(reading).due, lane(reading).oldest_ms) == (3, 3, 7_000)
-    assert lane(reading, "bm") == LaneReading("bitmart", "bm", 0, 0, 0, 0, 0, 0, None, None)
+    assert lane(reading, "bm") == LaneReading(
+        exchange="bitmart",
+        account="bm",
+        pending=0,
+        due=0,
+        oldest_ms=0,
+        vain_ms=None,
+        armed=0,
+        untimed=0,
+        disarmed=0,
+        tripped=0,
+        left_ms=None,
+        left_ratio=None,
+    )
     ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000, lane=LANE, job_id="j1")
     reading = Watch(stepped.store()).look()
     assert (lane(reading).pending, lane(reading).due, lane(reading).oldest_ms) == (3, 2, 3_000)
@@ -107,6 +121,81 @@ def test_switches_are_counted_and_the_nearest_is_known(stepped: Stepped) -> None
     assert lane(reading).pending == 1
     stepped.advance(40_000)
     assert any("near its deadline" in line for line in troubles(Watch(stepped.store()).look()))
+
+
+def test_what_is_attempted_in_vain_is_aged(stepped: Stepped) -> None:
+    """From its first attempt; what is only new, and what is proven, is none of it."""
+    ledger = Ledger(stepped.store(), digest="d")
+    ledger.register([("ev", "everstrike", 0)])
+    ledger.accept([job(1)])
+
+    def attempt(verb: Verb, outcome: Outcome) -> None:
+        claimed = ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000)
+        settled = [(each, Settlement(verb, outcome, delay_ms=4_000)) for each in claimed.jobs]
+        ledger.settle(settled, holder="w", retention_ms=60_000, lease_ms=9_000, limit=0)
+
+    def look() -> Reading:
+        return Watch(stepped.store()).look()
+
+    stepped.advance(70_000)
+    assert lane(look()).vain_ms is None
+    attempt(Verb.AGAIN, Outcome.UNAVAILABLE)
+    ledger.accept([job(number) for number in range(2, 20)])
+    stepped.advance(60_000)
+    assert lane(look()).vain_ms is None, "those that never were attempted come first"
+    for _ in range(2, 20):
+        attempt(Verb.DONE, Outcome.CANCELED)
+    assert lane(look()).vain_ms == 60_000
+    assert not any("in vain" in line for line in troubles(look()))
+    stepped.advance(1_000)
+    assert "A job of ev has been attempted in vain for 61 s. See: cancel-worker jobs" in troubles(
+        look()
+    )
+    attempt(Verb.DONE, Outcome.CANCELED)
+    assert lane(look()).vain_ms is None
+
+
+def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
+    """Once it has been wanted for a while; of exchanges that keep timers alone."""
+    ledger, switches = Ledger(stepped.store(), digest="d"), Switches(stepped.store())
+    ledger.register([("ev", "everstrike", 0)])
+    arm(switches, "emulated", 60_000)
+    armed = switches.arm(
+        switch_id="native",
+        lane=LANE,
+        account="ev",
+        native=True,
+        pairs=["btc_idr"],
+        order_ids=[],
+        timeout_ms=60_000,
+        bell=BELL,
+    )
+    members = [("native", armed.epoch)]
+
+    def untimed() -> int:
+        return lane(Watch(stepped.store()).look()).untimed
+
+    def sync() -> None:
+        ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000, lane=f"{LANE}:switch")
+        switches.synced(f"{LANE}:switch", "w", stepped.now_ms + 60_000, members)
+        switches.rest(f"{LANE}:switch", "w")
+
+    stepped.advance(10_000)
+    assert untimed() == 0
+    stepped.advance(1)
+    assert untimed() == 1
+    found = troubles(Watch(stepped.store()).look())
+    assert any("everstrike holds no timer in time for" in line for line in found), found
+    sync()
+    assert untimed() == 0
+    stepped.advance(36_000)
+    switches.beat("native", armed.epoch, BELL)
+    assert untimed() == 0, "it is to be renewed, and was not long ago"
+    stepped.advance(1)
+    switches.beat("native", armed.epoch, BELL)
+    assert untimed() == 1
+    sync()
+    assert untimed() == 0
 
 
 def test_budgets_are_read_with_their_owners(world: World, stepped: Stepped) -> None:

@@ -97,6 +97,12 @@ def _jobs(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
         labels,
         [(_of(it), it.oldest_ms / 1_000) for it in lanes],
     )
+    yield _family(
+        "vain_attempts_seconds",
+        "For how long one of the next jobs has been attempted without a proof.",
+        labels,
+        [(_of(it), (it.vain_ms or 0) / 1_000) for it in lanes],
+    )
 
 
 def _switches(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
@@ -114,6 +120,12 @@ def _switches(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
                 ("tripped", it.tripped),
             )
         ],
+    )
+    yield _family(
+        "switches_untimed",
+        "Armed switches whose exchange should keep a timer, and has none in time.",
+        labels,
+        [(_of(it), it.untimed) for it in lanes],
     )
     yield _family(
         "switch_nearest_deadline_seconds",

@@ -42,6 +42,10 @@ class LaneReading:
 
     Attributes:
         oldest_ms: For how long the oldest due job has been due; 0 if none is.
+        vain_ms: For how long one of the next jobs has been attempted without a proof,
+            at the most; None if none has, or if jobs may not be read.
+        untimed: Armed switches whose exchange should keep a timer for them, and has had
+            none for a while, or one that is long behind.
         left_ms: Until the nearest deadline of an armed switch, negative once it
             has passed; None without one.
         left_ratio: Least time left of an armed switch, as a part of its timeout.
@@ -52,7 +56,9 @@ class LaneReading:
     pending: int
     due: int
     oldest_ms: int
+    vain_ms: int | None
     armed: int
+    untimed: int
     disarmed: int
     tripped: int
     left_ms: int | None
@@ -158,7 +164,9 @@ def _lane(row: Mapping[str, Any]) -> LaneReading:
         pending=row["pending"],
         due=row["due"],
         oldest_ms=row.get("oldest_ms", 0),
+        vain_ms=row.get("vain_ms"),
         armed=row["armed"],
+        untimed=row["untimed"],
         disarmed=row["disarmed"],
         tripped=row["tripped"],
         left_ms=row.get("left_ms"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from worker.monitor.reading import Reading, RedisFacts
+from collections.abc import Iterator
+
+from worker.monitor.reading import LaneReading, Reading, RedisFacts
 
 OLD_MS = 60_000
 """As the alerts under `ops/prometheus` have it; so are the others."""
@@ -18,20 +20,12 @@ def troubles(reading: Reading) -> list[str]:
     if reading.workers == 0:
         found.append("No worker lives: jobs wait, and switches held by workers do not fire.")
     for lane in reading.lanes:
-        if lane.left_ms is not None and lane.left_ms < OVERDUE_MS:
-            found.append(f"A switch of {lane.account} is past its deadline and has not tripped.")
-        elif lane.left_ratio is not None and lane.left_ratio < NEAR:
-            found.append(f"A switch of {lane.account} is near its deadline: no beat has come.")
+        found += _of_lane(lane)
     if reading.dead:
         letters = "1 dead letter" if reading.dead == 1 else f"{reading.dead} dead letters"
         found.append(f"{letters}: an order may be open. See: cancel-worker dead list")
     if reading.redis is not None:
         found += _of_redis(reading.redis)
-    found += [
-        f"Jobs of {lane.account} have been due for {lane.oldest_ms // 1_000} s."
-        for lane in reading.lanes
-        if lane.oldest_ms > OLD_MS
-    ]
     if reading.tick_ago_ms is None or reading.tick_ago_ms > LAG_MS:
         found.append("No heartbeat of Celery beat has been run lately.")
     found += [
@@ -40,6 +34,25 @@ def troubles(reading: Reading) -> list[str]:
         if used >= it.rule.max_requests
     ]
     return found
+
+
+def _of_lane(lane: LaneReading) -> Iterator[str]:
+    if lane.left_ms is not None and lane.left_ms < OVERDUE_MS:
+        yield f"A switch of {lane.account} is past its deadline and has not tripped."
+    elif lane.left_ratio is not None and lane.left_ratio < NEAR:
+        yield f"A switch of {lane.account} is near its deadline: no beat has come."
+    if lane.untimed:
+        yield (
+            f"{lane.exchange} holds no timer in time for armed switches of {lane.account} "
+            f"({lane.untimed}): only workers cancel at the deadline. See: cancel-worker switches"
+        )
+    if lane.oldest_ms > OLD_MS:
+        yield f"Jobs of {lane.account} have been due for {lane.oldest_ms // 1_000} s."
+    if lane.vain_ms is not None and lane.vain_ms > OLD_MS:
+        yield (
+            f"A job of {lane.account} has been attempted in vain for {lane.vain_ms // 1_000} s. "
+            "See: cancel-worker jobs"
+        )
 
 
 def _of_redis(facts: RedisFacts) -> list[str]:

@@ -2,16 +2,22 @@
 -- Read how everything stands, for monitors and people; nothing is changed. At most
 -- `most` lanes, switches of a lane, and ended switches are looked at, so that
 -- Redis is not held up.
+-- Who may not read jobs learns nothing of attempts in vain.
 -- Keys: see lanes.lua, switches.lua, limits.lua; P accounts, P workers, P dead,
 -- P ticked, P beat
 local p, presence, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 local SWITCH = ':switch'
+-- How many of a lane's next jobs are looked at for attempts in vain: those come back soonest.
+local NEXT = 5
+-- Since when, and by what part of its timeout, a timer may be behind: at half it is urgent.
+local BEHIND_MS, BEHIND = 10000, 0.6
 
 local lanes, order = {}, {}
 local function lane_of(name)
   if not lanes[name] and #order < most then
-    lanes[name] = { lane = name, pending = 0, due = 0, armed = 0, disarmed = 0, tripped = 0 }
+    lanes[name] = { lane = name, pending = 0, due = 0, armed = 0, untimed = 0,
+      disarmed = 0, tripped = 0 }
     order[#order + 1] = lanes[name]
   end
   return lanes[name]
@@ -30,19 +36,34 @@ local function look_at_jobs(row)
   row.due = redis.call('ZCOUNT', key, '-inf', now)
   local first = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
   row.oldest_ms = now - tonumber(first[2] or now)
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, NEXT - 1)) do
+    local job = redis.pcall('HMGET', p .. 'job:' .. id, 'outcome', 'first_ms')
+    if job[1] and job[2] then row.vain_ms = math.max(row.vain_ms or 0, now - tonumber(job[2])) end
+  end
+end
+
+-- untimed(switch...) -> whether the exchange should keep its timer, and has had none for a
+-- while, or one that is long behind
+local function untimed(native, timeout, deadline, fires, synced, created)
+  if native ~= '1' then return false end
+  local behind = tonumber(deadline) - tonumber(fires or 0)
+  local known = math.max(tonumber(synced or 0), tonumber(created or 0))
+  return behind > BEHIND * tonumber(timeout) and now - known > BEHIND_MS
 end
 
 local function look_at_switches(row)
   local key = p .. 'due:' .. row.lane .. SWITCH
   for _, id in ipairs(redis.call('ZRANGE', key, 0, most - 1)) do
-    local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'timeout_ms', 'deadline_ms')
+    local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'native', 'timeout_ms',
+      'deadline_ms', 'fires_ms', 'synced_ms', 'created_ms')
     if switch[1] == 'disarmed' then
       row.disarmed = row.disarmed + 1
     elseif switch[1] == 'armed' then
       row.armed = row.armed + 1
-      local left = tonumber(switch[3]) - now
+      if untimed(unpack(switch, 2, 7)) then row.untimed = row.untimed + 1 end
+      local left = tonumber(switch[4]) - now
       row.left_ms = math.min(row.left_ms or left, left)
-      local ratio = left / tonumber(switch[2])
+      local ratio = left / tonumber(switch[3])
       row.left_ratio = math.min(row.left_ratio or ratio, ratio)
     end
   end
