@@ -23,6 +23,7 @@ from worker.errors import InvalidCommand, NotSent, ReplyLost
 from worker.exchanges.base import Stamp
 from worker.lane import Lane
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
+from worker.refusals import Refusals
 from worker.settings import Settings
 from worker.store.limiter import Limiter
 from worker.store.listing import SUFFIX
@@ -139,6 +140,7 @@ class Keeper:
         self._way_ms: dict[str, float] = {}
         """How long requests of a lane have lately taken, at most."""
         self._alone: set[str] = set()
+        self._refusals = Refusals()
         self._parts: dict[str, tuple[float, dict[Part, int]]] = {}
         """Lanes whose last turn ended within a long list, mostly for want of a slot: when,
         and what of it was done."""
@@ -158,11 +160,13 @@ class Keeper:
         hold = _Hold(lane, lane_name, holder, {switch.id: switch for switch in switches}, parts)
         rest: Rest | None = None
         try:
+            at_ms = clock.monotonic_ms()
             for sync in plan(
-                switches,
+                [self._refusals.without(switch, now_ms=at_ms) for switch in switches],
                 now_ms=now_ms,
                 max_pairs=self._settings.switches.max_pairs,
                 alone=self._alone,
+                apart=self._refusals.apart,
             ):
                 if stopping is not None and stopping.is_set():
                     break
@@ -227,7 +231,7 @@ class Keeper:
         way = Way(self._settings.switches.transit_ms, self._way_ms.get(hold.name, 0.0), timeout_ms)
         sent = self._send(lane, sync, launch, begun, way)
         if not isinstance(sent.answer, CountdownSet):
-            return self._failed(lane, hold.name, sync, sent.answer, begun)
+            return self._failed(hold, sync, sent.answer, begun)
         with self._lock:
             self._failures.pop(hold.name, None)
             if len(sync.members) == 1:
@@ -285,9 +289,8 @@ class Keeper:
         lane.learn_clock(reply, sent_ms=sent_ms)
         return _Sent(lane.read(command, reply), left_ms, at, took_ms)
 
-    def _failed(
-        self, lane: Lane, lane_name: str, sync: Sync, answer: Answer | None, begun: float
-    ) -> Rest:
+    def _failed(self, hold: _Hold, sync: Sync, answer: Answer | None, begun: float) -> Rest:
+        lane, lane_name = hold.lane, hold.name
         context = {"account": lane.alias, "exchange": lane.exchange.name}
         if answer is None:
             log.warning("Redis is slow: a countdown was too old to be sent", extra=context)
@@ -322,10 +325,24 @@ class Keeper:
                     self._alone.update(members)
                 return NO_REST
             case Outcome.REJECTED:
-                alert("switch not armed", f"the exchange refuses the {detail}", **context)
-                return _put_off(members, REFUSED_MS, REFUSED_MAX_MS)
+                return self._refused(hold, sync, answer.detail, context)
             case _:
                 return _put_off(members, BACKOFF_MS, BACKOFF_MAX_MS)
+
+    def _refused(self, hold: _Hold, sync: Sync, said: str, context: Mapping[str, str]) -> Rest:
+        """Go on without the pairs at fault, if there are others; else put the switch off."""
+        ((switch_id, _),) = sync.members
+        with self._lock:
+            aside = self._refusals.learn(
+                hold.known[switch_id], sync.pairs, said, now_ms=clock.monotonic_ms()
+            )
+        if aside == ():
+            return NO_REST
+        pairs = ", ".join(aside or sync.pairs)
+        alert(
+            "switch not armed", f"the exchange refuses the countdown of {pairs}: {said}", **context
+        )
+        return NO_REST if aside else _put_off((switch_id,), REFUSED_MS, REFUSED_MAX_MS)
 
     def _backoff_ms(self, lane_name: str) -> int:
         with self._lock:

@@ -62,6 +62,49 @@ def test_one_that_is_refused_for_good_spoils_no_other(keeping: Keeping, first: s
     assert not [arrival for arrival in keeping.countdowns() if arrival.refusal == "rate"]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_pair_that_is_refused_spoils_no_other_of_its_switch(
+    keeping: Keeping, *, named: bool
+) -> None:
+    """Halted after arming, or never known: the strategy beats, and nothing of it may trip."""
+    armed = keeping.board.arm(pairs=[GOOD[0], BAD, *GOOD[1:]], timeout_ms=T_MS)
+    worker = keeping.worker()
+    if named:
+        live(keeping, worker, [armed], for_ms=T_MS + 1_000)
+        assert set(keeping.timers()) == {BAD, *GOOD}
+        keeping.sim.set_option("indodax_disabled_pairs", [BAD])
+    else:
+        keeping.sim.set_option("indodax_pairs", list(GOOD))
+    live(keeping, worker, [armed], for_ms=120_000)
+    assert keeping.board.state(armed) == "armed"
+    assert set(keeping.timers()) == set(GOOD)
+    assert attempts(keeping) <= (10 if named else 20)
+    assert not [arrival for arrival in keeping.countdowns() if arrival.refusal == "rate"]
+    keeping.board.disarm(armed)
+    while keeping.board.lane_ms() is not None:
+        keeping.settle_once(worker)
+    assert not keeping.timers()
+    assert keeping.board.due_ms(armed) is None
+
+
+def test_a_pair_that_was_refused_is_taken_again(keeping: Keeping) -> None:
+    """After a while, or at once when its switch is armed anew."""
+    keeping.sim.set_option("indodax_disabled_pairs", [BAD])
+    armed = keeping.board.arm(pairs=[BAD, *GOOD], timeout_ms=T_MS)
+    worker = keeping.worker()
+    live(keeping, worker, [armed], for_ms=T_MS + 1_000)
+    assert set(keeping.timers()) == set(GOOD)
+    keeping.sim.set_option("indodax_disabled_pairs", [])
+    live(keeping, worker, [armed], for_ms=41_000)
+    assert set(keeping.timers()) == {BAD, *GOOD}
+    keeping.sim.set_option("indodax_disabled_pairs", [BAD])
+    live(keeping, worker, [armed], for_ms=T_MS + 1_000)
+    keeping.sim.set_option("indodax_disabled_pairs", [])
+    anew = keeping.board.arm(pairs=[BAD, *GOOD], timeout_ms=T_MS)
+    live(keeping, worker, [anew], for_ms=T_MS // 2 + 1_000)
+    assert set(keeping.timers()) == {BAD, *GOOD}
+
+
 def test_one_that_cannot_be_sent_spoils_no_other(keeping: Keeping) -> None:
     """A request that fails again and again is put off; it does not stand before the others."""
     bad = keeping.board.arm(pairs=[BAD], timeout_ms=60_000)
