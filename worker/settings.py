@@ -54,7 +54,7 @@ class Jobs(Table):
     slot behind a long backlog costs nothing of it.
     """
 
-    max_attempts: int = Field(default=400, gt=0)
+    max_attempts: int = Field(default=5_000, gt=0)
     max_age_ms: int = Field(default=3_600_000, gt=0)
     missing_max_ms: int = Field(default=300_000, gt=0)
     unauthorized_attempts: int = Field(default=3, gt=0)

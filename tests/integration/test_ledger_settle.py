@@ -231,6 +231,24 @@ def test_stale_report_still_leaves_its_line(bench: Bench) -> None:
     assert json.loads(LINE) in bench.get(job_id).history
 
 
+def test_the_middle_of_a_long_history_is_left_out(bench: Bench) -> None:
+    """An outage of hours makes hundreds of attempts, of many jobs, and must not fill Redis."""
+    job_id = bench.one()
+    for n in range(1, 1_001):
+        line = json.dumps({"n": n, "outcome": "UNAVAILABLE", "detail": "é" * (n % 90)})
+        bench.settle(bench.take(), Verb.AGAIN, line=line)
+    kept: Any = bench.client.hget(f"cx:job:{job_id}", "history")
+    assert len(kept.encode()) <= 16_384
+    lines = [json.loads(line) for line in kept.splitlines()]
+    assert tuple(lines) == bench.get(job_id).history
+    (gap,) = [place for place, line in enumerate(lines) if "n" not in line]
+    assert lines[gap] == {"detail": "attempts in between are left out"}
+    first, last = [line["n"] for line in lines[:gap]], [line["n"] for line in lines[gap + 1 :]]
+    assert first == list(range(1, len(first) + 1))
+    assert last == list(range(1_001 - len(last), 1_001))
+    assert min(len(first), len(last)) > 10
+
+
 def test_forgotten_job_can_be_settled_in_vain(bench: Bench) -> None:
     """A job whose record is gone is not brought back, and the claimant goes on."""
     job_id = bench.one("a1")

@@ -15,7 +15,7 @@ for i = 3, #ARGV, 4 do
     local lane = job[3]
     local line = cjson.encode({ n = tonumber(job[4]), at_ms = tonumber(job[5]), by = by,
       outcome = 'UNKNOWN', detail = detail })
-    redis.call('HSET', key, 'history', (job[6] or '') .. line .. '\n', 'lost', 1, 'due_ms', now)
+    redis.call('HSET', key, 'history', noted(job[6], line), 'lost', 1, 'due_ms', now)
     redis.call('HDEL', key, 'claimed_by', 'claimed_ms')
     place_job(p, lane, id, now, job[7])
     release(p, lane, holder, now)

@@ -11,6 +11,7 @@
 --                        hold, where two share it; sibling: the other of the two
 -- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
 --   P job:<id>     hash  the job; see ledger.py
+--   P vain:<lane>  zset  job that has been attempted without a proof -> ms of its first attempt
 --   P pending:<lane> hash  dedup field -> job id
 --   P registered:<digest> set  lanes that the claimant's settings serve
 
@@ -30,6 +31,10 @@ local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
 -- How often one claim looks for a name whose job is still to be had.
 local NAMED_LOOKS = 40
+-- Bytes of a job's history before its middle is left out: what an outage of hours makes of
+-- many jobs would fill Redis. And how much of its begin and of its end stays then.
+local HISTORY_MAX, HISTORY_HEAD, HISTORY_TAIL = 16384, 4096, 8192
+local LEFT_OUT = '{"detail":"attempts in between are left out"}\n'
 
 -- order_field(kind, pair, side, order_id) -> what the order is called in
 -- P pending:<lane>. The id comes last: it alone may hold a '|'.
@@ -167,6 +172,17 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   return id, true
 end
 
+-- noted(history, line) -> the history with one more line, each ended by a line feed
+local function noted(history, line)
+  history = (history or '') .. line .. '\n'
+  if #history <= HISTORY_MAX then return history end
+  local cut = string.find(history, LEFT_OUT, 1, true)
+  local head = cut and string.sub(history, 1, cut - 1)
+    or string.match(string.sub(history, 1, HISTORY_HEAD), '^.*\n') or ''
+  local tail = string.match(string.sub(history, -HISTORY_TAIL), '^[^\n]*\n(.*)$') or ''
+  return head .. LEFT_OUT .. tail
+end
+
 -- take(p, lane, id, holder, lease, now, places, writes) -> the job's fields and its lease,
 -- or nil. It is the holder's, or no longer due, once `places` (ms, id, ms, id, ...) are in
 -- P due:<lane> and `writes` have been called, in this order: a record that cannot be read
@@ -194,9 +210,10 @@ local function take(p, lane, id, holder, lease, now, places, writes)
       n = attempts, at_ms = tonumber(job.claimed_ms), by = job.claimed_by,
       outcome = 'UNKNOWN', detail = 'the worker was lost in mid-attempt',
     })
-    for _, part in ipairs({ 'history', (job.history or '') .. line .. '\n', 'lost', 1 }) do
+    for _, part in ipairs({ 'history', noted(job.history, line), 'lost', 1 }) do
       set[#set + 1] = part
     end
+    writes[#writes + 1] = { 'ZADD', p .. 'vain:' .. lane, job.first_ms or now, id }
   end
   writes[#writes + 1] = set
   if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end

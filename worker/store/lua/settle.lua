@@ -38,20 +38,21 @@ end
 local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
-    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by')
-  local lane = job[3]
+    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms')
+  local lane, first = job[3], job[14]
   -- That an order is closed stays true; that a scope is empty need not.
   local scope = job[4] == 'cancel_all'
   if scope and redis.call('HEXISTS', key, 'anew') == 1 then
     if verb == 'done' or verb == 'dead' then
       verb, delay, phase, missing = 'again', 0, '', '0'
       redis.call('HDEL', key, 'first_ms')
+      first = nil
     end
     streak = '1'
   end
   local ours = job[1] == 'pending' and job[2] == claim and job[13] == by
   local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
-  local history = (job[8] or '') .. (line == '' and '' or line .. '\n')
+  local history = line == '' and (job[8] or '') or noted(job[8], line)
   if applied then
     if verb ~= 'wait' then redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost') end
     if verb == 'done' then
@@ -63,6 +64,7 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
     elseif verb == 'again' then
       redis.call('HSET', key, 'phase', phase, 'streak', streak, 'missing', missing,
         'outcome', outcome, 'detail', detail, 'due_ms', now + delay, 'history', history)
+      redis.call('ZADD', p .. 'vain:' .. lane, first or now, id)
       if missing == '1' then redis.call('HSETNX', key, 'missing_ms', now) end
       if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
       place_job(p, lane, id, now + delay, job[11])
@@ -86,6 +88,7 @@ local function clear(lane, of_lane)
   end
   if left[1] then redis.call('HDEL', pending, unpack(left)) end
   redis.call('ZREM', p .. 'due:' .. lane, unpack(of_lane.ids))
+  redis.call('ZREM', p .. 'vain:' .. lane, unpack(of_lane.ids))
   if of_lane.urgent[1] then redis.call('ZREM', p .. 'urgent:' .. lane, unpack(of_lane.urgent)) end
   if of_lane.orders[1] then untrack_orders(p, lane, of_lane.orders) end
 end

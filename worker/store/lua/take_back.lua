@@ -20,7 +20,7 @@ if string.sub(lane, -7) ~= ':switch' then
         'history')
       local line = cjson.encode({ n = tonumber(job[1]), at_ms = tonumber(job[5]), by = by,
         outcome = 'UNAVAILABLE', detail = DETAIL, took_ms = now - tonumber(job[5]) })
-      redis.call('HSET', key, 'history', (job[6] or '') .. line .. '\n')
+      redis.call('HSET', key, 'history', noted(job[6], line))
       unclaim(p, lane, id, job[1], job[2], job[3], job[4])
       count = count + 1
     end
