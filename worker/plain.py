@@ -7,7 +7,6 @@ from worker.gate import check_switch, holds_timers
 from worker.messages import CountdownMessage
 from worker.runtime import Runtime
 from worker.store.ledger import lane_of, new_id
-from worker.store.switches import Switches
 from worker.switch import urgent_bell
 
 STALE = "stale: nothing changed"
@@ -21,10 +20,9 @@ def move_switch(
     Args:
         parts: Of this process.
         message: As read.
-        task_id: The same each time that it comes: unless it says when it was sent, it
-            disarms once.
+        task_id: The same each time that it comes.
         again: Whether it may have come before. Then, unless it says when it was
-            sent, it never moves a deadline on.
+            sent, it never moves a deadline on, and disarms nothing if it was taken.
 
     Returns:
         What was done, for people.
@@ -37,7 +35,7 @@ def move_switch(
     exchange = account.adapter
     bell = urgent_bell(exchange.name)
     if message.timeout_ms == 0:
-        return _disarm(parts.switches, message, bell, task_id)
+        return _disarm(parts, message, bell, task_id=task_id, again=again)
     bounds = parts.settings.switches
     check_switch(
         exchange,
@@ -65,15 +63,24 @@ def move_switch(
 
 
 def _disarm(
-    switches: Switches, message: CountdownMessage, bell: tuple[str, str], task_id: str
+    parts: Runtime,
+    message: CountdownMessage,
+    bell: tuple[str, str],
+    *,
+    task_id: str,
+    again: bool,
 ) -> str:
     said = "no such switch"
-    sent = {"sent_ms": message.sent_ms} if message.sent_ms else {"message": task_id}
-    for switch_id in switches.owners(message.account, message.pairs):
-        record = switches.get(switch_id)
+    sent_ms = message.sent_ms or 0
+    known = "" if sent_ms else task_id
+    # Without a switch, too: what one of these pairs is armed by later is not this message's.
+    for switch_id in parts.switches.owners(message.account, message.pairs) or [""]:
+        record = parts.switches.get(switch_id) if switch_id else None
         if record and set(record.pairs) != set(message.pairs):
             raise SwitchOverlap(f"switch {switch_id} holds {', '.join(record.pairs)}")
-        match switches.disarm(switch_id, 0, bell, **sent):
+        match parts.switches.disarm(
+            switch_id, 0, bell, sent_ms=sent_ms, message=known, again=again
+        ):
             case "armed" | "disarmed":
                 said = "disarmed"
             case "tripped":

@@ -17,7 +17,7 @@ from worker.monitor.verdict import troubles
 from worker.outcomes import Outcome
 from worker.store.ledger import Ledger, Settlement, Verb
 from worker.store.limiter import Limiter
-from worker.store.switches import Switches
+from worker.store.switches import Armed, Switches
 
 BELL = ("queue", "bell")
 LANE = "everstrike:ev"
@@ -82,7 +82,7 @@ def test_jobs_are_counted_and_aged(stepped: Stepped) -> None:
         pending=0,
         due=0,
         oldest_ms=0,
-        vain_ms=None,
+        vain_ms=0,
         armed=0,
         untimed=0,
         disarmed=0,
@@ -124,7 +124,7 @@ def test_switches_are_counted_and_the_nearest_is_known(stepped: Stepped) -> None
 
 
 def test_what_is_attempted_in_vain_is_aged(stepped: Stepped) -> None:
-    """From its first attempt; what is only new, and what is proven, is none of it."""
+    """From its first attempt, however many wait before it, until it is proven."""
     ledger = Ledger(stepped.store(), digest="d")
     ledger.register([("ev", "everstrike", 0)])
     ledger.accept([job(1)])
@@ -138,46 +138,73 @@ def test_what_is_attempted_in_vain_is_aged(stepped: Stepped) -> None:
         return Watch(stepped.store()).look()
 
     stepped.advance(70_000)
-    assert lane(look()).vain_ms is None
+    assert lane(look()).vain_ms == 0
     attempt(Verb.AGAIN, Outcome.UNAVAILABLE)
     ledger.accept([job(number) for number in range(2, 20)])
     stepped.advance(60_000)
-    assert lane(look()).vain_ms is None, "those that never were attempted come first"
     for _ in range(2, 20):
+        assert lane(look()).vain_ms == 60_000
+        assert not any("without a proof" in line for line in troubles(look()))
         attempt(Verb.DONE, Outcome.CANCELED)
-    assert lane(look()).vain_ms == 60_000
-    assert not any("in vain" in line for line in troubles(look()))
     stepped.advance(1_000)
-    assert "A job of ev has been attempted in vain for 61 s. See: cancel-worker jobs" in troubles(
-        look()
-    )
-    attempt(Verb.DONE, Outcome.CANCELED)
-    assert lane(look()).vain_ms is None
+    said = "A job of ev has been attempted for 61 s without a proof. See: cancel-worker jobs"
+    assert said in troubles(look())
+    attempt(Verb.AGAIN, Outcome.UNAVAILABLE)
+    assert lane(look()).vain_ms == 61_000
+    stepped.advance(4_000)
+    attempt(Verb.DEAD, Outcome.UNAVAILABLE)
+    assert lane(look()).vain_ms == 0
 
 
-def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
-    """Once it has been wanted for a while; of exchanges that keep timers alone."""
-    ledger, switches = Ledger(stepped.store(), digest="d"), Switches(stepped.store())
+def test_an_attempt_that_ends_with_its_worker_is_in_vain(stepped: Stepped) -> None:
+    """Nobody says what came of it."""
+    ledger = Ledger(stepped.store(), digest="d")
     ledger.register([("ev", "everstrike", 0)])
-    arm(switches, "emulated", 60_000)
-    armed = switches.arm(
+    ledger.accept([job(1)])
+    for _ in range(9):
+        ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000)
+        stepped.advance(9_000)
+    assert lane(Watch(stepped.store()).look()).vain_ms == 81_000
+
+
+def test_a_job_that_an_older_worker_ended_is_not_in_vain(stepped: Stepped) -> None:
+    """It takes the job from where it is due, and knows of no other place."""
+    ledger = Ledger(stepped.store(), digest="d")
+    ledger.register([("ev", "everstrike", 0)])
+    stepped.client.zadd("cx:vain:everstrike:ev", {"ended": stepped.now_ms - 90_000})
+    ledger.accept([job(1)])
+    assert lane(Watch(stepped.store()).look()).vain_ms == 0
+
+
+def arm_native(switches: Switches, timeout_ms: int) -> Armed:
+    """Arm a switch whose timer the exchange holds."""
+    return switches.arm(
         switch_id="native",
         lane=LANE,
         account="ev",
         native=True,
         pairs=["btc_idr"],
         order_ids=[],
-        timeout_ms=60_000,
+        timeout_ms=timeout_ms,
         bell=BELL,
     )
-    members = [("native", armed.epoch)]
+
+
+def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
+    """Once it has been wanted for too long; of exchanges that keep timers alone."""
+    ledger, switches = Ledger(stepped.store(), digest="d"), Switches(stepped.store())
+    ledger.register([("ev", "everstrike", 0)])
+    arm(switches, "emulated", 60_000)
+    armed = arm_native(switches, 60_000)
 
     def untimed() -> int:
         return lane(Watch(stepped.store()).look()).untimed
 
     def sync() -> None:
         ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000, lane=f"{LANE}:switch")
-        switches.synced(f"{LANE}:switch", "w", stepped.now_ms + 60_000, members)
+        record = switches.get("native")
+        fires_ms = record.deadline_ms if record else 0
+        switches.synced(f"{LANE}:switch", "w", fires_ms, [("native", armed.epoch)])
         switches.rest(f"{LANE}:switch", "w")
 
     stepped.advance(10_000)
@@ -188,14 +215,23 @@ def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
     assert any("everstrike holds no timer in time for" in line for line in found), found
     sync()
     assert untimed() == 0
-    stepped.advance(36_000)
+    stepped.advance(30_000)
     switches.beat("native", armed.epoch, BELL)
-    assert untimed() == 0, "it is to be renewed, and was not long ago"
+    stepped.advance(15_000)
+    assert untimed() == 0, "a renewal may wait for a slot"
     stepped.advance(1)
-    switches.beat("native", armed.epoch, BELL)
-    assert untimed() == 1
+    assert untimed() == 1, "half of its time is over"
     sync()
     assert untimed() == 0
+    armed = arm_native(switches, 20_000)
+    stepped.advance(5_001)
+    assert untimed() == 1, "it would fire after the deadline"
+    sync()
+    assert untimed() == 0
+    switches.disarm("native", armed.epoch, BELL)
+    stepped.advance(12_000)
+    arm_native(switches, 40_000)
+    assert untimed() == 0, "it is wanted since now"
 
 
 def test_budgets_are_read_with_their_owners(world: World, stepped: Stepped) -> None:

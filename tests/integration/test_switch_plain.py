@@ -137,16 +137,24 @@ def test_what_comes_again_moves_no_deadline_on(plain: Plain, alias: str) -> None
 
 
 @pytest.mark.parametrize("alias", ["ix", "ev"])
-def test_a_disarm_that_comes_again_ends_nothing_armed_since(plain: Plain, alias: str) -> None:
+@pytest.mark.parametrize("before", ["armed", "nothing", "disarmed"])
+def test_a_disarm_that_comes_again_ends_nothing_armed_since(
+    plain: Plain, alias: str, before: str
+) -> None:
     """The worker died before it could acknowledge it, and the strategy has gone on."""
-    plain.say(T_MS, alias=alias)
-    assert plain.say(0, alias=alias, task_id="m1") == "disarmed"
+    if before != "nothing":
+        plain.say(T_MS, alias=alias)
+    if before == "disarmed":
+        plain.say(0, alias=alias)
+    assert not plain.say(0, alias=alias, task_id="m1").startswith("stale")
     plain.board.clock.advance(1_000)
     plain.say(T_MS, alias=alias)
     assert plain.say(0, alias=alias, task_id="m1", again=True).startswith("stale")
     assert plain.left_ms() == T_MS
-    assert plain.say(0, alias=alias, task_id="m2") == "disarmed"
+    assert plain.say(0, alias=alias, task_id="m2", again=True) == "disarmed", "it is the first time"
     assert plain.only() is None
+    plain.say(T_MS, alias=alias)
+    assert plain.say(0, alias=alias, task_id="m2") == "disarmed", "another message of that name"
 
 
 @pytest.mark.parametrize("alias", ["ix", "ev"])

@@ -91,9 +91,8 @@ def test_without_the_replicas_asked_for_nothing_is_promised(master: Node) -> Non
     assert producer_on(master, wanted=0).cancel("ev", "a1").id
 
 
-@pytest.mark.usefixtures("replica")
-def test_check_counts_the_replicas(master: Node) -> None:
-    """Too few are found before the first call fails for it."""
+def test_check_counts_the_replicas(master: Node, replica: Node) -> None:
+    """Too few are found before the first call fails for it; one that is silent is none."""
 
     def told(wanted: int) -> Finding:
         settings = Settings(
@@ -104,8 +103,13 @@ def test_check_counts_the_replicas(master: Node) -> None:
 
     assert told(1).level is Level.WARN
     assert told(2).level is Level.FAIL
-    assert "1 in step, redis_wait_replicas = 2" in told(2).detail
+    assert "1 keep up, redis_wait_replicas = 2" in told(2).detail
     assert told(2).mend
+    replica.send_signal(signal.SIGSTOP)
+    try:
+        eventually(lambda: told(1).level is Level.FAIL, within_ms=10_000, what="its silence told")
+    finally:
+        replica.send_signal(signal.SIGCONT)
 
 
 def test_a_master_that_is_away_is_away(master: Node) -> None:

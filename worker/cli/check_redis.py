@@ -68,7 +68,7 @@ def judge_replicas(facts: RedisFacts, *, wanted: int) -> Finding:
     subject, here = "redis replicas", facts.replicas
     if here is None:
         return warn(subject, "could not be checked: INFO does not tell", "count them")
-    detail = f"{here} in step, redis_wait_replicas = {wanted}"
+    detail = f"{here} keep up, redis_wait_replicas = {wanted}"
     mend = "connect more replicas, or lower redis_wait_replicas"
     if here < wanted:
         return fail(subject, f"{detail}: each cancel() and arm() raises NotReplicated", mend)

@@ -99,9 +99,9 @@ def _jobs(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
     )
     yield _family(
         "vain_attempts_seconds",
-        "For how long one of the next jobs has been attempted without a proof.",
+        "For how long the job that was first attempted has been so without a proof.",
         labels,
-        [(_of(it), (it.vain_ms or 0) / 1_000) for it in lanes],
+        [(_of(it), it.vain_ms / 1_000) for it in lanes if it.vain_ms is not None],
     )
 
 

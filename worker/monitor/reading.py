@@ -42,10 +42,10 @@ class LaneReading:
 
     Attributes:
         oldest_ms: For how long the oldest due job has been due; 0 if none is.
-        vain_ms: For how long one of the next jobs has been attempted without a proof,
-            at the most; None if none has, or if jobs may not be read.
-        untimed: Armed switches whose exchange should keep a timer for them, and has had
-            none for a while, or one that is long behind.
+        vain_ms: For how long a job has been attempted without a proof, at the most; 0 if
+            none has, None if that may not be read.
+        untimed: Armed switches whose exchange should keep a timer for them, and for too
+            long has had none that fires in time.
         left_ms: Until the nearest deadline of an armed switch, negative once it
             has passed; None without one.
         left_ratio: Least time left of an armed switch, as a part of its timeout.

@@ -50,7 +50,8 @@ def _of_lane(lane: LaneReading) -> Iterator[str]:
         yield f"Jobs of {lane.account} have been due for {lane.oldest_ms // 1_000} s."
     if lane.vain_ms is not None and lane.vain_ms > OLD_MS:
         yield (
-            f"A job of {lane.account} has been attempted in vain for {lane.vain_ms // 1_000} s. "
+            f"A job of {lane.account} has been attempted for {lane.vain_ms // 1_000} s "
+            "without a proof. "
             "See: cancel-worker jobs"
         )
 

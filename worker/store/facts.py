@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import redis
 
 from worker.store.connection import Store, unavailable
+from worker.store.replicas import keeping_up
 
 OLDEST = (6, 2)
 """The first Redis whose ZADD knows LT."""
@@ -22,7 +24,7 @@ class RedisFacts:
         appendfsync: As `CONFIG GET` has it, which narrow users and managed
             services refuse.
         writes_fail: Whether its last write to the append-only file failed.
-        replicas: How many follow it and are in step.
+        replicas: How many keep up with it.
     """
 
     version: str
@@ -73,7 +75,7 @@ def read_facts(store: Store) -> RedisFacts:
         cluster=str(info.get("cluster_enabled", 0)) == "1",
         appendfsync=config.get("appendfsync"),
         writes_fail=info.get("aof_last_write_status", "ok") != "ok",
-        replicas=_online(info),
+        replicas=_replicas(info),
     )
 
 
@@ -128,11 +130,9 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
         yield Fault("cluster", "a cluster, which is not supported", "give a single server")
 
 
-def _online(info: Mapping[str, Any]) -> int | None:
-    if "connected_slaves" not in info:
-        return None
-    rows = (info.get(f"slave{n}") for n in range(int(info["connected_slaves"])))
-    return sum(1 for row in rows if isinstance(row, dict) and row.get("state") == "online")
+def _replicas(info: Mapping[str, Any]) -> int | None:
+    rows = {name: row for name, row in info.items() if re.fullmatch("slave[0-9]+", name)}
+    return keeping_up(rows) if "connected_slaves" in info else None
 
 
 def _number(version: str) -> tuple[int, ...]:

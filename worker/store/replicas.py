@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +76,7 @@ class Replicas:
             replication: Any = client.info("replication")
             if replication["role"] != "master":
                 return False
-            replicas = [each for each in replication.values() if isinstance(each, dict)]
-            wanted = sum(
-                each["state"] == "online" and each["lag"] <= KEEPS_UP_S for each in replicas
-            )
+            wanted = keeping_up(replication)
             # On one connection: WAIT is for what the master had been told by then.
             asking = client.pipeline(transaction=False)
             asking.zscore(key, member)
@@ -86,6 +84,14 @@ class Replicas:
                 asking.wait(wanted, self._wait_ms)
             known, *have = asking.execute()
         return known is not None and all(count >= wanted for count in have)
+
+
+def keeping_up(replication: Mapping[str, Any]) -> int:
+    """Return how many replicas keep up, by what INFO says of replication."""
+    replicas = [each for each in replication.values() if isinstance(each, dict)]
+    return sum(
+        each.get("state") == "online" and each.get("lag", 0) <= KEEPS_UP_S for each in replicas
+    )
 
 
 def _may_not_ask(error: BaseException | None) -> bool:

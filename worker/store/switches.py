@@ -199,13 +199,14 @@ class Switches:
         *,
         sent_ms: int = 0,
         message: str = "",
+        again: bool = False,
     ) -> str:
         """End a switch without canceling; return its state before. Epoch 0 is any.
 
         With `sent_ms`, a message sent before the last beat is `stale`; with its id,
-        `message`, so is one that has ended a switch before.
+        `message`, so is one that comes again and was taken before.
         """
-        args = (switch_id, epoch, *bell, sent_ms, message)
+        args = (switch_id, epoch, *bell, sent_ms, message, int(again))
         state, _ = self._store.run("disarm", *args, shared=SCRIPTS, promised=True)
         return str(state)
 

@@ -99,8 +99,9 @@ def _part(run: Run, trial: Trial, cost: _Cost) -> None:
     run.exchange.forget()
     cpu_s, before, begun = trial.workers.cpu_s(), asked(trial.client), clock.monotonic_ms()
     trial.thaw()
-    run.exchange.wait_for(MEASURED, within_ms=120_000, pause_ms=5)
+    arrived = run.exchange.wait_for(MEASURED, within_ms=120_000, pause_ms=5)
     trial.freeze()
+    assert arrived, f"{run.exchange.count()} of {MEASURED} arrived"
     cost.took_ms += clock.monotonic_ms() - begun
     cost.cpu_s += trial.workers.cpu_s() - cpu_s
     cost.redis_cpu_s += asked(trial.client).since(before).cpu_s

@@ -76,6 +76,7 @@ end
 redis.call('HSETNX', key, 'created_ms', now)
 redis.call('PERSIST', key)
 if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end
+if same and same.state ~= 'armed' then redis.call('HDEL', key, 'wants_ms') end
 redis.call('PERSIST', key .. ':orders')
 for _, field in ipairs(fields) do redis.call('HSET', scope, field, id) end
 for _, order in ipairs(order_list) do redis.call('SADD', key .. ':orders', order) end

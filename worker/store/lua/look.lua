@@ -2,16 +2,17 @@
 -- Read how everything stands, for monitors and people; nothing is changed. At most
 -- `most` lanes, switches of a lane, and ended switches are looked at, so that
 -- Redis is not held up.
--- Who may not read jobs learns nothing of attempts in vain.
+-- Who may not read P vain learns nothing of attempts in vain.
 -- Keys: see lanes.lua, switches.lua, limits.lua; P accounts, P workers, P dead,
 -- P ticked, P beat
 local p, presence, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 local SWITCH = ':switch'
--- How many of a lane's next jobs are looked at for attempts in vain: those come back soonest.
-local NEXT = 5
--- Since when, and by what part of its timeout, a timer may be behind: at half it is urgent.
-local BEHIND_MS, BEHIND = 10000, 0.6
+-- How many that are said to be attempted in vain are looked at: an older version's
+-- workers end jobs and leave them said to be so.
+local VAIN = 5
+-- How long an armed switch may be without a timer in time.
+local UNTIMED_MS = 10000
 
 local lanes, order = {}, {}
 local function lane_of(name)
@@ -36,31 +37,37 @@ local function look_at_jobs(row)
   row.due = redis.call('ZCOUNT', key, '-inf', now)
   local first = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, 1)
   row.oldest_ms = now - tonumber(first[2] or now)
-  for _, id in ipairs(redis.call('ZRANGE', key, 0, NEXT - 1)) do
-    local job = redis.pcall('HMGET', p .. 'job:' .. id, 'outcome', 'first_ms')
-    if job[1] and job[2] then row.vain_ms = math.max(row.vain_ms or 0, now - tonumber(job[2])) end
+  local vain = redis.pcall('ZRANGE', p .. 'vain:' .. row.lane, 0, VAIN - 1, 'WITHSCORES')
+  if vain.err then return end
+  row.vain_ms = 0
+  for i = 1, #vain, 2 do
+    if redis.call('ZSCORE', key, vain[i]) then
+      row.vain_ms = now - tonumber(vain[i + 1])
+      break
+    end
   end
 end
 
--- untimed(switch...) -> whether the exchange should keep its timer, and has had none for a
--- while, or one that is long behind
-local function untimed(native, timeout, deadline, fires, synced, created)
-  if native ~= '1' then return false end
-  local behind = tonumber(deadline) - tonumber(fires or 0)
-  local known = math.max(tonumber(synced or 0), tonumber(created or 0))
-  return behind > BEHIND * tonumber(timeout) and now - known > BEHIND_MS
+-- untimed(switch...) -> whether the exchange should keep its timer, and has had none in time
+-- for too long: a renewal may wait for as long again as it took to be due.
+local function untimed(native, timeout, deadline, fires, wants)
+  if native ~= '1' or not wants then return false end
+  local longest = tonumber(timeout) / 4
+  fires = tonumber(fires or 0)
+  if fires == 0 or fires > tonumber(deadline) then longest = math.min(longest, UNTIMED_MS) end
+  return now - tonumber(wants) > longest
 end
 
 local function look_at_switches(row)
   local key = p .. 'due:' .. row.lane .. SWITCH
   for _, id in ipairs(redis.call('ZRANGE', key, 0, most - 1)) do
     local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'native', 'timeout_ms',
-      'deadline_ms', 'fires_ms', 'synced_ms', 'created_ms')
+      'deadline_ms', 'fires_ms', 'wants_ms')
     if switch[1] == 'disarmed' then
       row.disarmed = row.disarmed + 1
     elseif switch[1] == 'armed' then
       row.armed = row.armed + 1
-      if untimed(unpack(switch, 2, 7)) then row.untimed = row.untimed + 1 end
+      if untimed(unpack(switch, 2, 6)) then row.untimed = row.untimed + 1 end
       local left = tonumber(switch[4]) - now
       row.left_ms = math.min(row.left_ms or left, left)
       local ratio = left / tonumber(switch[3])

@@ -9,6 +9,7 @@
 --                                          is not known
 --                               put_off_ms after failures, when the exchange is
 --                                          to be asked again; failures so far
+--                               wants_ms   since when its timer is not where it should be
 --   P switch:<id>:orders  set   tracked order ids
 --   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
 --   P disarmed:<account>  hash  pair -> ms of its last disarm, by its sender's clock
@@ -160,7 +161,10 @@ end
 local function place_switch(p, switch, now)
   local lane = switch_lane(switch.lane)
   local at = math.huge
-  if needs_sync(switch) then
+  local key, wants = p .. 'switch:' .. switch.id, needs_sync(switch)
+  if wants and not switch.wants_ms then redis.call('HSET', key, 'wants_ms', now) end
+  if not wants and switch.wants_ms then redis.call('HDEL', key, 'wants_ms') end
+  if wants then
     at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
   end
   if switch.state == 'armed' then
