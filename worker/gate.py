@@ -33,10 +33,12 @@ def command_of(job: Job, phase: Phase) -> Command:
             return ListOpenOrders(pair=job.pair, side=job.side)
         case Phase.ASK:
             return QueryOrder(order_id=job.order_id or "", pair=job.pair)
-        case Phase.SEND if job.kind is Kind.CANCEL_ALL:
-            return CancelScope(pair=job.pair, side=job.side)
-        case Phase.SEND:
+        case _ if job.kind is not Kind.CANCEL_ALL:
             return CancelOrder(order_id=job.order_id or "", pair=job.pair, side=job.side)
+        case Phase.SEND:
+            return CancelScope(pair=job.pair, side=job.side)
+        case Phase.BUY | Phase.SELL:
+            return CancelScope(pair=job.pair, side=job.side or phase.value)
 
 
 def next_phase(job: Job, exchange: Exchange) -> Phase:
@@ -46,15 +48,16 @@ def next_phase(job: Job, exchange: Exchange) -> Phase:
     one question tells sooner than another cancel.
     """
     phase = job.phase or _first_phase(job, exchange)
-    if job.lost and phase is Phase.SEND:
+    if job.lost and phase.cancels:
         return asking_phase(job, exchange) or phase
     return phase
 
 
 def _first_phase(job: Job, exchange: Exchange) -> Phase:
-    if job.kind is Kind.CANCEL_ALL and not able(exchange, command_of(job, Phase.SEND)):
-        return Phase.LIST
-    return Phase.SEND
+    if job.kind is not Kind.CANCEL_ALL or able(exchange, command_of(job, Phase.SEND)):
+        return Phase.SEND
+    sides = job.side is None and able(exchange, command_of(job, Phase.BUY))
+    return Phase.BUY if sides else Phase.LIST
 
 
 def asking_phase(job: Job, exchange: Exchange) -> Phase | None:

@@ -31,8 +31,16 @@ class Phase(StrEnum):
     """What the next attempt of a job sends."""
 
     SEND = "send"
+    BUY = "buy"
+    """Cancels one side of a scope of both, where the exchange takes sides alone."""
+    SELL = "sell"
     ASK = "ask"
     LIST = "list"
+
+    @property
+    def cancels(self) -> bool:
+        """Whether it cancels, rather than asks."""
+        return self not in (Phase.ASK, Phase.LIST)
 
 
 class State(StrEnum):

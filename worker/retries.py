@@ -158,7 +158,8 @@ def _by_answer(
             unknown = detail or "order not known"
             return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
         case ScopeCanceled():
-            return Again(Phase.LIST, 0, Outcome.UNKNOWN, "cancel-all accepted")
+            then = Phase.SELL if job.sends is Phase.BUY else Phase.LIST
+            return Again(then, 0, Outcome.UNKNOWN, "cancel-all accepted")
         case OpenOrders(orders, complete):
             if complete and not orders:
                 return Done(Outcome.CANCELED, "no open order left in the scope")
@@ -185,7 +186,7 @@ def _fits(job: Job, answer: Answer) -> bool:
         case Closed(outcome):
             return phase is Phase.SEND and not whole and outcome.proven
         case ScopeCanceled():
-            return phase is Phase.SEND and whole
+            return phase.cancels and whole
         case OrderReport():
             return phase is Phase.ASK and not whole
         case OpenOrders():
@@ -204,7 +205,7 @@ def _unproven(
     # What the exchange called missing is more likely closed than open, so that
     # only an answer can help; else send again, in case it never arrived.
     missing = answer.missing or (job.missing and phase is Phase.ASK)
-    if phase is Phase.SEND:
+    if phase.cancels:
         turned = asks or phase
     else:
         turned = Phase.SEND if phase is Phase.ASK and not missing else phase
@@ -232,12 +233,12 @@ def _unproven(
             return Dead(answer.outcome, again.detail)
         case Outcome.UNAUTHORIZED | Outcome.THROTTLED:
             return again
-        case Outcome.UNAVAILABLE if phase is Phase.SEND and streak < SENDS_BEFORE_ASKING:
+        case Outcome.UNAVAILABLE if phase.cancels and streak < SENDS_BEFORE_ASKING:
             return again
         case Outcome.UNAVAILABLE:
             return replace(again, phase=turned)
         case Outcome.UNKNOWN | Outcome.CANCELED | Outcome.GONE:
-            hopeful = turned is not Phase.SEND and answer.retry_after_ms is None
+            hopeful = not turned.cancels and answer.retry_after_ms is None
             return replace(
                 again,
                 phase=turned,

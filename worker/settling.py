@@ -18,6 +18,8 @@ from worker.store.ledger import Settlement, Verb, new_id
 log = logging.getLogger(__name__)
 
 CRASH_PAUSE_MS = 1_000
+THROTTLED_MS = 1_000
+"""How long an account is left alone that is throttled, and not told for how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,10 @@ def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> S
 
 
 def _lane_pause(answer: Answer) -> int:
-    """Return how long an account throttled by name must be left alone."""
+    """Return how long an account that is throttled must be left alone."""
     match answer:
-        case Unproven(outcome=Outcome.THROTTLED, retry_after_ms=int(pause_ms)):
-            return pause_ms
+        case Unproven(outcome=Outcome.THROTTLED, retry_after_ms=asked_ms):
+            return THROTTLED_MS if asked_ms is None else asked_ms
         case _:
             return 0
 

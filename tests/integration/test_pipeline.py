@@ -56,6 +56,22 @@ def test_filled_order_is_gone(world: World, attempts: Attempts, alias: str) -> N
     assert (job.state, job.outcome) == (State.DONE, Outcome.GONE)
 
 
+def test_a_scope_of_both_sides_takes_a_request_for_each(world: World, attempts: Attempts) -> None:
+    """Where one request cancels a side: not one for each order, at one a second."""
+    pair = "btc_usdt"
+    mine = [
+        order for side in ("buy", "sell") for order in world.place("bm", 20, pair=pair, side=side)
+    ]
+    (other,) = world.place("bm", pair="eth_usdt", side="buy")
+    job_id = attempts.accept("bm", pair=pair)
+    (job,) = attempts.run("bm", job_id)
+    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED)
+    assert {world.status("bm", order) for order in mine} == {"canceled"}
+    assert world.status("bm", other) == "open"
+    sent = [it.operation for it in attempts.arrivals() if it.operation != "token"]
+    assert sent == ["scope", "scope", "open_orders"]
+
+
 @pytest.mark.parametrize("alias", list(KEYS))
 def test_order_that_never_was_is_never_called_canceled(world: World, alias: str) -> None:
     """What the exchange does not know ends in the dead letters as unknown."""

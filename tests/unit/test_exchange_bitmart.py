@@ -387,6 +387,14 @@ ROWS = [
         OpenOrders((OPEN,), complete=False),
         "not documented: it may be an open order",
     ),
+    Row(
+        "a row of unknown status",
+        LIST,
+        200,
+        orders(ORDER, {**ORDER, "entrust_id": 77, "status": 9}),
+        OpenOrders((OPEN, OpenOrder("77", OPEN.pair, OPEN.side)), complete=False),
+        "not documented: it may be an open order, and is canceled as one",
+    ),
     Row("list as a list", LIST, 200, [ORDER], ODD, "not documented"),
     Row("list of nothing", LIST, 200, "{}", ODD, "not documented"),
     # Token

@@ -193,6 +193,7 @@ CANCEL = CancelOrder(ORDER)
 BULK = CancelOrders((ORDER, "a2", "a3"))
 QUERY = QueryOrder(ORDER)
 LIST = ListOpenOrders(pair=PAIR, side="sell")
+LIST_ANY_SIDE = ListOpenOrders(pair=PAIR)
 LISTED = OpenOrder(ORDER, PAIR, "sell")
 UNKNOWN = Unproven(Outcome.UNKNOWN, NOT_DOCUMENTED)
 
@@ -411,8 +412,24 @@ ROWS = [
         LIST,
         200,
         ok([order(), order("a2", "PENDING")]),
-        OpenOrders((LISTED,), complete=False),
-        "not documented: it may be an open order",
+        OpenOrders((LISTED, OpenOrder("a2", LISTED.pair, LISTED.side)), complete=False),
+        "not documented: it may be an open order, and is canceled as one",
+    ),
+    Row(
+        "a row without a side",
+        LIST_ANY_SIDE,
+        200,
+        ok([order(side="?"), order("a2", "COMPLETED", side="?")]),
+        OpenOrders((OpenOrder(LISTED.order_id, LISTED.pair, None),), complete=False),
+        "its cancel needs none",
+    ),
+    Row(
+        "a row without a side, where one is asked for",
+        LIST,
+        200,
+        ok([order(side="?")]),
+        OpenOrders((), complete=False),
+        "it may be of the other side",
     ),
     Row("list as an object", LIST, 200, ok({}), UNKNOWN, "not documented"),
 ]

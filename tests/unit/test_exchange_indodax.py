@@ -263,11 +263,12 @@ LIST_ALL = ListOpenOrders()
 # Nothing at all is an empty list wherever the server keeps lists and maps alike.
 NOTHING_OPEN: list[tuple[Command, object]] = [(LIST, []), (LIST_ALL, []), (LIST_ALL, {})]
 
+HALTED = "Pair btc_idr disabled"
 # The table at the end of the document, line for line.
 ERROR_TABLE = [
     ("internal_server_error", "Failed to process request", Outcome.UNAVAILABLE),
     ("internal_server_error", "Validation signature failed.", Outcome.UNAUTHORIZED),
-    ("bad_request", "Pair btc_idr disabled", Outcome.REJECTED),
+    ("bad_request", HALTED, Outcome.REJECTED),
     ("bad_request", "Invalid pair", Outcome.REJECTED),
     ("bad_request", "Invalid countdown time", Outcome.REJECTED),
     ("bad_request", "Pair is empty", Outcome.REJECTED),
@@ -307,6 +308,17 @@ ROWS = [
         Row(f"{code}: {message}", command, error(code, message), told(outcome, code, message), src)
         for code, message, outcome in ERROR_TABLE
         for command, src in ((COUNTDOWN, "document, error table"), (CANCEL, "same, on the TAPI"))
+        if command is COUNTDOWN or message != HALTED
+    ),
+    *(
+        Row(
+            "a pair whose trade is halted",
+            command,
+            error("bad_request", HALTED),
+            told(Outcome.UNAVAILABLE, "bad_request", HALTED),
+            "a state that passes: an order must not be given up for it",
+        )
+        for command in (CANCEL, LIST)
     ),
     Row(
         "another internal error",

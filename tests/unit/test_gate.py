@@ -20,6 +20,7 @@ from worker.gate import (
 from worker.jobs import Job, Kind, Phase, State
 
 SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
+BUY, SELL = Phase.BUY, Phase.SELL
 FULL = {"order_id": "a1", "pair": "btc_idr", "side": "buy"}
 SCOPE = {"kind": Kind.CANCEL_ALL, "pair": "btc_idr", "side": "buy"}
 
@@ -40,6 +41,11 @@ def job(**fields: Any) -> Job:
         ({"kind": Kind.CANCEL_ALL}, SEND, CancelScope(None, None)),
         ({"kind": Kind.CANCEL_ALL}, LIST, ListOpenOrders(None, None)),
         ({"order_id": "a1"}, SEND, CancelOrder("a1")),
+        ({"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, BUY, CancelScope("btc_idr", "buy")),
+        ({"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, SELL, CancelScope("btc_idr", "sell")),
+        # Whatever a record says: never more than the job is for.
+        (SCOPE, SELL, CancelScope("btc_idr", "buy")),
+        (FULL, SELL, CancelOrder("a1", "btc_idr", "buy")),
     ],
 )
 def test_each_phase_sends_its_command(
@@ -59,7 +65,8 @@ def test_each_phase_sends_its_command(
         ("everstrike", SCOPE, LIST),
         ("indodax", SCOPE, LIST),
         ("bitmart", SCOPE, SEND),
-        ("bitmart", {"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, LIST),
+        ("bitmart", {"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, BUY),
+        ("bitmart", {"kind": Kind.CANCEL_ALL, "side": "buy"}, LIST),
     ],
 )
 def test_first_attempt_cancels_where_it_can_else_lists(
@@ -105,6 +112,8 @@ def test_exchange_is_asked_only_what_it_can_answer(
         ("indodax", {"order_id": "a1"}, SEND),
         ("bitmart", SCOPE, LIST),
         ("bitmart", {**SCOPE, "phase": LIST}, LIST),
+        ("bitmart", {"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, LIST),
+        ("bitmart", {"kind": Kind.CANCEL_ALL, "pair": "btc_idr", "phase": SELL}, LIST),
     ],
 )
 def test_job_of_a_lost_worker_is_asked_about_first(

@@ -52,6 +52,7 @@ FIRST_MS = 1_000_000
 WAIT_MS = 150
 """What every backoff is here, so that a delay tells where it comes from."""
 SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
+BUY, SELL = Phase.BUY, Phase.SELL
 CANCELED, GONE, REJECTED = Outcome.CANCELED, Outcome.GONE, Outcome.REJECTED
 THROTTLED, UNAVAILABLE = Outcome.THROTTLED, Outcome.UNAVAILABLE
 UNAUTHORIZED, UNKNOWN = Outcome.UNAUTHORIZED, Outcome.UNKNOWN
@@ -150,6 +151,12 @@ TABLE = {
     ),
     # Scopes: only a whole and empty list is the end.
     "scope accepted": Row(job(SEND, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
+    "buys accepted": Row(job(BUY, **ALL), ScopeCanceled(), (SELL, 0, UNKNOWN, 1, False), LIST),
+    "sells accepted": Row(job(SELL, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
+    "buys, unknown": Row(job(BUY, **ALL), unproven(UNKNOWN), (LIST, 0, UNKNOWN, 1, False), LIST),
+    "sells, throttled": Row(
+        job(SELL, **ALL), unproven(THROTTLED), (SELL, WAIT_MS, THROTTLED, 1, False), LIST
+    ),
     "listed, none": Row(job(LIST), NONE_LISTED, ("done", CANCELED), LIST),
     "listed, some": Row(
         job(LIST), ONE_OPEN, (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, False), LIST

@@ -48,6 +48,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "3": OrderState.FILLED,
     "4": OrderState.CANCELED,
 }
+CLOSED_STATES: Final = (OrderState.CANCELED, OrderState.FILLED)
 
 # A token goes into a header: nothing that could end one gets through.
 _TOKEN: Final = re.compile(r"[!-~]{1,4096}")
@@ -107,7 +108,11 @@ def _read_token(body: object, received_ms: int) -> TokenGrant | None:
 
 
 def _read_list(scope: ListOpenOrders, body: object) -> OpenOrders | None:
-    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete."""
+    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
+
+    What stands in a list of open orders and is not said to be closed is to be canceled,
+    whatever else its row says.
+    """
     rows = at(body, "orders")
     if not isinstance(rows, list):
         return None
@@ -119,8 +124,8 @@ def _read_list(scope: ListOpenOrders, body: object) -> OpenOrders | None:
         named = PLAIN_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
         if not (named and state and SIDE.fullmatch(side)):
             complete = False
-        elif state is OrderState.OPEN and in_scope(scope, pair, side):
-            orders.append(OpenOrder(order_id, pair, side))
+        if named and state not in CLOSED_STATES and in_scope(scope, pair, side):
+            orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
     return OpenOrders(tuple(orders), complete)
 
 

@@ -52,6 +52,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "CANCELLED": OrderState.CANCELED,
     "COMPLETED": OrderState.FILLED,
 }
+CLOSED_STATES: Final = (OrderState.CANCELED, OrderState.FILLED)
 
 
 def read_reply(command: Command, reply: Reply) -> Answer:
@@ -105,7 +106,11 @@ def _read_bulk(asked: frozenset[str], rows: list[object]) -> ClosedMany | None:
 
 
 def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
-    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete."""
+    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
+
+    What stands in a list of open orders and is not said to be closed is to be canceled,
+    whatever else its row says.
+    """
     orders: list[OpenOrder] = []
     complete = len(rows) < PAGE_ROWS
     for row in rows:
@@ -114,8 +119,8 @@ def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
         named = PRINTABLE_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
         if not (named and state and SIDE.fullmatch(side)):
             complete = False
-        elif state is OrderState.OPEN and in_scope(scope, pair, side):
-            orders.append(OpenOrder(order_id, pair, side))
+        if named and state not in CLOSED_STATES and in_scope(scope, pair, side):
+            orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
     return OpenOrders(tuple(orders), complete)
 
 

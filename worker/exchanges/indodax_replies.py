@@ -63,6 +63,7 @@ BY_CODE: Final[Mapping[str, Outcome]] = {
 }
 UNKNOWN_ORDER: Final = "invalid order"
 
+_HALTED: Final = re.compile(r"pair [\w,-]{1,64} disabled")
 _NONCE_FLOOR: Final = re.compile(r"must be greater than ([0-9]{1,19})(?![0-9])")
 _NONCE_MAX: Final = 9 * 10**18
 """Redis counts in 63 bits; nonces of ns have as many digits."""
@@ -151,9 +152,11 @@ def _read_error(command: Command, reply: Reply, body: object) -> Answer:
     if outcome is None and _CLOCK.search(f"{code} {message}"):
         # How a refused timestamp is answered is in no document.
         return Unproven(Outcome.UNKNOWN, detail, clock_refused=True)
-    outcome = outcome or BY_CODE.get(code)
-    if outcome is None and plain == UNKNOWN_ORDER:
+    if plain == UNKNOWN_ORDER and not isinstance(command, SetCountdown):
         return _missing(command, detail)
+    outcome = outcome or BY_CODE.get(code)
+    if code == "bad_request" and _HALTED.fullmatch(plain) and not isinstance(command, SetCountdown):
+        outcome = Outcome.UNAVAILABLE  # for as long as trade in it is halted
     found = _NONCE_FLOOR.search(message) if code == "invalid_nonce" else None
     floor = int(found[1]) if found else _NONCE_MAX
     return Unproven(
