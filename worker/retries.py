@@ -33,6 +33,9 @@ LISTED = 0
 below it, how often its credentials have been refused since."""
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
+LIST_TWICE_MS = 2_000
+"""From finding none at the first look to looking again: an order that was placed just
+before may not be shown yet, and none has been canceled that would prove the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +162,24 @@ def _by_answer(
             return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
         case ScopeCanceled():
             then = Phase.SELL if job.sends is Phase.BUY else Phase.LIST
-            return Again(then, 0, Outcome.UNKNOWN, "cancel-all accepted")
-        case OpenOrders(orders, complete):
-            if complete and not orders:
-                return Done(Outcome.CANCELED, "no open order left in the scope")
-            delay = LIST_AGAIN_MS + wait
-            streak = LISTED if complete or listed(job) else 1
-            return Again(Phase.LIST, delay, Outcome.UNKNOWN, f"{len(orders)} still open", streak)
+            return Again(then, 0, Outcome.UNKNOWN, "cancel-all accepted", missing=True)
+        case OpenOrders():
+            return _by_list(job, answer, wait)
         case Unproven():
             return _unproven(job, answer, asks=asks, jobs=jobs, wait=wait, soon=soon)
         case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
             return _misplaced(job, wait)
+
+
+def _by_list(job: Job, answer: OpenOrders, wait: int) -> Decision:
+    if answer.orders or not answer.complete:
+        detail = f"{len(answer.orders)} still open"
+        streak = LISTED if answer.complete or listed(job) else 1
+        return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, streak)
+    if listed(job) or job.missing:
+        return Done(Outcome.CANCELED, "no open order left in the scope")
+    detail = "no open order in the scope at the first look"
+    return Again(Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, detail, missing=True)
 
 
 def _misplaced(job: Job, wait: int) -> Again:

@@ -376,12 +376,24 @@ def test_scope_leaves_others_orders_alone(world: World, attempts: Attempts) -> N
     assert {world.status("it", order_id) for order_id in foreign} == {"open"}
 
 
-def test_empty_scope_ends_at_once(attempts: Attempts) -> None:
-    """Where nothing is open there is nothing to do, and that is proven."""
+def test_empty_scope_is_looked_at_twice(attempts: Attempts) -> None:
+    """Where nothing is open there is nothing to do, and a second look proves it."""
     attempted = attempts.first("ev", pair="btc_idr")
-    assert (attempted.settlement.verb, attempted.children) == (Verb.DONE, ())
-    assert attempted.settlement.outcome is Outcome.CANCELED
+    assert (attempted.settlement.verb, attempted.children) == (Verb.AGAIN, ())
+    (job,) = attempts.run("ev", attempts.accept("ev", pair="eth_idr"))
+    assert (job.state, job.outcome, job.attempts) == (State.DONE, Outcome.CANCELED, 2)
     assert attempts.arrivals("scope") == []
+
+
+def test_an_order_that_is_shown_late_is_canceled(world: World, attempts: Attempts) -> None:
+    """The exchange's list lags behind what it has accepted."""
+    job_id = attempts.accept("ev", pair="btc_idr")
+    attempts.step("ev")
+    assert not attempts.ended(job_id)
+    (order_id,) = world.place("ev", pair="btc_idr")
+    (job,) = attempts.run("ev", job_id)
+    assert job.outcome is Outcome.CANCELED
+    assert world.status("ev", order_id) == "canceled"
 
 
 def test_scope_of_more_orders_than_a_page_is_emptied(world: World, attempts: Attempts) -> None:

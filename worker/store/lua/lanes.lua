@@ -144,7 +144,7 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   if known then
     -- "This scope is empty" may have been said before what is now to be canceled was
     -- placed: a list under way, or before, proves nothing for who asks now.
-    if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1) end
+    if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
     if urgent then hasten(p, lane, known, now) end
     return known, false
   end

@@ -44,11 +44,11 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
   local scope = job[4] == 'cancel_all'
   if scope and redis.call('HEXISTS', key, 'anew') == 1 then
     if verb == 'done' or verb == 'dead' then
-      verb, delay, phase, missing = 'again', 0, '', '0'
+      verb, delay, phase = 'again', 0, ''
       redis.call('HDEL', key, 'first_ms')
       first = nil
     end
-    streak = '1'
+    streak, missing = '1', '0'
   end
   local ours = job[1] == 'pending' and job[2] == claim and job[13] == by
   local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
