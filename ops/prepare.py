@@ -20,6 +20,7 @@ PLACE = re.compile(r"@([A-Z]+)@")
 DATA = ("redis", "prometheus", "grafana")
 IMAGE_USER = 10_001
 """Whom the containers run as if root prepares them: never root."""
+SIMULATED = ("COMPOSE_PROJECT_NAME=cancel-worker-simulated", "COMPOSE_PROFILES=simulator")
 MARK = "# Written by ops/prepare.py; what stands here may be changed."
 
 
@@ -46,7 +47,8 @@ def main() -> int:
         f"strategies  export WORKER_REDIS_URL_FILE={home / 'secrets' / 'redis_url_producer'}\n"
         f"flower      http://127.0.0.1:5555, {home / 'secrets' / 'flower_login'}\n"
         f"grafana     http://127.0.0.1:3000, admin, {home / 'secrets' / 'grafana_password'}\n"
-        "next        docker compose up --build --detach --wait\n"
+        f"next        {'' if options.simulator else 'your accounts, then '}"
+        "docker compose up --build --detach --wait\n"
     )
     return 0
 
@@ -96,7 +98,10 @@ def _write_env(path: Path, home: Path, *, simulated: bool) -> bool:
     user, group = os.getuid() or IMAGE_USER, os.getgid() or IMAGE_USER
     lines = [MARK, f"CANCEL_WORKER_HOME={home}", f"CANCEL_WORKER_USER={user}:{group}"]
     if simulated:
-        lines += ["COMPOSE_PROJECT_NAME=cancel-worker-simulated", "COMPOSE_PROFILES=simulator"]
+        lines += SIMULATED
+    ours = {line.partition("=")[0] for line in (*lines, *SIMULATED)}
+    kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines += [line for line in kept if line.partition("=")[0] not in ours]
     _write(path, "\n".join(lines) + "\n")
     return True
 

@@ -101,7 +101,10 @@ class Producer:
     ) -> Ticket:
         """Have all open orders of a scope taken off the book.
 
-        The job ends when the exchange lists no open order in the scope.
+        The job ends when the exchange lists no open order in the scope, at a second
+        look if it showed none at the first. Until then it takes off what is placed
+        there meanwhile, too. An exchange may show nothing for a pair that it does not
+        know: name it as the exchange writes it.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.

@@ -40,6 +40,11 @@ def test_what_it_needs_can_be_prepared(tmp_path: Path, *, simulated: bool) -> No
     for _ in range(2):
         made = subprocess.run(prepare, capture_output=True, text=True, check=False)
         assert (made.returncode, made.stderr) == (0, "")
+        with (tmp_path / ".env").open("a") as env:
+            env.write("REDIS_MAXMEMORY=1gb\n")
+    lines = (tmp_path / ".env").read_text().splitlines()
+    assert "REDIS_MAXMEMORY=1gb" in lines, "what somebody has set there stays"
+    assert len({line.partition("=")[0] for line in lines}) == len(lines) - 1
     assert {path.name for path in (home / "secrets").iterdir()} >= set(COMPOSE["secrets"])
     accounts = (home / "secrets" / "worker.toml").read_text()
     filled = re.sub(r"^# (?=\[|\w+ +=)", "", accounts, flags=re.MULTILINE)

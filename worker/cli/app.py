@@ -65,7 +65,11 @@ def _version(asked: bool) -> None:
 def options(
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="PATH", help="Settings file; else WORKER_CONFIG."),
+        typer.Option(
+            "--config",
+            metavar="PATH",
+            help="Settings file; else WORKER_CONFIG, else worker.toml here.",
+        ),
     ] = None,
     version: Annotated[  # noqa: ARG001  its callback does it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")

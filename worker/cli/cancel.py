@@ -49,7 +49,8 @@ def cancel(
 ) -> None:
     """Take orders off the book.
 
-    Prints the job of each order. What it has printed survives whatever dies.
+    Prints the job of each order. What it has printed survives whatever dies, but
+    with --direct, where nobody goes on with it.
     """
     ids = _from_stdin() if order_ids == [STDIN] else order_ids
     if STDIN in ids:

@@ -32,7 +32,9 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
     try:
         ledger.now_ms()
     except StoreUnavailable as error:
-        yield fail("redis", f"{error} at {address}", "start it, or mend redis_url")
+        chosen = "redis_url" in settings.model_fields_set or settings.redis_url_file is not None
+        mend = "mend redis_url" if chosen else "run `cancel-worker up`, which brings its own"
+        yield fail("redis", f"{error} at {address}", f"start it, or {mend}")
         return
     yield ok("redis", f"answers at {address}")
     yield _skew(ledger)

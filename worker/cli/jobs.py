@@ -28,7 +28,7 @@ def jobs(
     limit: LimitOption = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List jobs: the pending ones, those due first ahead, then the ended, latest first."""
+    """List jobs: the pending of each account, first due first, then the ended, latest first."""
     ledger = parts.open_ledger()
     found = _select(ledger, state, account or "", reach=limit + 1)
     listed = list(islice(found, limit + 1))

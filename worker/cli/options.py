@@ -53,7 +53,7 @@ WaitOption = Annotated[
     typer.Option(
         "--wait",
         metavar="SECONDS",
-        help="Wait for the proof at most so long; without it exit 1.",
+        help="Wait for the proof at most so long; exit 1 if it has not come by then.",
         callback=_bounded,
     ),
 ]
@@ -61,8 +61,8 @@ DirectOption = Annotated[
     bool,
     typer.Option(
         "--direct",
-        help="Send from here, without workers or Redis; needs the account's keys. "
-        "Tries for --wait seconds, 30 if not given.",
+        help="Send from here, without workers, and without Redis if it is away; nothing is "
+        "recorded. Needs the account's keys. Tries for --wait seconds, 30 if not given.",
     ),
 ]
 OfAccountOption = Annotated[

@@ -15,9 +15,13 @@ WILDCARDS = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
 
 
 def simulator(
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65_535)] = 0,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="0: any free one.")
+    ] = 0,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of all left to chance.")] = 0,
-    host: Annotated[str, typer.Option("--host", metavar="H")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", metavar="H", help="Address to listen on.")
+    ] = "127.0.0.1",
 ) -> None:
     """Serve the simulated exchanges until Ctrl-C; print settings to try them with.
 

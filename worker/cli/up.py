@@ -57,7 +57,10 @@ def up(
         bool, typer.Option("--embedded", help="Run a Redis of its own, whatever else answers.")
     ] = False,
     data_dir: Annotated[
-        Path, typer.Option("--data-dir", metavar="PATH", help="Where that Redis keeps its data.")
+        Path,
+        typer.Option(
+            "--data-dir", metavar="PATH", help="Where that Redis keeps its data, in a folder below."
+        ),
     ] = Path("data"),
     simulator: Annotated[
         bool,
