@@ -76,6 +76,20 @@ def test_status_tells_who_works_and_what_waits(world: World, run: Run) -> None:
     assert ["everstrike", "ev", "2", "2"] in [line[:4] for line in lines]
 
 
+def test_status_tells_of_accounts_without_jobs(world: World, run: Run) -> None:
+    """Whether somebody would take a switch's orders off is to be seen before it trips."""
+    worker = Ledger(world.store(), digest="ours")
+    worker.register([("ev", "everstrike", 0)])
+
+    def told() -> tuple[str, int, bool]:
+        (lane,) = document(run("status", "--json"))["lanes"]
+        return lane["account"], lane["pending"], lane["served"]
+
+    assert told() == ("ev", 0, False)
+    worker.heartbeat("host:1:aa", ttl_ms=60_000)
+    assert told() == ("ev", 0, True)
+
+
 def test_watching_goes_on_while_redis_is_away(
     world: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

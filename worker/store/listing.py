@@ -82,10 +82,11 @@ class Listing:
         return int(seconds) * 1_000 + int(micros) // 1_000
 
     def lanes(self) -> list[LaneStatus]:
-        """Return how every lane with pending jobs stands."""
+        """Return how every account stands that workers have registered, or that has jobs."""
         now = self.now_ms()
         client = self._store.client
-        names = self._job_lanes()
+        registered = {f"{exchange}:{alias}" for alias, exchange in self.accounts().items()}
+        names = sorted({*registered, *self._job_lanes()})
         with unavailable():
             pipe = client.pipeline(transaction=False)
             for lane in names:
