@@ -110,5 +110,5 @@ class Attempts:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  one job's fault must not cost the others
-            most = self._settings.jobs.max_attempts
-            return [Attempted(crashed(job, error, max_attempts=most)) for job in jobs]
+            budget = self._settings.jobs
+            return [Attempted(crashed(job, error, now_ms=now_ms, jobs=budget)) for job in jobs]

@@ -146,7 +146,8 @@ class Direct:
                 log.warning("Redis went away; going on without", extra={"account": lane.alias})
             return self._alone.attempt(job, now_ms=clock.now_ms())
         except Exception as error:  # noqa: BLE001  one order's fault must not cost the others
-            return Attempted(crashed(job, error, max_attempts=self._settings.jobs.max_attempts))
+            budget = self._settings.jobs
+            return Attempted(crashed(job, error, now_ms=clock.now_ms(), jobs=budget))
         finally:
             places.release()
 

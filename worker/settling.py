@@ -13,6 +13,7 @@ from worker.jobs import Job, Kind, NewJob
 from worker.logs import LINES
 from worker.outcomes import Answer, OpenOrders, Outcome, Unproven
 from worker.retries import Again, Dead, Decision, Done
+from worker.settings import Jobs
 from worker.store.ledger import Settlement, Verb, new_id
 
 log = logging.getLogger(__name__)
@@ -56,13 +57,15 @@ def attempted(
     return Attempted(settlement, _children(job, answer), _report(job, decision, took_ms))
 
 
-def crashed(job: Job, error: Exception, *, max_attempts: int) -> Settlement:
-    """Settle an attempt that a fault of our own ended: unknown, and due again."""
+def crashed(job: Job, error: Exception, *, now_ms: int, jobs: Jobs) -> Settlement:
+    """Settle an attempt that a fault of our own ended: unknown, and due again, within `jobs`."""
+    spent = job.attempts >= jobs.max_attempts
+    late = now_ms - (job.first_ms or now_ms) >= jobs.max_age_ms
     log.error("an attempt crashed", exc_info=error, extra={"job": job.id, "account": job.account})
     where = {"account": job.account, "exchange": job.exchange}
     alert("crash", f"an attempt crashed: {type(error).__name__}", error, **where)
     return Settlement(
-        Verb.DEAD if job.attempts >= max_attempts else Verb.AGAIN,
+        Verb.DEAD if spent or late else Verb.AGAIN,
         detail=f"internal error: {type(error).__name__}",
         delay_ms=CRASH_PAUSE_MS + random.randrange(CRASH_PAUSE_MS),  # noqa: S311  jitter
         phase=job.phase or "",
