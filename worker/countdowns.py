@@ -40,12 +40,7 @@ class Sync:
 
 
 def plan(
-    switches: Sequence[NativeSwitch],
-    *,
-    now_ms: int,
-    max_pairs: int,
-    alone: Collection[str] = (),
-    apart: Collection[str] = (),
+    switches: Sequence[NativeSwitch], *, now_ms: int, max_pairs: int, alone: Collection[str] = ()
 ) -> list[Sync]:
     """Return the requests that are due, in the order they should go.
 
@@ -59,16 +54,10 @@ def plan(
         max_pairs: Most pairs in one request.
         alone: Switches that share with no other, since a request of theirs was
             refused.
-        apart: Those whose pairs share with no other pair, either.
     """
-    alone = {*alone, *apart}
     stops = [switch for switch in switches if switch.due and switch.state == "disarmed"]
     packs = _packed(stops, max_pairs, alone)
-
-    def most(group: Sequence[NativeSwitch]) -> int:
-        return 1 if group[0].id in apart else max_pairs
-
-    syncs = [sync for group in packs for sync in _syncs(group, most(group), stop=True, urgent=True)]
+    syncs = [sync for group in packs for sync in _syncs(group, max_pairs, stop=True, urgent=True)]
     armed = sorted(
         (switch for switch in switches if switch.state == "armed"),
         key=lambda switch: switch.deadline_ms,
@@ -84,7 +73,7 @@ def plan(
     return syncs + [
         sync
         for urgent, group in ranked
-        for sync in _syncs(group, most(group), stop=False, urgent=urgent)
+        for sync in _syncs(group, max_pairs, stop=False, urgent=urgent)
     ]
 
 

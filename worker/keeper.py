@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from worker import clock, metrics
@@ -72,6 +72,7 @@ class _Hold:
 
     Attributes:
         known: Its switches, by id.
+        short: Those of them that are asked for without a pair that was refused.
         parts: Those of long lists of pairs that are done, here or in the turn
             before, and when their timers fire (0: stopped).
         fires: When the timers fire that the parts of a list of pairs have set, by
@@ -82,6 +83,7 @@ class _Hold:
     name: str
     holder: str
     known: Mapping[str, NativeSwitch]
+    short: Collection[str]
     parts: dict[Part, int]
     fires: dict[Members, list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -157,16 +159,19 @@ class Keeper:
         now_ms, switches = self._switches.survey(lane_name)
         at, parts = self._parts.pop(lane_name, (0.0, {}))
         parts = parts if clock.monotonic_ms() - at < PARTS_MS else {}
-        hold = _Hold(lane, lane_name, holder, {switch.id: switch for switch in switches}, parts)
+        known = {switch.id: switch for switch in switches}
+        with self._lock:
+            at = clock.monotonic_ms()
+            asked = [self._refusals.without(switch, now_ms=at) for switch in switches]
+        short = {switch.id for switch in asked if switch.pairs != known[switch.id].pairs}
+        hold = _Hold(lane, lane_name, holder, known, short, parts)
         rest: Rest | None = None
         try:
-            at_ms = clock.monotonic_ms()
             for sync in plan(
-                [self._refusals.without(switch, now_ms=at_ms) for switch in switches],
+                asked,
                 now_ms=now_ms,
                 max_pairs=self._settings.switches.max_pairs,
-                alone=self._alone,
-                apart=self._refusals.apart,
+                alone=self._alone | short,
             ):
                 if stopping is not None and stopping.is_set():
                     break
@@ -244,12 +249,19 @@ class Keeper:
         else:
             waited_ms = round(sent.at - left_for_ms)
             fires_ms = launch.now_ms + waited_ms + sent.left_ms
+        return self._landed(hold, sync, fires_ms, deadline_ms=launch.deadline_ms)
+
+    def _landed(self, hold: _Hold, sync: Sync, fires_ms: int, *, deadline_ms: int) -> Rest | None:
+        """Record what is known once the exchange has taken a request."""
         times = hold.fires[sync.members]
         times.append(fires_ms)
         if not sync.last:
             hold.parts[sync.members, sync.stop, sync.pairs] = fires_ms
-        elif len(times) > 1 and max(times) > launch.deadline_ms and not sync.stop:
+        elif len(times) > 1 and max(times) > deadline_ms and not sync.stop:
             return NO_REST  # the deadline was moved closer after the first parts were set
+        elif sync.stop and sync.members[0][0] in hold.short:
+            # A timer that was set before its pair was refused is not stopped by this.
+            return _put_off((sync.members[0][0],), REFUSED_MS, BACKOFF_MAX_MS)
         else:
             self._switches.synced(hold.name, hold.holder, min(times), sync.members)
         return None
@@ -330,19 +342,16 @@ class Keeper:
                 return _put_off(members, BACKOFF_MS, BACKOFF_MAX_MS)
 
     def _refused(self, hold: _Hold, sync: Sync, said: str, context: Mapping[str, str]) -> Rest:
-        """Go on without the pairs at fault, if there are others; else put the switch off."""
+        """Put the switch off, and leave out the pairs at fault where they are named."""
         ((switch_id, _),) = sync.members
         with self._lock:
-            aside = self._refusals.learn(
-                hold.known[switch_id], sync.pairs, said, now_ms=clock.monotonic_ms()
-            )
-        if aside == ():
-            return NO_REST
+            aside = self._refusals.learn(hold.known[switch_id], said, now_ms=clock.monotonic_ms())
         pairs = ", ".join(aside or sync.pairs)
         alert(
             "switch not armed", f"the exchange refuses the countdown of {pairs}: {said}", **context
         )
-        return NO_REST if aside else _put_off((switch_id,), REFUSED_MS, REFUSED_MAX_MS)
+        longest_ms = BACKOFF_MAX_MS if aside else REFUSED_MAX_MS
+        return _put_off((switch_id,), REFUSED_MS, longest_ms)
 
     def _backoff_ms(self, lane_name: str) -> int:
         with self._lock:

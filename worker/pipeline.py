@@ -26,7 +26,16 @@ from worker.gate import asking_phase, command_of, next_phase
 from worker.jobs import Job, Kind
 from worker.lane import Lane
 from worker.outcomes import Answer, ClosedMany, OpenOrders, Outcome, Unproven
-from worker.retries import LISTED, Dead, decide, listed
+from worker.retries import (
+    FIRST_LOOK,
+    LISTED,
+    Dead,
+    Decision,
+    Done,
+    decide,
+    emptied,
+    listed,
+)
 from worker.settings import Settings
 from worker.settling import Attempted, attempted
 from worker.shared import Shared
@@ -104,9 +113,12 @@ class Pipeline:
         return self._conclude(lane, job, answer, started=started, now_ms=now_ms)
 
     def _given_up(self, job: Job, *, started: float, now_ms: int) -> Attempted:
+        """End a job whose scope is another's by now, as what is known of it has it."""
         took_ms = round(clock.monotonic_ms() - started)
-        given_up = Dead(Outcome.UNKNOWN, OVERTAKEN)
-        return attempted(job, UNASKED, given_up, now_ms=now_ms, took_ms=took_ms, pause_ms=0)
+        end: Decision = Dead(Outcome.UNKNOWN, OVERTAKEN)
+        if emptied(job):
+            end = Done(Outcome.CANCELED, f"{FIRST_LOOK}; it is armed again")
+        return attempted(job, UNASKED, end, now_ms=now_ms, took_ms=took_ms, pause_ms=0)
 
     def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
         """Group claimed jobs of one account by the request that each goes in."""
@@ -179,13 +191,12 @@ class Pipeline:
     def _overtaken(self, job: Job) -> bool:
         """Whether a tripped switch's scope is armed again, its orders once listed.
 
-        Those are being canceled one by one. Another list would show orders that
-        the strategy has placed since.
+        Those are being canceled one by one, if there were any. Another list would show
+        orders that the strategy has placed since.
         """
         tripped = job.urgent and job.kind is Kind.CANCEL_ALL and job.pair is not None
-        return (
-            tripped and listed(job) and bool(self._switches.owners(job.account, [job.pair or ""]))
-        )
+        known = tripped and (listed(job) or emptied(job))
+        return known and bool(self._switches.owners(job.account, [job.pair or ""]))
 
     def _answer(
         self,

@@ -1,9 +1,9 @@
 """Which pairs an exchange refuses, lest they cost the other pairs of their switch its timer.
 
-A request that names one pair that is disabled is refused as a whole. Where the
-refusal names the pair, that is set aside; where it does not, each pair has a
-request of its own until the one at fault is found. What is set aside is tried
-again after a while, and at once when its switch is armed or disarmed anew.
+A request that names one pair whose trade is halted is refused as a whole. Where
+the refusal names the pair, that is left out for a while; armed or disarmed anew,
+its switch is tried whole at once. What does not say which pair is at fault, or
+goes on for one pair after another, is no matter of single pairs.
 """
 
 from __future__ import annotations
@@ -15,58 +15,49 @@ from worker.store.switches import NativeSwitch
 
 ASIDE_MS = 30_000
 """How long a refused pair is left out of its switch's requests."""
+STOP_MS = 5_000
+"""The same of those that stop its timer, lest that fires when it is halted no longer."""
+ASIDE_MAX = 5
+"""Pairs of a switch that are left out; each is found by a request that is refused."""
 WORD = re.compile(r"[\w-]+")
 
 
 class Refusals:
-    """What one process has been refused. For one thread a switch at a time.
-
-    Attributes:
-        apart: Switches whose pairs have a request each for now, by id.
-    """
+    """What one process has been refused. Not safe to use from several threads at once."""
 
     def __init__(self) -> None:
-        self.apart: set[str] = set()
-        self._aside: dict[tuple[str, int, str], float] = {}
-        """Switch, its epoch and the pair → until when, on the local monotonic clock."""
+        self._aside: dict[tuple[str, int], dict[str, float]] = {}
+        """Switch and its epoch → pair → until when, on the local monotonic clock."""
 
     def without(self, switch: NativeSwitch, *, now_ms: float) -> NativeSwitch:
-        """Return a switch without the pairs that are set aside; never without all."""
-        left = self._left(switch, now_ms)
-        return replace(switch, pairs=left) if left else switch
+        """Return a switch without the pairs that are left out; it has others."""
+        aside = self._of(switch, now_ms)
+        return replace(switch, pairs=tuple(p for p in switch.pairs if p not in aside))
 
-    def learn(
-        self, switch: NativeSwitch, sent: tuple[str, ...], said: str, *, now_ms: float
-    ) -> tuple[str, ...] | None:
-        """Take in that a request was refused for good.
+    def learn(self, switch: NativeSwitch, said: str, *, now_ms: float) -> tuple[str, ...]:
+        """Take in that a request for a switch was refused for good, in these words.
 
         Args:
-            switch: That it was for, with all its pairs.
-            sent: The pairs that it named.
-            said: The exchange's words.
+            switch: With all its pairs.
+            said: By the exchange.
             now_ms: On the local monotonic clock.
 
         Returns:
-            The pairs set aside for it, none while it is not known which are at
-            fault; None if no other pair is left, so that the switch must rest.
+            The pairs that are to be left out for it; nothing if that cannot help.
         """
-        named = set(WORD.findall(said.casefold()))
-        at_fault = sent if len(sent) == 1 else tuple(p for p in sent if p.casefold() in named)
-        left = self._left(switch, now_ms)
-        if set(left) <= set(at_fault):
-            return None
-        if not at_fault:
-            self.apart.add(switch.id)
+        aside = self._of(switch, now_ms)
+        words = set(WORD.findall(said.casefold()))
+        at_fault = tuple(p for p in switch.pairs if p not in aside and p.casefold() in words)
+        for_ms = ASIDE_MS if switch.state == "armed" else STOP_MS
+        aside |= dict.fromkeys(at_fault, now_ms + for_ms)
+        if not at_fault or len(aside) > ASIDE_MAX or len(aside) >= len(set(switch.pairs)):
             return ()
-        self.apart.discard(switch.id)
-        self._aside = {known: until for known, until in self._aside.items() if until > now_ms}
-        for pair in at_fault:
-            self._aside[switch.id, switch.epoch, pair] = now_ms + ASIDE_MS
+        self._aside = {
+            known: pairs for known, pairs in self._aside.items() if max(pairs.values()) > now_ms
+        }
+        self._aside[switch.id, switch.epoch] = aside
         return at_fault
 
-    def _left(self, switch: NativeSwitch, now_ms: float) -> tuple[str, ...]:
-        return tuple(
-            pair
-            for pair in switch.pairs
-            if self._aside.get((switch.id, switch.epoch, pair), 0) <= now_ms
-        )
+    def _of(self, switch: NativeSwitch, now_ms: float) -> dict[str, float]:
+        known = self._aside.get((switch.id, switch.epoch), {})
+        return {pair: until for pair, until in known.items() if until > now_ms}

@@ -33,6 +33,7 @@ LISTED = 0
 below it, how often its credentials have been refused since."""
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
+FIRST_LOOK = "no open order in the scope at the first look"
 LIST_TWICE_MS = 2_000
 """From finding none at the first look to looking again: an order that was placed just
 before may not be shown yet, and none has been canceled that would prove the list."""
@@ -85,6 +86,11 @@ def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
 def listed(job: Job) -> bool:
     """Return whether each order that was open in its scope has had a job of its own."""
     return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.streak <= LISTED
+
+
+def emptied(job: Job) -> bool:
+    """Return whether its scope has been listed, whole, and showed no open order."""
+    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.missing
 
 
 def decide(
@@ -162,7 +168,7 @@ def _by_answer(
             return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
         case ScopeCanceled():
             then = Phase.SELL if job.sends is Phase.BUY else Phase.LIST
-            return Again(then, 0, Outcome.UNKNOWN, "cancel-all accepted", missing=True)
+            return Again(then, 0, Outcome.UNKNOWN, "cancel-all accepted")
         case OpenOrders():
             return _by_list(job, answer, wait)
         case Unproven():
@@ -176,10 +182,9 @@ def _by_list(job: Job, answer: OpenOrders, wait: int) -> Decision:
         detail = f"{len(answer.orders)} still open"
         streak = LISTED if answer.complete or listed(job) else 1
         return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, streak)
-    if listed(job) or job.missing:
+    if listed(job) or emptied(job):
         return Done(Outcome.CANCELED, "no open order left in the scope")
-    detail = "no open order in the scope at the first look"
-    return Again(Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, detail, missing=True)
+    return Again(Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, FIRST_LOOK, missing=True)
 
 
 def _misplaced(job: Job, wait: int) -> Again:

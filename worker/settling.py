@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import random
@@ -11,10 +12,10 @@ from dataclasses import dataclass, replace
 from worker.alerts import alert
 from worker.jobs import Job, Kind, NewJob
 from worker.logs import LINES
-from worker.outcomes import Answer, OpenOrders, Outcome, Unproven
+from worker.outcomes import Answer, OpenOrder, OpenOrders, Outcome, Unproven
 from worker.retries import Again, Dead, Decision, Done
 from worker.settings import Jobs
-from worker.store.ledger import Settlement, Verb, new_id
+from worker.store.ledger import Settlement, Verb
 
 log = logging.getLogger(__name__)
 
@@ -151,12 +152,16 @@ def _lane_pause(answer: Answer) -> int:
 
 
 def _children(job: Job, answer: Answer) -> tuple[NewJob, ...]:
-    """Return a cancel for each order that a cancel-all found open."""
+    """Return a cancel for each order that a cancel-all found open.
+
+    Each has one name for good: what a list goes on to show once its cancel has ended
+    is not canceled over and over.
+    """
     if job.kind is not Kind.CANCEL_ALL or not isinstance(answer, OpenOrders):
         return ()
     return tuple(
         NewJob(
-            id=new_id(),
+            id=f"{job.id}.{_name_of(order)}",
             lane=job.lane,
             kind=Kind.CANCEL,
             order_id=order.order_id,
@@ -167,3 +172,8 @@ def _children(job: Job, answer: Answer) -> tuple[NewJob, ...]:
         )
         for order in answer.orders
     )
+
+
+def _name_of(order: OpenOrder) -> str:
+    named = "\0".join((order.order_id, order.pair or "", order.side or ""))
+    return hashlib.sha256(named.encode()).hexdigest()[:16]

@@ -171,9 +171,17 @@ def test_a_job_that_an_older_worker_ended_is_not_in_vain(stepped: Stepped) -> No
     """It takes the job from where it is due, and knows of no other place."""
     ledger = Ledger(stepped.store(), digest="d")
     ledger.register([("ev", "everstrike", 0)])
-    stepped.client.zadd("cx:vain:everstrike:ev", {"ended": stepped.now_ms - 90_000})
+    ended = {f"ended{n}": stepped.now_ms - 90_000 for n in range(9)}
+    stepped.client.zadd("cx:vain:everstrike:ev", ended)
     ledger.accept([job(1)])
     assert lane(Watch(stepped.store()).look()).vain_ms == 0
+    for _ in range(2):
+        claimed = ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000)
+        settled = [(each, Settlement(Verb.AGAIN)) for each in claimed.jobs]
+        ledger.settle(settled, holder="w", retention_ms=60_000, lease_ms=9_000, limit=0)
+    stepped.advance(5_000)
+    assert lane(Watch(stepped.store()).look()).vain_ms == 5_000
+    assert stepped.client.zcard("cx:vain:everstrike:ev") == 1
 
 
 def arm_native(switches: Switches, timeout_ms: int) -> Armed:

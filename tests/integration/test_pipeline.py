@@ -11,10 +11,11 @@ from tests.support.attempts import SCOPE, Attempts
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
 from worker import Outcome, State, StoreUnavailable, clock
-from worker.commands import Command, ListOpenOrders
+from worker.commands import CancelOrder, Command, ListOpenOrders
 from worker.embedded import EmbeddedRedis, free_port
 from worker.jobs import Kind, Phase
 from worker.lane import Lane
+from worker.outcomes import Closed, OpenOrder, OpenOrders
 from worker.pipeline import Pipeline
 from worker.retries import LISTED
 from worker.simulator import Simulator
@@ -69,7 +70,7 @@ def test_a_scope_of_both_sides_takes_a_request_for_each(world: World, attempts: 
     assert {world.status("bm", order) for order in mine} == {"canceled"}
     assert world.status("bm", other) == "open"
     sent = [it.operation for it in attempts.arrivals() if it.operation != "token"]
-    assert sent == ["scope", "scope", "open_orders"]
+    assert sent == ["scope", "scope", "open_orders", "open_orders"]
 
 
 @pytest.mark.parametrize("alias", list(KEYS))
@@ -221,6 +222,39 @@ def test_what_is_placed_after_arming_again_is_left_alone(
     eventually(lambda: not attempts.ledger.pending(limit=9) or (attempts.step("ev") and None))
     assert {world.status("ev", order_id) for order_id in old} == {"canceled"}
     assert [world.status("ev", order_id) for order_id in placed] == ["open"]
+
+
+def test_a_second_look_cancels_nothing_of_who_is_back(world: World, attempts: Attempts) -> None:
+    """A tripped scope looked empty, as where the exchange's own timer has emptied it."""
+    job_id = attempts.accept("ev", pair="btc_idr", urgent=True)
+    attempts.step("ev")
+    assert attempts.get(job_id).missing
+    world.producer().arm("ev", pairs=["btc_idr"], timeout_ms=60_000)
+    (placed,) = world.place("ev", 1, pair="btc_idr")
+    (job,) = attempts.run("ev", job_id)
+    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED)
+    assert "at the first look" in job.detail
+    assert world.status("ev", placed) == "open"
+
+
+def test_what_a_list_goes_on_to_show_is_canceled_once(
+    attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of a status that no document knows: its cancel is taken, and it stays."""
+    answer, sent = Pipeline._answer, []  # noqa: SLF001
+
+    def stubborn(self: Pipeline, lane: Lane, command: Command, *args: Any) -> Any:
+        if isinstance(command, ListOpenOrders):
+            return OpenOrders((OpenOrder("77", "btc_idr", None),), complete=False)
+        if isinstance(command, CancelOrder):
+            sent.append(command.order_id)
+            return Closed(Outcome.CANCELED)
+        return answer(self, lane, command, *args)
+
+    monkeypatch.setattr(Pipeline, "_answer", stubborn)
+    job_id = attempts.accept("ev", pair="btc_idr")
+    eventually(lambda: attempts.step("ev") and attempts.get(job_id).attempts > 3)
+    assert sent == ["77"]
 
 
 def test_command_that_cannot_be_sent_is_dead(

@@ -62,28 +62,58 @@ def test_one_that_is_refused_for_good_spoils_no_other(keeping: Keeping, first: s
     assert not [arrival for arrival in keeping.countdowns() if arrival.refusal == "rate"]
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_pair_that_is_refused_spoils_no_other_of_its_switch(
-    keeping: Keeping, *, named: bool
-) -> None:
-    """Halted after arming, or never known: the strategy beats, and nothing of it may trip."""
+def test_a_pair_that_is_refused_spoils_no_other_of_its_switch(keeping: Keeping) -> None:
+    """Its trade is halted after arming; the strategy beats, and nothing of it may trip."""
     armed = keeping.board.arm(pairs=[GOOD[0], BAD, *GOOD[1:]], timeout_ms=T_MS)
     worker = keeping.worker()
-    if named:
-        live(keeping, worker, [armed], for_ms=T_MS + 1_000)
-        assert set(keeping.timers()) == {BAD, *GOOD}
-        keeping.sim.set_option("indodax_disabled_pairs", [BAD])
-    else:
-        keeping.sim.set_option("indodax_pairs", list(GOOD))
+    live(keeping, worker, [armed], for_ms=T_MS + 1_000)
+    assert set(keeping.timers()) == {BAD, *GOOD}
+    keeping.sim.set_option("indodax_disabled_pairs", [BAD])
     live(keeping, worker, [armed], for_ms=120_000)
     assert keeping.board.state(armed) == "armed"
     assert set(keeping.timers()) == set(GOOD)
-    assert attempts(keeping) <= (10 if named else 20)
+    assert attempts(keeping) <= 10
     assert not [arrival for arrival in keeping.countdowns() if arrival.refusal == "rate"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_list_that_is_refused_again_and_again_is_put_off(
+    keeping: Keeping, *, named: bool
+) -> None:
+    """One refusal after another, or none that says why: it takes no slots from the others."""
+    pairs = [f"b{n}_idr" for n in range(30)]
+    if named:
+        keeping.sim.set_option("indodax_disabled_pairs", pairs)
+    else:
+        keeping.sim.set_option("indodax_pairs", [*pairs[1:], *GOOD])
+    bad = keeping.board.arm(pairs=pairs, timeout_ms=T_MS)
+    held = [keeping.board.arm(pairs=[pair], timeout_ms=T_MS) for pair in GOOD]
+    live(keeping, keeping.worker(), [*held, bad], for_ms=120_000)
+    assert set(keeping.timers()) == set(GOOD)
+    assert all(keeping.board.state(armed) == "armed" for armed in [*held, bad])
+    assert sum("b1_idr" in arrival.pairs for arrival in keeping.countdowns()) <= 40
+    assert not [arrival for arrival in keeping.countdowns() if arrival.refusal == "rate"]
+
+
+def test_a_disarm_stops_the_others_and_goes_on_with_the_refused(keeping: Keeping) -> None:
+    """Its timer runs, and would cancel what the strategy places there later."""
+    timeout_ms = 60_000
+    armed = keeping.board.arm(pairs=[BAD, *GOOD], timeout_ms=timeout_ms)
+    worker = keeping.worker()
+    keeping.settle_once(worker)
+    assert set(keeping.timers()) == {BAD, *GOOD}
+    keeping.sim.set_option("indodax_disabled_pairs", [BAD])
     keeping.board.disarm(armed)
-    while keeping.board.lane_ms() is not None:
+    for _ in range(3):
+        keeping.settle_once(worker)
+    assert set(keeping.timers()) == {BAD}
+    assert keeping.board.due_ms(armed) is not None
+    keeping.sim.set_option("indodax_disabled_pairs", [])
+    until = keeping.now_ms + 12_000
+    while keeping.timers() and keeping.now_ms < until:
         keeping.settle_once(worker)
     assert not keeping.timers()
+    assert keeping.now_ms < until
     assert keeping.board.due_ms(armed) is None
 
 

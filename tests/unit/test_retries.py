@@ -151,9 +151,9 @@ TABLE = {
         (SEND, WAIT_MS, UNKNOWN, 1, True),
     ),
     # Scopes: only a whole and empty list is the end.
-    "scope accepted": Row(job(SEND, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, True), LIST),
-    "buys accepted": Row(job(BUY, **ALL), ScopeCanceled(), (SELL, 0, UNKNOWN, 1, True), LIST),
-    "sells accepted": Row(job(SELL, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, True), LIST),
+    "scope accepted": Row(job(SEND, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
+    "buys accepted": Row(job(BUY, **ALL), ScopeCanceled(), (SELL, 0, UNKNOWN, 1, False), LIST),
+    "sells accepted": Row(job(SELL, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
     "buys, unknown": Row(job(BUY, **ALL), unproven(UNKNOWN), (LIST, 0, UNKNOWN, 1, False), LIST),
     "sells, throttled": Row(
         job(SELL, **ALL), unproven(THROTTLED), (SELL, WAIT_MS, THROTTLED, 1, False), LIST

@@ -103,6 +103,7 @@ end
 
 local function drop_job(p, lane, id, urgent)
   redis.call('ZREM', p .. 'due:' .. lane, id)
+  redis.call('ZREM', p .. 'vain:' .. lane, id)
   if urgent then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
 end
 

@@ -51,10 +51,9 @@ end
 -- untimed(switch...) -> whether the exchange should keep its timer, and has had none in time
 -- for too long: a renewal may wait for as long again as it took to be due.
 local function untimed(native, timeout, deadline, fires, wants)
-  if native ~= '1' or not wants then return false end
-  local longest = tonumber(timeout) / 4
-  fires = tonumber(fires or 0)
-  if fires == 0 or fires > tonumber(deadline) then longest = math.min(longest, UNTIMED_MS) end
+  local behind, longest = tonumber(deadline) - tonumber(fires or 0), tonumber(timeout) / 4
+  if native ~= '1' or not wants or (behind >= 0 and behind < longest) then return false end
+  if behind < 0 or not fires or fires == '0' then longest = math.min(longest, UNTIMED_MS) end
   return now - tonumber(wants) > longest
 end
 

@@ -35,6 +35,14 @@ local function finish(id, job, state, outcome, detail, history)
   ended[#ended + 1] = id
 end
 
+-- tidy(lane): an older version's workers end jobs and leave them said to be in vain.
+local function tidy(lane)
+  local vain = p .. 'vain:' .. lane
+  for _, id in ipairs(redis.call('ZRANGE', vain, 0, 4)) do
+    if not redis.call('ZSCORE', p .. 'due:' .. lane, id) then redis.call('ZREM', vain, id) end
+  end
+end
+
 local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
@@ -68,6 +76,7 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
       if missing == '1' then redis.call('HSETNX', key, 'missing_ms', now) end
       if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
       place_job(p, lane, id, now + delay, job[11])
+      tidy(lane)
     elseif verb == 'wait' then
       redis.call('HSET', key, 'history', history)
       unclaim(p, lane, id, job[9], job[10], job[11], job[12])

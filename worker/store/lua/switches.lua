@@ -156,15 +156,20 @@ local function merely_lags(switch)
   return switch.state == 'armed' and fires > 0 and fires <= tonumber(switch.deadline_ms)
 end
 
+-- want(p, switch, now): its timer is not where it should be; since when, is kept.
+local function want(p, switch, now)
+  if not switch.wants_ms then redis.call('HSET', p .. 'switch:' .. switch.id, 'wants_ms', now) end
+end
+
 -- place_switch(p, switch, now): say when it must be looked at next. What is more
 -- than a renewal goes ahead of all renewals, however many wait.
 local function place_switch(p, switch, now)
   local lane = switch_lane(switch.lane)
   local at = math.huge
-  local key, wants = p .. 'switch:' .. switch.id, needs_sync(switch)
-  if wants and not switch.wants_ms then redis.call('HSET', key, 'wants_ms', now) end
-  if not wants and switch.wants_ms then redis.call('HDEL', key, 'wants_ms') end
-  if wants then
+  if not needs_sync(switch) then
+    if switch.wants_ms then redis.call('HDEL', p .. 'switch:' .. switch.id, 'wants_ms') end
+  else
+    want(p, switch, now)
     at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
   end
   if switch.state == 'armed' then
@@ -201,6 +206,7 @@ function tend(p, lane, holder, lease, now)
       retire(p, switch, 'disarmed', now)
     elseif needs_sync(switch) and sync_from(switch, now) <= now then
       syncs = true
+      want(p, switch, now)
     else
       place_switch(p, switch, now)
     end
