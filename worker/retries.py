@@ -182,8 +182,10 @@ def _by_list(job: Job, answer: OpenOrders, wait: int) -> Decision:
         detail = f"{len(answer.orders)} still open"
         streak = LISTED if answer.complete or listed(job) else 1
         return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, streak)
-    if listed(job) or emptied(job):
+    if listed(job):
         return Done(Outcome.CANCELED, "no open order left in the scope")
+    if emptied(job):
+        return Done(Outcome.CANCELED, "no open order in the scope, looked at twice")
     return Again(Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, FIRST_LOOK, missing=True)
 
 

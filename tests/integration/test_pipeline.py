@@ -416,6 +416,7 @@ def test_empty_scope_is_looked_at_twice(attempts: Attempts) -> None:
     assert (attempted.settlement.verb, attempted.children) == (Verb.AGAIN, ())
     (job,) = attempts.run("ev", attempts.accept("ev", pair="eth_idr"))
     assert (job.state, job.outcome, job.attempts) == (State.DONE, Outcome.CANCELED, 2)
+    assert job.detail == "no open order in the scope, looked at twice"
     assert attempts.arrivals("scope") == []
 
 
