@@ -20,6 +20,8 @@ from worker.store.ledger import Settlement, Verb
 log = logging.getLogger(__name__)
 
 CRASH_PAUSE_MS = 1_000
+CHILD_MS = 60_000
+"""How often an order that a scope goes on to show has a cancel of its own, at most."""
 THROTTLED_MS = 1_000
 """How long an account is left alone that is throttled, and not told for how long."""
 
@@ -55,7 +57,7 @@ def attempted(
     settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
     if pause_ms := max(pause_ms, _lane_pause(answer)):
         settlement = replace(settlement, pause_ms=pause_ms)
-    return Attempted(settlement, _children(job, answer), _report(job, decision, took_ms))
+    return Attempted(settlement, _children(job, answer, now_ms), _report(job, decision, took_ms))
 
 
 def crashed(job: Job, error: Exception, *, now_ms: int, jobs: Jobs) -> Settlement:
@@ -151,17 +153,18 @@ def _lane_pause(answer: Answer) -> int:
             return 0
 
 
-def _children(job: Job, answer: Answer) -> tuple[NewJob, ...]:
+def _children(job: Job, answer: Answer, now_ms: int) -> tuple[NewJob, ...]:
     """Return a cancel for each order that a cancel-all found open.
 
-    Each has one name for good: what a list goes on to show once its cancel has ended
-    is not canceled over and over.
+    Each has one name for a while: what a list goes on to show once its cancel has ended
+    is canceled again, but not over and over.
     """
+    turn = (now_ms - (job.first_ms or now_ms)) // CHILD_MS
     if job.kind is not Kind.CANCEL_ALL or not isinstance(answer, OpenOrders):
         return ()
     return tuple(
         NewJob(
-            id=f"{job.id}.{_name_of(order)}",
+            id=f"{job.id}.{turn}.{_name_of(order)}",
             lane=job.lane,
             kind=Kind.CANCEL,
             order_id=order.order_id,
