@@ -31,6 +31,7 @@ from worker.jobs import Job, NewJob, State
 from worker.lane import Lane
 from worker.memory.jobs import accepted, settled, taken
 from worker.memory.mirror import mirrored
+from worker.names import account_of
 from worker.outcomes import Outcome
 from worker.pipeline import SETTLE_MARGIN_MS, Pipeline
 from worker.settings import Settings
@@ -108,7 +109,7 @@ class Direct:
         may take longer than the time given.
         """
         until_ms = clock.monotonic_ms() + timeout_ms
-        lane = self._lanes[jobs[0].lane.partition(":")[2]]
+        lane = self._lanes[account_of(jobs[0].lane)]
         run = _Run(jobs, until_ms)
         try:
             self._look()

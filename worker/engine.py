@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from worker import clock
+from worker.astray import report
 from worker.attempts import Attempts
 from worker.bulkhead import Bulkhead
 from worker.claims import NOTHING, Claims, Done, Flight
@@ -24,13 +25,13 @@ from worker.errors import StoreUnavailable
 from worker.gate import holds_timers
 from worker.keeper import Keeper
 from worker.lane import Lane
+from worker.names import exchange_of, is_switch_lane, lane_of, switch_lane
 from worker.outcomes import Outcome
 from worker.pace import FLUSH_MS
 from worker.pipeline import Pipeline
 from worker.settings import Settings
-from worker.store.ledger import Claimed, Ledger, lane_of
+from worker.store.ledger import Claimed, Ledger
 from worker.store.limiter import Limiter
-from worker.store.listing import SUFFIX
 from worker.store.lookout import Lookout
 from worker.sweep import Sweep
 
@@ -71,7 +72,7 @@ class Engine:
         self._bulk = {lane.alias: lane.bulk_max for lane in lanes.values()}
         exchanges = sorted({lane.exchange.name for lane in lanes.values()})
         served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
-        self._served = served | {lane + SUFFIX for lane in served}
+        self._served = served | {switch_lane(lane) for lane in served}
         self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._stopping = threading.Event()
@@ -145,7 +146,7 @@ class Engine:
             StoreUnavailable: Redis did not answer. The job is due still, or once
                 its lease has run out if it was being attempted; the sweep finds it.
         """
-        exchange = lane.partition(":")[0]
+        exchange = exchange_of(lane)
         if self._stopping.is_set() or lane not in self._served or job_id in self._claims:
             return None
         if self._crews[exchange].enter():
@@ -297,6 +298,8 @@ class Engine:
             self._limiter.recall(self.name)
         if not registered:
             self.register()
+        if self._ledger.strays:
+            report(self._ledger)
 
     def _look(self) -> float:
         """Put threads to what is due; return the ms until something may be."""
@@ -310,8 +313,8 @@ class Engine:
         for lane in self._ledger.due_lanes(now_ms):
             if lane not in self._served:
                 continue
-            exchange = lane.partition(":")[0]
-            if lane.endswith(SUFFIX):
+            exchange = exchange_of(lane)
+            if is_switch_lane(lane):
                 tenders = self._crews[exchange].tenders
                 if tenders.enter():
                     self._submit(tenders, self._tend, lane)
@@ -339,7 +342,7 @@ class Engine:
 
     def _tend(self, lane: str) -> None:
         """Trip the switches of a lane that have run out, and bring the exchange in line."""
-        exchange = lane.partition(":")[0]
+        exchange = exchange_of(lane)
         holder = self._claims.holder()
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane)

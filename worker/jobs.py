@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
+from worker.names import account_of, exchange_of
 from worker.outcomes import Outcome
 
 E = TypeVar("E", bound=StrEnum)
@@ -111,12 +112,12 @@ class Job:
     @property
     def exchange(self) -> str:
         """Name of the exchange."""
-        return self.lane.partition(":")[0]
+        return exchange_of(self.lane)
 
     @property
     def account(self) -> str:
         """Alias of the account."""
-        return self.lane.partition(":")[2]
+        return account_of(self.lane)
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Self:

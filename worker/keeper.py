@@ -22,11 +22,11 @@ from worker.countdowns import Sync, Way, countdown_ms, plan
 from worker.errors import InvalidCommand, NotSent, ReplyLost
 from worker.exchanges.base import Stamp
 from worker.lane import Lane
+from worker.names import account_of, exchange_of
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
 from worker.refusals import Refusals
 from worker.settings import Settings
 from worker.store.limiter import Limiter
-from worker.store.listing import SUFFIX
 from worker.store.nonces import Nonces
 from worker.store.switches import NO_REST, Launch, NativeSwitch, Rest, Switches
 from worker.transport import Transport
@@ -155,7 +155,7 @@ class Keeper:
         Raises:
             StoreUnavailable: Redis did not answer. The hold runs out.
         """
-        lane = self._lanes[lane_name.removesuffix(SUFFIX).partition(":")[2]]
+        lane = self._lanes[account_of(lane_name)]
         now_ms, switches = self._switches.survey(lane_name)
         at, parts = self._parts.pop(lane_name, (0.0, {}))
         parts = parts if clock.monotonic_ms() - at < PARTS_MS else {}
@@ -196,12 +196,12 @@ class Keeper:
             record = self._switches.get(switch_id)
             if record and record.tripped_ms:
                 late_ms = record.tripped_ms - record.deadline_ms
-                metrics.tripped(record.lane.partition(":")[0], late_ms)
+                metrics.tripped(exchange_of(record.lane), late_ms)
             alert(
                 "switch tripped",
                 f"switch {switch_id} tripped: its strategy fell silent; canceling its orders",
                 account=record.account if record else "",
-                exchange=record.lane.partition(":")[0] if record else "",
+                exchange=exchange_of(record.lane) if record else "",
             )
             self._switches.told(switch_id)
 

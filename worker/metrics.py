@@ -29,6 +29,7 @@ REGISTRY = CollectorRegistry()
 NONE = "none"
 """Label of what belongs to no exchange, such as a malformed message."""
 ALERTS = (
+    "astray",
     "canceled unasked",
     "clock skew",
     "crash",

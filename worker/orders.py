@@ -8,7 +8,8 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Exchange
 from worker.gate import check_cancel, check_cancel_all
 from worker.jobs import Kind, NewJob
-from worker.store.ledger import lane_of, new_id
+from worker.names import lane_of
+from worker.store.ledger import new_id
 
 
 def cancels(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from worker.errors import SwitchOverlap
 from worker.gate import check_switch, holds_timers
 from worker.messages import CountdownMessage
+from worker.names import lane_of
 from worker.runtime import Runtime
-from worker.store.ledger import lane_of, new_id
+from worker.store.ledger import new_id
 from worker.switch import urgent_bell
 
 STALE = "stale: nothing changed"

@@ -14,10 +14,11 @@ from worker.factory import build_direct, build_store
 from worker.gate import check_cancel, check_cancel_all, check_switch, holds_timers
 from worker.jobs import Job, Kind, NewJob, State
 from worker.messages import CANCEL, DRAIN
+from worker.names import exchange_of, lane_of
 from worker.orders import cancel_of_all, cancels
 from worker.settings import Settings, load_settings, unknown_account
 from worker.store.doorbell import ring
-from worker.store.ledger import Ledger, lane_of, new_id
+from worker.store.ledger import Ledger, new_id
 from worker.store.switches import Switches, SwitchRecord
 from worker.switch import Switch, urgent_bell
 from worker.ticket import Result, Ticket, read_result
@@ -322,7 +323,7 @@ class Producer:
             raise SwitchUnknown(f"switch {switch_id[:64]!r} is not known, or has been forgotten")
         return Switch(
             self._switches,
-            EXCHANGES[record.lane.partition(":")[0]],
+            EXCHANGES[exchange_of(record.lane)],
             switch_id=switch_id,
             account=record.account,
             epoch=epoch,

@@ -25,9 +25,9 @@ from worker.messages import (
     read_cancel,
     read_countdown,
 )
+from worker.names import lane_of
 from worker.plain import STALE, move_switch
 from worker.runtime import Runtime, runtime
-from worker.store.ledger import lane_of
 
 log = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from typing import Any
 from tests.support.switchboard import ACCOUNTS, QUEUE, TEND_MS
 from worker import clock
 from worker.embedded import EmbeddedRedis
+from worker.names import jobs_lane, lane_of, switch_lane
 from worker.store.connection import Store, connect
-from worker.store.ledger import Ledger, lane_of
-from worker.store.listing import SUFFIX
+from worker.store.ledger import Ledger
 from worker.store.switches import Armed, Rest, Switches
 
 ALIAS = "it"
-LANE = lane_of(ACCOUNTS[ALIAS], ALIAS) + SUFFIX
+LANE = switch_lane(lane_of(ACCOUNTS[ALIAS], ALIAS))
 COUNTS = (100, 1_000, 10_000)
 TIMEOUT_MS = 3_600_000
 RENEWALS = 200
@@ -44,7 +44,7 @@ class Account:
         for n in range(len(self.armed), count):
             armed = self.switches.arm(
                 switch_id=f"s{n}",
-                lane=LANE.removesuffix(SUFFIX),
+                lane=jobs_lane(LANE),
                 account=ALIAS,
                 native=True,
                 pairs=[f"p{n}_idr"],

@@ -14,11 +14,11 @@ from worker import clock as local_clock
 from worker.factory import build_lanes
 from worker.keeper import Keeper
 from worker.lane import Lane
+from worker.names import switch_lane
 from worker.settings import Http, Settings
 from worker.simulator import Arrival, Simulator
 from worker.store.connection import Store
 from worker.store.limiter import Limiter
-from worker.store.listing import SUFFIX
 from worker.store.nonces import Nonces
 from worker.store.switches import NO_REST, Launch, NativeSwitch, Rest, Switches
 from worker.transport import Transport
@@ -202,7 +202,7 @@ class KeeperAtWork:
         """Claim an account's switches and bring the exchange in line; return whether held."""
         claimed = self.board.claim(alias, holder)
         if claimed.tended:
-            self.keeper.tend(f"indodax:{alias}{SUFFIX}", holder)
+            self.keeper.tend(switch_lane(f"indodax:{alias}"), holder)
         return bool(claimed.tended)
 
 

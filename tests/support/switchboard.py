@@ -9,9 +9,9 @@ import redis
 from tests.support.stepped import Stepped
 from worker.exchanges import EXCHANGES
 from worker.jobs import Job
-from worker.store.ledger import Claimed, Ledger, lane_of, new_id
+from worker.names import lane_of, switch_lane
+from worker.store.ledger import Claimed, Ledger, new_id
 from worker.store.limiter import Rule
-from worker.store.listing import SUFFIX
 from worker.store.switches import Armed, Beaten, Launch, NativeSwitch, Rest, Switches
 from worker.switch import Switch
 
@@ -85,19 +85,19 @@ class Board:
 
     def claim(self, alias: str = "ix", holder: str = "w1") -> Claimed:
         """Look after the switches of an account, as a worker does."""
-        lane = lane_of(ACCOUNTS[alias], alias) + SUFFIX
+        lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         return self.ledger.claim(
             exchange=ACCOUNTS[alias], holder=holder, lease_ms=10_000, lane=lane
         )
 
     def survey(self, alias: str = "ix") -> list[NativeSwitch]:
         """Return the switches of an account whose timers the exchange holds."""
-        return self.switches.survey(lane_of(ACCOUNTS[alias], alias) + SUFFIX)[1]
+        return self.switches.survey(switch_lane(lane_of(ACCOUNTS[alias], alias)))[1]
 
     def launch(self, armed: Armed, holder: str = "w1", alias: str = "ix", **options: Any) -> Launch:
         """Ask for leave to send a countdown for one switch."""
         defaults: dict[str, Any] = {
-            "lane": lane_of(ACCOUNTS[alias], alias) + SUFFIX,
+            "lane": switch_lane(lane_of(ACCOUNTS[alias], alias)),
             "holder": holder,
             "lease_ms": TEND_MS,
             "urgent": True,
@@ -109,13 +109,13 @@ class Board:
 
     def synced(self, armed: Armed, fires_ms: int, *, holder: str = "w1", alias: str = "ix") -> None:
         """Say where the exchange's timer stands."""
-        lane = lane_of(ACCOUNTS[alias], alias) + SUFFIX
+        lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         members = [(armed.switch_id, armed.epoch)]
         self.switches.synced(lane, holder, fires_ms, members)
 
     def rest(self, alias: str = "ix", holder: str = "w1", *, pause_ms: int = 0) -> None:
         """Give the account's switches up."""
-        lane = lane_of(ACCOUNTS[alias], alias) + SUFFIX
+        lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         self.switches.rest(lane, holder, Rest(pause_ms=pause_ms))
 
     def in_line(self, armed: Armed, alias: str = "ix", *, fires_ms: int = 0) -> None:
@@ -146,7 +146,7 @@ class Board:
 
     def out_of_line(self, alias: str = "ix", *, put_off: bool = True) -> list[str]:
         """Return the switches that the exchange is not in line with, or not those put off."""
-        lane = lane_of(ACCOUNTS[alias], alias) + SUFFIX
+        lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         ids: Any = self.client.zrange(f"cx:due:{lane}", 0, -1)
         found = []
         for switch_id in ids:
@@ -174,13 +174,13 @@ class Board:
 
     def due_ms(self, armed: Armed, alias: str = "ix") -> float | None:
         """Return when somebody must next look at a switch; None if nobody will."""
-        lane = lane_of(ACCOUNTS[alias], alias) + SUFFIX
+        lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         score: float | None = self.client.zscore(f"cx:due:{lane}", armed.switch_id)  # type: ignore[assignment]
         return score
 
     def lane_ms(self, alias: str = "ix") -> float | None:
         """Return when somebody must next look at an account's switches."""
         score: float | None = self.client.zscore(
-            "cx:lanes", lane_of(ACCOUNTS[alias], alias) + SUFFIX
+            "cx:lanes", switch_lane(lane_of(ACCOUNTS[alias], alias))
         )  # type: ignore[assignment]
         return score

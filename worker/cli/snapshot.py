@@ -9,6 +9,7 @@ from typing import Any
 from worker.cli.parts import where
 from worker.cli.switches import SwitchState, every_switch
 from worker.engine import PRESENCE_MS
+from worker.names import account_of, exchange_of
 from worker.settings import Settings
 from worker.store.connection import Store
 from worker.store.facts import RedisFacts, read_facts
@@ -55,8 +56,8 @@ class Snapshot:
             ],
             "lanes": [
                 {
-                    "exchange": lane.lane.partition(":")[0],
-                    "account": lane.lane.partition(":")[2],
+                    "exchange": exchange_of(lane.lane),
+                    "account": account_of(lane.lane),
                     "pending": lane.pending,
                     "due": lane.due,
                     "oldest_due_age_ms": self.age_ms(lane),

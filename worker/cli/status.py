@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from worker.cli import output, parts
 from worker.cli.options import JsonOption, WatchOption
 from worker.cli.watching import check_watch, watch
+from worker.names import account_of, exchange_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -64,7 +65,7 @@ def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
 def _lanes(snapshot: Snapshot) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for lane in snapshot.lanes:
-        exchange, _, account = lane.lane.partition(":")
+        exchange, account = exchange_of(lane.lane), account_of(lane.lane)
         oldest = output.duration(snapshot.age_ms(lane))
         served = "yes" if lane.served else "by nobody"
         rows.append((exchange, account, lane.pending, lane.due, oldest, served))

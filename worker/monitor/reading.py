@@ -12,6 +12,7 @@ from worker import clock
 from worker.engine import PRESENCE_MS
 from worker.errors import StoreUnavailable
 from worker.lane import Lane
+from worker.names import account_of, exchange_of
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import Rule
 from worker.store.nonces import key_id
@@ -128,7 +129,9 @@ class Watch:
     def _read(self) -> Reading:
         rules = [part for b in self._budgets for part in (b.rule.key, b.rule.window_ms)]
         begun = clock.monotonic_ms()
-        found: dict[str, Any] = json.loads(self.store.run("look", PRESENCE_MS, MOST, *rules))
+        found: dict[str, Any] = json.loads(
+            self.store.run("look", PRESENCE_MS, MOST, *rules, shared="lanes")
+        )
         latency_ms = clock.monotonic_ms() - begun
         return Reading(
             now_ms=int(found["now_ms"]),
@@ -157,10 +160,9 @@ def budgets_of(lanes: Iterable[Lane]) -> list[Budget]:
 
 
 def _lane(row: Mapping[str, Any]) -> LaneReading:
-    exchange, _, account = row["lane"].partition(":")
     return LaneReading(
-        exchange=exchange,
-        account=account,
+        exchange=exchange_of(row["lane"]),
+        account=account_of(row["lane"]),
         pending=row["pending"],
         due=row["due"],
         oldest_ms=row.get("oldest_ms", 0),

@@ -6,6 +6,7 @@ in one step each, so that no crash can part them.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from worker.jobs import Job, NewJob
+from worker.names import lane_of
 from worker.outcomes import Outcome
 from worker.store.connection import Sent, Store, unavailable
 from worker.store.listing import CHUNK, RECENT, Listing
@@ -24,6 +26,9 @@ SCRIPTS = "lanes switches"
 TAKE_BACK_LOOK = 2_000
 """How many jobs of a lane are looked at for claims to undo."""
 HANDED_BACK = "the worker was stopped in mid-attempt"
+ASTRAY_AGAIN_MS = 30_000
+ASTRAY_MAX = 100
+"""How many strays one alert names at most."""
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
 
@@ -98,11 +103,6 @@ def new_id() -> str:
     return os.urandom(12).hex()
 
 
-def lane_of(exchange: str, account: str) -> str:
-    """Return the name of an account's lane."""
-    return f"{exchange}:{account}"
-
-
 class Ledger(Listing):
     """The ledger in one Redis: what can be read of it, and all that changes it.
 
@@ -117,6 +117,8 @@ class Ledger(Listing):
         self._born = ""
         self.owes = False
         """Whether after a failover this worker is to tell what it was granted."""
+        self.strays = False
+        """Whether there are strays that a person is to be alerted of."""
 
     def accept(
         self,
@@ -236,9 +238,21 @@ class Ledger(Listing):
         """Say that a worker lives; return Redis time and whether its lanes are known."""
         args = (worker, ttl_ms, self._digest, KEEP_MS, self._born)
         answer = self._store.run("heartbeat", *args, shared="limits")
-        now, registered, self._born, owes = answer
-        self.owes = owes == 1
+        now, registered, self._born, owes, strays = answer
+        self.owes, self.strays = owes == 1, strays == 1
         return int(now), registered == 1
+
+    def next_astray(self) -> list[str]:
+        """Return what was due without a record, each as its lane and its id.
+
+        Until `astray_reported` it comes back after a while.
+        """
+        return list(self._store.run("next_astray", ASTRAY_AGAIN_MS, ASTRAY_MAX))
+
+    def astray_reported(self, found: Sequence[str]) -> None:
+        """Note that a person was alerted of these."""
+        with unavailable():
+            self._store.client.zadd(self._store.key("astray"), dict.fromkeys(found, math.inf))
 
     def ticked(self) -> None:
         """Note that a heartbeat of Celery beat has just been run."""
@@ -269,7 +283,7 @@ class Ledger(Listing):
                 (bulk or {}).get(alias, 1),
             )
         ]
-        self._store.run("register", self._digest, KEEP_MS, *parts)
+        self._store.run("register", self._digest, KEEP_MS, *parts, shared="lanes")
 
     def due_lanes(self, now_ms: float, *, limit: int = 256) -> list[str]:
         """Return the lanes that are due, longest unserved first."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.jobs import Job, Kind, State
+from worker.names import account_of, is_switch_lane, lane_of
 from worker.store.connection import Store, unavailable
 
-SUFFIX = ":switch"
-"""Ends the name of a lane of switches."""
 RECENT = 10_000
 """Ended jobs kept in the list that `jobs` shows."""
 CHUNK = 500
@@ -85,7 +84,7 @@ class Listing:
         """Return how every account stands that workers have registered, or that has jobs."""
         now = self.now_ms()
         client = self._store.client
-        registered = {f"{exchange}:{alias}" for alias, exchange in self.accounts().items()}
+        registered = {lane_of(exchange, alias) for alias, exchange in self.accounts().items()}
         names = sorted({*registered, *self._job_lanes()})
         with unavailable():
             pipe = client.pipeline(transaction=False)
@@ -114,7 +113,7 @@ class Listing:
         lanes = self._job_lanes()
         with unavailable():
             for lane in lanes:
-                if account and lane.partition(":")[2] != account:
+                if account and account_of(lane) != account:
                     continue
                 due = self._store.key(f"due:{lane}")
                 found: Any = self._store.client.zrange(due, 0, limit - 1)
@@ -153,7 +152,7 @@ class Listing:
     def _job_lanes(self) -> list[str]:
         with unavailable():
             lanes: Any = self._store.client.zrange(self._store.key("lanes"), 0, -1)
-        return [lane for lane in lanes if not lane.endswith(SUFFIX)]
+        return [lane for lane in lanes if not is_switch_lane(lane)]
 
     def _many(self, ids: Sequence[str]) -> list[Job]:
         return [job for job in self.many(ids) if job is not None]

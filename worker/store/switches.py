@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from worker.names import exchange_of, is_switch_lane
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import Grant, Rule, rule_args
-from worker.store.listing import SUFFIX
 
 SCRIPTS = "lanes switches"
 LIVE_MAX = 1_000
@@ -53,7 +53,7 @@ class SwitchRecord:
         return {
             "id": self.id,
             "account": self.account,
-            "exchange": self.lane.partition(":")[0],
+            "exchange": exchange_of(self.lane),
             "pairs": list(self.pairs),
             "order_ids": list(self.order_ids),
             "state": self.state,
@@ -319,7 +319,7 @@ class Switches:
             lanes: Any = client.zrange(self._store.key("lanes"), 0, -1)
             pipe = client.pipeline(transaction=False)
             for lane in lanes:
-                if lane.endswith(SUFFIX):
+                if is_switch_lane(lane):
                     pipe.zrange(self._store.key(f"due:{lane}"), 0, limit - 1)
             found: Any = pipe.execute()
         records = self._many(switch_id for ids in found for switch_id in ids)

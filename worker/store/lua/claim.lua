@@ -10,7 +10,7 @@ local p, digest, exchange, lane, id, holder = unpack(ARGV, 1, 6)
 local lease, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
 local jobs, unregistered, tended, more
-if string.sub(lane, -7) == ':switch' then
+if is_switch_lane(lane) then
   local held = claim_switches(p, digest, lane, holder, now)
   jobs, tended = {}, held and lane or ''
   unregistered = held == nil and lane or ''

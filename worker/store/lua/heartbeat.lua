@@ -1,10 +1,11 @@
--- heartbeat(p, worker, ttl_ms, digest, keep_ms, born) -> now, registered, born, owes
+-- heartbeat(p, worker, ttl_ms, digest, keep_ms, born) -> now, registered, born, owes, strays
 -- Say that a worker lives. `registered` is 0 when Redis does not know the lanes
 -- of that digest (at first, or after it lost its data). `born` names this life of
 -- Redis's data, and ends with the ms at which it began: a worker that remembers
 -- another has seen them lost, whoever began the new life, and no rate slot is
 -- given until what was granted before it has left the window. `owes` is 1 if after
--- a failover the worker has yet to tell what it had been granted; see recall.lua.
+-- a failover the worker has yet to tell what it had been granted; see recall.lua. `strays` is 1
+-- if there are any that a person is to be alerted of; see next_astray.lua.
 -- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
 -- same; P registered:<digest>; P born string; see limits.lua
 local p, worker = ARGV[1], ARGV[2]
@@ -25,4 +26,5 @@ if lost then
   redis.call('DEL', p .. 'owed')
 end
 return { now, redis.call('PEXPIRE', p .. 'registered:' .. ARGV[4], ARGV[5]), born,
-  redis.call('SISMEMBER', p .. 'owed', worker) }
+  redis.call('SISMEMBER', p .. 'owed', worker),
+  #redis.call('ZRANGEBYSCORE', p .. 'astray', '-inf', now, 'LIMIT', 0, 1) }

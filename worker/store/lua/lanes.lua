@@ -10,6 +10,8 @@
 --                        holder, not_before (ms); hold: the lane that has the
 --                        hold, where two share it; sibling: the other of the two
 -- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
+--   P astray       zset  "<lane> <id>" of what was due there without a record -> ms from
+--                        which a person is to be alerted; inf once that is done
 --   P job:<id>     hash  the job; see ledger.py
 --   P vain:<lane>  zset  job that has been attempted without a proof -> ms of its first attempt
 --   P pending:<lane> hash  dedup field -> job id
@@ -35,6 +37,12 @@ local NAMED_LOOKS = 40
 -- many jobs would fill Redis. And how much of its begin and of its end stays then.
 local HISTORY_MAX, HISTORY_HEAD, HISTORY_TAIL = 16384, 4096, 8192
 local LEFT_OUT = '{"detail":"attempts in between are left out"}\n'
+
+-- is_switch_lane(lane) -> whether it is one of switches. Neither exchange nor account holds a
+-- ':', so no account is called like one; as in names.py.
+local function is_switch_lane(lane)
+  return string.find(lane, '^[^:]+:[^:]+:switch$') ~= nil
+end
 
 -- order_field(kind, pair, side, order_id) -> what the order is called in
 -- P pending:<lane>. The id comes last: it alone may hold a '|'.
@@ -87,7 +95,7 @@ local function release(p, lane, holder, now)
     redis.call('HDEL', key, 'holder', 'held_until')
     local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
     if sibling then
-      if string.sub(lane, -7) == ':switch' then
+      if is_switch_lane(lane) then
         redis.call('HSET', p .. 'lane:' .. sibling, 'turn', 1)
       end
       reindex(p, sibling, now)
@@ -105,6 +113,14 @@ local function drop_job(p, lane, id, urgent)
   redis.call('ZREM', p .. 'due:' .. lane, id)
   redis.call('ZREM', p .. 'vain:' .. lane, id)
   if urgent then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
+end
+
+-- set_aside(p, lane, id, now): what is due without a record is moved out of the way, and kept.
+local function set_aside(p, lane, id, now)
+  for _, index in ipairs({ 'due:', 'urgent:', 'vain:', 'ends:' }) do
+    redis.call('ZREM', p .. index .. lane, id)
+  end
+  redis.call('ZADD', p .. 'astray', now, lane .. ' ' .. id)
 end
 
 -- name_job(p, lane, id) -> whether it could be named: who claims in the lane comes to it
@@ -135,6 +151,12 @@ local function sibling_waits(p, lane, now)
   return score and tonumber(score) <= now
 end
 
+-- restore_job(p, lane, id, now): a pending job that has lost its place is due now.
+local function restore_job(p, lane, id, now)
+  place_job(p, lane, id, now, redis.call('HEXISTS', p .. 'job:' .. id, 'urgent') == 1)
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
+end
+
 -- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
 --   -> the job's id, whether it is new. The lane's place is the caller's to set.
 local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
@@ -146,6 +168,7 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
     -- "This scope is empty" may have been said before what is now to be canceled was
     -- placed: a list under way, or before, proves nothing for who asks now.
     if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
+    if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end
     if urgent then hasten(p, lane, known, now) end
     return known, false
   end
@@ -192,11 +215,16 @@ local function take(p, lane, id, holder, lease, now, places, writes)
   local key, job = p .. 'job:' .. id, {}
   local row = redis.call('HGETALL', key)
   for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
-  if job.state ~= 'pending' then
+  if job.state == 'done' or job.state == 'dead' then
     drop_job(p, lane, id, true)
     return nil
   end
+  if not job.state then
+    set_aside(p, lane, id, now)
+    return nil
+  end
   local known = (tonumber(job.v) or math.huge) <= MAX_VERSION and KINDS[job.kind]
+    and job.state == 'pending'
   local attempts = known and tonumber(job.attempts) or 0
   if not known then lease = 1000
   elseif job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
@@ -345,7 +373,7 @@ end
 -- has other work in hand
 local function cannot_wait(p, digest, lane, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return false end
-  return string.sub(lane, -7) == ':switch'
+  return is_switch_lane(lane)
     or redis.call('HGET', p .. 'lane:' .. lane, 'width') == '1'
     or redis.call('ZCOUNT', p .. 'urgent:' .. lane, '-inf', now) > 0
 end
@@ -362,7 +390,7 @@ local function claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
     if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
       local jobs, more
       if ahead and cannot_wait(p, digest, lane, now) then return {}, unregistered, '' end
-      if string.sub(lane, -7) == ':switch' then
+      if is_switch_lane(lane) then
         local held = claim_switches(p, digest, lane, holder, now)
         if held then return {}, '', lane end
         jobs = held == false and {} or nil

@@ -3,11 +3,10 @@
 -- `most` lanes, switches of a lane, and ended switches are looked at, so that
 -- Redis is not held up.
 -- Who may not read P vain learns nothing of attempts in vain.
--- Keys: see lanes.lua, switches.lua, limits.lua; P accounts, P workers, P dead,
+-- Keys: see lanes.lua (loaded before it), switches.lua, limits.lua; P accounts, P workers, P dead,
 -- P ticked, P beat
 local p, presence, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
-local SWITCH = ':switch'
 -- How many that are said to be attempted in vain are looked at: an older version's
 -- workers end jobs and leave them said to be so.
 local VAIN = 5
@@ -27,7 +26,7 @@ end
 local accounts = redis.call('HGETALL', p .. 'accounts')
 for i = 1, #accounts, 2 do lane_of(accounts[i + 1] .. ':' .. accounts[i]) end
 for _, name in ipairs(redis.call('ZRANGE', p .. 'lanes', 0, most)) do
-  if string.sub(name, -#SWITCH) == SWITCH then name = string.sub(name, 1, -#SWITCH - 1) end
+  if is_switch_lane(name) then name = string.match(name, '^(.*):') end
   lane_of(name)
 end
 
@@ -58,7 +57,7 @@ local function untimed(native, timeout, deadline, fires, wants)
 end
 
 local function look_at_switches(row)
-  local key = p .. 'due:' .. row.lane .. SWITCH
+  local key = p .. 'due:' .. row.lane .. ':switch'
   for _, id in ipairs(redis.call('ZRANGE', key, 0, most - 1)) do
     local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'native', 'timeout_ms',
       'deadline_ms', 'fires_ms', 'wants_ms')

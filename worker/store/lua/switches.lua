@@ -194,12 +194,12 @@ function tend(p, lane, holder, lease, now)
   -- However many wait to be renewed before them.
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     local switch = read_switch(p, id)
-    if switch then trip(p, switch, now) else redis.call('ZREM', p .. 'ends:' .. lane, id) end
+    if switch then trip(p, switch, now) else set_aside(p, lane, id, now) end
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     local switch = read_switch(p, id)
     if not switch then
-      redis.call('ZREM', p .. 'due:' .. lane, id)
+      set_aside(p, lane, id, now)
     elseif switch.state == 'armed' and now >= ends_at(switch) then
       trip(p, switch, now)
     elseif switch.state == 'disarmed' and now > ended_by(switch) then

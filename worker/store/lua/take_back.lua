@@ -8,7 +8,7 @@ local DETAIL = 'not sent: who claimed it never heard so'
 local now = now_ms()
 local lost, count = {}, 0
 for i = 4, #ARGV do lost[ARGV[i]] = true end
-if string.sub(lane, -7) ~= ':switch' then
+if not is_switch_lane(lane) then
   -- A claim has moved them on, mostly further than what waits for another attempt.
   local later = redis.call('ZREVRANGEBYSCORE', p .. 'due:' .. lane, '+inf', '(' .. now,
     'LIMIT', 0, look_max)

@@ -1,0 +1,20 @@
+"""Alerts of what was due in Redis without a record."""
+
+from __future__ import annotations
+
+from worker.alerts import alert
+from worker.store.ledger import Ledger
+
+SHOWN_MAX = 5
+
+
+def report(ledger: Ledger) -> None:
+    """Raise one alert of what was moved aside since the last one.
+
+    Raises:
+        StoreUnavailable: Redis did not answer. It comes back after a while.
+    """
+    if found := ledger.next_astray():
+        shown = ", ".join(found[:SHOWN_MAX]) + (", …" if len(found) > SHOWN_MAX else "")
+        alert("astray", f"due without a record, moved to the key astray: {len(found)}: {shown}")
+        ledger.astray_reported(found)
