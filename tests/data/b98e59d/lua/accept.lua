@@ -1,0 +1,39 @@
+-- accept(p, bells, (queue, message) * bells, (id, lane, kind, order_id, pair, side, parent, urgent) * n)
+--   -> (id, fresh) * n
+-- Record jobs as pending and due now, then ring, in one step: once this has
+-- answered, the jobs survive whatever dies. A job whose order is pending
+-- already, or whose id is known, is that job: its id comes back with fresh 0.
+-- Pair and side are part of an order's name: ids may repeat from pair to pair,
+-- and one order's proof must never be another's.
+-- Keys: see lanes.lua; the broker's queues.
+-- A bell wakes workers. Where so many messages wait for them they are awake, and one
+-- more would only keep them from the jobs: the bell of one job, which names it so that
+-- it passes a backlog, leaves the name where they look next.
+local ENOUGH = 32
+local p, bells = ARGV[1], tonumber(ARGV[2])
+local now = now_ms()
+local answer, touched, fresh = {}, {}, 0
+local many = #ARGV > 2 + 2 * bells + 8
+
+for i = 3 + 2 * bells, #ARGV, 8 do
+  local id, lane, kind, order_id, pair, side, parent, urgent = unpack(ARGV, i, i + 7)
+  local known, new = accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent == '1',
+    not many)
+  if new then
+    touched[lane] = true
+    fresh = fresh + 1
+  end
+  answer[#answer + 1] = known
+  answer[#answer + 1] = new and 1 or 0
+end
+
+for lane in pairs(touched) do
+  -- Only ever earlier, so that arrivals do not send a waiting lane to the back.
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
+end
+for i = 3, fresh > 0 and 1 + 2 * bells or 0, 2 do
+  local awake = redis.call('LLEN', ARGV[i]) >= ENOUGH
+  local told = awake and (many or name_job(p, next(touched), answer[1]))
+  if not told then redis.call('LPUSH', ARGV[i], ARGV[i + 1]) end
+end
+return answer

@@ -1,0 +1,91 @@
+-- arm(p, id, lane, account, native, timeout_ms, mode, sent_ms, queue, bell, n, pair * n, order_id * m)
+--   -> 'armed', id, epoch, deadline_ms | 'overlap', id, its scope | 'stale', ''
+-- Arm a scope. The same scope armed before (a restarted strategy) is that switch
+-- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
+-- the epoch stays and the deadline moves. With sent_ms the deadline counts from
+-- there, and a message older than the last beat, than the last disarm of one of
+-- its pairs, or than its own timeout, is stale: it moves nothing. With mode 'again',
+-- for what may have come before and says not when it was sent, a deadline that
+-- stands is never moved on, and nothing is armed where something was disarmed.
+-- What otherwise
+-- shares a pair or an order with another armed switch is refused.
+-- Keys: see switches.lua; the broker's queue
+local p, id, lane, account, native = unpack(ARGV, 1, 5)
+local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[11])
+local now = now_ms()
+local scope = p .. 'scope:' .. account
+local pair_list, order_list, fields = {}, {}, {}
+for i = 12, 11 + n do
+  pair_list[#pair_list + 1] = ARGV[i]
+  fields[#fields + 1] = 'p|' .. ARGV[i]
+end
+for i = 12 + n, #ARGV do
+  order_list[#order_list + 1] = ARGV[i]
+  fields[#fields + 1] = 'o|' .. ARGV[i]
+end
+local pairs_text, orders_text = table.concat(pair_list, ','), table.concat(order_list, ',')
+
+local same
+local seen = {} -- each owner is looked at once, however many fields it has
+for _, field in ipairs(fields) do
+  local owner = redis.call('HGET', scope, field)
+  local switch = owner and not seen[owner] and read_switch(p, owner)
+  if owner then seen[owner] = true end
+  if switch and switch.state == 'armed' and now >= ends_at(switch) then
+    trip(p, switch, now)
+  elseif switch and switch.state ~= 'tripped' then
+    local tracked = redis.call('SMEMBERS', p .. 'switch:' .. owner .. ':orders')
+    table.sort(tracked)
+    local named = switch.armed_with == orders_text or table.concat(tracked, ',') == orders_text
+    if switch.pairs == pairs_text and named then
+      same = switch
+    elseif switch.state == 'armed' then
+      return { 'overlap', owner, switch.pairs .. ' ' .. (switch.armed_with or '') }
+    end
+  end
+end
+
+-- Never later than from now: the sender's clock may be ahead.
+local from = sent > 0 and math.min(sent, now) or now
+local stale = sent > 0 and (from + timeout <= now or (same and from < tonumber(same.beat_ms))
+  or sent < last_disarm(p, account, pair_list))
+local deadline = from + timeout
+if mode == 'again' then
+  if same and same.state == 'armed' then
+    deadline = math.min(deadline, tonumber(same.deadline_ms))
+  else
+    stale = stale or last_disarm(p, account, pair_list) > 0
+  end
+end
+if stale then return { 'stale', '' } end
+local epoch = 1
+if same then
+  id = same.id
+  epoch = tonumber(same.epoch)
+  if mode == 'arm' or same.state ~= 'armed' then epoch = epoch + 1 end
+end
+local key = p .. 'switch:' .. id
+redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', lane, 'native', native,
+  'pairs', pairs_text, 'armed_with', orders_text, 'timeout_ms', timeout,
+  'deadline_ms', deadline, 'epoch', epoch, 'state', 'armed', 'beat_ms', from)
+-- Of a timer that was to be stopped, and may have been, or has fired, nothing is known.
+if same and same.state == 'disarmed' and (same.unsure or tonumber(same.fires_ms or 0) <= now) then
+  redis.call('HSET', key, 'fires_ms', 0)
+end
+redis.call('HSETNX', key, 'created_ms', now)
+redis.call('PERSIST', key)
+if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end
+if same and same.state ~= 'armed' then redis.call('HDEL', key, 'wants_ms') end
+redis.call('PERSIST', key .. ':orders')
+for _, field in ipairs(fields) do redis.call('HSET', scope, field, id) end
+for _, order in ipairs(order_list) do redis.call('SADD', key .. ':orders', order) end
+redis.call('ZADD', p .. 'switches', now, id)
+local switch = read_switch(p, id)
+local tended = place_switch(p, switch, now)
+local mere_beat = mode ~= 'arm' and same and same.state == 'armed'
+  and deadline >= tonumber(same.deadline_ms)
+if not mere_beat then call_to(p, tended) end
+reindex(p, tended, now)
+if needs_sync(switch) then redis.call('LPUSH', queue, bell) end
+return { 'armed', id, epoch, deadline }

@@ -1,0 +1,39 @@
+-- beat(p, id, epoch, queue, bell) -> state, left_ms, in_time, epoch
+-- Move the deadline on to a timeout from now. state: armed, or why not: tripped,
+-- disarmed, replaced (a later epoch), unknown. in_time: 1 if the exchange's timer
+-- (native) is where it should be, or, with none, a worker that serves the account
+-- lives to hold the deadline. An epoch of 0 is any.
+-- Rings when the exchange's timer has come to lag by a quarter of the timeout;
+-- BELL in the message becomes an id of its own.
+-- Keys: P switch:<id>; P due:<lane>:switch; P ends:<lane>:switch; P lanes;
+-- P servers:<lane>; P serving; the broker's queue
+local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
+local now = now_ms()
+local switch = read_switch(p, id)
+if not switch then return { 'unknown', 0, 0, 0 } end
+local current = tonumber(switch.epoch)
+if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', 0, 0, current } end
+if switch.state ~= 'armed' then return { switch.state, 0, 0, current } end
+if now >= ends_at(switch) then
+  trip(p, switch, now)
+  return { 'tripped', 0, 0, current }
+end
+local lagged = needs_sync(switch)
+local timeout = tonumber(switch.timeout_ms)
+switch.deadline_ms = now + timeout
+redis.call('HSET', p .. 'switch:' .. id, 'deadline_ms', now + timeout, 'beat_ms', now)
+local lane = place_switch(p, switch, now)
+local in_time
+if switch.native == '1' then
+  in_time = tonumber(switch.fires_ms or 0) > now + timeout / 4
+  if not lagged and needs_sync(switch) then
+    redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
+    redis.call('LPUSH', queue, (string.gsub(bell, 'BELL', id .. '.' .. now)))
+  end
+else
+  for _, digest in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. switch.lane)) do
+    local seen = redis.call('ZSCORE', p .. 'serving', digest)
+    in_time = in_time or (seen and tonumber(seen) > now - 5000)
+  end
+end
+return { 'armed', timeout, in_time and 1 or 0, current }

@@ -1,0 +1,380 @@
+-- Shared by the scripts that move jobs. A lane is one account's queue:
+-- "<exchange>:<account>". P is the key prefix.
+--   P lanes        zset  lane -> ms at which somebody must next look at it
+--   P due:<lane>   zset  job id -> ms at which it is due (a claim moves it on)
+--   P urgent:<lane> zset the same of those jobs that go ahead of the others
+--   P named:<lane> list  ids of single jobs, which go ahead of those due before them where
+--                        no bell says so; the next one is the last
+--   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
+--                        go in one request, if more than 1), held_until,
+--                        holder, not_before (ms); hold: the lane that has the
+--                        hold, where two share it; sibling: the other of the two
+-- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
+--   P job:<id>     hash  the job; see ledger.py
+--   P vain:<lane>  zset  job that has been attempted without a proof -> ms of its first attempt
+--   P pending:<lane> hash  dedup field -> job id
+--   P registered:<digest> set  lanes that the claimant's settings serve
+
+local MAX_VERSION = 1
+-- What else there is, is a newer version's, and left to its workers.
+local KINDS = { cancel = true, cancel_all = true }
+-- Leases of urgent jobs: short at first, so that a worker's death costs little.
+local URGENT_LEASE_MS = 1800
+-- Leases where switches wait for the hold: a worker's death must not cost them more.
+local SERIAL_LEASE_MS = 3000
+-- How long one who brings the exchange in line may take for each request.
+local TEND_MS = 3000
+-- Defined in switches.lua.
+local tend
+-- How many due places one claim looks at, lest it keep Redis to itself.
+local PASS_OVER_MAX = 2000
+local LANES_PAGE = 32
+-- How often one claim looks for a name whose job is still to be had.
+local NAMED_LOOKS = 40
+-- Bytes of a job's history before its middle is left out: what an outage of hours makes of
+-- many jobs would fill Redis. And how much of its begin and of its end stays then.
+local HISTORY_MAX, HISTORY_HEAD, HISTORY_TAIL = 16384, 4096, 8192
+local LEFT_OUT = '{"detail":"attempts in between are left out"}\n'
+
+-- order_field(kind, pair, side, order_id) -> what the order is called in
+-- P pending:<lane>. The id comes last: it alone may hold a '|'.
+local function order_field(kind, pair, side, order_id)
+  return kind .. '|' .. pair .. '|' .. side .. '|' .. order_id
+end
+
+-- lane_ready(p, lane, now) -> ms from which the lane may be claimed; serial; bulk
+local function lane_ready(p, lane, now)
+  local meta = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold',
+    'bulk')
+  local ready = tonumber(meta[3] or 0)
+  local held = meta[2]
+  if meta[4] then held = redis.call('HGET', p .. 'lane:' .. meta[4], 'held_until') end
+  if meta[1] == '1' then ready = math.max(ready, tonumber(held or 0)) end
+  return math.max(ready, now), meta[1] == '1', tonumber(meta[5] or 1)
+end
+
+-- reindex(p, lane, now): put the lane where its first job, its hold and its
+-- pause allow. Never before now, so that due lanes are served in turns.
+local function reindex(p, lane, now)
+  local first = redis.call('ZRANGE', p .. 'due:' .. lane, 0, 0, 'WITHSCORES')
+  if not first[1] then
+    redis.call('ZREM', p .. 'lanes', lane)
+    return
+  end
+  local ready = lane_ready(p, lane, now)
+  redis.call('ZADD', p .. 'lanes', math.max(ready, tonumber(first[2])), lane)
+end
+
+-- hold_key(p, lane) -> the hash that has the lane's hold
+local function hold_key(p, lane)
+  return p .. 'lane:' .. (redis.call('HGET', p .. 'lane:' .. lane, 'hold') or lane)
+end
+
+-- take_hold(p, lane, holder, lease, now), hold_is(p, lane, holder, now) -> boolean
+local function take_hold(p, lane, holder, lease, now)
+  redis.call('HSET', hold_key(p, lane), 'holder', holder, 'held_until', now + lease)
+end
+
+local function hold_is(p, lane, holder, now)
+  local held = redis.call('HMGET', hold_key(p, lane), 'holder', 'held_until')
+  return held[1] == holder and tonumber(held[2]) > now
+end
+
+-- release(p, lane, holder, now): give up a hold, if it is still ours.
+local function release(p, lane, holder, now)
+  local key = hold_key(p, lane)
+  if redis.call('HGET', key, 'holder') == holder then
+    redis.call('HDEL', key, 'holder', 'held_until')
+    local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
+    if sibling then
+      if string.sub(lane, -7) == ':switch' then
+        redis.call('HSET', p .. 'lane:' .. sibling, 'turn', 1)
+      end
+      reindex(p, sibling, now)
+    end
+  end
+end
+
+-- place_job(p, lane, id, at, urgent), drop_job(p, lane, id, urgent): when somebody must look at it.
+local function place_job(p, lane, id, at, urgent)
+  redis.call('ZADD', p .. 'due:' .. lane, at, id)
+  if urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
+end
+
+local function drop_job(p, lane, id, urgent)
+  redis.call('ZREM', p .. 'due:' .. lane, id)
+  redis.call('ZREM', p .. 'vain:' .. lane, id)
+  if urgent then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
+end
+
+-- name_job(p, lane, id) -> whether it could be named: who claims in the lane comes to it
+-- next. Not by users whose rights are of a version that had no names.
+local function name_job(p, lane, id)
+  return type(redis.pcall('LPUSH', p .. 'named:' .. lane, id)) == 'number'
+end
+
+-- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
+-- hand keeps it for no longer than the first lease of an urgent one.
+local function hasten(p, lane, id, now)
+  local key = p .. 'job:' .. id
+  local job = redis.call('HMGET', key, 'urgent', 'claimed_by')
+  if job[1] then return end
+  redis.call('HSET', key, 'urgent', 1)
+  local at = tonumber(redis.call('ZSCORE', p .. 'due:' .. lane, id) or now)
+  at = math.min(at, job[2] and now + URGENT_LEASE_MS or now)
+  place_job(p, lane, id, at, true)
+  redis.call('ZADD', p .. 'lanes', 'LT', math.max(at, (lane_ready(p, lane, now))), lane)
+end
+
+-- sibling_waits(p, lane, now) -> whether the lane that shares the hold is due.
+-- Switches go first, then one job: there are few switches, and they cannot wait
+-- behind a backlog; but where each of theirs hangs, cancels must have their turn.
+local function sibling_waits(p, lane, now)
+  local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
+  local score = sibling and redis.call('ZSCORE', p .. 'lanes', sibling)
+  return score and tonumber(score) <= now
+end
+
+-- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
+--   -> the job's id, whether it is new. The lane's place is the caller's to set.
+local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
+  local field = order_field(kind, pair, side, order_id)
+  local pending = p .. 'pending:' .. lane
+  local known = redis.call('HGET', pending, field)
+  if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
+  if known then
+    -- "This scope is empty" may have been said before what is now to be canceled was
+    -- placed: a list under way, or before, proves nothing for who asks now.
+    if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
+    if urgent then hasten(p, lane, known, now) end
+    return known, false
+  end
+  -- What comes twice under one id is one job; another order under it is its own.
+  for _, name in ipairs({ id, id .. '.' .. redis.sha1hex(lane .. '|' .. field) }) do
+    id = name
+    local row = redis.call('HMGET', p .. 'job:' .. id, 'lane', 'kind', 'pair', 'side', 'order_id', 'id')
+    if not row[6] then break end
+    local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
+    if named == field then return id, false end
+  end
+  local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
+    'state', 'pending', 'created_ms', now, 'due_ms', now }
+  local more = { order_id = order_id, pair = pair, side = side, parent = parent,
+    urgent = urgent and '1' or '', single = single and '1' or '' }
+  for name, value in pairs(more) do
+    if value ~= '' then
+      job[#job + 1] = name
+      job[#job + 1] = value
+    end
+  end
+  redis.call(unpack(job))
+  redis.call('HSET', pending, field, id)
+  place_job(p, lane, id, now, urgent)
+  return id, true
+end
+
+-- noted(history, line) -> the history with one more line, each ended by a line feed
+local function noted(history, line)
+  history = (history or '') .. line .. '\n'
+  if #history <= HISTORY_MAX then return history end
+  local cut = string.find(history, LEFT_OUT, 1, true)
+  local head = cut and string.sub(history, 1, cut - 1)
+    or string.match(string.sub(history, 1, HISTORY_HEAD), '^.*\n') or ''
+  local tail = string.match(string.sub(history, -HISTORY_TAIL), '^[^\n]*\n(.*)$') or ''
+  return head .. LEFT_OUT .. tail
+end
+
+-- take(p, lane, id, holder, lease, now, places, writes) -> the job's fields and its lease,
+-- or nil. It is the holder's, or no longer due, once `places` (ms, id, ms, id, ...) are in
+-- P due:<lane> and `writes` have been called, in this order: a record that cannot be read
+-- then leaves none of the others half taken. Of fields given twice the later ones count.
+local function take(p, lane, id, holder, lease, now, places, writes)
+  local key, job = p .. 'job:' .. id, {}
+  local row = redis.call('HGETALL', key)
+  for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
+  if job.state ~= 'pending' then
+    drop_job(p, lane, id, true)
+    return nil
+  end
+  local known = (tonumber(job.v) or math.huge) <= MAX_VERSION and KINDS[job.kind]
+  local attempts = known and tonumber(job.attempts) or 0
+  if not known then lease = 1000
+  elseif job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
+  places[#places + 1] = now + lease
+  places[#places + 1] = id
+  if job.urgent then writes[#writes + 1] = { 'ZADD', p .. 'urgent:' .. lane, now + lease, id } end
+  if not known then return nil end
+  local set = { 'HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
+    'attempts', attempts + 1, 'claim', (tonumber(job.claim) or 0) + 1, 'first_ms', job.first_ms or now }
+  if job.claimed_by then
+    local line = cjson.encode({
+      n = attempts, at_ms = tonumber(job.claimed_ms), by = job.claimed_by,
+      outcome = 'UNKNOWN', detail = 'the worker was lost in mid-attempt',
+    })
+    for _, part in ipairs({ 'history', noted(job.history, line), 'lost', 1 }) do
+      set[#set + 1] = part
+    end
+    writes[#writes + 1] = { 'ZADD', p .. 'vain:' .. lane, job.first_ms or now, id }
+  end
+  writes[#writes + 1] = set
+  if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end
+  for i = 3, #set do
+    row[#row + 1] = type(set[i]) == 'number' and string.format('%.0f', set[i]) or set[i]
+  end
+  return row, lease
+end
+
+-- unclaim(p, lane, id, attempts, due, urgent, single): nothing was attempted. The job is
+-- due as it was before its claim, which counts for nothing; a single one is the next.
+local function unclaim(p, lane, id, attempts, due, urgent, single)
+  local key, made = p .. 'job:' .. id, tonumber(attempts) - 1
+  redis.call('HDEL', key, 'claimed_by', 'claimed_ms', made == 0 and 'first_ms' or 'claimed_by')
+  redis.call('HSET', key, 'attempts', made)
+  place_job(p, lane, id, due, urgent)
+  if single then redis.call('RPUSH', p .. 'named:' .. lane, id) end
+end
+
+-- keep_name(p, lane, id, now): a bell rang for one job while its lane may not be claimed.
+local function keep_name(p, lane, id, now)
+  local score = id ~= '' and redis.call('ZSCORE', p .. 'due:' .. lane, id)
+  if score and tonumber(score) <= now then name_job(p, lane, id) end
+end
+
+-- next_due(p, lane, count, now) -> up to so many ids of due jobs: the urgent ones, else
+-- those that were named, else the earliest.
+local function next_due(p, lane, count, now)
+  local due = p .. 'due:' .. lane
+  local ids = redis.call('ZRANGEBYSCORE', p .. 'urgent:' .. lane, '-inf', now, 'LIMIT', 0, count)
+  if #ids > 0 then return ids end
+  local earliest = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
+  local looks, had = #earliest > 0 and NAMED_LOOKS or 0, {}
+  while #ids == 0 and looks > 0 do
+    local named = redis.call('RPOP', p .. 'named:' .. lane, count)
+    if not named then return earliest end
+    for _, id in ipairs(named) do
+      -- It may have been named twice, or be taken, put off or ended by now.
+      local score = not had[id] and redis.call('ZSCORE', due, id)
+      if score and tonumber(score) <= now then
+        ids[#ids + 1], had[id] = id, true
+      end
+    end
+    looks = looks - 1
+  end
+  return #ids > 0 and ids or earliest
+end
+
+-- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
+-- fields and whether there are more; nil when the claimant has not registered the lane. With id ''
+-- what `next_due` gives, else that job if it is due.
+local function claim_in(p, digest, lane, id, holder, lease, limit, now)
+  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
+  local jobs = {}
+  local ready, serial, bulk = lane_ready(p, lane, now)
+  if ready > now then
+    keep_name(p, lane, id, now)
+    reindex(p, lane, now)
+    return jobs
+  end
+  if id == '' then limit = math.max(limit, bulk) end
+  if serial then
+    local turn = redis.call('HEXISTS', p .. 'lane:' .. lane, 'turn') == 1
+    if not turn and sibling_waits(p, lane, now) then
+      keep_name(p, lane, id, now)
+      return jobs
+    end
+    if redis.call('HEXISTS', p .. 'lane:' .. lane, 'sibling') == 1 then
+      lease = math.min(lease, SERIAL_LEASE_MS)
+    end
+    limit = 1
+  end
+  local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
+  repeat
+    if id == '' then
+      ids = next_due(p, lane, limit - #jobs, now)
+    else
+      local score = redis.call('ZSCORE', key, id)
+      ids = (score and tonumber(score) <= now) and { id } or {}
+    end
+    local places, writes = {}, {}
+    for _, due in ipairs(ids) do
+      local job, leased = take(p, lane, due, holder, lease, now, places, writes)
+      if job then
+        jobs[#jobs + 1] = job
+        held = leased
+      end
+    end
+    if places[1] then redis.call('ZADD', key, unpack(places)) end
+    for _, write in ipairs(writes) do redis.call(unpack(write)) end
+    seen = seen + #ids
+  until #ids == 0 or #jobs == limit or seen > PASS_OVER_MAX
+  if serial and #jobs > 0 then
+    take_hold(p, lane, holder, held, now)
+    redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
+  end
+  if seen > 0 then reindex(p, lane, now) end
+  local more = not serial and #jobs > 0 and redis.call('ZCOUNT', key, '-inf', now) > 0
+  return jobs, more
+end
+
+-- claim_switches(p, digest, lane, holder, now) -> whether the holder has the lane
+-- and must bring the exchange in line; nil when it has not registered the lane.
+local function claim_switches(p, digest, lane, holder, now)
+  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
+  if lane_ready(p, lane, now) > now then
+    reindex(p, lane, now)
+    return false
+  end
+  return tend(p, lane, holder, TEND_MS, now)
+end
+
+-- due_lanes(p, now): go through the due lanes, longest unserved first, page by page:
+-- there may be thousands, and the first is mostly the one.
+local function due_lanes(p, now)
+  local page, seen, at = {}, 0, 0
+  return function()
+    at = at + 1
+    if at > #page then
+      page, at = redis.call('ZRANGEBYSCORE', p .. 'lanes', '-inf', now, 'LIMIT', seen, LANES_PAGE), 1
+      seen = seen + #page
+    end
+    return page[at] and at, page[at]
+  end
+end
+
+-- cannot_wait(p, digest, lane, now) -> whether what is due there must not be claimed by who
+-- has other work in hand
+local function cannot_wait(p, digest, lane, now)
+  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return false end
+  return string.sub(lane, -7) == ':switch'
+    or redis.call('HGET', p .. 'lane:' .. lane, 'width') == '1'
+    or redis.call('ZCOUNT', p .. 'urgent:' .. lane, '-inf', now) > 0
+end
+
+-- claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
+--   -> jobs, unregistered, tended, more
+-- From the due lane of the exchange that was served longest ago. `unregistered`
+-- is a due lane that the claimant has not registered, or ''; `tended` a lane of
+-- switches that it now holds, or ''. If `ahead`, nothing once it is the turn of a lane
+-- that cannot wait.
+local function claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
+  local unregistered = ''
+  for _, lane in due_lanes(p, now) do
+    if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
+      local jobs, more
+      if ahead and cannot_wait(p, digest, lane, now) then return {}, unregistered, '' end
+      if string.sub(lane, -7) == ':switch' then
+        local held = claim_switches(p, digest, lane, holder, now)
+        if held then return {}, '', lane end
+        jobs = held == false and {} or nil
+      else
+        jobs, more = claim_in(p, digest, lane, '', holder, lease, limit, now)
+      end
+      if not jobs then
+        unregistered = lane
+      elseif #jobs > 0 then
+        return jobs, '', '', more
+      end
+    end
+  end
+  return {}, unregistered, ''
+end

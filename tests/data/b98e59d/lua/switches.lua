@@ -1,0 +1,220 @@
+-- Shared by the scripts that move switches; comes after lanes.lua.
+--   P switch:<id>         hash  v id account lane pairs timeout_ms deadline_ms epoch
+--                               state (armed, tripped, disarmed) native (0, 1)
+--                               created_ms beat_ms armed_with (order ids at first)
+--                               fires_ms   when the exchange's timer is known to
+--                                          fire, at the earliest; 0 for no timer
+--                               synced_ms  when that was last confirmed
+--                               unsure     a request for it was let go, and its end
+--                                          is not known
+--                               put_off_ms after failures, when the exchange is
+--                                          to be asked again; failures so far
+--                               wants_ms   since when its timer is not where it should be
+--   P switch:<id>:orders  set   tracked order ids
+--   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
+--   P disarmed:<account>  hash  pair -> ms of its last disarm, by its sender's clock
+--   P lane:<lane>:switch  hash  beside what lanes.lua has: called, since it was last
+--                               claimed; quiet_until (ms), till when nobody but
+--                               the holder quiet_but may send
+--   P switches            zset  switch id -> ms of its last change of state
+--   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at; less than
+--                               any ms where the exchange is to be brought in line at once
+--   P ends:<lane>:switch  zset  armed switch whose timer the exchange holds -> ms from
+--                               which it counts as tripped
+--   P tripped             zset  tripped switch -> ms from which somebody is to be told
+
+local KEEP_MS = 86400000
+-- How many switches one look takes in, lest it keep Redis to itself.
+local LOOK_MAX = 200
+-- How many neighbors are looked at for a request to share, about as many as it names.
+local NEAR_MAX = 50
+-- How far ahead of ours the clock of who sends a disarm is believed to be.
+local AHEAD_MAX_MS = 60000
+
+local function switch_lane(lane) return lane .. ':switch' end
+
+-- split(text) -> list of what commas part
+local function split(text)
+  local parts = {}
+  for part in string.gmatch(text or '', '[^,]+') do parts[#parts + 1] = part end
+  return parts
+end
+
+-- read_switch(p, id) -> table of its fields, or nil
+local function read_switch(p, id)
+  local row = redis.call('HGETALL', p .. 'switch:' .. id)
+  if not row[1] then return nil end
+  local switch = {}
+  for i = 1, #row, 2 do switch[row[i]] = row[i + 1] end
+  return switch
+end
+
+-- ends_at(switch) -> ms from which the switch counts as tripped: its deadline,
+-- or sooner if the exchange's own timer has fired by then.
+local function ends_at(switch)
+  local deadline, fires = tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)
+  if fires > 0 then return math.min(deadline, fires) end
+  return deadline
+end
+
+-- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
+local function untrack_orders(p, lane, orders)
+  local scope, fields = p .. 'scope:' .. string.match(lane, ':(.*)'), {}
+  for i, order in ipairs(orders) do fields[i] = 'o|' .. order end
+  for i, owner in ipairs(redis.call('HMGET', scope, unpack(fields))) do
+    if owner then
+      redis.call('HDEL', scope, fields[i])
+      redis.call('SREM', p .. 'switch:' .. owner .. ':orders', orders[i])
+    end
+  end
+end
+
+-- leave_scope(p, switch): give up what still is this switch's.
+local function leave_scope(p, switch)
+  local scope = p .. 'scope:' .. switch.account
+  local fields = {}
+  for _, pair in ipairs(split(switch.pairs)) do fields[#fields + 1] = 'p|' .. pair end
+  for _, order in ipairs(redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')) do
+    fields[#fields + 1] = 'o|' .. order
+  end
+  for _, field in ipairs(fields) do
+    if redis.call('HGET', scope, field) == switch.id then redis.call('HDEL', scope, field) end
+  end
+end
+
+-- retire(p, switch, state, now): end a switch for good; its record is kept a while.
+local function retire(p, switch, state, now)
+  local key = p .. 'switch:' .. switch.id
+  leave_scope(p, switch)
+  redis.call('HSET', key, 'state', state)
+  redis.call('ZREM', p .. 'due:' .. switch_lane(switch.lane), switch.id)
+  redis.call('ZREM', p .. 'ends:' .. switch_lane(switch.lane), switch.id)
+  redis.call('ZADD', p .. 'switches', now, switch.id)
+  redis.call('ZREMRANGEBYSCORE', p .. 'switches', '-inf', now - KEEP_MS)
+  redis.call('PEXPIRE', key, KEEP_MS)
+  redis.call('PEXPIRE', key .. ':orders', KEEP_MS)
+end
+
+-- trip(p, switch, now): the deadline has passed. In the same step the cancels
+-- of its scope are accepted as jobs, so that nothing can come in between. Each is named by
+-- what it cancels: after a failover that has forgotten this, another trip names it the same.
+local function trip(p, switch, now)
+  local orders = redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')
+  retire(p, switch, 'tripped', now)
+  redis.call('HSET', p .. 'switch:' .. switch.id, 'tripped_ms', now)
+  local stem = switch.id .. '.' .. switch.epoch .. '.'
+  local function accept(kind, order_id, pair)
+    local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
+    accept_job(p, now, id, switch.lane, kind, order_id, pair, '', switch.id, true)
+  end
+  for _, order in ipairs(orders) do accept('cancel', order, '') end
+  for _, pair in ipairs(split(switch.pairs)) do accept('cancel_all', '', pair) end
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
+  redis.call('ZADD', p .. 'tripped', now, switch.id)
+end
+
+-- note_disarm(p, switch, at), last_disarm(p, account, pairs) -> ms: so that what was
+-- sent before a disarm, and comes after it, arms nothing.
+local function note_disarm(p, switch, at)
+  local key = p .. 'disarmed:' .. switch.account
+  for _, pair in ipairs(split(switch.pairs)) do redis.call('HSET', key, pair, at) end
+  redis.call('PEXPIRE', key, KEEP_MS)
+end
+
+local function last_disarm(p, account, pairs)
+  local latest = 0
+  for _, pair in ipairs(pairs) do
+    local at = redis.call('HGET', p .. 'disarmed:' .. account, pair)
+    latest = math.max(latest, tonumber(at or 0))
+  end
+  return latest
+end
+
+-- call_to(p, lane): have a lane looked at however long it was to rest; also when
+-- it is being tended to, and is about to be put to rest.
+local function call_to(p, lane)
+  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
+  redis.call('HSET', p .. 'lane:' .. lane, 'called', 1)
+end
+
+-- needs_sync(switch): whether the exchange's timer is not where it should be: it
+-- lags by a quarter of the timeout, would outlive a deadline that was moved closer,
+-- or may be anywhere.
+local function needs_sync(switch)
+  if switch.native ~= '1' then return false end
+  if switch.state == 'disarmed' or switch.unsure then return true end
+  local lag = tonumber(switch.deadline_ms) - tonumber(switch.fires_ms or 0)
+  return lag < 0 or lag >= tonumber(switch.timeout_ms) / 4
+end
+
+-- sync_from(switch, now) -> ms from which the exchange is to be brought in line
+local function sync_from(switch, now) return math.max(now, tonumber(switch.put_off_ms or 0)) end
+
+-- merely_lags(switch): whether the exchange's timer does run, and fires by the deadline.
+local function merely_lags(switch)
+  local fires = tonumber(switch.fires_ms or 0)
+  return switch.state == 'armed' and fires > 0 and fires <= tonumber(switch.deadline_ms)
+end
+
+-- want(p, switch, now): its timer is not where it should be; since when, is kept.
+local function want(p, switch, now)
+  if not switch.wants_ms then redis.call('HSET', p .. 'switch:' .. switch.id, 'wants_ms', now) end
+end
+
+-- place_switch(p, switch, now): say when it must be looked at next. What is more
+-- than a renewal goes ahead of all renewals, however many wait.
+local function place_switch(p, switch, now)
+  local lane = switch_lane(switch.lane)
+  local at = math.huge
+  if not needs_sync(switch) then
+    if switch.wants_ms then redis.call('HDEL', p .. 'switch:' .. switch.id, 'wants_ms') end
+  else
+    want(p, switch, now)
+    at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
+  end
+  if switch.state == 'armed' then
+    at = math.min(at, ends_at(switch))
+    if switch.native == '1' then redis.call('ZADD', p .. 'ends:' .. lane, ends_at(switch), switch.id) end
+  else
+    redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+  end
+  redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
+  return lane
+end
+
+-- ended_by(switch) -> ms from which a timer that could not be stopped has long fired.
+local function ended_by(switch)
+  return math.max(tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)) + 10000
+end
+
+-- tend(p, lane, holder, lease, now) -> whether the holder must bring the exchange
+-- in line, and now holds the lane. Trips what has run out.
+function tend(p, lane, holder, lease, now)
+  local syncs = false
+  -- However many wait to be renewed before them.
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+    local switch = read_switch(p, id)
+    if switch then trip(p, switch, now) else redis.call('ZREM', p .. 'ends:' .. lane, id) end
+  end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+    local switch = read_switch(p, id)
+    if not switch then
+      redis.call('ZREM', p .. 'due:' .. lane, id)
+    elseif switch.state == 'armed' and now >= ends_at(switch) then
+      trip(p, switch, now)
+    elseif switch.state == 'disarmed' and now > ended_by(switch) then
+      retire(p, switch, 'disarmed', now)
+    elseif needs_sync(switch) and sync_from(switch, now) <= now then
+      syncs = true
+      want(p, switch, now)
+    else
+      place_switch(p, switch, now)
+    end
+  end
+  if syncs then
+    take_hold(p, lane, holder, lease, now)
+    redis.call('HDEL', p .. 'lane:' .. lane, 'called')
+  end
+  reindex(p, lane, now)
+  return syncs
+end

@@ -1,0 +1,31 @@
+-- track(p, id, epoch, verb, order_id * n) -> state, other switch
+-- Add order ids to a switch, or take them out (verb 'track', 'untrack'). An order
+-- that another armed switch tracks is refused: state 'overlap'.
+-- Keys: see switches.lua
+local p, id, epoch, verb = unpack(ARGV, 1, 4)
+local now = now_ms()
+local switch = read_switch(p, id)
+if not switch then return { 'unknown', '' } end
+if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', '' } end
+if switch.state == 'armed' and now >= ends_at(switch) then
+  trip(p, switch, now)
+  return { 'tripped', '' }
+end
+if switch.state ~= 'armed' then return { switch.state, '' } end
+local scope, tracked = p .. 'scope:' .. switch.account, p .. 'switch:' .. id .. ':orders'
+for i = 5, #ARGV do
+  local owner = redis.call('HGET', scope, 'o|' .. ARGV[i])
+  if verb == 'track' and owner and owner ~= id then
+    local other = read_switch(p, owner)
+    if other and other.state == 'armed' then return { 'overlap', owner } end
+  end
+end
+for i = 5, #ARGV do
+  if verb == 'track' then
+    redis.call('HSET', scope, 'o|' .. ARGV[i], id)
+    redis.call('SADD', tracked, ARGV[i])
+  elseif redis.call('SREM', tracked, ARGV[i]) == 1 then
+    redis.call('HDEL', scope, 'o|' .. ARGV[i])
+  end
+end
+return { 'armed', '' }

@@ -1,0 +1,263 @@
+"""Workers of this version on a Redis, and beside producers, of version b98e59d."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.support.polling import eventually
+from tests.support.upgrade import Recorded, as_of_now, before_deadline, old_calls, restored
+from tests.support.world import KEYS, World
+from worker import Outcome, State, Switch, SwitchTripped
+from worker.simulator import Simulator
+
+SETTLED_MS = 45_000
+BEFORE_MS = 3_000
+NATIVE_EARLY = 0.25
+"""Share of its timeout by which an exchange's timer may fire before the deadline."""
+
+
+@contextmanager
+def taken_over(
+    folder: Path, sim: Simulator, moved: Callable[[dict[str, Any]], int]
+) -> Iterator[tuple[World, Recorded]]:
+    """Give the recording, and the orders that were open then, to this version."""
+    with (
+        restored(folder / "redis", moved) as (server, recorded),
+        closing(World(sim, server.url, folder)) as world,
+    ):
+        recorded.place(sim)
+        sim.set_nonce(KEYS["ix"][1], recorded.nonce)
+        yield world, recorded
+
+
+@pytest.fixture
+def upgrade(tmp_path: Path, sim: Simulator) -> Iterator[tuple[World, Recorded]]:
+    """The recording as of now."""
+    with taken_over(tmp_path, sim, as_of_now) as both:
+        yield both
+
+
+def kept_open(recorded: Recorded) -> set[str]:
+    """Return the orders that nobody has asked to cancel yet."""
+    switches = [*recorded.armed().values(), *recorded.named_switches("short")]
+    switches += [*recorded.named_switches("disarmed"), *recorded.named_switches("native disarmed")]
+    jobs = recorded.named("dead").values()
+    return {order for each in (*switches, *jobs) for order in each["orders"]}
+
+
+def all_open(recorded: Recorded) -> list[tuple[str, str]]:
+    """Return account and id of all orders that were open."""
+    return [(each["alias"], order) for each in recorded.open for order in each["ids"]]
+
+
+def test_every_accepted_job_ends_proven_and_nothing_else_is_canceled(
+    upgrade: tuple[World, Recorded],
+) -> None:
+    """Pending, claimed, urgent and retried jobs end; orders of no job stay open."""
+    world, recorded = upgrade
+    stay = kept_open(recorded)
+    asked = [(alias, order) for alias, order in all_open(recorded) if order not in stay]
+    world.worker()
+    for alias, order in asked:
+        eventually(
+            lambda a=alias, o=order: world.status(a, o) == "canceled",  # type: ignore[misc]
+            within_ms=SETTLED_MS,
+            what=f"{alias} {order} canceled",
+        )
+    producer = world.producer()
+    for name, job in recorded.jobs.items():
+        if job["state"] != "pending":
+            continue
+        ticket = producer.ticket(job["id"])
+        assert ticket is not None, name
+        result = ticket.wait(timeout_ms=SETTLED_MS)
+        assert result.state is State.DONE, (name, result)
+        assert result.proven, (name, result)
+        assert result.attempts > job["attempts"] or name.startswith("pending"), (name, result)
+    short = {order for each in recorded.named_switches("short") for order in each["orders"]}
+    for alias, order in all_open(recorded):
+        if order in stay - short:
+            assert world.status(alias, order) == "open", (alias, order)
+    refused = [arrival for arrival in world.sim.journal() if arrival.refusal == "nonce"]
+    assert not refused, "the nonce account's sequence was not taken over"
+
+
+def test_ended_jobs_can_be_read_and_dead_letters_be_replayed(
+    upgrade: tuple[World, Recorded],
+) -> None:
+    """Tickets of done jobs still answer; a dead letter keeps its history and can be replayed."""
+    world, recorded = upgrade
+    world.worker()
+    producer = world.producer()
+    for name, job in recorded.named("done").items():
+        ticket = producer.ticket(job["id"])
+        assert ticket is not None, name
+        result = ticket.result()
+        assert (result.state, result.outcome) == (State.DONE, Outcome.CANCELED), name
+        assert result.attempts == job["attempts"], name
+        assert result.latency_ms is not None, name
+    ledger = world.ledger()
+    letters = {job.id: job for job in ledger.dead(limit=100)}
+    assert set(letters) == set(recorded.dead)
+    for name, job in recorded.named("dead").items():
+        letter = letters[job["id"]]
+        assert letter.outcome is Outcome.UNAUTHORIZED, name
+        assert len(letter.history) == job["attempts"], name
+        result = producer.replay(job["id"]).wait(timeout_ms=SETTLED_MS)
+        assert result.proven, (name, result)
+        (order,) = job["orders"]
+        assert world.status(job["alias"], order) == "canceled", name
+    left = {job.id for job in ledger.dead(limit=100)}
+    assert len(left) == len(recorded.dead) - len(recorded.named("dead"))
+    for job_id in left:
+        assert letters[job_id].raw or letters[job_id].detail
+        assert ledger.discard(job_id)
+
+
+def test_armed_switches_keep_id_epoch_and_deadline_and_go_on(
+    upgrade: tuple[World, Recorded],
+) -> None:
+    """The former holders beat on; the exchange's timers are set, renewed and stopped."""
+    world, recorded = upgrade
+    world.worker()
+    producer = world.producer()
+    armed = recorded.armed()
+    assert len(armed) == 8
+    for name, each in armed.items():
+        record = producer.switch(each["id"]).record()
+        assert record is not None, name
+        assert (record.state, record.epoch) == ("armed", each["epoch"]), name
+        assert record.deadline_ms == each["deadline_ms"], name
+        assert sorted(record.pairs) == sorted(each["pairs"]), name
+        assert sorted(record.order_ids) == sorted(each["order_ids"]), name
+    for name, each in armed.items():
+        switch = producer.switch(each["id"], epoch=each["epoch"])
+        eventually(lambda s=switch: s.beat().in_time, what=f"{name} in time")  # type: ignore[misc]
+        record = switch.record()
+        assert record is not None
+        assert record.deadline_ms > each["deadline_ms"], name
+        if each["native"]:
+            early_ms = each["timeout_ms"] * NATIVE_EARLY
+            timers = {timer.pair: timer.fires_at_ms for timer in world.sim.timers()}
+            for pair in each["pairs"]:
+                assert record.deadline_ms - early_ms <= timers[pair] <= record.deadline_ms, name
+    (stopped,) = recorded.switches["native disarmed"]["pairs"]
+    eventually(
+        lambda: stopped not in {timer.pair for timer in world.sim.timers()},
+        what="the disarmed switch's timer is stopped",
+    )
+    for name, each in armed.items():
+        producer.switch(each["id"], epoch=each["epoch"]).disarm()
+        for order in each["orders"]:
+            assert world.status(each["alias"], order) == "open", name
+
+
+@pytest.mark.parametrize("name", ["short", "short native"])
+def test_a_switch_trips_at_the_deadline_that_its_strategy_set(
+    name: str, tmp_path: Path, sim: Simulator
+) -> None:
+    """Neither early nor late, and with all of its scope."""
+    with taken_over(tmp_path, sim, before_deadline(name, BEFORE_MS)) as (world, recorded):
+        each = recorded.switches[name]
+        world.worker()
+        for order in each["orders"]:
+            eventually(
+                lambda o=order: world.status(each["alias"], o) == "canceled",  # type: ignore[misc]
+                within_ms=SETTLED_MS,
+                what=f"{order} canceled",
+            )
+            exchange = KEYS[each["alias"]][0]
+            closed_ms = sim.order(exchange, order).closed_ms
+            early_ms = each["timeout_ms"] * NATIVE_EARLY if each["native"] else 0
+            assert closed_ms is not None
+            assert closed_ms >= each["deadline_ms"] - early_ms
+        switch = world.producer().switch(each["id"], epoch=each["epoch"])
+        # An exchange's own timer may fire before a worker looks.
+        eventually(lambda: _state(switch) == "tripped", what="tripped")
+        record = switch.record()
+        assert record is not None
+        assert record.deadline_ms == each["deadline_ms"]
+        with pytest.raises(SwitchTripped):
+            switch.beat()
+
+
+def _state(switch: Switch) -> str:
+    record = switch.record()
+    return record.state if record else "unknown"
+
+
+OLD_ORDERS = {
+    "cancel": {"ev": ["old-1"], "ix": ["900001"], "bm": ["900002"]},
+    "cancel_many": {"ev": ["old-2", "old-3", "old-4"]},
+    "arm and trip": {"ev": ["old-5", "old-6"]},
+}
+OLD_SCOPES = {
+    "cancel_all": {"ev": "oldall_usdt", "ix": "oldall_idr"},
+    "arm and trip": {"ev": "oldtrip_usdt"},
+    "arm native and trip": {"it": "oldtrip_idr"},
+}
+STAY = {"ev": ["old-7", "old-8"], "ix": ["930000"]}
+"""Untracked, and of switches that were disarmed."""
+
+
+def place_for_old_calls(world: World) -> dict[str, list[tuple[str, str]]]:
+    """Place what the calls are about; return what each label takes off: account, order."""
+    asked: dict[str, list[tuple[str, str]]] = {}
+    for label, orders in OLD_ORDERS.items():
+        for alias, ids in orders.items():
+            world.place(alias, pair="old_idr", side="buy", order_ids=ids)
+            asked.setdefault(label, []).extend((alias, order) for order in ids)
+    numbers = itertools.count(910_000)
+    for label, scopes in OLD_SCOPES.items():
+        for alias, pair in scopes.items():
+            ids = world.place(alias, pair=pair, order_ids=[str(next(numbers)) for _ in range(2)])
+            asked.setdefault(label, []).extend((alias, order) for order in ids)
+    for alias, ids in STAY.items():
+        world.place(alias, pair="oldoff_idr", order_ids=ids)
+    return asked
+
+
+def test_an_old_producer_is_served_or_gets_an_error(upgrade: tuple[World, Recorded]) -> None:
+    """Workers serve all that a call has accepted; what they cannot serve is an error."""
+    world, recorded = upgrade
+    asked = place_for_old_calls(world)
+    world.worker()
+    client = redis.Redis.from_url(world.redis_url, decode_responses=True)
+    jobs: list[str] = []
+    for label, script, args in old_calls(recorded.delta_ms):
+        try:
+            answer: Any = client.eval(script, 0, *args)
+        except redis.ResponseError:
+            asked.pop(label, None)
+            continue
+        if label.startswith("cancel"):
+            jobs += answer[::2]
+        else:
+            assert answer[0] == "armed", (label, answer)
+    for job_id in jobs:
+        eventually(
+            lambda j=job_id: client.hget(f"cx:job:{j}", "state") == "done",  # type: ignore[misc]
+            within_ms=SETTLED_MS,
+            what=f"job {job_id} of an old producer",
+        )
+        assert client.hget(f"cx:job:{job_id}", "outcome") in {"CANCELED", "GONE"}
+    for label, orders in asked.items():
+        for alias, order in orders:
+            eventually(
+                lambda a=alias, o=order: world.status(a, o) == "canceled",  # type: ignore[misc]
+                within_ms=SETTLED_MS,
+                what=f"{label}: {alias} {order} canceled",
+            )
+    eventually(
+        lambda: "oldoff_idr" not in {timer.pair for timer in world.sim.timers()},
+        what="the disarmed switch's timer is stopped",
+    )
+    for alias, ids in STAY.items():
+        assert [world.status(alias, order) for order in ids] == ["open"] * len(ids)
