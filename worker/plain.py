@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worker.commands import ListOpenOrders
 from worker.errors import SwitchOverlap
 from worker.gate import check_switch, holds_timers
 from worker.messages import CountdownMessage
@@ -71,23 +72,24 @@ def _disarm(
     task_id: str,
     again: bool,
 ) -> str:
-    said = "no such switch"
-    sent_ms = message.sent_ms or 0
-    known = "" if sent_ms else task_id
-    # Without a switch, too: what one of these pairs is armed by later is not this message's.
-    for switch_id in parts.switches.owners(message.account, message.pairs) or [""]:
-        record = parts.switches.get(switch_id) if switch_id else None
-        if record and set(record.pairs) != set(message.pairs):
-            raise SwitchOverlap(f"switch {switch_id} holds {', '.join(record.pairs)}")
-        match parts.switches.disarm(
-            switch_id, 0, bell, sent_ms=sent_ms, message=known, again=again
-        ):
-            case "armed" | "disarmed":
-                said = "disarmed"
-            case "tripped":
-                said = f"too late: switch {switch_id} has tripped"
-            case "stale":
-                said = STALE
-            case _:
-                pass  # forgotten in between
-    return said
+    for pair in message.pairs:
+        parts.settings.account(message.account).adapter.check(ListOpenOrders(pair=pair))
+    state, switch_id, *held = parts.switches.disarm_pairs(
+        message.account,
+        message.pairs,
+        bell,
+        sent_ms=message.sent_ms or 0,
+        message=task_id,
+        again=again,
+    )
+    match state:
+        case "overlap":
+            raise SwitchOverlap(f"switch {switch_id} holds {held[0].replace(',', ', ')}")
+        case "tripped":
+            return f"too late: switch {switch_id} has tripped"
+        case "stale":
+            return STALE
+        case "none":
+            return "no such switch"
+        case _:
+            return "disarmed"

@@ -154,7 +154,10 @@ class Reckless:
 
     def _disarm(self, args: list[Any]) -> None:
         (one,) = _texts(args, 1)
-        self.switches.disarm(one, 0, BELL, sent_ms=_whole(args))
+        self.switches.disarm(one, 0, BELL)
+        pairs = [text for text in map(str, args[1:]) if text and "," not in text] or ["p"]
+        again = len(one) % 2 == 0
+        self.switches.disarm_pairs(one, pairs, BELL, sent_ms=_whole(args), message=one, again=again)
 
     def _track(self, args: list[Any]) -> None:
         one, *rest = _texts(args, 4)

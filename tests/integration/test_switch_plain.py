@@ -24,6 +24,7 @@ class Plain:
 
     def __init__(self, url: str) -> None:
         self.board = Board(url)
+        self.alias = "ix"
         self.runtime = Runtime(Settings(redis_url=url, accounts=ACCOUNTS))
         self.runtime.switches = self.board.switches
 
@@ -33,13 +34,13 @@ class Plain:
         *,
         late_ms: int | None = None,
         pairs: tuple[str, ...] = PAIRS,
-        alias: str = "ix",
+        alias: str = "",
         task_id: str = "",
         again: bool = False,
     ) -> str:
         """Take a message that was sent `late_ms` ago, or does not say when; each has its own id."""
         sent_ms = None if late_ms is None else self.board.now_ms - late_ms
-        message = CountdownMessage(alias, pairs, timeout_ms, sent_ms)
+        message = CountdownMessage(alias or self.alias, pairs, timeout_ms, sent_ms)
         task_id = task_id or new_id()
         return move_switch(self.runtime, message, task_id=task_id, again=again)
 

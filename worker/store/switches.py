@@ -191,24 +191,27 @@ class Switches:
         )
         return Beaten(state, int(left), in_time == 1, int(current))
 
-    def disarm(
-        self,
-        switch_id: str,
-        epoch: int,
-        bell: tuple[str, str],
-        *,
-        sent_ms: int = 0,
-        message: str = "",
-        again: bool = False,
-    ) -> str:
-        """End a switch without canceling; return its state before. Epoch 0 is any.
-
-        With `sent_ms`, a message sent before the last beat is `stale`; with its id,
-        `message`, so is one that comes again and was taken before.
-        """
-        args = (switch_id, epoch, *bell, sent_ms, message, int(again))
+    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> str:
+        """End a switch without canceling; return its state before. Epoch 0 is any."""
+        args = (switch_id, epoch, *bell)
         state, _ = self._store.run("disarm", *args, shared=SCRIPTS, promised=True)
         return str(state)
+
+    def disarm_pairs(
+        self,
+        account: str,
+        pairs: Sequence[str],
+        bell: tuple[str, str],
+        *,
+        sent_ms: int,
+        message: str,
+        again: bool,
+    ) -> tuple[str, ...]:
+        """End the switch of exactly these pairs; see `disarm_pairs.lua`."""
+        head = (account, *bell, sent_ms, message, int(again))
+        named = sorted(set(pairs))
+        answer = self._store.run("disarm_pairs", *head, *named, shared=SCRIPTS, promised=True)
+        return tuple(map(str, answer))
 
     def track(
         self, switch_id: str, epoch: int, order_ids: Iterable[str], *, add: bool

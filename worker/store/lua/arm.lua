@@ -3,8 +3,8 @@
 -- Arm a scope. The same scope armed before (a restarted strategy) is that switch
 -- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
 -- the epoch stays and the deadline moves. With sent_ms the deadline counts from
--- there, and a message older than the last beat, than the last disarm of one of
--- its pairs, or than its own timeout, is stale: it moves nothing. With mode 'again',
+-- there, and a message older than the last beat or message, than the last disarm or trip
+-- of one of its pairs, or than its own timeout, is stale: it moves nothing. With mode 'again',
 -- for what may have come before and says not when it was sent, a deadline that
 -- stands is never moved on, and nothing is armed where something was disarmed.
 -- What otherwise
@@ -41,6 +41,7 @@ for _, field in ipairs(fields) do
     if switch.pairs == pairs_text and named then
       same = switch
     elseif switch.state == 'armed' then
+      if sent > 0 and sent < last_word(switch) then return { 'stale', '' } end
       return { 'overlap', owner, switch.pairs .. ' ' .. (switch.armed_with or '') }
     end
   end
@@ -48,7 +49,7 @@ end
 
 -- Never later than from now: the sender's clock may be ahead.
 local from = sent > 0 and math.min(sent, now) or now
-local stale = sent > 0 and (from + timeout <= now or (same and from < tonumber(same.beat_ms))
+local stale = sent > 0 and (from + timeout <= now or (same and sent < last_word(same))
   or sent < last_disarm(p, account, pair_list))
 local deadline = from + timeout
 if mode == 'again' then
@@ -74,6 +75,7 @@ if same and same.state == 'disarmed' and (same.unsure or tonumber(same.fires_ms 
   redis.call('HSET', key, 'fires_ms', 0)
 end
 redis.call('HSETNX', key, 'created_ms', now)
+if sent > 0 then redis.call('HSET', key, 'sent_ms', math.min(sent, now + AHEAD_MAX_MS)) end
 redis.call('PERSIST', key)
 if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end
 if same and same.state ~= 'armed' then redis.call('HDEL', key, 'wants_ms') end

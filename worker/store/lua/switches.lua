@@ -10,9 +10,12 @@
 --                               put_off_ms after failures, when the exchange is
 --                                          to be asked again; failures so far
 --                               wants_ms   since when its timer is not where it should be
+--                               sent_ms    when its last plain message was sent, by that
+--                                          sender's clock
 --   P switch:<id>:orders  set   tracked order ids
 --   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
---   P disarmed:<account>  hash  pair -> ms of its last disarm, by its sender's clock
+--   P disarmed:<account>  hash  pair -> ms of its last disarm or trip, by its sender's clock;
+--                               kept for KEEP_MS, for the NOTED_MAX pairs noted last
 --   P lane:<lane>:switch  hash  beside what lanes.lua has: called, since it was last
 --                               claimed; quiet_until (ms), till when nobody but
 --                               the holder quiet_but may send
@@ -28,8 +31,10 @@ local KEEP_MS = 86400000
 local LOOK_MAX = 200
 -- How many neighbors are looked at for a request to share, about as many as it names.
 local NEAR_MAX = 50
--- How far ahead of ours the clock of who sends a disarm is believed to be.
+-- How far ahead of ours a sender's clock is believed to be.
 local AHEAD_MAX_MS = 60000
+-- Pairs of one account whose last disarm is kept.
+local NOTED_MAX = 4096
 
 local function switch_lane(lane) return lane .. ':switch' end
 
@@ -95,12 +100,46 @@ local function retire(p, switch, state, now)
   redis.call('PEXPIRE', key .. ':orders', KEEP_MS)
 end
 
+-- note_disarm(p, account, pairs, at): what was sent before `at` and is read after it arms
+-- none of these pairs. An older note never replaces a newer one.
+local function note_disarm(p, account, pairs, at)
+  local key = p .. 'disarmed:' .. account
+  for _, pair in ipairs(pairs) do
+    if at > tonumber(redis.call('HGET', key, pair) or 0) then redis.call('HSET', key, pair, at) end
+  end
+  redis.call('PEXPIRE', key, KEEP_MS)
+  if redis.call('HLEN', key) <= NOTED_MAX then return end
+  local row, times = redis.call('HGETALL', key), {}
+  for i = 2, #row, 2 do times[#times + 1] = tonumber(row[i]) end
+  table.sort(times)
+  local kept_from = times[math.floor(#times / 2)]
+  for i = 1, #row, 2 do
+    if tonumber(row[i + 1]) <= kept_from then redis.call('HDEL', key, row[i]) end
+  end
+end
+
+-- last_disarm(p, account, pairs) -> ms of the last disarm or trip of any of them, or 0
+local function last_disarm(p, account, pairs)
+  local latest = 0
+  for _, pair in ipairs(pairs) do
+    local at = redis.call('HGET', p .. 'disarmed:' .. account, pair)
+    latest = math.max(latest, tonumber(at or 0))
+  end
+  return latest
+end
+
+-- last_word(switch) -> ms of its last beat or message: what was sent before is stale.
+local function last_word(switch)
+  return math.max(tonumber(switch.beat_ms), tonumber(switch.sent_ms or 0))
+end
+
 -- trip(p, switch, now): the deadline has passed. In the same step the cancels
 -- of its scope are accepted as jobs, so that nothing can come in between. Each is named by
 -- what it cancels: after a failover that has forgotten this, another trip names it the same.
 local function trip(p, switch, now)
   local orders = redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')
   retire(p, switch, 'tripped', now)
+  note_disarm(p, switch.account, split(switch.pairs), last_word(switch))
   redis.call('HSET', p .. 'switch:' .. switch.id, 'tripped_ms', now)
   local stem = switch.id .. '.' .. switch.epoch .. '.'
   local function accept(kind, order_id, pair)
@@ -111,23 +150,6 @@ local function trip(p, switch, now)
   for _, pair in ipairs(split(switch.pairs)) do accept('cancel_all', '', pair) end
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
   redis.call('ZADD', p .. 'tripped', now, switch.id)
-end
-
--- note_disarm(p, switch, at), last_disarm(p, account, pairs) -> ms: so that what was
--- sent before a disarm, and comes after it, arms nothing.
-local function note_disarm(p, switch, at)
-  local key = p .. 'disarmed:' .. switch.account
-  for _, pair in ipairs(split(switch.pairs)) do redis.call('HSET', key, pair, at) end
-  redis.call('PEXPIRE', key, KEEP_MS)
-end
-
-local function last_disarm(p, account, pairs)
-  local latest = 0
-  for _, pair in ipairs(pairs) do
-    local at = redis.call('HGET', p .. 'disarmed:' .. account, pair)
-    latest = math.max(latest, tonumber(at or 0))
-  end
-  return latest
 end
 
 -- call_to(p, lane): have a lane looked at however long it was to rest; also when
@@ -180,6 +202,27 @@ local function place_switch(p, switch, now)
   end
   redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
   return lane
+end
+
+-- end_switch(p, switch, at, queue, bell, now) -> its epoch: disarm an armed switch. Where
+-- the exchange holds a timer, it is kept until that is known to be stopped.
+local function end_switch(p, switch, at, queue, bell, now)
+  note_disarm(p, switch.account, split(switch.pairs), at)
+  switch.state, switch.epoch, switch.put_off_ms = 'disarmed', tonumber(switch.epoch) + 1, nil
+  local key = p .. 'switch:' .. switch.id
+  redis.call('HSET', key, 'state', 'disarmed', 'epoch', switch.epoch)
+  redis.call('HDEL', key, 'put_off_ms', 'failures')
+  if switch.native == '1' then
+    redis.call('ZADD', p .. 'switches', now, switch.id)
+    local lane = place_switch(p, switch, now)
+    call_to(p, lane)
+    reindex(p, lane, now)
+    redis.call('LPUSH', queue, bell)
+  else
+    retire(p, switch, 'disarmed', now)
+    reindex(p, switch_lane(switch.lane), now)
+  end
+  return switch.epoch
 end
 
 -- ended_by(switch) -> ms from which a timer that could not be stopped has long fired.
