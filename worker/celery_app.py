@@ -16,14 +16,15 @@ from celery.worker import state
 from kombu import Exchange, Queue
 
 from worker import logs, metrics, monitor, privacy, sentry
+from worker.deferred import Deferred
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of
 from worker.messages import CANCEL, COUNTDOWN, TICK
-from worker.runtime import runtime
+from worker.runtime import runtime, shown
 from worker.settings import Settings, load_settings
 from worker.store.address import parse
-from worker.store.doorbell import LATER, PRIORITIES
+from worker.store.doorbell import BELL, LATER, PRIORITIES
 from worker.store.sentinels import Sentinels
 
 DEFAULT_QUEUE = "celery"
@@ -127,6 +128,7 @@ def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 
 _monitor: monitor.Monitor | None = None
+_deferred: Deferred | None = None
 
 
 @signals.worker_init.connect
@@ -158,6 +160,9 @@ def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
     shutdown.watch(give_back)
     shutdown.hear(lambda: setattr(state, "should_stop", 0))
     runtime().engine.start()
+    global _deferred  # noqa: PLW0603  one per process
+    _deferred = Deferred(runtime())
+    _deferred.start()
 
 
 @signals.worker_shutting_down.connect
@@ -182,7 +187,7 @@ def _failed(
     """Keep a message whose task failed: a task here records whatever can go wrong."""
     name = getattr(sender, "name", sender)
     reason = f"{name} could not be run ({type(exception).__name__}: {exception})"
-    runtime().bury(reason, f"{name} {args!r} {kwargs!r}", error=exception)
+    runtime().bury(reason, shown(name, args, kwargs), error=exception)
 
 
 @signals.task_revoked.connect
@@ -196,19 +201,21 @@ def _expired(
     if not expired:
         return
     name = getattr(sender, "name", sender)
-    if name not in (CANCEL, COUNTDOWN) or (request.kwargs or {}).get("job"):
+    if name not in (CANCEL, COUNTDOWN) or getattr(request, BELL, None):
         metrics.expired("bell")  # Celery's own line in the log is enough
         return
     metrics.expired("cancel" if name == CANCEL else "countdown")
     reason = f"{name} expired before a worker read it"
     if name == CANCEL:
-        runtime().bury(reason, f"{name} {request.args!r} {request.kwargs!r}")
+        runtime().bury(reason, shown(name, request.args, request.kwargs))
     else:
         logging.getLogger(__name__).warning("%s: %r", reason, request.kwargs or request.args)
 
 
 @signals.worker_shutdown.connect
 def _stop(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+    if _deferred is not None:
+        _deferred.stop()
     runtime().engine.stop()
     if _monitor is not None:
         _monitor.stop()

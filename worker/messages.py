@@ -23,13 +23,20 @@ PAIRS_MAX = 1_000
 
 FORMAT = 1
 """The newest form of a message that this version reads. One says so as `v`; without, it is 1."""
+WHOLE_MAX = 2**53
+"""From here on senders that keep numbers as doubles would name another order."""
 _CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job")
 _COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class CancelMessage:
-    """The arguments of `worker.cancel`; `job` is set by this program's producers."""
+    """The arguments of `worker.cancel`.
+
+    Attributes:
+        job: The job's id, in doorbells of this program's producers. In a message of
+            another client it means nothing.
+    """
 
     account: str
     order_id: str
@@ -87,6 +94,10 @@ def read_cancel(args: Sequence[object], kwargs: Mapping[str, object]) -> CancelM
         InvalidCommand: One of them is missing, unknown or not text.
     """
     values = _named(CANCEL, _CANCEL_FIELDS, args, kwargs)
+    if type(order_id := values.get("order_id")) is int and order_id > 0:
+        if order_id >= WHOLE_MAX:
+            raise InvalidCommand(f"{CANCEL}: order_id is a number of 2^53 or more; give it as text")
+        values["order_id"] = str(order_id)
     for name in ("account", "order_id"):
         if not values.get(name):
             raise InvalidCommand(f"{CANCEL}: {name} is missing")

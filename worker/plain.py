@@ -1,17 +1,62 @@
-"""Countdown messages of plain Celery clients, who hold no switch in hand."""
+"""Messages of plain Celery clients: cancels become jobs, countdowns move switches."""
 
 from __future__ import annotations
 
+import hashlib
+
+import tenacity
+
+from worker import clock
 from worker.commands import ListOpenOrders
-from worker.errors import SwitchOverlap
-from worker.gate import check_switch, holds_timers
-from worker.messages import CountdownMessage
+from worker.errors import StoreUnavailable, SwitchOverlap
+from worker.exchanges.base import Exchange
+from worker.gate import check_cancel, check_switch, holds_timers
+from worker.jobs import Kind, NewJob
+from worker.messages import CancelMessage, CountdownMessage
 from worker.names import lane_of
 from worker.runtime import Runtime
 from worker.store.ledger import new_id
 from worker.switch import urgent_bell
 
 STALE = "stale: nothing changed"
+RECORD_S = 5.0
+
+
+def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tuple[str, str]:
+    """Make a job of a message; delivered twice, it is the same job.
+
+    Returns:
+        The job's id and its lane.
+
+    Raises:
+        InvalidCommand: No job can be made of it.
+        StoreUnavailable: Redis would not take it.
+    """
+    exchange = parts.exchange(message.account)
+    check_cancel(exchange, order_id=message.order_id, pair=message.pair, side=message.side)
+    order = (message.order_id, message.pair or "", message.side or "")
+    lane = lane_of(exchange.name, message.account)
+
+    def accept(job_id: str) -> str:
+        order_id, pair, side = order
+        job = NewJob(job_id, lane, Kind.CANCEL, order_id=order_id, pair=pair, side=side)
+        (accepted,) = parts.ledger.accept([job])
+        if accepted.fresh:
+            return accepted.id
+        known = parts.ledger.get(accepted.id)
+        if known is None or (known.lane, known.order_id) == (lane, order_id):
+            return accepted.id
+        # A client that gives several messages one id means each of them.
+        return accept(f"{job_id}.{hashlib.sha256(repr((lane, order)).encode()).hexdigest()[:16]}")
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(StoreUnavailable),
+        stop=tenacity.stop_after_delay(RECORD_S),
+        wait=tenacity.wait_random_exponential(multiplier=0.05, max=0.5),
+        sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
+        reraise=True,
+    )
+    return retrying(lambda: accept(f"t-{task_id}")), lane
 
 
 def move_switch(
@@ -33,11 +78,10 @@ def move_switch(
         InvalidCommand: It cannot be done as it stands. Nothing was changed.
         StoreUnavailable: Redis did not answer. Asking again is safe.
     """
-    account = parts.settings.account(message.account)
-    exchange = account.adapter
+    exchange = parts.exchange(message.account)
     bell = urgent_bell(exchange.name)
     if message.timeout_ms == 0:
-        return _disarm(parts, message, bell, task_id=task_id, again=again)
+        return _disarm(parts, exchange, message, bell, task_id=task_id, again=again)
     bounds = parts.settings.switches
     check_switch(
         exchange,
@@ -66,6 +110,7 @@ def move_switch(
 
 def _disarm(
     parts: Runtime,
+    exchange: Exchange,
     message: CountdownMessage,
     bell: tuple[str, str],
     *,
@@ -73,7 +118,7 @@ def _disarm(
     again: bool,
 ) -> str:
     for pair in message.pairs:
-        parts.settings.account(message.account).adapter.check(ListOpenOrders(pair=pair))
+        exchange.check(ListOpenOrders(pair=pair))
     state, switch_id, *held = parts.switches.disarm_pairs(
         message.account,
         message.pairs,

@@ -9,10 +9,12 @@ import threading
 from worker import metrics
 from worker.alerts import alert
 from worker.engine import Engine
-from worker.errors import StoreUnavailable
+from worker.errors import StoreUnavailable, UnknownAccount
+from worker.exchanges import EXCHANGES
+from worker.exchanges.base import Exchange
 from worker.factory import build_engine, build_store, secrets_of
 from worker.logs import Mask
-from worker.settings import Settings, load_settings
+from worker.settings import Settings, load_settings, unknown_account
 from worker.shutdown import Shutdown
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
@@ -41,7 +43,25 @@ class Runtime:
         self.pid = os.getpid()
         self.mask = Mask(secrets_of(settings))
 
-    def bury(self, reason: str, raw: str, *, error: BaseException | None = None) -> None:
+    def exchange(self, alias: str) -> Exchange:
+        """Return the exchange of an account: of these settings, or of those of other workers.
+
+        Raises:
+            UnknownAccount: No worker has registered one of this alias.
+            StoreUnavailable: Redis did not answer.
+        """
+        account = self.settings.accounts.get(alias)
+        if account is not None:
+            return account.adapter
+        announced = self.ledger.accounts()
+        name = announced.get(alias, "")
+        if name not in EXCHANGES:
+            raise UnknownAccount(unknown_account(alias, {*self.settings.accounts, *announced}))
+        return EXCHANGES[name]
+
+    def bury(
+        self, reason: str, raw: str, *, error: BaseException | None = None, job_id: str = ""
+    ) -> None:
         """Put a message that no job can be made of into the dead letters.
 
         With `error` it is one that our own code failed at. If Redis is away the
@@ -50,7 +70,7 @@ class Runtime:
         kept = self.mask(raw)[:RAW_MAX]
         reason = self.mask(reason)[:REASON_MAX]
         try:
-            job_id = self.ledger.bury(reason=reason, raw=kept)
+            job_id = self.ledger.bury(reason=reason, raw=kept, job_id=job_id)
         except StoreUnavailable:
             log.critical("malformed message not recorded: %s: %s", reason, kept)
             job_id = ""
@@ -59,6 +79,14 @@ class Runtime:
             alert("malformed message", f"malformed message: {reason}", job=job_id)
         else:
             alert("task failed", f"task failed: {reason}", error, job=job_id)
+
+
+def shown(task: object, args: object, kwargs: object) -> str:
+    """Return a task and its arguments as text, whatever they are."""
+    try:
+        return f"{task} {args!r} {kwargs!r}"
+    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        return f"{task}, arguments that cannot be shown"
 
 
 # Reentrant: a signal's handler may ask while the main thread does.

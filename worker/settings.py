@@ -51,7 +51,8 @@ class Jobs(Table):
     """How long and how often a job is tried.
 
     `max_age_ms` runs from a job's first attempt, so that waiting for a rate
-    slot behind a long backlog costs nothing of it.
+    slot behind a long backlog costs nothing of it. `unknown_account_ms` is how long a
+    plain message waits for a worker that registers its account.
     """
 
     max_attempts: int = Field(default=5_000, gt=0)
@@ -62,6 +63,7 @@ class Jobs(Table):
     backoff_max_ms: int = Field(default=5_000, gt=0)
     lease_ms: int = Field(default=10_000, ge=500)
     retention_ms: int = Field(default=86_400_000, gt=0)
+    unknown_account_ms: int = Field(default=30_000, ge=0)
 
 
 class Http(Table):

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import asdict, replace
 from typing import Any
 
-import tenacity
 from celery import Task
 from celery.exceptions import Reject
 
 from worker import clock, metrics
 from worker.celery_app import app
-from worker.errors import InvalidCommand, LaterFormat, StoreUnavailable
-from worker.gate import check_cancel
-from worker.jobs import Kind, NewJob
+from worker.deferred import defer
+from worker.errors import InvalidCommand, LaterFormat, StoreUnavailable, UnknownAccount
 from worker.messages import (
     CANCEL,
     COUNTDOWN,
     DRAIN,
     TICK,
     CancelMessage,
+    CountdownMessage,
     is_later,
     read_cancel,
     read_countdown,
 )
 from worker.names import lane_of
-from worker.plain import STALE, move_switch
-from worker.runtime import Runtime, runtime
+from worker.plain import STALE, accept_cancel, move_switch
+from worker.runtime import Runtime, runtime, shown
+from worker.store.doorbell import BELL
 
 log = logging.getLogger(__name__)
 
 DEFERRED = "left to the sweep"
-RECORD_S = 5.0
 LATER_MS = 1_000
 """How long a message that a newer worker must read is kept from coming round again."""
 
@@ -40,29 +40,47 @@ LATER_MS = 1_000
 @app.task(name=CANCEL, bind=True, typing=False, acks_late=True)
 def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
     """Run the job of a doorbell, or make one of a plain message and run it."""
-    parts = runtime()
+    parts, task_id = runtime(), str(task.request.id)
+    bell = bool(getattr(task.request, BELL, None))
     try:
         message = read_cancel(args, kwargs)
-        account = parts.settings.account(message.account)
-        lane = lane_of(account.exchange, message.account)
-        job_id = message.job
-        if job_id is None:
-            check_cancel(
-                account.adapter, order_id=message.order_id, pair=message.pair, side=message.side
-            )
-            job_id = _record(parts, message, lane, str(task.request.id))
+        if bell and message.job and (answer := _run_named(parts, message)):
+            return answer
+        job_id, lane = accept_cancel(parts, message, task_id=task_id)
     except LaterFormat as error:
-        if kwargs.get("job"):
+        if bell and kwargs.get("job"):
             return DEFERRED  # recorded: a newer worker's sweep finds it
         raise _left(parts, error) from error
+    except UnknownAccount as error:
+        return defer(parts, CANCEL, _fields(message), task_id=task_id, error=error)
     except InvalidCommand as error:
-        parts.bury(str(error), f"{CANCEL} {args!r} {kwargs!r}")
+        parts.bury(str(error), shown(CANCEL, args, kwargs))
         return f"dead letter: {error}"
+    except StoreUnavailable as error:
+        raise Reject(str(error), requeue=True) from error
     try:
         outcome = parts.engine.run_job(job_id, lane=lane)
     except StoreUnavailable:
         return DEFERRED
     return str(outcome) if outcome else DEFERRED
+
+
+def _run_named(parts: Runtime, message: CancelMessage) -> str:
+    """Run the job that a doorbell names; empty if there is none."""
+    job_id = message.job or ""
+    account = parts.settings.accounts.get(message.account)
+    try:
+        if account is not None:
+            lane = lane_of(account.exchange, message.account)
+            if outcome := parts.engine.run_job(job_id, lane=lane):
+                return str(outcome)
+        return DEFERRED if parts.ledger.known(job_id) else ""
+    except StoreUnavailable:
+        return DEFERRED
+
+
+def _fields(message: CancelMessage | CountdownMessage) -> dict[str, object]:
+    return {name: value for name, value in asdict(message).items() if value is not None}
 
 
 @app.task(name=DRAIN, typing=False)
@@ -72,7 +90,7 @@ def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
     if is_later(kwargs):
         return  # the sweep of a newer worker does without the bell
     if args or not isinstance(exchange, str):
-        runtime().bury(f"{DRAIN}: exchange is missing", f"{DRAIN} {args!r} {kwargs!r}")
+        runtime().bury(f"{DRAIN}: exchange is missing", shown(DRAIN, args, kwargs))
         return
     try:
         runtime().engine.run_exchange(exchange)
@@ -83,15 +101,19 @@ def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
 @app.task(name=COUNTDOWN, bind=True, typing=False, acks_late=True)
 def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
     """Arm, move on or (with a timeout of 0) disarm the switch of these pairs."""
-    parts = runtime()
+    parts, task_id = runtime(), str(task.request.id)
     try:
         again = bool((task.request.delivery_info or {}).get("redelivered"))
         message = read_countdown(args, kwargs)
-        said = move_switch(parts, message, task_id=str(task.request.id), again=again)
+        said = move_switch(parts, message, task_id=task_id, again=again)
     except LaterFormat as error:
         raise _left(parts, error) from error
+    except UnknownAccount as error:
+        # It counts from when it was first read, however long it waits.
+        timed = replace(message, sent_ms=message.sent_ms or clock.now_ms())
+        return defer(parts, COUNTDOWN, _fields(timed), task_id=task_id, error=error)
     except InvalidCommand as error:
-        parts.bury(str(error), f"{COUNTDOWN} {args!r} {kwargs!r}")
+        parts.bury(str(error), shown(COUNTDOWN, args, kwargs))
         return f"dead letter: {error}"
     except StoreUnavailable as error:
         raise Reject(str(error), requeue=True) from error
@@ -119,31 +141,3 @@ def _left(parts: Runtime, error: LaterFormat) -> Reject:
     log.info("left to a newer worker: %s", error)
     parts.engine.wait_ms(LATER_MS)
     return Reject(str(error), requeue=True)
-
-
-def _record(parts: Runtime, message: CancelMessage, lane: str, task_id: str) -> str:
-    """Make a job of a plain message; delivered twice, it is the same job.
-
-    Raises:
-        Reject: Redis would not take it; the message goes back to its queue.
-    """
-    job = NewJob(
-        id=f"t-{task_id}",
-        lane=lane,
-        kind=Kind.CANCEL,
-        order_id=message.order_id,
-        pair=message.pair or "",
-        side=message.side or "",
-    )
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(StoreUnavailable),
-        stop=tenacity.stop_after_delay(RECORD_S),
-        wait=tenacity.wait_random_exponential(multiplier=0.05, max=0.5),
-        sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
-        reraise=True,
-    )
-    try:
-        accepted: str = retrying(lambda: parts.ledger.accept([job])[0].id)
-    except StoreUnavailable as error:
-        raise Reject(str(error), requeue=True) from error
-    return accepted

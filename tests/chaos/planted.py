@@ -87,15 +87,15 @@ class _HastyLedger(Ledger):
 
 def _record_late() -> None:
     # Late, as its door imports the application that is being made here.
-    from worker import tasks  # noqa: PLC0415
+    from worker import plain, tasks  # noqa: PLC0415
 
-    record = tasks._record  # noqa: SLF001  planted
+    accept = plain.accept_cancel
 
-    def late(*args: Any) -> str:
+    def late(*args: Any, **options: Any) -> tuple[str, str]:
         clock.sleep_ms(RECORD_LATE_MS)
-        return record(*args)
+        return accept(*args, **options)
 
-    tasks._record = late  # type: ignore[assignment]  # noqa: SLF001  planted
+    vars(tasks)["accept_cancel"] = late
     tasks.cancel.acks_late = False
 
 

@@ -44,6 +44,8 @@ class World:
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"bm": ROOMY})
     bulk: Collection[str] = ()
     """Aliases of accounts that have several orders canceled in one request."""
+    aliases: Collection[str] = tuple(KEYS)
+    """The accounts in the settings."""
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -75,7 +77,7 @@ class World:
         """Return the settings, as an object."""
         values: dict[str, Any] = {
             "redis_url": self.redis_url,
-            "accounts": {alias: self.account(alias) for alias in KEYS},
+            "accounts": {alias: self.account(alias) for alias in self.aliases},
             **self.top,
             **self.tables,
             **tables,
@@ -88,7 +90,7 @@ class World:
         lines += [f"{key} = {_toml(value)}" for key, value in self.top.items()]
         for name, table in {**self.tables, **tables}.items():
             lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-        for alias in KEYS:
+        for alias in self.aliases:
             table = self.account(alias)
             lines += [f"[accounts.{alias}]"]
             lines += [f"{key} = {_toml(value)}" for key, value in table.items()]

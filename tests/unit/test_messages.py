@@ -36,6 +36,12 @@ def test_what_is_left_out_or_null_or_empty_is_none() -> None:
         assert read_cancel((), {**GOOD, "pair": nothing, "side": nothing, "job": nothing}) == plain
 
 
+@pytest.mark.parametrize("order_id", [1, 1223181, 2**53 - 1])
+def test_a_whole_number_names_an_order(order_id: int) -> None:
+    """Clients in other languages send ids that are numbers as such."""
+    assert read_cancel((), {**GOOD, "order_id": order_id}).order_id == str(order_id)
+
+
 @pytest.mark.parametrize("version", [2, 99, 10**30])
 def test_a_later_format_is_left_to_others(version: int) -> None:
     """Whatever else the message says, it is no mistake of its sender's."""
@@ -74,7 +80,9 @@ def test_positions_are_read_in_order() -> None:
         ((), {**GOOD, "order_id": ""}, "order_id is missing"),
         ((), {**GOOD, "order_id": 0}, "order_id is missing"),
         ((), {**GOOD, "order_id": []}, "order_id is missing"),
-        ((), {**GOOD, "order_id": 1223181}, "order_id must be text, not int"),
+        ((), {**GOOD, "order_id": -1}, "order_id must be text, not int"),
+        ((), {**GOOD, "order_id": 2**53}, "give it as text"),
+        ((), {**GOOD, "order_id": 1223181.0}, "order_id must be text, not float"),
         ((), {**GOOD, "order_id": ["a1"]}, "order_id must be text, not list"),
         ((), {**GOOD, "order_id": {"a": 1}}, "order_id must be text, not dict"),
         ((), {**GOOD, "order_id": True}, "order_id must be text, not bool"),

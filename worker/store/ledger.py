@@ -25,6 +25,8 @@ SCRIPTS = "lanes switches"
 
 TAKE_BACK_LOOK = 2_000
 """How many jobs of a lane are looked at for claims to undo."""
+DEFERRED_MAX = 10_000
+"""Messages kept for later; what comes on top of them is a dead letter at once."""
 HANDED_BACK = "the worker was stopped in mid-attempt"
 ASTRAY_AGAIN_MS = 30_000
 ASTRAY_MAX = 100
@@ -228,9 +230,9 @@ class Ledger(Listing):
         """
         return int(self._store.run("take_back", lane, TAKE_BACK_LOOK, *holders, shared="lanes"))
 
-    def bury(self, *, reason: str, raw: str) -> str:
-        """Record a message that no job could be made of as a dead letter."""
-        job_id = new_id()
+    def bury(self, *, reason: str, raw: str, job_id: str = "") -> str:
+        """Record a message that no job could be made of as a dead letter; return its id."""
+        job_id = job_id or new_id()
         self._store.run("bury", job_id, reason, raw)
         return job_id
 
@@ -299,6 +301,30 @@ class Ledger(Listing):
         Its record stays for `keep_ms`, so that the new job's parent can be seen.
         """
         return bool(self._store.run("discard", job_id, keep_ms))
+
+    def defer(self, message: str) -> bool:
+        """Keep a message for later; return whether there is room for it."""
+        key = self._store.key("deferred")
+        now_ms = self.now_ms()
+        with unavailable():
+            if int(self._store.client.zcard(key)) >= DEFERRED_MAX:  # type: ignore[arg-type]
+                return False
+            self._store.client.zadd(key, {message: now_ms}, nx=True)
+        return True
+
+    def deferred(self) -> list[tuple[str, int]]:
+        """Return messages kept for later, oldest first, each with how many ms ago it was kept."""
+        with unavailable():
+            rows: Any = self._store.client.zrange(
+                self._store.key("deferred"), 0, CHUNK - 1, withscores=True
+            )
+        now_ms = self.now_ms() if rows else 0
+        return [(message, now_ms - int(since)) for message, since in rows]
+
+    def forget_deferred(self, message: str) -> None:
+        """Keep a message no longer."""
+        with unavailable():
+            self._store.client.zrem(self._store.key("deferred"), message)
 
     def discard(self, job_id: str) -> bool:
         """Forget a dead letter; return whether it was one."""
