@@ -18,7 +18,7 @@ from worker.producer import Producer
 from worker.retries import Decision, Done
 from worker.runtime import runtime
 from worker.settling import Attempted
-from worker.store.connection import Store, source, unavailable
+from worker.store.connection import ALWAYS, Store, source, unavailable
 from worker.store.ledger import Accepted, Ledger, Settlement, Verb
 
 RECORD_LATE_MS = 6_000
@@ -59,7 +59,7 @@ def in_producer(bug: Bug | None, producer: Producer) -> Producer:
     if bug is Bug.NO_EPOCH:
         store = producer._switches._store  # noqa: SLF001  planted
         check = "if epoch ~= '0' and switch.epoch ~= epoch then"
-        text = "\n".join(map(source, ("now", "lanes", "switches", "beat")))
+        text = store.text("beat", "lanes switches")
         assert check in text
         script = store.client.register_script(text.replace(check, "if false then"))
         store._scripts["beat"] = script  # noqa: SLF001  planted
@@ -122,13 +122,13 @@ def _limit_by_local_clock() -> None:
         local_now = clock.now_ms()
         now = source("now")
         if name in ("landed", "reserve"):
-            now = f"local function now_ms() return {local_now} end"
-        text = "\n".join([now, *map(source, shared.split()), source(name)])
+            now = f"local function raw_ms() return {local_now} end"
+        text = "\n".join([now, *map(source, ("call", *shared.split(), name))])
         if name == "launch":
             assert LAUNCH in text
             text = text.replace(LAUNCH, LAUNCH.replace("now,", f"{local_now},"))
         with unavailable():
-            return self.client.eval(text, 0, *map(str, (self.prefix, *args)))
+            return self.client.eval(text, 0, *map(str, (self.prefix, *args, *ALWAYS)))
 
     Store.run = local  # type: ignore[method-assign]
 

@@ -30,7 +30,7 @@ def producer(redis_url: str) -> Producer:
 def test_a_clean_exit_disarms(producer: Producer, alias: str) -> None:
     """Leaving the block by its end disarms; the holder hears so."""
     with producer.countdown(alias, pairs=["a_x"], timeout_ms=T_MS) as switch:
-        assert switch.beat().left_ms == T_MS
+        assert T_MS - 1_000 < switch.beat().left_ms <= T_MS
     record = switch.record()
     assert record is not None
     assert record.state == "disarmed"
@@ -58,7 +58,7 @@ def test_a_clean_exit_of_one_who_was_replaced_is_heard(producer: Producer) -> No
         producer.countdown("ix", pairs=["a_x"], timeout_ms=T_MS),
     ):
         later = producer.arm("ix", pairs=["a_x"], timeout_ms=T_MS)
-    assert later.beat().left_ms == T_MS
+    assert T_MS - 1_000 < later.beat().left_ms <= T_MS
 
 
 def test_one_who_was_replaced_never_disarms_its_successor(producer: Producer) -> None:

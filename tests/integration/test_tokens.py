@@ -8,7 +8,6 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-import redis
 
 from tests.support.standing import KEPT_BY
 from tests.support.stepped import Stepped
@@ -227,14 +226,17 @@ def test_a_turn_that_nobody_heard_of_is_given_up(
     tokens: Tokens, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis gave it, and the answer was lost: another may fetch at once."""
-    gives = store.client.set
+    runs = store.run
 
-    def unheard(*args: Any, **options: Any) -> None:
-        assert gives(*args, **options)
-        raise redis.ConnectionError
+    def unheard(name: str, *args: Any, **options: Any) -> Any:
+        answer = runs(name, *args, **options)
+        if name == "lease":
+            assert answer == 1
+            raise StoreUnavailable("the answer was lost")
+        return answer
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.client, "set", unheard)
+        patch.setattr(store, "run", unheard)
         with pytest.raises(StoreUnavailable):
             tokens.begin_refresh("bm", lease_ms=LEASE_MS)
     assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)

@@ -7,7 +7,7 @@ import redis
 from worker.store.connection import Store, connect
 
 KEY = "stepped:now"
-CLOCK = f"local function now_ms() return tonumber(redis.call('GET', '{KEY}')) end"
+CLOCK = f"local function raw_ms() return tonumber(redis.call('GET', '{KEY}')) end"
 START_MS = 1_700_000_000_000
 TIMEOUT_MS = 5_000
 
@@ -36,4 +36,5 @@ class Stepped:
 
     def store(self, prefix: str = "cx:") -> Store:
         """Return a store on this clock."""
-        return Store(connect(self.url, timeout_ms=TIMEOUT_MS), prefix=prefix, clock=CLOCK)
+        client = connect(self.url, timeout_ms=TIMEOUT_MS)
+        return Store(client, prefix=prefix, clock=CLOCK, local=lambda: float(self.now_ms))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,6 +18,7 @@ from redis.connection import HiredisRespSerializer
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
+from worker import clock
 from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.address import Address, parse
 from worker.store.sentinels import (
@@ -24,10 +27,21 @@ from worker.store.sentinels import (
     NoMasterError,
     Sentinels,
 )
+from worker.store.timing import Reading
 
 CONNECT_SHARE = 0.5
 """Part of the time allowed that connecting may take, so that a cold call
 against a silent Redis ends within it too."""
+
+UNBOUNDED_MS = 60_000
+"""How long a call is valid on a connection whose waits are not bounded."""
+ALWAYS = (0, 1 << 52)
+"""What is sent for the times of a call that changes nothing."""
+
+
+def local_ms() -> float:
+    """Return the local clock, as whoever replaces it has it."""
+    return clock.monotonic_ms()
 
 
 @cache
@@ -147,11 +161,11 @@ class Sent:
             with unavailable():
                 return self._connection.read_response()  # type: ignore[no-untyped-call]
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, NoScriptError):
+            if not (isinstance(error.__cause__, NoScriptError) or _is_late(error.__cause__)):
                 raise
         finally:
             self._pool.release(self._connection)
-        return self._again()  # Redis did not know the script, so it has not run
+        return self._again()  # Redis did not know the script or refused it, so it has not run
 
     def drop(self) -> None:
         """Give the answer up."""
@@ -163,15 +177,24 @@ def _give_up(pool: redis.ConnectionPool, connection: redis.Connection) -> None:
     pool.release(connection)
 
 
+def _is_late(answer: object) -> bool:
+    return isinstance(answer, redis.ResponseError) and str(answer).startswith("LATE ")
+
+
 class Store:
     """One Redis, one key prefix, and the scripts by name.
+
+    Each call of a script carries the shared time until which its caller waits for
+    it; a script that Redis comes to later is refused and changes nothing. For that,
+    shared time is measured on each new connection before its first script.
 
     Args:
         client: From `connect`.
         prefix: Begins every key of this program.
-        clock: Lua that defines `now_ms()`; tests step it.
+        clock: Lua that defines `raw_ms()`; tests step it.
         replicas: How many must have what is promised, and for how many ms at
             most that is waited for.
+        local: The local clock, in ms; tests step it with the other.
     """
 
     def __init__(
@@ -181,16 +204,25 @@ class Store:
         prefix: str,
         clock: str | None = None,
         replicas: tuple[int, int] = (0, 0),
+        local: Callable[[], float] = local_ms,
     ) -> None:
         self.client = client
         self.prefix = prefix
         self._replicas = replicas
         self._clock = source("now") if clock is None else clock
+        self._local = local
         self._scripts: dict[str, Script] = {}
+        self._readings: WeakKeyDictionary[redis.Connection, tuple[object, Reading]] = (
+            WeakKeyDictionary()
+        )
 
     def key(self, name: str) -> str:
         """Return the full name of a key."""
         return self.prefix + name
+
+    def text(self, name: str, shared: str = "") -> str:
+        """Return the whole text of a script, as Redis gets it."""
+        return "\n".join([self._clock, *map(source, ("call", *shared.split(), name))])
 
     def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ANN401  Redis's answer
         """Run the script of that name in one round trip.
@@ -204,16 +236,24 @@ class Store:
 
         Raises:
             StoreUnavailable: Redis did not answer, or refused. The script may
-                have run.
+                have run, but does not run later.
             NotReplicated: It has run, but too few replicas have it.
         """
-        script = self._script(name, shared)
+        call = _Call(self._script(name, shared), (self.prefix, *args), self._local(), self._budget)
+        waits = promised and self._replicas[0] > 0
         with unavailable():
-            if not (promised and self._replicas[0]):
-                return script(args=[self.prefix, *args])
-            answer, acknowledged = self._run_and_wait(script, [self.prefix, *args])
+            connection = self.client.connection_pool.get_connection()
+            try:
+                answer, acknowledged = self._ask(connection, call, waits=waits)
+            except redis.ResponseError:
+                raise
+            except BaseException:
+                connection.disconnect()  # type: ignore[no-untyped-call]
+                raise
+            finally:
+                self.client.connection_pool.release(connection)
         wanted, within_ms = self._replicas
-        if acknowledged < wanted:
+        if waits and acknowledged < wanted:
             raise NotReplicated(
                 f"recorded, but {acknowledged} of {wanted} replicas have it after {within_ms} ms; "
                 f"it is lost if the master is lost now; asking again is safe"
@@ -226,43 +266,140 @@ class Store:
         Args: as for `run`.
 
         Raises:
-            StoreUnavailable: Redis was out of reach. The script may have run.
+            StoreUnavailable: Redis was out of reach. The script may have run, but
+                does not run later.
         """
-        script = self._script(name, shared)
+        call = _Call(self._script(name, shared), (self.prefix, *args), self._local(), self._budget)
         pool = self.client.connection_pool
         with unavailable():
             connection = pool.get_connection()
             try:
-                connection.send_command("EVALSHA", script.sha, 0, self.prefix, *args)  # type: ignore[no-untyped-call]
+                reading = self._reading(connection, call)
+                connection.send_command(*call.command(reading))  # type: ignore[no-untyped-call]
             except BaseException:
                 _give_up(pool, connection)
                 raise
         return Sent(pool, connection, lambda: self.run(name, *args, shared=shared))
 
+    @property
+    def _budget(self) -> float:
+        """How long a call waits for Redis, in ms; its answer may come later, but is not needed."""
+        timeout_s = self.client.get_connection_kwargs().get("socket_timeout")
+        return UNBOUNDED_MS if timeout_s is None else timeout_s * 1_000
+
     def _script(self, name: str, shared: str) -> Script:
         script = self._scripts.get(name)
         if script is None:
-            parts = [self._clock, *map(source, shared.split()), source(name)]
-            with unavailable():
-                script = self.client.register_script("\n".join(parts))
+            script = self.client.register_script(self.text(name, shared))
             self._scripts[name] = script
         return script
 
-    def _run_and_wait(self, script: Script, args: list[str | float]) -> tuple[Any, int]:
-        """Run a script and wait for replicas, on one connection, as `WAIT` asks for.
+    def _ask(self, connection: redis.Connection, call: _Call, *, waits: bool) -> tuple[Any, int]:
+        """Run a script, and again if Redis did not know it or refused it as late.
 
-        It waits for all that the master had been told by then: so also for what
-        an earlier call has recorded, when this one finds nothing left to do.
+        With `waits`, wait for replicas too, on the same connection, as `WAIT` asks for:
+        for all that the master had been told by then, so also for what an earlier call
+        has recorded, when this one finds nothing left to do.
         """
-        pipe = self.client.pipeline(transaction=False)
-        for _ in range(2):
-            pipe.evalsha(script.sha, 0, *map(str, args))
-            pipe.wait(*self._replicas)
-            answer, acknowledged = pipe.execute(raise_on_error=False)
-            if not isinstance(answer, NoScriptError):
+        reading = self._reading(connection, call)
+        while True:
+            commands = [call.command(reading)]
+            if waits:
+                commands.append(("WAIT", *self._replicas))
+            answer, *more = _exchange(connection, commands)
+            if isinstance(answer, NoScriptError):
+                _exchange(connection, [("SCRIPT LOAD", call.script.script)], certain=True)
+            elif _is_late(answer) and self._local() < call.given_up_ms:
+                reading = self._measure(connection, call)
+            else:
                 break
-            self.client.script_load(script.script)
-        for each in (answer, acknowledged):
+        for each in (answer, *more):
             if isinstance(each, Exception):
                 raise each
-        return answer, int(acknowledged)
+        return answer, int(more[0]) if more else 0
+
+    def _reading(self, connection: redis.Connection, call: _Call) -> Reading:
+        """Return shared time as measured on a connection since it connected."""
+        socket, reading = self._readings.get(connection, (None, None))
+        if reading is None or socket is not connection._sock or reading.old(self._local()):  # noqa: SLF001
+            return self._measure(connection, call)
+        return reading
+
+    def _measure(self, connection: redis.Connection, call: _Call) -> Reading:
+        """Measure shared time on a connection, in what is left of a call's time.
+
+        The call itself is kept to it, too, as measuring has taken a part of it.
+        """
+        script = self._script("time", "")
+        while True:
+            sent_ms = self._local()
+            left_ms = call.given_up_ms - sent_ms
+            if left_ms <= 0:
+                raise redis.TimeoutError("no time is left")
+            with _kept_to(connection, left_ms):
+                (now,) = _exchange(connection, [("EVALSHA", script.sha, 0, self.prefix, *ALWAYS)])
+                if isinstance(now, NoScriptError):
+                    _exchange(connection, [("SCRIPT LOAD", script.script)], certain=True)
+                    continue
+            if isinstance(now, Exception):
+                raise now
+            reading = Reading(sent_ms, int(now), self._local())
+            self._readings[connection] = (connection._sock, reading)  # noqa: SLF001
+            return reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of a script, however often it must be sent.
+
+    Attributes:
+        called_ms: When it was made, on the local clock.
+        budget_ms: How long it is waited for.
+    """
+
+    script: Script
+    args: tuple[str | float, ...]
+    called_ms: float
+    budget_ms: float
+
+    @property
+    def given_up_ms(self) -> float:
+        """When it is given up, on the local clock."""
+        return self.called_ms + self.budget_ms
+
+    def command(self, reading: Reading) -> tuple[Any, ...]:
+        """Return what is sent to Redis."""
+        times = reading.latest(self.called_ms), reading.earliest(self.given_up_ms)
+        return ("EVALSHA", self.script.sha, 0, *self.args, *times)
+
+
+def _exchange(
+    connection: redis.Connection, commands: Sequence[tuple[Any, ...]], *, certain: bool = False
+) -> list[Any]:
+    """Send commands at once and read their answers, errors of Redis among them."""
+    connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+    answers: list[Any] = []
+    for _ in commands:
+        try:
+            answers.append(connection.read_response())  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            if certain:
+                raise
+            answers.append(error)
+    return answers
+
+
+@contextmanager
+def _kept_to(connection: redis.Connection, left_ms: float) -> Iterator[None]:
+    """Bound each wait for Redis on a connection further."""
+    socket = connection._sock  # noqa: SLF001
+    if socket is None:
+        yield
+        return
+    timeout_s = socket.gettimeout()
+    left_s = left_ms / 1_000
+    socket.settimeout(left_s if timeout_s is None else min(timeout_s, left_s))
+    try:
+        yield
+    finally:
+        socket.settimeout(timeout_s)

@@ -288,8 +288,7 @@ class Switches:
 
     def told(self, switch_id: str) -> None:
         """Say that somebody was told of a tripped switch."""
-        with unavailable():
-            self._store.client.zrem(self._store.key("tripped"), switch_id)
+        self._store.run("told", switch_id)
 
     def owners(self, account: str, pairs: Sequence[str]) -> list[str]:
         """Return the switches that hold any of these pairs."""

@@ -87,17 +87,14 @@ class Tokens:
         """
         mark = os.urandom(8).hex()
         try:
-            with unavailable():
-                begun = self._store.client.set(
-                    self._name(account, ":refresh"), mark, nx=True, px=lease_ms
-                )
+            begun: bool = self._store.run("lease", f"token:{account}:refresh", mark, lease_ms) == 1
         except StoreUnavailable:
             with contextlib.suppress(StoreUnavailable):  # it may have begun all the same
                 self._store.run("drop_token", f"{account}:refresh", mark)
             raise
         if begun:
             self._turns.__dict__[account] = mark
-        return bool(begun)
+        return begun
 
     def end_refresh(self, account: str) -> None:
         """Let another worker fetch; no more than that if the lease has passed to one.
@@ -119,8 +116,7 @@ class Tokens:
         """
         value = json.dumps({"token": token, "expires_ms": until_ms}).encode()
         sealed = _box(account, access).encrypt(value).decode()
-        with unavailable():
-            self._store.client.set(self._name(account), sealed, px=max(1, until_ms - now_ms))
+        self._store.run("share_token", account, sealed, max(1, until_ms - now_ms))
         return SharedToken(token, sealed, until_ms)
 
     def drop(self, account: str, shared: SharedToken) -> None:
@@ -131,8 +127,8 @@ class Tokens:
         """
         self._store.run("drop_token", account, shared.sealed)
 
-    def _name(self, account: str, suffix: str = "") -> str:
-        return self._store.key(f"token:{account}{suffix}")
+    def _name(self, account: str) -> str:
+        return self._store.key(f"token:{account}")
 
 
 @lru_cache(maxsize=256)

@@ -2,9 +2,10 @@
 --   -> 'armed', id, epoch, deadline_ms | 'overlap', id, its scope | 'stale', ''
 -- Arm a scope. The same scope armed before (a restarted strategy) is that switch
 -- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
--- the epoch stays and the deadline moves. With sent_ms the deadline counts from
--- there, and a message older than the last beat or message, than the last disarm or trip
--- of one of its pairs, or than its own timeout, is stale: it moves nothing. With mode 'again',
+-- the epoch stays and the deadline moves. The deadline counts from when this was
+-- called; with sent_ms from there, and a message older than the last beat or message,
+-- than the last disarm or trip of one of its pairs, or than its own timeout, is stale:
+-- it moves nothing. With mode 'again',
 -- for what may have come before and says not when it was sent, a deadline that
 -- stands is never moved on, and nothing is armed where something was disarmed.
 -- What otherwise
@@ -47,8 +48,9 @@ for _, field in ipairs(fields) do
   end
 end
 
--- Never later than from now: the sender's clock may be ahead.
-local from = sent > 0 and math.min(sent, now) or now
+-- Never later than from the call: the sender's clock may be ahead, and Redis late.
+local called = called_ms()
+local from = sent > 0 and math.min(sent, called) or called
 local stale = sent > 0 and (from + timeout <= now or (same and sent < last_word(same))
   or sent < last_disarm(p, account, pair_list))
 local deadline = from + timeout

@@ -1,5 +1,6 @@
 -- beat(p, id, epoch, queue, bell) -> state, left_ms, in_time, epoch
--- Move the deadline on to a timeout from now. state: armed, or why not: tripped,
+-- Move the deadline on to a timeout from when the beat was called, however long Redis
+-- took to come to it; never back. state: armed, or why not: tripped,
 -- disarmed, replaced (a later epoch), unknown. in_time: 1 if the exchange's timer
 -- (native) is where it should be, or, with none, a worker that serves the account
 -- lives to hold the deadline. An epoch of 0 is any.
@@ -20,8 +21,10 @@ if now >= ends_at(switch) then
 end
 local lagged = needs_sync(switch)
 local timeout = tonumber(switch.timeout_ms)
-switch.deadline_ms = now + timeout
-redis.call('HSET', p .. 'switch:' .. id, 'deadline_ms', now + timeout, 'beat_ms', now)
+local from = math.max(called_ms(), math.min(tonumber(switch.beat_ms), now))
+local deadline = from + timeout
+switch.deadline_ms = deadline
+redis.call('HSET', p .. 'switch:' .. id, 'deadline_ms', deadline, 'beat_ms', from)
 local lane = place_switch(p, switch, now)
 local in_time
 if switch.native == '1' then
@@ -36,4 +39,4 @@ else
     in_time = in_time or (seen and tonumber(seen) > now - 5000)
   end
 end
-return { 'armed', timeout, in_time and 1 or 0, current }
+return { 'armed', deadline - now, in_time and 1 or 0, current }

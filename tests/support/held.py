@@ -1,0 +1,84 @@
+"""A way to a server that holds back what a client sends, and delivers it later all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+CHUNK = 65_536
+
+
+class Held:
+    """A TCP proxy, as a network that loses a segment and delivers it when it is back.
+
+    Args:
+        port: Of the server, on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._holding = threading.Event()
+        self._delivered = threading.Event()
+        self._sockets = [self._listener]
+        self._threads: list[threading.Thread] = []
+
+    def hold(self) -> None:
+        """Hold back the next piece of each connection that is open, and what follows it."""
+        self._holding.set()
+
+    def pass_new(self) -> None:
+        """Hold back nothing more; what is held stays so."""
+        self._holding.clear()
+
+    def deliver(self) -> None:
+        """Deliver what is held, though the client may have closed its connection."""
+        self._holding.clear()
+        self._delivered.set()
+
+    def __enter__(self) -> Self:
+        self._start(self._accept)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.deliver()
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in self._sockets:
+            each.close()
+
+    def _start(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._to))
+                self._sockets += [client, server]
+                self._start(self._pump, client, server, self._holding)
+                self._start(self._pump, server, client, threading.Event())
+
+    def _pump(self, source: socket.socket, sink: socket.socket, holding: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                if holding.is_set():
+                    self._delivered.wait()
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)

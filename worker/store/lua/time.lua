@@ -1,0 +1,3 @@
+-- time(p) -> now
+-- Shared time, for a caller that has not measured it yet.
+return now_ms()
