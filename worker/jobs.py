@@ -67,6 +67,7 @@ class Job:
             dropped unless it brings a proof.
         lost: The worker of the last attempt was lost in the middle of it.
         urgent: Of a switch that has tripped; its first leases are short.
+        doubtful: Its attempts prove nothing: others of its account go first, mostly.
         version: Form of the record; above `FORMAT` it is a newer version's.
         outcome: Of the last attempt; of the job once it has ended.
     """
@@ -94,6 +95,7 @@ class Job:
     detail: str = ""
     lost: bool = False
     urgent: bool = False
+    doubtful: bool = False
     lease_ms: int = 0
     raw: str = ""
     history: tuple[dict[str, Any], ...] = ()
@@ -134,6 +136,7 @@ class Job:
         told["state"] = told.get("state") or State.PENDING
         told["lost"] = "lost" in fields or (bool(fields.get("phase")) and told["phase"] is None)
         told["urgent"] = "urgent" in fields
+        told["doubtful"] = "doubtful" in fields
         told["version"] = version = _number(fields.get("v")) or FORMAT
         if version > FORMAT or kind is Kind.UNKNOWN:
             named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"

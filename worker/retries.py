@@ -26,6 +26,8 @@ SENDS_BEFORE_ASKING = 2
 before it is asked what became of the order."""
 EAGER_ATTEMPTS = 3
 """Attempts after which even a hopeful next step waits its backoff."""
+DOUBTFUL_ATTEMPTS = 3
+"""Attempts without a proof after which a job no longer goes before others."""
 UNAUTHORIZED_WAIT_MS = 2_000
 """How long refused credentials are left alone at first; then twice as long."""
 LISTED = 0
@@ -75,6 +77,15 @@ class Dead:
 
 
 Decision = Done | Again | Dead
+
+
+def doubtful(job: Job, decision: Again) -> bool:
+    """Return whether a job gets only a small share of the attempts while others wait.
+
+    So it is from its third attempt on, unless the exchange shows the order open: then
+    another cancel may well end it.
+    """
+    return job.attempts >= DOUBTFUL_ATTEMPTS and not decision.found
 
 
 def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:

@@ -13,7 +13,7 @@ from worker.alerts import alert
 from worker.jobs import Job, Kind, NewJob
 from worker.logs import LINES
 from worker.outcomes import Answer, OpenOrder, OpenOrders, Outcome, Unproven
-from worker.retries import Again, Dead, Decision, Done
+from worker.retries import DOUBTFUL_ATTEMPTS, Again, Dead, Decision, Done, doubtful
 from worker.settings import Jobs
 from worker.store.ledger import Settlement, Verb
 
@@ -74,6 +74,7 @@ def crashed(job: Job, error: Exception, *, now_ms: int, jobs: Jobs) -> Settlemen
         phase=job.phase or "",
         streak=job.streak,
         missing=job.missing,
+        doubtful=job.attempts >= DOUBTFUL_ATTEMPTS,
     )
 
 
@@ -141,6 +142,7 @@ def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> S
                 streak=decision.streak,
                 missing=decision.missing,
                 found=decision.found,
+                doubtful=doubtful(job, decision),
             )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from worker.store.ledger import Claimed, Verb
 LANES = (EV, EV2, IX)
 ORDERS = ("a1", "a2", "a3")
 EXCHANGES = ("everstrike", "indodax")
+URGENT_LEASE_MS = 1_800
 BRIEF = st.sampled_from((0, 1, 40, LEASE_MS // 2, LEASE_MS))
 
 
@@ -28,6 +30,13 @@ class Known:
     only waited comes due again; `single` if it was accepted alone.
     """
 
+    @property
+    def kind(self) -> str:
+        """Which share of the attempts it has."""
+        if self.doubtful:
+            return "doubtful"
+        return "urgent" if self.urgent else "single" if self.single else "bulk"
+
     id: str
     lane: str
     order_id: str
@@ -37,6 +46,8 @@ class Known:
     attempts: int = 0
     held_by: str = ""
     single: bool = False
+    urgent: bool = False
+    doubtful: bool = False
     ended: Outcome | None = None
     state: State = State.PENDING
 
@@ -51,6 +62,38 @@ class Held:
 
 
 @dataclass
+class Runs:
+    """Attempts made in a row of kinds that go first; see `turns.lua`."""
+
+    urgent: int = 0
+    single: int = 0
+    clear: int = 0
+
+    def note(self, kind: str) -> None:
+        """Count an attempt."""
+        if kind == "doubtful":
+            self.clear = 0
+            return
+        self.clear = min(9, self.clear + 1)
+        if kind == "urgent":
+            self.urgent = min(4, self.urgent + 1)
+            return
+        self.urgent = 0
+        self.single = min(3, self.single + 1) if kind == "single" else 0
+
+    def next_kind(self, waiting: Collection[str]) -> str:
+        """Return whose turn it is, of the kinds that wait; empty if none does."""
+        rest = {"single", "bulk"} & set(waiting)
+        if "doubtful" in waiting and (self.clear >= 9 or len(waiting) == 1):
+            return "doubtful"
+        if "urgent" in waiting and (self.urgent < 4 or not rest):
+            return "urgent"
+        if "single" in rest and (self.single < 3 or "bulk" not in rest):
+            return "single"
+        return "bulk" if rest else ""
+
+
+@dataclass
 class LaneModel:
     """When a lane may be claimed from."""
 
@@ -60,20 +103,51 @@ class LaneModel:
     held_until_ms: int = 0
     jobs: dict[str, Known] = field(default_factory=dict)
     named: list[str] = field(default_factory=list)
-    """Jobs that go first, the next one last."""
+    """Single jobs in the order in which they go, the next one last."""
+    runs: Runs = field(default_factory=Runs)
 
     def next_due(self, now_ms: int, limit: int) -> list[Known]:
         """Take names off the list and return what a claim must find, in order."""
         due = [
             job for job in self.jobs.values() if job.state is State.PENDING and job.due_ms <= now_ms
         ]
-        found: list[Known] = []
-        while self.named and len(found) < min(limit, len(due)):
+        due.sort(key=lambda job: (job.due_ms, job.id))
+        names: list[Known] = []
+        while due and self.named and len(names) < limit:
             job = self.jobs[self.named.pop()]
-            if job in due and job not in found:
-                found.append(job)
-        rest = sorted((job for job in due if job not in found), key=lambda job: job.due_ms)
-        return (found + rest)[:limit]
+            if job in due and job not in names:
+                names.append(job)
+        waiting = {
+            "urgent": [job for job in due if job.kind == "urgent"],
+            "doubtful": [job for job in due if job.kind == "doubtful"],
+            "single": list(names),
+            "bulk": [job for job in due if job.kind in ("single", "bulk")],
+        }
+        found: list[Known] = []
+        runs = replace(self.runs)
+        while len(found) < limit:
+            kind = runs.next_kind([kind for kind, jobs in waiting.items() if jobs])
+            if not kind:
+                break
+            job = waiting[kind][0]
+            found.append(job)
+            waiting = {name: [it for it in jobs if it != job] for name, jobs in waiting.items()}
+            runs.note(kind)
+        self.named += [job.id for job in reversed(names) if job not in found]
+        return found
+
+    def may_pass(self, now_ms: int) -> bool:
+        """Return whether a job that is asked for by name goes ahead of those that wait."""
+        due = [
+            job.kind
+            for job in self.jobs.values()
+            if job.state is State.PENDING and job.due_ms <= now_ms
+        ]
+        return len(due) <= 1 or (
+            self.runs.single < 3
+            and (self.runs.urgent >= 4 or "urgent" not in due)
+            and (self.runs.clear < 9 or "doubtful" not in due)
+        )
 
     def ready_ms(self) -> int:
         """Return the first moment at which any job of the lane may be claimed."""
@@ -112,11 +186,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         lane=st.sampled_from(LANES),
         orders=st.lists(st.sampled_from(ORDERS), min_size=1, max_size=3),
+        urgent=st.booleans(),
     )
-    def accept(self, lane: str, orders: list[str]) -> None:
+    def accept(self, lane: str, orders: list[str], *, urgent: bool) -> None:
         """Enqueue; an order that is pending is the job that it is."""
         # Ids of its own making, since what is drawn must not depend on chance.
-        new = [new_job(order_id, lane, id=f"j{next(self.names)}") for order_id in orders]
+        new = [
+            new_job(order_id, lane, id=f"j{next(self.names)}", urgent=urgent) for order_id in orders
+        ]
         for order_id, accepted in zip(orders, self.bench.ledger.accept(new), strict=True):
             jobs = self.model[lane].jobs
             pending = [
@@ -126,13 +203,29 @@ class LedgerMachine(RuleBasedStateMachine):
             ]
             if pending:
                 assert (accepted.id, accepted.fresh) == (pending[0], False)
+                if urgent:
+                    self.hasten(jobs[pending[0]])
             else:
                 assert accepted.fresh
                 assert accepted.id not in jobs
                 at_ms = self.now_ms
                 jobs[accepted.id] = Known(
-                    accepted.id, lane, order_id, at_ms, at_ms, single=len(orders) == 1
+                    accepted.id,
+                    lane,
+                    order_id,
+                    at_ms,
+                    at_ms,
+                    single=len(orders) == 1,
+                    urgent=urgent,
                 )
+
+    def hasten(self, job: Known) -> None:
+        """A pending job becomes urgent, unless it is."""
+        if job.urgent:
+            return
+        job.urgent, job.doubtful = True, False
+        until_ms = self.now_ms + URGENT_LEASE_MS if job.held_by else self.now_ms
+        job.due_ms, job.place_ms = min(job.due_ms, until_ms), min(job.place_ms, self.now_ms)
 
     @rule(exchange=st.sampled_from(EXCHANGES))
     def claim_any(self, exchange: str) -> None:
@@ -169,8 +262,15 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         if job.state is State.PENDING and job.due_ms <= self.now_ms and not free:
             model.named.insert(0, job.id)
+        wanted = [job] if free else []
+        if free and not model.may_pass(self.now_ms):
+            model.named.append(job.id)
+            wanted = model.next_due(self.now_ms, 1)
         claimed = self.bench.claim(holder, lane=lane, job_id=job.id)
-        assert [each.id for each in claimed.jobs] == ([job.id] if free else [])
+        assert [model.jobs[each.id].due_ms for each in claimed.jobs] == [
+            each.due_ms for each in wanted
+        ]
+        assert [model.jobs[each.id].kind for each in claimed.jobs] == [each.kind for each in wanted]
         self.note(claimed, holder)
 
     @precondition(lambda self: self.held)
@@ -180,8 +280,18 @@ class LedgerMachine(RuleBasedStateMachine):
         delay_ms=BRIEF,
         pause_ms=BRIEF,
         limit=st.integers(0, 1),
+        doubtful=st.booleans(),
     )
-    def settle(self, which: int, verb: Verb, delay_ms: int, pause_ms: int, limit: int) -> None:
+    def settle(
+        self,
+        which: int,
+        verb: Verb,
+        delay_ms: int,
+        pause_ms: int,
+        limit: int,
+        *,
+        doubtful: bool,
+    ) -> None:
         """Report an attempt, in time or late."""
         held = self.held.pop(which % len(self.held))
         model = self.model[held.job.lane]
@@ -189,11 +299,19 @@ class LedgerMachine(RuleBasedStateMachine):
         ours = job.state is State.PENDING and job.claim == held.job.claim
         applied = ours or (job.state is State.PENDING and verb is Verb.DONE)
         settled = self.bench.settle(
-            held.job, verb, held.holder, limit=limit, delay_ms=delay_ms, pause_ms=pause_ms
+            held.job,
+            verb,
+            held.holder,
+            limit=limit,
+            delay_ms=delay_ms,
+            pause_ms=pause_ms,
+            doubtful=doubtful,
         )
         assert settled.applied is applied
+        if ours and verb is not Verb.WAIT:
+            model.runs.note(job.kind)
         if applied:
-            self.apply(job, verb, delay_ms)
+            self.apply(job, verb, delay_ms, doubtful=doubtful)
         if pause_ms:
             model.not_before_ms = max(model.not_before_ms, self.now_ms + pause_ms)
         if model.held_by == held.holder:
@@ -243,12 +361,18 @@ class LedgerMachine(RuleBasedStateMachine):
         until_ms = max(held.until_ms, model.jobs[held.job.id].due_ms, model.ready_ms())
         self.bench.clock.set(max(self.now_ms, until_ms))
         holder = self.holder()
+        job = model.jobs[held.job.id]
+        wanted = [job] if job.state is State.PENDING else []
+        if wanted and not model.may_pass(self.now_ms):
+            model.named.append(job.id)
+            wanted = model.next_due(self.now_ms, 1)
         claimed = self.bench.claim(holder, lane=held.job.lane, job_id=held.job.id)
-        pending = model.jobs[held.job.id].state is State.PENDING
-        assert [job.id for job in claimed.jobs] == ([held.job.id] if pending else [])
+        assert [model.jobs[each.id].due_ms for each in claimed.jobs] == [
+            each.due_ms for each in wanted
+        ]
         self.note(claimed, holder)
 
-    def apply(self, job: Known, verb: Verb, delay_ms: int) -> None:
+    def apply(self, job: Known, verb: Verb, delay_ms: int, *, doubtful: bool = False) -> None:
         """Change the model as a settlement that counts must change the ledger."""
         job.held_by = ""
         match verb:
@@ -258,10 +382,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 job.state, job.ended = State.DEAD, Outcome.UNKNOWN
             case Verb.AGAIN:
                 job.due_ms = job.place_ms = self.now_ms + delay_ms
+                job.doubtful = doubtful
             case Verb.WAIT:
                 job.attempts -= 1
                 job.due_ms = job.place_ms
-                if job.single:
+                if job.single and not job.doubtful:
                     self.model[job.lane].named.append(job.id)
 
     def check_any(self, claimed: Claimed, exchange: str, holder: str) -> None:
@@ -276,6 +401,7 @@ class LedgerMachine(RuleBasedStateMachine):
             model = self.model[job.lane]
             (wanted,) = model.next_due(self.now_ms, 1)
             assert model.jobs[job.id].due_ms == wanted.due_ms
+            assert model.jobs[job.id].kind == wanted.kind
         self.note(claimed, holder)
 
     def note(self, claimed: Claimed, holder: str) -> None:
@@ -286,6 +412,9 @@ class LedgerMachine(RuleBasedStateMachine):
             assert known.state is State.PENDING
             assert known.due_ms <= self.now_ms
             assert model.ready_ms() <= self.now_ms
+            lease_ms = LEASE_MS
+            if known.urgent:
+                lease_ms = min(LEASE_MS, URGENT_LEASE_MS * (known.attempts + 1))
             if model.serial:
                 live = [
                     held
@@ -294,7 +423,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 ]
                 assert not live, "two live holders in a serial lane"
                 assert len(claimed.jobs) == 1
-                model.held_by, model.held_until_ms = holder, self.now_ms + LEASE_MS
+                model.held_by, model.held_until_ms = holder, self.now_ms + lease_ms
             known.claim += 1
             known.attempts += 1
             lost = bool(known.held_by)
@@ -303,8 +432,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert job.lost
                 assert job.history[-1]["by"] == known.held_by
             known.held_by = holder
-            known.due_ms = self.now_ms + LEASE_MS
-            self.held.append(Held(job, holder, self.now_ms + LEASE_MS))
+            known.due_ms = self.now_ms + lease_ms
+            self.held.append(Held(job, holder, self.now_ms + lease_ms))
 
     @invariant()
     def no_job_is_lost(self) -> None:
@@ -321,6 +450,22 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert (found.state, found.attempts) == (job.state, job.attempts)
                 if job.ended:
                     assert found.outcome is job.ended
+
+    @invariant()
+    def each_job_is_of_one_class(self) -> None:
+        """What is urgent is indexed as such, at its time; what is doubtful as that."""
+        for lane, model in self.model.items():
+            for kind in ("urgent", "doubtful"):
+                rows: Any = self.bench.client.zrange(f"cx:{kind}:{lane}", 0, -1, withscores=True)
+                wanted = {
+                    job.id: job.due_ms
+                    for job in model.jobs.values()
+                    if job.state is State.PENDING and job.kind == kind
+                }
+                found = {name: int(score) for name, score in rows}
+                if kind == "doubtful":  # what a merge makes urgent is left there, until it is met
+                    found = {name: at_ms for name, at_ms in found.items() if name in wanted}
+                assert found == wanted
 
     @invariant()
     def every_lane_is_looked_at_in_time(self) -> None:

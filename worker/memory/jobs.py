@@ -59,6 +59,7 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
                 missing=settlement.missing and not settlement.found,
                 missing_ms=since_ms,
                 due_ms=now_ms + settlement.delay_ms,
+                doubtful=settlement.doubtful,
                 lost=False,
             )
         case Verb.WAIT:

@@ -20,7 +20,7 @@ from worker.outcomes import Outcome
 from worker.store.connection import Sent, Store, unavailable
 from worker.store.listing import CHUNK, RECENT, Listing
 
-SCRIPTS = "lanes switches"
+SCRIPTS = "lanes turns switches"
 """What the scripts that claim are built on."""
 
 TAKE_BACK_LOOK = 2_000
@@ -50,6 +50,9 @@ class Settlement:
 
     Attributes:
         delay_ms: For `AGAIN`: from now until the next attempt.
+        doubtful: For `AGAIN`: its attempts prove nothing, so that from now on it is
+            served after urgent and single jobs, and gets a small share of the
+            attempts while others wait; see `turns.lua`.
         pause_ms: How long the whole lane rests.
         line: History entry as JSON; empty for none.
     """
@@ -62,6 +65,7 @@ class Settlement:
     streak: int = 0
     missing: bool = False
     found: bool = False
+    doubtful: bool = False
     pause_ms: int = 0
     line: str = ""
 
@@ -367,6 +371,7 @@ def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
             settlement.streak,
             "found" if settlement.found else int(settlement.missing),
             settlement.pause_ms,
+            int(settlement.doubtful),
         )
     ]
 

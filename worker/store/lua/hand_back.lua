@@ -10,14 +10,14 @@ for i = 3, #ARGV, 4 do
   local id, claim, by, holder = unpack(ARGV, i, i + 3)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'attempts', 'claimed_ms',
-    'history', 'urgent', 'claimed_by')
+    'history', 'urgent', 'claimed_by', 'doubtful')
   if job[1] == 'pending' and job[2] == claim and job[8] == by then
     local lane = job[3]
     local line = cjson.encode({ n = tonumber(job[4]), at_ms = tonumber(job[5]), by = by,
       outcome = 'UNKNOWN', detail = detail })
     redis.call('HSET', key, 'history', noted(job[6], line), 'lost', 1, 'due_ms', now)
     redis.call('HDEL', key, 'claimed_by', 'claimed_ms')
-    place_job(p, lane, id, now, job[7])
+    place_job(p, lane, id, now, job[7], job[9])
     release(p, lane, holder, now)
     reindex(p, lane, now)
     count = count + 1

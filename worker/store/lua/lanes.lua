@@ -2,7 +2,7 @@
 -- "<exchange>:<account>". P is the key prefix.
 --   P lanes        zset  lane -> ms at which somebody must next look at it
 --   P due:<lane>   zset  job id -> ms at which it is due (a claim moves it on)
---   P urgent:<lane> zset the same of those jobs that go ahead of the others
+--   P urgent:<lane> zset the same of urgent jobs that are not doubtful; see turns.lua
 --   P named:<lane> list  ids of single jobs, which go ahead of those due before them where
 --                        no bell says so; the next one is the last
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
@@ -26,8 +26,9 @@ local URGENT_LEASE_MS = 1800
 local SERIAL_LEASE_MS = 3000
 -- How long one who brings the exchange in line may take for each request.
 local TEND_MS = 3000
--- Defined in switches.lua.
+-- Defined in switches.lua, and in turns.lua.
 local tend
+local next_due, may_pass, read_runs
 -- How many due places one claim looks at, lest it keep Redis to itself.
 local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
@@ -103,21 +104,24 @@ local function release(p, lane, holder, now)
   end
 end
 
--- place_job(p, lane, id, at, urgent), drop_job(p, lane, id, urgent): when somebody must look at it.
-local function place_job(p, lane, id, at, urgent)
+-- place_job(p, lane, id, at, urgent, doubtful), drop_job(p, lane, id, urgent): when somebody
+-- must look at it; of which class it is says turns.lua.
+local function place_job(p, lane, id, at, urgent, doubtful)
   redis.call('ZADD', p .. 'due:' .. lane, at, id)
-  if urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
+  if doubtful then redis.call('ZADD', p .. 'doubtful:' .. lane, at, id)
+  elseif urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
 end
 
 local function drop_job(p, lane, id, urgent)
   redis.call('ZREM', p .. 'due:' .. lane, id)
   redis.call('ZREM', p .. 'vain:' .. lane, id)
+  redis.call('ZREM', p .. 'doubtful:' .. lane, id)
   if urgent then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
 end
 
 -- set_aside(p, lane, id, now): what is due without a record is moved out of the way, and kept.
 local function set_aside(p, lane, id, now)
-  for _, index in ipairs({ 'due:', 'urgent:', 'vain:', 'ends:' }) do
+  for _, index in ipairs({ 'due:', 'urgent:', 'doubtful:', 'vain:', 'ends:' }) do
     redis.call('ZREM', p .. index .. lane, id)
   end
   redis.call('ZADD', p .. 'astray', now, lane .. ' ' .. id)
@@ -133,9 +137,10 @@ end
 -- hand keeps it for no longer than the first lease of an urgent one.
 local function hasten(p, lane, id, now)
   local key = p .. 'job:' .. id
-  local job = redis.call('HMGET', key, 'urgent', 'claimed_by')
+  local job = redis.call('HMGET', key, 'urgent', 'claimed_by', 'due_ms')
   if job[1] then return end
-  redis.call('HSET', key, 'urgent', 1)
+  redis.call('HSET', key, 'urgent', 1, 'due_ms', math.min(tonumber(job[3] or now), now))
+  redis.call('HDEL', key, 'doubtful') -- its index is left behind, which due_doubtful expects
   local at = tonumber(redis.call('ZSCORE', p .. 'due:' .. lane, id) or now)
   at = math.min(at, job[2] and now + URGENT_LEASE_MS or now)
   place_job(p, lane, id, at, true)
@@ -153,7 +158,8 @@ end
 
 -- restore_job(p, lane, id, now): a pending job that has lost its place is due now.
 local function restore_job(p, lane, id, now)
-  place_job(p, lane, id, now, redis.call('HEXISTS', p .. 'job:' .. id, 'urgent') == 1)
+  local job = redis.call('HMGET', p .. 'job:' .. id, 'urgent', 'doubtful')
+  place_job(p, lane, id, now, job[1], job[2])
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
 
@@ -230,7 +236,8 @@ local function take(p, lane, id, holder, lease, now, places, writes)
   elseif job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
   places[#places + 1] = now + lease
   places[#places + 1] = id
-  if job.urgent then writes[#writes + 1] = { 'ZADD', p .. 'urgent:' .. lane, now + lease, id } end
+  if job.doubtful then writes[#writes + 1] = { 'ZADD', p .. 'doubtful:' .. lane, now + lease, id }
+  elseif job.urgent then writes[#writes + 1] = { 'ZADD', p .. 'urgent:' .. lane, now + lease, id } end
   if not known then return nil end
   local set = { 'HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
     'attempts', attempts + 1, 'claim', (tonumber(job.claim) or 0) + 1, 'first_ms', job.first_ms or now }
@@ -252,48 +259,30 @@ local function take(p, lane, id, holder, lease, now, places, writes)
   return row, lease
 end
 
--- unclaim(p, lane, id, attempts, due, urgent, single): nothing was attempted. The job is
+-- unclaim(p, lane, id, attempts, due, urgent, single, doubtful): nothing was attempted. The job is
 -- due as it was before its claim, which counts for nothing; a single one is the next.
-local function unclaim(p, lane, id, attempts, due, urgent, single)
+local function unclaim(p, lane, id, attempts, due, urgent, single, doubtful)
   local key, made = p .. 'job:' .. id, tonumber(attempts) - 1
   redis.call('HDEL', key, 'claimed_by', 'claimed_ms', made == 0 and 'first_ms' or 'claimed_by')
   redis.call('HSET', key, 'attempts', made)
-  place_job(p, lane, id, due, urgent)
-  if single then redis.call('RPUSH', p .. 'named:' .. lane, id) end
+  place_job(p, lane, id, due, urgent, doubtful)
+  if single and not doubtful then redis.call('RPUSH', p .. 'named:' .. lane, id) end
+end
+
+-- is_due(p, lane, id, now) -> boolean; false for ''
+local function is_due(p, lane, id, now)
+  local score = id ~= '' and redis.call('ZSCORE', p .. 'due:' .. lane, id)
+  return score and tonumber(score) <= now
 end
 
 -- keep_name(p, lane, id, now): a bell rang for one job while its lane may not be claimed.
 local function keep_name(p, lane, id, now)
-  local score = id ~= '' and redis.call('ZSCORE', p .. 'due:' .. lane, id)
-  if score and tonumber(score) <= now then name_job(p, lane, id) end
-end
-
--- next_due(p, lane, count, now) -> up to so many ids of due jobs: the urgent ones, else
--- those that were named, else the earliest.
-local function next_due(p, lane, count, now)
-  local due = p .. 'due:' .. lane
-  local ids = redis.call('ZRANGEBYSCORE', p .. 'urgent:' .. lane, '-inf', now, 'LIMIT', 0, count)
-  if #ids > 0 then return ids end
-  local earliest = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, count)
-  local looks, had = #earliest > 0 and NAMED_LOOKS or 0, {}
-  while #ids == 0 and looks > 0 do
-    local named = redis.call('RPOP', p .. 'named:' .. lane, count)
-    if not named then return earliest end
-    for _, id in ipairs(named) do
-      -- It may have been named twice, or be taken, put off or ended by now.
-      local score = not had[id] and redis.call('ZSCORE', due, id)
-      if score and tonumber(score) <= now then
-        ids[#ids + 1], had[id] = id, true
-      end
-    end
-    looks = looks - 1
-  end
-  return #ids > 0 and ids or earliest
+  if is_due(p, lane, id, now) then name_job(p, lane, id) end
 end
 
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
 -- fields and whether there are more; nil when the claimant has not registered the lane. With id ''
--- what `next_due` gives, else that job if it is due.
+-- what `next_due` gives, else that job if it is due and no other class has its turn.
 local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
   local jobs = {}
@@ -316,12 +305,16 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     limit = 1
   end
   local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
+  local runs = read_runs(p, lane)
+  if is_due(p, lane, id, now) and not may_pass(p, lane, now, runs) then
+    redis.call('RPUSH', p .. 'named:' .. lane, id)
+    id, limit = '', 1
+  end
   repeat
     if id == '' then
-      ids = next_due(p, lane, limit - #jobs, now)
+      ids = next_due(p, lane, limit - #jobs, now, runs)
     else
-      local score = redis.call('ZSCORE', key, id)
-      ids = (score and tonumber(score) <= now) and { id } or {}
+      ids = is_due(p, lane, id, now) and { id } or {}
     end
     local places, writes = {}, {}
     for _, due in ipairs(ids) do

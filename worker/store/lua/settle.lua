@@ -1,6 +1,6 @@
 -- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, ahead,
 --        (id, claim, by, verb, line, outcome, detail, delay_ms, phase, streak, missing,
---        pause_ms) * n)
+--        pause_ms, doubtful) * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record what attempts came to, give up their leases and holds, and claim the next
 -- due jobs of the exchange (limit 0: none), as `claim` does, in the same step. If `ahead`
@@ -15,24 +15,36 @@
 -- A claimant whose lease was taken over may still bring a proof, which is
 -- true whoever brings it; whatever else it brings is dropped (applied 0). Its claim is
 -- known by number and by name: a failover may forget a claim and give its number again.
+-- doubtful is 1 if a job that is due again is no longer served as urgent or single, for its
+-- attempts prove nothing: see turns.lua.
 -- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
 -- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
 local p, holder, retention, recent, digest, exchange, lease, limit, ahead = unpack(ARGV, 1, 9)
 local now = now_ms()
-local ended, lanes, closed = {}, {}, {}
+local ended, lanes, closed, runs = {}, {}, {}, {}
 
 local function finish(id, job, state, outcome, detail, history)
   local lane = job[3]
-  local of_lane = closed[lane] or { ids = {}, fields = {}, urgent = {}, orders = {} }
+  local of_lane = closed[lane] or { ids = {}, fields = {}, urgent = {}, doubtful = {}, orders = {} }
   closed[lane] = of_lane
   of_lane.ids[#of_lane.ids + 1] = id
   of_lane.fields[#of_lane.fields + 1] = order_field(job[4], job[6] or '', job[7] or '', job[5] or '')
   if job[11] then of_lane.urgent[#of_lane.urgent + 1] = id end
+  if job[15] then of_lane.doubtful[#of_lane.doubtful + 1] = id end
   if state == 'done' and job[4] == 'cancel' then of_lane.orders[#of_lane.orders + 1] = job[5] end
   redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', outcome, 'detail', detail,
     'finished_ms', now, 'history', history)
   ended[#ended + 1] = id
+end
+
+-- note_turn(lane, job): an attempt of this job was made, so that its class has had a turn.
+local function note_turn(lane, job)
+  local of_lane = runs[lane] or read_runs(p, lane)
+  runs[lane] = of_lane
+  local before = of_lane.urgent .. of_lane.single .. of_lane.clear
+  count_turn(of_lane, class_of(job[15], job[11], job[12]))
+  of_lane.changed = of_lane.changed or before ~= of_lane.urgent .. of_lane.single .. of_lane.clear
 end
 
 -- tidy(lane): an older version's workers end jobs and leave them said to be in vain.
@@ -43,10 +55,11 @@ local function tidy(lane)
   end
 end
 
-local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause)
+local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause,
+    doubtful)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
-    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms')
+    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms', 'doubtful')
   local lane, first = job[3], job[14]
   -- That an order is closed stays true; that a scope is empty need not.
   local scope = job[4] == 'cancel_all'
@@ -75,14 +88,22 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
       redis.call('ZADD', p .. 'vain:' .. lane, first or now, id)
       if missing == '1' then redis.call('HSETNX', key, 'missing_ms', now) end
       if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
-      place_job(p, lane, id, now + delay, job[11])
+      if doubtful == '1' then
+        redis.call('HSET', key, 'doubtful', 1)
+        if job[11] and not job[15] then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
+      elseif job[15] then
+        redis.call('HDEL', key, 'doubtful')
+        redis.call('ZREM', p .. 'doubtful:' .. lane, id)
+      end
+      place_job(p, lane, id, now + delay, job[11], doubtful == '1')
       tidy(lane)
     elseif verb == 'wait' then
       redis.call('HSET', key, 'history', history)
-      unclaim(p, lane, id, job[9], job[10], job[11], job[12])
+      unclaim(p, lane, id, job[9], job[10], job[11], job[12], job[15])
     end
   end
   if job[1] and not applied then redis.call('HSET', key, 'history', history) end
+  if ours and verb ~= 'wait' then note_turn(lane, job) end
   if lane then lanes[lane] = math.max(lanes[lane] or 0, tonumber(pause)) end
   return applied
 end
@@ -99,12 +120,18 @@ local function clear(lane, of_lane)
   redis.call('ZREM', p .. 'due:' .. lane, unpack(of_lane.ids))
   redis.call('ZREM', p .. 'vain:' .. lane, unpack(of_lane.ids))
   if of_lane.urgent[1] then redis.call('ZREM', p .. 'urgent:' .. lane, unpack(of_lane.urgent)) end
+  if of_lane.doubtful[1] then
+    redis.call('ZREM', p .. 'doubtful:' .. lane, unpack(of_lane.doubtful))
+  end
   if of_lane.orders[1] then untrack_orders(p, lane, of_lane.orders) end
 end
 
 local applied = ''
-for i = 10, #ARGV, 12 do
-  applied = applied .. (settle(unpack(ARGV, i, i + 11)) and '1' or '0')
+for i = 10, #ARGV, 13 do
+  applied = applied .. (settle(unpack(ARGV, i, i + 12)) and '1' or '0')
+end
+for lane, of_lane in pairs(runs) do
+  if of_lane.changed then write_runs(p, lane, of_lane) end
 end
 if #ended > 0 then
   redis.call('LPUSH', p .. 'recent', unpack(ended))

@@ -17,11 +17,11 @@ if not is_switch_lane(lane) then
     local by = redis.call('HGET', key, 'claimed_by')
     if by and lost[by] then
       local job = redis.call('HMGET', key, 'attempts', 'due_ms', 'urgent', 'single', 'claimed_ms',
-        'history')
+        'history', 'doubtful')
       local line = cjson.encode({ n = tonumber(job[1]), at_ms = tonumber(job[5]), by = by,
         outcome = 'UNAVAILABLE', detail = DETAIL, took_ms = now - tonumber(job[5]) })
       redis.call('HSET', key, 'history', noted(job[6], line))
-      unclaim(p, lane, id, job[1], job[2], job[3], job[4])
+      unclaim(p, lane, id, job[1], job[2], job[3], job[4], job[7])
       count = count + 1
     end
   end
