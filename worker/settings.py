@@ -102,11 +102,15 @@ class Metrics(Table):
 
     Nothing secret is shown, and nobody is asked for a password: whoever reaches
     the port sees accounts, pairs and order ids.
+
+    Attributes:
+        names: Names with a dot by which browsers may reach it, beside `host`.
     """
 
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=9464, ge=0, le=65_535)
     beat_port: int = Field(default=9465, ge=0, le=65_535)
+    names: tuple[str, ...] = ()
 
 
 class _Environment(EnvSettingsSource):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,7 +21,7 @@ from worker.engine import Engine
 from worker.factory import build_engine, build_lanes
 from worker.monitor import Monitor, ports_of
 from worker.monitor.reading import Watch, budgets_of
-from worker.monitor.server import READERS_MAX, Page, Server, open_server
+from worker.monitor.server import Page, Server, open_server
 from worker.simulator import Simulator
 
 NASTY = "<script>alert('x')</script>\x1b[31m"
@@ -249,7 +247,7 @@ def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture)
     pages = {"/": lambda: Page("here")}
     first = open_server("127.0.0.1", [0], pages)
     assert first is not None
-    taken, spare = first.server_port, free_port()
+    taken, spare = first.port, free_port()
     second = open_server("127.0.0.1", [taken, spare], pages)
     assert second is not None
     assert get(second.url)[:2] == (200, "here")
@@ -270,37 +268,6 @@ def test_ports_are_the_ones_set_and_those_after(world: World) -> None:
     assert ports_of(settings, "beat")[:2] == [9465, 9466]
     assert ports_of(world.settings(metrics={"port": 0}), "worker") == []
     assert ports_of(world.settings(metrics={"port": 65_535}), "worker") == [65_535]
-
-
-def test_readers_are_few_and_cannot_hang_on() -> None:
-    """One too many is turned away; those who went away make room."""
-    server = Server("127.0.0.1", 0, {"/": lambda: Page("here")})
-    server.start()
-    address = urlsplit(server.url)
-    assert address.hostname is not None
-    where = (address.hostname, address.port or 0)
-    idle = [socket.create_connection(where, 5) for _ in range(READERS_MAX)]
-
-    def turned_away() -> bool:
-        with socket.create_connection(where, 5) as sock:
-            sock.settimeout(0.2)
-            try:
-                return sock.recv(1) == b""
-            except TimeoutError:
-                return False
-
-    eventually(turned_away, what="one too many turned away")
-    for sock in idle:
-        sock.close()
-
-    def served() -> bool:
-        try:
-            return get(server.url)[:2] == (200, "here")
-        except OSError:
-            return False
-
-    eventually(served, what="room again")
-    server.stop()
 
 
 def test_a_page_that_cannot_be_made_harms_no_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -23,13 +24,21 @@ def served_at(process: WorkerProcess) -> str:
     return eventually(said, within_ms=30_000, what="the address of the status page")
 
 
-def get(url: str, path: str = "/", *, method: str = "GET") -> tuple[int, str, dict[str, str]]:
-    """Return status, body and headers of one request."""
+def get(
+    url: str,
+    path: str = "/",
+    *,
+    method: str = "GET",
+    host: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, str, dict[str, str]]:
+    """Return status, body and headers of one request, under another `Host` if one is given."""
     connection = HTTPConnection(urlsplit(url).netloc, timeout=READ_S)
+    sent = {**(headers or {}), **({"Host": host} if host else {})}
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=sent)
         reply = connection.getresponse()
-        headers = {name.lower(): value for name, value in reply.getheaders()}
-        return reply.status, reply.read().decode(), headers
+        received = {name.lower(): value for name, value in reply.getheaders()}
+        return reply.status, reply.read().decode(), received
     finally:
         connection.close()

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import logging
 import socket
+import struct
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from worker.monitor.request import ANY_LOCAL, BadRequest, Hosts, Request, head_of, read_request
 
 log = logging.getLogger(__name__)
 
-READERS_MAX = 8
-READER_S = 5.0
-POLL_S = 0.5
+READERS_MAX = 128
+"""Connections at a time; one more, and the oldest of the address with the most is closed."""
+READER_S = 8.0
+"""How long a connection lasts at most, with its request and its reply."""
+BACKLOG = 1_024
+TURNS = 2
+"""How many threads make one page at a time, so that readers of one do not keep up another."""
+CHUNK = 4_096
+TEXT = "text/plain; charset=utf-8"
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
+    "Connection": "close",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
 }
 
 
@@ -42,109 +56,207 @@ def url(host: str, port: int | str) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-class Server(ThreadingHTTPServer):
+@dataclass(eq=False, slots=True)
+class _Reader:
+    """One connection."""
+
+    address: str
+    writer: asyncio.StreamWriter
+    asked: bool = False
+
+
+class Server:
     """Serves pages, each made anew for each reader.
 
-    A reader too many is turned away at once, and a slow one after a while: the
-    process has other work.
+    A connection lasts `READER_S` at most, whatever it sends or takes. There are
+    `READERS_MAX` at most: for a new one, an old one is closed, of the address that has the
+    most, and one that has not asked yet before one that has. So neither slow nor many
+    readers keep others out.
+
+    Args:
+        host: The one address to bind.
+        port: 0 for any that is free.
+        pages: By path; each is made on a thread, as it may wait for Redis.
+        instant: Paths whose pages wait for nothing; they are made at once.
+        hosts: The names that pages are served under.
 
     Raises:
         OSError: The address cannot be had.
     """
 
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, host: str, port: int, pages: Pages) -> None:
-        self.pages = pages
-        self._readers = threading.BoundedSemaphore(READERS_MAX)
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        pages: Pages,
+        *,
+        instant: Collection[str] = (),
+        hosts: Hosts = ANY_LOCAL,
+    ) -> None:
+        self._pages = pages
+        self._instant = instant
+        self._hosts = hosts
+        self._readers: dict[_Reader, None] = {}
+        self._turns = {path: asyncio.Semaphore(TURNS) for path in pages}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started, self._ending = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run()), name="monitor", daemon=True
+        )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.bind((host, port))
+            self._socket.listen(BACKLOG)
+        except OSError:
+            self._socket.close()
+            raise
+        self.host, self.port = self._socket.getsockname()[:2]
 
     @property
     def url(self) -> str:
         """Where to look."""
-        return url(str(self.server_address[0]), self.server_port)
+        return url(str(self.host), self.port)
+
+    @property
+    def readers(self) -> int:
+        """How many are connected."""
+        return len(self._readers)
 
     def start(self) -> None:
         """Serve from now on, on a thread."""
-        threading.Thread(
-            target=self.serve_forever, args=(POLL_S,), name="monitor", daemon=True
-        ).start()
+        self._thread.start()
+        self._started.wait()
 
     def stop(self) -> None:
-        """Serve no more."""
-        self.shutdown()
-        self.server_close()
+        """Serve no more, and close every connection."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has stopped before
+                self._loop.call_soon_threadsafe(self._ending.set)
+            self._thread.join()
+        self._socket.close()
 
-    def server_bind(self) -> None:
-        """Bind, without asking a name server who we are."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with await asyncio.start_server(
+            self._serve, sock=self._socket, limit=CHUNK, backlog=BACKLOG
+        ):
+            self._started.set()
+            await self._ending.wait()
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the library's
-        """Have a thread answer, if there are not too many."""
-        if self._readers.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  same
-        """Answer."""
+    async def _serve(self, source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
+        reader = _Reader(str(peer[0]) if peer else "", writer)
+        self._admit(reader)
         try:
-            super().process_request_thread(request, client_address)
+            async with asyncio.timeout(READER_S):
+                await self._answer(reader, source)
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, TimeoutError):
+            log.debug("a reader went away, or was too slow")
         finally:
-            self._readers.release()
+            self._readers.pop(reader, None)
+            _drop(writer)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  same
-        """Say nothing of readers that went away."""
-        log.debug("a reader went away")
+    def _admit(self, reader: _Reader) -> None:
+        if len(self._readers) >= READERS_MAX:
+            counts = Counter(each.address for each in self._readers)
+            most = max(counts, key=lambda address: counts[address])
+            theirs = [each for each in self._readers if each.address == most]
+            oldest = min(theirs, key=lambda each: each.asked)
+            del self._readers[oldest]
+            _drop(oldest.writer)
+        self._readers[reader] = None
 
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-    timeout = READER_S
-    server_version = "cancel-worker"
-    sys_version = ""
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing: a probe each few seconds is no news."""
-
-    def _answer(self, *, body: bool) -> None:
-        make = self.server.pages.get(self.path.partition("?")[0])
-        if make is None:
-            page = Page("not found\n", "text/plain; charset=utf-8", HTTPStatus.NOT_FOUND)
-        else:
-            try:
-                page = make()
-            except Exception:
-                log.exception("a page of the monitor cannot be made")
-                status = HTTPStatus.INTERNAL_SERVER_ERROR
-                page = Page("see the log\n", "text/plain; charset=utf-8", status)
+    async def _answer(self, reader: _Reader, source: asyncio.StreamReader) -> None:
+        request = None
+        try:
+            request = await _read(source)
+            if request is None:
+                return
+            reader.asked = True
+            page = await self._page(request)
+        except BadRequest as error:
+            page = _text(error.status)
         content = page.body.encode()
-        self.send_response(page.status)
-        for name, value in HEADERS.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", page.kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
+        lines = [f"HTTP/1.1 {page.status.value} {page.status.phrase}"]
+        lines += [f"{name}: {value}" for name, value in HEADERS.items()]
+        lines += [f"Content-Type: {page.kind}", f"Content-Length: {len(content)}", "", ""]
+        reader.writer.write("\r\n".join(lines).encode())
+        if request is None or request.method != "HEAD":
+            reader.writer.write(content)
+        await reader.writer.drain()
+
+    async def _page(self, request: Request) -> Page:
+        path = request.path
+        make = self._pages.get(path)
+        if self._hosts.refuse(request, page=path == "/"):
+            raise BadRequest(HTTPStatus.MISDIRECTED_REQUEST)
+        if make is None:
+            raise BadRequest(HTTPStatus.NOT_FOUND)
+        return _make(make) if path in self._instant else await self._made(path, make)
+
+    async def _made(self, path: str, make: Callable[[], Page]) -> Page:
+        """Have a thread make a page; its turn ends with the thread, whoever still waits."""
+        turns, loop = self._turns[path], asyncio.get_running_loop()
+        await turns.acquire()
+        made: asyncio.Future[Page] = loop.create_future()
+
+        def take(page: Page) -> None:
+            turns.release()
+            if not made.done():
+                made.set_result(page)
+
+        def work() -> None:
+            page = _make(make)
+            with contextlib.suppress(RuntimeError):  # the server has stopped meanwhile
+                loop.call_soon_threadsafe(take, page)
+
+        threading.Thread(target=work, name="monitor page", daemon=True).start()
+        return await made
+
+
+async def _read(source: asyncio.StreamReader) -> Request | None:
+    """Read a request; None if the reader went away before it had asked."""
+    received = b""
+    while (head := head_of(received)) is None:
+        more = await source.read(CHUNK)
+        if not more:
+            return None
+        received += more
+    return read_request(head)
+
+
+def _drop(writer: asyncio.StreamWriter) -> None:
+    """End a connection at once, if it has not ended: the kernel is to keep nothing for it."""
+    sock = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def _make(make: Callable[[], Page]) -> Page:
+    try:
+        return make()
+    except Exception:
+        log.exception("a page of the monitor cannot be made")
+        return Page("see the log\n", TEXT, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _text(status: HTTPStatus) -> Page:
+    words = status.phrase.lower()
+    if status is HTTPStatus.MISDIRECTED_REQUEST:
+        words = "not served under this name; use the address, or add the name to metrics.names"
+    return Page(f"{words}\n", TEXT, status)
 
 
 def free_port(host: str, ports: Iterable[int]) -> int | None:
     """Return the first of these ports that is free now; None if none can be had."""
     for port in ports:
         try:
-            Server(host, port, {}).server_close()
+            Server(host, port, {}).stop()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 continue
@@ -153,8 +265,17 @@ def free_port(host: str, ports: Iterable[int]) -> int | None:
     return None
 
 
-def open_server(host: str, ports: Iterable[int], pages: Pages) -> Server | None:
-    """Serve on the first of these ports that is free, saying so if it is another.
+def open_server(
+    host: str,
+    ports: Iterable[int],
+    pages: Pages,
+    *,
+    instant: Collection[str] = (),
+    hosts: Hosts = ANY_LOCAL,
+) -> Server | None:
+    """Serve on the first of these ports that is free, and log which if it is another.
+
+    Args: as for `Server`.
 
     Returns:
         The server; None, and a warning, if none can be had: the work goes on
@@ -163,7 +284,7 @@ def open_server(host: str, ports: Iterable[int], pages: Pages) -> Server | None:
     taken: list[int] = []
     for port in ports:
         try:
-            server = Server(host, port, pages)
+            server = Server(host, port, pages, instant=instant, hosts=hosts)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 taken.append(port)

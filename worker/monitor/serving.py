@@ -15,6 +15,7 @@ from worker.factory import build_lanes, build_store
 from worker.monitor.collector import StoreCollector
 from worker.monitor.page import draw
 from worker.monitor.reading import Budget, Watch, budgets_of
+from worker.monitor.request import Hosts
 from worker.monitor.server import Page, Server, open_server
 from worker.pulse import Pulse
 from worker.settings import Settings
@@ -79,8 +80,14 @@ class Monitor:
         """Return the page for people."""
         return Page(draw(self._watch, role=self._role, faults=self._pulse.faults()))
 
-    def serve(self, host: str, ports: Sequence[int]) -> None:
-        """Serve all of it, if a port can be had."""
+    def serve(self, host: str, ports: Sequence[int], *, names: Sequence[str] = ()) -> None:
+        """Serve all of it, if a port can be had.
+
+        Args:
+            host: Address or name to bind.
+            ports: To try, in order.
+            names: Further names under which it is served; see `Hosts`.
+        """
         pages = {
             "/": self.status,
             "/metrics": self.metrics,
@@ -88,7 +95,8 @@ class Monitor:
             "/healthz/ready": self.ready,
             "/healthz/live": self.live,
         }
-        self.server = open_server(host, ports, pages)
+        hosts = Hosts(frozenset(name.lower() for name in (host, *names)))
+        self.server = open_server(host, ports, pages, instant=["/healthz/live"], hosts=hosts)
 
     def stop(self) -> None:
         """Serve no more."""
@@ -113,7 +121,7 @@ def start(settings: Settings, pulse: Pulse, role: Role) -> Monitor:
     monitor = Monitor(role, pulse, Watch(build_store(settings), budgets))
     ports = ports_of(settings, role)
     if ports:
-        monitor.serve(settings.metrics.host, ports)
+        monitor.serve(settings.metrics.host, ports, names=settings.metrics.names)
     return monitor
 
 

@@ -1,0 +1,145 @@
+"""HTTP requests of the monitor: reading one, and whom it may be answered to. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+HEAD_MAX = 16_384
+"""Bytes of a request line with its headers."""
+_LINE = re.compile(r"([A-Z]{1,20}) (\S+)(?: HTTP/1\.\d)?")
+_BROWSER = ("accept-language", "origin", "referer", "sec-fetch-mode")
+"""Headers that browsers send, and scrapers and probes do not; `Accept-Language` always."""
+
+
+class BadRequest(Exception):
+    """A request that is not answered with a page; the status says why."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request without its body.
+
+    Attributes:
+        path: Without the query.
+        host: Name or address that the client believes it is asking, in lower case,
+            without a port; empty if it does not say.
+        browser: Whether a browser may have sent it.
+    """
+
+    method: str
+    path: str
+    host: str = ""
+    browser: bool = False
+
+
+def head_of(received: bytes) -> bytes | None:
+    """Return the head of a request once all of it has been received.
+
+    Raises:
+        BadRequest: It is longer than `HEAD_MAX`.
+    """
+    ends = [at for end in (b"\r\n\r\n", b"\n\n") if (at := received.find(end)) >= 0]
+    if min(ends, default=len(received)) > HEAD_MAX:
+        raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    return received[: min(ends)] if ends else None
+
+
+def read_request(head: bytes) -> Request:
+    """Read a request line and its headers.
+
+    Raises:
+        BadRequest: It is no HTTP request, or of a method that changes something.
+    """
+    first, *lines = head.decode("latin-1").lstrip("\r\n").splitlines() or [""]
+    matched = _LINE.fullmatch(first)
+    if matched is None:
+        raise BadRequest(HTTPStatus.BAD_REQUEST)
+    method, target = matched.groups()
+    headers = _headers(lines)
+    host = headers.get("host", "")
+    if not target.startswith("/"):
+        # A whole URL, as for a proxy: it counts, and the header does not.
+        host, target = _split(target)
+    if method not in ("GET", "HEAD"):
+        raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
+    browser = any(name in headers for name in _BROWSER)
+    return Request(method, target.partition("?")[0], _name_of(host), browser)
+
+
+def _headers(lines: list[str]) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        name = name.strip().lower()
+        if not colon or (name == "host" and name in headers):
+            raise BadRequest(HTTPStatus.BAD_REQUEST)
+        headers[name] = value.strip()
+    return headers
+
+
+def _split(target: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        raise BadRequest(HTTPStatus.BAD_REQUEST) from None
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise BadRequest(HTTPStatus.BAD_REQUEST)
+    return parts.netloc, parts.path or "/"
+
+
+def _name_of(host: str) -> str:
+    """Return a `Host` without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].rstrip(".").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The names by which the monitor is asked for what names accounts.
+
+    A page of another site may have its own name point to this address (DNS rebinding), and
+    a browser then takes what is served here for that site's own. Such a name has a dot.
+    Addresses, names without a dot (`localhost`, a container's) and those in `names`
+    cannot be another site's.
+
+    Attributes:
+        names: Further names, in lower case.
+    """
+
+    names: Collection[str] = field(default=())
+
+    def refuse(self, request: Request, *, page: bool) -> bool:
+        """Return whether a request is not to be answered.
+
+        Args:
+            request: As read.
+            page: Whether it is for the page, which only people read; scrapers and
+                probes may use any name for the rest, and browsers may not.
+        """
+        return not self._known(request.host) and (page or request.browser)
+
+    def _known(self, host: str) -> bool:
+        if "." not in host or host.endswith(".localhost") or host in self.names:
+            return ":" not in host or _is_address(host)
+        return _is_address(host)
+
+
+ANY_LOCAL = Hosts()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
