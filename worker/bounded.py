@@ -1,9 +1,9 @@
 """Connections of which each wait is bounded by the deadline of the call under way.
 
 The time-outs of requests bound each wait for a byte, so a server that drips
-one byte at a time holds a thread for ever. Here whatever waits on the socket
-gets what is left of the call. Only the look-up of a host's name takes as long
-as the resolver lets it.
+one byte at a time holds a thread for ever. Here whatever waits, the look-up of
+a host's name included, gets what is left of the call. What is not acknowledged
+by then is dropped; see `sockets`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
-from urllib3.util.connection import allowed_gai_family
 
-from worker import clock
+from worker import clock, sockets
 from worker.reception import receive
 
 PIECE_BYTES = 16_384
@@ -119,51 +118,67 @@ def received(sock: socket.socket) -> bytes:
     return sock.recv(PIECE_BYTES)
 
 
-class _Bounded(HTTPConnection):
+class BoundedConnection(HTTPConnection):
     """A connection that keeps the deadline, and says when a request began to leave."""
 
     debuglevel = 0  # of this class: to turn it up for all would print each header
     response_class = BoundedResponse
+    _peer = ""
+    """The address that this is or was connected to."""
 
     def connect(self) -> None:
+        """Connect; no byte of a request has left by then."""
         try:
             super().connect()
+        except BaseException:
+            self.rank(answered=False)
+            raise
         finally:
             call.begun = False  # what a proxy was told is no part of the request
+        self.rank(answered=True)
 
     def send(self, data: Any) -> None:  # noqa: ANN401  as http.client has it
+        """Send bytes that are dropped if they are not acknowledged by the deadline."""
         if self.sock is None:
             self.connect()
-        self.sock.settimeout(left_s())
+        seconds = left_s()
+        self.sock.settimeout(seconds)
+        if isinstance(self.sock, socket.socket):  # else TLS within a proxy's TLS
+            sockets.drop_unsent_after(self.sock, seconds * 1_000)
         call.begun = True
         self.sock.sendall(data)
+
+    def rank(self, *, answered: bool) -> None:
+        """Note whether the address that this is or was connected to is of use."""
+        if self._peer:
+            sockets.rank(self._host, self.port or 0, self._peer, answered=answered)
+
+    @property
+    def _host(self) -> str:
+        return self._dns_host.strip("[]")
 
     def _new_conn(self) -> socket.socket:
         """Connect within the time for it, TLS included, however many addresses there are."""
         limit_ms = clock.monotonic_ms() + float(self.timeout or 0) * 1_000
-        host = self._dns_host.strip("[]")
-        error: OSError = TimeoutError("no address answered in time")
+        self._peer = ""
         try:
-            for family, kind, proto, _, address in socket.getaddrinfo(
-                host, self.port, allowed_gai_family(), socket.SOCK_STREAM
-            ):
-                sock = socket.socket(family, kind, proto)
-                try:
-                    for option in self.socket_options or ():
-                        sock.setsockopt(*option)
-                    if self.source_address:
-                        sock.bind(self.source_address)
-                    sock.settimeout(left_s(limit_ms))
-                    sock.connect(address)
-                    sock.settimeout(left_s(limit_ms))
-                except OSError as failed:
-                    error = failed
-                    sock.close()
-                else:
-                    return sock
-        except (OSError, UnicodeError) as failed:
-            raise NewConnectionError(self, "no address") from failed
-        raise NewConnectionError(self, "no connection") from error
+            sock = sockets.connect(
+                self._host,
+                self.port or 0,
+                until_ms=min(limit_ms, call.deadline_ms),
+                source=self.source_address,
+            )
+        except (OSError, ValueError) as failed:
+            raise NewConnectionError(self, "no connection") from failed
+        try:
+            self._peer = str(sock.getpeername()[0])
+            sock.settimeout(left_s(limit_ms))
+            for option in self.socket_options or ():
+                sock.setsockopt(*option)
+        except OSError as failed:
+            sock.close()
+            raise NewConnectionError(self, "no connection") from failed
+        return sock
 
 
 def left_s(limit_ms: float = math.inf) -> float:
@@ -178,11 +193,11 @@ def left_s(limit_ms: float = math.inf) -> float:
     return left_ms / 1_000
 
 
-class _Connection(_Bounded):
+class _Connection(BoundedConnection):
     pass
 
 
-class _SecureConnection(_Bounded, HTTPSConnection):
+class _SecureConnection(BoundedConnection, HTTPSConnection):
     pass
 
 

@@ -20,6 +20,7 @@ from worker.messages import is_later
 from worker.runtime import runtime
 from worker.store.address import SENTINEL_PORT
 from worker.store.doorbell import BELL
+from worker.store.guarded import GuardedConnection, GuardedSSLConnection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
 
 RECONNECT_STEP_S = 0.25
@@ -62,6 +63,8 @@ class Channel(kombu_redis.Channel):
     """A channel that survives list items that are no messages."""
 
     QoS = QoS
+    connection_class: type[redis.Connection] = GuardedConnection
+    connection_class_ssl: type[redis.Connection] = GuardedSSLConnection
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
         if getattr(self.connection, "client", None) is None:

@@ -21,11 +21,10 @@ from certifi import where
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
-from urllib3.connection import HTTPConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from worker import clock
-from worker.bounded import POOLS, call, left_s, received
+from worker.bounded import POOLS, BoundedConnection, call, left_s, received
 from worker.errors import NotSent, ReplyLost
 from worker.reception import NAME, receive
 from worker.settings import Http
@@ -61,10 +60,10 @@ class _Adapter(HTTPAdapter):
             return host, tls
         return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": _trusting(verify)}
 
-    def connection_to(self, request: Request, verify: str | bool) -> HTTPConnection:  # noqa: FBT001
+    def connection_to(self, request: Request, verify: str | bool) -> BoundedConnection:  # noqa: FBT001
         """Return a connection that is not open yet, with its certificates set up."""
         pool: Any = self.get_connection_with_tls_context(_prepare(request), verify)
-        connection: HTTPConnection = pool._new_conn()  # noqa: SLF001  no other way to one
+        connection: BoundedConnection = pool._new_conn()  # noqa: SLF001  no other way to one
         return connection
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401  as requests has it
@@ -86,7 +85,7 @@ class _Line:
 
     adapter: _Adapter
     used_ms: float
-    connection: HTTPConnection | None = None
+    connection: BoundedConnection | None = None
     connect_s: float = 0.0
 
     def close(self) -> None:
@@ -176,7 +175,9 @@ class Transport:
                 limit=call.body_max,
                 bodiless=request.method == "HEAD",
             )
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OSError):
+                connection.rank(answered=False)
             connection.close()
             raise
         if not got.keeps:

@@ -21,6 +21,7 @@ from redis.retry import Retry
 from worker import clock
 from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.address import Address, parse
+from worker.store.guarded import GuardedConnection, GuardedSSLConnection
 from worker.store.sentinels import (
     MasterConnection,
     MasterSSLConnection,
@@ -109,7 +110,7 @@ def connection_class(address: Address) -> type[redis.Connection]:
     """Return the kind of connection that reaches an address."""
     if address.master:
         return MasterConnection if address.tls is None else MasterSSLConnection
-    return redis.Connection if address.tls is None else redis.SSLConnection
+    return GuardedConnection if address.tls is None else GuardedSSLConnection
 
 
 @contextmanager

@@ -8,6 +8,7 @@ knows of a later election.
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,10 @@ from redis.retry import Retry
 
 from worker import clock
 from worker.store.address import Address
+from worker.store.guarded import GuardedConnection, GuardedSSLConnection
 
 LOOKUP_SHARE = 0.4
 """Part of the time for connecting that asking the Sentinels may take."""
-LEAST_MS = 10
 LEFT = {
     "READONLY": "it is no longer the master; a failover is under way",
     "NOREPLICAS": "it has too few replicas to take writes; a failover may be under way",
@@ -91,7 +92,9 @@ class Sentinels:
         within_ms: float,
         answers: queue.SimpleQueue[_Named | Exception],
     ) -> None:
-        client = redis.Redis(
+        with_tls = self._address.tls is not None
+        pool = redis.ConnectionPool(
+            connection_class=GuardedSSLConnection if with_tls else GuardedConnection,
             host=host,
             port=port,
             decode_responses=True,
@@ -102,9 +105,9 @@ class Sentinels:
             protocol=2,
             lib_name=None,
             lib_version=None,
-            ssl=self._address.tls is not None,
             **self._options,
         )
+        client = redis.Redis.from_pool(pool)
         try:
             # While it carries out a failover, a Sentinel has the new epoch with the old
             # address in the first answer, and the new address in the second alone.
@@ -119,7 +122,7 @@ class Sentinels:
             client.close()
 
 
-class MasterConnection(redis.Connection):
+class MasterConnection(GuardedConnection):
     """A connection to whoever is the master when it connects.
 
     One whose server turns out not to be, or to be no longer, is closed, so
@@ -127,40 +130,21 @@ class MasterConnection(redis.Connection):
 
     Args:
         sentinels: Who is asked for the master.
-        options: As for `redis.Connection`. `socket_connect_timeout` bounds all
-            of the look-up, connecting and logging in together.
+        options: As for `GuardedConnection`; the time for connecting covers the
+            look-up of the master too.
     """
 
-    def __init__(
-        self,
-        *,
-        sentinels: Sentinels,
-        health_check_interval: int = 0,  # kombu looks for the name before it gives it
-        **options: Any,  # noqa: ANN401
-    ) -> None:
+    def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:  # noqa: ANN401
         self._sentinels = sentinels
-        self._until = 0.0
-        super().__init__(  # type: ignore[no-untyped-call]
-            host="", port=0, health_check_interval=health_check_interval, **options
-        )
-        self._connect_ms = (self.socket_connect_timeout or 0) * 1_000
+        super().__init__(host="", port=0, **options)
 
-    def _connect(self) -> Any:  # noqa: ANN401  redis-py's signature
-        self._until = clock.monotonic_ms() + self._connect_ms
+    def _reach(self) -> socket.socket:
         self.host, self.port = self._sentinels.master(within_ms=self._connect_ms * LOOKUP_SHARE)
-        waiting = self.socket_timeout
-        try:
-            # Of TLS's handshake too, which goes by the one for reading.
-            self.socket_timeout = self.socket_connect_timeout = self._left_s()
-            sock = super()._connect()  # type: ignore[no-untyped-call]
-        finally:
-            self.socket_timeout = waiting
-        sock.settimeout(self._left_s())
-        return sock
+        return super()._reach()
 
-    def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002
+    def _log_in(self, *, check_health: bool) -> None:
         """Log in, and see that it is the master."""
-        super().on_connect_check_health(check_health=check_health)
+        super()._log_in(check_health=check_health)
         self.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call]
         try:
             role: Any = self.read_response(disable_decoding=True)
@@ -168,13 +152,11 @@ class MasterConnection(redis.Connection):
             role = (b"master",)  # not ours to ask: a write will tell
         if role[0] != b"master":
             raise NoMasterError("who the Sentinels name is a replica; a failover may be under way")
-        if self._sock is not None:
-            self._sock.settimeout(self.socket_timeout)
 
     def read_response(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  redis-py's signature
         """Read, and leave a server that is a replica by now, or may have been replaced."""
         try:
-            return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
+            return super().read_response(*args, **options)
         except redis.ResponseError as error:
             for sign, reason in LEFT.items():
                 # A script's error only holds that of the command in it.
@@ -183,11 +165,8 @@ class MasterConnection(redis.Connection):
                     raise NoMasterError(reason) from error
             raise
 
-    def _left_s(self) -> float:
-        return max(LEAST_MS, self._until - clock.monotonic_ms()) / 1_000
 
-
-class MasterSSLConnection(MasterConnection, redis.SSLConnection):
+class MasterSSLConnection(MasterConnection, GuardedSSLConnection):
     """The same, with TLS."""
 
 
