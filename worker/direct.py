@@ -105,8 +105,7 @@ class Direct:
         """Attempt jobs of one account until each is proven, at most `timeout_ms`.
 
         No request is under way once this has returned, and none waits for Redis
-        for longer than `redis_timeout_ms`. Only the look-up of a host's name
-        may take longer than the time given.
+        for longer than `redis_timeout_ms`.
         """
         until_ms = clock.monotonic_ms() + timeout_ms
         lane = self._lanes[account_of(jobs[0].lane)]

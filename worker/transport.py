@@ -20,10 +20,10 @@ import urllib3
 from certifi import where
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.util.ssl_ import create_urllib3_context
 
-from worker import clock
+from worker import clock, sockets
 from worker.bounded import POOLS, BoundedConnection, call, left_s, received
 from worker.errors import NotSent, ReplyLost
 from worker.reception import NAME, receive
@@ -31,6 +31,9 @@ from worker.settings import Http
 from worker.wire import Reply, Request
 
 USER_AGENT = "cancel-worker"
+NEIGHBOR_MS = 3_000
+"""How long Linux holds packets back while it asks for a neighbor's hardware address:
+`mcast_solicit` times `retrans_time_ms`, as both are unless someone has set them."""
 BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -151,6 +154,21 @@ class Transport:
                 raise ReplyLost(reason) from None
             raise NotSent(reason) from None
 
+    def late_ms(self, url: str) -> int | None:
+        """Return how long after the end of a call its request may yet leave this host.
+
+        A call that ends without a reply resets its connection, so that the kernel
+        sends nothing again; the kernel does the same when the process is stopped
+        or killed. What has reached a host of the exchange is not called back.
+
+        Returns:
+            Milliseconds; None where there is no bound: through a proxy, which has
+            taken the bytes, and on systems without `TCP_USER_TIMEOUT`.
+        """
+        if sockets.USER_TIMEOUT is None or proxied(url, self._settings):
+            return None
+        return NEIGHBOR_MS
+
     @property
     def _verify(self) -> str | bool:
         return str(self._settings.ca_file) if self._settings.ca_file else True
@@ -212,6 +230,11 @@ class Transport:
             line.close()
         line.used_ms = now
         return line
+
+
+def proxied(url: str, http_settings: Http) -> bool:
+    """Return whether requests to `url` go through a proxy of the environment."""
+    return http_settings.trust_env and bool(select_proxy(url, get_environ_proxies(url)))
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:

@@ -86,16 +86,27 @@ class Server:
     Args:
         act: What to do with a connection; it is closed afterwards.
         tls: For a server that speaks TLS.
+        host: Address to listen on.
+        port: Port to listen on; 0 for any that is free.
 
     Attributes:
         requests: What was read, in order, from all connections.
         sources: The client's address of each connection.
     """
 
-    def __init__(self, act: Act, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        act: Act,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self._act = act
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._host = host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[bytes] = []
         self.sources: list[str] = []
@@ -107,7 +118,8 @@ class Server:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/path?q=1"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}/path?q=1"
 
     @property
     def connections(self) -> int:

@@ -126,6 +126,47 @@ def test_files_that_others_may_read_are_warned_of(
     assert str(tmp_path / "other") not in findings(capsys)
 
 
+@pytest.mark.parametrize(
+    ("trusts", "variable", "value", "warned"),
+    [
+        ("true", "https_proxy", f"http://user:{SECRET}@proxy.test:3128", True),
+        ("true", "all_proxy", "socks5://proxy.test:1080", True),
+        ("true", "http_proxy", "http://proxy.test:3128", False),
+        ("false", "https_proxy", "http://proxy.test:3128", False),
+    ],
+)
+def test_a_proxy_on_the_way_is_warned_of(  # noqa: PLR0917  pytest gives them by name
+    settings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trusts: str,
+    variable: str,
+    value: str,
+    warned: bool,  # noqa: FBT001
+) -> None:
+    """It may forward a request after its deadline; its address may hold a password."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("WORKER_HTTP__TRUST_ENV", trusts)
+    write(settings)
+    found = findings(capsys)
+    assert ("accounts.ev.base_url" in found) is warned
+    if warned:
+        assert "may still arrive" in found["accounts.ev.base_url"][1]
+
+
+def test_a_system_that_cannot_drop_requests_is_warned_of(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MacOS, say: the rest works there."""
+    write(settings)
+    assert "system" not in findings(capsys)
+    monkeypatch.setattr("worker.cli.check_settings.USER_TIMEOUT", None)
+    assert "run workers on Linux" in findings(capsys)["system"][2]
+
+
 def test_a_key_in_nonce_mode_belongs_to_one_account(
     settings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,8 @@ from worker.errors import SettingsError
 from worker.factory import build_lanes
 from worker.privacy import SECRETS, advice, exposed
 from worker.settings import CONFIG_VARIABLE, DEFAULT_FILE, Settings, config_path
+from worker.sockets import USER_TIMEOUT
+from worker.transport import proxied
 
 PRINTABLE = re.compile(r"[!-~]+")
 PLACEHOLDER = re.compile(r"\.\.\.|^<.*>$|changeme|your[-_ ]|^x+$", re.IGNORECASE)
@@ -29,6 +31,12 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
         yield ok("settings", f"{path} is valid")
     for open_to_others in exposed(settings):
         yield warn(str(open_to_others), *advice(open_to_others))
+    if USER_TIMEOUT is None:
+        yield warn(
+            "system",
+            "without TCP_USER_TIMEOUT; a request of a stopped worker may arrive after its deadline",
+            "run workers on Linux",
+        )
     if not settings.accounts:
         yield warn("accounts", "none is set up", "a worker needs one: add [accounts.NAME]")
     alone = [finding for alias in settings.accounts for finding in _account(settings, alias)]
@@ -60,6 +68,12 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
     elif not odd:
         held = [name for name in SECRETS if getattr(access, name)]
         yield ok(subject, f"{account.exchange} at {account.url}: {', '.join(held)} present")
+        if proxied(account.url, settings.http):
+            yield warn(
+                f"{subject}.base_url",
+                "reached through a proxy; a request that was given up may still arrive",
+                "connect directly: http.trust_env = false, or name the host in no_proxy",
+            )
         short = [name for name in held[:2] if len(getattr(access, name)) < SHORT]
         for name in short:
             yield warn(f"{subject}.{name}", f"shorter than {SHORT} characters", "is it whole?")
