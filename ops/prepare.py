@@ -63,7 +63,7 @@ def _fill(home: Path, *, simulated: bool) -> None:
         _keep(folder / f"redis_url_{user}", f"redis://{user}:{password}@{host}:6379/0")
 
     def digest(match: re.Match[str]) -> str:
-        text = (folder / f"redis_password_{match[1].lower()}").read_text(encoding="utf-8")
+        text = _read(folder / f"redis_password_{match[1].lower()}")
         return hashlib.sha256(text.encode()).hexdigest()
 
     _write(folder / "users.acl", PLACE.sub(digest, template))
@@ -82,7 +82,12 @@ def _keep(path: Path, text: str) -> str:
     """Write a file unless it is there; return what it holds."""
     if not path.exists():
         _write(path, text)
-    return path.read_text(encoding="utf-8")
+    return _read(path)
+
+
+def _read(path: Path) -> str:
+    """Return what a file holds, without what an editor adds at its ends."""
+    return path.read_text(encoding="utf-8-sig").strip()
 
 
 def _write(path: Path, text: str) -> None:

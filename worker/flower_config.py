@@ -31,7 +31,7 @@ def _logins() -> list[str]:
     if not path:
         return list(options.basic_auth or [])
     try:
-        return [Path(path).read_text(encoding="utf-8").strip()]
+        return [Path(path).read_text(encoding="utf-8-sig").strip()]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         _refuse(f"{LOGIN_FILE}: {path}: cannot be read: {reason}; {MEND}")

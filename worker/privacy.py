@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import stat
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from worker.settings import Settings, config_path
+from worker.config_file import config_path, read_table
+from worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +54,9 @@ def _open_to_others(path: Path) -> bool:
 
 
 def _holds_secrets(path: Path) -> bool:
-    table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    table = read_table(path)
     accounts: dict[str, Any] = table.get("accounts", {})
     inline = any(name in account for account in accounts.values() for name in SECRETS)
-    with_password = urlsplit(str(table.get("redis_url", ""))).password is not None
+    url = str(table.get("redis_url", "")).partition("://")[2]
+    with_password = ":" in url.rpartition("@")[0] or "password=" in url
     return inline or with_password or "sentry_dsn" in table

@@ -6,6 +6,7 @@ names, else `worker.toml` in the current folder where there is one.
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from pathlib import Path
@@ -37,14 +38,17 @@ from worker.accounts import (
     read_secret,
     refuse_both,
 )
+from worker.config_file import CONFIG_VARIABLE, config_path, read_table
 from worker.errors import SettingsError, UnknownAccount
 from worker.exchanges.base import Access
+from worker.variables import nearest, sort_out
+
+log = logging.getLogger(__name__)
 
 PREFIX = "WORKER_"
-CONFIG_VARIABLE = "WORKER_CONFIG"
-DEFAULT_FILE = "worker.toml"
-# Kubernetes puts these into every pod when a service is called "worker".
-FOREIGN_PREFIXES = ("WORKER_SERVICE_", "WORKER_PORT")
+WARNED_MAX = 20
+_warned: set[str] = set()
+"""Variables that this process has warned of."""
 
 
 class Jobs(Table):
@@ -123,6 +127,13 @@ class _Environment(EnvSettingsSource):
             return value
 
 
+class _File(TomlConfigSettingsSource):
+    """The settings file."""
+
+    def _read_file(self, file_path: Path) -> dict[str, Any]:  # type: ignore[override]
+        return read_table(file_path)
+
+
 class Settings(BaseSettings):
     """Everything that can be set."""
 
@@ -177,7 +188,7 @@ class Settings(BaseSettings):
         sources: list[PydanticBaseSettingsSource] = [init_settings, _Environment(settings_cls)]
         path = config_path()
         if path is not None:
-            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=path))
+            sources.append(_File(settings_cls, toml_file=path))
         return tuple(sources)
 
     @property
@@ -243,24 +254,6 @@ def unknown_account(alias: object, known: object) -> str:
     return f"unknown account {shown}; " + (f"known: {names}" if names else "no account is set up")
 
 
-def config_path() -> Path | None:
-    """Return the settings file in force, if any.
-
-    Raises:
-        SettingsError: `WORKER_CONFIG` names a file that is not there.
-    """
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named:
-        path = Path(named)
-        if not path.is_file():
-            raise SettingsError(
-                f"{one_line(named)}: no such file; {CONFIG_VARIABLE} must name a TOML file"
-            )
-        return path
-    path = Path(DEFAULT_FILE)
-    return path if path.is_file() else None
-
-
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the model
     """Read the settings in force.
 
@@ -270,7 +263,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
     """
     path = config_path()
     where = one_line(str(path)) if path else "settings"
-    _refuse_unknown_variables()
+    _check_variables()
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -278,23 +271,43 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{where}: not UTF-8 text") from None
+        raise SettingsError(f"{where}: not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{where}: cannot be read: {error.strerror}") from None
 
 
-def _refuse_unknown_variables() -> None:
-    known = {name.upper() for name in Settings.model_fields}
-    for variable in sorted(os.environ):
-        name = variable.upper()
-        if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
-            continue
-        if name.startswith(FOREIGN_PREFIXES):
-            continue
-        if name.removeprefix(PREFIX).split("__")[0] not in known:
-            listed = ", ".join(sorted(known)).lower()
-            shown = one_line(variable)
-            raise SettingsError(f"environment: {shown} is no setting; known: {listed}")
+def _check_variables() -> None:
+    """Refuse misspelled settings; warn of other programs' variables, once a process."""
+    fields = {name: _table(name) for name in Settings.model_fields}
+    known = {
+        name.upper(): [key.upper() for key in table.model_fields] if table else []
+        for name, table in fields.items()
+    }
+    config = CONFIG_VARIABLE.removeprefix(PREFIX)
+    found = sort_out(os.environ, PREFIX, {**known, config: []})
+    for variable, meant in found.misspelled:
+        hint = f"did you mean {PREFIX}{meant}? " if meant else ""
+        listed = ", ".join(sorted(fields))
+        raise SettingsError(
+            f"environment: {one_line(variable)} is no setting; {one_line(hint)}known: {listed}"
+        )
+    for first, second in found.twice:
+        raise SettingsError(
+            f"environment: {one_line(first)} and {one_line(second)} are one setting with two "
+            "values; drop one"
+        )
+    new = [one_line(variable) for variable in found.foreign if variable not in _warned]
+    _warned.update(found.foreign)
+    if new:
+        log.warning("ignored variables that are no settings: %s", ", ".join(new[:WARNED_MAX]))
+
+
+def _table(name: str) -> type[BaseModel] | None:
+    """Return the table that a setting is, if it is one of fixed keys."""
+    annotation = Settings.model_fields[name].annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
 
 
 def _one_line(error: ValidationError, where: str) -> str:
@@ -322,9 +335,9 @@ def _known_keys(location: list[str]) -> str:
         case ["accounts", _, _]:
             table = Account
         case [name, _]:
-            annotation = Settings.model_fields[name].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                table = annotation
+            table = _table(name) or Settings
         case _:
             pass
-    return f"known: {', '.join(table.model_fields)}"
+    meant = nearest(location[-1].lower(), table.model_fields)
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"known: {', '.join(table.model_fields)}{hint}"

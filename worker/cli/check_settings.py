@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from worker.cli.findings import Finding, fail, misset, ok, warn
+from worker.config_file import CONFIG_VARIABLE, DEFAULT_FILE, config_path
 from worker.errors import SettingsError
 from worker.factory import build_lanes
 from worker.privacy import SECRETS, advice, exposed
-from worker.settings import CONFIG_VARIABLE, DEFAULT_FILE, Settings, config_path
+from worker.settings import Settings
 from worker.sockets import USER_TIMEOUT
 from worker.transport import proxied
 

@@ -11,7 +11,7 @@ from worker.cli import output
 from worker.cli.children import RedisChild
 from worker.cli.data_folder import end_leftover, held
 from worker.cli.simulated import SimulatedAccount, open_accounts, settings_text
-from worker.settings import CONFIG_VARIABLE, DEFAULT_FILE
+from worker.config_file import CONFIG_VARIABLE, DEFAULT_FILE
 from worker.simulator import Simulator
 
 ORDERS = 3

@@ -15,10 +15,11 @@ from pathlib import Path
 from worker import clock
 from worker.beat import KEY as BEAT
 from worker.cli.simulated import SimulatedAccount, open_accounts, settings_text
+from worker.config_file import CONFIG_VARIABLE
 from worker.embedded import EmbeddedRedis
 from worker.errors import CancelWorkerError
 from worker.producer import Producer
-from worker.settings import CONFIG_VARIABLE, PREFIX, Settings, load_settings
+from worker.settings import PREFIX, Settings, load_settings
 from worker.simulator import Order, SimulatorClient
 from worker.store.connection import Store, connect
 from worker.store.ledger import Ledger
