@@ -9,6 +9,7 @@ CancelWorkerError
 │   ├── SwitchTripped      its deadline has passed
 │   ├── SwitchReplaced     the same scope was armed again
 │   ├── SwitchDisarmed     it was disarmed
+│   ├── SwitchClearing     a former switch of its pairs is still canceling
 │   └── SwitchUnknown      there is none, or it has been forgotten
 ├── LaterFormat            a newer version wrote this; it is left to its workers
 ├── StoreUnavailable       Redis did not answer
@@ -55,6 +56,23 @@ class SwitchReplaced(SwitchError):
 
 class SwitchDisarmed(SwitchError):
     """The switch was disarmed; no deadline holds."""
+
+
+class SwitchClearing(SwitchError):
+    """A former switch may still cancel what is placed now. Nothing was armed.
+
+    Attributes:
+        retry_after_ms: How long that is expected to last. While the exchange does
+            not answer it lasts longer.
+    """
+
+    def __init__(self, text: str, retry_after_ms: int = 0) -> None:
+        super().__init__(text, retry_after_ms)
+        self.retry_after_ms = retry_after_ms
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return str(self.args[0])
 
 
 class SwitchUnknown(SwitchError):

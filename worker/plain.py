@@ -71,6 +71,9 @@ def move_switch(
         again: Whether it may have come before. Then, unless it says when it was
             sent, it never moves a deadline on, and disarms nothing if it was taken.
 
+    While a former switch of these pairs that tripped may still cancel what is placed
+    now, the switch waits, its deadline running, and workers arm it once that is over.
+
     Returns:
         What was done, for people.
 
@@ -105,6 +108,8 @@ def move_switch(
     )
     if armed.overlaps:
         raise SwitchOverlap(f"switch {armed.switch_id} holds a part of these pairs")
+    if armed.waiting:
+        return f"{armed.switch_id} waits to be armed until a former switch's orders are listed"
     return f"armed {armed.switch_id}" if armed.switch_id else STALE
 
 

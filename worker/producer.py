@@ -6,21 +6,22 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 
+from worker.arming import Scope, arm_switch
 from worker.direct import Direct
-from worker.errors import InvalidCommand, SwitchOverlap, SwitchUnknown, UnknownAccount
+from worker.errors import InvalidCommand, SwitchUnknown, UnknownAccount
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
 from worker.factory import build_direct, build_store
-from worker.gate import check_cancel, check_cancel_all, check_switch, holds_timers
+from worker.gate import check_cancel, check_cancel_all
 from worker.jobs import Job, Kind, NewJob, State
 from worker.messages import CANCEL, DRAIN
-from worker.names import exchange_of, lane_of
+from worker.names import exchange_of
 from worker.orders import cancel_of_all, cancels
 from worker.settings import Settings, load_settings, unknown_account
 from worker.store.doorbell import ring
 from worker.store.ledger import Ledger, new_id
 from worker.store.switches import Switches, SwitchRecord
-from worker.switch import Switch, urgent_bell
+from worker.switch import Switch
 from worker.ticket import Result, Ticket, read_result
 
 MANY_BELLS = 8
@@ -240,60 +241,39 @@ class Producer:
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
         timeout_ms: int,
+        clear_wait_ms: int = 0,
     ) -> Switch:
         """Arm a switch: the scope's orders come off if no beat comes in time.
 
         The same scope armed before is taken over from its former holder, whose
-        beats then raise.
+        beats then raise. Once this has returned, no cancel of a former switch that
+        tripped takes off an order that is placed in its pairs afterwards.
 
         Args:
             account: Alias from the settings.
             pairs: All open orders of these pairs.
             order_ids: These orders; `Switch.track` adds more.
             timeout_ms: From each beat to the deadline.
+            clear_wait_ms: How long to wait at most for a former switch of these pairs
+                that tripped, until the exchange has listed their open orders once.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was armed.
             SwitchOverlap: Another armed switch holds a part of the scope.
+            SwitchClearing: A former switch of one of the pairs tripped, and may still
+                cancel what is placed now. Nothing was armed.
             InvalidCommand: Something is missing or wrong. Nothing was armed.
             StoreUnavailable: Redis did not answer. It may be armed; arming
                 again is safe.
         """
-        for name, values in (("pairs", pairs), ("order_ids", order_ids)):
-            if isinstance(values, str) or not isinstance(values, Sequence):
-                raise InvalidCommand(f"{name} must be a list")
-        exchange = self._exchange(account)
-        bounds = self._settings.switches
-        check_switch(
-            exchange,
-            pairs=tuple(pairs),
-            order_ids=tuple(order_ids),
-            timeout_ms=timeout_ms,
-            shortest_ms=bounds.min_timeout_ms,
-            longest_ms=bounds.max_timeout_ms,
-        )
-        armed = self._switches.arm(
-            switch_id=new_id(),
-            lane=lane_of(exchange.name, account),
-            account=account,
-            native=holds_timers(exchange),
-            pairs=pairs,
-            order_ids=order_ids,
-            timeout_ms=timeout_ms,
-            bell=urgent_bell(exchange.name),
-        )
-        if armed.overlaps:
-            raise SwitchOverlap(
-                f"switch {armed.switch_id} holds a part of this scope ({armed.overlaps}); "
-                f"disarm it, or arm exactly its scope to take it over"
-            )
-        return Switch(
+        return arm_switch(
             self._switches,
-            exchange,
-            switch_id=armed.switch_id,
-            account=account,
-            epoch=armed.epoch,
-            deadline_ms=armed.deadline_ms,
+            self._settings.switches,
+            self._exchange(account),
+            account,
+            scope=Scope(pairs, order_ids),
+            timeout_ms=timeout_ms,
+            clear_wait_ms=clear_wait_ms,
         )
 
     def countdown(
@@ -303,9 +283,16 @@ class Producer:
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
         timeout_ms: int,
+        clear_wait_ms: int = 0,
     ) -> Switch:
         """Arm a switch for a `with` block: a clean exit disarms, an exception does not."""
-        return self.arm(account, pairs=pairs, order_ids=order_ids, timeout_ms=timeout_ms)
+        return self.arm(
+            account,
+            pairs=pairs,
+            order_ids=order_ids,
+            timeout_ms=timeout_ms,
+            clear_wait_ms=clear_wait_ms,
+        )
 
     def switch(self, switch_id: str, *, epoch: int = 0) -> Switch:
         """Return a switch armed elsewhere.

@@ -191,7 +191,8 @@ def _by_answer(
 def _by_list(job: Job, answer: OpenOrders, wait: int) -> Decision:
     if answer.orders or not answer.complete:
         detail = f"{len(answer.orders)} still open"
-        streak = LISTED if answer.complete or listed(job) else 1
+        known = answer.complete or listed(job) or emptied(job)
+        streak = LISTED if known else 1
         return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, streak)
     if listed(job):
         return Done(Outcome.CANCELED, "no open order left in the scope")
@@ -202,7 +203,8 @@ def _by_list(job: Job, answer: OpenOrders, wait: int) -> Decision:
 
 def _misplaced(job: Job, wait: int) -> Again:
     streak = LISTED if listed(job) else 1
-    return Again(job.sends, wait, Outcome.UNKNOWN, "an answer out of place", streak)
+    detail = "an answer out of place"
+    return Again(job.sends, wait, Outcome.UNKNOWN, detail, streak, missing=emptied(job))
 
 
 def _fits(job: Job, answer: Answer) -> bool:
@@ -232,7 +234,8 @@ def _unproven(
     streak = 1 + (abs(job.streak) if job.outcome is answer.outcome else 0)
     # What the exchange called missing is more likely closed than open, so that
     # only an answer can help; else send again, in case it never arrived.
-    missing = answer.missing or (job.missing and phase is Phase.ASK)
+    # That a scope was listed and showed nothing stays so, too.
+    missing = answer.missing or (job.missing and phase is Phase.ASK) or emptied(job)
     if phase.cancels:
         turned = asks or phase
     else:

@@ -26,6 +26,10 @@ THROTTLED_MS = 1_000
 """How long an account is left alone that is throttled, and not told for how long."""
 
 
+MAYBE_DONE = (Outcome.UNKNOWN, Outcome.UNAVAILABLE)
+"""What an exchange says, or does not, that may go on with what it was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempted:
     """What an attempt came to.
@@ -57,6 +61,8 @@ def attempted(
     settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
     if pause_ms := max(pause_ms, _lane_pause(answer)):
         settlement = replace(settlement, pause_ms=pause_ms)
+    if _unanswered(job, answer):
+        settlement = replace(settlement, unanswered=True)
     return Attempted(settlement, _children(job, answer, now_ms), _report(job, decision, took_ms))
 
 
@@ -144,6 +150,12 @@ def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> S
                 found=decision.found,
                 doubtful=doubtful(job, decision),
             )
+
+
+def _unanswered(job: Job, answer: Answer) -> bool:
+    """Return whether a cancel of a whole scope may yet be carried out."""
+    sent = job.kind is Kind.CANCEL_ALL and job.sends.cancels
+    return sent and isinstance(answer, Unproven) and answer.outcome in MAYBE_DONE
 
 
 def _lane_pause(answer: Answer) -> int:

@@ -20,12 +20,16 @@ from worker import Producer, SwitchTripped
 
 TIMEOUT_MS = int(os.environ.get("GRID_TIMEOUT_MS", "120000"))
 PATIENCE_MS = 20_000
+CLEAR_WAIT_MS = 60_000
 
 
 def main(account: str, *pairs: str) -> int:
     """Keep the grid until the feed ends; return 1 if an order may still be open."""
     producer = Producer()
-    with producer.countdown(account, pairs=pairs, timeout_ms=TIMEOUT_MS) as switch:
+    # Restarted after a trip, it waits until the former grid's orders have been listed.
+    with producer.countdown(
+        account, pairs=pairs, timeout_ms=TIMEOUT_MS, clear_wait_ms=CLEAR_WAIT_MS
+    ) as switch:
         print("armed", switch.id, flush=True)  # noqa: T201
         for event in events(TIMEOUT_MS // 4):
             try:

@@ -12,7 +12,7 @@ from tests.chaos.history import Said, SwitchCall
 from tests.chaos.stage import Stage
 from tests.support.world import KEYS
 from worker import Producer, StoreUnavailable, Switch, SwitchError, clock
-from worker.errors import SwitchDisarmed, SwitchReplaced, SwitchTripped
+from worker.errors import SwitchClearing, SwitchDisarmed, SwitchReplaced, SwitchTripped
 from worker.exchanges import EXCHANGES
 from worker.gate import holds_timers
 
@@ -20,6 +20,8 @@ BEATS = 0.35
 """Part of the timeout from beat to beat."""
 AGAIN_MS = 100
 """From a beat that nobody took to the next try."""
+CLEAR_WAIT_MS = 1_000
+"""How long one that arms waits for the trip of a former life."""
 ENDS = ("die", "disarm", "replaced")
 WEIGHTS = (70, 15, 15)
 LIVES = (0.5, 3.0)
@@ -56,7 +58,11 @@ class Holder:
         def arm() -> None:
             pairs = () if order_ids else (self._pair,)
             self._switch = self._producer.arm(
-                self._account, pairs=pairs, order_ids=order_ids, timeout_ms=timeout_ms
+                self._account,
+                pairs=pairs,
+                order_ids=order_ids,
+                timeout_ms=timeout_ms,
+                clear_wait_ms=CLEAR_WAIT_MS,
             )
 
         return self._tell("arm", arm)
@@ -90,6 +96,8 @@ class Holder:
             said = "replaced"
         except SwitchDisarmed:
             said = "disarmed"
+        except SwitchClearing:
+            said = "refused"
         except SwitchError:
             said = "unknown"
         self._recorder.switch(

@@ -61,7 +61,7 @@ def listed(told: Told) -> list[str]:
     return [switch["id"] for switch in document(told)["switches"]]
 
 
-def hour(world: World, alias: str, **scope: list[str]) -> Switch:
+def hour(world: World, alias: str, **scope: Any) -> Switch:
     """Arm a switch that will not trip in a test."""
     return world.producer().arm(alias, timeout_ms=HOUR_MS, **scope)
 

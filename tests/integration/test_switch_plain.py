@@ -225,6 +225,7 @@ def test_a_senders_clock_does_not_bring_a_switch_back(plain: Plain) -> None:
         assert plain.say(T_MS, late_ms=100 - ahead_ms).startswith("armed"), ahead_ms
         plain.board.clock.advance(60_000)
         plain.board.claim()
+        plain.board.list_scopes()
 
 
 def test_an_absurd_time_bars_nobody_for_long(plain: Plain) -> None:

@@ -185,12 +185,17 @@ class History:
         if scope.armed is None or not scope.live or dice < 0.2:
             former = scope.armed.switch_id if scope.armed else ""
             touch = scope.live and self.rng.random() < 0.5
-            scope.armed = board.arm(
+            board.list_scopes(self.alias, *scope.pairs)
+            armed = board.arm(
                 self.alias,
                 pairs=list(scope.pairs),
                 timeout_ms=self.rng.choice(TIMEOUTS_MS),
                 mode="touch" if touch else "arm",
             )
+            if armed.clearing:
+                scope.live = False
+                return
+            scope.armed = armed
             scope.born += scope.armed.switch_id != former
             scope.live = True
         elif dice < 0.65:
@@ -275,7 +280,9 @@ class History:
         """Let workers work without mishap: then exchange and switches agree."""
         board = self.keeping.board
         due = {switch.id for switch in board.survey(self.alias) if switch.due}
-        assert due == set(board.out_of_line(self.alias, put_off=False))
+        waiting = {s.armed.switch_id for s in self.scopes if s.armed and s.armed.waiting}
+        assert due | waiting == set(board.out_of_line(self.alias, put_off=False)) | waiting
+        board.list_scopes(self.alias)
         worker = self.keeping.worker()
         for _ in range(60):
             worker.tend(self.alias, "last")

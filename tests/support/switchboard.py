@@ -8,7 +8,7 @@ import redis
 
 from tests.support.stepped import Stepped
 from worker.exchanges import EXCHANGES
-from worker.jobs import Job
+from worker.jobs import Job, Kind
 from worker.names import lane_of, switch_lane
 from worker.store.ledger import Claimed, Ledger, new_id
 from worker.store.limiter import Rule
@@ -160,6 +160,12 @@ class Board:
             if (record.state == "disarmed" or lags or unsure) and not late:
                 found.append(switch_id)
         return found
+
+    def list_scopes(self, alias: str = "ix", *pairs: str) -> None:
+        """Have the cancel-alls of an account, or of these pairs, as after their first list."""
+        for job in self.jobs(alias):
+            if job.kind is Kind.CANCEL_ALL and (not pairs or job.pair in pairs):
+                self.client.hset(f"cx:job:{job.id}", mapping={"phase": "list", "streak": 0})
 
     def jobs(self, alias: str = "ix") -> list[Job]:
         """Return the account's pending jobs, in order of their ids."""

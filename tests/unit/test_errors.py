@@ -19,6 +19,7 @@ TREE = {
     "SwitchTripped": ("SwitchError",),
     "SwitchReplaced": ("SwitchError",),
     "SwitchDisarmed": ("SwitchError",),
+    "SwitchClearing": ("SwitchError",),
     "SwitchUnknown": ("SwitchError",),
     "LaterFormat": ("CancelWorkerError",),
     "StoreUnavailable": ("CancelWorkerError",),

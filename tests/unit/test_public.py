@@ -17,6 +17,7 @@ HOMES = {
     "Switch": "worker.switch",
     "SwitchDisarmed": "worker.errors",
     "SwitchError": "worker.errors",
+    "SwitchClearing": "worker.errors",
     "SwitchOverlap": "worker.errors",
     "SwitchReplaced": "worker.errors",
     "SwitchTripped": "worker.errors",
@@ -72,8 +73,8 @@ def test_outcomes_are_these() -> None:
         ("cancel_all", ["account", "pair", "side"]),
         ("cancel_direct", ["account", "order_id", "pair", "side", "timeout_ms"]),
         ("cancel_all_direct", ["account", "pair", "side", "timeout_ms"]),
-        ("arm", ["account", "pairs", "order_ids", "timeout_ms"]),
-        ("countdown", ["account", "pairs", "order_ids", "timeout_ms"]),
+        ("arm", ["account", "pairs", "order_ids", "timeout_ms", "clear_wait_ms"]),
+        ("countdown", ["account", "pairs", "order_ids", "timeout_ms", "clear_wait_ms"]),
     ],
 )
 def test_producer_takes_what_it_took(method: str, parameters: list[str]) -> None:

@@ -162,7 +162,7 @@ TABLE = {
     "listed, none again": Row(job(LIST, missing=True), NONE_LISTED, ("done", CANCELED), LIST),
     "listed, none left": Row(job(LIST, streak=LISTED), NONE_LISTED, ("done", CANCELED), LIST),
     "listed, none, then a failure": Row(
-        job(LIST, missing=True), unproven(UNAVAILABLE), (LIST, WAIT_MS, UNAVAILABLE, 1, False), LIST
+        job(LIST, missing=True), unproven(UNAVAILABLE), (LIST, WAIT_MS, UNAVAILABLE, 1, True), LIST
     ),
     "listed, some": Row(
         job(LIST), ONE_OPEN, (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, False), LIST

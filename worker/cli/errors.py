@@ -16,6 +16,7 @@ from worker.errors import (
     NotReplicated,
     SettingsError,
     StoreUnavailable,
+    SwitchClearing,
     SwitchDisarmed,
     SwitchError,
     SwitchReplaced,
@@ -50,6 +51,8 @@ def explain(error: Exception) -> tuple[str, int]:
                 f"{error} at {where()}; start it or mend redis_url, and run this again: "
                 "that is safe (`cancel-worker check` tells more; `cancel --direct` needs no Redis)"
             ), FAILED
+        case SwitchClearing():
+            return f"{error}; --clear-wait-ms waits for it", FAILED
         case SwitchError():
             return f"{error}; {_mend(error)}", FAILED
         case CancelWorkerError():

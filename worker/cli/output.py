@@ -21,6 +21,7 @@ STYLES = {
     "warn": "yellow",
     "pending": "yellow",
     "armed": "green",
+    "waiting": "yellow",
     "tripped": "bold red",
     "UNKNOWN": "yellow",
     "fail": "bold red",

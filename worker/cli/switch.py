@@ -46,6 +46,16 @@ def arm(
             "--timeout-ms", metavar="N", help="From each beat to the deadline.", show_default=False
         ),
     ],
+    clear_wait_ms: Annotated[
+        int,
+        typer.Option(
+            "--clear-wait-ms",
+            metavar="N",
+            min=0,
+            help="Wait so long for a former switch of these pairs that tripped, until the "
+            "exchange has listed their open orders.",
+        ),
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Arm a switch: its orders come off if no beat comes in time.
@@ -53,7 +63,11 @@ def arm(
     The same scope armed before is taken over from its former holder.
     """
     switch = parts.open_producer().arm(
-        account, pairs=pairs or [], order_ids=order_ids or [], timeout_ms=timeout_ms
+        account,
+        pairs=pairs or [],
+        order_ids=order_ids or [],
+        timeout_ms=timeout_ms,
+        clear_wait_ms=clear_wait_ms,
     )
     beat_ms = timeout_ms // SAFE_SHARE
     if as_json:

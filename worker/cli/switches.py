@@ -112,7 +112,7 @@ def scope(record: SwitchRecord) -> str:
 
 
 def _left(record: SwitchRecord, now_ms: int) -> str:
-    if record.state != SwitchState.ARMED:
+    if not record.live:
         return "-"
     left_ms = record.deadline_ms - now_ms
     # Some script trips it as soon as one looks; without workers none does.
@@ -122,7 +122,7 @@ def _left(record: SwitchRecord, now_ms: int) -> str:
 def _timer(record: SwitchRecord, now_ms: int) -> str:
     """Tell how the exchange's own timer stands, or that workers hold the deadline."""
     if record.fires_ms is None:
-        return "by workers" if record.state == SwitchState.ARMED else "-"
+        return "by workers" if record.live else "-"
     left_ms = record.fires_ms - now_ms
     match record.state:
         case SwitchState.ARMED if not record.fires_ms:

@@ -187,7 +187,7 @@ def _scope(record: SwitchRecord) -> str:
 
 
 def _left(record: SwitchRecord, now_ms: int) -> str:
-    if record.state != "armed":
+    if not record.live:
         return "-"
     left_ms = record.deadline_ms - now_ms
     of = _span(record.timeout_ms)
@@ -197,6 +197,8 @@ def _left(record: SwitchRecord, now_ms: int) -> str:
 def _timer(record: SwitchRecord, now_ms: int) -> str:
     if record.fires_ms is None:
         return "none: workers hold it"
+    if record.state == "waiting":
+        return "not set yet"
     if record.state != "armed":
         return "being stopped"
     return f"fires in {_span(record.fires_ms - now_ms)}" if record.fires_ms else "not set yet"

@@ -55,6 +55,7 @@ class Settlement:
             attempts while others wait; see `turns.lua`.
         pause_ms: How long the whole lane rests.
         line: History entry as JSON; empty for none.
+        unanswered: A cancel of a whole scope was sent and no reply came.
     """
 
     verb: Verb
@@ -68,6 +69,7 @@ class Settlement:
     doubtful: bool = False
     pause_ms: int = 0
     line: str = ""
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +374,7 @@ def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
             "found" if settlement.found else int(settlement.missing),
             settlement.pause_ms,
             int(settlement.doubtful),
+            int(settlement.unanswered),
         )
     ]
 

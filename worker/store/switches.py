@@ -28,7 +28,8 @@ class SwitchRecord:
     """One switch as it stands. Times are Unix ms on Redis's clock.
 
     Attributes:
-        state: `armed`, `tripped` or `disarmed`.
+        state: `armed`, `tripped` or `disarmed`; `waiting` to be armed once its pairs are
+            clear.
         fires_ms: When the exchange's own timer fires at the earliest; 0 if no
             timer is known to run, None if the exchange holds none.
         synced_ms: When that was last confirmed.
@@ -48,6 +49,11 @@ class SwitchRecord:
     synced_ms: int | None
     tripped_ms: int | None
 
+    @property
+    def live(self) -> bool:
+        """Whether its deadline counts."""
+        return self.state in ("armed", "waiting")
+
     def describe(self, now_ms: int) -> dict[str, Any]:
         """Return the switch as JSON shows it."""
         return {
@@ -60,7 +66,7 @@ class SwitchRecord:
             "epoch": self.epoch,
             "timeout_ms": self.timeout_ms,
             "deadline_ms": self.deadline_ms,
-            "left_ms": max(0, self.deadline_ms - now_ms) if self.state == "armed" else None,
+            "left_ms": max(0, self.deadline_ms - now_ms) if self.live else None,
             "beat_ms": self.beat_ms,
             "exchange_fires_ms": self.fires_ms,
             "synced_ms": self.synced_ms,
@@ -69,16 +75,37 @@ class SwitchRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Clearing:
+    """Why a scope cannot be armed yet.
+
+    Attributes:
+        pair: Where a former switch may still cancel what is placed now.
+        wait_ms: How long that is expected to last.
+        job_id: Its cancel-all, which has not had its first complete list; empty if
+            only a request without a reply, or the exchange's timer, is waited for.
+        detail: What its last attempt came to.
+    """
+
+    pair: str
+    wait_ms: int
+    job_id: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Armed:
     """What `arm` came to: the switch, or the one it would overlap.
 
-    Without a `switch_id` the message was stale, and nothing was changed.
+    Without a `switch_id` nothing was changed: the message was stale, or the scope is
+    still `clearing`. A switch that is `waiting` is armed once its pairs are clear.
     """
 
     switch_id: str
     epoch: int = 0
     deadline_ms: int = 0
     overlaps: str = ""
+    clearing: Clearing | None = None
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +209,10 @@ class Switches:
             return Armed("")
         if answer[0] == "overlap":
             return Armed(answer[1], overlaps=str(answer[2]).strip())
-        return Armed(answer[1], int(answer[2]), int(answer[3]))
+        if answer[0] == "clearing":
+            return Armed("", clearing=Clearing(answer[1], int(answer[2]), answer[3], answer[4]))
+        waiting = answer[0] == "waiting"
+        return Armed(answer[1], int(answer[2]), int(answer[3]), waiting=waiting)
 
     def beat(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> Beaten:
         """Move the deadline on; one Redis call. Epoch 0 is any."""
@@ -325,7 +355,7 @@ class Switches:
                     pipe.zrange(self._store.key(f"due:{lane}"), 0, limit - 1)
             found: Any = pipe.execute()
         records = self._many(switch_id for ids in found for switch_id in ids)
-        return sorted(records, key=lambda record: (record.state != "armed", record.deadline_ms))
+        return sorted(records, key=lambda record: (not record.live, record.deadline_ms))
 
     def _many(self, ids: Iterable[str]) -> list[SwitchRecord]:
         ids = [*ids]

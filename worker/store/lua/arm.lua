@@ -1,5 +1,6 @@
 -- arm(p, id, lane, account, native, timeout_ms, mode, sent_ms, queue, bell, n, pair * n, order_id * m)
 --   -> 'armed', id, epoch, deadline_ms | 'overlap', id, its scope | 'stale', ''
+--      | 'clearing', pair, ms, job id, its last detail | 'waiting', id, epoch, deadline_ms
 -- Arm a scope. The same scope armed before (a restarted strategy) is that switch
 -- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
 -- the epoch stays and the deadline moves. The deadline counts from when this was
@@ -9,7 +10,10 @@
 -- for what may have come before and says not when it was sent, a deadline that
 -- stands is never moved on, and nothing is armed where something was disarmed.
 -- What otherwise
--- shares a pair or an order with another armed switch is refused.
+-- shares a pair or an order with another armed switch is refused. Nor is anything armed while
+-- a former life may yet cancel what is placed from now on (see `clearing`): with mode 'arm'
+-- nothing changes; else, as no error reaches who sent it, the switch waits, its
+-- deadline running, and is armed once its pairs are clear.
 -- Keys: see switches.lua; the broker's queue
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
@@ -33,7 +37,7 @@ for _, field in ipairs(fields) do
   local owner = redis.call('HGET', scope, field)
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
-  if switch and switch.state == 'armed' and now >= ends_at(switch) then
+  if switch and is_live(switch) and now >= ends_at(switch) then
     trip(p, switch, now)
   elseif switch and switch.state ~= 'tripped' then
     local tracked = redis.call('SMEMBERS', p .. 'switch:' .. owner .. ':orders')
@@ -41,7 +45,7 @@ for _, field in ipairs(fields) do
     local named = switch.armed_with == orders_text or table.concat(tracked, ',') == orders_text
     if switch.pairs == pairs_text and named then
       same = switch
-    elseif switch.state == 'armed' then
+    elseif is_live(switch) then
       if sent > 0 and sent < last_word(switch) then return { 'stale', '' } end
       return { 'overlap', owner, switch.pairs .. ' ' .. (switch.armed_with or '') }
     end
@@ -55,23 +59,29 @@ local stale = sent > 0 and (from + timeout <= now or (same and sent < last_word(
   or sent < last_disarm(p, account, pair_list))
 local deadline = from + timeout
 if mode == 'again' then
-  if same and same.state == 'armed' then
+  if same and is_live(same) then
     deadline = math.min(deadline, tonumber(same.deadline_ms))
   else
     stale = stale or last_disarm(p, account, pair_list) > 0
   end
 end
 if stale then return { 'stale', '' } end
+local state = 'armed'
+if mode == 'arm' or not same or same.state ~= 'armed' then
+  local pair, wait, job, detail = clearing(p, lane, pair_list, now)
+  if pair and mode == 'arm' then return { 'clearing', pair, wait, job, detail } end
+  if pair then state = 'waiting' end
+end
 local epoch = 1
 if same then
   id = same.id
   epoch = tonumber(same.epoch)
-  if mode == 'arm' or same.state ~= 'armed' then epoch = epoch + 1 end
+  if mode == 'arm' or not is_live(same) then epoch = epoch + 1 end
 end
 local key = p .. 'switch:' .. id
 redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', lane, 'native', native,
   'pairs', pairs_text, 'armed_with', orders_text, 'timeout_ms', timeout,
-  'deadline_ms', deadline, 'epoch', epoch, 'state', 'armed', 'beat_ms', from)
+  'deadline_ms', deadline, 'epoch', epoch, 'state', state, 'beat_ms', from)
 -- Of a timer that was to be stopped, and may have been, or has fired, nothing is known.
 if same and same.state == 'disarmed' and (same.unsure or tonumber(same.fires_ms or 0) <= now) then
   redis.call('HSET', key, 'fires_ms', 0)
@@ -92,4 +102,4 @@ local mere_beat = mode ~= 'arm' and same and same.state == 'armed'
 if not mere_beat then call_to(p, tended) end
 reindex(p, tended, now)
 if needs_sync(switch) then redis.call('LPUSH', queue, bell) end
-return { 'armed', id, epoch, deadline }
+return { state, id, epoch, deadline }

@@ -14,7 +14,7 @@ local switch = read_switch(p, id)
 if not switch then return { 'unknown', 0, 0, 0 } end
 local current = tonumber(switch.epoch)
 if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', 0, 0, current } end
-if switch.state ~= 'armed' then return { switch.state, 0, 0, current } end
+if not is_live(switch) then return { switch.state, 0, 0, current } end
 if now >= ends_at(switch) then
   trip(p, switch, now)
   return { 'tripped', 0, 0, current }
@@ -27,7 +27,9 @@ switch.deadline_ms = deadline
 redis.call('HSET', p .. 'switch:' .. id, 'deadline_ms', deadline, 'beat_ms', from)
 local lane = place_switch(p, switch, now)
 local in_time
-if switch.native == '1' then
+if switch.state == 'waiting' then
+  in_time = false
+elseif switch.native == '1' then
   in_time = tonumber(switch.fires_ms or 0) > now + timeout / 4
   if not lagged and needs_sync(switch) then
     redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)

@@ -23,12 +23,12 @@ for _, pair in ipairs(pair_list) do
   local owner = redis.call('HGET', p .. 'scope:' .. account, 'p|' .. pair)
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
-  if switch and switch.state == 'armed' and now >= ends_at(switch) then
+  if switch and is_live(switch) and now >= ends_at(switch) then
     trip(p, switch, now)
     answer = { 'tripped', owner }
   elseif switch and switch.state == 'disarmed' then
     answer = { 'disarmed', owner }
-  elseif switch and switch.state == 'armed' then
+  elseif switch and is_live(switch) then
     if sent > 0 and sent < last_word(switch) then
       answer = { 'stale', owner }
     elseif switch.pairs ~= pairs_text then

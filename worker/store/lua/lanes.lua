@@ -8,7 +8,9 @@
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
 --                        go in one request, if more than 1), held_until,
 --                        holder, not_before (ms); hold: the lane that has the
---                        hold, where two share it; sibling: the other of the two
+--                        hold, where two share it; sibling: the other of the two;
+--                reach|<pair>: ms until which a request of a former cancel-all, or a
+--                timer of a tripped switch, may yet cancel orders of that pair
 -- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
 --   P astray       zset  "<lane> <id>" of what was due there without a record -> ms from
 --                        which a person is to be alerted; inf once that is done
@@ -29,6 +31,8 @@ local TEND_MS = 3000
 -- Defined in switches.lua, and in turns.lua.
 local tend
 local next_due, may_pass, read_runs
+-- How long after its connection was closed a request that has arrived may be carried out.
+local EXECUTED_MS = 3000
 -- How many due places one claim looks at, lest it keep Redis to itself.
 local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
@@ -49,6 +53,20 @@ end
 -- P pending:<lane>. The id comes last: it alone may hold a '|'.
 local function order_field(kind, pair, side, order_id)
   return kind .. '|' .. pair .. '|' .. side .. '|' .. order_id
+end
+
+-- note_reach(p, lane, pair, at): until then orders of the pair, placed from now on, may yet be
+-- canceled by what was sent before.
+local function note_reach(p, lane, pair, at)
+  local key, field = p .. 'lane:' .. lane, 'reach|' .. pair
+  redis.call('HSET', key, field, math.max(at, tonumber(redis.call('HGET', key, field) or 0)))
+end
+
+-- reach_of(kind, pair, phase, claimed_ms, lease_ms) -> ms until which an attempt that was ended early may reach, if it is one of
+-- a cancel-all of a pair: to the end of its lease its list may be read, its cancel be sent.
+local function reach_of(kind, pair, phase, claimed, leased)
+  if kind ~= 'cancel_all' or not pair or not claimed then return nil end
+  return tonumber(claimed) + tonumber(leased or 0) + (phase == 'list' and 0 or EXECUTED_MS)
 end
 
 -- lane_ready(p, lane, now) -> ms from which the lane may be claimed; serial; bulk
@@ -250,6 +268,8 @@ local function take(p, lane, id, holder, lease, now, places, writes)
       set[#set + 1] = part
     end
     writes[#writes + 1] = { 'ZADD', p .. 'vain:' .. lane, job.first_ms or now, id }
+    local reach = reach_of(job.kind, job.pair, job.phase, job.claimed_ms, job.lease_ms)
+    if reach then note_reach(p, lane, job.pair, reach) end
   end
   writes[#writes + 1] = set
   if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end

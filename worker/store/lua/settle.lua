@@ -1,6 +1,6 @@
 -- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, ahead,
 --        (id, claim, by, verb, line, outcome, detail, delay_ms, phase, streak, missing,
---        pause_ms, doubtful) * n)
+--        pause_ms, doubtful, unanswered) * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record what attempts came to, give up their leases and holds, and claim the next
 -- due jobs of the exchange (limit 0: none), as `claim` does, in the same step. If `ahead`
@@ -17,6 +17,8 @@
 -- known by number and by name: a failover may forget a claim and give its number again.
 -- doubtful is 1 if a job that is due again is no longer served as urgent or single, for its
 -- attempts prove nothing: see turns.lua.
+-- unanswered is 1 if a cancel of a whole scope was sent and no reply came: it may yet be
+-- carried out.
 -- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
 -- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
@@ -56,7 +58,7 @@ local function tidy(lane)
 end
 
 local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause,
-    doubtful)
+    doubtful, unanswered)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
     'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms', 'doubtful')
@@ -102,6 +104,7 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
       unclaim(p, lane, id, job[9], job[10], job[11], job[12], job[15])
     end
   end
+  if unanswered == '1' and scope and job[6] then note_reach(p, lane, job[6], now + EXECUTED_MS) end
   if job[1] and not applied then redis.call('HSET', key, 'history', history) end
   if ours and verb ~= 'wait' then note_turn(lane, job) end
   if lane then lanes[lane] = math.max(lanes[lane] or 0, tonumber(pause)) end
@@ -127,8 +130,8 @@ local function clear(lane, of_lane)
 end
 
 local applied = ''
-for i = 10, #ARGV, 13 do
-  applied = applied .. (settle(unpack(ARGV, i, i + 12)) and '1' or '0')
+for i = 10, #ARGV, 14 do
+  applied = applied .. (settle(unpack(ARGV, i, i + 13)) and '1' or '0')
 end
 for lane, of_lane in pairs(runs) do
   if of_lane.changed then write_runs(p, lane, of_lane) end

@@ -1,6 +1,7 @@
 -- Shared by the scripts that move switches; comes after lanes.lua.
 --   P switch:<id>         hash  v id account lane pairs timeout_ms deadline_ms epoch
---                               state (armed, tripped, disarmed) native (0, 1)
+--                               state (armed, tripped, disarmed; waiting: to be armed
+--                               once its pairs are clear) native (0, 1)
 --                               created_ms beat_ms armed_with (order ids at first)
 --                               fires_ms   when the exchange's timer is known to
 --                                          fire, at the earliest; 0 for no timer
@@ -31,6 +32,10 @@ local KEEP_MS = 86400000
 local LOOK_MAX = 200
 -- How many neighbors are looked at for a request to share, about as many as it names.
 local NEAR_MAX = 50
+-- How long the list of a scope is expected to take; how often a waiting switch is looked at.
+local LISTS_MS, WAITING_LOOK_MS = 500, 200
+-- How long the exchange takes to cancel orders once its timer fires.
+local FIRED_MS = 200
 -- How far ahead of ours a sender's clock is believed to be.
 local AHEAD_MAX_MS = 60000
 -- Pairs of one account whose last disarm is kept.
@@ -60,6 +65,16 @@ local function ends_at(switch)
   local deadline, fires = tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)
   if fires > 0 then return math.min(deadline, fires) end
   return deadline
+end
+
+-- is_live(switch) -> whether its deadline counts
+local function is_live(switch) return switch.state == 'armed' or switch.state == 'waiting' end
+
+-- last_fires(switch) -> ms at which a timer that the exchange may hold fires at the latest; or nil
+local function last_fires(switch)
+  local fires = tonumber(switch.fires_ms or 0)
+  if switch.native ~= '1' or (fires == 0 and not switch.unsure) then return nil end
+  return math.max(fires, tonumber(switch.deadline_ms))
 end
 
 -- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
@@ -133,6 +148,37 @@ local function last_word(switch)
   return math.max(tonumber(switch.beat_ms), tonumber(switch.sent_ms or 0))
 end
 
+-- clearing(p, lane, pairs, now) -> pair, ms, job id, its last detail; nil if they are clear
+-- What a former life has sent, or will send, may yet cancel what is placed from now on: a tripped
+-- switch's cancel-all that has not had its first complete list, a request whose reply
+-- never came, the exchange's own timer. ms: how long that is expected to last.
+local function clearing(p, lane, pairs, now)
+  if not pairs[1] then return nil end
+  local names, reaches = {}, {}
+  for i, pair in ipairs(pairs) do
+    names[i], reaches[i] = order_field('cancel_all', pair, '', ''), 'reach|' .. pair
+  end
+  local jobs = redis.call('HMGET', p .. 'pending:' .. lane, unpack(names))
+  local ends = redis.call('HMGET', p .. 'lane:' .. lane, unpack(reaches))
+  for i, pair in ipairs(pairs) do
+    local id = jobs[i]
+    if id then
+      local job = redis.call('HMGET', p .. 'job:' .. id, 'state', 'urgent', 'phase', 'streak',
+        'missing', 'claimed_by', 'detail')
+      local known = job[3] == 'list' and (tonumber(job[4] or 1) <= 0 or job[5] == '1')
+      if job[1] == 'pending' and job[2] and not known then
+        local due = tonumber(redis.call('ZSCORE', p .. 'due:' .. lane, id) or now)
+        local wait = math.max(0, job[6] and 0 or due - now) + LISTS_MS
+        return pair, math.max(wait, tonumber(ends[i] or 0) - now), id, job[7] or ''
+      end
+    end
+    local reach = tonumber(ends[i] or 0)
+    if reach > now then return pair, reach - now, '', '' end
+    if ends[i] then redis.call('HDEL', p .. 'lane:' .. lane, 'reach|' .. pair) end
+  end
+  return nil
+end
+
 -- trip(p, switch, now): the deadline has passed. In the same step the cancels
 -- of its scope are accepted as jobs, so that nothing can come in between. Each is named by
 -- what it cancels: after a failover that has forgotten this, another trip names it the same.
@@ -141,6 +187,10 @@ local function trip(p, switch, now)
   retire(p, switch, 'tripped', now)
   note_disarm(p, switch.account, split(switch.pairs), last_word(switch))
   redis.call('HSET', p .. 'switch:' .. switch.id, 'tripped_ms', now)
+  local last = last_fires(switch)
+  if last then
+    for _, pair in ipairs(split(switch.pairs)) do note_reach(p, switch.lane, pair, last + FIRED_MS) end
+  end
   local stem = switch.id .. '.' .. switch.epoch .. '.'
   local function accept(kind, order_id, pair)
     local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
@@ -163,7 +213,7 @@ end
 -- lags by a quarter of the timeout, would outlive a deadline that was moved closer,
 -- or may be anywhere.
 local function needs_sync(switch)
-  if switch.native ~= '1' then return false end
+  if switch.native ~= '1' or switch.state == 'waiting' then return false end
   if switch.state == 'disarmed' or switch.unsure then return true end
   local lag = tonumber(switch.deadline_ms) - tonumber(switch.fires_ms or 0)
   return lag < 0 or lag >= tonumber(switch.timeout_ms) / 4
@@ -194,7 +244,9 @@ local function place_switch(p, switch, now)
     want(p, switch, now)
     at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
   end
-  if switch.state == 'armed' then
+  if switch.state == 'waiting' then
+    at = math.min(now + WAITING_LOOK_MS, ends_at(switch))
+  elseif switch.state == 'armed' then
     at = math.min(at, ends_at(switch))
     if switch.native == '1' then redis.call('ZADD', p .. 'ends:' .. lane, ends_at(switch), switch.id) end
   else
@@ -243,8 +295,16 @@ function tend(p, lane, holder, lease, now)
     local switch = read_switch(p, id)
     if not switch then
       set_aside(p, lane, id, now)
-    elseif switch.state == 'armed' and now >= ends_at(switch) then
+    elseif is_live(switch) and now >= ends_at(switch) then
       trip(p, switch, now)
+    elseif switch.state == 'waiting' and clearing(p, switch.lane, split(switch.pairs), now) then
+      place_switch(p, switch, now)
+    elseif switch.state == 'waiting' then
+      switch.state = 'armed'
+      redis.call('HSET', p .. 'switch:' .. id, 'state', 'armed')
+      redis.call('ZADD', p .. 'switches', now, id)
+      place_switch(p, switch, now)
+      syncs = syncs or needs_sync(switch)
     elseif switch.state == 'disarmed' and now > ended_by(switch) then
       retire(p, switch, 'disarmed', now)
     elseif needs_sync(switch) and sync_from(switch, now) <= now then

@@ -7,17 +7,17 @@ local now = now_ms()
 local switch = read_switch(p, id)
 if not switch then return { 'unknown', '' } end
 if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', '' } end
-if switch.state == 'armed' and now >= ends_at(switch) then
+if is_live(switch) and now >= ends_at(switch) then
   trip(p, switch, now)
   return { 'tripped', '' }
 end
-if switch.state ~= 'armed' then return { switch.state, '' } end
+if not is_live(switch) then return { switch.state, '' } end
 local scope, tracked = p .. 'scope:' .. switch.account, p .. 'switch:' .. id .. ':orders'
 for i = 5, #ARGV do
   local owner = redis.call('HGET', scope, 'o|' .. ARGV[i])
   if verb == 'track' and owner and owner ~= id then
     local other = read_switch(p, owner)
-    if other and other.state == 'armed' then return { 'overlap', owner } end
+    if other and is_live(other) then return { 'overlap', owner } end
   end
 end
 for i = 5, #ARGV do
