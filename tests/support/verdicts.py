@@ -70,8 +70,9 @@ def is_one(value: object, wanted: int) -> bool:
 
 
 def proof_of_everstrike(body: Any) -> bool:
-    """Code 200 with the order's id is the proof."""
-    return is_one(body["code"], 200) and bool(body["result"]["id"] == ORDER)
+    """Code 200 with the order's id, as text or number, is the proof."""
+    order_id = body["result"]["id"]
+    return is_one(body["code"], 200) and (order_id == ORDER or is_one(order_id, int(ORDER)))
 
 
 def proof_of_indodax(body: Any) -> bool:

@@ -22,9 +22,11 @@ from worker.exchanges.replies import (
     in_scope,
     read_json,
     refused,
+    rows_of,
     same_id,
     text_at,
     unknown,
+    word_at,
 )
 from worker.outcomes import (
     Answer,
@@ -42,6 +44,8 @@ from worker.wire import Reply
 
 PAGE_ROWS: Final = 100
 DAY_MS: Final = 86_400_000
+DEFAULT_LIFE_S: Final = 300
+"""How long a token is used whose end is not given; the document gives 900 s to each."""
 STATES: Final[Mapping[str, OrderState]] = {
     "1": OrderState.OPEN,
     "2": OrderState.OPEN,
@@ -95,8 +99,16 @@ def _read(command: Command, reply: Reply, body: object) -> Answer | None:
 
 
 def _read_token(body: object, received_ms: int) -> TokenGrant | None:
-    """Take a token; it ends after `expires_in` seconds or at 00:00:00 UTC."""
+    """Take a token; it ends after `expires_in` seconds or at 00:00:00 UTC.
+
+    A token whose end is not given is used for a while, less than is documented: one
+    that has ended before is refused with 401, and another is fetched.
+    """
     token, expires_in = text_at(body, "access_token"), at(body, "expires_in")
+    if expires_in is None:
+        expires_in = DEFAULT_LIFE_S
+    elif isinstance(expires_in, str) and _COUNT.fullmatch(expires_in):
+        expires_in = int(expires_in)
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return None
     # Within bounds before it is multiplied: a float may be as long as it likes.
@@ -113,14 +125,17 @@ def _read_list(scope: ListOpenOrders, body: object) -> OpenOrders | None:
     What stands in a list of open orders and is not said to be closed is to be canceled,
     whatever else its row says.
     """
-    rows = at(body, "orders")
-    if not isinstance(rows, list):
-        return None
+    rows = rows_of(at(body, "orders"))
+    if rows is None:
+        # "Nothing" may be written as null, but so may a list that could not be read.
+        none = isinstance(body, dict) and "orders" in body and not body["orders"]
+        counted = id_text(at(body, "total_orders")) == "0" and _tells_all(body, 0)
+        return OpenOrders((), complete=True) if none and counted else None
     orders: list[OpenOrder] = []
     complete = len(rows) < PAGE_ROWS and _tells_all(body, len(rows))
     for row in rows:
         order_id, pair = id_text(at(row, "entrust_id")), text_at(row, "symbol")
-        side, state = text_at(row, "side").lower(), STATES.get(id_text(at(row, "status")))
+        side, state = word_at(row, "side"), STATES.get(id_text(at(row, "status")))
         named = PLAIN_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
         if not (named and state and SIDE.fullmatch(side)):
             complete = False

@@ -16,13 +16,16 @@ from worker.exchanges.checks import PAIR, PRINTABLE_ID, SIDE
 from worker.exchanges.replies import (
     at,
     describe,
+    id_text,
     in_scope,
     is_number,
     read_json,
     refused,
+    rows_of,
     same_id,
     text_at,
     unknown,
+    word_at,
 )
 from worker.outcomes import (
     Answer,
@@ -43,14 +46,16 @@ TIMESTAMP_TOO_OLD: Final = 414
 # The documented success still says ACTIVE: no proof in itself. Code 200 with
 # the order's id is, and only what has been filled was not canceled by it.
 CLOSED: Final[Mapping[str, Outcome]] = {
-    "ACTIVE": Outcome.CANCELED,
-    "CANCELLED": Outcome.CANCELED,
-    "COMPLETED": Outcome.GONE,
+    "active": Outcome.CANCELED,
+    "cancelled": Outcome.CANCELED,
+    "canceled": Outcome.CANCELED,
+    "completed": Outcome.GONE,
 }
 STATES: Final[Mapping[str, OrderState]] = {
-    "ACTIVE": OrderState.OPEN,
-    "CANCELLED": OrderState.CANCELED,
-    "COMPLETED": OrderState.FILLED,
+    "active": OrderState.OPEN,
+    "cancelled": OrderState.CANCELED,
+    "canceled": OrderState.CANCELED,
+    "completed": OrderState.FILLED,
 }
 CLOSED_STATES: Final = (OrderState.CANCELED, OrderState.FILLED)
 
@@ -78,15 +83,15 @@ def read_reply(command: Command, reply: Reply) -> Answer:
 def _read(command: Command, result: object) -> Answer | None:
     match command:
         case CancelOrder(order_id=order_id) if same_id(at(result, "id"), order_id):
-            outcome = CLOSED.get(text_at(result, "status"))
+            outcome = CLOSED.get(word_at(result, "status"))
             return Closed(outcome) if outcome else None
-        case CancelOrders(order_ids=order_ids) if isinstance(result, list):
-            return _read_bulk(frozenset(order_ids), result)
+        case CancelOrders(order_ids=order_ids) if (rows := rows_of(result)) is not None:
+            return _read_bulk(frozenset(order_ids), rows)
         case QueryOrder(order_id=order_id) if same_id(at(result, "id"), order_id):
-            state = STATES.get(text_at(result, "status"))
+            state = STATES.get(word_at(result, "status"))
             return OrderReport(state) if state else None
-        case ListOpenOrders() if isinstance(result, list):
-            return _read_list(command, result)
+        case ListOpenOrders() if (rows := rows_of(result)) is not None:
+            return _read_list(command, rows)
         case _:
             return None
 
@@ -96,7 +101,7 @@ def _read_bulk(asked: frozenset[str], rows: list[object]) -> ClosedMany | None:
     told: dict[str, set[Outcome]] = {}
     others = set()
     for row in rows:
-        order_id, outcome = text_at(row, "id"), CLOSED.get(text_at(row, "status"))
+        order_id, outcome = id_text(at(row, "id")), CLOSED.get(word_at(row, "status"))
         if order_id in asked and outcome:
             told.setdefault(order_id, set()).add(outcome)
         elif outcome:
@@ -114,8 +119,8 @@ def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
     orders: list[OpenOrder] = []
     complete = len(rows) < PAGE_ROWS
     for row in rows:
-        order_id, pair = text_at(row, "id"), text_at(row, "pair")
-        side, state = text_at(row, "side").lower(), STATES.get(text_at(row, "status"))
+        order_id, pair = id_text(at(row, "id")), text_at(row, "pair")
+        side, state = word_at(row, "side"), STATES.get(word_at(row, "status"))
         named = PRINTABLE_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
         if not (named and state and SIDE.fullmatch(side)):
             complete = False

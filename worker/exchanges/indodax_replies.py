@@ -22,10 +22,13 @@ from worker.exchanges.replies import (
     is_number,
     read_json,
     refused,
+    rows_of,
     same_id,
+    shape,
     text_at,
     unknown,
     wait_asked_ms,
+    word_at,
 )
 from worker.outcomes import (
     Answer,
@@ -44,6 +47,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "open": OrderState.OPEN,
     "filled": OrderState.FILLED,
     "cancelled": OrderState.CANCELED,
+    "canceled": OrderState.CANCELED,
 }
 # One code for what is worth another try and for what never is.
 BY_MESSAGE: Final[Mapping[tuple[str, str], Outcome]] = {
@@ -74,13 +78,26 @@ def read_reply(command: Command, reply: Reply) -> Answer:
     """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
     body = read_json(reply.body)
     if reply.status != 200:  # noqa: PLR2004 - HTTP "OK"
-        return refused(reply, body)
+        return _read_status(command, reply, body)
     if is_number(at(body, "success"), 0):
         return _read_error(command, reply, body)
     if not is_number(at(body, "success"), 1) or at(body, "error") or at(body, "error_code"):
         return unknown(reply, body, "neither a documented success nor a documented error")
     answer = _read(command, body)
     return answer or unknown(reply, body, "not the documented success of what was asked")
+
+
+def _read_status(command: Command, reply: Reply, body: object) -> Answer:
+    """Read a reply by its status, unless a documented error says more than a 4xx does.
+
+    An order that is not known is not believed under a status that no document gives it.
+    """
+    answer = refused(reply, body)
+    if answer.outcome is Outcome.UNKNOWN and is_number(at(body, "success"), 0):
+        told = _read_error(command, reply, body)
+        if isinstance(told, Unproven) and told.outcome is not Outcome.UNKNOWN:
+            return told
+    return answer
 
 
 def _read(command: Command, body: object) -> Answer | None:
@@ -92,7 +109,7 @@ def _read(command: Command, body: object) -> Answer | None:
             return Closed(Outcome.CANCELED) if _names(command, found) else None
         case QueryOrder(order_id=order_id):
             order = found if at(found, "order") is None else at(found, "order")
-            state = STATES.get(text_at(order, "status"))
+            state = STATES.get(word_at(order, "status"))
             known = state and same_id(at(order, "order_id"), order_id)
             return OrderReport(state) if state and known else None
         case ListOpenOrders():
@@ -117,20 +134,24 @@ def _names(command: CancelOrder, found: object) -> bool:
 def _read_list(scope: ListOpenOrders, found: object) -> OpenOrders | None:
     """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
 
-    With a pair the rows come as a list, without one keyed by pair; nothing at
-    all may come as an empty list in both cases. No document knows of pages.
+    With a pair the rows come as a list, without one keyed by pair; either may be
+    written as the other where the pair is certain. Nothing at all may come as an
+    empty list or object. No document knows of pages.
     """
-    if isinstance(found, list) and (scope.pair or not found):
-        keyed: dict[str, object] = {scope.pair or "": found}
-    elif isinstance(found, dict) and not scope.pair:
+    keyed: dict[str, object]
+    rows = rows_of(found)
+    if rows is not None and (scope.pair or found == []):
+        keyed = {scope.pair or "": rows}
+    elif rows is None and isinstance(found, dict) and _of_scope(scope, found):
         keyed = found
     else:
         return None
     orders: list[OpenOrder] = []
     complete = True
-    for pair, rows in keyed.items():
-        for row in rows if isinstance(rows, list) else [rows]:
-            order_id, side = id_text(at(row, "order_id")), text_at(row, "type")
+    for pair, listed in keyed.items():
+        rows = rows_of(listed)
+        for row in [listed] if rows is None else rows:
+            order_id, side = id_text(at(row, "order_id")), word_at(row, "type")
             named = PLAIN_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
             if not (named and SIDE.fullmatch(side)):
                 complete = False
@@ -139,13 +160,19 @@ def _read_list(scope: ListOpenOrders, found: object) -> OpenOrders | None:
     return OpenOrders(tuple(orders), complete)
 
 
+def _of_scope(scope: ListOpenOrders, keyed: Mapping[str, object]) -> bool:
+    """Tell whether a list that is keyed by pair is the one of the pair that was asked for."""
+    asked = (scope.pair or "").casefold()
+    return scope.pair is None or all(pair.casefold() == asked for pair in keyed)
+
+
 def _read_error(command: Command, reply: Reply, body: object) -> Answer:
     """Read a reply whose `success` is 0.
 
     The document's table writes some messages with a full stop and its example
     writes the same one without, so neither that nor case counts.
     """
-    code, message = text_at(body, "error_code"), text_at(body, "error")
+    code, message = word_at(body, "error_code"), text_at(body, "error")
     plain = message.strip().rstrip(".").casefold()
     detail = describe(reply, body)
     outcome = BY_MESSAGE.get((code, plain))
@@ -157,6 +184,8 @@ def _read_error(command: Command, reply: Reply, body: object) -> Answer:
     outcome = outcome or BY_CODE.get(code)
     if code == "bad_request" and _HALTED.fullmatch(plain) and not isinstance(command, SetCountdown):
         outcome = Outcome.UNAVAILABLE  # for as long as trade in it is halted
+    if outcome is None and not (code or message):
+        detail = f"{detail}: {shape(reply, body)}"
     found = _NONCE_FLOOR.search(message) if code == "invalid_nonce" else None
     floor = int(found[1]) if found else _NONCE_MAX
     return Unproven(

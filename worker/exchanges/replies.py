@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
@@ -21,11 +22,24 @@ BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 DETAIL_MAX_CHARS: Final = 200
 ASKED_WAIT_MAX_MS: Final = 10 * MINUTE_MS
 
+SHAPE_MAX_CHARS: Final = 110
+SHAPE_DEPTH: Final = 3
+SHAPE_KEYS: Final = 8
+
 _WORDS_READ_CHARS: Final = 2_000
 _MESSAGE_KEYS: Final = ("error_code", "error", "message", "msg")
 _TOKEN_CHARS: Final = r"[A-Za-z0-9+/=_-]"  # noqa: S105 - an alphabet, not a token
 _LONG_RUN: Final = re.compile(_TOKEN_CHARS + "{20,}")
 _CUT_RUN: Final = re.compile(_TOKEN_CHARS + r"+\Z")
+_POSITION: Final = re.compile(r"[0-9]{1,9}")
+_KEY: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,19}")
+_TYPES: Final[Mapping[type, str]] = {
+    str: "text",
+    bool: "true or false",
+    int: "number",
+    float: "fraction",
+    type(None): "null",
+}
 _TRY_AGAIN: Final = re.compile(r"try again in ([0-9]{1,6}(?:\.[0-9]{1,6})?) seconds?\b")
 
 
@@ -74,6 +88,24 @@ def id_text(value: object) -> str:
     return str(value) if type(value) is int else ""
 
 
+def word_at(value: object, *path: str) -> str:
+    """Follow keys to a word that means the same in any letter case; empty when there is none."""
+    return text_at(value, *path).strip().casefold()
+
+
+def rows_of(value: object) -> list[object] | None:
+    """Return the rows of a list; None when it is neither a list nor one keyed by position.
+
+    Some servers write a list that has gaps as `{"0": …, "2": …}`. An empty object is
+    no such list: it may stand for "nothing", or for no result at all.
+    """
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict) and value and all(map(_POSITION.fullmatch, value)):
+        return list(value.values())
+    return None
+
+
 def in_scope(scope: ListOpenOrders, pair: str, side: str) -> bool:
     """Tell whether a row belongs to what was asked; case does not tell pairs apart."""
     in_pair = scope.pair is None or scope.pair.casefold() == pair.casefold()
@@ -99,6 +131,8 @@ def refused(reply: Reply, body: object) -> Unproven:
         return Unproven(Outcome.UNKNOWN, detail, retry_after_ms=wait_ms)
     if 500 <= reply.status <= 599:  # noqa: PLR2004 - HTTP server errors
         return Unproven(Outcome.UNAVAILABLE, detail, retry_after_ms=wait_ms)
+    if body is not None and not _message(body):
+        detail = f"{detail}: {shape(reply, body)}"
     return Unproven(Outcome.UNKNOWN, detail)
 
 
@@ -112,12 +146,46 @@ def wait_asked_ms(text: str) -> int | None:
 
 
 def unknown(reply: Reply, body: object, why: str) -> Unproven:
-    """Judge a reply that no document describes: our words, then the exchange's message.
+    """Judge a reply that no document describes: our words, the exchange's message, the shape.
 
-    Nothing else of the body is shown, since it may hold a token.
+    No value of the body is shown, since it may be a token.
     """
     words = f"{why}: {message}" if (message := _message(body)) else why
-    return Unproven(Outcome.UNKNOWN, f"HTTP {reply.status}: {words}"[:DETAIL_MAX_CHARS])
+    seen = shape(reply, body)
+    return Unproven(Outcome.UNKNOWN, f"HTTP {reply.status}: {words}; {seen}"[:DETAIL_MAX_CHARS])
+
+
+def shape(reply: Reply, body: object) -> str:
+    """Describe how a reply is built: names of its keys and types of its values, never a value.
+
+    A key that could hold a secret, or does not look like a name, is shown as `?`.
+    """
+    if body is None:
+        length = len(reply.body)
+        null = reply.body.strip() == b"null"
+        return "null" if null else f"no JSON, {length} bytes" if length else "an empty body"
+    return _shape(body, SHAPE_DEPTH)[:SHAPE_MAX_CHARS]
+
+
+def _shape(value: object, depth: int) -> str:
+    match value:
+        case dict() if depth == 0 and value:
+            return "{…}"
+        case dict():
+            parts = [
+                f"{_name(key)}: {_shape(value[key], depth - 1)}" for key in [*value][:SHAPE_KEYS]
+            ]
+            more = ["…"] if len(value) > SHAPE_KEYS else []
+            return "{" + ", ".join(parts + more) + "}"
+        case list():
+            first = _shape(value[0], depth - 1) if value and depth else ""
+            return f"[{len(value)} of {first}]" if first else f"[{len(value)}]"
+        case _:
+            return _TYPES[type(value)]
+
+
+def _name(key: str) -> str:
+    return key if _KEY.fullmatch(key) else "?"
 
 
 def describe(reply: Reply, body: object) -> str:
