@@ -128,6 +128,7 @@ class Unproven:
         nonce_floor: Only nonces above this number are accepted from now on.
         clock_refused: The exchange finds the request's timestamp too far from
             its own clock.
+        final: Refused here, before it was sent: the same again would be, too.
     """
 
     outcome: Outcome
@@ -137,6 +138,7 @@ class Unproven:
     token_refused: bool = False
     nonce_floor: int | None = None
     clock_refused: bool = False
+    final: bool = False
 
 
 Answer = (

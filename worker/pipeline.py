@@ -262,7 +262,7 @@ class Pipeline:
             request = lane.exchange.sign(command, lane.access, stamp)
         except InvalidCommand as error:
             self._landed(grant, sent=False)
-            return Unproven(Outcome.REJECTED, str(error))
+            return Unproven(Outcome.REJECTED, str(error), final=True)
         sent_ms = clock.now_ms()
         metrics.leaving(lane.exchange.name, accepted)
         try:

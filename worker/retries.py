@@ -24,6 +24,18 @@ from worker.settings import Jobs
 SENDS_BEFORE_ASKING = 2
 """An exchange that says it could not is sent the cancel again this often
 before it is asked what became of the order."""
+ASKS_IN_VAIN = 3
+"""Answers in a row that prove nothing, after which an order is not only asked about."""
+REJECTED_WAIT_MS = 1_000
+"""From a refusal for good to the one attempt that must confirm it: a state of the exchange
+that its code does not tell from a mistake may have passed by then."""
+MISSING_STEPS = 3**6
+MISSING_FACTOR = 3
+MISSING_GROWTH = 8
+"""An order that is not known is tried again after this part of `missing_max_ms`, then after
+`MISSING_FACTOR` times as long with each attempt, but at most `MISSING_GROWTH` times as long
+as it has been unknown: at most 12 attempts in all. An attempt that says nothing of the
+order puts nothing off, and a cancel's word for it is first confirmed by a question."""
 EAGER_ATTEMPTS = 3
 """Attempts after which even a hopeful next step waits its backoff."""
 DOUBTFUL_ATTEMPTS = 3
@@ -136,6 +148,9 @@ def decide(
     if _missing(answer) and missing >= jobs.missing_max_ms:
         gone = f"unknown to the exchange for {missing} ms"
         return Dead(decision.outcome, f"{gone}; {decision.detail}", decision.detail)
+    if _missing(answer) and (asks is None or isinstance(answer, OrderReport)):
+        spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
+        decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
     if job.attempts >= jobs.max_attempts:
         return Dead(
             decision.outcome, f"{job.attempts} attempts made; {decision.detail}", decision.detail
@@ -145,6 +160,23 @@ def decide(
             decision.outcome, f"not proven within {age} ms; {decision.detail}", decision.detail
         )
     return decision
+
+
+def _known_missing(job: Job) -> bool:
+    """Return whether the exchange has called the order unknown before, not once showing it open."""
+    return job.missing_ms is not None and job.kind is not Kind.CANCEL_ALL
+
+
+def _spaced_ms(missing_ms: int, attempts: int, jobs: Jobs, rng: random.Random) -> int:
+    """Return how long to wait with an order that has been unknown to the exchange for so long.
+
+    Time that was spent behind a backlog does not make the next wait longer.
+    """
+    first_ms = max(1, jobs.missing_max_ms // MISSING_STEPS)
+    by_count_ms = first_ms * MISSING_FACTOR ** max(0, min(attempts, 20) - 2)
+    spaced_ms = max(first_ms, min(MISSING_GROWTH * missing_ms, by_count_ms))
+    spaced_ms += rng.randrange(spaced_ms // 10 + 1)
+    return max(first_ms, min(spaced_ms, jobs.missing_max_ms - missing_ms))
 
 
 def _missing(answer: Answer) -> bool:
@@ -239,7 +271,9 @@ def _unproven(
     if phase.cancels:
         turned = asks or phase
     else:
-        turned = Phase.SEND if phase is Phase.ASK and not missing else phase
+        tired = streak >= ASKS_IN_VAIN
+        turned = Phase.SEND if phase is Phase.ASK and (tired or not missing) else phase
+    sends = 1 if _known_missing(job) else SENDS_BEFORE_ASKING
     delay = _delay_ms(answer, wait, streak)
     again = Again(
         phase,
@@ -257,14 +291,14 @@ def _unproven(
             # The question was refused, not the cancel.
             return replace(again, phase=Phase.SEND, outcome=Outcome.UNKNOWN)
         case Outcome.REJECTED:
-            return Dead(answer.outcome, again.detail)
+            return _rejected(job, again, final=answer.final)
         case Outcome.UNAUTHORIZED if answer.token_refused and streak == 1:
             return replace(again, delay_ms=0)
         case Outcome.UNAUTHORIZED if streak >= jobs.unauthorized_attempts:
             return Dead(answer.outcome, again.detail)
         case Outcome.UNAUTHORIZED | Outcome.THROTTLED:
             return again
-        case Outcome.UNAVAILABLE if phase.cancels and streak < SENDS_BEFORE_ASKING:
+        case Outcome.UNAVAILABLE if phase.cancels and streak < sends:
             return again
         case Outcome.UNAVAILABLE:
             return replace(again, phase=turned)
@@ -276,6 +310,13 @@ def _unproven(
                 delay_ms=soon if hopeful else delay,
                 outcome=Outcome.UNKNOWN,
             )
+
+
+def _rejected(job: Job, again: Again, *, final: bool) -> Decision:
+    """End a job that was refused for good twice in a row, in the same words."""
+    if final or (job.outcome is Outcome.REJECTED and job.detail == again.detail):
+        return Dead(again.outcome, again.detail)
+    return replace(again, delay_ms=max(again.delay_ms, REJECTED_WAIT_MS))
 
 
 def _kept(job: Job, outcome: Outcome, streak: int) -> int:

@@ -396,6 +396,19 @@ ROWS = [
         ),
         "not documented: a key that was used with time.time_ns()",
     ),
+    *(
+        Row(
+            f"nonce {floor}",
+            CANCEL,
+            error("invalid_nonce", f"Nonce must be greater than {floor}."),
+            replace(
+                told(Outcome.UNAVAILABLE, "invalid_nonce", f"Nonce must be greater than {floor}."),
+                nonce_floor=kept,
+            ),
+            "not documented: what can be kept has 63 bits",
+        )
+        for floor, kept in ((9 * 10**18 - 1, 9 * 10**18 - 1), (9 * 10**18, None))
+    ),
     Row(
         "nonce above what can be kept",
         CANCEL,

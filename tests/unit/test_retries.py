@@ -30,6 +30,7 @@ from worker.retries import (
     EAGER_ATTEMPTS,
     LIST_AGAIN_MS,
     LISTED,
+    MISSING_STEPS,
     SENDS_BEFORE_ASKING,
     Again,
     Dead,
@@ -51,6 +52,7 @@ JOBS = Jobs(
 FIRST_MS = 1_000_000
 WAIT_MS = 150
 """What every backoff is here, so that a delay tells where it comes from."""
+FIRST_MISSING_MS = 20_000 // MISSING_STEPS + WAIT_MS
 SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
 BUY, SELL = Phase.BUY, Phase.SELL
 CANCELING = (SEND, BUY, SELL)
@@ -148,7 +150,7 @@ TABLE = {
     "asked, missing": Row(
         job(ASK, missing=True),
         OrderReport(OrderState.MISSING),
-        (SEND, WAIT_MS, UNKNOWN, 1, True),
+        (SEND, FIRST_MISSING_MS, UNKNOWN, 1, True),
     ),
     # Scopes: only a whole and empty list is the end.
     "scope accepted": Row(job(SEND, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
@@ -201,7 +203,7 @@ TABLE = {
     "listed, unknown": Row(job(LIST), unproven(UNKNOWN), (LIST, 0, UNKNOWN, 1, False), LIST),
     "sent, missing": Row(job(), unproven(UNKNOWN, missing=True), (ASK, 0, UNKNOWN, 1, True)),
     "sent, missing, cannot ask": Row(
-        job(), unproven(UNKNOWN, missing=True), (SEND, WAIT_MS, UNKNOWN, 1, True), None
+        job(), unproven(UNKNOWN, missing=True), (SEND, FIRST_MISSING_MS, UNKNOWN, 1, True), None
     ),
     "sent after missing, unknown": Row(
         job(missing=True), unproven(UNKNOWN), (ASK, 0, UNKNOWN, 1, False)
@@ -272,7 +274,21 @@ TABLE = {
         job(), unproven(UNKNOWN, clock_refused=True), (SEND, 0, UNKNOWN, 1, False)
     ),
     # Refused for good.
-    "sent, rejected": Row(job(), unproven(REJECTED), ("dead", REJECTED)),
+    "sent, rejected": Row(job(), unproven(REJECTED), (SEND, 1_000, REJECTED, 1, False)),
+    "rejected before it was sent": Row(job(), unproven(REJECTED, final=True), ("dead", REJECTED)),
+    "sent, rejected again": Row(
+        job(outcome=REJECTED, detail="words", streak=1), unproven(REJECTED), ("dead", REJECTED)
+    ),
+    "sent, rejected for another reason": Row(
+        job(outcome=REJECTED, detail="other words", streak=1),
+        unproven(REJECTED),
+        (SEND, 1_000, REJECTED, 2, False),
+    ),
+    "sent, the same words as unknown before": Row(
+        job(outcome=UNKNOWN, detail="words", streak=1),
+        unproven(REJECTED),
+        (SEND, 1_000, REJECTED, 1, False),
+    ),
     "listed whole before, unknown": Row(
         job(LIST, streak=LISTED), unproven(UNKNOWN), (LIST, 0, UNKNOWN, LISTED, False), LIST
     ),
@@ -315,7 +331,10 @@ TABLE = {
     "listed whole before, out of place": Row(
         job(LIST, streak=LISTED), CountdownSet(), (LIST, WAIT_MS, UNKNOWN, LISTED, False), LIST
     ),
-    "listed, rejected": Row(job(LIST), unproven(REJECTED), ("dead", REJECTED), LIST),
+    "listed, rejected": Row(job(LIST), unproven(REJECTED), (LIST, 1_000, REJECTED, 1, False), LIST),
+    "listed, rejected again": Row(
+        job(LIST, outcome=REJECTED, detail="words"), unproven(REJECTED), ("dead", REJECTED), LIST
+    ),
     "asked, rejected": Row(job(ASK), unproven(REJECTED), (SEND, WAIT_MS, UNKNOWN, 1, False)),
     # Credentials refused: some times, in case the exchange errs.
     "unauthorized": Row(job(), unproven(UNAUTHORIZED), (SEND, 2_000, UNAUTHORIZED, 1, False)),

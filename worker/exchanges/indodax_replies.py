@@ -62,6 +62,8 @@ BY_CODE: Final[Mapping[str, Outcome]] = {
     "not_authorized": Outcome.UNAUTHORIZED,
     # From the trade API's page, with "API not found or session has expired."
     "invalid_credentials": Outcome.UNAUTHORIZED,
+    # In no document: the code names a mistake that only a person can correct.
+    "invalid_pair": Outcome.REJECTED,
     "too_many_requests": Outcome.THROTTLED,
     "invalid_nonce": Outcome.UNAVAILABLE,
 }
@@ -110,7 +112,7 @@ def _read(command: Command, body: object) -> Answer | None:
         case QueryOrder(order_id=order_id):
             order = found if at(found, "order") is None else at(found, "order")
             state = STATES.get(word_at(order, "status"))
-            known = state and same_id(at(order, "order_id"), order_id)
+            known = same_id(at(order, "order_id"), order_id)
             return OrderReport(state) if state and known else None
         case ListOpenOrders():
             if isinstance(found, dict) and "orders" in found and found["orders"] is None:
@@ -179,12 +181,12 @@ def _read_error(command: Command, reply: Reply, body: object) -> Answer:
     if outcome is None and _CLOCK.search(f"{code} {message}"):
         # How a refused timestamp is answered is in no document.
         return Unproven(Outcome.UNKNOWN, detail, clock_refused=True)
-    if plain == UNKNOWN_ORDER and not isinstance(command, SetCountdown):
+    if plain == UNKNOWN_ORDER:
         return _missing(command, detail)
     outcome = outcome or BY_CODE.get(code)
     if code == "bad_request" and _HALTED.fullmatch(plain) and not isinstance(command, SetCountdown):
         outcome = Outcome.UNAVAILABLE  # for as long as trade in it is halted
-    if outcome is None and not (code or message):
+    if not (code or message):
         detail = f"{detail}: {shape(reply, body)}"
     found = _NONCE_FLOOR.search(message) if code == "invalid_nonce" else None
     floor = int(found[1]) if found else _NONCE_MAX

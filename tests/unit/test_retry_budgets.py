@@ -1,0 +1,121 @@
+"""What a mistake of the user's may cost, and how long one reply may put a job to sleep."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from worker.jobs import Job, Kind, Phase, State
+from worker.outcomes import Answer, OrderReport, OrderState, Outcome, Unproven
+from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, decide
+from worker.settings import Jobs
+
+SEND, ASK = Phase.SEND, Phase.ASK
+JOBS = Jobs()
+MISSING = OrderReport(OrderState.MISSING, "not found")
+NOT_FOUND = Unproven(Outcome.UNKNOWN, "not found", missing=True)
+INVALID = Unproven(Outcome.UNAVAILABLE, "HTTP 503: Invalid request")
+LOST = Unproven(Outcome.UNKNOWN, "no reply")
+BAD_PAIR = Unproven(Outcome.REJECTED, "invalid pair")
+FLIGHT_MS = 3
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of attempts ended."""
+
+    decision: Decision
+    attempts: int
+    took_ms: int
+    at_ms: tuple[int, ...]
+
+
+def run(reply: Callable[[Phase], Answer], *, seed: int = 1, jobs: Jobs = JOBS) -> Ended:
+    """Attempt a job over and over, as the ledger would, until it ends."""
+    rng = random.Random(seed)
+    now = 1_000_000
+    job = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", order_id="a1", created_ms=now)
+    begun, times = now, []
+    while True:
+        times.append(now - begun)
+        job = replace(job, attempts=job.attempts + 1, first_ms=job.first_ms or now)
+        now += FLIGHT_MS
+        decision = decide(job, reply(job.sends), asks=ASK, now_ms=now, jobs=jobs, rng=rng)
+        if not isinstance(decision, Again):
+            return Ended(decision, job.attempts, now - begun, tuple(times))
+        job = replace(
+            job,
+            phase=decision.phase,
+            streak=decision.streak,
+            missing=decision.missing,
+            outcome=decision.outcome,
+            detail=decision.detail,
+            missing_ms=None
+            if decision.found
+            else job.missing_ms or (now if decision.missing else None),
+        )
+        now += decision.delay_ms
+
+
+UNKNOWN_ORDERS: dict[str, Callable[[Phase], Answer]] = {
+    "both say so": lambda phase: MISSING if phase is ASK else NOT_FOUND,
+    "a cancel is refused without a reason": lambda phase: MISSING if phase is ASK else INVALID,
+    "a cancel is never answered": lambda phase: MISSING if phase is ASK else LOST,
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN_ORDERS)
+@pytest.mark.parametrize("seed", range(20))
+def test_an_unknown_order_costs_a_dozen_attempts(case: str, seed: int) -> None:
+    """The exchange is asked for five minutes, ever more rarely, and nothing is rounded."""
+    ended = run(UNKNOWN_ORDERS[case], seed=seed)
+    assert isinstance(ended.decision, Dead)
+    assert ended.decision.outcome is Outcome.UNKNOWN
+    assert ended.attempts <= 12
+    assert JOBS.missing_max_ms <= ended.took_ms < JOBS.missing_max_ms + 10_000
+    assert ended.at_ms[4] < 10_000, "an order that is shown late is found soon"
+
+
+def test_waiting_behind_a_backlog_does_not_make_the_next_wait_longer() -> None:
+    """A lane of few requests a minute must not put an order off by hours for one fault."""
+    job = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", order_id="a1", phase=ASK, attempts=2,
+              first_ms=0, missing_ms=0, missing=True)  # fmt: skip
+    for answer in (LOST, INVALID, MISSING):
+        decision = decide(job, answer, asks=ASK, now_ms=90_000, jobs=JOBS, rng=random.Random(1))
+        assert isinstance(decision, Again)
+        assert decision.delay_ms < 1_000
+
+
+def test_an_order_that_appears_is_canceled_by_its_next_attempt() -> None:
+    """Once the exchange shows the order as open, its cancel is no longer spaced."""
+    job = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", order_id="a1", phase=ASK, attempts=5,
+              first_ms=0, missing_ms=0, missing=True)  # fmt: skip
+    shown = OrderReport(OrderState.OPEN)
+    decision = decide(job, shown, asks=ASK, now_ms=60_000, jobs=JOBS, rng=random.Random(1))
+    assert isinstance(decision, Again)
+    assert (decision.phase, decision.found) == (SEND, True)
+    assert decision.delay_ms <= JOBS.backoff_max_ms
+
+
+def test_a_named_mistake_is_final_at_the_second_identical_answer() -> None:
+    """One answer may be a state of the exchange; the same one again is about the request."""
+    ended = run(lambda _: BAD_PAIR)
+    assert ended.decision == Dead(Outcome.REJECTED, "invalid pair")
+    assert ended.attempts == 2
+    assert ended.at_ms[1] >= REJECTED_WAIT_MS
+
+
+@pytest.mark.parametrize("between", [LOST, INVALID, NOT_FOUND, replace(BAD_PAIR, detail="other")])
+def test_another_answer_in_between_begins_the_count_again(between: Answer) -> None:
+    """Two refusals that differ, or do not follow one another, confirm nothing."""
+    sent: list[Answer] = [BAD_PAIR, between, BAD_PAIR, BAD_PAIR]
+
+    def reply(phase: Phase) -> Answer:
+        return sent.pop(0) if phase is SEND else LOST
+
+    ended = run(reply)
+    assert ended.decision == Dead(Outcome.REJECTED, "invalid pair")
+    assert sent == []
