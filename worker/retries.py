@@ -94,10 +94,14 @@ Decision = Done | Again | Dead
 def doubtful(job: Job, decision: Again) -> bool:
     """Return whether a job gets only a small share of the attempts while others wait.
 
-    So it is from its third attempt on, unless the exchange shows the order open: then
-    another cancel may well end it.
+    So it is from its third attempt on, and once the exchange has twice called its order
+    unknown, or its request a mistake; unless it shows the order open: then another cancel may well
+    end it. What is refused for the rate or the credentials says nothing of the order.
     """
-    return job.attempts >= DOUBTFUL_ATTEMPTS and not decision.found
+    if decision.outcome in (Outcome.THROTTLED, Outcome.UNAUTHORIZED):
+        return job.doubtful
+    mistake = (job.missing and decision.missing) or decision.outcome is Outcome.REJECTED
+    return (mistake or job.attempts >= DOUBTFUL_ATTEMPTS) and not decision.found
 
 
 def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
@@ -173,7 +177,7 @@ def _spaced_ms(missing_ms: int, attempts: int, jobs: Jobs, rng: random.Random) -
     Time that was spent behind a backlog does not make the next wait longer.
     """
     first_ms = max(1, jobs.missing_max_ms // MISSING_STEPS)
-    by_count_ms = first_ms * MISSING_FACTOR ** max(0, min(attempts, 20) - 2)
+    by_count_ms = first_ms * int(MISSING_FACTOR ** max(0, min(attempts, 20) - 2))
     spaced_ms = max(first_ms, min(MISSING_GROWTH * missing_ms, by_count_ms))
     spaced_ms += rng.randrange(spaced_ms // 10 + 1)
     return max(first_ms, min(spaced_ms, jobs.missing_max_ms - missing_ms))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
 from worker.jobs import Job, Kind, Phase, State
 from worker.outcomes import Answer, OrderReport, OrderState, Outcome, Unproven
-from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, decide
+from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, decide, doubtful
 from worker.settings import Jobs
 
 SEND, ASK = Phase.SEND, Phase.ASK
@@ -119,3 +120,27 @@ def test_another_answer_in_between_begins_the_count_again(between: Answer) -> No
     ended = run(reply)
     assert ended.decision == Dead(Outcome.REJECTED, "invalid pair")
     assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("attempts", "before", "decision", "small"),
+    [
+        (1, {}, Again(ASK, 0, Outcome.UNKNOWN, "no reply"), False),
+        (2, {}, Again(SEND, 0, Outcome.UNAVAILABLE, "503"), False),
+        (3, {}, Again(ASK, 0, Outcome.UNKNOWN, "no reply"), True),
+        (3, {}, Again(SEND, 0, Outcome.UNKNOWN, "still open", found=True), False),
+        (1, {}, Again(ASK, 0, Outcome.UNKNOWN, "not found", missing=True), False),
+        (2, {"missing": True}, Again(SEND, 9, Outcome.UNKNOWN, "not found", missing=True), True),
+        (2, {"missing": True}, Again(SEND, 0, Outcome.UNKNOWN, "no reply"), False),
+        (1, {}, Again(SEND, 9, Outcome.REJECTED, "invalid pair"), True),
+        (9, {}, Again(SEND, 9, Outcome.THROTTLED, "429"), False),
+        (9, {}, Again(SEND, 9, Outcome.UNAUTHORIZED, "401"), False),
+        (9, {"doubtful": True}, Again(SEND, 9, Outcome.UNAUTHORIZED, "401"), True),
+    ],
+)
+def test_only_what_speaks_against_the_job_makes_it_doubtful(
+    attempts: int, before: dict[str, Any], decision: Again, *, small: bool
+) -> None:
+    """A mistake gets a small share of the attempts at once; an outage of the login does not."""
+    job = Job("j", Kind.CANCEL, State.PENDING, order_id="a1", attempts=attempts, **before)
+    assert doubtful(job, decision) is small
