@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from string import ascii_lowercase
 
 from worker.errors import ReplyLost
 
@@ -25,6 +26,8 @@ NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What a header's name may be."""
 BLANK = " \t"
 """What may stand around a value; whatever else does is a part of it."""
+FRAMING = ("contentlength", "transferencoding", "contentencoding")
+"""What tells where a body ends and how to read it, in letters alone."""
 BEGIN = b"HTTP/1."
 STATUS = re.compile(r"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
 HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -37,7 +40,7 @@ Take = Callable[[], bytes]
 
 
 class UnreadableHeader(http.client.HTTPException):
-    """A line of a reply's head is no header, or there are too many."""
+    """Lines of a reply's head are no headers, or there are too many."""
 
 
 class UnreadableLength(http.client.HTTPException):
@@ -52,7 +55,8 @@ class Received:
         status: From 200 on.
         headers: By their names in lower case; of several, all with commas between.
         body: Out of its chunks, but as packed as it came.
-        keeps: Whether its connection may be used again.
+        keeps: Whether its connection may be used again; not after a head with a
+            line that is no header.
     """
 
     status: int
@@ -78,7 +82,7 @@ def receive(take: Take, *, limit: int, bodiless: bool = False) -> Received:
     """
     stream = _Stream(take)
     for _ in range(INTERIM_MAX):
-        minor, status, headers = _parse(stream.head())
+        minor, status, headers, odd = _parse(stream.head())
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             raise http.client.UnknownProtocol("101")
         if status >= HTTPStatus.OK:
@@ -99,6 +103,7 @@ def receive(take: Take, *, limit: int, bodiless: bool = False) -> Received:
     closes = minor == "0" or "close" in headers.get("connection", "").lower()
     # Nobody asked for it: what was asked for may yet be answered.
     closes = closes or status == HTTPStatus.REQUEST_TIMEOUT
+    closes = closes or odd
     return Received(status, headers, body, keeps=ended and not closes and not stream.held)
 
 
@@ -199,8 +204,8 @@ def _too_long(limit: int) -> ReplyLost:
     return ReplyLost(f"the reply is longer than {limit} bytes")
 
 
-def _parse(head: str) -> tuple[str, int, dict[str, str]]:
-    """Return the minor version, the status and the headers."""
+def _parse(head: str) -> tuple[str, int, dict[str, str], bool]:
+    """Return the minor version, the status, the headers, and whether a line is none."""
     head = head.replace("\r\n", "\n")
     if "\r" in head or "\0" in head:
         raise UnreadableHeader  # some take it for the end of a line
@@ -211,17 +216,31 @@ def _parse(head: str) -> tuple[str, int, dict[str, str]]:
     if len(lines) >= LINES_MAX:
         raise UnreadableHeader
     headers: dict[str, str] = {}
-    name = ""
+    name, odd = "", False
     for line in lines:
-        if name and line[0] in " \t":
+        if name and line[0] in BLANK:
             headers[name] += " " + line.strip(BLANK)
             continue
         name, colon, value = line.partition(":")
         if not colon or not NAME.fullmatch(name):
-            raise UnreadableHeader
+            if odd or not _is_harmless(line):
+                raise UnreadableHeader
+            name, odd = "", True
+            continue
         name, value = name.lower(), value.strip(BLANK)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return status[1], int(status[2]), headers
+    return status[1], int(status[2]), headers, odd
+
+
+def _is_harmless(line: str) -> bool:
+    """Return whether a line that is no header can be passed over.
+
+    Not one that another reader may take for where the body ends, for a part of the
+    line before, or for a status.
+    """
+    letters = "".join(char for char in line.lower() if char in ascii_lowercase)
+    framing = any(word in letters for word in FRAMING)
+    return not framing and line[0] not in BLANK and not line.startswith(BEGIN.decode())
 
 
 def _is_chunked(headers: dict[str, str]) -> bool:

@@ -28,6 +28,7 @@ from worker.bounded import POOLS, BoundedConnection, call, left_s, received
 from worker.errors import NotSent, ReplyLost
 from worker.reception import NAME, receive
 from worker.settings import Http
+from worker.unpacking import unpack
 from worker.wire import Reply, Request
 
 USER_AGENT = "cancel-worker"
@@ -123,7 +124,7 @@ class Transport:
 
         Returns:
             The reply, whatever its status. A body that the server compressed
-            unasked is returned as it came.
+            unasked is unpacked; see `unpacking`.
 
         Raises:
             NotSent: No byte of it left. Sending again is safe.
@@ -200,7 +201,7 @@ class Transport:
             raise
         if not got.keeps:
             connection.close()
-        return Reply(got.status, got.headers, got.body, received_ms=clock.now_ms())
+        return _reply(got.status, got.headers, got.body)
 
     def _ask_by_proxy(self, line: _Line, request: Request, proxies: Mapping[str, str]) -> Reply:
         response = line.adapter.send(
@@ -215,7 +216,7 @@ class Transport:
         finally:
             response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, body, received_ms=clock.now_ms())
+        return _reply(response.status_code, headers, body)
 
     def _line(self, url: str, egress_ip: str | None) -> _Line:
         lines: dict[tuple[str, str | None], _Line] = self._local.__dict__.setdefault("lines", {})
@@ -235,6 +236,12 @@ class Transport:
 def proxied(url: str, http_settings: Http) -> bool:
     """Return whether requests to `url` go through a proxy of the environment."""
     return http_settings.trust_env and bool(select_proxy(url, get_environ_proxies(url)))
+
+
+def _reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+    if coding := headers.get("content-encoding"):
+        body = unpack(body, coding, limit=call.body_max)
+    return Reply(status, headers, body, received_ms=clock.now_ms())
 
 
 def _prepare(request: Request) -> requests.PreparedRequest:

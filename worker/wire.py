@@ -27,7 +27,7 @@ class Reply:
     Attributes:
         status: HTTP status.
         headers: Names in lower case.
-        body: As received; undecoded if the server compressed it unasked.
+        body: Unpacked, if the server compressed it unasked and that was within bounds.
         received_ms: Local Unix time in ms at which the reply was whole.
     """
 

@@ -14,6 +14,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-everstrike": ("replies", ("everstrike",)),
     "replies-indodax": ("replies", ("indodax",)),
     "wire": ("wire", ()),
+    "bodies": ("bodies", ()),
     "messages": ("messages", ()),
     "jobs": ("jobs", ()),
     "settings": ("settings", ()),

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from typing import Any
+from zlib import compress
 
 import pytest
 
@@ -129,13 +130,44 @@ def test_cookies_are_not_kept(transport: Transport) -> None:
     assert not any(b"cookie" in data.lower() for data in server.requests)
 
 
-def test_compressed_reply_stays_as_it_came(transport: Transport) -> None:
-    """A body that was compressed unasked is not unpacked, lest it be a bomb."""
-    packed = gzip.compress(b"0" * 100_000)
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [("gzip", gzip.compress), ("X-GZIP", gzip.compress), ("deflate", compress)],
+    ids=["gzip", "X-GZIP", "deflate"],
+)
+def test_compressed_reply_is_unpacked(
+    transport: Transport, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """A server that compresses, though nobody asked for it, is understood."""
 
     def act(peer: Peer) -> None:
         peer.request()
-        peer.send(reply(packed, headers="Content-Encoding: gzip\r\n"))
+        peer.send(reply(pack(b'{"a": 1}'), headers=f"Content-Encoding: {coding}\r\n"))
+
+    with Server(act) as server:
+        assert send(transport, server.url).body == b'{"a": 1}'
+
+
+OUT_OF_BOUNDS: dict[str, tuple[str, bytes]] = {
+    "too large": ("gzip", gzip.compress(b"0" * 2_000_000)),
+    "cut short": ("gzip", gzip.compress(b"{}")[:-1]),
+    "and more": ("gzip", gzip.compress(b"{}") + b"x"),
+    "in two parts": ("gzip", gzip.compress(b"{") + gzip.compress(b"}")),
+    "not packed": ("gzip", b"{}"),
+    "packed twice": ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
+    "another way": ("br", b"\x0b\x00\x80{}\x03"),
+    "none": ("identity", b"{}"),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_BOUNDS)
+def test_compressed_reply_out_of_bounds_stays_as_it_came(transport: Transport, name: str) -> None:
+    """One that is too large, cut short, packed twice or in another way is no reply known."""
+    coding, packed = OUT_OF_BOUNDS[name]
+
+    def act(peer: Peer) -> None:
+        peer.request()
+        peer.send(reply(packed, headers=f"Content-Encoding: {coding}\r\n"))
 
     with Server(act) as server:
         assert send(transport, server.url).body == packed
@@ -343,6 +375,19 @@ def test_proxy_that_lets_nothing_through_sent_nothing(
         with pytest.raises(NotSent):
             send(Transport(Http(trust_env=True)), "https://exchange.test/a", body=b"secret")
     assert proxy.requests[0].startswith(b"CONNECT exchange.test:443 ")
+
+
+def test_compressed_reply_through_a_proxy_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way makes no difference to how a reply is read."""
+
+    def act(peer: Peer) -> None:
+        peer.request()
+        peer.send(reply(gzip.compress(b"{}"), headers="Content-Encoding: gzip\r\n"))
+
+    with Server(act) as proxy:
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        assert send(Transport(Http(trust_env=True)), "http://exchange.test/").body == b"{}"
 
 
 def test_netrc_of_the_user_is_not_used(

@@ -15,7 +15,7 @@ from tests.support.sockets import Act, Peer, Server, reply
 from worker.commands import CancelOrder
 from worker.errors import ReplyLost
 from worker.exchanges import EXCHANGES
-from worker.outcomes import Outcome, Unproven
+from worker.outcomes import Closed, Outcome, Unproven
 from worker.settings import Http
 from worker.transport import Transport
 from worker.wire import Reply, Request
@@ -45,7 +45,10 @@ RAW: dict[str, bytes] = {
     "brotli": bomb(b"\x5b\xff\xff\x1f\x00" * 99, "br"),
     "zstd": bomb(b"\x28\xb5\x2f\xfd" * 99, "zstd"),
     "gzip cut short": bomb(ZEROS[:100], "gzip"),
-    "packed proof": bomb(gzip.compress(PROOF), "gzip"),
+    "packed proof, packed again": bomb(gzip.compress(gzip.compress(PROOF)), "gzip, gzip"),
+    "packed proof, unannounced": reply(gzip.compress(PROOF)),
+    "packed proof, then more": bomb(gzip.compress(PROOF) + PROOF, "gzip"),
+    "packed proof, cut short": bomb(gzip.compress(PROOF)[:-1], "gzip"),
     "a picture": reply(b"\x89PNG\r\n\x1a\n" * 99, headers="Content-Type: image/png\r\n"),
     "a page": reply(b"<html>ok</html>", headers="Content-Type: application/json\r\n"),
     "UTF-16": reply('{"success": 1}'.encode("utf-16")),
@@ -70,8 +73,9 @@ RAW: dict[str, bytes] = {
     "chunk below zero": CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n",
     "200 interim replies": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 200,
     "interim with 1,000 headers": b"HTTP/1.1 103 X\r\n" + b"X-A: b\r\n" * 1_000 + b"\r\n",
-    "header that is none": OK + b"X-A\r\nContent-Length: 2\r\n\r\n{}",
-    "header with a space in its name": OK + b"X A: b\r\nContent-Length: 2\r\n\r\n{}",
+    "headers that are none": OK + b"X-A\r\nX-B\r\nContent-Length: 2\r\n\r\n{}",
+    "length with a space in its name": OK + b"Content Length: 2\r\n\r\n{}",
+    "a second status": OK + b"HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}",
     "fold of no header": OK + b" Content-Length: 2\r\n\r\n{}",
     "endless folds": OK + b"X-A: b\r\n" + b" c\r\n" * 1_000 + b"\r\n",
     "coding that is not known": OK + b"Transfer-Encoding: zip\r\nContent-Length: 2\r\n\r\n{}",
@@ -131,6 +135,29 @@ def test_what_a_hostile_server_says_proves_nothing(name: str) -> None:
         assert isinstance(answer, Unproven), exchange.name
         assert answer.outcome is Outcome.UNKNOWN, exchange.name
         assert answer.detail.isprintable()
+
+
+ODD: dict[str, bytes] = {
+    "byte order mark": reply(b"\xef\xbb\xbf" + PROOF),
+    "gzip": bomb(gzip.compress(PROOF), "gzip"),
+    "deflate": bomb(zlib.compress(PROOF), "deflate"),
+    "gzip and a byte order mark": bomb(gzip.compress(b"\xef\xbb\xbf" + PROOF), "gzip"),
+    "said to be gzip": bomb(PROOF, "gzip"),
+    "header that is none": OK + b"X-A\r\nContent-Length: 2\r\n\r\n{}",
+    "header with a space in its name": OK + b"X A: b\r\nContent-Length: 2\r\n\r\n{}",
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "no reason": b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}",
+    "chunk extension": CHUNKED + b"2;name=value\r\n{}\r\n0\r\n\r\n",
+    "interim reply": b"HTTP/1.1 103 X\r\nLink: </x>\r\n\r\n" + reply(PROOF),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_cannot_mislead_is_read(name: str) -> None:
+    """A reply that is slightly off its document, and means one thing alone, is the proof it is."""
+    with Server(_sends(ODD[name])) as server:
+        got = call(Transport(Http()), server.url)
+    assert EXCHANGES["bitmart"].classify(CANCEL, got) == Closed(Outcome.CANCELED)
 
 
 MEET = """

@@ -150,7 +150,9 @@ def test_hostile_sides_are_refused(name: str, side: str) -> None:
     [
         b"",
         b"\xff\xfe{}",
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
+        b"{}\xef\xbb\xbf",
+        b" \xef\xbb\xbf{}",
         b"{}" + b" " * replies.BODY_MAX_BYTES,
         b"[" * 100_000,
         b'{"a":' * 100_000,
@@ -167,6 +169,11 @@ def test_hostile_sides_are_refused(name: str, side: str) -> None:
 def test_what_cannot_be_read_one_way_is_not_read(body: bytes) -> None:
     """Bodies that are no plain JSON are nothing, and no error."""
     assert replies.read_json(body) is None
+
+
+def test_a_byte_order_mark_changes_nothing() -> None:
+    """Some servers write one before UTF-8; one alone, and at the beginning."""
+    assert replies.read_json(b"\xef\xbb\xbf{}") == {}
 
 
 @pytest.mark.parametrize(

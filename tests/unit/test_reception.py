@@ -56,6 +56,17 @@ READ: dict[str, tuple[bytes, tuple[int, bytes, bool]]] = {
         + b"Content-Length: 1\r\n\r\n!",
         (200, b"!", True),
     ),
+    "one line that is no header": (OK + b"x\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}", False)),
+    "a space in a header's name": (
+        OK + b"Content-Length: 2\r\nX Cache: hit\r\n\r\n{}",
+        (200, b"{}", False),
+    ),
+    "a header of no name": (OK + b": x\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}", False)),
+    "a name in bytes above ASCII": (
+        OK + b"X-\xff: x\r\nContent-Length: 2\r\n\r\n{}",
+        (200, b"{}", False),
+    ),
+    "names in any case": (OK + b"cOnTeNt-LeNgTh: 2\r\n\r\n{}", (200, b"{}", True)),
     "a body like a head": (OK + b"Content-Length: 4\r\n\r\n\r\n\r\n", (200, b"\r\n\r\n", True)),
 }
 
@@ -101,7 +112,13 @@ UNREAD: dict[str, bytes] = {
     "chunked twice": OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
     "a space in a name": OK + b"Content-Length : 2\r\n\r\n{}",
     "a fold of no header": OK + b" Content-Length: 2\r\n\r\n{}",
-    "a line that is no header": OK + b"x\r\nContent-Length: 2\r\n\r\n{}",
+    "two lines that are no headers": OK + b"x\r\ny\r\nContent-Length: 2\r\n\r\n{}",
+    "a length with no colon": OK + b"Content-Length=2\r\n\r\n{}",
+    "a length in two words": OK + b"Content Length: 2\r\n\r\n{}",
+    "a coding with a quote": OK + b'"Transfer-Encoding": chunked\r\nContent-Length: 2\r\n\r\n{}',
+    "a packing with no name": OK + b":Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "a second status": OK + b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 2\r\n\r\n{}",
+    "a fold of what is no header": OK + b"x\r\n y\r\nContent-Length: 2\r\n\r\n{}",
     "100 headers": OK + b"X: y\r\n" * 100 + b"\r\n",
     "a head without end": OK + b"X: " + b"y" * (2 * HEAD_MAX),
     "a chunk size without end": CHUNKED + b"0" * (2 * HEAD_MAX),
@@ -158,6 +175,12 @@ def test_headers_by_lower_case_names() -> None:
     """Of several of a name, and of folded ones, all that they say."""
     got = read(OK + b"X-A: b\r\nx-a:  c \r\nX-B: d\r\n\te\r\nContent-Length: 0\r\n\r\n")
     assert got.headers == {"x-a": "b, c", "x-b": "d e", "content-length": "0"}
+
+
+def test_a_line_that_is_no_header_changes_no_other() -> None:
+    """It is passed over, and is no part of the header before it."""
+    got = read(OK + b"X-A: b\r\nx y z\r\nX-B: c\r\nContent-Length: 0\r\n\r\n")
+    assert got.headers == {"x-a": "b", "x-b": "c", "content-length": "0"}
 
 
 @given(st.binary(max_size=200), st.integers(1, 60))

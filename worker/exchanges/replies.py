@@ -26,6 +26,7 @@ SHAPE_MAX_CHARS: Final = 110
 SHAPE_DEPTH: Final = 3
 SHAPE_KEYS: Final = 8
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _WORDS_READ_CHARS: Final = 2_000
 _MESSAGE_KEYS: Final = ("error_code", "error", "message", "msg")
 _TOKEN_CHARS: Final = r"[A-Za-z0-9+/=_-]"  # noqa: S105 - an alphabet, not a token
@@ -47,12 +48,13 @@ def read_json(body: bytes) -> object:
     """Parse a body; None when it is not JSON, or JSON that no exchange means.
 
     A key given twice and the numbers NaN and Infinity are not JSON that a
-    document describes: what cannot be read one way only is not read.
+    document describes: what cannot be read one way only is not read. A byte order
+    mark before UTF-8 changes nothing.
     """
     if len(body) > BODY_MAX_BYTES:
         return None
     try:
-        value: object = _JSON.decode(body.decode())
+        value: object = _JSON.decode(body.removeprefix(_BYTE_ORDER_MARK).decode())
     except (ValueError, RecursionError):
         return None
     return value
