@@ -14,13 +14,17 @@ from worker.factory import build_store
 from worker.pulse import Pulse
 from worker.sentry import CheckIns
 from worker.settings import load_settings
-from worker.store.connection import Store
+from worker.store.connection import Store, unavailable
+from worker.store.doorbell import LATER, queue_key
 
 log = logging.getLogger(__name__)
 
 LEASE_MS = 3_000
 LOOK_S = 0.5
 KEY = "beat"
+QUEUE = queue_key("celery", LATER)
+TICKS_MAX = 3
+"""Ticks in the queue; a worker that lives leaves none there."""
 
 
 class LeaseScheduler(Scheduler):
@@ -58,6 +62,17 @@ class LeaseScheduler(Scheduler):
         next_s = float(super().tick(*args, **kwargs))
         self._check_ins.beat()
         return min(LOOK_S, next_s)
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:  # noqa: ANN401  Celery's signature
+        """Send a tick, unless some wait already: while no worker lives they would pile up."""
+        try:
+            with unavailable():
+                waiting = int(self._store.client.llen(self._store.key(QUEUE)))  # type: ignore[arg-type]
+        except StoreUnavailable as error:
+            log.warning("Redis is away: %s", error)
+            return
+        if waiting < TICKS_MAX:
+            super().apply_entry(entry, producer)
 
     def close(self) -> None:
         """Let another beat have the lease at once."""

@@ -1,13 +1,16 @@
 """Celery's consumer on Redis, such that no message can stop it or vanish.
 
-kombu reads a list item as JSON inside the event loop: one that is not what it
-expects ends the worker. Here it becomes a dead letter.
+kombu reads a list item inside the event loop: one that is not what it expects
+ends the worker. Here it becomes a dead letter; see `envelope.py`.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
+from queue import Empty
+from types import MappingProxyType
 from typing import Any
 
 import redis
@@ -15,11 +18,15 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.exceptions import KombuError
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
+from kombu.utils.json import dumps
 
+from worker import clock
+from worker.alerts import alert
+from worker.envelope import UnreadableError, read_envelope, written_back
 from worker.messages import is_later
 from worker.runtime import runtime
 from worker.store.address import SENTINEL_PORT
-from worker.store.doorbell import BELL
+from worker.store.doorbell import BELL, PLAIN_PRIORITIES, queue_key
 from worker.store.guarded import GuardedConnection, GuardedSSLConnection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
 
@@ -27,6 +34,10 @@ RECONNECT_STEP_S = 0.25
 RECONNECT_MAX_S = 2.0
 LATER_S = 1.0
 """How long a message that a newer worker must read is kept from coming round again."""
+ALERT_MS = 60_000
+FOREIGN_WORKERS = "_kombu.binding.celery.pidbox"
+"""Where the workers of Celery applications without a key prefix are listed."""
+_alerted_ms: float | None = None
 NAMESPACE = "worker."
 """Begins the names of this program's tasks."""
 
@@ -60,11 +71,90 @@ class QoS(kombu_redis.QoS):
 
 
 class Channel(kombu_redis.Channel):
-    """A channel that survives list items that are no messages."""
+    """A channel on lists under the key prefix, and on those that stock clients send to.
+
+    Every key of kombu's is under `global_keyprefix`, so that other applications on this
+    Redis and ours do not meet. `plain_lists` are the exceptions: by queue, the lists without
+    a prefix that are read as well. A message goes back to the list that it came from.
+    """
 
     QoS = QoS
     connection_class: type[redis.Connection] = GuardedConnection
     connection_class_ssl: type[redis.Connection] = GuardedSSLConnection
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "plain_lists")
+    plain_lists: Mapping[str, str] = MappingProxyType({})
+    _turned = False
+
+    def lists(self, queue: str, priority: int) -> list[str]:
+        """Return the lists that a queue's messages of a priority lie in."""
+        plain = self.plain_lists.get(queue)
+        found = [queue_key(plain, priority)] if plain else []
+        if priority in self.priority_steps:
+            found.append(self.global_keyprefix + queue_key(queue, priority))
+        return found[::-1] if self._turned else found
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        queues = self._queue_cycle.consume(len(self.active_queues))  # type: ignore[attr-defined]
+        if not queues:
+            return
+        # In turns, so that neither of a queue's lists keeps the other waiting.
+        self._turned = not self._turned
+        self._sources = {
+            key: queue
+            for priority in PLAIN_PRIORITIES
+            for queue in queues
+            for key in self.lists(queue, priority)
+        }
+        self._in_poll = self.client.connection
+        wait_s = self.brpop_timeout if timeout is None else timeout
+        self._in_poll.send_command("BRPOP", *self._sources, wait_s or 0)
+
+    def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401  kombu's signature
+        connection = self.client.connection
+        try:
+            # Not by kombu's client, which would take the prefix off.
+            answer = redis.Redis.parse_response(self.client, connection, "BRPOP", **options)  # type: ignore[no-untyped-call]
+        except self.connection_errors:  # type: ignore[attr-defined]
+            connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+        if not answer:
+            raise Empty
+        key, item = answer
+        source = key.decode()
+        queue = self._sources[source]
+        self._queue_cycle.rotate(queue)  # type: ignore[attr-defined]
+        try:
+            message = read_envelope(item, queue=queue, source=source)
+        except UnreadableError as error:
+            runtime().bury(str(error), error.shown)
+            return True
+        self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way
+        return True
+
+    def _do_restore_message(
+        self,
+        payload: Any,  # noqa: ANN401  a message as it was read
+        exchange: str,
+        routing_key: str,
+        pipe: Any,  # noqa: ANN401  kombu's pipeline
+        leftmost: bool = False,  # noqa: FBT001, FBT002  kombu's signature
+    ) -> None:
+        """Put a message back into the list that it came from, to be read next or last."""
+        written = written_back(payload)
+        if written is None:
+            super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)  # type: ignore[misc]
+            return
+        source, message = written
+        message["headers"]["redelivered"] = True
+        push = "LPUSH" if leftmost else "RPUSH"
+        redis.client.Pipeline.execute_command(pipe, push, source, dumps(message))  # type: ignore[no-untyped-call]
+
+    def shared(self) -> bool:
+        """Return whether another Celery application's workers are on this Redis."""
+        with self.conn_or_acquire() as client:
+            return bool(redis.Redis.execute_command(client, "EXISTS", FOREIGN_WORKERS))  # type: ignore[no-untyped-call]
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
         if getattr(self.connection, "client", None) is None:
@@ -75,22 +165,11 @@ class Channel(kombu_redis.Channel):
         params: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         return {**params, "lib_name": None, "lib_version": None}
 
-    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401  kombu's signature
-        try:
-            return super()._brpop_read(**options)  # type: ignore[misc]
-        except json.JSONDecodeError as error:
-            runtime().bury("not a Celery message: not JSON", error.doc)
-        except UnicodeDecodeError as error:
-            runtime().bury("not a Celery message: not UTF-8", repr(error.object))
-        except RecursionError:
-            runtime().bury("not a Celery message: nested too deep", "")
-        return True
-
 
 class SentinelChannel(Channel):
     """The same, on the master that the Sentinels name each time that it connects."""
 
-    from_transport_options = (*kombu_redis.Channel.from_transport_options, "sentinels")
+    from_transport_options = (*Channel.from_transport_options, "sentinels")
     connection_class = MasterConnection
     connection_class_ssl = MasterSSLConnection
     sentinels: Sentinels
@@ -107,9 +186,6 @@ class Transport(kombu_redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str | None) -> None:  # noqa: ANN401  anything JSON can be
-        if reason := _fault(message):
-            runtime().bury(f"not a Celery message: {reason}", json.dumps(message))
-            return
         try:
             super()._deliver(message, queue)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -122,20 +198,6 @@ class SentinelTransport(Transport):
 
     default_port = SENTINEL_PORT
     Channel = SentinelChannel
-
-
-def _fault(message: object) -> str:
-    if not isinstance(message, dict):
-        return "no JSON object"
-    properties = message.get("properties")
-    if not isinstance(properties, dict):
-        return "no properties"
-    info = properties.get("delivery_info")
-    if not isinstance(properties.get("delivery_tag"), str) or not isinstance(info, dict):
-        return "no delivery tag or info"
-    if not isinstance(message.get("headers", {}), dict):
-        return "its headers are no object"
-    return ""
 
 
 class Consumer(CeleryConsumer):
@@ -172,6 +234,11 @@ class Consumer(CeleryConsumer):
             self.timer.call_after(LATER_S, message.requeue)
             return
         name = message.headers.get("task") or (body.get("task") if isinstance(body, dict) else "")
+        if message.channel.shared():
+            # Perhaps theirs, who send to the same list: not ours to bury, nor to keep.
+            self.timer.call_after(LATER_S, message.requeue)
+            _alert_foreign(str(name)[:100])
+            return
         runtime().bury(f"unknown task {str(name)[:100]!r}", _shown(message, body))
         message.ack()
 
@@ -179,6 +246,18 @@ class Consumer(CeleryConsumer):
         """Bury a task that Celery cannot read."""
         runtime().bury(f"not a readable task ({type(exc).__name__})", _shown(message, body))
         message.ack()
+
+
+def _alert_foreign(name: str) -> None:
+    global _alerted_ms  # noqa: PLW0603  one per process
+    now_ms = clock.monotonic_ms()
+    if _alerted_ms is None or now_ms - _alerted_ms > ALERT_MS:
+        _alerted_ms = now_ms
+        alert(
+            "queue shared",
+            f"task {name!r} of another application is in our queue, and is left there; "
+            "its workers may take and drop our messages: part the two by plain_queue",
+        )
 
 
 def _is_later(message: Any) -> bool:  # noqa: ANN401  kombu's Message

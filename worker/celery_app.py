@@ -29,6 +29,7 @@ from worker.store.sentinels import Sentinels
 
 DEFAULT_QUEUE = "celery"
 """Where Celery clients send by default; each exchange has a queue beside it."""
+DEFAULT_PREFIX = Settings.model_fields["key_prefix"].default
 VISIBILITY_S = 60
 TICK_S = 1.0
 
@@ -43,6 +44,17 @@ def _settings() -> Settings:
 def _fail(error: SettingsError) -> int:
     sys.stderr.write(f"{error}\n")
     return 2
+
+
+def plain_lists(settings: Settings) -> dict[str, str]:
+    """Return by queue which list without the key prefix is read as well.
+
+    Stock clients send to one of that name; and so, to the others, did older versions.
+    """
+    plain = {} if settings.plain_queue is None else {DEFAULT_QUEUE: settings.plain_queue}
+    if settings.key_prefix != DEFAULT_PREFIX:
+        return plain
+    return {name: name for name in (DEFAULT_QUEUE, *EXCHANGES)} | plain
 
 
 def make_app(settings: Settings) -> Celery:
@@ -64,6 +76,9 @@ def make_app(settings: Settings) -> Celery:
         broker_transport_options={
             # Within a queue cancels go ahead of heartbeats, over all queues.
             "priority_steps": list(PRIORITIES),
+            # Whatever else uses this Redis, another deployment of ours, too, is apart.
+            "global_keyprefix": settings.key_prefix,
+            "plain_lists": plain_lists(settings),
             "sep": "\x06\x16",
             "visibility_timeout": VISIBILITY_S,
             "unacked_restore_interval": 1,

@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     redis_wait_replicas: int = Field(default=0, ge=0)
     redis_wait_ms: int = Field(default=200, gt=0)
     key_prefix: str = Field(default="cx:", pattern=r"^[A-Za-z0-9:_-]{1,32}$")
+    plain_queue: str | None = Field(default=None, pattern=r"^[A-Za-z0-9:._-]{1,64}$")
     accounts: dict[Alias, Account] = Field(default_factory=dict)
     jobs: Jobs = Jobs()
     http: Http = Http()

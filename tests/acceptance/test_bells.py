@@ -20,14 +20,14 @@ def test_only_what_is_recorded_nowhere_else_is_kept_until_acknowledged(world: Wo
     world.worker()
     ticket = world.producer().cancel("ev", mine)
     eventually(lambda: len(world.sim.journal()) == 1)
-    assert not redis.exists("unacked", "unacked_index")
+    assert not redis.exists("cx:unacked", "cx:unacked_index")
     plain = Celery("stranger", broker=world.redis_url)
     plain.send_task("worker.cancel", args=["ix", theirs, "btc_idr", "buy"])
     eventually(lambda: len(world.sim.journal()) == 2)
-    assert redis.hlen("unacked") == 1
+    assert redis.hlen("cx:unacked") == 1
     assert ticket.wait(timeout_ms=10_000).outcome is Outcome.CANCELED
     eventually(lambda: world.status("ix", theirs) == "canceled")
-    eventually(lambda: not redis.exists("unacked", "unacked_index"))
+    eventually(lambda: not redis.exists("cx:unacked", "cx:unacked_index"))
 
 
 def test_a_worker_takes_no_more_bells_than_it_may(world: World) -> None:
@@ -42,4 +42,4 @@ def test_a_worker_takes_no_more_bells_than_it_may(world: World) -> None:
     for order_id in orders:
         producer.cancel("ev", order_id)
     eventually(lambda: len(world.sim.journal()) >= 1)
-    assert int(world.store().client.llen("everstrike")) >= 30 - 2 * 4  # type: ignore[arg-type]
+    assert int(world.store().client.llen("cx:everstrike")) >= 30 - 2 * 4  # type: ignore[arg-type]

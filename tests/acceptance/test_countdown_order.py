@@ -31,7 +31,7 @@ def test_what_is_armed_and_disarmed_at_once_ends_disarmed(world: World, workers:
     last_ms = clock.now_ms()
     send("last_usd", T_MS, last_ms)
     store = world.store()
-    eventually(lambda: not store.client.exists("celery", "unacked"), what="all are read")
+    eventually(lambda: not store.client.exists("celery", "cx:unacked"), what="all are read")
     states = {s.pairs: s.state for s in world.producer().switches(limit=2 * COUNT)}
     assert states.pop(("last_usd",)) == "armed"
     assert "armed" not in states.values()

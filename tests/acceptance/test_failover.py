@@ -171,7 +171,7 @@ def test_the_master_is_lost(running: Running, watched: SentinelRedis, rounds: in
     eventually(lambda: ledger.dead_count() == buried + 1, what="the rubbish is buried")
     for worker in running.workers:
         worker.kill()
-    ticks = queue_key("celery", LATER)
+    ticks = "cx:" + queue_key("celery", LATER)
     eventually(lambda: watched.master.ask("LLEN", ticks), what="beat ticks")
 
 

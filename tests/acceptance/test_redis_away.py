@@ -74,7 +74,7 @@ def test_a_worker_survives_a_dropped_broker_connection_with_a_message_in_hand(
     stranger.send_task("worker.cancel", args=["ev", orders[0]])
     eventually(world.sim.journal)
     client = world.store().client
-    assert client.zcard("unacked_index") == 1
+    assert client.zcard("cx:unacked_index") == 1
     client.client_kill_filter(_type="normal", skipme=True)
     eventually(lambda: world.status("ev", orders[0]) == "canceled")
     second = world.producer().cancel("ev", orders[1]).wait(timeout_ms=BACK_MS)

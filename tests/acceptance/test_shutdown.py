@@ -155,7 +155,9 @@ def test_a_worker_told_by_remote_control_ends_in_time(patient: World) -> None:
     (order_id,) = world.place("ev")
     ticket = world.producer().cancel("ev", order_id)
     eventually(lambda: cancels(world, order_id))
-    Celery("operator", broker=world.redis_url).control.shutdown()
+    operator = Celery("operator", broker=world.redis_url)
+    operator.conf.broker_transport_options = {"global_keyprefix": "cx:"}
+    operator.control.shutdown()
     assert ended(worker, None) == 0
     job = world.ledger().get(ticket.id)
     assert job is not None
@@ -178,7 +180,7 @@ def test_messages_behind_slow_ones_are_given_back(patient: World) -> None:
     redis = world.store().client
 
     def taken() -> int:
-        count: Any = redis.zcard("unacked_index")
+        count: Any = redis.zcard("cx:unacked_index")
         return int(count)
 
     eventually(lambda: taken() == 1 + len(others))
@@ -223,7 +225,8 @@ def test_messages_of_a_later_format_are_left_to_newer_workers(world: World) -> N
     client.send_task("worker.countdown", kwargs={"v": 2, "account": "ix", "scopes": []})
     client.send_task("worker.amend", kwargs={"v": 2, "account": "ev"})
     client.send_task("worker.drain", kwargs={"v": 2})
-    client.send_task("worker.cancel", kwargs={"v": 2, "job": "j1"})
+    bell = {"v": 2, "job": "j1"}
+    client.send_task("worker.cancel", kwargs=bell, headers={"bell": 1})
     redis = world.store().client
     redis.hset(
         "cx:job:j1",

@@ -74,7 +74,7 @@ def test_a_message_lost_with_a_frozen_worker_is_no_job_lost(world: World, rounds
         with frozen(victim):
             (order_id,) = world.place("ev")
             ticket = producer.cancel("ev", order_id)
-            popped = client.llen("everstrike") == 0
+            popped = client.llen("cx:everstrike") == 0
             victim.kill()
         result = ticket.wait(timeout_ms=5_000)
         assert result.outcome is Outcome.CANCELED, result

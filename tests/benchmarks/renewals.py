@@ -54,7 +54,7 @@ class Account:
             )
             self.renew(armed, armed.deadline_ms)
             self.armed.append(armed)
-        self.client.delete(QUEUE)
+        self.client.delete(f"cx:{QUEUE}")
 
     def renew(self, armed: Armed, fires_ms: int) -> None:
         """Do what a worker does for one renewal, but for the request itself."""

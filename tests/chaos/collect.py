@@ -58,7 +58,7 @@ def settled(stage: Stage, *, within_ms: float, switches: bool = True) -> bool:
         lanes: Any = client.zrange("cx:lanes", 0, -1)
         busy = [lane for lane in lanes if switches or not lane.endswith(":switch")]
         waits = [f"cx:due:{lane}" for lane in busy]
-        return not client.exists("celery", "cx:tripped", *waits)
+        return not client.exists("celery", "cx:celery", "cx:tripped", *waits)
 
     try:
         eventually(idle, within_ms=within_ms, pause_ms=100)

@@ -20,7 +20,7 @@ from worker.store.doorbell import ring
 BATCH = 250
 """Messages on their way at once."""
 SETTLED_MS = 60_000
-QUEUES = ("celery", "indodax", "celery\x06\x169")
+QUEUES = ("celery", "indodax", "celery\x06\x169", "cx:celery")
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 EXAMPLES: tuple[tuple[str, list[Any], dict[str, Any]], ...] = (
     (CANCEL, ["ev", "a1"], {}),

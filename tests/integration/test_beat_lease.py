@@ -14,12 +14,12 @@ from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World
 from worker import beat, clock
-from worker.beat import LEASE_MS, LOOK_S, LeaseScheduler
+from worker.beat import LEASE_MS, LOOK_S, TICKS_MAX, LeaseScheduler
 from worker.messages import TICK
 from worker.store.connection import Store
 from worker.store.doorbell import LATER, queue_key
 
-QUEUE = queue_key("celery", LATER)
+QUEUE = "cx:" + queue_key("celery", LATER)
 TAKEOVER_MS = 5_000
 
 
@@ -124,6 +124,25 @@ def test_redis_away_and_back(
     scheduler.close()
 
 
+def test_ticks_that_nobody_reads_do_not_pile_up(app: Celery, store: Store) -> None:
+    """Without a worker a few wait, however long that is; with one they go on."""
+    scheduler = due(app)
+
+    def tick(times: int) -> None:
+        for _ in range(times):
+            for entry in scheduler.schedule.values():
+                entry.last_run_at = app.now() - timedelta(seconds=10)
+            scheduler.populate_heap()
+            scheduler.tick()
+
+    tick(20)
+    assert len(ticks(store)) == TICKS_MAX
+    store.client.delete(QUEUE)
+    tick(1)
+    assert len(ticks(store)) == 1
+    scheduler.close()
+
+
 def test_the_other_takes_over_from_one_that_was_killed(world: World, store: Store) -> None:
     """Of two processes one ticks, once a second; killed, it is replaced within 5 s."""
     beats = [world.beat(), world.beat()]
@@ -138,6 +157,7 @@ def test_the_other_takes_over_from_one_that_was_killed(world: World, store: Stor
     holder, other = sorted(beats, key=lambda beat: pid(beat) != sent[0])
     holder.kill()
     killed_ms = clock.monotonic_ms()
+    store.client.delete(QUEUE)  # as a worker reads them
     eventually(lambda: pid(other) in senders(store), within_ms=TAKEOVER_MS)
     assert clock.monotonic_ms() - killed_ms <= TAKEOVER_MS
 

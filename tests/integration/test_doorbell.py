@@ -36,8 +36,8 @@ def celery_message(
     finally:
         app.close()
     client = Stepped(redis_url).client
-    urgent: Any = client.lindex(queue_key(QUEUE, URGENT), 0)
-    later: Any = client.lindex(queue_key(QUEUE, LATER), 0)
+    urgent: Any = client.lindex("cx:" + queue_key(QUEUE, URGENT), 0)
+    later: Any = client.lindex("cx:" + queue_key(QUEUE, LATER), 0)
     return json.loads(urgent), json.loads(later)
 
 

@@ -23,7 +23,7 @@ def bench(redis_url: str) -> Bench:
 
 def rings(bench: Bench) -> list[str]:
     """Return what lies in the broker's queue."""
-    messages: Any = bench.client.lrange("everstrike", 0, -1)
+    messages: Any = bench.client.lrange("cx:everstrike", 0, -1)
     return list(messages)
 
 
@@ -203,8 +203,8 @@ def test_doorbells_of_many_do_not_pile_up(bench: Bench) -> None:
 def test_every_bell_rings_in_its_queue(bench: Bench) -> None:
     """Bells may differ in queue and message."""
     bench.ledger.accept([new_job("a1")], [("q1", "m1"), ("q2", "m2"), ("q1", "m3")])
-    assert bench.client.lrange("q1", 0, -1) == ["m3", "m1"]
-    assert bench.client.lrange("q2", 0, -1) == ["m2"]
+    assert bench.client.lrange("cx:q1", 0, -1) == ["m3", "m1"]
+    assert bench.client.lrange("cx:q2", 0, -1) == ["m2"]
 
 
 def test_nothing_to_accept_touches_nothing(bench: Bench) -> None:

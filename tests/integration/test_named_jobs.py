@@ -18,7 +18,7 @@ BACKLOG = 60
 def bench(redis_url: str) -> Bench:
     """An empty ledger, and as many messages as keep the workers awake."""
     made = Bench(redis_url)
-    made.client.lpush(QUEUE, *[BELL] * ENOUGH)
+    made.client.lpush(f"cx:{QUEUE}", *[BELL] * ENOUGH)
     return made
 
 
@@ -30,12 +30,12 @@ def ring(bench: Bench, *order_ids: str, lane: str = EV) -> list[str]:
 
 def rung(bench: Bench) -> int:
     """Return how many bells were added."""
-    return int(bench.client.llen(QUEUE)) - ENOUGH  # type: ignore[arg-type]
+    return int(bench.client.llen(f"cx:{QUEUE}")) - ENOUGH  # type: ignore[arg-type]
 
 
 def test_one_rings_while_few_messages_wait(bench: Bench) -> None:
     """At a low load each single cancel is a task of its own."""
-    bench.client.delete(QUEUE)
+    bench.client.delete(f"cx:{QUEUE}")
     for n in range(ENOUGH):
         ring(bench, f"a{n}")
     assert rung(bench) == 0
@@ -94,7 +94,7 @@ def test_what_is_pending_is_not_named_again(bench: Bench) -> None:
 
 def test_one_that_had_to_wait_is_the_next(bench: Bench) -> None:
     """Whoever was refused a rate slot loses no place to the backlog by it."""
-    bench.client.delete(QUEUE)
+    bench.client.delete(f"cx:{QUEUE}")
     ring(bench, *(f"b{n}" for n in range(BACKLOG)))
     bench.clock.advance(1)
     (single,) = ring(bench, "a1")
@@ -110,7 +110,7 @@ def test_a_bell_at_a_resting_lane_is_remembered(bench: Bench) -> None:
     """It comes once; the job it names still passes the backlog when the lane is free."""
     ring(bench, *(f"b{n}" for n in range(BACKLOG)))
     bench.clock.advance(1)
-    bench.client.delete(QUEUE)
+    bench.client.delete(f"cx:{QUEUE}")
     (single,) = ring(bench, "a1")
     bench.settle(bench.take(lane=EV), Verb.WAIT, pause_ms=500)
     assert bench.claim("w2", lane=EV, job_id=single).jobs == ()
@@ -145,7 +145,7 @@ def test_a_producer_without_the_right_rings(bench: Bench) -> None:
         enabled=True,
         nopass=True,
         commands=["+@all"],
-        keys=["stepped:*", QUEUE, *(f"cx:{key}" for key in keys)],
+        keys=["stepped:*", f"cx:{QUEUE}", *(f"cx:{key}" for key in keys)],
     )
     client = redis.Redis.from_url(bench.clock.url, username="old", password="x")
     store = bench.clock.store()

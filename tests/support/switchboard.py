@@ -174,8 +174,8 @@ class Board:
 
     def bells(self) -> list[str]:
         """Take what was rung, oldest first."""
-        rung: Any = self.client.lrange(QUEUE, 0, -1)
-        self.client.delete(QUEUE)
+        rung: Any = self.client.lrange(f"cx:{QUEUE}", 0, -1)
+        self.client.delete(f"cx:{QUEUE}")
         return [str(message) for message in rung[::-1]]
 
     def due_ms(self, armed: Armed, alias: str = "ix") -> float | None:

@@ -134,7 +134,7 @@ def test_ticket_names_what_was_accepted(clock: Stepped, producer: Producer) -> N
     again = producer.cancel("ix", "666883", pair="btc_idr", side="buy")
     assert (again.id, again.fresh) == (ticket.id, False)
     assert ticket.id in repr(ticket)
-    assert clock.client.llen("indodax") == 1
+    assert clock.client.llen("cx:indodax") == 1
 
 
 def test_many_tickets_come_in_order(clock: Stepped, producer: Producer) -> None:
@@ -143,7 +143,7 @@ def test_many_tickets_come_in_order(clock: Stepped, producer: Producer) -> None:
     tickets = producer.cancel_many("ev", [*ids, "o0"])
     assert [ticket.order_id for ticket in tickets] == [*ids, "o0"]
     assert tickets[-1].id == tickets[0].id
-    assert clock.client.llen("everstrike") == MANY_BELLS
+    assert clock.client.llen("cx:everstrike") == MANY_BELLS
 
 
 def test_scope_is_a_job_of_its_own(producer: Producer) -> None:

@@ -23,12 +23,14 @@ PRIORITY_STEP = "\x06\x16"
 URGENT = 0
 LATER = 9
 PRIORITIES = (URGENT, LATER)
+PLAIN_PRIORITIES = (0, 3, 6, 9)
+"""Stock Celery's steps: a client's priorities 0 to 9 end in one of these lists."""
 _ORIGIN = f"{os.getpid()}@{socket.gethostname()}"
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 def queue_key(queue: str, priority: int = URGENT) -> str:
-    """Return the Redis list that kombu reads for a queue and priority."""
+    """Return the list that kombu reads for a queue and priority, without the key prefix."""
     return f"{queue}{PRIORITY_STEP}{priority}" if priority else queue
 
 
@@ -41,7 +43,7 @@ def ring(
     priority: int = URGENT,
     task_id: str = "",
 ) -> tuple[str, str]:
-    """Return the Redis list and the message that has a worker run `task`."""
+    """Return the list, without the key prefix, and the message that has a worker run `task`."""
     task_id = task_id or str(UUID(bytes=os.urandom(16), version=4))
     body = json.dumps([list(args), dict(kwargs), _EMBED], separators=(",", ":")).encode()
     message = {

@@ -5,11 +5,10 @@
 -- already, or whose id is known, is that job: its id comes back with fresh 0.
 -- Pair and side are part of an order's name: ids may repeat from pair to pair,
 -- and one order's proof must never be another's.
--- Keys: see lanes.lua; the broker's queues.
+-- Keys: see lanes.lua; P <queue> list, the broker's.
 -- A bell wakes workers. Where so many messages wait for them they are awake, and one
 -- more would only keep them from the jobs: the bell of one job, which names it so that
 -- it passes a backlog, leaves the name where they look next.
-local ENOUGH = 32
 local p, bells = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 local answer, touched, fresh = {}, {}, 0
@@ -32,8 +31,8 @@ for lane in pairs(touched) do
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
 for i = 3, fresh > 0 and 1 + 2 * bells or 0, 2 do
-  local awake = redis.call('LLEN', ARGV[i]) >= ENOUGH
+  local awake = redis.call('LLEN', p .. ARGV[i]) >= ENOUGH
   local told = awake and (many or name_job(p, next(touched), answer[1]))
-  if not told then redis.call('LPUSH', ARGV[i], ARGV[i + 1]) end
+  if not told then redis.call('LPUSH', p .. ARGV[i], ARGV[i + 1]) end
 end
 return answer

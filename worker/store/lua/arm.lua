@@ -14,7 +14,7 @@
 -- a former life may yet cancel what is placed from now on (see `clearing`): with mode 'arm'
 -- nothing changes; else, as no error reaches who sent it, the switch waits, its
 -- deadline running, and is armed once its pairs are clear.
--- Keys: see switches.lua; the broker's queue
+-- Keys: see switches.lua; P <queue> list, the broker's
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[11])
@@ -101,5 +101,5 @@ local mere_beat = mode ~= 'arm' and same and same.state == 'armed'
   and deadline >= tonumber(same.deadline_ms)
 if not mere_beat then call_to(p, tended) end
 reindex(p, tended, now)
-if needs_sync(switch) then redis.call('LPUSH', queue, bell) end
+if needs_sync(switch) then ring(p, queue, bell) end
 return { state, id, epoch, deadline }

@@ -7,7 +7,7 @@
 -- Rings when the exchange's timer has come to lag by a quarter of the timeout;
 -- BELL in the message becomes an id of its own.
 -- Keys: P switch:<id>; P due:<lane>:switch; P ends:<lane>:switch; P lanes;
--- P servers:<lane>; P serving; the broker's queue
+-- P servers:<lane>; P serving; P <queue> list, the broker's
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
 local now = now_ms()
 local switch = read_switch(p, id)
@@ -33,7 +33,7 @@ elseif switch.native == '1' then
   in_time = tonumber(switch.fires_ms or 0) > now + timeout / 4
   if not lagged and needs_sync(switch) then
     redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
-    redis.call('LPUSH', queue, (string.gsub(bell, 'BELL', id .. '.' .. now)))
+    ring(p, queue, (string.gsub(bell, 'BELL', id .. '.' .. now)))
   end
 else
   for _, digest in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. switch.lane)) do

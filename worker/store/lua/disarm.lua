@@ -1,7 +1,7 @@
 -- disarm(p, id, epoch, queue, bell) -> state before, epoch
 -- End a switch without canceling. An epoch of 0 is any. Where the exchange holds
 -- a timer, the switch is kept until that is known to be stopped.
--- Keys: see switches.lua; the broker's queue
+-- Keys: see switches.lua; P <queue> list, the broker's
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
 local now = now_ms()
 local switch = read_switch(p, id)

@@ -145,6 +145,14 @@ local function set_aside(p, lane, id, now)
   redis.call('ZADD', p .. 'astray', now, lane .. ' ' .. id)
 end
 
+-- Where so many messages wait, workers are awake, or none lives.
+local ENOUGH = 32
+
+-- ring(p, queue, bell): wake a worker.
+local function ring(p, queue, bell)
+  if redis.call('LLEN', p .. queue) < ENOUGH then redis.call('LPUSH', p .. queue, bell) end
+end
+
 -- name_job(p, lane, id) -> whether it could be named: who claims in the lane comes to it
 -- next. Not by users whose rights are of a version that had no names.
 local function name_job(p, lane, id)

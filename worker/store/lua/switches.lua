@@ -269,7 +269,7 @@ local function end_switch(p, switch, at, queue, bell, now)
     local lane = place_switch(p, switch, now)
     call_to(p, lane)
     reindex(p, lane, now)
-    redis.call('LPUSH', queue, bell)
+    ring(p, queue, bell)
   else
     retire(p, switch, 'disarmed', now)
     reindex(p, switch_lane(switch.lane), now)
