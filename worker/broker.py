@@ -19,6 +19,7 @@ from kombu.exceptions import KombuError
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from kombu.utils.json import dumps
+from redis.connection import AbstractConnection
 
 from worker import clock
 from worker.alerts import alert
@@ -79,7 +80,7 @@ class Channel(kombu_redis.Channel):
     """
 
     QoS = QoS
-    connection_class: type[redis.Connection] = GuardedConnection
+    connection_class: type[AbstractConnection] = GuardedConnection
     connection_class_ssl: type[redis.Connection] = GuardedSSLConnection
     from_transport_options = (*kombu_redis.Channel.from_transport_options, "plain_lists")
     plain_lists: Mapping[str, str] = MappingProxyType({})
@@ -180,6 +181,20 @@ class SentinelChannel(Channel):
         return {**params, "sentinels": self.sentinels}
 
 
+class SocketChannel(Channel):
+    """The same, by way of a Unix socket."""
+
+    from_transport_options = (*Channel.from_transport_options, "socket_path")
+    connection_class = redis.UnixDomainSocketConnection
+    socket_path: str
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        params = super()._connparams(asynchronous)
+        for name in ("host", "port", "socket_keepalive", "socket_keepalive_options"):
+            params.pop(name, None)
+        return {**params, "path": self.socket_path}
+
+
 class Transport(kombu_redis.Transport):
     """A transport that survives messages without what kombu needs in them."""
 
@@ -191,6 +206,12 @@ class Transport(kombu_redis.Transport):
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = f"Celery cannot read it ({type(error).__name__})"
             runtime().bury(reason, json.dumps(message))
+
+
+class SocketTransport(Transport):
+    """The same, by way of a Unix socket."""
+
+    Channel = SocketChannel
 
 
 class SentinelTransport(Transport):

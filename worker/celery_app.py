@@ -65,9 +65,11 @@ def make_app(settings: Settings) -> Celery:
     """
     timeout_s = settings.redis_timeout_ms / 1_000
     address = parse(settings.redis_address)
-    transport, sentinels = "Transport", {}
+    transport, beside = "Transport", dict[str, object]()
     if address.master:
-        transport, sentinels = "SentinelTransport", {"sentinels": Sentinels(address)}
+        transport, beside = "SentinelTransport", {"sentinels": Sentinels(address)}
+    elif address.socket:
+        transport, beside = "SocketTransport", {"socket_path": address.socket}
     app = Celery("cancel-worker", include=["worker.tasks"], events="worker.task_events:Events")
     app.conf.update(
         broker_url=address.broker_url,
@@ -86,7 +88,7 @@ def make_app(settings: Settings) -> Celery:
             "socket_connect_timeout": timeout_s,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            **sentinels,
+            **beside,
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

@@ -166,9 +166,7 @@ def secrets_of(settings: Settings) -> list[str]:
     found: list[str | None] = [settings.sentry_address]
     for account in settings.accounts.values():
         found += [account.secret(name) for name in ("api_key", "api_secret", "memo")]
-    # As it stands in the URL, and as it is meant.
-    login = settings.redis_address.partition("://")[2].rpartition("@")[0]
-    found += [login.partition(":")[2], *parse(settings.redis_address).secrets]
+    found += parse(settings.redis_address).secrets
     return [secret for secret in found if secret]
 
 

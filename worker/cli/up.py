@@ -215,8 +215,10 @@ def _port(settings: Settings) -> int | None:
     from worker.store.address import parse  # noqa: PLC0415  slow
 
     address = parse(settings.redis_address)
+    if address.master or not address.hosts:
+        return None
     host, port = address.hosts[0]
-    return port if host in LOOPBACK and not address.master else None
+    return port if host in LOOPBACK else None
 
 
 def _listens(settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import redis
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
-from redis.connection import HiredisRespSerializer
+from redis.connection import AbstractConnection, HiredisRespSerializer
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
@@ -101,13 +101,19 @@ def connect(url: str, *, timeout_ms: int) -> redis.Redis:
         options["sentinels"] = Sentinels(address)
     else:
         options["socket_connect_timeout"] = timeout_ms * CONNECT_SHARE / 1_000
-        options["host"], options["port"] = address.hosts[0]
+        if address.socket:
+            del options["socket_keepalive"]
+            options["path"] = address.socket
+        else:
+            options["host"], options["port"] = address.hosts[0]
     kind = connection_class(address)
     return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **options))
 
 
-def connection_class(address: Address) -> type[redis.Connection]:
+def connection_class(address: Address) -> type[AbstractConnection]:
     """Return the kind of connection that reaches an address."""
+    if address.socket:
+        return redis.UnixDomainSocketConnection
     if address.master:
         return MasterConnection if address.tls is None else MasterSSLConnection
     return GuardedConnection if address.tls is None else GuardedSSLConnection
