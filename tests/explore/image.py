@@ -1,0 +1,176 @@
+"""Redis's whole content as one value that can be compared, kept and put back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from tests.support.stepped import CLOCK, KEY, START_MS
+from worker.store.connection import Store
+
+PREFIX = "cx:"
+
+CAPTURE = """
+-- capture(prefix) -> the content of every key with that prefix, sorted, as JSON
+local IGNORED = { history = true, detail = true }
+local keys = redis.call('KEYS', ARGV[1] .. '*')
+table.sort(keys)
+local function by_first(a, b) return a[1] < b[1] end
+local rows = {}
+for i, key in ipairs(keys) do
+  local kind = redis.call('TYPE', key).ok
+  local content
+  if kind == 'hash' then
+    local flat = redis.call('HGETALL', key)
+    content = {}
+    for j = 1, #flat, 2 do
+      if not IGNORED[flat[j]] then content[#content + 1] = { flat[j], flat[j + 1] } end
+    end
+    table.sort(content, by_first)
+  elseif kind == 'zset' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  elseif kind == 'set' then
+    content = redis.call('SMEMBERS', key)
+    table.sort(content)
+  elseif kind == 'list' then content = redis.call('LRANGE', key, 0, -1)
+  else content = redis.call('GET', key) end
+  rows[i] = { key, kind, content }
+end
+return cjson.encode(rows)
+"""
+
+RESTORE = (
+    """
+-- restore(now_ms, image) -> 1
+-- Empty Redis, set the stepped time, and write an image back.
+redis.call('FLUSHDB')
+redis.call('SET', '%s', ARGV[1])
+for _, row in ipairs(cjson.decode(ARGV[2])) do
+  local key, kind, content = row[1], row[2], row[3]
+  if kind == 'hash' then
+    local flat = {}
+    for _, pair in ipairs(content) do
+      flat[#flat + 1] = pair[1]
+      flat[#flat + 1] = pair[2]
+    end
+    redis.call('HSET', key, unpack(flat))
+  elseif kind == 'zset' then
+    for i = 1, #content, 2 do redis.call('ZADD', key, content[i + 1], content[i]) end
+  elseif kind == 'set' then redis.call('SADD', key, unpack(content))
+  elseif kind == 'list' then redis.call('RPUSH', key, unpack(content))
+  else redis.call('SET', key, content) end
+end
+return 1
+"""
+    % KEY
+)
+
+EMPTY = b"[]"
+
+
+class Late(Exception):  # noqa: N818  what a script answers
+    """The script refused the call: it came after the time until which it was valid."""
+
+
+class Staged(Store):
+    """A store whose every call starts from one image and leaves another.
+
+    Attributes:
+        image: What Redis held after the last call.
+        now_ms: The time at which the next call runs.
+        sent_ms: When the next call was sent.
+        until_ms: Until when the next call is valid.
+        calls: How many scripts have run.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.raw = redis.Redis.from_url(url, protocol=2)
+        super().__init__(redis.Redis.from_url(url, protocol=2), prefix=PREFIX, clock=CLOCK)
+        self.image = EMPTY
+        self.now_ms = START_MS
+        self.sent_ms = START_MS
+        self.until_ms = START_MS
+        self.calls = 0
+        self._loaded: set[str] = set()
+        self._capture = self.raw.script_load(CAPTURE)
+        self._restore = self.raw.script_load(RESTORE)
+
+    def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ANN401, ARG002  as its base
+        """Put the image back, run the script, and keep what it leaves: one round trip."""
+        script = self._script(name, shared)
+        if script.sha not in self._loaded:
+            self.raw.script_load(script.script)
+            self._loaded.add(script.sha)
+        connection = self.raw.connection_pool.get_connection()
+        try:
+            connection.send_packed_command(
+                connection.pack_commands(
+                    [
+                        ("EVALSHA", self._restore, 0, self.now_ms, self.image),
+                        ("EVALSHA", script.sha, 0, self.prefix, *args),
+                        ("EVALSHA", self._capture, 0, self.prefix),
+                    ]
+                )
+            )
+            connection.read_response()
+            answer: Any = None
+            failed: redis.ResponseError | None = None
+            try:
+                answer = connection.read_response()
+            except redis.ResponseError as error:
+                failed = error
+            self.image = connection.read_response()
+        finally:
+            self.raw.connection_pool.release(connection)
+        self.calls += 1
+        if failed is not None:
+            if str(failed).startswith("LATE"):
+                raise Late from failed
+            raise failed
+        return _text(answer)
+
+
+def _text(value: Any) -> Any:  # noqa: ANN401  Redis's answer
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, list):
+        return [_text(each) for each in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An image as Python reads it."""
+
+    keys: dict[str, Any]
+
+    @classmethod
+    def read(cls, image: bytes) -> Content:
+        """Read an image."""
+        keys: dict[str, Any] = {}
+        for key, kind, content in json.loads(image):
+            name = key.removeprefix(PREFIX)
+            if kind == "hash":
+                keys[name] = dict(content)
+            elif kind == "zset":
+                keys[name] = dict(zip(content[::2], map(float, content[1::2]), strict=True))
+            else:
+                keys[name] = content
+        return cls(keys)
+
+    def hash(self, name: str) -> dict[str, str]:
+        """Return a hash, empty if there is none."""
+        found: dict[str, str] = self.keys.get(name, {})
+        return found
+
+    def zset(self, name: str) -> dict[str, float]:
+        """Return a sorted set, empty if there is none."""
+        found: dict[str, float] = self.keys.get(name, {})
+        return found
+
+    def names(self, start: str) -> Sequence[str]:
+        """Return the keys that begin so."""
+        return [name for name in self.keys if name.startswith(start)]
