@@ -104,13 +104,14 @@ class Staged(Store):
         if script.sha not in self._loaded:
             self.raw.script_load(script.script)
             self._loaded.add(script.sha)
+        times = self.sent_ms, self.until_ms
         connection = self.raw.connection_pool.get_connection()
         try:
             connection.send_packed_command(
                 connection.pack_commands(
                     [
                         ("EVALSHA", self._restore, 0, self.now_ms, self.image),
-                        ("EVALSHA", script.sha, 0, self.prefix, *args),
+                        ("EVALSHA", script.sha, 0, self.prefix, *args, *times),
                         ("EVALSHA", self._capture, 0, self.prefix),
                     ]
                 )

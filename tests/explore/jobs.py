@@ -194,7 +194,7 @@ class JobsModel:
 
     def _tick(self, state: World) -> World:
         now = state.now_ms + TICK_MS
-        wire = tuple(call for call in state.wire if call.until_ms >= now)
+        wire = tuple(call for call in state.wire if call.until_ms > now)
         return state._replace(now_ms=now, ticks=state.ticks - 1, wire=wire)
 
     def _strategy(self, state: World) -> Iterator[Move]:
@@ -308,6 +308,7 @@ class JobsModel:
         staged = self.staged
         staged.image, staged.now_ms = state.image, state.now_ms
         staged.until_ms = state.now_ms + VALID_MS if until_ms is None else until_ms
+        staged.sent_ms = staged.until_ms - VALID_MS
         answer: object = None
         match call:
             case ("accept", "cancel", str(name)):

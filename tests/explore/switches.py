@@ -17,20 +17,21 @@ from tests.support.stepped import START_MS
 from worker.countdowns import Way, countdown_ms, plan
 from worker.store.ledger import Ledger
 from worker.store.limiter import Rule
-from worker.store.listing import SUFFIX
+from worker.names import switch_lane
 from worker.store.switches import NO_REST, Launch, Rest, Switches
 
 EXCHANGE = "indodax"
 ALIAS = "ix"
 LANE = f"{EXCHANGE}:{ALIAS}"
+SWITCH_LANE = switch_lane(LANE)
 PAIR = "btc_idr"
 DIGEST = "these-lanes"
 QUEUE = "bells"
 TIMEOUT_MS = 8_000
 TICKS_MS = (1_000, 4_000)
-VALID_MS = 1_000
+VALID_MS = 900
 TEND_MS = 3_000
-FLIGHT_MS = 2_500
+FLIGHT_MS = 300
 LAUNCH_MAX_MS = 500
 TRANSIT_MS = 300
 BACKOFF_MS = 200
@@ -91,22 +92,24 @@ class Exchange(NamedTuple):
         nonce: The highest that it has seen.
         fires_ms: When its timer fires; 0 for none.
         fired_ms: When it last fired; 0 if it has not.
-        due_ms: The earliest that a timer which was sent may have fired.
     """
 
     nonce: int = 0
     fires_ms: int = 0
     fired_ms: int = 0
-    due_ms: int = 0
 
 
 class Call(NamedTuple):
-    """A script call that its caller has given up and that may run yet."""
+    """A script call that was not answered and that may run yet.
+
+    Attributes:
+        waited: Whether its caller does nothing else until it is no longer valid.
+    """
 
     words: str
     what: tuple[object, ...]
-    sent_ms: int
     until_ms: int
+    waited: bool = False
 
 
 class Request(NamedTuple):
@@ -197,7 +200,7 @@ class SwitchesModel:
     def moves(self, state: World) -> Iterator[tuple[str, Callable[[], World]]]:
         """Return every move: of the strategy, the workers, what is on its way, the clock."""
         actors: list[Iterator[Move]] = []
-        if state.strategy.left:
+        if state.strategy.left and not any(call.waited for call in state.wire):
             actors.append(self._strategy(state))
         actors += [self._worker(state, n) for n in (0, 1) if state.workers[n].left]
         for words, move, fault in chain(*actors):
@@ -347,7 +350,7 @@ class SwitchesModel:
         wire.remove(call)
         state = state._replace(wire=tuple(wire))
         try:
-            return self._run(state, call.what, sent_ms=call.sent_ms, until_ms=call.until_ms)[1]
+            return self._run(state, call.what, until_ms=call.until_ms)[1]
         except Late:
             return state
 
@@ -356,15 +359,14 @@ class SwitchesModel:
         state: World,
         call: tuple[object, ...],
         *,
-        sent_ms: int | None = None,
         until_ms: int | None = None,
     ) -> tuple[object, World]:
         """Run a script on a state; return its answer and what it leaves."""
         staged = self.staged
         staged.image, staged.now_ms = state.image, state.now_ms
-        staged.sent_ms = state.now_ms if sent_ms is None else sent_ms
         staged.until_ms = state.now_ms + VALID_MS if until_ms is None else until_ms
-        lane = LANE + SUFFIX
+        staged.sent_ms = staged.until_ms - VALID_MS
+        lane = SWITCH_LANE
         answer: object = None
         match call:
             case ("arm", str(name)):
@@ -442,7 +444,7 @@ class SwitchesModel:
         silent_ms = state.strategy.latest_ms
         for _ in range(60):
             content = Content.read(state.image)
-            at = content.zset("lanes").get(LANE + SUFFIX)
+            at = content.zset("lanes").get(SWITCH_LANE)
             if at is None:
                 break
             state = _tick(state, max(0, int(at) - state.now_ms))
@@ -488,8 +490,9 @@ def _covered(record: dict[str, str], state: World) -> str:
         deadline = int(record["deadline_ms"])
         return "" if deadline >= acked_ms else "the deadline is earlier than was answered"
     if record.get("state") == "tripped":
-        due_ms = state.exchange.due_ms or acked_ms
-        early = state.now_ms < min(acked_ms, due_ms)
+        # A timer that may have fired counts as fired.
+        fires_ms = int(record.get("fires_ms", "0")) or acked_ms
+        early = int(record["tripped_ms"]) < min(acked_ms, fires_ms)
         return "tripped though it was beaten in time" if early else ""
     return f"the strategy was answered, and its switch is {record.get('state', 'gone')}"
 
@@ -503,7 +506,6 @@ def _arrives(state: World, request: Request) -> World:
         exchange = exchange._replace(
             nonce=request.nonce,
             fires_ms=fires_ms,
-            due_ms=request.until_ms - FLIGHT_MS + request.left_ms if fires_ms else exchange.due_ms,
         )
     return state._replace(requests=requests, exchange=exchange)
 
@@ -517,13 +519,14 @@ def _tick(state: World, ms: int) -> World:
         now_ms=now,
         ticks=state.ticks - 1,
         exchange=exchange,
-        wire=tuple(call for call in state.wire if call.until_ms >= now),
+        wire=tuple(call for call in state.wire if call.until_ms > now),
         requests=tuple(request for request in state.requests if request.until_ms >= now),
     )
 
 
 def _given_up(state: World, words: str, call: tuple[object, ...]) -> World:
-    late = Call(words, call, state.now_ms, state.now_ms + VALID_MS)
+    waited = words in ("arm", "beat", "disarm")
+    late = Call(words, call, state.now_ms + VALID_MS, waited)
     return state._replace(wire=(*state.wire, late))
 
 
