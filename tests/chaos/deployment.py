@@ -30,6 +30,8 @@ class Deployment(Protocol):
     """What can be done to it that it is over with at once."""
     failovers: tuple[str, ...]
     """What makes another server the master; none, where there is no other."""
+    freezes: tuple[str, ...]
+    """What stops its server for seconds, and has it go on with what it was sent by then."""
     death: str
     """The fault that kills the server of now."""
     settings: Mapping[str, Any]
@@ -64,6 +66,7 @@ class Standalone:
         self.ports: tuple[int, ...] = (self._server.port,)
         self.faults: tuple[str, ...] = FAULTS
         self.failovers: tuple[str, ...] = ()
+        self.freezes: tuple[str, ...] = ("stop",)
         self.death = "kill"
         self.settings: Mapping[str, Any] = {}
         self.bulk: Collection[str] = ()

@@ -13,8 +13,9 @@ from tests.support.world import KEYS
 from worker.jobs import Job, Kind
 from worker.simulator import Arrival, Order
 
-Said = Literal["ok", "maybe", "refused", "tripped", "replaced", "disarmed", "unknown"]
-"""What a caller was told; `maybe` stands for `StoreUnavailable`."""
+Said = Literal["ok", "maybe", "refused", "tripped", "replaced", "disarmed", "unknown", "queued"]
+"""What a caller was told; `maybe` stands for `StoreUnavailable`, `queued` for a
+message that the broker has taken."""
 ALIAS = {key: alias for alias, (_, key, _, _) in KEYS.items()}
 
 

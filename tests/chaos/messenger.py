@@ -7,7 +7,7 @@ import itertools
 import random
 import threading
 
-from tests.chaos.history import SwitchCall
+from tests.chaos.history import Said, SwitchCall
 from tests.chaos.stage import Stage
 from tests.chaos.strategies import BEATS, LIVES, Character
 from tests.chaos.workload import plain_client
@@ -15,6 +15,9 @@ from worker import clock
 
 DISARMS = 0.3
 """How many of them end with a message that says so."""
+OVERTAKEN = 0.3
+"""How many of the disarms are followed by a message that was sent before them."""
+OVERTAKEN_MS = 50
 
 
 class Messenger(threading.Thread):
@@ -52,15 +55,23 @@ class Messenger(threading.Thread):
             self._send(pair, timeout_ms, timeout_ms)
             clock.wait_ms(self._stop_event, BEATS * timeout_ms)
         if self._rng.random() < DISARMS:
-            self._send(pair, 0, timeout_ms)
+            overtaken = self._rng.random() < OVERTAKEN
+            sent_ms = clock.now_ms()
+            self._send(pair, 0, timeout_ms, sent_ms=sent_ms)
+            if overtaken:
+                self._send(pair, timeout_ms, timeout_ms, sent_ms=sent_ms - OVERTAKEN_MS)
 
-    def _send(self, pair: str, told_ms: int, timeout_ms: int) -> None:
-        sent_ms = clock.now_ms()
+    def _send(
+        self, pair: str, told_ms: int, timeout_ms: int, *, sent_ms: int | None = None
+    ) -> None:
+        sent_ms = clock.now_ms() if sent_ms is None else sent_ms
         account = self._character.account
         kwargs = {"account": account, "pairs": [pair], "timeout_ms": told_ms, "sent_ms": sent_ms}
+        said: Said = "maybe"
         # kombu raises what its transport does, of many kinds; it may have been sent.
         with contextlib.suppress(Exception):
             self._plain.send_task("worker.countdown", kwargs=kwargs)
+            said = "maybe" if told_ms else "queued"
         self._stage.recorder.switch(
             SwitchCall(
                 call="message" if told_ms else "disarm",
@@ -70,6 +81,6 @@ class Messenger(threading.Thread):
                 timeout_ms=timeout_ms,
                 sent_ms=sent_ms,
                 told_ms=sent_ms,
-                said="maybe",
+                said=said,
             )
         )

@@ -22,6 +22,7 @@ WEIGHTS = {
     "beat.term": 2,
     "beat.stop": 3,
     "redis": 12,
+    "redis.stop": 4,
     "worker-link": 14,
     "producer-link": 14,
     "beat-link": 3,
@@ -31,7 +32,7 @@ WEIGHTS = {
 }
 """How often each is done. What excuses lateness is kept rare enough that
 there is calm in between, in which nothing is excused."""
-MODES = ("cut", "delay", "mute", "hang")
+MODES = ("cut", "delay", "mute", "hang", "hold")
 DELAY_MS = (20, 500)
 HOLD_MS = {
     "worker.kill": (0, 600),
@@ -41,6 +42,7 @@ HOLD_MS = {
     "beat.term": (0, 500),
     "beat.stop": (100, 4_000),
     "redis": (50, 1_200),
+    "redis.stop": (1_500, 7_000),
     "redis.failover": (50, 1_200),
     "worker-link": (50, 2_500),
     "producer-link": (50, 1_500),
@@ -139,7 +141,9 @@ class Nemesis(threading.Thread):
                     self._process(what, self._stage.beat, how, hold_ms)
             case "redis" if "redis" not in busy:
                 redis = self._stage.redis
-                self.redis(self._rng.choice(redis.failovers if how else redis.faults), hold_ms)
+                choice = {"": redis.faults, "failover": redis.failovers, "stop": redis.freezes}
+                if choice[how]:
+                    self.redis(self._rng.choice(choice[how]), hold_ms)
             case "clock":
                 name = self._rng.choice(list(self._stage.slots))
                 if f"clock {name}" not in busy:

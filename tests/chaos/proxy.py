@@ -12,6 +12,10 @@ mode        what a link does
 `delay`     holds each piece up for `delay_ms`, either way
 `mute`      passes on requests and drops the replies
 `hang`      takes everything and passes on nothing
+`hold`      keeps what clients send and passes it on once the link is whole
+            again, also of clients that have closed their end by then: a
+            network that was down, and a kernel that sends again. What a
+            client resets is dropped with its connection.
 ==========  =================================================================
 
 After `mute` and `hang` the connections that lost something are closed, since
@@ -49,9 +53,12 @@ class Link:
     mode: str = "pass"
     delay_ms: float = 0.0
     open: set[Pipe] = field(default_factory=set)
+    whole: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while the link holds back what clients send."""
 
     async def listen(self) -> list[asyncio.Server]:
         """Open a door for each server."""
+        self.whole.set()
         servers = []
         for port in self.ports:
             serve = functools.partial(self.serve, port)
@@ -76,9 +83,7 @@ class Link:
         pipe = Pipe(self, (writer, forth))
         self.open.add(pipe)
         try:
-            await asyncio.gather(
-                pipe.pump(reader, forth, reply=False), pipe.pump(back, writer, reply=True)
-            )
+            await asyncio.gather(pipe.forth(reader, forth), pipe.back(back, writer))
         finally:
             pipe.abort()
             self.open.discard(pipe)
@@ -93,6 +98,10 @@ class Link:
     def turn(self, mode: str, delay_ms: float) -> None:
         """Have the link behave otherwise from now on."""
         self.mode, self.delay_ms = mode, delay_ms
+        if mode != "hold":
+            self.whole.set()
+        else:
+            self.whole.clear()
         for pipe in list(self.open):
             if mode == "cut" or pipe.torn:
                 pipe.abort()
@@ -107,22 +116,37 @@ class Pipe:
         self.torn = False
         """Whether something that it took was not passed on."""
 
-    async def pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reply: bool
-    ) -> None:
-        """Pass on what comes, as the link's mode has it, until either end closes."""
+    async def forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what a client sends, until it closes or resets its end."""
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
-                if self._link.mode == "hang" or (reply and self._link.mode == "mute"):
-                    self.torn = True
-                    continue
-                if self._link.mode == "delay":
-                    await asyncio.sleep(self._link.delay_ms / 1_000)
-                if self.torn:
-                    continue
-                writer.write(self._link.told(data) if reply else data)
-                await writer.drain()
+                await self._link.whole.wait()
+                if reader.exception() is not None:
+                    break  # reset meanwhile: what was held back is lost
+                await self._pass_on(data, writer, reply=False)
+            else:
+                # Closed in order: what was sent before arrives, as TCP has it.
+                writer.write_eof()
+                return
         self.abort()
+
+    async def back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what the server sends, until either end closes."""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(CHUNK):
+                await self._pass_on(data, writer, reply=True)
+        self.abort()
+
+    async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter, *, reply: bool) -> None:
+        """Pass a piece on, as the link's mode has it."""
+        if self._link.mode == "hang" or (reply and self._link.mode == "mute"):
+            self.torn = True
+        elif self._link.mode == "delay":
+            await asyncio.sleep(self._link.delay_ms / 1_000)
+        if self.torn:
+            return
+        writer.write(self._link.told(data) if reply else data)
+        await writer.drain()
 
     def abort(self) -> None:
         """Close both ends at once."""

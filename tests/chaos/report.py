@@ -67,7 +67,7 @@ def table(finished: Finished, violations: Iterable[Violation]) -> list[str]:
     judged = (
         f"{tally.judged} of {tally.ended}, {tally.waited_for_calm} after waiting for calm, "
         f"{tally.starved} on a starved machine; "
-        f"excused: {tally.thwarted} thwarted, {tally.early_excused} early, {tally.held_up} held up"
+        f"excused: {tally.thwarted} thwarted, {tally.early_excused} early"
     )
     rows = {
         "jobs": f"{len(jobs)} in all, {accepted} by tickets; {dict(ended)}, dead {dead}",

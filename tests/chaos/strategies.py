@@ -143,13 +143,18 @@ class Strategist(threading.Thread):
         rng = self._rng
         account = self._character.account
         timeout_ms = rng.randint(*self._character.timeout_ms)
-        ids = tuple(self._stage.world.place(account, 2, pair=pair))
-        only = ids if not self._native and rng.random() < 0.3 else ()
+        only: tuple[str, ...] = ()
         holder = Holder(self._stage, self._producer, account, pair)
-        if not self._arm(holder, timeout_ms, only):
-            return
-        if only:
+        if not self._native and rng.random() < 0.3:
+            only = tuple(self._stage.world.place(account, 2, pair=pair))
+            if holder.arm(timeout_ms, only) != "ok":
+                return  # it dies; what it may have armed comes off in time
             self._track(holder, pair)
+        elif self._arm(holder, timeout_ms, only):
+            # Only now: what a former arming that was given up trips is none of these.
+            self._stage.world.place(account, 2, pair=pair)
+        else:
+            return
         end = rng.choices(ENDS, WEIGHTS)[0]
         until = clock.monotonic_ms() + timeout_ms * rng.uniform(*LIVES)
         alive = self._beat(holder, timeout_ms, until)

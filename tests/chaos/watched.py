@@ -45,6 +45,7 @@ class Watched:
         self._writes_since_ms: float | None = None
         self.ports: tuple[int, ...] = tuple(node.port for node in self._nodes)
         self.faults: tuple[str, ...] = ("full", "no-replicas", "freeze-replica")
+        self.freezes: tuple[str, ...] = ()  # its Sentinels take a frozen one for dead
         self.failovers: tuple[str, ...] = FAILOVERS
         self.death = "kill-master"
         self.settings: Mapping[str, Any] = {"redis_wait_replicas": 1}

@@ -227,9 +227,9 @@ def unrenewed(history: History, account: str) -> list[Span]:
     return union(spans)
 
 
-def held_up(history: History) -> list[Span]:
-    """Return when a request that had been given leave may have been held up on its way."""
-    return union(of(history.faults, "exchange-link", "machine", "worker.stop", after_ms=SLACK_MS))
+def stopped(history: History) -> list[Span]:
+    """Return when a process may have been stopped between its last look and its send."""
+    return union(of(history.faults, "machine", "worker.stop", after_ms=SLACK_MS))
 
 
 def _again_ms(bounds: Bounds) -> float:

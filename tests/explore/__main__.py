@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.explore.jobs import JobsModel
-from tests.explore.search import search
+from tests.explore.search import Found, S, search
 from tests.explore.switches import SwitchesModel
 from worker.embedded import EmbeddedRedis
 
@@ -30,19 +30,23 @@ def main() -> int:
             "ticks": options.ticks,
             "faults": options.faults,
         }
-        model: JobsModel | SwitchesModel
+        longest_s = options.minutes * 60
         if options.model == "switches":
-            model = SwitchesModel(server.url, **scope)
+            switches = SwitchesModel(server.url, **scope)
+            text, broken = _outcome(search(switches, longest_s=longest_s, progress=_progress))
         else:
-            model = JobsModel(server.url, serial=options.model == "serial-jobs", **scope)
-        found = search(
-            model,
-            longest_s=options.minutes * 60,
-            progress=lambda line: print(line, file=sys.stderr, flush=True),
-        )
-        print(found.report())
-        print(f"{model.staged.calls} script calls")
-    return 1 if found.broken else 0
+            jobs = JobsModel(server.url, serial=options.model == "serial-jobs", **scope)
+            text, broken = _outcome(search(jobs, longest_s=longest_s, progress=_progress))
+        sys.stdout.write(f"{text}\n")
+    return int(broken)
+
+
+def _outcome(found: Found[S]) -> tuple[str, bool]:
+    return found.report(), bool(found.broken)
+
+
+def _progress(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

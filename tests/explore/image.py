@@ -42,16 +42,15 @@ end
 return cjson.encode(rows)
 """
 
-RESTORE = (
-    """
+RESTORE = f"""
 -- restore(now_ms, image) -> 1
 -- Empty Redis, set the stepped time, and write an image back.
 redis.call('FLUSHDB')
-redis.call('SET', '%s', ARGV[1])
+redis.call('SET', '{KEY}', ARGV[1])
 for _, row in ipairs(cjson.decode(ARGV[2])) do
   local key, kind, content = row[1], row[2], row[3]
   if kind == 'hash' then
-    local flat = {}
+    local flat = {{}}
     for _, pair in ipairs(content) do
       flat[#flat + 1] = pair[1]
       flat[#flat + 1] = pair[2]
@@ -65,13 +64,11 @@ for _, row in ipairs(cjson.decode(ARGV[2])) do
 end
 return 1
 """
-    % KEY
-)
 
 EMPTY = b"[]"
 
 
-class Late(Exception):  # noqa: N818  what a script answers
+class Late(Exception):
     """The script refused the call: it came after the time until which it was valid."""
 
 
@@ -98,7 +95,7 @@ class Staged(Store):
         self._capture = self.raw.script_load(CAPTURE)
         self._restore = self.raw.script_load(RESTORE)
 
-    def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ANN401, ARG002  as its base
+    def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ARG002  as its base
         """Put the image back, run the script, and keep what it leaves: one round trip."""
         script = self._script(name, shared)
         if script.sha not in self._loaded:
@@ -107,23 +104,22 @@ class Staged(Store):
         times = self.sent_ms, self.until_ms
         connection = self.raw.connection_pool.get_connection()
         try:
-            connection.send_packed_command(
-                connection.pack_commands(
-                    [
-                        ("EVALSHA", self._restore, 0, self.now_ms, self.image),
-                        ("EVALSHA", script.sha, 0, self.prefix, *args, *times),
-                        ("EVALSHA", self._capture, 0, self.prefix),
-                    ]
-                )
+            packed = connection.pack_commands(  # type: ignore[no-untyped-call]
+                [
+                    ("EVALSHA", self._restore, 0, self.now_ms, self.image),
+                    ("EVALSHA", script.sha, 0, self.prefix, *args, *times),
+                    ("EVALSHA", self._capture, 0, self.prefix),
+                ]
             )
-            connection.read_response()
+            connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
+            connection.read_response()  # type: ignore[no-untyped-call]
             answer: Any = None
             failed: redis.ResponseError | None = None
             try:
-                answer = connection.read_response()
+                answer = connection.read_response()  # type: ignore[no-untyped-call]
             except redis.ResponseError as error:
                 failed = error
-            self.image = connection.read_response()
+            self.image = connection.read_response()  # type: ignore[no-untyped-call]
         finally:
             self.raw.connection_pool.release(connection)
         self.calls += 1
@@ -134,7 +130,7 @@ class Staged(Store):
         return _text(answer)
 
 
-def _text(value: Any) -> Any:  # noqa: ANN401  Redis's answer
+def _text(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, list):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ from worker.retries import Again, Dead, decide
 from worker.settings import Jobs as Budgets
 from worker.store.ledger import Ledger, Settlement, Verb
 
+What = tuple[object, ...]
+"""A script call: its name and arguments."""
 Move = tuple[str, "Callable[[], World]", bool]
 """Its words, its effect, and whether it is a fault."""
 EXCHANGE = "everstrike"
@@ -46,7 +49,7 @@ SINGLE = 1
 class Zero(random.Random):
     """No jitter."""
 
-    def randrange(self, *_: object) -> int:  # type: ignore[override]
+    def randrange(self, *_: object) -> int:
         """Return 0."""
         return 0
 
@@ -76,7 +79,7 @@ class Call(NamedTuple):
     """A script call that its caller has given up and that may run yet."""
 
     words: str
-    what: tuple[object, ...]
+    what: What
     until_ms: int
 
 
@@ -186,9 +189,9 @@ class JobsModel:
             if not fault:
                 yield words, move
             elif state.faults:
-                yield words, lambda move=move: _one_less(move())
+                yield words, partial(_after, move)
         for call in state.wire:
-            yield f"late: {call.words}", lambda call=call: self._late(state, call)
+            yield f"late: {call.words}", partial(self._late, state, call)
         if state.ticks:
             yield f"{TICK_MS} ms pass", lambda: self._tick(state)
 
@@ -211,17 +214,18 @@ class JobsModel:
     def _asks(self, state: World, words: str, what: tuple[str, int]) -> Iterator[Move]:
         name = _unused(state, "j")
         state = state._replace(strategy=state.strategy - 1)
-        call = ("accept", what[0], name)
+        call: What = ("accept", what[0], name)
 
         def answered() -> World:
             job, after = self._run(state, call)
-            promise = Promise(job, what[1])
+            promise = Promise(str(job), what[1])
             return after._replace(promises=after.promises | {promise})
 
         yield f"strategy: {words}", answered, False
         yield f"strategy: {words}, given up", (lambda: self._given_up(state, words, call)), True
 
     def _worker(self, state: World, n: int) -> Iterator[Move]:
+        call: What
         worker = state.workers[n]
         worker = worker._replace(left=worker.left - 1)
         name = f"worker {n + 1}"
@@ -281,14 +285,14 @@ class JobsModel:
         yield f"{name}: {job.sends} {job.id}, no reply", (lambda: _put(sent, n, lost)), True
         yield f"{name}: {job.sends} {job.id}, never arrived", (lambda: _put(state, n, lost)), True
 
-    def _claimed(self, state: World, n: int, worker: Worker, call: tuple[object, ...]) -> World:
+    def _claimed(self, state: World, n: int, worker: Worker, call: What) -> World:
         job, after = self._run(state, call)
         if not isinstance(job, Job):
             return _put(after, n, worker)
         held = worker._replace(at="holding", job=job, until_ms=state.now_ms + job.lease_ms)
         return _put(after, n, held)
 
-    def _given_up(self, state: World, words: str, call: tuple[object, ...]) -> World:
+    def _given_up(self, state: World, words: str, call: What) -> World:
         late = Call(words, call, state.now_ms + VALID_MS)
         return state._replace(wire=(*state.wire, late))
 
@@ -302,7 +306,7 @@ class JobsModel:
             return state
 
     def _run(
-        self, state: World, call: tuple[object, ...], *, until_ms: int | None = None
+        self, state: World, call: What, *, until_ms: int | None = None
     ) -> tuple[object, World]:
         """Run a script on a state; return its answer and what it leaves."""
         staged = self.staged
@@ -467,7 +471,8 @@ def _plain(job: Job) -> Job:
     return replace(job, history=(), detail="")
 
 
-def _one_less(state: World) -> World:
+def _after(fault: Callable[[], World]) -> World:
+    state = fault()
     return state._replace(faults=state.faults - 1)
 
 

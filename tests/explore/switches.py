@@ -9,15 +9,16 @@ exchange has seen is refused. Scripts and plans are the real ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
 from tests.explore.image import Content, Late, Staged
 from tests.support.stepped import START_MS
 from worker.countdowns import Way, countdown_ms, plan
+from worker.names import switch_lane
 from worker.store.ledger import Ledger
 from worker.store.limiter import Rule
-from worker.names import switch_lane
 from worker.store.switches import NO_REST, Launch, Rest, Switches
 
 EXCHANGE = "indodax"
@@ -37,6 +38,8 @@ TRANSIT_MS = 300
 BACKOFF_MS = 200
 BACKOFF_MAX_MS = 5_000
 RULES = (Rule("countdown", 10, 10_000, paced=True),)
+What = tuple[object, ...]
+"""A script call: its name and arguments."""
 Move = tuple[str, "Callable[[], World]", bool]
 """Its words, its effect, and whether it is a fault."""
 
@@ -107,7 +110,7 @@ class Call(NamedTuple):
     """
 
     words: str
-    what: tuple[object, ...]
+    what: What
     until_ms: int
     waited: bool = False
 
@@ -207,14 +210,14 @@ class SwitchesModel:
             if not fault:
                 yield words, move
             elif state.faults:
-                yield words, lambda move=move: _one_less(move())
+                yield words, partial(_after, move)
         for call in state.wire:
-            yield f"late: {call.words}", lambda call=call: self._late(state, call)
+            yield f"late: {call.words}", partial(self._late, state, call)
         for request in state.requests:
-            yield f"late: request {request.nonce}", lambda request=request: _arrives(state, request)
+            yield f"late: request {request.nonce}", partial(_arrives, state, request)
         if state.ticks:
             for ms in TICKS_MS:
-                yield f"{ms} ms pass", lambda ms=ms: _tick(state, ms)
+                yield f"{ms} ms pass", partial(_tick, state, ms)
 
     def _strategy(self, state: World) -> Iterator[Move]:
         strategy = state.strategy._replace(left=state.strategy.left - 1)
@@ -222,7 +225,7 @@ class SwitchesModel:
         moving = strategy._replace(latest_ms=max(strategy.latest_ms, deadline), over=False)
         if strategy.over or not strategy.acked_ms:
             name = _unused(state, "s")
-            call = ("arm", name)
+            call: What = ("arm", name)
             asked = state._replace(strategy=moving)
 
             def armed() -> World:
@@ -257,6 +260,7 @@ class SwitchesModel:
         yield "strategy: disarm, given up", lambda: _given_up(asked_end, "disarm", disarm), True
 
     def _worker(self, state: World, n: int) -> Iterator[Move]:
+        call: What
         worker = state.workers[n]
         worker = worker._replace(left=worker.left - 1)
         name = f"worker {n + 1}"
@@ -298,9 +302,7 @@ class SwitchesModel:
         if not syncs:
             return _put(after, n, worker._replace(at="rest"))
         ((switch_id, epoch),) = syncs[0].members
-        planned = worker._replace(
-            at="launch", switch_id=switch_id, epoch=epoch, stop=syncs[0].stop
-        )
+        planned = worker._replace(at="launch", switch_id=switch_id, epoch=epoch, stop=syncs[0].stop)
         return _put(after, n, planned)
 
     def _launched(self, state: World, n: int, worker: Worker) -> World:
@@ -357,7 +359,7 @@ class SwitchesModel:
     def _run(
         self,
         state: World,
-        call: tuple[object, ...],
+        call: What,
         *,
         until_ms: int | None = None,
     ) -> tuple[object, World]:
@@ -450,9 +452,7 @@ class SwitchesModel:
             state = _tick(state, max(0, int(at) - state.now_ms))
             for _ in range(6):
                 worker = state.workers[0]
-                (_, move, _), *_ = (
-                    each for each in self._worker(state, 0) if not each[2]
-                )
+                (_, move, _), *_ = (each for each in self._worker(state, 0) if not each[2])
                 state = move()
                 if state.workers[0].at == "idle":
                     break
@@ -524,13 +524,14 @@ def _tick(state: World, ms: int) -> World:
     )
 
 
-def _given_up(state: World, words: str, call: tuple[object, ...]) -> World:
+def _given_up(state: World, words: str, call: What) -> World:
     waited = words in ("arm", "beat", "disarm")
     late = Call(words, call, state.now_ms + VALID_MS, waited)
     return state._replace(wire=(*state.wire, late))
 
 
-def _one_less(state: World) -> World:
+def _after(fault: Callable[[], World]) -> World:
+    state = fault()
     return state._replace(faults=state.faults - 1)
 
 

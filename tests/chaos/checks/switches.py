@@ -18,6 +18,7 @@ FALSE = "a switch tripped falsely"
 STALE = "a late job made a deadline later"
 OLD_EPOCH = "a replaced holder's word counted"
 UNTOLD = "a switch tripped without an alert"
+REARMED = "an older message armed what a later one had disarmed"
 UNARMED = "a switch was never brought to the exchange"
 NATIVE_LATE_MS = 300
 EMULATED_LATE_MS = 2_500
@@ -31,7 +32,12 @@ TRANSIT_MS = 300
 STARVED = 8
 """How many times longer all may take while others have the processors."""
 SLACK_MS = 60
-HELD_UP_MS = 3_000
+READ_MS = 3_000
+"""Within what time a message is read while all is whole, and acted on."""
+FROZEN_MS = 3_000
+"""How long after a worker was stopped it may yet send what it had signed."""
+RIGHT_AGAIN_MS = 3_000
+"""Within what time a worker that was stopped in mid-request must set the timer right."""
 
 
 @dataclass(slots=True)
@@ -42,8 +48,6 @@ class Scope:
     pair: str
     calls: Sequence[SwitchCall]
     orders: Sequence[Order]
-    reach: list[windows.Span]
-    """When a call that was told nothing may yet have taken effect."""
 
     @property
     def native(self) -> bool:
@@ -65,13 +69,14 @@ class Scope:
         ]
 
     def latest_ms(self, before_ms: float = float("inf")) -> float:
-        """Return the latest that the deadline may stand at, by what was called before a time."""
+        """Return the latest that the deadline may stand at, by what was called before a time.
+
+        A call takes effect before its caller is answered, or never: one that was given
+        up must not move a deadline afterwards. A message names its moment, whenever it
+        is read.
+        """
         return max(
-            (
-                self._effect_ms(call) + call.timeout_ms
-                for call in self.sets
-                if call.sent_ms <= before_ms
-            ),
+            (call.told_ms + call.timeout_ms for call in self.sets if call.sent_ms <= before_ms),
             default=0.0,
         )
 
@@ -91,13 +96,6 @@ class Scope:
         moved = [call for call in self.first_life if call.call in ("arm", "beat")]
         return max((call.sent_ms + call.timeout_ms for call in moved), default=0.0)
 
-    def _effect_ms(self, call: SwitchCall) -> float:
-        """Return when a call took effect at the latest: with a cut it may lie about for long."""
-        if call.said == "ok" or call.call == "message":
-            return call.told_ms  # a message names its moment, whenever it is read
-        ends = [end for start, end in self.reach if start < call.told_ms and end > call.sent_ms]
-        return max([call.told_ms, *ends])
-
 
 @dataclass(slots=True)
 class Tally:
@@ -110,7 +108,6 @@ class Tally:
         starved: Of them, where the machine was too busy for the bounds as they are.
         thwarted: Orders late by failed attempts of their own.
         early_excused: Orders off the book early, since nobody could renew the timer.
-        held_up: Countdowns that arrived late, since they were held up on their way.
         late_ms: From the latest deadline until the order left the book.
     """
 
@@ -120,7 +117,6 @@ class Tally:
     starved: int = 0
     thwarted: int = 0
     early_excused: int = 0
-    held_up: int = 0
     late_ms: dict[str, list[float]] = field(default_factory=lambda: {"native": [], "emulated": []})
 
 
@@ -134,17 +130,17 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
     }
     starved = windows.union(windows.of(history.faults, "machine.starved"))
     unrenewed = {account: windows.unrenewed(history, account) for account in KEYS}
-    held_up = windows.held_up(history)
-    reach = windows.union(windows.of(history.faults, "redis", "producer-link", after_ms=1_000))
+    stopped = windows.stopped(history)
     found = [*_untold(history)]
     for (account, pair), calls in history.calls_by_scope.items():
         orders = history.scopes.get((account, pair), [])
-        scope = Scope(account, pair, calls, orders, reach)
+        scope = Scope(account, pair, calls, orders)
         found += _old_epochs(scope)
-        found += _false(history, scope, unrenewed[account], tally)
+        found += _rearmed(history, scope)
+        found += _false(scope, unrenewed[account], tally)
         found += _late(history, scope, away[account], starved, tally)
         if scope.native:
-            found += _stale(history, scope, held_up, tally)
+            found += _stale(history, scope, stopped)
     return found
 
 
@@ -180,19 +176,17 @@ def _old_epochs(scope: Scope) -> Iterator[Violation]:
 
 def _disarmed(scope: Scope) -> SwitchCall | None:
     """Return the disarm that ended it, or may have."""
-    ends = [c for c in scope.calls if c.call == "disarm" and c.said in ("ok", "maybe")]
+    ends = [c for c in scope.calls if c.call == "disarm" and c.said in ("ok", "maybe", "queued")]
     return ends[0] if ends else None
 
 
-def _false(
-    history: History, scope: Scope, unrenewed: list[windows.Span], tally: Tally
-) -> Iterator[Violation]:
+def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterator[Violation]:
     """Find orders taken off while their strategy was alive, or after it had disarmed."""
     closed = [order for order in scope.orders if order.status == "canceled"]
     kept = scope.kept_ms()
     if any(call.call == "disarm" for call in scope.first_life):
         kept = float("inf")
-    elif any(call.call == "disarm" and call.said == "maybe" for call in scope.calls):
+    elif any(call.call == "disarm" and call.said in ("maybe", "queued") for call in scope.calls):
         kept = 0.0
     elif scope.native:
         kept -= scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
@@ -205,32 +199,25 @@ def _false(
         if scope.native and missed >= scope.timeout_ms / EARLY:
             tally.early_excused += 1
             continue
-        if _of_an_earlier_life(history, scope, order):
-            tally.early_excused += 1
-            continue
         what = f"order {order.order_id} on {scope.pair}"
         yield Violation(FALSE, what, _about(None, scope))
         return
 
 
-def _of_an_earlier_life(history: History, scope: Scope, order: Order) -> bool:
-    """Whether a switch took it off that had run out before the first one told of was armed.
-
-    Arming it was not answered, so it may have been done; then nothing renewed it.
-    """
-    armed = next((call for call in scope.calls if call.call == "arm" and call.said == "ok"), None)
-    if armed is None:
-        return False
-    ran_out = [
-        call.sent_ms + call.timeout_ms - SLACK_MS
-        for call in scope.calls
-        if call.call == "arm" and call.said == "maybe" and call.sent_ms < armed.sent_ms
-    ]
-    return bool(ran_out) and any(
-        job.parent != armed.switch_id
-        and max(min(ran_out), order.placed_ms) <= job.created_ms <= armed.told_ms
-        for job in history.scope_jobs.get((scope.account, scope.pair), [])
-    )
+def _rearmed(history: History, scope: Scope) -> Iterator[Violation]:
+    """Find orders taken off after a message that disarmed their scope was surely read."""
+    queued = next((c for c in scope.calls if c.call == "disarm" and c.said == "queued"), None)
+    if queued is None:
+        return
+    # Celery's transport may lose a message that a worker has just taken.
+    parts = ("worker", "worker-link", "redis", "producer-link", "machine")
+    spans = windows.union(windows.of(history.faults, *parts))
+    if windows.overlap_ms(spans, queued.sent_ms - READ_MS, queued.sent_ms + READ_MS):
+        return
+    for order in scope.orders:
+        if order.status == "canceled" and (order.closed_ms or 0) > queued.sent_ms + READ_MS:
+            yield Violation(REARMED, f"order {order.order_id}", _about(history, scope))
+            return
 
 
 def _late(
@@ -260,7 +247,7 @@ def _late(
         tally.starved += 1
     if held:
         # `_stale` holds each timer to the deadline; the exchange itself fires it.
-        by_ms = deadline + NATIVE_LATE_MS + _held_up_ms(history, timers, deadline)
+        by_ms = deadline + NATIVE_LATE_MS + _exchange_held_up_ms(history, deadline)
     if by_ms > history.end_ms:
         return
     tally.judged += 1
@@ -296,36 +283,50 @@ def _jobs(history: History, scope: Scope, order: Order) -> list[Job]:
     return [*own, *history.scope_jobs.get((scope.account, scope.pair), [])]
 
 
-def _held_up_ms(history: History, timers: Sequence[Arrival], deadline: float) -> float:
-    """Return by how much the last countdown was held up, and the exchange's own timer."""
-    spans = windows.held_up(history)
-    last = max((a.at_ms for a in timers if a.applied and a.countdown_ms), default=deadline)
-    way_ms = windows.overlap_ms(spans, last - HELD_UP_MS, last)
-    return way_ms + windows.overlap_ms(spans, deadline, deadline + NATIVE_LATE_MS) + SLACK_MS
+def _exchange_held_up_ms(history: History, deadline: float) -> float:
+    """Return for how long the machine kept the exchange from firing its own timer."""
+    spans = windows.union(windows.of(history.faults, "machine", after_ms=SLACK_MS))
+    return windows.overlap_ms(spans, deadline, deadline + NATIVE_LATE_MS) + SLACK_MS
 
 
-def _stale(
-    history: History, scope: Scope, held_up: list[windows.Span], tally: Tally
-) -> Iterator[Violation]:
-    """Find a countdown that would fire later than any deadline set by then."""
+def _stale(history: History, scope: Scope, stopped: list[windows.Span]) -> Iterator[Violation]:
+    """Find a countdown that would fire later than any deadline set by then.
+
+    A worker that the machine stops between its last look and the send cannot know it.
+    It does once it goes on, and must set the timer right at once.
+    """
     disarmed = _disarmed(scope)
     stopped_ms = float("inf")
-    for arrival in history.countdowns.get((scope.account, scope.pair), ()):
-        if not arrival.applied or arrival.countdown_ms is None:
-            continue
+    arrivals = [
+        arrival
+        for arrival in history.countdowns.get((scope.account, scope.pair), ())
+        if arrival.applied and arrival.countdown_ms is not None
+    ]
+    for n, arrival in enumerate(arrivals):
+        assert arrival.countdown_ms is not None
         if arrival.countdown_ms == 0:
             if disarmed is None or arrival.at_ms < disarmed.sent_ms:
                 yield Violation(LATE, f"{scope.pair} was stopped", _about(history, scope))
                 return
             stopped_ms = min(stopped_ms, arrival.at_ms)
             continue
-        fires_ms = arrival.at_ms + arrival.countdown_ms
-        over = fires_ms - scope.latest_ms(arrival.at_ms) - NATIVE_LATE_MS
+        over = _over_ms(scope, arrival)
         if over <= 0 and arrival.at_ms <= stopped_ms:
             continue
-        if windows.overlap_ms(held_up, arrival.at_ms - HELD_UP_MS, arrival.at_ms) > 0:
-            tally.held_up += 1
+        frozen = windows.overlap_ms(stopped, arrival.at_ms - FROZEN_MS, arrival.at_ms) > 0
+        soon = [
+            later
+            for later in arrivals[n + 1 :]
+            if later.at_ms <= arrival.at_ms + RIGHT_AGAIN_MS and _over_ms(scope, later) <= 0
+        ]
+        if frozen and soon:
             continue
         what = f"{scope.pair}: set to fire {over + NATIVE_LATE_MS:.0f} ms after the deadline"
         yield Violation(STALE, what, _about(history, scope))
         return
+
+
+def _over_ms(scope: Scope, arrival: Arrival) -> float:
+    """Return by how much more than is allowed a timer outlives any deadline set by then."""
+    fires_ms = arrival.at_ms + (arrival.countdown_ms or 0)
+    return fires_ms - scope.latest_ms(arrival.at_ms) - NATIVE_LATE_MS
