@@ -75,6 +75,10 @@ class Late(Exception):
 class Staged(Store):
     """A store whose every call starts from one image and leaves another.
 
+    Args:
+        url: A Redis that this may empty.
+        planted: A part of the scripts' text, and what is put in its place.
+
     Attributes:
         image: What Redis held after the last call.
         now_ms: The time at which the next call runs.
@@ -83,7 +87,8 @@ class Staged(Store):
         calls: How many scripts have run.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, planted: tuple[str, str] | None = None) -> None:
+        self._planted = planted
         self.raw = redis.Redis.from_url(url, protocol=2)
         super().__init__(redis.Redis.from_url(url, protocol=2), prefix=PREFIX, clock=CLOCK)
         self.image = EMPTY
@@ -94,6 +99,11 @@ class Staged(Store):
         self._loaded: set[str] = set()
         self._capture = self.raw.script_load(CAPTURE)
         self._restore = self.raw.script_load(RESTORE)
+
+    def text(self, name: str, shared: str = "") -> str:
+        """Return the whole text of a script, with the planted bug if it holds that part."""
+        text = super().text(name, shared)
+        return text if self._planted is None else text.replace(*self._planted)
 
     def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ARG002  as its base
         """Put the image back, run the script, and keep what it leaves: one round trip."""

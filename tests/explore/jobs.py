@@ -119,6 +119,7 @@ class JobsModel:
         faults: How many calls and requests fail, and workers die.
         serial: Whether the lane takes one request at a time.
         scope: Whether the strategy also cancels a whole scope.
+        planted: A bug; see `Staged`.
     """
 
     def __init__(
@@ -131,8 +132,9 @@ class JobsModel:
         faults: int,
         serial: bool = False,
         scope: bool = True,
+        planted: tuple[str, str] | None = None,
     ) -> None:
-        self.staged = Staged(url)
+        self.staged = Staged(url, planted)
         self.ledger = Ledger(self.staged, digest=DIGEST)
         self.steps, self.asks, self.ticks, self.faults = steps, asks, ticks, faults
         self.serial, self.scope = serial, scope

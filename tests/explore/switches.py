@@ -79,6 +79,7 @@ class Strategy(NamedTuple):
         acked_ms: The deadline that its last answered call set, at the earliest;
             0 if it has asked to disarm since.
         over: Whether a disarm has been answered and nothing was asked since.
+        over_ms: When.
     """
 
     left: int
@@ -86,6 +87,7 @@ class Strategy(NamedTuple):
     latest_ms: int = 0
     acked_ms: int = 0
     over: bool = False
+    over_ms: int = 0
 
 
 class Exchange(NamedTuple):
@@ -137,6 +139,8 @@ class World(NamedTuple):
     exchange: Exchange
     wire: tuple[Call, ...] = ()
     requests: tuple[Request, ...] = ()
+    broken: str = ""
+    """What was broken by the last move."""
 
 
 class SwitchesModel:
@@ -148,10 +152,24 @@ class SwitchesModel:
         asks: Steps of the strategy.
         ticks: How often time passes.
         faults: How many calls and requests fail, and workers die.
+        planted: A bug; see `Staged`.
+        refused: Whether calls stay on their way once they are no longer valid, for the
+            scripts to refuse them; else they are taken off, as they change nothing.
     """
 
-    def __init__(self, url: str, *, steps: int, asks: int, ticks: int, faults: int) -> None:
-        self.staged = Staged(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        steps: int,
+        asks: int,
+        ticks: int,
+        faults: int,
+        planted: tuple[str, str] | None = None,
+        refused: bool = False,
+    ) -> None:
+        self.staged = Staged(url, planted)
+        self.refused = refused
         self.ledger = Ledger(self.staged, digest=DIGEST)
         self.switches = Switches(self.staged)
         self.steps, self.asks, self.ticks, self.faults = steps, asks, ticks, faults
@@ -217,7 +235,14 @@ class SwitchesModel:
             yield f"late: request {request.nonce}", partial(_arrives, state, request)
         if state.ticks:
             for ms in TICKS_MS:
-                yield f"{ms} ms pass", partial(_tick, state, ms)
+                yield f"{ms} ms pass", partial(self._tick, state, ms)
+
+    def _tick(self, state: World, ms: int) -> World:
+        later = _tick(state, ms)
+        if self.refused:
+            kept = tuple(call._replace(waited=False) for call in state.wire)
+            return later._replace(wire=kept)
+        return later
 
     def _strategy(self, state: World) -> Iterator[Move]:
         strategy = state.strategy._replace(left=state.strategy.left - 1)
@@ -252,7 +277,7 @@ class SwitchesModel:
         def disarmed() -> World:
             answer, after = self._run(asked_end, disarm)
             ended = answer in ("armed", "disarmed", "replaced")
-            return after._replace(strategy=leaving._replace(holds=None, over=ended))
+            return after._replace(strategy=leaving._replace(holds=None, over=ended, over_ms=state.now_ms))
 
         yield "strategy: beat", beaten, False
         yield "strategy: beat, given up", lambda: _given_up(asked_beat, "beat", beat), True
@@ -310,6 +335,8 @@ class SwitchesModel:
         assert isinstance(launch, Launch)
         match launch.verdict:
             case "go":
+                if after.strategy.over and not worker.stop:
+                    after = after._replace(broken="leave to set a timer after a disarm")
                 leave = worker._replace(
                     at="send", leave_ms=launch.now_ms, deadline_ms=launch.deadline_ms
                 )
@@ -419,6 +446,8 @@ class SwitchesModel:
         """Return what is broken."""
         content = Content.read(state.image)
         strategy, exchange = state.strategy, state.exchange
+        if state.broken:
+            return state.broken
         if exchange.fires_ms > strategy.latest_ms:
             over = exchange.fires_ms - strategy.latest_ms
             return f"the exchange's timer fires {over} ms after any deadline that was asked for"
@@ -468,7 +497,9 @@ class SwitchesModel:
             pending = content.hash(f"pending:{LANE}")
             if not any(PAIR in field for field in pending):
                 return "the strategy is silent, and nobody cancels its orders"
-        if state.strategy.over and content.hash(f"pending:{LANE}") and not state.exchange.fired_ms:
+        jobs = [content.hash(f"job:{job}") for job in content.hash(f"pending:{LANE}").values()]
+        over_ms = state.strategy.over_ms
+        if state.strategy.over and any(int(job["created_ms"]) > over_ms for job in jobs):
             return "disarmed, and its orders are being canceled"
         return ""
 
