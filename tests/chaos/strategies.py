@@ -22,8 +22,8 @@ AGAIN_MS = 100
 """From a beat that nobody took to the next try."""
 CLEAR_WAIT_MS = 1_000
 """How long one that arms waits for the trip of a former life."""
-ENDS = ("die", "disarm", "replaced")
-WEIGHTS = (70, 15, 15)
+ENDS = ("die", "disarm", "replaced", "restarted")
+WEIGHTS = (55, 15, 15, 15)
 LIVES = (0.5, 3.0)
 """How long a strategy lives, in its timeouts."""
 ZOMBIE = 3.0
@@ -162,6 +162,8 @@ class Strategist(threading.Thread):
             self._disarm(holder)
         elif alive and end == "replaced":
             self._replace(holder, pair, timeout_ms, only)
+        elif alive and end == "restarted" and not only:
+            self._restart(pair, timeout_ms)
 
     def _replace(self, holder: Holder, pair: str, timeout_ms: int, only: tuple[str, ...]) -> None:
         """Be started a second time, and die, while the first goes on beating."""
@@ -169,6 +171,14 @@ class Strategist(threading.Thread):
         if self._arm(heir, timeout_ms, only):
             until = clock.monotonic_ms() + timeout_ms * ZOMBIE
             self._beat(holder, timeout_ms, until)
+
+    def _restart(self, pair: str, timeout_ms: int) -> None:
+        """Be silent until the switch has tripped, come back, and trade on in the same pair."""
+        clock.wait_ms(self._stop_event, timeout_ms * self._rng.uniform(1, 1.5))
+        heir = Holder(self._stage, self._producer, self._character.account, pair)
+        if self._arm(heir, timeout_ms, ()):
+            self._stage.world.place(self._character.account, 2, pair=pair)
+            self._beat(heir, timeout_ms, clock.monotonic_ms() + 2 * timeout_ms)
 
     def _arm(self, holder: Holder, timeout_ms: int, only: tuple[str, ...]) -> bool:
         while not self._stop_event.is_set():

@@ -255,7 +255,8 @@ class SwitchesModel:
 
             def armed() -> World:
                 answer, after = self._run(asked, call)
-                assert isinstance(answer, tuple)
+                if not isinstance(answer, tuple):
+                    return after._replace(strategy=strategy)  # a former trip may yet cancel
                 known = after.strategy._replace(holds=answer, acked_ms=deadline)
                 return after._replace(strategy=known)
 
@@ -277,7 +278,9 @@ class SwitchesModel:
         def disarmed() -> World:
             answer, after = self._run(asked_end, disarm)
             ended = answer in ("armed", "disarmed", "replaced")
-            return after._replace(strategy=leaving._replace(holds=None, over=ended, over_ms=state.now_ms))
+            return after._replace(
+                strategy=leaving._replace(holds=None, over=ended, over_ms=state.now_ms)
+            )
 
         yield "strategy: beat", beaten, False
         yield "strategy: beat, given up", lambda: _given_up(asked_beat, "beat", beat), True
@@ -409,7 +412,7 @@ class SwitchesModel:
                     timeout_ms=TIMEOUT_MS,
                     bell=(QUEUE, "urgent"),
                 )
-                answer = (armed.switch_id, armed.epoch)
+                answer = (armed.switch_id, armed.epoch) if armed.switch_id else None
             case ("beat", str(switch_id), int(epoch)):
                 answer = self.switches.beat(switch_id, epoch, (QUEUE, "renewal")).state
             case ("disarm", str(switch_id), int(epoch)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 
@@ -142,6 +143,23 @@ def test_a_delay_holds_up_and_loses_nothing(links: Links) -> None:
             sock.recv(10)
         sock.settimeout(REPLY_S)
         assert sock.recv(10) == b"re:a"
+
+
+@pytest.mark.parametrize(("reset", "arrives"), [(False, True), (True, False)])
+def test_a_held_link_delivers_late_what_its_client_did_not_reset(
+    links: Links, echo: Echo, *, reset: bool, arrives: bool
+) -> None:
+    """A kernel sends again for a client that has closed, and drops what was reset."""
+    sock = connected(links)
+    links.turn("link", "hold")
+    sock.sendall(b"a")
+    assert not echo.came.wait(SILENCE_S)
+    if reset:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    assert not echo.came.wait(SILENCE_S)
+    links.turn("link", "pass")
+    assert echo.came.wait(REPLY_S if arrives else SILENCE_S) is arrives
 
 
 @pytest.mark.parametrize("form", NAMED)

@@ -398,12 +398,30 @@ def test_a_beat_that_may_have_counted_moves_the_latest_deadline_alone() -> None:
         assert promises(history(switches=calls, orders=(book,))) == broken
 
 
-def test_a_maybe_beat_may_take_effect_when_the_cut_is_over() -> None:
-    """What lay in a socket buffer is run when Redis goes on."""
+def test_a_call_that_was_given_up_moves_no_deadline_later() -> None:
+    """What lay in a socket buffer is refused when Redis goes on."""
     calls = (*ALIVE, called("beat", 3_100, "maybe"))
-    stop = Fault("producer-link.hang", "producers", 3_000, 4_000)
+    stop = Fault("producer-link.hold", "producers", 3_000, 4_000)
     book = order(closed_ms=9_000.0)
-    assert promises(history(switches=calls, orders=(book,), faults=(stop,))) == set()
+    assert promises(history(switches=calls, orders=(book,), faults=(stop,))) == {switches.LATE}
+
+
+@pytest.mark.parametrize(
+    ("closed_ms", "faults", "broken"),
+    [
+        (None, (), set()),
+        (9_000.0, (), {switches.REARMED}),
+        (9_000.0, (Fault("worker.kill", "w0", 1_500, 1_900),), set()),
+    ],
+)
+def test_a_message_that_disarmed_is_not_undone_by_an_older_one(
+    closed_ms: float | None, faults: tuple[Fault, ...], broken: set[str]
+) -> None:
+    """The order of sending counts, unless the message may have been lost."""
+    calls = (called("message", 1_000, "maybe"), called("disarm", 2_500, "queued"))
+    status = "open" if closed_ms is None else "canceled"
+    book = order(status=status, closed_ms=closed_ms)
+    assert promises(history(switches=calls, orders=(book,), faults=faults)) == broken
 
 
 def test_tracking_moves_no_deadline() -> None:
@@ -464,14 +482,37 @@ IX: dict[str, Any] = {"alias": "ix", "closed_by": "countdown"}
         (
             [(1_050, 7_600), (4_800, 8_000)],
             12_800.0,
-            (Fault("exchange-link.delay", "w0", 3_900, 4_900),),
+            (Fault("exchange-link.hold", "w0", 3_900, 4_900),),
+            {switches.STALE, switches.LATE},
+        ),
+        (
+            [(1_050, 7_600), (4_800, 8_000), (4_900, 6_900)],
+            11_800.0,
+            (Fault("worker.stop", "w0", 3_900, 4_780),),
             set(),
+        ),
+        (
+            [(1_050, 7_600), (4_800, 8_000)],
+            12_800.0,
+            (Fault("worker.stop", "w0", 3_900, 4_780),),
+            {switches.STALE, switches.LATE},
         ),
         ([(1_050, 7_600), (6_000, 0)], None, (), {switches.LATE}),
         ([], None, (), {switches.LATE}),
         ([], 12_100.0, (), set()),
     ],
-    ids=["kept", "early", "early, cut off", "stale", "held up", "stopped", "never", "by a worker"],
+    ids=[
+        "kept",
+        "early",
+        "early, cut off",
+        "stale",
+        "held back",
+        "frozen",
+        "frozen, left",
+        "stopped",
+        "never",
+        "by a worker",
+    ],
 )
 def test_a_native_switch_is_neither_late_nor_false(
     timers: list[tuple[int, int]],
@@ -499,31 +540,23 @@ def test_nothing_may_follow_a_stop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parent", "tripped_ms", "broken"),
+    ("placed_ms", "closed_ms", "broken"),
     [
-        ("first", 3_050, set()),
-        ("second", 3_050, {switches.FALSE}),
-        ("first", 2_500, {switches.FALSE}),
-        ("first", 3_500, {switches.FALSE}),
+        (1_000.0, 3_100.0, set()),
+        (1_000.0, 2_500.0, {switches.FALSE}),
+        (1_000.0, 4_300.0, {switches.FALSE}),
+        (3_500.0, 4_300.0, {switches.FALSE}),
     ],
+    ids=["by the first", "by the first, early", "after the second", "placed after the second"],
 )
-def test_what_ran_out_before_the_arming_that_was_answered(
-    parent: str, tripped_ms: int, broken: set[str]
+def test_a_former_arming_cancels_nothing_once_another_is_answered(
+    placed_ms: float, closed_ms: float, broken: set[str]
 ) -> None:
-    """An arming that may have been done is a switch too; but for no longer than it says."""
+    """An arming that may have been done trips at its time, and not later."""
     calls = (called("arm", 1_000, "maybe"), called("arm", 3_400, switch_id="second"))
-    cancel = job(
-        f"{parent}.1.1",
-        kind=Kind.CANCEL_ALL,
-        order_id=None,
-        pair="p_idr",
-        parent=parent,
-        created_ms=tripped_ms,
-    )
     made = history(
         switches=(*calls, called("beat", 4_000, switch_id="second")),
-        orders=(order(closed_ms=4_300.0),),
-        jobs={cancel.id: cancel},
+        orders=(order(placed_ms=placed_ms, closed_ms=closed_ms),),
     )
     assert promises(made) == broken
 

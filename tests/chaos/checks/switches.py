@@ -80,21 +80,16 @@ class Scope:
             default=0.0,
         )
 
-    @property
-    def first_life(self) -> list[SwitchCall]:
-        """The acknowledged calls until the switch had tripped and another was armed.
+    def life_of(self, order: Order) -> list[SwitchCall]:
+        """Return the acknowledged calls of the switch that an order was placed under.
 
-        The orders are those of the first: what comes later need not save them.
+        That is the one last armed before it was placed: what a former one left behind
+        must not touch the order, and what a later one is told need not save it.
         """
         calls = [call for call in self.calls if call.said == "ok"]
-        ids = [call.switch_id for call in calls]
-        lives = [n for n, switch_id in enumerate(ids) if switch_id != ids[0]]
-        return calls[: lives[0]] if lives else calls
-
-    def kept_ms(self) -> float:
-        """Return the deadline that the last acknowledged call stands for, at the earliest."""
-        moved = [call for call in self.first_life if call.call in ("arm", "beat")]
-        return max((call.sent_ms + call.timeout_ms for call in moved), default=0.0)
+        arms = [call for call in calls if call.call == "arm" and call.told_ms <= order.placed_ms]
+        own = arms[-1].switch_id if arms else calls[0].switch_id if calls else ""
+        return [call for call in calls if call.switch_id == own]
 
 
 @dataclass(slots=True)
@@ -183,15 +178,9 @@ def _disarmed(scope: Scope) -> SwitchCall | None:
 def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterator[Violation]:
     """Find orders taken off while their strategy was alive, or after it had disarmed."""
     closed = [order for order in scope.orders if order.status == "canceled"]
-    kept = scope.kept_ms()
-    if any(call.call == "disarm" for call in scope.first_life):
-        kept = float("inf")
-    elif any(call.call == "disarm" and call.said in ("maybe", "queued") for call in scope.calls):
-        kept = 0.0
-    elif scope.native:
-        kept -= scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
     for order in closed:
         assert order.closed_ms is not None
+        kept = _kept_ms(scope, order)
         if order.closed_ms >= kept - SLACK_MS:
             continue
         since = order.closed_ms - scope.timeout_ms
@@ -202,6 +191,23 @@ def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterato
         what = f"order {order.order_id} on {scope.pair}"
         yield Violation(FALSE, what, _about(None, scope))
         return
+
+
+def _kept_ms(scope: Scope, order: Order) -> float:
+    """Return until when an order must stay, by what its strategy was last answered."""
+    life = scope.life_of(order)
+    asked = [call for call in scope.calls if call.call == "arm" and call.said == "maybe"]
+    if life and asked and (order.closed_ms or 0) < life[0].told_ms:
+        return min(call.sent_ms + call.timeout_ms for call in asked)  # it may have been armed
+    if any(call.call == "disarm" for call in life):
+        return float("inf")
+    if any(call.call == "disarm" and call.said in ("maybe", "queued") for call in scope.calls):
+        return 0.0
+    moved = [call for call in life if call.call in ("arm", "beat")]
+    kept = max((call.sent_ms + call.timeout_ms for call in moved), default=0.0)
+    if scope.native:
+        kept -= scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
+    return kept
 
 
 def _rearmed(history: History, scope: Scope) -> Iterator[Violation]:
