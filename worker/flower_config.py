@@ -12,9 +12,11 @@ import os
 import sys
 from pathlib import Path
 
+import flower.views
 from tornado.options import options
 
 from worker.celery_app import app
+from worker.flower_queues import Queues
 
 LOGIN_FILE = "FLOWER_BASIC_AUTH_FILE"
 SHORTEST_PASSWORD = 8
@@ -56,7 +58,8 @@ if "FLOWER_ADDRESS" not in os.environ:
 if "FLOWER_TASKS_COLUMNS" not in os.environ:
     tasks_columns = "name,uuid,state,kwargs,received,runtime,worker"
 
-# Flower reads no queue, and knows kombu's own transports alone; that of
-# Sentinels would need more than the address.
-if not str(app.conf.broker_url).startswith("sentinel"):
+# Flower reads no queue, so that kombu's own transport does; but that would not find
+# the master by several Sentinels, nor a socket by its path.
+if not str(app.conf.broker_url).startswith(("sentinel:", "unix:")):
     app.conf.broker_transport = None
+flower.views.Broker = Queues
