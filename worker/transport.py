@@ -6,6 +6,7 @@ One deadline covers a call from connecting to the last byte; see `bounded`.
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import ssl
 import threading
@@ -35,6 +36,9 @@ USER_AGENT = "cancel-worker"
 NEIGHBOR_MS = 3_000
 """How long Linux holds packets back while it asks for a neighbor's hardware address:
 `mcast_solicit` times `retrans_time_ms`, as both are unless someone has set them."""
+KEEP_ALIVE = re.compile(r"\btimeout=([0-9]{1,6})\b", re.IGNORECASE)
+KEEP_ALIVE_MARGIN_MS = 500
+"""What a request takes to arrive is a part of the time that a server keeps its connection."""
 BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -85,10 +89,15 @@ def _trusting(verify: str | Literal[True]) -> ssl.SSLContext:
 
 @dataclass(slots=True)
 class _Line:
-    """One thread's session towards one host."""
+    """One thread's session towards one host.
+
+    Attributes:
+        idle_ms: How long its connection may be idle and still be used.
+    """
 
     adapter: _Adapter
     used_ms: float
+    idle_ms: float
     connection: BoundedConnection | None = None
     connect_s: float = 0.0
 
@@ -201,6 +210,8 @@ class Transport:
             raise
         if not got.keeps:
             connection.close()
+        elif told := KEEP_ALIVE.search(got.headers.get("keep-alive", "")):
+            line.idle_ms = min(self._settings.idle_ms, int(told[1]) * 1_000 - KEEP_ALIVE_MARGIN_MS)
         return _reply(got.status, got.headers, got.body)
 
     def _ask_by_proxy(self, line: _Line, request: Request, proxies: Mapping[str, str]) -> Reply:
@@ -219,13 +230,17 @@ class Transport:
         return _reply(response.status_code, headers, body)
 
     def _line(self, url: str, egress_ip: str | None) -> _Line:
-        lines: dict[tuple[str, str | None], _Line] = self._local.__dict__.setdefault("lines", {})
+        kept = self._local.__dict__
+        if kept.setdefault("pid", pid := os.getpid()) != pid:
+            # A fork shares its parent's connections: what is read from one is lost to the other.
+            kept.update(pid=pid, lines={})
+        lines: dict[tuple[str, str | None], _Line] = kept.setdefault("lines", {})
         key = (urlsplit(url).netloc, egress_ip)
         now = clock.monotonic_ms()
         line = lines.get(key)
         if line is None:
-            line = lines[key] = _Line(_Adapter(egress_ip), now)
-        elif now - line.used_ms > self._settings.idle_ms:
+            line = lines[key] = _Line(_Adapter(egress_ip), now, self._settings.idle_ms)
+        elif now - line.used_ms > line.idle_ms:
             # Before the server does: a request written into a connection that
             # is being closed has an unknown outcome.
             line.close()

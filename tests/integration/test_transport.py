@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -260,6 +262,54 @@ def test_idle_connection_is_dropped_before_it_is_used() -> None:
         send(transport, server.url)
         threading.Event().wait(0.01)
         send(transport, server.url)
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "connections"),
+    [("timeout=0", 2), ("max=5, Timeout=0", 2), ("timeout=60", 1), ("timeout=soon", 1)],
+)
+def test_connection_is_not_kept_for_longer_than_its_server_does(
+    transport: Transport, told: str, connections: int
+) -> None:
+    """What a server says of its patience shortens ours, and never lengthens it."""
+
+    def act(peer: Peer) -> None:
+        while True:
+            peer.request()
+            peer.send(reply(headers=f"Keep-Alive: {told}\r\n"))
+
+    with Server(act) as server:
+        send(transport, server.url)
+        send(transport, server.url)
+        assert server.connections == connections
+
+
+FORK = """
+import os, sys
+from worker.settings import Http
+from worker.transport import Transport
+from worker.wire import Request
+transport, request = Transport(Http()), Request("GET", sys.argv[1])
+def send():
+    return transport.send(request, egress_ip=None, deadline_ms=3_000).status
+codes = [send()]
+child = os.fork()
+codes.append(send())
+if child == 0:
+    os._exit(0 if codes == [200, 200] else 1)
+codes.append(os.waitpid(child, 0)[1])
+codes.append(send())
+print(codes)
+"""
+
+
+def test_forked_process_has_connections_of_its_own() -> None:
+    """A child does not write into its parent's, and its end does not close them."""
+    with Server(forever) as server:
+        command = [sys.executable, "-c", FORK, server.url]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[200, 200, 0, 200]"
         assert server.connections == 2
 
 
