@@ -157,6 +157,17 @@ class Account(Table):
         return self.base_url or hosts.production
 
     @property
+    def site(self) -> str:
+        """Which of an exchange's sites holds the account: a key is another one on a test host.
+
+        All documented hosts of production are one site, whichever is used.
+        """
+        hosts = self.adapter.hosts
+        if self.url in (hosts.production, *hosts.others):
+            return "production"
+        return "testnet" if self.url == hosts.testnet else self.url.casefold()
+
+    @property
     def limits_in_force(self) -> tuple[Limit, ...]:
         """The exchange's limits with this account's overrides."""
         return tuple(

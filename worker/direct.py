@@ -22,16 +22,15 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from worker import clock
 from worker.errors import StoreUnavailable
 from worker.jobs import Job, NewJob, State
-from worker.lane import Lane
+from worker.lane import Lane, Lanes
 from worker.memory.jobs import accepted, settled, taken
 from worker.memory.mirror import mirrored
-from worker.names import account_of
 from worker.outcomes import Outcome
 from worker.pipeline import SETTLE_MARGIN_MS, Pipeline
 from worker.settings import Settings
@@ -67,7 +66,7 @@ class Direct:
 
     Args:
         settings: For the budgets of a job and of a request.
-        lanes: Accounts by alias; looked up when a job is attempted.
+        lanes: Accounts; looked up when a job is attempted.
         common: What workers share, in Redis.
         own: The same, kept by this process, and told what it takes of the other.
         look: Raises `StoreUnavailable` if Redis does not answer.
@@ -78,7 +77,7 @@ class Direct:
         self,
         settings: Settings,
         *,
-        lanes: Mapping[str, Lane],
+        lanes: Lanes,
         common: Shared,
         own: Shared,
         look: Callable[[], object],
@@ -108,7 +107,7 @@ class Direct:
         for longer than `redis_timeout_ms`.
         """
         until_ms = clock.monotonic_ms() + timeout_ms
-        lane = self._lanes[account_of(jobs[0].lane)]
+        lane = self._lanes.of(jobs[0].lane)
         run = _Run(jobs, until_ms)
         try:
             self._look()

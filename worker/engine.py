@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -24,8 +24,8 @@ from worker.durability import Durability
 from worker.errors import StoreUnavailable
 from worker.gate import holds_timers
 from worker.keeper import Keeper
-from worker.lane import Lane
-from worker.names import exchange_of, is_switch_lane, lane_of, switch_lane
+from worker.lane import Lanes
+from worker.names import exchange_of, is_switch_lane, switch_lane
 from worker.outcomes import Outcome
 from worker.pace import FLUSH_MS
 from worker.pipeline import Pipeline
@@ -50,7 +50,7 @@ class Engine:
         self,
         *,
         settings: Settings,
-        lanes: Mapping[str, Lane],
+        lanes: Lanes,
         ledger: Ledger,
         pipeline: Pipeline,
         keeper: Keeper,
@@ -63,16 +63,10 @@ class Engine:
         self._lookout = lookout
         self._keeper = keeper
         self._limiter = limiter
-        self._accounts = [
-            (lane.alias, lane.exchange.name, int(lane.uses_nonce)) for lane in lanes.values()
-        ]
-        self._native = {
-            lane.exchange.name for lane in lanes.values() if holds_timers(lane.exchange)
-        }
-        self._bulk = {lane.alias: lane.bulk_max for lane in lanes.values()}
-        exchanges = sorted({lane.exchange.name for lane in lanes.values()})
-        served = {lane_of(lane.exchange.name, lane.alias) for lane in lanes.values()}
-        self._served = served | {switch_lane(lane) for lane in served}
+        self._lanes = lanes
+        exchanges = sorted({lane.exchange.name for lane in lanes.accounts})
+        self._served: Collection[str] = ()
+        self._serve({})
         self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._stopping = threading.Event()
@@ -132,7 +126,20 @@ class Engine:
         Raises:
             StoreUnavailable: Redis did not answer. The sweep does it again.
         """
-        self._ledger.register(self._accounts, native=self._native, bulk=self._bulk)
+        accounts = self._lanes.accounts
+        self._serve(
+            self._ledger.register(
+                [(lane.alias, lane.exchange.name, int(lane.uses_nonce)) for lane in accounts],
+                native={lane.exchange.name for lane in accounts if holds_timers(lane.exchange)},
+                bulk={lane.alias: lane.bulk_max for lane in accounts},
+                identities={lane.alias: lane.identity for lane in accounts},
+            )
+        )
+
+    def _serve(self, lanes: Mapping[str, str]) -> None:
+        self._lanes.serve(lanes)
+        served = self._lanes.names
+        self._served = served | {switch_lane(lane) for lane in served}
 
     def run_job(self, job_id: str, *, lane: str) -> Outcome | None:
         """Attempt one job if it is due, then others of its exchange for a while.

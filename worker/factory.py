@@ -11,9 +11,9 @@ from worker.direct import Direct
 from worker.durability import Durability
 from worker.engine import Engine
 from worker.errors import SettingsError
-from worker.exchanges.base import Limit
+from worker.exchanges.base import Access, Limit
 from worker.keeper import Keeper
-from worker.lane import Lane
+from worker.lane import Lane, Lanes
 from worker.logs import Mask
 from worker.memory.limiter import MemoryLimiter
 from worker.memory.nonces import MemoryNonces
@@ -54,29 +54,30 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, Lane]:
     """Return the accounts, or `only` one, with their secrets read.
 
     Raises:
-        SettingsError: A secret is missing, two accounts share a key that must
-            be one's alone, or a budget that they see differently.
+        SettingsError: A secret is missing, two aliases have one key, or accounts share a
+            budget that they see differently.
     """
     lanes: dict[str, Lane] = {}
-    sole: dict[str, str] = {}
+    known: dict[str, str] = {}
     budgets: dict[str, tuple[Rule, str]] = {}
     for alias, account in settings.accounts.items():
         if only and alias != only:
             continue
         access = settings.access(alias)
-        if account.uses_nonce or account.adapter.capabilities.needs_token:
-            other = sole.setdefault(access.api_key, alias)
-            if other != alias:
-                raise SettingsError(
-                    f"accounts.{alias}.api_key is that of accounts.{other}; a key with nonces or "
-                    "tokens of its own belongs to one account: remove one of the two",
-                )
+        identity = _identity(account, access)
+        other = known.setdefault(identity, alias)
+        if other != alias:
+            raise SettingsError(
+                f"accounts.{alias}.api_key is that of accounts.{other}: one account has one "
+                "alias, since its orders, timers, limits and nonces are the same; remove one of "
+                "the two",
+            )
         limits = [
             (limit, _rule(limit, account, access.api_key)) for limit in account.limits_in_force
         ]
         for limit, rule in limits:
-            known, first = budgets.setdefault(rule.key, (rule, alias))
-            if known != rule:
+            budget, first = budgets.setdefault(rule.key, (rule, alias))
+            if budget != rule:
                 raise SettingsError(
                     f"accounts.{alias}.limits.{limit.name} differs from that of accounts.{first}, "
                     "which shares its budget; give both the same, or each an egress_ip of its own",
@@ -87,6 +88,7 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, Lane]:
             access=access,
             egress_ip=account.egress_ip,
             uses_nonce=account.uses_nonce,
+            identity=identity,
             bulk_max=account.adapter.capabilities.bulk_max if account.bulk else 1,
             mask=Mask((access.api_key, access.api_secret, access.memo)),
             rules=tuple((command, rule) for limit, rule in limits for command in limit.commands),
@@ -100,9 +102,10 @@ def build_engine(settings: Settings) -> Engine:
     Raises:
         SettingsError: No account is set up, or a secret is missing.
     """
-    lanes = build_lanes(settings)
-    if not lanes:
+    own = build_lanes(settings)
+    if not own:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
+    lanes = Lanes(own)
     store, transport = build_store(settings), Transport(settings.http)
     limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)
     pipeline = Pipeline(
@@ -120,7 +123,7 @@ def build_engine(settings: Settings) -> Engine:
         nonces=nonces,
         transport=transport,
     )
-    ledger = Ledger(store, digest=digest_of(lanes))
+    ledger = Ledger(store, digest=digest_of(own))
     return Engine(
         settings=settings,
         lanes=lanes,
@@ -153,7 +156,7 @@ def build_direct(settings: Settings) -> Direct:
     store = build_store(settings)
     return Direct(
         settings,
-        lanes=_LazyLanes(settings),
+        lanes=Lanes(_LazyLanes(settings)),
         common=Shared(Limiter(store), Nonces(store), Tokens(store), Switches(store)),
         own=Shared(MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches()),
         look=Ledger(store).now_ms,
@@ -170,6 +173,12 @@ def secrets_of(settings: Settings) -> list[str]:
     return [secret for secret in found if secret]
 
 
+def _identity(account: Account, access: Access) -> str:
+    """Name what an account is, whatever its alias: exchange, site and key, without the key."""
+    parts = json.dumps([account.exchange, account.site, access.api_key])
+    return hashlib.sha256(b"account:" + parts.encode()).hexdigest()[:24]
+
+
 def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
     owner = key_id(api_key) if limit.per == "account" else account.egress_ip or ANY_IP
     return Rule(
@@ -183,5 +192,7 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
 
 def digest_of(lanes: dict[str, Lane]) -> str:
     """Return the name under which workers with these accounts are known."""
-    served = sorted((lane.exchange.name, lane.alias, lane.uses_nonce) for lane in lanes.values())
+    served = sorted(
+        (lane.exchange.name, lane.alias, lane.uses_nonce, lane.identity) for lane in lanes.values()
+    )
     return hashlib.sha256(json.dumps(served).encode()).hexdigest()[:16]

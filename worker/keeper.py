@@ -21,8 +21,8 @@ from worker.commands import SetCountdown
 from worker.countdowns import Sync, Way, countdown_ms, plan
 from worker.errors import InvalidCommand, NotSent, ReplyLost
 from worker.exchanges.base import Stamp
-from worker.lane import Lane
-from worker.names import account_of, exchange_of
+from worker.lane import Lane, Lanes
+from worker.names import exchange_of
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
 from worker.refusals import Refusals
 from worker.settings import Settings
@@ -125,7 +125,7 @@ class Keeper:
         self,
         *,
         settings: Settings,
-        lanes: Mapping[str, Lane],
+        lanes: Lanes,
         switches: Switches,
         limiter: Limiter,
         nonces: Nonces,
@@ -155,7 +155,7 @@ class Keeper:
         Raises:
             StoreUnavailable: Redis did not answer. The hold runs out.
         """
-        lane = self._lanes[account_of(lane_name)]
+        lane = self._lanes.of(lane_name)
         now_ms, switches = self._switches.survey(lane_name)
         at, parts = self._parts.pop(lane_name, (0.0, {}))
         parts = parts if clock.monotonic_ms() - at < PARTS_MS else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,7 +24,7 @@ from worker.errors import InvalidCommand, LaterFormat, NotSent, ReplyLost, Store
 from worker.exchanges.base import Stamp
 from worker.gate import asking_phase, command_of, next_phase
 from worker.jobs import Job, Kind
-from worker.lane import Lane
+from worker.lane import Lane, Lanes
 from worker.outcomes import Answer, ClosedMany, OpenOrders, Outcome, Unproven
 from worker.retries import (
     FIRST_LOOK,
@@ -67,7 +67,7 @@ class Pipeline:
         self,
         *,
         settings: Settings,
-        lanes: Mapping[str, Lane],
+        lanes: Lanes,
         shared: Shared,
         transport: Transport,
         rng: random.Random,
@@ -94,7 +94,7 @@ class Pipeline:
         """
         if job.foreign:
             raise LaterFormat(f"job {job.id} is a newer version's")
-        lane = self._lanes[job.account]
+        lane = self._lanes.of(job.lane)
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
         claimed = job
@@ -122,7 +122,7 @@ class Pipeline:
 
     def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
         """Group claimed jobs of one account by the request that each goes in."""
-        lane = self._lanes.get(jobs[0].account)
+        lane = self._lanes.get(jobs[0].lane)
         most = lane.bulk_max if lane and lane.alias not in self._astray else 1
         return together(jobs, most)
 
@@ -136,7 +136,7 @@ class Pipeline:
         """
         if len(jobs) == 1:
             return [self.attempt(jobs[0], now_ms=now_ms, held_ms=held_ms)]
-        lane = self._lanes[jobs[0].account]
+        lane = self._lanes.of(jobs[0].lane)
         started = clock.monotonic_ms()
         command = CancelOrders(tuple(job.order_id or "" for job in jobs))
         lease_ms = min(job.lease_ms or self._settings.jobs.lease_ms for job in jobs) - held_ms
@@ -196,7 +196,7 @@ class Pipeline:
         """
         tripped = job.urgent and job.kind is Kind.CANCEL_ALL and job.pair is not None
         known = tripped and (listed(job) or emptied(job))
-        return known and bool(self._switches.owners(job.account, [job.pair or ""]))
+        return known and bool(self._switches.owners(job.lane, [job.pair or ""]))
 
     def _answer(
         self,

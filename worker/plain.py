@@ -125,7 +125,7 @@ def _disarm(
     for pair in message.pairs:
         exchange.check(ListOpenOrders(pair=pair))
     state, switch_id, *held = parts.switches.disarm_pairs(
-        message.account,
+        lane_of(parts.settings.account(message.account).exchange, message.account),
         message.pairs,
         bell,
         sent_ms=message.sent_ms or 0,

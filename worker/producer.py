@@ -353,6 +353,12 @@ class Producer:
         if account not in self._announced:
             self._announced = self._ledger.accounts()
         name = self._announced.get(account, "")
+        if "," in name:
+            self._announced = {}
+            raise UnknownAccount(
+                f"{account} is an account on {name.replace(',', ' and on ')}; "
+                f"give it in the settings: [accounts.{account}] with its exchange"
+            )
         if name not in EXCHANGES:
             aliases = {*self._settings.accounts, *self._announced}
             raise UnknownAccount(unknown_account(account, aliases))

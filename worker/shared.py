@@ -59,7 +59,7 @@ class TokenBox(Protocol):
 class Scopes(Protocol):
     """Knows which scopes are armed; see `store.switches.Switches`."""
 
-    def owners(self, account: str, pairs: Sequence[str]) -> list[str]:
+    def owners(self, lane: str, pairs: Sequence[str]) -> list[str]:
         """Return the switches that hold these pairs."""
 
 

@@ -13,7 +13,7 @@ from tests.support.switchboard import Board
 from worker import clock as local_clock
 from worker.factory import build_lanes
 from worker.keeper import Keeper
-from worker.lane import Lane
+from worker.lane import Lane, Lanes
 from worker.names import switch_lane
 from worker.settings import Http, Settings
 from worker.simulator import Arrival, Simulator
@@ -191,7 +191,7 @@ class KeeperAtWork:
         self.transport = StagedTransport(keeping.settings.http, hook)
         self.keeper = Keeper(
             settings=keeping.settings,
-            lanes=keeping.lanes(),
+            lanes=Lanes(keeping.lanes()),
             switches=self.switches,
             limiter=Limiter(store),
             nonces=StagedNonces(store, hook),

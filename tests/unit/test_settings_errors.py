@@ -243,10 +243,15 @@ def test_folder_is_no_secret_file(place: Place) -> None:
     assert "accounts.ix.api_secret_file" in place.error()
 
 
-def test_key_that_must_come_in_order_belongs_to_one_account(place: Place) -> None:
-    """Two lanes with one key in nonce mode would overtake each other."""
-    both = ACCOUNT + KEYS + ACCOUNT.replace(".ix", ".other") + KEYS
-    place.toml(both)
+@pytest.mark.parametrize("auth", ["nonce", "timestamp"])
+@pytest.mark.parametrize(
+    "more",
+    ["", 'egress_ip = "127.0.0.2"\n', 'base_url = "https://btcapi.net/tapi"\n'],
+)
+def test_a_key_belongs_to_one_account(place: Place, auth: str, more: str) -> None:
+    """Two aliases of one key would share timers, nonces and limits, and not know of it."""
+    account = ACCOUNT.replace('"indodax"', f'"indodax"\nauth = "{auth}"')
+    place.toml(account + KEYS + account.replace(".ix", ".other") + KEYS + more)
     with pytest.raises(SettingsError) as caught:
         build_lanes(place.load())
     text = str(caught.value)
@@ -254,7 +259,11 @@ def test_key_that_must_come_in_order_belongs_to_one_account(place: Place) -> Non
     assert "\n" not in text
     for word in ("accounts.other.api_key", "accounts.ix", "nonces", "remove one"):
         assert word in text
-    place.toml(both.replace('"indodax"', '"indodax"\nauth = "timestamp"'))
+
+
+def test_a_key_on_a_test_host_is_another(place: Place) -> None:
+    """What it reaches there is no account of production."""
+    place.toml(ACCOUNT + KEYS + ACCOUNT.replace(".ix", ".other") + KEYS + "testnet = true\n")
     assert set(build_lanes(place.load())) == {"ix", "other"}
 
 
@@ -262,7 +271,7 @@ def test_shared_budget_is_seen_alike(place: Place) -> None:
     """Two accounts behind one address cannot have two opinions of its limit."""
     limit = "limits.countdown = { max_requests = 5, window_ms = 10000 }\n"
     timestamps = ACCOUNT.replace('"indodax"', '"indodax"\nauth = "timestamp"')
-    other = timestamps.replace(".ix", ".other") + KEYS
+    other = timestamps.replace(".ix", ".other") + KEYS.replace(f"{SECRET}k", "another")
     place.toml(timestamps + KEYS + other + limit)
     with pytest.raises(
         SettingsError, match=r"accounts\.other\.limits\.countdown differs"

@@ -18,7 +18,7 @@ from worker.jobs import Job, NewJob
 from worker.names import lane_of
 from worker.outcomes import Outcome
 from worker.store.connection import Sent, Store, unavailable
-from worker.store.listing import CHUNK, RECENT, Listing
+from worker.store.listing import CHUNK, RECENT, SERVING_MS, Listing
 
 SCRIPTS = "lanes turns switches"
 """What the scripts that claim are built on."""
@@ -272,13 +272,18 @@ class Ledger(Listing):
         *,
         native: Collection[str] = (),
         bulk: Mapping[str, int] | None = None,
-    ) -> None:
-        """Tell producers and claimants of accounts: alias, exchange, width.
+        identities: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """Register accounts: alias, exchange, width.
 
         Args:
             accounts: Width 0 for any number of requests at a time, 1 for one.
             native: Exchanges that keep countdowns themselves.
             bulk: Most orders in one request, by alias, where that is not 1.
+            identities: By alias; accounts that share one are one account.
+
+        Returns:
+            The lanes to serve, each with the alias of the account that it belongs to.
         """
         parts = [
             part
@@ -289,9 +294,12 @@ class Ledger(Listing):
                 width,
                 int(exchange in native),
                 (bulk or {}).get(alias, 1),
+                (identities or {}).get(alias, ""),
             )
         ]
-        self._store.run("register", self._digest, KEEP_MS, *parts, shared="lanes")
+        head = (self._digest, KEEP_MS, SERVING_MS)
+        served = self._store.run("register", *head, *parts, shared=f"{SCRIPTS} identity")
+        return dict(zip(served[::2], served[1::2], strict=True))
 
     def due_lanes(self, now_ms: float, *, limit: int = 256) -> list[str]:
         """Return the lanes that are due, longest unserved first."""

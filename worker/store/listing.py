@@ -66,7 +66,10 @@ class Listing:
         return found
 
     def accounts(self) -> dict[str, str]:
-        """Return the exchange of each account that workers have registered."""
+        """Return the exchange of each account that workers have registered, by alias.
+
+        Several, parted by commas, where workers of several have an account of that alias.
+        """
         with unavailable():
             known: Any = self._store.client.hgetall(self._store.key("accounts"))
         return dict(known)
@@ -89,7 +92,11 @@ class Listing:
         """Return how every account stands that workers have registered, or that has jobs."""
         now = self.now_ms()
         client = self._store.client
-        registered = {lane_of(exchange, alias) for alias, exchange in self.accounts().items()}
+        registered = {
+            lane_of(exchange, alias)
+            for alias, exchanges in self.accounts().items()
+            for exchange in exchanges.split(",")
+        }
         names = sorted({*registered, *self._job_lanes()})
         with unavailable():
             pipe = client.pipeline(transaction=False)

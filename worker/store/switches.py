@@ -229,7 +229,7 @@ class Switches:
 
     def disarm_pairs(
         self,
-        account: str,
+        lane: str,
         pairs: Sequence[str],
         bell: tuple[str, str],
         *,
@@ -238,7 +238,7 @@ class Switches:
         again: bool,
     ) -> tuple[str, ...]:
         """End the switch of exactly these pairs; see `disarm_pairs.lua`."""
-        head = (account, *bell, sent_ms, message, int(again))
+        head = (lane, *bell, sent_ms, message, int(again))
         named = sorted(set(pairs))
         answer = self._store.run("disarm_pairs", *head, *named, shared=SCRIPTS, promised=True)
         return tuple(map(str, answer))
@@ -320,13 +320,11 @@ class Switches:
         """Say that somebody was told of a tripped switch."""
         self._store.run("told", switch_id)
 
-    def owners(self, account: str, pairs: Sequence[str]) -> list[str]:
-        """Return the switches that hold any of these pairs."""
-        with unavailable():
-            found: Any = self._store.client.hmget(
-                self._store.key(f"scope:{account}"), [f"p|{pair}" for pair in pairs]
-            )
-        return sorted({str(switch_id) for switch_id in found if switch_id})
+    def owners(self, lane: str, pairs: Sequence[str]) -> list[str]:
+        """Return the switches that hold any of these pairs of the lane's account."""
+        return sorted(
+            {str(each) for each in self._store.run("owners", lane, *pairs, shared=SCRIPTS)}
+        )
 
     def get(self, switch_id: str) -> SwitchRecord | None:
         """Return a switch, or None if there is none or it has been forgotten."""

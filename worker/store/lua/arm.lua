@@ -19,7 +19,7 @@ local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[11])
 local now = now_ms()
-local scope = p .. 'scope:' .. account
+local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
 for i = 12, 11 + n do
   pair_list[#pair_list + 1] = ARGV[i]
@@ -56,13 +56,13 @@ end
 local called = called_ms()
 local from = sent > 0 and math.min(sent, called) or called
 local stale = sent > 0 and (from + timeout <= now or (same and sent < last_word(same))
-  or sent < last_disarm(p, account, pair_list))
+  or sent < last_disarm(p, lane, pair_list))
 local deadline = from + timeout
 if mode == 'again' then
   if same and is_live(same) then
     deadline = math.min(deadline, tonumber(same.deadline_ms))
   else
-    stale = stale or last_disarm(p, account, pair_list) > 0
+    stale = stale or last_disarm(p, lane, pair_list) > 0
   end
 end
 if stale then return { 'stale', '' } end
@@ -79,7 +79,7 @@ if same then
   if mode == 'arm' or not is_live(same) then epoch = epoch + 1 end
 end
 local key = p .. 'switch:' .. id
-redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', lane, 'native', native,
+redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', canon(p, lane), 'native', native,
   'pairs', pairs_text, 'armed_with', orders_text, 'timeout_ms', timeout,
   'deadline_ms', deadline, 'epoch', epoch, 'state', state, 'beat_ms', from)
 -- Of a timer that was to be stopped, and may have been, or has fired, nothing is known.

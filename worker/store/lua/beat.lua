@@ -14,6 +14,7 @@ local switch = read_switch(p, id)
 if not switch then return { 'unknown', 0, 0, 0 } end
 local current = tonumber(switch.epoch)
 if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', 0, 0, current } end
+if switch.replaced_by then return { give_way(p, switch, now), 0, 0, current } end
 if not is_live(switch) then return { switch.state, 0, 0, current } end
 if now >= ends_at(switch) then
   trip(p, switch, now)

@@ -1,4 +1,4 @@
--- disarm_pairs(p, account, queue, bell, sent_ms, message, again, pair * n)
+-- disarm_pairs(p, lane, queue, bell, sent_ms, message, again, pair * n)
 --   -> 'disarmed', id | 'none', '' | 'tripped', id | 'stale', id | 'overlap', id, its pairs
 -- End the switch of exactly these pairs, for one who holds none. Pairs come sorted. With
 -- sent_ms the order of sending decides: what was armed or beaten later stays, and these
@@ -7,7 +7,7 @@
 -- ends nothing: what is armed by now came later. 'overlap': an armed switch holds some of
 -- the pairs, or more than them; nothing is changed.
 -- Keys: see switches.lua; P said:<message>; P <queue> list, the broker's
-local p, account, queue, bell = unpack(ARGV, 1, 4)
+local p, lane, queue, bell = unpack(ARGV, 1, 4)
 local sent, message, again = tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
 local now = now_ms()
 if sent == 0 then
@@ -18,9 +18,10 @@ local pair_list = {}
 for i = 8, #ARGV do pair_list[#pair_list + 1] = ARGV[i] end
 local pairs_text = table.concat(pair_list, ',')
 
+local scope = by_account(p, 'scope', lane)
 local answer, ending, seen = { 'none', '' }, nil, {}
 for _, pair in ipairs(pair_list) do
-  local owner = redis.call('HGET', p .. 'scope:' .. account, 'p|' .. pair)
+  local owner = redis.call('HGET', scope, 'p|' .. pair)
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
   if switch and is_live(switch) and now >= ends_at(switch) then
@@ -39,7 +40,7 @@ for _, pair in ipairs(pair_list) do
   end
 end
 local at = sent > 0 and math.min(sent, now + AHEAD_MAX_MS) or now
-note_disarm(p, account, pair_list, at)
+note_disarm(p, lane, pair_list, at)
 if not ending then return answer end
 end_switch(p, ending, at, queue, bell, now)
 return { 'disarmed', ending.id }

@@ -1,6 +1,6 @@
 -- heartbeat(p, worker, ttl_ms, digest, keep_ms, born) -> now, registered, born, owes, strays
 -- Say that a worker lives. `registered` is 0 when Redis does not know the lanes
--- of that digest (at first, or after it lost its data). `born` names this life of
+-- of that digest (at first, after it lost its data, or where it is to register again). `born` names this life of
 -- Redis's data, and ends with the ms at which it began: a worker that remembers
 -- another has seen them lost, whoever began the new life, and no rate slot is
 -- given until what was granted before it has left the window. `owes` is 1 if after
@@ -8,13 +8,13 @@
 -- if there are any that a person is to be alerted of; see next_astray.lua.
 -- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
 -- same; P registered:<digest>; P born string; see limits.lua
-local p, worker = ARGV[1], ARGV[2]
+local p, worker, digest = ARGV[1], ARGV[2], ARGV[4]
 local now = now_ms()
 note_failover(p, now)
 redis.call('ZADD', p .. 'workers', now, worker)
 redis.call('ZREMRANGEBYSCORE', p .. 'workers', '-inf', now - ARGV[3])
-redis.call('ZADD', p .. 'serving', now, ARGV[4])
 redis.call('ZREMRANGEBYSCORE', p .. 'serving', '-inf', now - ARGV[3])
+redis.call('ZADD', p .. 'serving', now, digest)
 local known, born = ARGV[6], redis.call('GET', p .. 'born')
 local lost = known ~= '' and known ~= born
 if not born then
@@ -25,6 +25,8 @@ if lost then
   redis.call('SET', p .. 'lost_ms', string.match(born, '%d+$'), 'PX', 3600000)
   redis.call('DEL', p .. 'owed')
 end
-return { now, redis.call('PEXPIRE', p .. 'registered:' .. ARGV[4], ARGV[5]), born,
+local registered = redis.call('PEXPIRE', p .. 'registered:' .. digest, ARGV[5]) == 1
+  and redis.call('SISMEMBER', p .. 'registered:' .. digest, '!again') == 0
+return { now, registered and 1 or 0, born,
   redis.call('SISMEMBER', p .. 'owed', worker),
   #redis.call('ZRANGEBYSCORE', p .. 'astray', '-inf', now, 'LIMIT', 0, 1) }

@@ -8,7 +8,9 @@
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
 --                        go in one request, if more than 1), held_until,
 --                        holder, not_before (ms); hold: the lane that has the
---                        hold, where two share it; sibling: the other of the two;
+--                        hold, where several share it; sibling: the lane of switches
+--                        that shares it, or the other way round; joined: all lanes of the
+--                        account; width:<digest>, what each claimant wants;
 --                reach|<pair>: ms until which a request of a former cancel-all, or a
 --                timer of a tripped switch, may yet cancel orders of that pair
 -- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
@@ -110,15 +112,18 @@ end
 -- release(p, lane, holder, now): give up a hold, if it is still ours.
 local function release(p, lane, holder, now)
   local key = hold_key(p, lane)
-  if redis.call('HGET', key, 'holder') == holder then
-    redis.call('HDEL', key, 'holder', 'held_until')
-    local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
-    if sibling then
-      if is_switch_lane(lane) then
-        redis.call('HSET', p .. 'lane:' .. sibling, 'turn', 1)
-      end
-      reindex(p, sibling, now)
-    end
+  local held = redis.call('HMGET', key, 'holder', 'joined')
+  if held[1] ~= holder then return end
+  redis.call('HDEL', key, 'holder', 'held_until')
+  local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
+  local function wake(other, at)
+    if is_switch_lane(lane) then redis.call('HSET', p .. 'lane:' .. other, 'turn', 1) end
+    reindex(p, other, at)
+  end
+  if sibling then wake(sibling, now) end
+  -- Other aliases of the account go before this one: they have waited.
+  for other in string.gmatch(held[2] or '', '%S+') do
+    if other ~= lane and other ~= sibling then wake(other, now - 1) end
   end
 end
 

@@ -24,7 +24,9 @@ local function lane_of(name)
 end
 
 local accounts = redis.call('HGETALL', p .. 'accounts')
-for i = 1, #accounts, 2 do lane_of(accounts[i + 1] .. ':' .. accounts[i]) end
+for i = 1, #accounts, 2 do
+  for exchange in string.gmatch(accounts[i + 1], '[^,]+') do lane_of(exchange .. ':' .. accounts[i]) end
+end
 for _, name in ipairs(redis.call('ZRANGE', p .. 'lanes', 0, most)) do
   if is_switch_lane(name) then name = string.match(name, '^(.*):') end
   lane_of(name)

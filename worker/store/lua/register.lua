@@ -1,15 +1,32 @@
--- register(p, digest, keep_ms, (alias, exchange, width, native, bulk) * n) -> 1
--- Tell producers which accounts there are, and the scripts which lanes the
--- claimants of that digest serve and how many requests of each may be under
--- way at once (width 0: any, 1: one), and how many orders one request takes (bulk). Where the exchange holds the timers
+-- register(p, digest, keep_ms, presence_ms, (alias, exchange, width, native, bulk, identity) * n)
+--   -> (lane, alias) * m
+-- Tell producers which accounts there are, and the scripts which lanes the claimants of that
+-- digest serve, how many requests of each may be under way at once (width 0: any, 1: one),
+-- and how many orders one request takes (bulk). Where the exchange holds the timers
 -- (native 1), the account's countdowns go one at a time too, and take turns with
--- its other requests where those do.
+-- its other requests where those do. Accounts are one where their identity is (a digest of
+-- exchange and key; '' if not known), whatever their aliases; see identity.lua. The answer
+-- names the lanes to serve, each with the alias of the caller's that it belongs to.
+-- The strictest width that a living claimant asks for counts. What could not be done
+-- beside another version, or may be loosened later, is tried again: see heartbeat.lua.
 -- Pending jobs that have lost their place are due again: older versions' workers took the
 -- places of an account called `switch` for those of switches.
--- Keys: see lanes.lua; P accounts hash alias -> exchange; P lane:<lane>; P registered:<digest> set;
--- P servers:<lane> set of digests
-local p, digest = ARGV[1], ARGV[2]
+-- Keys: see lanes.lua, identity.lua; P accounts hash alias -> exchange, or several with commas; P lane:<lane>;
+-- P registered:<digest> set; P servers:<lane> set of digests; P serving
+local p, digest, keep, presence = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = now_ms()
+local own = p .. 'registered:' .. digest
+local again = false
+
+redis.call('DEL', own)
+redis.call('SADD', own, MARK_FORMAT)
+local living, older = { [digest] = true }, false
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', p .. 'serving', now - presence, '+inf')) do
+  living[other] = true
+  if other ~= '' and redis.call('SISMEMBER', p .. 'registered:' .. other, MARK_FORMAT) == 0 then
+    older = true
+  end
+end
 
 local function restore(lane)
   local pending = p .. 'pending:' .. lane
@@ -22,28 +39,93 @@ local function restore(lane)
   end
 end
 
-for i = 4, #ARGV, 5 do
-  local alias, exchange, width, native, bulk = unpack(ARGV, i, i + 4)
-  local lane = exchange .. ':' .. alias
-  local switches = lane .. ':switch'
-  redis.call('HSET', p .. 'accounts', alias, exchange)
-  redis.call('HSET', p .. 'lane:' .. lane, 'width', width, 'bulk', bulk)
-  redis.call('HSET', p .. 'lane:' .. switches, 'width', native)
-  if width == '1' and native == '1' then
-    redis.call('HSET', p .. 'lane:' .. lane, 'sibling', switches)
-    redis.call('HSET', p .. 'lane:' .. switches, 'sibling', lane, 'hold', lane)
-  else
-    redis.call('HDEL', p .. 'lane:' .. lane, 'sibling')
-    redis.call('HDEL', p .. 'lane:' .. switches, 'sibling', 'hold')
+-- exchanges_of(alias, exchange) -> it, and others where living workers have that alias too
+local function exchanges_of(alias, exchange)
+  local names = { exchange }
+  for name in string.gmatch(redis.call('HGET', p .. 'accounts', alias) or '', '[^,]+') do
+    local served = false
+    for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. name .. ':' .. alias)) do
+      served = served or (living[other] and other ~= digest)
+    end
+    if served and name ~= exchange then names[#names + 1] = name end
   end
-  redis.call('SADD', p .. 'registered:' .. digest, lane, switches)
-  for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. lane)) do
-    if redis.call('EXISTS', p .. 'registered:' .. other) == 0 then
-      redis.call('SREM', p .. 'servers:' .. lane, other)
+  table.sort(names)
+  return table.concat(names, ',')
+end
+
+-- width_of(lanes, wanted) -> the strictest width that a living claimant of any of them wants
+local function width_of(lanes, wanted)
+  local width = wanted
+  for _, lane in ipairs(lanes) do
+    for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. lane)) do
+      local asked = redis.call('HGET', p .. 'lane:' .. lane, 'width:' .. other)
+      if redis.call('EXISTS', p .. 'registered:' .. other) == 0 then
+        redis.call('SREM', p .. 'servers:' .. lane, other)
+        redis.call('HDEL', p .. 'lane:' .. lane, 'width:' .. other)
+      elseif asked == '1' and not living[other] then
+        redis.call('SADD', p .. 'registered:' .. other, MARK_AGAIN) -- in case it comes back
+      else
+        -- An older version's claimant says only what it wants as the last.
+        asked = asked or redis.call('HGET', p .. 'lane:' .. lane, 'width')
+        if asked == '1' and living[other] then width = '1' end
+      end
     end
   end
-  redis.call('SADD', p .. 'servers:' .. lane, digest)
-  restore(lane)
+  return width
 end
-redis.call('PEXPIRE', p .. 'registered:' .. digest, ARGV[3])
-return 1
+
+-- arrange(lanes, width, native, bulk): who shares a hold, and takes turns with whom. The
+-- first stands for all of them.
+local function arrange(lanes, width, native, bulk)
+  local first, shared = lanes[1], lanes[2] and table.concat(lanes, ' ')
+  local switches = switch_lane(first)
+  for _, lane in ipairs(lanes) do
+    local key = p .. 'lane:' .. lane
+    redis.call('HSET', key, 'width', width, 'bulk', bulk)
+    redis.call('HSET', p .. 'lane:' .. switch_lane(lane), 'width', native)
+    redis.call('HDEL', key, 'sibling', 'hold', 'joined')
+    redis.call('HDEL', p .. 'lane:' .. switch_lane(lane), 'sibling', 'hold')
+    if width == '1' and native == '1' then redis.call('HSET', key, 'sibling', switches) end
+    if width == '1' and lane ~= first then redis.call('HSET', key, 'hold', first) end
+  end
+  if width == '1' and native == '1' then
+    redis.call('HSET', p .. 'lane:' .. switches, 'sibling', first, 'hold', first)
+  end
+  if width == '1' and shared then redis.call('HSET', p .. 'lane:' .. first, 'joined', shared) end
+end
+
+local answer = {}
+for i = 5, #ARGV, 6 do
+  local alias, exchange, width, native, bulk, identity = unpack(ARGV, i, i + 5)
+  local lane = exchange .. ':' .. alias
+  redis.call('HSET', p .. 'accounts', alias, exchanges_of(alias, exchange))
+  redis.call('HSET', p .. 'lane:' .. lane, 'width:' .. digest, width)
+  redis.call('SADD', p .. 'servers:' .. lane, digest)
+  local lanes = { lane }
+  if older then
+    again = true
+  else
+    convert(p, alias)
+    lanes = identify(p, lane, identity, now)
+  end
+  for _, each in ipairs(lanes) do
+    for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. each)) do
+      if lanes[2] and other ~= digest
+        and redis.call('SISMEMBER', p .. 'registered:' .. other, each) == 1
+        and redis.call('SISMEMBER', p .. 'registered:' .. other, lane) == 0 then
+        redis.call('SADD', p .. 'registered:' .. other, MARK_AGAIN)
+      end
+    end
+    redis.call('SADD', p .. 'servers:' .. each, digest)
+    redis.call('SADD', own, each, switch_lane(each))
+    answer[#answer + 1] = each
+    answer[#answer + 1] = alias
+    restore(each)
+  end
+  local strictest = width_of(lanes, width)
+  if strictest ~= width then again = true end
+  arrange(lanes, strictest, native, bulk)
+end
+if again then redis.call('SADD', own, MARK_AGAIN) end
+redis.call('PEXPIRE', own, keep)
+return answer

@@ -8,6 +8,7 @@ local p, lane = ARGV[1], ARGV[2]
 local now = now_ms()
 local answer, seen = { now }, {}
 local from, till = math.huge, 0
+local scope = by_account(p, 'scope', string.match(lane, '^(.*):'))
 
 local function look(id)
   local switch = not seen[id] and read_switch(p, id)
@@ -15,13 +16,13 @@ local function look(id)
   if switch then
     local mine = {}
     for _, pair in ipairs(split(switch.pairs)) do
-      if redis.call('HGET', p .. 'scope:' .. switch.account, 'p|' .. pair) == id then
+      if redis.call('HGET', scope, 'p|' .. pair) == id then
         mine[#mine + 1] = pair
       end
     end
-    if #mine == 0 then
+    if #mine == 0 and not switch.replaced_by then
       retire(p, switch, switch.state, now)
-    elseif sync_from(switch, now) <= now then
+    elseif #mine > 0 and sync_from(switch, now) <= now then
       for _, value in ipairs({ id, switch.epoch, switch.state, switch.timeout_ms,
         switch.deadline_ms, switch.fires_ms or '0', needs_sync(switch) and 1 or 0,
         table.concat(mine, ',') }) do

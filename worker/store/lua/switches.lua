@@ -13,9 +13,12 @@
 --                               wants_ms   since when its timer is not where it should be
 --                               sent_ms    when its last plain message was sent, by that
 --                                          sender's clock
+--                               replaced_by the switch of who has armed a part of its
+--                                          scope since, under another alias
 --   P switch:<id>:orders  set   tracked order ids
---   P scope:<account>     hash  'p|<pair>' or 'o|<order id>' -> switch id
---   P disarmed:<account>  hash  pair -> ms of its last disarm or trip, by its sender's clock;
+--   P scope:<lane>        hash  'p|<pair>' or 'o|<order id>' -> switch id; <lane> stands for the
+--                               account, see identity.lua
+--   P disarmed:<lane>     hash  pair -> ms of its last disarm or trip, by its sender's clock;
 --                               kept for KEEP_MS, for the NOTED_MAX pairs noted last
 --   P lane:<lane>:switch  hash  beside what lanes.lua has: called, since it was last
 --                               claimed; quiet_until (ms), till when nobody but
@@ -42,6 +45,19 @@ local AHEAD_MAX_MS = 60000
 local NOTED_MAX = 4096
 
 local function switch_lane(lane) return lane .. ':switch' end
+
+-- canon(p, lane) -> the lane that stands for its account; see identity.lua
+local function canon(p, lane) return redis.call('HGET', p .. 'lane:' .. lane, 'canon') or lane end
+
+-- by_account(p, name, lane) -> the key of that name that the lane's account has. Until the
+-- lane has been registered where no older version's worker lives, it is kept by alias.
+local function by_account(p, name, lane)
+  local stands = redis.call('HGET', p .. 'lane:' .. lane, 'canon')
+  if stands then return p .. name .. ':' .. stands end
+  local alias = string.match(lane, ':(.*)') or lane
+  if redis.call('HEXISTS', p .. 'lane:' .. alias, 'moved') == 1 then return p .. name .. ':' .. lane end
+  return p .. name .. ':' .. alias
+end
 
 -- split(text) -> list of what commas part
 local function split(text)
@@ -79,7 +95,7 @@ end
 
 -- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
 local function untrack_orders(p, lane, orders)
-  local scope, fields = p .. 'scope:' .. string.match(lane, ':(.*)'), {}
+  local scope, fields = by_account(p, 'scope', lane), {}
   for i, order in ipairs(orders) do fields[i] = 'o|' .. order end
   for i, owner in ipairs(redis.call('HMGET', scope, unpack(fields))) do
     if owner then
@@ -89,15 +105,20 @@ local function untrack_orders(p, lane, orders)
   end
 end
 
--- leave_scope(p, switch): give up what still is this switch's.
-local function leave_scope(p, switch)
-  local scope = p .. 'scope:' .. switch.account
+-- fields_of(p, switch) -> the fields of its scope
+local function fields_of(p, switch)
   local fields = {}
   for _, pair in ipairs(split(switch.pairs)) do fields[#fields + 1] = 'p|' .. pair end
   for _, order in ipairs(redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')) do
     fields[#fields + 1] = 'o|' .. order
   end
-  for _, field in ipairs(fields) do
+  return fields
+end
+
+-- leave_scope(p, switch): give up what still is this switch's.
+local function leave_scope(p, switch)
+  local scope = by_account(p, 'scope', switch.lane)
+  for _, field in ipairs(fields_of(p, switch)) do
     if redis.call('HGET', scope, field) == switch.id then redis.call('HDEL', scope, field) end
   end
 end
@@ -115,10 +136,10 @@ local function retire(p, switch, state, now)
   redis.call('PEXPIRE', key .. ':orders', KEEP_MS)
 end
 
--- note_disarm(p, account, pairs, at): what was sent before `at` and is read after it arms
+-- note_disarm(p, lane, pairs, at): what was sent before `at` and is read after it arms
 -- none of these pairs. An older note never replaces a newer one.
-local function note_disarm(p, account, pairs, at)
-  local key = p .. 'disarmed:' .. account
+local function note_disarm(p, lane, pairs, at)
+  local key = by_account(p, 'disarmed', lane)
   for _, pair in ipairs(pairs) do
     if at > tonumber(redis.call('HGET', key, pair) or 0) then redis.call('HSET', key, pair, at) end
   end
@@ -133,12 +154,15 @@ local function note_disarm(p, account, pairs, at)
   end
 end
 
--- last_disarm(p, account, pairs) -> ms of the last disarm or trip of any of them, or 0
-local function last_disarm(p, account, pairs)
+-- last_disarm(p, lane, pairs) -> ms of the last disarm or trip of any of them, or 0. An older
+-- version's disarm is noted by alias.
+local function last_disarm(p, lane, pairs)
   local latest = 0
-  for _, pair in ipairs(pairs) do
-    local at = redis.call('HGET', p .. 'disarmed:' .. account, pair)
-    latest = math.max(latest, tonumber(at or 0))
+  local keys = { by_account(p, 'disarmed', lane), p .. 'disarmed:' .. string.match(lane, ':(.*)') }
+  for _, key in ipairs(keys) do
+    for _, pair in ipairs(pairs) do
+      latest = math.max(latest, tonumber(redis.call('HGET', key, pair) or 0))
+    end
   end
   return latest
 end
@@ -185,7 +209,7 @@ end
 local function trip(p, switch, now)
   local orders = redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')
   retire(p, switch, 'tripped', now)
-  note_disarm(p, switch.account, split(switch.pairs), last_word(switch))
+  note_disarm(p, switch.lane, split(switch.pairs), last_word(switch))
   redis.call('HSET', p .. 'switch:' .. switch.id, 'tripped_ms', now)
   local last = last_fires(switch)
   if last then
@@ -259,7 +283,7 @@ end
 -- end_switch(p, switch, at, queue, bell, now) -> its epoch: disarm an armed switch. Where
 -- the exchange holds a timer, it is kept until that is known to be stopped.
 local function end_switch(p, switch, at, queue, bell, now)
-  note_disarm(p, switch.account, split(switch.pairs), at)
+  note_disarm(p, switch.lane, split(switch.pairs), at)
   switch.state, switch.epoch, switch.put_off_ms = 'disarmed', tonumber(switch.epoch) + 1, nil
   local key = p .. 'switch:' .. switch.id
   redis.call('HSET', key, 'state', 'disarmed', 'epoch', switch.epoch)
@@ -280,6 +304,19 @@ end
 -- ended_by(switch) -> ms from which a timer that could not be stopped has long fired.
 local function ended_by(switch)
   return math.max(tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)) + 10000
+end
+
+-- give_way(p, switch, now) -> its state for its holder. Another holds a part of its scope, and
+-- its own hears of that now: so nobody relies on its deadline any more.
+local function give_way(p, switch, now)
+  if switch.state ~= 'armed' then return switch.state end
+  if now >= ends_at(switch) then
+    trip(p, switch, now)
+    return 'tripped'
+  end
+  retire(p, switch, 'disarmed', now)
+  reindex(p, switch_lane(switch.lane), now)
+  return 'replaced'
 end
 
 -- tend(p, lane, holder, lease, now) -> whether the holder must bring the exchange

@@ -7,12 +7,13 @@ local now = now_ms()
 local switch = read_switch(p, id)
 if not switch then return { 'unknown', '' } end
 if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', '' } end
+if switch.replaced_by then return { give_way(p, switch, now), '' } end
 if is_live(switch) and now >= ends_at(switch) then
   trip(p, switch, now)
   return { 'tripped', '' }
 end
 if not is_live(switch) then return { switch.state, '' } end
-local scope, tracked = p .. 'scope:' .. switch.account, p .. 'switch:' .. id .. ':orders'
+local scope, tracked = by_account(p, 'scope', switch.lane), p .. 'switch:' .. id .. ':orders'
 for i = 5, #ARGV do
   local owner = redis.call('HGET', scope, 'o|' .. ARGV[i])
   if verb == 'track' and owner and owner ~= id then

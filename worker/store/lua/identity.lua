@@ -1,0 +1,138 @@
+-- Shared by the scripts that register accounts; comes after switches.lua.
+-- An account is what its exchange and its key are; aliases are names for it. The lane that
+-- was registered first for an identity stands for its others: it has their scopes, their
+-- switches and their hold. Jobs stay in the lane that they were accepted in.
+--   P identity:<digest>  zset  lane -> ms since when it is registered for that identity
+--   P lane:<lane>        hash  beside what lanes.lua has: identity; canon, the lane that
+--                              stands for the account; joined, the lanes of one hold
+--   P lane:<alias>       hash  moved: 1 once no scope is kept by that alias any more
+--   P scope:<alias>      what an older version's arm finds in place of its hash, and fails at
+
+-- Members of P registered:<digest> that are no lanes: the claimant's form of registration,
+-- and that it is to register again.
+local MARK_FORMAT, MARK_AGAIN = '!2', '!again'
+
+-- armed_last(p, one, other) -> the switch of the two that was armed last, and the other
+local function armed_last(p, one, other)
+  local first = tonumber(redis.call('ZSCORE', p .. 'switches', one.id) or 0)
+  local second = tonumber(redis.call('ZSCORE', p .. 'switches', other.id) or 0)
+  if first > second then return one, other end
+  return other, one
+end
+
+-- yield(p, switch, winner, now): two holders have armed parts of one scope under different
+-- names. The one who armed first is to hear of it: its next call finds the switch replaced.
+-- Until then, or if it is silent till its deadline, workers keep the promise that it has.
+-- The winner's orders, too, come off by that deadline unless its holder beats.
+local function yield(p, switch, winner, now)
+  local key, lane = p .. 'switch:' .. switch.id, switch_lane(switch.lane)
+  redis.call('HSET', key, 'replaced_by', winner.id, 'native', 0)
+  redis.call('HDEL', key, 'wants_ms', 'unsure', 'put_off_ms', 'failures')
+  redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+  place_switch(p, read_switch(p, switch.id), now)
+  local deadline = math.min(tonumber(winner.deadline_ms), ends_at(switch))
+  redis.call('HSET', p .. 'switch:' .. winner.id, 'deadline_ms', deadline, 'fires_ms', 0, 'unsure', 1)
+  call_to(p, place_switch(p, read_switch(p, winner.id), now))
+end
+
+-- take_field(p, scope, field, id, now): enter a switch as the owner of what may be another's.
+local function take_field(p, scope, field, id, now)
+  local owner = redis.call('HGET', scope, field)
+  local switch, other = read_switch(p, id), owner and owner ~= id and read_switch(p, owner)
+  if not other or other.state ~= 'armed' then
+    if not other or switch.state == 'armed' then redis.call('HSET', scope, field, id) end
+  elseif switch.state == 'armed' then
+    local winner, loser = armed_last(p, switch, other)
+    redis.call('HSET', scope, field, winner.id)
+    yield(p, loser, winner, now)
+  end
+end
+
+-- move_switch(p, switch, home, now): have the lane `home` look after it.
+local function move_switch(p, switch, home, now)
+  local from, before = switch_lane(switch.lane), p .. 'scope:' .. switch.lane
+  redis.call('ZREM', p .. 'due:' .. from, switch.id)
+  redis.call('ZREM', p .. 'ends:' .. from, switch.id)
+  redis.call('HSET', p .. 'switch:' .. switch.id, 'lane', home)
+  switch.lane = home
+  local lane = place_switch(p, switch, now)
+  for _, field in ipairs(fields_of(p, switch)) do
+    if redis.call('HGET', before, field) == switch.id then
+      redis.call('HDEL', before, field)
+      take_field(p, by_account(p, 'scope', home), field, switch.id, now)
+    end
+  end
+  call_to(p, lane)
+  reindex(p, lane, now)
+end
+
+-- rehome(p, lane, now): send on what the lane has and another now stands for.
+local function rehome(p, lane, now)
+  local exchange = string.match(lane, '^[^:]*')
+  for _, id in ipairs(redis.call('ZRANGE', p .. 'due:' .. switch_lane(lane), 0, -1)) do
+    local switch = read_switch(p, id)
+    local home = switch and canon(p, exchange .. ':' .. switch.account)
+    if home and home ~= lane then move_switch(p, switch, home, now) end
+  end
+  reindex(p, switch_lane(lane), now)
+end
+
+-- note_all(p, from, to): take over what is known of disarms.
+local function note_all(p, from, to)
+  local row = redis.call('HGETALL', p .. 'disarmed:' .. from)
+  for i = 1, #row, 2 do note_disarm(p, to, { row[i] }, tonumber(row[i + 1])) end
+end
+
+-- gather(p, identity, now) -> its lanes; the first stands for the others.
+local function gather(p, identity, now)
+  local lanes = redis.call('ZRANGE', p .. 'identity:' .. identity, 0, -1)
+  local changed = {}
+  for _, lane in ipairs(lanes) do
+    local stood = redis.call('HGET', p .. 'lane:' .. lane, 'canon')
+    if stood ~= lanes[1] then
+      redis.call('HSET', p .. 'lane:' .. lane, 'canon', lanes[1])
+      changed[#changed + 1] = { lane, stood or lane }
+    end
+  end
+  for _, each in ipairs(changed) do
+    if each[1] ~= lanes[1] then note_all(p, each[1], lanes[1]) end
+    if each[2] ~= lanes[1] then note_all(p, each[2], lanes[1]) end
+    rehome(p, each[1], now)
+    if each[2] ~= each[1] then rehome(p, each[2], now) end
+  end
+  return lanes
+end
+
+-- identify(p, lane, identity, now) -> all lanes of the account that the lane now is one of
+local function identify(p, lane, identity, now)
+  local key = p .. 'lane:' .. lane
+  local was = redis.call('HGET', key, 'identity')
+  if identity == '' then
+    redis.call('HSETNX', key, 'canon', lane)
+    return { lane }
+  end
+  if was ~= identity then
+    if was then redis.call('ZREM', p .. 'identity:' .. was, lane) end
+    redis.call('HSET', key, 'identity', identity)
+  end
+  if not redis.call('ZSCORE', p .. 'identity:' .. identity, lane) then
+    redis.call('ZADD', p .. 'identity:' .. identity, now, lane)
+  end
+  local lanes = gather(p, identity, now)
+  if was and was ~= identity then gather(p, was, now) end
+  return lanes
+end
+
+-- convert(p, alias): take over the scopes that an older version kept by alias, of whatever
+-- exchange, and have its arm fail from now on.
+local function convert(p, alias)
+  local key = p .. 'scope:' .. alias
+  local row = redis.pcall('HGETALL', key)
+  if row.err then return end
+  redis.call('HSET', p .. 'lane:' .. alias, 'moved', 1)
+  for i = 1, #row, 2 do
+    local switch = read_switch(p, row[i + 1])
+    if switch then redis.call('HSET', by_account(p, 'scope', switch.lane), row[i], row[i + 1]) end
+  end
+  redis.call('SET', key, 'kept by lane')
+end
