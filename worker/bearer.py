@@ -60,17 +60,17 @@ class Bearers:
             StoreUnavailable: Redis did not answer. A turn to fetch that was begun ends
                 by itself; a token that was fetched may be shared.
         """
-        shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
+        shared = self._tokens.get(lane.identity, lane.access, now_ms=clock.now_ms())
         if shared is not None:
             return shared
-        if not self._tokens.begin_refresh(lane.alias, lease_ms=min(lease_ms, self._turn_ms)):
+        if not self._tokens.begin_refresh(lane.identity, lease_ms=min(lease_ms, self._turn_ms)):
             return Wait(BUSY_MS)
         try:
             # Another worker may have been done just before we began.
-            shared = self._tokens.get(lane.alias, lane.access, now_ms=clock.now_ms())
+            shared = self._tokens.get(lane.identity, lane.access, now_ms=clock.now_ms())
             return shared if shared is not None else self._fetched(lane, fetch())
         finally:
-            self._tokens.end_refresh(lane.alias)
+            self._tokens.end_refresh(lane.identity)
 
     def drop(self, lane: Lane, shared: SharedToken) -> None:
         """Forget a token that the exchange refused, unless a newer one is there.
@@ -78,7 +78,7 @@ class Bearers:
         Raises:
             StoreUnavailable: Redis did not answer. Retrying is safe.
         """
-        self._tokens.drop(lane.alias, shared)
+        self._tokens.drop(lane.identity, shared)
 
     def _fetched(self, lane: Lane, answer: Answer | Wait) -> SharedToken | NoToken | Wait:
         if isinstance(answer, Wait):
@@ -88,7 +88,7 @@ class Bearers:
         now_ms = clock.now_ms()
         until_ms = used_until_ms(answer, now_ms=now_ms)
         return self._tokens.put(
-            lane.alias, lane.access, answer.token, until_ms=until_ms, now_ms=now_ms
+            lane.identity, lane.access, answer.token, until_ms=until_ms, now_ms=now_ms
         )
 
 

@@ -1,6 +1,6 @@
 """Bearer tokens, shared by all workers, sealed at rest.
 
-One token per account, since some exchanges refuse several at once. It is
+One token per account, whatever its aliases, since some exchanges refuse several at once. It is
 sealed with a key derived from the account's secret, so that Redis, its dumps
 and its replicas hold nothing usable.
 """
