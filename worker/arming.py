@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker import clock
 from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
 from worker.exchanges.base import Exchange
-from worker.gate import check_switch, holds_timers
+from worker.gate import check_switch, holds_timers, spelled
 from worker.names import lane_of
 from worker.settings import Switches as Bounds
 from worker.store.ledger import new_id
@@ -42,9 +42,10 @@ def arm_switch(
         if isinstance(values, str) or not isinstance(values, Sequence):
             raise InvalidCommand(f"{name} must be a list")
     _check_wait(clear_wait_ms)
+    pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
     check_switch(
         exchange,
-        pairs=tuple(scope.pairs),
+        pairs=pairs,
         order_ids=tuple(scope.order_ids),
         timeout_ms=timeout_ms,
         shortest_ms=bounds.min_timeout_ms,
@@ -56,7 +57,7 @@ def arm_switch(
             lane=lane_of(exchange.name, account),
             account=account,
             native=holds_timers(exchange),
-            pairs=scope.pairs,
+            pairs=pairs,
             order_ids=scope.order_ids,
             timeout_ms=timeout_ms,
             bell=urgent_bell(exchange.name),

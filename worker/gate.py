@@ -66,6 +66,11 @@ def asking_phase(job: Job, exchange: Exchange) -> Phase | None:
     return phase if able(exchange, command_of(job, phase)) else None
 
 
+def spelled(exchange: Exchange, pair: str | None) -> str | None:
+    """Return a pair as the exchange's documents spell it; what is no pair as it is."""
+    return exchange.capabilities.spelling(pair) if isinstance(pair, str) else pair
+
+
 def check_cancel(exchange: Exchange, *, order_id: str, pair: str | None, side: str | None) -> None:
     """Refuse a cancel that the exchange could not be sent.
 

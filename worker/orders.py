@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Exchange
-from worker.gate import check_cancel, check_cancel_all
+from worker.gate import check_cancel, check_cancel_all, spelled
 from worker.jobs import Kind, NewJob
 from worker.names import lane_of
 from worker.store.ledger import new_id
@@ -27,6 +27,7 @@ def cancels(
     """
     if isinstance(order_ids, str) or not isinstance(order_ids, Sequence):
         raise InvalidCommand("order_ids must be a list of order ids; for one use cancel()")
+    pair = spelled(exchange, pair)
     if not order_ids:
         raise InvalidCommand("no order ids; to cancel all orders use cancel_all()")
     for order_id in order_ids:
@@ -52,6 +53,7 @@ def cancel_of_all(
     Raises:
         InvalidCommand: The exchange needs a narrower scope, or something is wrong.
     """
+    pair = spelled(exchange, pair)
     check_cancel_all(exchange, pair=pair, side=side)
     return NewJob(
         id=new_id(),

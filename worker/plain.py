@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import tenacity
 
@@ -10,7 +11,7 @@ from worker import clock
 from worker.commands import ListOpenOrders
 from worker.errors import StoreUnavailable, SwitchOverlap
 from worker.exchanges.base import Exchange
-from worker.gate import check_cancel, check_switch, holds_timers
+from worker.gate import check_cancel, check_switch, holds_timers, spelled
 from worker.jobs import Kind, NewJob
 from worker.messages import CancelMessage, CountdownMessage
 from worker.names import lane_of
@@ -33,8 +34,9 @@ def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tu
         StoreUnavailable: Redis would not take it.
     """
     exchange = parts.exchange(message.account)
-    check_cancel(exchange, order_id=message.order_id, pair=message.pair, side=message.side)
-    order = (message.order_id, message.pair or "", message.side or "")
+    named = spelled(exchange, message.pair)
+    check_cancel(exchange, order_id=message.order_id, pair=named, side=message.side)
+    order = (message.order_id, named or "", message.side or "")
     lane = lane_of(exchange.name, message.account)
 
     def accept(job_id: str) -> str:
@@ -82,6 +84,7 @@ def move_switch(
         StoreUnavailable: Redis did not answer. Asking again is safe.
     """
     exchange = parts.exchange(message.account)
+    message = replace(message, pairs=tuple(spelled(exchange, pair) or "" for pair in message.pairs))
     bell = urgent_bell(exchange.name)
     if message.timeout_ms == 0:
         return _disarm(parts, exchange, message, bell, task_id=task_id, again=again)

@@ -12,12 +12,12 @@ from worker.errors import InvalidCommand, SwitchUnknown, UnknownAccount
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
 from worker.factory import build_direct, build_store
-from worker.gate import check_cancel, check_cancel_all
+from worker.gate import check_cancel, check_cancel_all, spelled
 from worker.jobs import Job, Kind, NewJob, State
 from worker.messages import CANCEL, DRAIN
 from worker.names import exchange_of
 from worker.orders import cancel_of_all, cancels
-from worker.settings import Settings, load_settings, unknown_account
+from worker.settings import Settings, announced_exchange, load_settings, unknown_account
 from worker.store.doorbell import ring
 from worker.store.ledger import Ledger, new_id
 from worker.store.switches import Switches, SwitchRecord
@@ -202,7 +202,7 @@ class Producer:
             lane=dead.lane,
             kind=dead.kind,
             order_id=dead.order_id or "",
-            pair=dead.pair or "",
+            pair=spelled(exchange, dead.pair) or "",
             side=dead.side or "",
             parent=dead.id,
         )
@@ -352,17 +352,11 @@ class Producer:
             return known.adapter
         if account not in self._announced:
             self._announced = self._ledger.accounts()
-        name = self._announced.get(account, "")
-        if "," in name:
+        try:
+            return announced_exchange(account, self._announced, self._settings.accounts)
+        except UnknownAccount:
             self._announced = {}
-            raise UnknownAccount(
-                f"{account} is an account on {name.replace(',', ' and on ')}; "
-                f"give it in the settings: [accounts.{account}] with its exchange"
-            )
-        if name not in EXCHANGES:
-            aliases = {*self._settings.accounts, *self._announced}
-            raise UnknownAccount(unknown_account(account, aliases))
-        return EXCHANGES[name]
+            raise
 
 
 def _bells(exchange: str, account: str, jobs: Sequence[NewJob]) -> Iterable[tuple[str, str]]:

@@ -9,12 +9,11 @@ import threading
 from worker import metrics
 from worker.alerts import alert
 from worker.engine import Engine
-from worker.errors import StoreUnavailable, UnknownAccount
-from worker.exchanges import EXCHANGES
+from worker.errors import StoreUnavailable
 from worker.exchanges.base import Exchange
 from worker.factory import build_engine, build_store, secrets_of
 from worker.logs import Mask
-from worker.settings import Settings, load_settings, unknown_account
+from worker.settings import Settings, announced_exchange, load_settings
 from worker.shutdown import Shutdown
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
@@ -47,17 +46,15 @@ class Runtime:
         """Return the exchange of an account: of these settings, or of those of other workers.
 
         Raises:
-            UnknownAccount: No worker has registered one of this alias.
+            UnknownAccount: No worker has registered one of this alias, or workers of
+                several exchanges have.
             StoreUnavailable: Redis did not answer.
         """
         account = self.settings.accounts.get(alias)
         if account is not None:
             return account.adapter
         announced = self.ledger.accounts()
-        name = announced.get(alias, "")
-        if name not in EXCHANGES:
-            raise UnknownAccount(unknown_account(alias, {*self.settings.accounts, *announced}))
-        return EXCHANGES[name]
+        return announced_exchange(alias, announced, self.settings.accounts)
 
     def bury(
         self, reason: str, raw: str, *, error: BaseException | None = None, job_id: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,7 +41,8 @@ from worker.accounts import (
 )
 from worker.config_file import CONFIG_VARIABLE, config_path, read_table
 from worker.errors import SettingsError, UnknownAccount
-from worker.exchanges.base import Access
+from worker.exchanges import EXCHANGES
+from worker.exchanges.base import Access, Exchange
 from worker.variables import nearest, sort_out
 
 log = logging.getLogger(__name__)
@@ -246,6 +248,30 @@ class Settings(BaseSettings):
             memo=memo or "",
             auth=account.auth_mode,
         )
+
+
+def announced_exchange(
+    alias: str, announced: Mapping[str, str], known: Collection[str]
+) -> Exchange:
+    """Return the exchange of an account that workers have registered.
+
+    Args:
+        alias: Its name.
+        announced: Exchange, or several parted by commas, by alias.
+        known: Aliases of the settings.
+
+    Raises:
+        UnknownAccount: None has this alias, or several have, on different exchanges.
+    """
+    name = announced.get(alias, "")
+    if "," in name:
+        raise UnknownAccount(
+            f"{alias} is an account on {name.replace(',', ' and on ')}; "
+            f"give it in the settings: [accounts.{alias}] with its exchange"
+        )
+    if name not in EXCHANGES:
+        raise UnknownAccount(unknown_account(alias, {*known, *announced}))
+    return EXCHANGES[name]
 
 
 def unknown_account(alias: object, known: object) -> str:

@@ -6,7 +6,7 @@ are data, so that everything above serves every exchange alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -88,6 +88,8 @@ class Capabilities:
         limits: The exchange's limits.
         stale_ms: How long after its stamp a request without a nonce may still
             be accepted; 0 if not known.
+        spelling: Gives the one spelling of a pair that its documents use, of any that
+            name it; what it does not know it leaves as it is.
     """
 
     commands: frozenset[type[Command]]
@@ -98,6 +100,7 @@ class Capabilities:
     needs_memo: bool = False
     limits: tuple[Limit, ...] = ()
     stale_ms: int = 0
+    spelling: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)

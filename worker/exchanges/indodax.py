@@ -35,6 +35,23 @@ HOSTS: Final = Hosts(
 )
 RECV_WINDOW_MS: Final = 5_000
 """The document's default."""
+QUOTES: Final = ("usdt", "idr")
+"""What pairs are traded in."""
+
+
+def spelling(pair: str) -> str:
+    """Return a pair as its `ticker_id` has it, such as `btc_idr`.
+
+    "To get available pairs, access the api/pairs endpoint and use the ticker_id values."
+    That endpoint's `id` and `symbol` of the same pair are `btcidr` and `BTCIDR`.
+    """
+    pair = pair.lower()
+    for quote in QUOTES:
+        if "_" not in pair and pair.endswith(quote) and pair != quote:
+            return f"{pair.removesuffix(quote)}_{quote}"
+    return pair
+
+
 CAPABILITIES: Final = Capabilities(
     commands=frozenset({SetCountdown, CancelOrder, QueryOrder, ListOpenOrders}),
     auth_modes=("nonce", "timestamp"),
@@ -46,6 +63,7 @@ CAPABILITIES: Final = Capabilities(
         Limit("cancels", (CancelOrder,), "account", max_requests=30, window_ms=1_000),
     ),
     stale_ms=RECV_WINDOW_MS,
+    spelling=spelling,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
     CancelOrder: ("pair", "side"),

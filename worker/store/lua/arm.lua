@@ -23,7 +23,7 @@ local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
 for i = 12, 11 + n do
   pair_list[#pair_list + 1] = ARGV[i]
-  fields[#fields + 1] = 'p|' .. ARGV[i]
+  fields[#fields + 1] = pair_field(ARGV[i])
 end
 for i = 12 + n, #ARGV do
   order_list[#order_list + 1] = ARGV[i]
@@ -33,8 +33,9 @@ local pairs_text, orders_text = table.concat(pair_list, ','), table.concat(order
 
 local same
 local seen = {} -- each owner is looked at once, however many fields it has
-for _, field in ipairs(fields) do
+for i, field in ipairs(fields) do
   local owner = redis.call('HGET', scope, field)
+    or (i <= n and owner_of(p, scope, pair_list[i]))
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
   if switch and is_live(switch) and now >= ends_at(switch) then
@@ -43,7 +44,7 @@ for _, field in ipairs(fields) do
     local tracked = redis.call('SMEMBERS', p .. 'switch:' .. owner .. ':orders')
     table.sort(tracked)
     local named = switch.armed_with == orders_text or table.concat(tracked, ',') == orders_text
-    if switch.pairs == pairs_text and named then
+    if same_pairs(switch.pairs, pairs_text) and named then
       same = switch
     elseif is_live(switch) then
       if sent > 0 and sent < last_word(switch) then return { 'stale', '' } end
@@ -92,6 +93,9 @@ redis.call('PERSIST', key)
 if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end
 if same and same.state ~= 'armed' then redis.call('HDEL', key, 'wants_ms') end
 redis.call('PERSIST', key .. ':orders')
+if same then -- it may have been spelled otherwise
+  for _, pair in ipairs(split(same.pairs)) do redis.call('HDEL', scope, pair_field(pair)) end
+end
 for _, field in ipairs(fields) do redis.call('HSET', scope, field, id) end
 for _, order in ipairs(order_list) do redis.call('SADD', key .. ':orders', order) end
 redis.call('ZADD', p .. 'switches', now, id)

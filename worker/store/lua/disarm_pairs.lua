@@ -21,7 +21,7 @@ local pairs_text = table.concat(pair_list, ',')
 local scope = by_account(p, 'scope', lane)
 local answer, ending, seen = { 'none', '' }, nil, {}
 for _, pair in ipairs(pair_list) do
-  local owner = redis.call('HGET', scope, 'p|' .. pair)
+  local owner = owner_of(p, scope, pair)
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
   if switch and is_live(switch) and now >= ends_at(switch) then
@@ -32,7 +32,7 @@ for _, pair in ipairs(pair_list) do
   elseif switch and is_live(switch) then
     if sent > 0 and sent < last_word(switch) then
       answer = { 'stale', owner }
-    elseif switch.pairs ~= pairs_text then
+    elseif not same_pairs(switch.pairs, pairs_text) then
       return { 'overlap', owner, switch.pairs }
     else
       ending = switch

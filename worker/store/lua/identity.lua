@@ -123,16 +123,18 @@ local function identify(p, lane, identity, now)
   return lanes
 end
 
--- convert(p, alias): take over the scopes that an older version kept by alias, of whatever
+-- convert(p, alias, now): take over the scopes that an older version kept by alias, of whatever
 -- exchange, and have its arm fail from now on.
-local function convert(p, alias)
+local function convert(p, alias, now)
   local key = p .. 'scope:' .. alias
   local row = redis.pcall('HGETALL', key)
   if row.err then return end
   redis.call('HSET', p .. 'lane:' .. alias, 'moved', 1)
   for i = 1, #row, 2 do
     local switch = read_switch(p, row[i + 1])
-    if switch then redis.call('HSET', by_account(p, 'scope', switch.lane), row[i], row[i + 1]) end
+    local field = row[i]
+    if string.sub(field, 1, 2) == 'p|' then field = string.lower(field) end
+    if switch then take_field(p, by_account(p, 'scope', switch.lane), field, switch.id, now) end
   end
   redis.call('SET', key, 'kept by lane')
 end

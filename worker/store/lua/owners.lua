@@ -4,7 +4,7 @@
 local p, lane = ARGV[1], ARGV[2]
 local scope, found = by_account(p, 'scope', lane), {}
 for i = 3, #ARGV do
-  local owner = redis.call('HGET', scope, 'p|' .. ARGV[i])
+  local owner = owner_of(p, scope, ARGV[i])
   if owner then found[#found + 1] = owner end
 end
 return found

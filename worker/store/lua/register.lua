@@ -105,7 +105,7 @@ for i = 5, #ARGV, 6 do
   if older then
     again = true
   else
-    convert(p, alias)
+    convert(p, alias, now)
     lanes = identify(p, lane, identity, now)
   end
   for _, each in ipairs(lanes) do

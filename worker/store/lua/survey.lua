@@ -16,7 +16,7 @@ local function look(id)
   if switch then
     local mine = {}
     for _, pair in ipairs(split(switch.pairs)) do
-      if redis.call('HGET', scope, 'p|' .. pair) == id then
+      if redis.call('HGET', scope, pair_field(pair)) == id then
         mine[#mine + 1] = pair
       end
     end

@@ -16,7 +16,7 @@
 --                               replaced_by the switch of who has armed a part of its
 --                                          scope since, under another alias
 --   P switch:<id>:orders  set   tracked order ids
---   P scope:<lane>        hash  'p|<pair>' or 'o|<order id>' -> switch id; <lane> stands for the
+--   P scope:<lane>        hash  'p|<pair in lower case>' or 'o|<order id>' -> switch id; <lane> stands for the
 --                               account, see identity.lua
 --   P disarmed:<lane>     hash  pair -> ms of its last disarm or trip, by its sender's clock;
 --                               kept for KEEP_MS, for the NOTED_MAX pairs noted last
@@ -93,6 +93,26 @@ local function last_fires(switch)
   return math.max(fires, tonumber(switch.deadline_ms))
 end
 
+-- pair_field(pair) -> what a scope calls it. Case does not tell pairs apart: who arms one
+-- in two spellings means one.
+local function pair_field(pair) return 'p|' .. string.lower(pair) end
+
+-- owner_of(p, scope, pair) -> the switch that holds it, also as older versions spelled it
+local function owner_of(p, scope, pair)
+  local field = pair_field(pair)
+  return redis.call('HGET', scope, field) or redis.call('HGET', scope, (string.gsub(field, '_', '')))
+end
+
+-- same_pairs(one, other) -> whether two lists, parted by commas, name the same pairs
+local function same_pairs(one, other)
+  local function plain(text)
+    local list = split(string.lower((string.gsub(text, '_', ''))))
+    table.sort(list)
+    return table.concat(list, ',')
+  end
+  return one == other or plain(one) == plain(other)
+end
+
 -- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
 local function untrack_orders(p, lane, orders)
   local scope, fields = by_account(p, 'scope', lane), {}
@@ -108,7 +128,7 @@ end
 -- fields_of(p, switch) -> the fields of its scope
 local function fields_of(p, switch)
   local fields = {}
-  for _, pair in ipairs(split(switch.pairs)) do fields[#fields + 1] = 'p|' .. pair end
+  for _, pair in ipairs(split(switch.pairs)) do fields[#fields + 1] = pair_field(pair) end
   for _, order in ipairs(redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')) do
     fields[#fields + 1] = 'o|' .. order
   end
@@ -141,7 +161,8 @@ end
 local function note_disarm(p, lane, pairs, at)
   local key = by_account(p, 'disarmed', lane)
   for _, pair in ipairs(pairs) do
-    if at > tonumber(redis.call('HGET', key, pair) or 0) then redis.call('HSET', key, pair, at) end
+    local name = string.lower(pair)
+    if at > tonumber(redis.call('HGET', key, name) or 0) then redis.call('HSET', key, name, at) end
   end
   redis.call('PEXPIRE', key, KEEP_MS)
   if redis.call('HLEN', key) <= NOTED_MAX then return end
@@ -161,7 +182,9 @@ local function last_disarm(p, lane, pairs)
   local keys = { by_account(p, 'disarmed', lane), p .. 'disarmed:' .. string.match(lane, ':(.*)') }
   for _, key in ipairs(keys) do
     for _, pair in ipairs(pairs) do
-      latest = math.max(latest, tonumber(redis.call('HGET', key, pair) or 0))
+      for _, name in ipairs({ pair, string.lower(pair) }) do
+        latest = math.max(latest, tonumber(redis.call('HGET', key, name) or 0))
+      end
     end
   end
   return latest
