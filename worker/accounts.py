@@ -100,7 +100,7 @@ class Account(Table):
         if value is not None:
             try:
                 # Its limits are kept under it, however it is written.
-                return str(ipaddress.ip_address(value))
+                return plain_address(value)
             except ValueError:
                 raise ValueError("give a local IP address such as 203.0.113.7") from None
         return None
@@ -188,6 +188,17 @@ class Account(Table):
             return value.get_secret_value() or None
         path: Path | None = getattr(self, f"{name}_file")
         return None if path is None else read_secret(path, f"{name}_file")
+
+
+def plain_address(text: str) -> str:
+    """Return an IP address in its one form, whichever way it is written.
+
+    Raises:
+        ValueError: It is none.
+    """
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def refuse_both(table: BaseModel, *names: str) -> None:

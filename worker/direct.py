@@ -36,11 +36,14 @@ from worker.pipeline import SETTLE_MARGIN_MS, Pipeline
 from worker.settings import Settings
 from worker.settling import Attempted, crashed, tell
 from worker.shared import Shared
+from worker.store.holds import Holds
 from worker.store.ledger import Settlement, Verb
 from worker.transport import Transport
 
 log = logging.getLogger(__name__)
 
+HOLD_MARGIN_MS = 500
+"""For how much longer than a request may take it is held, for what comes before and after."""
 AWAY = "Redis went away in between"
 
 
@@ -70,6 +73,7 @@ class Direct:
         common: What workers share, in Redis.
         own: The same, kept by this process, and told what it takes of the other.
         look: Raises `StoreUnavailable` if Redis does not answer.
+        holds: The workers' holds of accounts whose requests must go one at a time.
         transport: Sends requests.
     """
 
@@ -81,11 +85,13 @@ class Direct:
         common: Shared,
         own: Shared,
         look: Callable[[], object],
+        holds: Holds,
         transport: Transport,
     ) -> None:
         self._settings = settings
         self._lanes = lanes
         self._look = look
+        self._holds = holds
         self._together, self._alone = (
             Pipeline(
                 settings=settings,
@@ -140,7 +146,7 @@ class Direct:
             job = replace(job, lease_ms=min(job.lease_ms, round(run.left_ms) + SETTLE_MARGIN_MS))
             if not run.alone:
                 with contextlib.suppress(StoreUnavailable):
-                    return self._together.attempt(job, now_ms=clock.now_ms())
+                    return self._beside_workers(run, lane, job)
                 run.alone = AWAY
                 log.warning("Redis went away; going on without", extra={"account": lane.alias})
             return self._alone.attempt(job, now_ms=clock.now_ms())
@@ -149,6 +155,25 @@ class Direct:
             return Attempted(crashed(job, error, now_ms=clock.now_ms(), jobs=budget))
         finally:
             places.release()
+
+    def _beside_workers(self, run: _Run, lane: Lane, job: Job) -> Attempted:
+        """Attempt a job in turn with the workers, where one request goes at a time."""
+        if not lane.uses_nonce:
+            return self._together.attempt(job, now_ms=clock.now_ms())
+        holder = f"{self.name}:{job.id}"
+        http = self._settings.http
+        lease_ms = http.deadline_ms + http.resend_budget_ms + HOLD_MARGIN_MS
+        while wait_ms := self._holds.take(job.lane, lane.identity, holder, lease_ms=lease_ms):
+            if run.left_ms <= wait_ms:
+                self._holds.give_up(job.lane, lane.identity, holder)
+                return Attempted(Settlement(Verb.WAIT))
+            clock.sleep_ms(wait_ms)
+        try:
+            job = replace(job, lease_ms=min(job.lease_ms, round(run.left_ms) + SETTLE_MARGIN_MS))
+            return self._together.attempt(job, now_ms=clock.now_ms())
+        finally:
+            with contextlib.suppress(StoreUnavailable):  # the lease ends it
+                self._holds.give_up(job.lane, lane.identity, holder)
 
     def _places(self, lane: Lane) -> threading.Semaphore:
         """Return the places of an account: one if its requests must arrive in order."""

@@ -9,6 +9,7 @@ import random
 from worker.accounts import Account
 from worker.direct import Direct
 from worker.durability import Durability
+from worker.egress import ANY_IP, at_default_address
 from worker.engine import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Access, Limit
@@ -24,6 +25,7 @@ from worker.settings import Settings
 from worker.shared import Shared
 from worker.store.address import parse
 from worker.store.connection import Store, connect
+from worker.store.holds import Holds
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter, Rule
 from worker.store.lookout import Lookout
@@ -31,10 +33,6 @@ from worker.store.nonces import Nonces, key_id
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
 from worker.transport import Transport
-
-ANY_IP = "any"
-"""Budget of accounts without an `egress_ip`: one for all of them, wherever
-their workers run, since two machines may share an address."""
 
 
 def build_store(settings: Settings, *, promising: bool = False) -> Store:
@@ -105,7 +103,7 @@ def build_engine(settings: Settings) -> Engine:
     own = build_lanes(settings)
     if not own:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
-    lanes = Lanes(own)
+    lanes = Lanes({alias: at_default_address(lane) for alias, lane in own.items()})
     store, transport = build_store(settings), Transport(settings.http)
     limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)
     pipeline = Pipeline(
@@ -160,6 +158,7 @@ def build_direct(settings: Settings) -> Direct:
         common=Shared(Limiter(store), Nonces(store), Tokens(store), Switches(store)),
         own=Shared(MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches()),
         look=Ledger(store).now_ms,
+        holds=Holds(store),
         transport=Transport(settings.http),
     )
 

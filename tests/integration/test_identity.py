@@ -342,3 +342,21 @@ def test_the_strictest_width_of_the_living_counts(aliases: Aliases) -> None:
     assert strict.heartbeat("strict", ttl_ms=5_000)[1] is False
     register("strict", 1)
     assert width() == "1"
+
+
+def test_cancels_sent_beside_workers_wait_for_their_turn(world: World) -> None:
+    """No nonce overtakes another, whoever sends, and who waits comes next."""
+    (settings,) = renamed(world, "ix", "ix")
+    (other,) = renamed(world, "ix", "ix-here")
+    producer, outside = Producer(settings), Producer(other)
+    with running(settings):
+        ids = world.place("ix", 140, pair="btc_idr")
+        tickets = producer.cancel_many("ix", ids[:120], pair="btc_idr", side="buy")
+        for number, order_id in enumerate(ids[120:]):
+            near, alias = ((producer, "ix"), (outside, "ix-here"))[number % 2]
+            result = near.cancel_direct(alias, order_id, pair="btc_idr", side="buy")
+            assert result.outcome is Outcome.CANCELED
+        assert {t.wait(timeout_ms=WITHIN_MS).outcome for t in tickets} == {Outcome.CANCELED}
+    refused, sent = refused_nonces(world)
+    assert refused == 0
+    assert sent >= len(ids)

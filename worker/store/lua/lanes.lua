@@ -74,11 +74,13 @@ end
 -- lane_ready(p, lane, now) -> ms from which the lane may be claimed; serial; bulk
 local function lane_ready(p, lane, now)
   local meta = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold',
-    'bulk')
+    'bulk', 'guest_until')
   local ready = tonumber(meta[3] or 0)
-  local held = meta[2]
-  if meta[4] then held = redis.call('HGET', p .. 'lane:' .. meta[4], 'held_until') end
-  if meta[1] == '1' then ready = math.max(ready, tonumber(held or 0)) end
+  local held, guest = meta[2], meta[6]
+  if meta[4] then
+    held, guest = unpack(redis.call('HMGET', p .. 'lane:' .. meta[4], 'held_until', 'guest_until'))
+  end
+  if meta[1] == '1' then ready = math.max(ready, tonumber(held or 0), tonumber(guest or 0)) end
   return math.max(ready, now), meta[1] == '1', tonumber(meta[5] or 1)
 end
 
