@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from worker.alerts import alert
-from worker.store.ledger import Ledger
+from worker.store.astray import Astray
 
 SHOWN_MAX = 5
 
 
-def report(ledger: Ledger) -> None:
+def report(astray: Astray) -> None:
     """Raise one alert of what was moved aside since the last one.
 
     Raises:
         StoreUnavailable: Redis did not answer. It comes back after a while.
     """
-    if found := ledger.next_astray():
+    if found := astray.due():
         shown = ", ".join(found[:SHOWN_MAX]) + (", …" if len(found) > SHOWN_MAX else "")
         alert("astray", f"due without a record, moved to the key astray: {len(found)}: {shown}")
-        ledger.astray_reported(found)
+        astray.reported(found)

@@ -306,7 +306,7 @@ class Engine:
         if not registered:
             self.register()
         if self._ledger.strays:
-            report(self._ledger)
+            report(self._ledger.astray)
 
     def _look(self) -> float:
         """Put threads to what is due; return the ms until something may be."""

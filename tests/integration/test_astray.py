@@ -97,14 +97,14 @@ def test_strays_are_reported_once(bench: Bench) -> None:
     for number in range(3):
         bench.client.delete(f"cx:job:{bench.one(f'a{number}')}")
     bench.claim(limit=3)
-    assert len(bench.ledger.next_astray()) == 3
-    assert bench.ledger.next_astray() == []
+    assert len(bench.ledger.astray.due()) == 3
+    assert bench.ledger.astray.due() == []
     bench.clock.advance(60_000)
-    found = bench.ledger.next_astray()
+    found = bench.ledger.astray.due()
     assert len(found) == 3
-    bench.ledger.astray_reported(found)
+    bench.ledger.astray.reported(found)
     bench.clock.advance(60_000)
-    assert bench.ledger.next_astray() == []
+    assert bench.ledger.astray.due() == []
     assert bench.client.zcard("cx:astray") == 3
 
 

@@ -360,3 +360,24 @@ def test_cancels_sent_beside_workers_wait_for_their_turn(world: World) -> None:
     refused, sent = refused_nonces(world)
     assert refused == 0
     assert sent >= len(ids)
+
+
+def test_a_trip_under_another_name_is_waited_for(aliases: Aliases) -> None:
+    """What it may yet cancel is the same account's."""
+    aliases.arm("b", "btc_idr")
+    aliases.clock.advance(TIMEOUT_MS)
+    aliases.switches.arm(
+        switch_id=new_id(),
+        lane="indodax:b",
+        account="b",
+        native=True,
+        pairs=["btc_idr"],
+        order_ids=[],
+        timeout_ms=TIMEOUT_MS,
+        bell=(QUEUE, "urgent"),
+        mode="touch",
+    )
+    aliases.register("a")
+    aliases.clock.advance(1)
+    aliases.register("b")
+    assert aliases.arm("a", "btc_idr").clearing is not None

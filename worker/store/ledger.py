@@ -6,7 +6,6 @@ in one step each, so that no crash can part them.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from worker.jobs import Job, NewJob
 from worker.names import lane_of
 from worker.outcomes import Outcome
+from worker.store.astray import Astray
 from worker.store.connection import Sent, Store, unavailable
 from worker.store.listing import CHUNK, RECENT, SERVING_MS, Listing
 
@@ -28,9 +28,6 @@ TAKE_BACK_LOOK = 2_000
 DEFERRED_MAX = 10_000
 """Messages kept for later; what comes on top of them is a dead letter at once."""
 HANDED_BACK = "the worker was stopped in mid-attempt"
-ASTRAY_AGAIN_MS = 30_000
-ASTRAY_MAX = 100
-"""How many strays one alert names at most."""
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
 
@@ -123,6 +120,7 @@ class Ledger(Listing):
         super().__init__(store)
         self._digest = digest
         self._born = ""
+        self.astray = Astray(store)
         self.owes = False
         """Whether after a failover this worker is to tell what it was granted."""
         self.strays = False
@@ -249,18 +247,6 @@ class Ledger(Listing):
         now, registered, self._born, owes, strays = answer
         self.owes, self.strays = owes == 1, strays == 1
         return int(now), registered == 1
-
-    def next_astray(self) -> list[str]:
-        """Return what was due without a record, each as its lane and its id.
-
-        Until `astray_reported` it comes back after a while.
-        """
-        return list(self._store.run("next_astray", ASTRAY_AGAIN_MS, ASTRAY_MAX))
-
-    def astray_reported(self, found: Sequence[str]) -> None:
-        """Note that a person was alerted of these."""
-        with unavailable():
-            self._store.client.zadd(self._store.key("astray"), dict.fromkeys(found, math.inf))
 
     def ticked(self) -> None:
         """Note that a heartbeat of Celery beat has just been run."""

@@ -39,9 +39,9 @@ end
 local function take_field(p, scope, field, id, now)
   local owner = redis.call('HGET', scope, field)
   local switch, other = read_switch(p, id), owner and owner ~= id and read_switch(p, owner)
-  if not other or other.state ~= 'armed' then
-    if not other or switch.state == 'armed' then redis.call('HSET', scope, field, id) end
-  elseif switch.state == 'armed' then
+  if not other or not is_live(other) then
+    if not other or is_live(switch) then redis.call('HSET', scope, field, id) end
+  elseif is_live(switch) then
     local winner, loser = armed_last(p, switch, other)
     redis.call('HSET', scope, field, winner.id)
     yield(p, loser, winner, now)

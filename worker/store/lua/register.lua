@@ -91,7 +91,7 @@ local function arrange(lanes, width, native, bulk)
   if width == '1' and native == '1' then
     redis.call('HSET', p .. 'lane:' .. switches, 'sibling', first, 'hold', first)
   end
-  if width == '1' and shared then redis.call('HSET', p .. 'lane:' .. first, 'joined', shared) end
+  if shared then redis.call('HSET', p .. 'lane:' .. first, 'joined', shared) end
 end
 
 local answer = {}

@@ -195,11 +195,11 @@ local function last_word(switch)
   return math.max(tonumber(switch.beat_ms), tonumber(switch.sent_ms or 0))
 end
 
--- clearing(p, lane, pairs, now) -> pair, ms, job id, its last detail; nil if they are clear
+-- clearing_in(p, lane, pairs, now) -> pair, ms, job id, its last detail; nil if they are clear
 -- What a former life has sent, or will send, may yet cancel what is placed from now on: a tripped
 -- switch's cancel-all that has not had its first complete list, a request whose reply
 -- never came, the exchange's own timer. ms: how long that is expected to last.
-local function clearing(p, lane, pairs, now)
+local function clearing_in(p, lane, pairs, now)
   if not pairs[1] then return nil end
   local names, reaches = {}, {}
   for i, pair in ipairs(pairs) do
@@ -222,6 +222,16 @@ local function clearing(p, lane, pairs, now)
     local reach = tonumber(ends[i] or 0)
     if reach > now then return pair, reach - now, '', '' end
     if ends[i] then redis.call('HDEL', p .. 'lane:' .. lane, 'reach|' .. pair) end
+  end
+  return nil
+end
+
+-- clearing(p, lane, pairs, now) -> the same, of all lanes of the lane's account
+local function clearing(p, lane, pairs, now)
+  local first = canon(p, lane)
+  for each in string.gmatch(redis.call('HGET', p .. 'lane:' .. first, 'joined') or first, '%S+') do
+    local pair, wait, job, detail = clearing_in(p, each, pairs, now)
+    if pair then return pair, wait, job, detail end
   end
   return nil
 end
@@ -332,7 +342,7 @@ end
 -- give_way(p, switch, now) -> its state for its holder. Another holds a part of its scope, and
 -- its own hears of that now: so nobody relies on its deadline any more.
 local function give_way(p, switch, now)
-  if switch.state ~= 'armed' then return switch.state end
+  if not is_live(switch) then return switch.state end
   if now >= ends_at(switch) then
     trip(p, switch, now)
     return 'tripped'
