@@ -29,6 +29,7 @@ from worker.store.sentinels import Sentinels
 
 DEFAULT_QUEUE = "celery"
 """Where Celery clients send by default; each exchange has a queue beside it."""
+FOREIGN_PREFIX = "CELERY_"
 DEFAULT_PREFIX = Settings.model_fields["key_prefix"].default
 VISIBILITY_S = 60
 TICK_S = 1.0
@@ -70,7 +71,13 @@ def make_app(settings: Settings) -> Celery:
         transport, beside = "SentinelTransport", {"sentinels": Sentinels(address)}
     elif address.socket:
         transport, beside = "SocketTransport", {"socket_path": address.socket}
-    app = Celery("cancel-worker", include=["worker.tasks"], events="worker.task_events:Events")
+    app = Celery(
+        "cancel-worker",
+        loader="celery.loaders.app:AppLoader",
+        fixups=[],
+        include=["worker.tasks"],
+        events="worker.task_events:Events",
+    )
     app.conf.update(
         broker_url=address.broker_url,
         broker_transport=f"worker.broker:{transport}",
@@ -126,6 +133,19 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
+def _drop_variables() -> list[str]:
+    """Take Celery's own variables, set for another program, out of the environment.
+
+    Celery puts them before what is set here: another broker, other queues to listen to. By
+    now its command line has put there what `BROKER_URL` and the like, or `-b`, said.
+    """
+    names = sorted(name for name in os.environ if name.startswith(FOREIGN_PREFIX))
+    for name in names:
+        del os.environ[name]
+    return names
+
+
+DROPPED = _drop_variables()
 try:
     app = make_app(_settings())
 except SettingsError as error:
@@ -140,6 +160,9 @@ def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     try:
         mask = logs.set_up(settings.worker.log_level, secrets_of(settings))
         sentry.start(settings.sentry_address, mask)
+        if DROPPED:
+            log = logging.getLogger(__name__)
+            log.warning("%s: ignored; set redis_url and [worker] instead", ", ".join(DROPPED))
     except SettingsError as error:
         sys.exit(_fail(error))
 

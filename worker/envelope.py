@@ -76,7 +76,7 @@ def read_envelope(item: bytes, *, queue: str, source: str) -> dict[str, Any]:
     if compression := headers.pop("compression", None):
         _unpack(message, compression, _text(item))
     came, tag = properties["delivery_info"], properties["delivery_tag"]
-    if BELL not in headers:
+    if BELL not in headers or not isinstance(tag, str):
         # Two messages of one tag would be one to kombu's bookkeeping.
         properties["delivery_tag"] = os.urandom(16).hex()
     properties["delivery_info"] = {
@@ -106,7 +106,7 @@ def _fault(message: object) -> str:
     if not isinstance(properties, dict):
         return "no properties"
     info = properties.get("delivery_info")
-    if not isinstance(properties.get("delivery_tag"), str) or not isinstance(info, dict):
+    if "delivery_tag" not in properties or not isinstance(info, dict):
         return "no delivery tag or info"
     if not isinstance(message.get("headers") or {}, dict):
         return "its headers are no object"
