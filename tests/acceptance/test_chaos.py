@@ -50,7 +50,7 @@ def test_the_checker_finds_a_planted_bug(tmp_path: Path, bug: Bug) -> None:
     assert RUNS[bug][1] in {violation.promise for violation in violations}, shown(violations)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_program_passes_the_runs_that_the_bugs_do_not(tmp_path: Path) -> None:
     """Without the bugs, the same runs break nothing."""
     with Stage(tmp_path, seed=1, workers=1, beat=False) as stage:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tests.chaos.checks import cancels, switches, traffic
 from tests.chaos.collect import collect, settled
 from tests.chaos.history import Fault, History
-from tests.chaos.planted import Bug
+from tests.chaos.messenger import Messenger
+from tests.chaos.planted import Bug, in_producer
 from tests.chaos.stage import Stage
-from tests.chaos.strategies import Holder
+from tests.chaos.strategies import Character, Holder
 from tests.chaos.workload import PAIR, Teller
 from tests.support.polling import eventually
 from tests.support.world import KEYS
@@ -19,6 +22,10 @@ from worker import clock
 
 SWITCH_MS = 1_000
 """As short as a timeout may be."""
+NATIVE_MS = 8_000
+FROZEN_MS = 6_000
+LONG_MS = 10_000
+LATER_MS = switches.READ_MS + SWITCH_MS
 JUMP_MS = 15_000
 BURST = 10
 TAKEN_MORE_MS = 500
@@ -112,6 +119,101 @@ def early_outcome(stage: Stage) -> None:
         teller.cancel("ev", [order_id])
 
 
+def late_bytes(stage: Stage) -> None:
+    """A renewal is on its way when the network goes; its worker is killed, and the network back."""
+    slot = next(iter(stage.slots.values()))
+    (order_id,) = stage.world.place("ix", 1, pair="b_idr")
+    holder = Holder(stage, stage.producer(), "ix", "b_idr")
+    holder.arm(NATIVE_MS)
+    client = stage.redis.client()
+    switch = f"cx:switch:{holder.switch_id}"
+    eventually(lambda: client.hget(switch, "synced_ms"), what="the exchange has the timer")
+    with _fault(stage, "exchange-link.hold", slot.name):
+        stage.links.turn(f"{slot.name}-exchange", "hold")
+        until = clock.monotonic_ms() + NATIVE_MS
+        while not client.hget(switch, "unsure") and clock.monotonic_ms() < until:
+            clock.sleep_ms(NATIVE_MS / 20)
+            holder.beat()
+        with _fault(stage, "worker.kill", slot.name):
+            stage.signal(slot, signal.SIGKILL)
+            # Its strategy is silent; half of the time is over when the network is back.
+            clock.sleep_ms(NATIVE_MS / 2)
+            stage.links.turn(f"{slot.name}-exchange", "pass")
+            eventually(lambda: stage.world.status("ix", order_id) != "open", within_ms=20_000)
+            stage.start(slot)
+    client.close()
+    eventually(lambda: slot.ready_ms, within_ms=60_000, what=f"{slot.name} is back")
+
+
+def late_beat(stage: Stage) -> None:
+    """Redis is frozen when a strategy beats for the last time."""
+    (order_id,) = stage.world.place("ev", 1, pair="f_idr")
+    holder = Holder(stage, stage.producer(), "ev", "f_idr")
+    holder.arm(FROZEN_MS)
+    holder.beat()
+    with _fault(stage, "redis.stop", "redis"):
+        stage.redis.harm("stop")
+        holder.beat()
+        clock.sleep_ms(0.7 * FROZEN_MS)
+        stage.redis.mend("stop")
+    eventually(lambda: stage.world.status("ev", order_id) != "open", within_ms=20_000)
+
+
+def late_arm(stage: Stage) -> None:
+    """An arming is held back; its strategy arms by another way, and disarms."""
+    slot = next(iter(stage.slots.values()))
+    stage.world.place("ev", 1, pair="g_idr")
+    first = Holder(stage, stage.producer(), "ev", "g_idr")
+    second = Holder(stage, in_producer(stage.bug, slot.world.producer()), "ev", "g_idr")
+    stage.world.place("ev", 1, pair="warm_idr")
+    warm = Holder(stage, first.producer, "ev", "warm_idr")
+    warm.arm(NATIVE_MS)
+    with _fault(stage, "producer-link.hold", "producers"):
+        stage.links.turn("producers-redis", "hold")
+        first.arm(SWITCH_MS)
+        second.arm(SWITCH_MS)
+        second.beat()
+        second.disarm()
+        stage.links.turn("producers-redis", "pass")
+    warm.disarm()
+    clock.sleep_ms(3 * SWITCH_MS)
+
+
+def reordered(stage: Stage) -> None:
+    """A message that disarms is read before an older one that arms."""
+    stage.world.place("ev", 1, pair="h_idr")
+    messenger = Messenger(stage, "r", Character("ev", (LATER_MS, LATER_MS)), stop=threading.Event())
+    messenger.end("h_idr", LATER_MS, overtaken=True)
+    clock.sleep_ms(LATER_MS + SWITCH_MS)
+
+
+def no_clearing(stage: Stage) -> None:
+    """A strategy comes back while the list of its former life's trip fails, and trades on."""
+    stage.world.place("ev", 1, pair="k_idr")
+    first, second = (Holder(stage, stage.producer(), "ev", "k_idr") for _ in range(2))
+    first.arm(SWITCH_MS)
+    with _fault(stage, "exchange.html_5xx", "exchanges"):
+        stage.sim.set_faults({"html_5xx": 1.0}, exchange="everstrike", paths=("open_orders",))
+        clock.sleep_ms(2 * SWITCH_MS)
+        said = second.arm(LONG_MS)
+        if said == "ok":
+            stage.world.place("ev", 1, pair="k_idr")
+        stage.sim.set_faults({})
+    until = clock.monotonic_ms() + LONG_MS / 2
+    while said == "ok" and clock.monotonic_ms() < until and second.beat() == "ok":
+        clock.sleep_ms(SWITCH_MS / 5)
+    if said == "ok":
+        second.disarm()
+
+
+@contextlib.contextmanager
+def _fault(stage: Stage, kind: str, target: str) -> Iterator[None]:
+    """Take a fault down with its times."""
+    from_ms = clock.now_ms()
+    yield
+    stage.recorder.fault(Fault(kind, target, from_ms, clock.now_ms()))
+
+
 RUNS: Mapping[Bug, tuple[Callable[[Stage], None], str]] = {
     Bug.EARLY_ACK: (early_ack, cancels.LOST),
     Bug.EARLY_TASK_ACK: (early_task_ack, cancels.LOST),
@@ -119,6 +221,11 @@ RUNS: Mapping[Bug, tuple[Callable[[Stage], None], str]] = {
     Bug.NO_EPOCH: (no_epoch, switches.OLD_EPOCH),
     Bug.LOCAL_CLOCK: (local_clock, traffic.LIMIT),
     Bug.EARLY_OUTCOME: (early_outcome, cancels.WRONG),
+    Bug.LATE_BYTES: (late_bytes, switches.STALE),
+    Bug.LATE_BEAT: (late_beat, switches.LATE),
+    Bug.LATE_ARM: (late_arm, switches.FALSE),
+    Bug.REORDERED: (reordered, switches.REARMED),
+    Bug.NO_CLEARING: (no_clearing, switches.FALSE),
 }
 """The run that shows each bug, and the promise that the checker must find broken."""
 

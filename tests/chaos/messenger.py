@@ -55,11 +55,14 @@ class Messenger(threading.Thread):
             self._send(pair, timeout_ms, timeout_ms)
             clock.wait_ms(self._stop_event, BEATS * timeout_ms)
         if self._rng.random() < DISARMS:
-            overtaken = self._rng.random() < OVERTAKEN
-            sent_ms = clock.now_ms()
-            self._send(pair, 0, timeout_ms, sent_ms=sent_ms)
-            if overtaken:
-                self._send(pair, timeout_ms, timeout_ms, sent_ms=sent_ms - OVERTAKEN_MS)
+            self.end(pair, timeout_ms, overtaken=self._rng.random() < OVERTAKEN)
+
+    def end(self, pair: str, timeout_ms: int, *, overtaken: bool) -> None:
+        """Disarm; if `overtaken`, a message that was sent before is read after it."""
+        sent_ms = clock.now_ms()
+        self._send(pair, 0, timeout_ms, sent_ms=sent_ms)
+        if overtaken:
+            self._send(pair, timeout_ms, timeout_ms, sent_ms=sent_ms - OVERTAKEN_MS)
 
     def _send(
         self, pair: str, told_ms: int, timeout_ms: int, *, sent_ms: int | None = None

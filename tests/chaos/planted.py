@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from worker import clock
+from worker import clock, sockets
 from worker import pipeline as its
 from worker.attempts import Attempts
 from worker.errors import StoreUnavailable
@@ -23,6 +23,7 @@ from worker.store.ledger import Accepted, Ledger, Settlement, Verb
 
 RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
+SCRIPTS = ("call", "switches", "arm", "beat")
 LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
 
 
@@ -35,6 +36,26 @@ class Bug(StrEnum):
     NO_EPOCH = "heartbeat without epoch check"
     LOCAL_CLOCK = "limiter on the local clock"
     EARLY_OUTCOME = "outcome written before the reply"
+    LATE_BYTES = "leave the bytes of a request that was given up to the kernel"
+    LATE_BEAT = "count a beat from when Redis runs it"
+    LATE_ARM = "run an arming that was given up"
+    REORDERED = "forget a disarm that was read before its arming"
+    NO_CLEARING = "arm while a former trip still lists"
+
+
+_GUARD, _DROP_UNSENT_AFTER = sockets.guard, sockets.drop_unsent_after
+_VALID = ("if NOW >= valid then", "if false then")
+REWRITTEN: Mapping[Bug | None, tuple[tuple[str, str], ...]] = {
+    Bug.NO_EPOCH: (("if epoch ~= '0' and switch.epoch ~= epoch then", "if false then"),),
+    Bug.LATE_BEAT: (
+        _VALID,
+        ("local function called_ms() return CALLED", "local function called_ms() return NOW"),
+    ),
+    Bug.LATE_ARM: (_VALID,),
+    Bug.REORDERED: (("sent < last_disarm(p, account, pair_list)", "false"),),
+    Bug.NO_CLEARING: (("clearing(p, lane, pair_list, now)", "nil"),),
+}
+"""What is changed in which script."""
 
 
 def in_worker(bug: Bug) -> None:
@@ -48,7 +69,11 @@ def in_worker(bug: Bug) -> None:
             _limit_by_local_clock()
         case Bug.EARLY_OUTCOME:
             _settle_early()
-        case Bug.EARLY_ACK | Bug.NO_EPOCH:
+        case Bug.LATE_BYTES:
+            _keep_bytes()
+        case Bug.LATE_BEAT | Bug.LATE_ARM | Bug.REORDERED:
+            _rewrite(Store, *REWRITTEN[bug])
+        case Bug.EARLY_ACK | Bug.NO_EPOCH | Bug.NO_CLEARING:
             pass  # these are made where producers and strategies run
 
 
@@ -56,14 +81,37 @@ def in_producer(bug: Bug | None, producer: Producer) -> Producer:
     """Plant a bug into a producer; return it."""
     if bug is Bug.EARLY_ACK:
         producer._ledger = _HastyLedger(producer._ledger)  # noqa: SLF001  planted
-    if bug is Bug.NO_EPOCH:
-        store = producer._switches._store  # noqa: SLF001  planted
-        check = "if epoch ~= '0' and switch.epoch ~= epoch then"
-        text = store.text("beat", "lanes switches")
-        assert check in text
-        script = store.client.register_script(text.replace(check, "if false then"))
-        store._scripts["beat"] = script  # noqa: SLF001  planted
+    if bug in REWRITTEN:
+        _rewrite(producer._switches._store, *REWRITTEN[bug])  # noqa: SLF001  planted
+    if bug in (Bug.LATE_ARM, Bug.LATE_BEAT):
+        _keep_bytes()
     return producer
+
+
+def out() -> None:
+    """Take out what has been planted into this process for all its producers."""
+    sockets.guard, sockets.drop_unsent_after = _GUARD, _DROP_UNSENT_AFTER
+
+
+def _rewrite(store: Any, *changes: tuple[str, str]) -> None:
+    """Change the scripts of a store, or of all stores of this process."""
+    text = store.text
+
+    def changed(*args: Any, **options: Any) -> str:
+        whole: str = text(*args, **options)
+        for old, new in changes:
+            whole = whole.replace(old, new)
+        return whole
+
+    for old, _ in changes:
+        assert any(old in source(name) for name in SCRIPTS), f"no script holds {old}"
+    store.text = changed
+
+
+def _keep_bytes() -> None:
+    """Close connections in order, as everybody does: the kernel goes on sending."""
+    sockets.guard = lambda sock: None  # noqa: ARG005  planted
+    sockets.drop_unsent_after = lambda sock, left_ms: None  # noqa: ARG005  planted
 
 
 class _HastyLedger(Ledger):

@@ -19,6 +19,7 @@ from tests.chaos.child import CLOCK
 from tests.chaos.deployment import Deployment, Standalone
 from tests.chaos.history import Bounds, Life, Limit, Recorder
 from tests.chaos.links import ROOT, Links
+from tests.chaos import planted
 from tests.chaos.planted import Bug, in_producer
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
@@ -108,8 +109,9 @@ class Stage:
         self.recorder = Recorder()
         self.exits: list[str] = []
         """Processes that ended without being told to."""
-        self._bug = bug
+        self.bug = bug
         self._stack = contextlib.ExitStack()
+        self._stack.callback(planted.out)
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self.redis = deployment(folder / "redis")
@@ -133,7 +135,7 @@ class Stage:
 
     def producer(self) -> Producer:
         """Return a producer, behind its link."""
-        return in_producer(self._bug, self._world.producer())
+        return in_producer(self.bug, self._world.producer())
 
     @property
     def broker(self) -> tuple[str, dict[str, Any]]:
@@ -152,8 +154,8 @@ class Stage:
             slot.lives += 1
             slot.ready_ms, slot.expected_end = 0.0, False
             environment = {"CHAOS_CLOCK": str(slot.clock_file), "PYTHONPATH": str(ROOT)}
-            if self._bug:
-                environment["CHAOS_BUG"] = self._bug.value
+            if self.bug:
+                environment["CHAOS_BUG"] = self.bug.value
             app = "tests.chaos.child" if slot.command == "worker" else "worker.celery_app"
             options: tuple[str, ...] = ()
             if slot.command == "beat":

@@ -44,7 +44,7 @@ class Holder:
 
     def __init__(self, stage: Stage, producer: Producer, account: str, pair: str) -> None:
         self._recorder = stage.recorder
-        self._producer = producer
+        self.producer = producer
         self._account = account
         self._pair = pair
         self._switch: Switch | None = None
@@ -57,7 +57,7 @@ class Holder:
 
         def arm() -> None:
             pairs = () if order_ids else (self._pair,)
-            self._switch = self._producer.arm(
+            self._switch = self.producer.arm(
                 self._account,
                 pairs=pairs,
                 order_ids=order_ids,
@@ -66,6 +66,11 @@ class Holder:
             )
 
         return self._tell("arm", arm)
+
+    @property
+    def switch_id(self) -> str:
+        """The id of its switch, once it has armed it."""
+        return self._switch.id if self._switch else ""
 
     def beat(self) -> Said:
         """Beat once; say what was told."""
@@ -110,7 +115,7 @@ class Holder:
                 sent_ms,
                 clock.now_ms(),
                 said,
-                self._switch.id if self._switch else "",
+                self.switch_id,
             )
         )
         return said
