@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.chaos import planted
 from tests.chaos.child import CLOCK
 from tests.chaos.deployment import Deployment, Standalone
 from tests.chaos.history import Bounds, Life, Limit, Recorder
 from tests.chaos.links import ROOT, Links
-from tests.chaos import planted
 from tests.chaos.planted import Bug, in_producer
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
