@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from worker import clock
+from worker.alerts import alert
 from worker.astray import report
 from worker.attempts import Attempts
 from worker.bulkhead import Bulkhead
@@ -33,6 +34,7 @@ from worker.settings import Settings
 from worker.store.ledger import Claimed, Ledger
 from worker.store.limiter import Limiter
 from worker.store.lookout import Lookout
+from worker.store.timing import STEP_MS
 from worker.sweep import Sweep
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class Engine:
         self._serve({})
         self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        lookout.vote_as(self.name)
+        self._offset_ms: int | None = None
         self._stopping = threading.Event()
         self._attempts = Attempts(pipeline, settings=settings, stopping=self._stopping)
         self._claims = Claims(ledger, name=self.name, settings=settings, stopping=self._stopping)
@@ -308,10 +312,24 @@ class Engine:
         if self._ledger.strays:
             report(self._ledger.astray)
 
+    def _look_at_clock(self) -> None:
+        """Settle a step of shared time, and raise an alert if Redis's clock has stepped."""
+        if self._lookout.suspects:
+            self._beat()
+        known, self._offset_ms = self._offset_ms, self._lookout.offset_ms
+        if known is None or self._offset_ms is None or abs(self._offset_ms - known) <= STEP_MS:
+            return
+        alert(
+            "clock step",
+            f"the clock of Redis's host stepped by {known - self._offset_ms} ms; shared time "
+            f"did not follow, and is {self._offset_ms} ms ahead of it now",
+        )
+
     def _look(self) -> float:
         """Put threads to what is due; return the ms until something may be."""
         self._claims.take_back(self._served)
         first = self._lookout.first_due()
+        self._look_at_clock()
         now_ms = self._ahead_ms + clock.monotonic_ms()
         if first is None:
             return self._settings.worker.sweep_ms

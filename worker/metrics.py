@@ -32,6 +32,7 @@ ALERTS = (
     "astray",
     "canceled unasked",
     "clock skew",
+    "clock step",
     "crash",
     "dead letter",
     "lost account",

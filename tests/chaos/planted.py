@@ -18,8 +18,9 @@ from worker.producer import Producer
 from worker.retries import Decision, Done
 from worker.runtime import runtime
 from worker.settling import Attempted
-from worker.store.connection import ALWAYS, Store, source, unavailable
+from worker.store.connection import Store, source, unavailable
 from worker.store.ledger import Accepted, Ledger, Settlement, Verb
+from worker.store.sharedtime import ALWAYS
 
 RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
@@ -171,7 +172,9 @@ def _limit_by_local_clock() -> None:
         now = source("now")
         if name in ("landed", "reserve"):
             now = f"local function raw_ms() return {local_now} end"
-        text = "\n".join([now, *map(source, ("call", *shared.split(), name))])
+        text = "\n".join(
+            [now, "local WRITES = true", *map(source, ("call", *shared.split(), name))]
+        )
         if name == "launch":
             assert LAUNCH in text
             text = text.replace(LAUNCH, LAUNCH.replace("now,", f"{local_now},"))

@@ -59,8 +59,8 @@ def late(client: redis.Redis) -> int:
 
 
 def contents(client: redis.Redis) -> dict[str, Any]:
-    """Return all that Redis holds."""
-    return {key: client.dump(key) for key in client.scan_iter("*")}
+    """Return all that Redis holds, but for what time it was when a script last ran."""
+    return {key: client.dump(key) for key in client.scan_iter("*") if key != "cx:clock"}
 
 
 CALLS: dict[str, Callable[[Producer, Switch, str], object]] = {
@@ -163,6 +163,7 @@ def test_a_live_call_is_sent_again_when_only_the_measurement_is_stale(stepped: S
     """Redis's clock is not where it was measured: it is measured again, within the call."""
     store = stepped.store()
     assert store.run("tick") == START_MS
+    stepped.client.config_resetstat()
     stepped.client.set(KEY, START_MS + 3_600_000)
     assert store.run("tick") == START_MS + 3_600_000
     assert late(stepped.client) == 1

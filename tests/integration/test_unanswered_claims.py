@@ -49,7 +49,8 @@ class Process:
     def __init__(self, url: str) -> None:
         self.bench = Bench(url)
         store = self.bench.clock.store()
-        self.deaf = Deaf(store.client, prefix=store.prefix, clock=store._clock, local=store._local)  # noqa: SLF001
+        clock = store._clock  # noqa: SLF001
+        self.deaf = Deaf(store.client, prefix=store.prefix, clock=clock, local=store.local_ms)
         self.deaf.misses, self.deaf.cut = {}, set()
         self.stopping = threading.Event()
         self.claims = Claims(

@@ -37,7 +37,7 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
         yield fail("redis", f"{error} at {address}", f"start it, or {mend}")
         return
     yield ok("redis", f"answers at {address}")
-    yield _skew(ledger)
+    yield from _clocks(ledger)
     try:
         facts = read_facts(store)
     except StoreUnavailable as error:
@@ -79,13 +79,23 @@ def judge_replicas(facts: RedisFacts, *, wanted: int) -> Finding:
     return ok(subject, detail)
 
 
-def _skew(ledger: Listing) -> Finding:
+def _clocks(ledger: Listing) -> Iterator[Finding]:
     before_ms = clock.now_ms()
     try:
-        theirs_ms = ledger.now_ms()
+        theirs_ms, offset_ms = ledger.clocks()
     except StoreUnavailable as error:
-        return fail("clock", explain(error)[0], "try again")
-    ahead_ms = (before_ms + clock.now_ms()) / 2 - theirs_ms
+        yield fail("clock", explain(error)[0], "try again")
+        return
+    yield _skew((before_ms + clock.now_ms()) / 2 - theirs_ms)
+    if abs(offset_ms) > SKEW_WARN_MS:
+        side = "ahead of" if offset_ms > 0 else "behind"
+        detail = (
+            f"shared time is {abs(offset_ms)} ms {side} the clock of Redis's host, which stepped"
+        )
+        yield warn("redis clock", detail, "see ops/runbook.md#clockstep")
+
+
+def _skew(ahead_ms: float) -> Finding:
     side = "ahead of" if ahead_ms > 0 else "behind"
     detail = f"{abs(ahead_ms):.0f} ms {side} Redis"
     mend = "set both clocks by NTP (timedatectl set-ntp true): exchanges refuse wrong timestamps"

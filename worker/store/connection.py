@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import redis
 from redis.backoff import NoBackoff
@@ -28,6 +27,7 @@ from worker.store.sentinels import (
     NoMasterError,
     Sentinels,
 )
+from worker.store.sharedtime import SharedTime, SteppedError, exchange
 from worker.store.timing import Reading
 
 CONNECT_SHARE = 0.5
@@ -36,8 +36,8 @@ against a silent Redis ends within it too."""
 
 UNBOUNDED_MS = 60_000
 """How long a call is valid on a connection whose waits are not bounded."""
-ALWAYS = (0, 1 << 52)
-"""What is sent for the times of a call that changes nothing."""
+NOT_NOTING = ("first", "lease", "look", "time")
+"""Scripts that write nothing of shared time: they only read, or their user may not."""
 
 
 def local_ms() -> float:
@@ -127,6 +127,8 @@ def unavailable() -> Iterator[None]:
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
         if refused := _tls_error(error):
             raise StoreUnavailable(f"no TLS with Redis: {refused}") from error
+        if isinstance(error, SteppedError):
+            raise StoreUnavailable(f"Redis cannot be used: {error}") from error
         if isinstance(error, NoMasterError):
             raise StoreUnavailable(f"Redis has no master: {error}") from error
         raise StoreUnavailable(f"Redis did not answer ({type(error).__name__})") from error
@@ -217,11 +219,9 @@ class Store:
         self.prefix = prefix
         self._replicas = replicas
         self._clock = source("now") if clock is None else clock
-        self._local = local
+        self.local_ms = local
         self._scripts: dict[str, Script] = {}
-        self._readings: WeakKeyDictionary[redis.Connection, tuple[object, Reading]] = (
-            WeakKeyDictionary()
-        )
+        self.time = SharedTime(self._script, prefix, local)
 
     def key(self, name: str) -> str:
         """Return the full name of a key."""
@@ -229,7 +229,12 @@ class Store:
 
     def text(self, name: str, shared: str = "") -> str:
         """Return the whole text of a script, as Redis gets it."""
-        return "\n".join([self._clock, *map(source, ("call", *shared.split(), name))])
+        head = f"{self._clock}\nlocal WRITES = {str(name not in NOT_NOTING).lower()}"
+        return "\n".join([head, *map(source, ("call", *shared.split(), name))])
+
+    def sha(self, name: str, shared: str = "") -> str:
+        """Return what Redis knows a script by, once it has been loaded."""
+        return str(self._script(name, shared).sha)
 
     def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ANN401  Redis's answer
         """Run the script of that name in one round trip.
@@ -246,7 +251,9 @@ class Store:
                 have run, but does not run later.
             NotReplicated: It has run, but too few replicas have it.
         """
-        call = _Call(self._script(name, shared), (self.prefix, *args), self._local(), self._budget)
+        call = _Call(
+            self._script(name, shared), (self.prefix, *args), self.local_ms(), self._budget
+        )
         waits = promised and self._replicas[0] > 0
         with unavailable():
             connection = self.client.connection_pool.get_connection()
@@ -276,12 +283,14 @@ class Store:
             StoreUnavailable: Redis was out of reach. The script may have run, but
                 does not run later.
         """
-        call = _Call(self._script(name, shared), (self.prefix, *args), self._local(), self._budget)
+        call = _Call(
+            self._script(name, shared), (self.prefix, *args), self.local_ms(), self._budget
+        )
         pool = self.client.connection_pool
         with unavailable():
             connection = pool.get_connection()
             try:
-                reading = self._reading(connection, call)
+                reading = self.time.reading(connection, call.given_up_ms)
                 connection.send_command(*call.command(reading))  # type: ignore[no-untyped-call]
             except BaseException:
                 _give_up(pool, connection)
@@ -294,7 +303,7 @@ class Store:
         timeout_s = self.client.get_connection_kwargs().get("socket_timeout")
         return UNBOUNDED_MS if timeout_s is None else timeout_s * 1_000
 
-    def _script(self, name: str, shared: str) -> Script:
+    def _script(self, name: str, shared: str = "") -> Script:
         script = self._scripts.get(name)
         if script is None:
             script = self.client.register_script(self.text(name, shared))
@@ -308,51 +317,22 @@ class Store:
         for all that the master had been told by then, so also for what an earlier call
         has recorded, when this one finds nothing left to do.
         """
-        reading = self._reading(connection, call)
+        reading = self.time.reading(connection, call.given_up_ms)
         while True:
             commands = [call.command(reading)]
             if waits:
                 commands.append(("WAIT", *self._replicas))
-            answer, *more = _exchange(connection, commands)
+            answer, *more = exchange(connection, commands)
             if isinstance(answer, NoScriptError):
-                _exchange(connection, [("SCRIPT LOAD", call.script.script)], certain=True)
-            elif _is_late(answer) and self._local() < call.given_up_ms:
-                reading = self._measure(connection, call)
+                exchange(connection, [("SCRIPT LOAD", call.script.script)], certain=True)
+            elif _is_late(answer) and self.local_ms() < call.given_up_ms:
+                reading = self.time.measure(connection, call.given_up_ms)
             else:
                 break
         for each in (answer, *more):
             if isinstance(each, Exception):
                 raise each
         return answer, int(more[0]) if more else 0
-
-    def _reading(self, connection: redis.Connection, call: _Call) -> Reading:
-        """Return shared time as measured on a connection since it connected."""
-        socket, reading = self._readings.get(connection, (None, None))
-        if reading is None or socket is not connection._sock or reading.old(self._local()):  # noqa: SLF001
-            return self._measure(connection, call)
-        return reading
-
-    def _measure(self, connection: redis.Connection, call: _Call) -> Reading:
-        """Measure shared time on a connection, in what is left of a call's time.
-
-        The call itself is kept to it, too, as measuring has taken a part of it.
-        """
-        script = self._script("time", "")
-        while True:
-            sent_ms = self._local()
-            left_ms = call.given_up_ms - sent_ms
-            if left_ms <= 0:
-                raise redis.TimeoutError("no time is left")
-            with _kept_to(connection, left_ms):
-                (now,) = _exchange(connection, [("EVALSHA", script.sha, 0, self.prefix, *ALWAYS)])
-                if isinstance(now, NoScriptError):
-                    _exchange(connection, [("SCRIPT LOAD", script.script)], certain=True)
-                    continue
-            if isinstance(now, Exception):
-                raise now
-            reading = Reading(sent_ms, int(now), self._local())
-            self._readings[connection] = (connection._sock, reading)  # noqa: SLF001
-            return reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,35 +358,3 @@ class _Call:
         """Return what is sent to Redis."""
         times = reading.latest(self.called_ms), reading.earliest(self.given_up_ms)
         return ("EVALSHA", self.script.sha, 0, *self.args, *times)
-
-
-def _exchange(
-    connection: redis.Connection, commands: Sequence[tuple[Any, ...]], *, certain: bool = False
-) -> list[Any]:
-    """Send commands at once and read their answers, errors of Redis among them."""
-    connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
-    answers: list[Any] = []
-    for _ in commands:
-        try:
-            answers.append(connection.read_response())  # type: ignore[no-untyped-call]
-        except redis.ResponseError as error:
-            if certain:
-                raise
-            answers.append(error)
-    return answers
-
-
-@contextmanager
-def _kept_to(connection: redis.Connection, left_ms: float) -> Iterator[None]:
-    """Bound each wait for Redis on a connection further."""
-    socket = connection._sock  # noqa: SLF001
-    if socket is None:
-        yield
-        return
-    timeout_s = socket.gettimeout()
-    left_s = left_ms / 1_000
-    socket.settimeout(left_s if timeout_s is None else min(timeout_s, left_s))
-    try:
-        yield
-    finally:
-        socket.settimeout(timeout_s)

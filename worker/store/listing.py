@@ -83,10 +83,24 @@ class Listing:
         return {name: int(seen) for name, seen in rows}
 
     def now_ms(self) -> int:
-        """Return Redis time, Unix ms."""
+        """Return shared time, Unix ms."""
+        return sum(self.clocks())
+
+    def clocks(self) -> tuple[int, int]:
+        """Return the clock of Redis's host, Unix ms, and what shared time is ahead of it.
+
+        The latter is 0 for a user who may not read it.
+        """
+        pipe = self._store.client.pipeline(transaction=False)
+        pipe.time()
+        pipe.hget(self._store.key("clock"), "offset")
         with unavailable():
-            seconds, micros = self._store.client.time()  # type: ignore[misc]
-        return int(seconds) * 1_000 + int(micros) // 1_000
+            time, offset = pipe.execute(raise_on_error=False)
+            if isinstance(time, Exception):
+                raise time
+        seconds, micros = time
+        known = 0 if isinstance(offset, Exception) else int(offset or 0)
+        return int(seconds) * 1_000 + int(micros) // 1_000, known
 
     def lanes(self) -> list[LaneStatus]:
         """Return how every account stands that workers have registered, or that has jobs."""

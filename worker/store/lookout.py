@@ -10,23 +10,38 @@ from __future__ import annotations
 from typing import Any
 
 import redis
+from redis.exceptions import NoScriptError
 
 from worker.store.connection import Store, unavailable
+from worker.store.sharedtime import ALWAYS, exchange
+from worker.store.timing import Reading
 
 
 class Lookout:
     """Asks on a connection of the pool that it keeps for a while.
 
-    For one thread. What it asks is a read, which a server that is no longer the
-    master answers too; so the connection is put back whenever something is about
-    to be written, to be what writes next, and to be left by what finds that out.
+    For one thread, of a worker that votes on steps of shared time; see `SharedTime`. What
+    it asks is a read, which a server that is no longer the master answers too; so the
+    connection is put back whenever something is about to be written, to be what writes
+    next, and to be left by what finds that out.
     """
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._pool = store.client.connection_pool
-        self._question = (b"ZRANGE", store.key("lanes"), 0, 0, b"WITHSCORES")
         self._packed: Any = None
         self._connection: redis.Connection | None = None
+        self.offset_ms: int | None = None
+        """Shared time less the clock of Redis's host, as it was last seen."""
+
+    def vote_as(self, worker: str) -> None:
+        """Have this worker vote on steps of shared time, by the name that it lives under."""
+        self._store.time.voter = worker
+
+    @property
+    def suspects(self) -> bool:
+        """Whether shared time seems to have stepped; the next script settles that."""
+        return self._store.time.suspect
 
     def first_due(self) -> float | None:
         """Return when the first lane must be looked at, in Unix ms; one command.
@@ -37,10 +52,24 @@ class Lookout:
         with unavailable():
             if self._connection is None:
                 self._connection = self._pool.get_connection()
-                self._packed = self._connection.pack_command(*self._question)  # type: ignore[no-untyped-call]
-            self._connection.send_packed_command(self._packed)  # type: ignore[no-untyped-call]
-            first: Any = self._connection.read_response()  # type: ignore[no-untyped-call]
-        return float(first[1]) if first else None
+            try:
+                return self._ask(self._connection)
+            except NoScriptError:
+                load = ("SCRIPT LOAD", self._store.text("first"))
+                exchange(self._connection, [load], certain=True)
+                return self._ask(self._connection)
+
+    def _ask(self, connection: redis.Connection) -> float | None:
+        if self._packed is None:
+            command = ("EVALSHA", self._store.sha("first"), 0, self._store.prefix, *ALWAYS)
+            self._packed = connection.pack_command(*command)  # type: ignore[no-untyped-call]
+        sent_ms = self._store.local_ms()
+        connection.send_packed_command(self._packed)  # type: ignore[no-untyped-call]
+        now, offset, first = connection.read_response()  # type: ignore[no-untyped-call]
+        received_ms = self._store.local_ms()
+        self._store.time.observe(Reading(sent_ms, int(now), received_ms, int(offset)))
+        self.offset_ms = int(offset)
+        return float(first) if first else None
 
     def put_back(self) -> None:
         """Put the connection back, for whoever writes next."""

@@ -1,4 +1,4 @@
-"""Shared time as one caller knows it: from one measurement, between two bounds."""
+"""Shared time as one caller knows it: from measurements, between two bounds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ DRIFT = 0.001
 NTP slews a clock by."""
 OLD_MS = 60_000
 """A measurement older than this is made again, as the drift takes off a call's time."""
+STEP_MS = 500
+"""What a clock moved by at least, beyond the time that passed, to count as stepped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,13 @@ class Reading:
         sent_ms: When it was asked for, on the local clock.
         shared_ms: The answer, rounded down.
         received_ms: When the answer came, on the local clock.
+        offset_ms: What of the answer is not the server's own clock.
     """
 
     sent_ms: float
     shared_ms: int
     received_ms: float
+    offset_ms: int = 0
 
     def earliest(self, local_ms: float) -> int:
         """Return the earliest that shared time can be at a later local time."""
@@ -40,3 +44,49 @@ class Reading:
 
     def _drift(self, local_ms: float) -> float:
         return max(0.0, local_ms - self.received_ms) * DRIFT
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between what shared time less the local clock lies, by all that was read so far.
+
+    Attributes:
+        at_ms: The local time for which that holds; with time the clocks drift apart.
+    """
+
+    low_ms: float
+    high_ms: float
+    at_ms: float
+
+    @classmethod
+    def of(cls, reading: Reading) -> Bounds:
+        """Return what one reading says, however long its answer was on the way."""
+        return cls(
+            reading.shared_ms - reading.received_ms,
+            reading.shared_ms + 1 - reading.sent_ms,
+            reading.received_ms,
+        )
+
+    def step(self, reading: Reading) -> int:
+        """Return by how much shared time has stepped, if a reading proves that it has; else 0.
+
+        A delayed call or a frozen server proves nothing: it only widens the reading's
+        own bounds.
+        """
+        new, drift = Bounds.of(reading), abs(reading.received_ms - self.at_ms) * DRIFT
+        ahead = new.low_ms - (self.high_ms + drift)
+        behind = (self.low_ms - drift) - new.high_ms
+        if max(ahead, behind) <= STEP_MS:
+            return 0
+        return round((new.low_ms + new.high_ms - self.low_ms - self.high_ms) / 2)
+
+    def narrowed(self, reading: Reading) -> Bounds:
+        """Return what is known with one reading more."""
+        new, drift = Bounds.of(reading), abs(reading.received_ms - self.at_ms) * DRIFT
+        low, high = max(self.low_ms - drift, new.low_ms), min(self.high_ms + drift, new.high_ms)
+        return Bounds(low, high, max(self.at_ms, new.at_ms)) if low <= high else new
+
+    def latest(self, local_ms: float) -> int:
+        """Return the latest that shared time can be at a local time."""
+        drift = abs(local_ms - self.at_ms) * DRIFT
+        return math.ceil(self.high_ms + local_ms + drift)

@@ -38,7 +38,7 @@ for i, field in ipairs(fields) do
     or (i <= n and owner_of(p, scope, pair_list[i]))
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
-  if switch and is_live(switch) and now >= ends_at(switch) then
+  if switch and is_live(switch) and has_ended(switch, now) then
     trip(p, switch, now)
   elseif switch and switch.state ~= 'tripped' then
     local tracked = redis.call('SMEMBERS', p .. 'switch:' .. owner .. ':orders')

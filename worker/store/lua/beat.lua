@@ -16,7 +16,7 @@ local current = tonumber(switch.epoch)
 if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', 0, 0, current } end
 if switch.replaced_by then return { give_way(p, switch, now), 0, 0, current } end
 if not is_live(switch) then return { switch.state, 0, 0, current } end
-if now >= ends_at(switch) then
+if has_ended(switch, now) then
   trip(p, switch, now)
   return { 'tripped', 0, 0, current }
 end

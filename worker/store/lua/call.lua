@@ -1,14 +1,38 @@
 -- Begins every script, after now.lua. Takes two arguments off the end of ARGV:
 --   called_ms  the latest shared time at which the caller can have made this call
 --   valid_ms   shared time from which on the caller has given it up
--- A call that is no longer valid changes nothing: the answer is the error LATE.
--- now_ms() -> integer: shared time, Unix ms; one value for the whole script.
+-- A call that is no longer valid, or comes from a time yet to come, changes nothing: the
+-- answer is the error LATE, and the caller measures shared time again.
+-- now_ms() -> integer: shared time, Unix ms; one value for the whole script. It is the
+-- server's clock plus an offset, and never goes back: where the clock has, the offset
+-- grows by as much.
 -- called_ms() -> integer: when the call was made, at the latest; never after now_ms().
-local NOW, CALLED = raw_ms(), nil
+-- offset_ms() -> integer: shared time less the server's clock
+-- WRITES is false in scripts that change nothing.
+-- Keys: P clock hash  offset; last: shared time as it was lately written down
+local APART_MS = 500
+-- How much time passes before it is written down again.
+local NOTE_MS = 50
+local NOW, CALLED, OFFSET
 do
+  local key = ARGV[1] .. 'clock'
   local valid = tonumber(table.remove(ARGV))
-  CALLED = math.min(NOW, tonumber(table.remove(ARGV)))
+  local called = tonumber(table.remove(ARGV))
+  -- Users with the rights of an older version may read none of it.
+  local known = redis.pcall('HMGET', key, 'offset', 'last')
+  local last = tonumber(not known.err and known[2] or 0)
+  local raw = raw_ms()
+  OFFSET = tonumber(not known.err and known[1] or 0)
+  NOW = raw + OFFSET
+  if NOW < last then
+    OFFSET, NOW = last - raw, last
+    if WRITES then redis.pcall('HSET', key, 'offset', OFFSET) end
+  end
   if NOW >= valid then return redis.error_reply('LATE the caller has given this call up') end
+  if called > NOW + APART_MS then return redis.error_reply('LATE the call is from a later time') end
+  if WRITES and NOW - last >= NOTE_MS then redis.pcall('HSET', key, 'last', NOW) end
+  CALLED = math.min(NOW, called)
 end
 local function now_ms() return NOW end
 local function called_ms() return CALLED end
+local function offset_ms() return OFFSET end

@@ -9,7 +9,7 @@ if not switch then return { 'unknown', 0 } end
 local current = tonumber(switch.epoch)
 if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', current } end
 if not is_live(switch) then return { switch.state, current } end
-if now >= ends_at(switch) then
+if has_ended(switch, now) then
   trip(p, switch, now)
   return { 'tripped', current }
 end

@@ -24,7 +24,7 @@ for _, pair in ipairs(pair_list) do
   local owner = owner_of(p, scope, pair)
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
-  if switch and is_live(switch) and now >= ends_at(switch) then
+  if switch and is_live(switch) and has_ended(switch, now) then
     trip(p, switch, now)
     answer = { 'tripped', owner }
   elseif switch and switch.state == 'disarmed' then

@@ -6,12 +6,14 @@
 -- given until what was granted before it has left the window. `owes` is 1 if after
 -- a failover the worker has yet to tell what it had been granted; see recall.lua. `strays` is 1
 -- if there are any that a person is to be alerted of; see next_astray.lua.
+-- The sign is dated by the worker's own knowledge of shared time: by that others tell
+-- whether it has lived through a step; see step.lua.
 -- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
 -- same; P registered:<digest>; P born string; see limits.lua
 local p, worker, digest = ARGV[1], ARGV[2], ARGV[4]
 local now = now_ms()
 note_failover(p, now)
-redis.call('ZADD', p .. 'workers', now, worker)
+redis.call('ZADD', p .. 'workers', called_ms(), worker)
 redis.call('ZREMRANGEBYSCORE', p .. 'workers', '-inf', now - ARGV[3])
 redis.call('ZREMRANGEBYSCORE', p .. 'serving', '-inf', now - ARGV[3])
 redis.call('ZADD', p .. 'serving', now, digest)

@@ -44,27 +44,32 @@ local function note_failover(p, now)
   redis.call('SET', p .. 'lost_ms', now, 'PX', 3600000)
 end
 
+-- Keys expire by the server's own clock, which may step: they are kept for longer than
+-- what they hold counts, by this.
+local KEPT_MORE_MS = 3600000
+
 -- reserve_slots(p, member, flight, urgent, now, from, rules) -> wait_ms
 -- Take one slot of every rule in ARGV (rule, max, window_ms, kind from `from` on),
 -- or none. 0: go now. Else the ms until the rule that is short may have room.
 -- Under a `paced` rule what is not urgent goes at even steps and stands back for
 -- what is, so that urgent work never finds the window spent by a burst. A grant
--- under a `proven` one is used only once the replicas have it.
+-- under a `proven` one is used only once the replicas have it. What has left a window is
+-- told by when the call was made: shared time may have stepped since.
 local function reserve_slots(p, member, flight, urgent, now, from, rules)
-  local wait = 0
+  local wait, by = 0, called_ms()
   note_failover(p, now)
   local lost = tonumber(redis.call('GET', p .. 'lost_ms') or 0)
   local owed = lost > 0 and redis.call('EXISTS', p .. 'owed') == 1
   for i = from, from + 4 * rules - 4, 4 do
     local key, max, window = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window - 1)
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', by - window - 1)
     local taken = redis.call('ZCARD', key)
     if taken >= max then
       local freed = redis.call('ZRANGE', key, taken - max, taken - max, 'WITHSCORES')
-      wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - now)
+      wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - by)
     end
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
-    local hold = lost + flight + window + 1 - now
+    local hold = lost + flight + window + 1 - by
     if owed then hold = math.min(hold, OWED_LOOK_MS) end
     if owed and ARGV[i + 3] == 'proven' and now >= lost + TOLD_MS then hold = 0 end
     wait = math.max(wait, hold)
@@ -77,7 +82,7 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     for i = from, from + 4 * rules - 4, 4 do
       if urgent and ARGV[i + 3] == 'paced' then
         local kept = wait + COME_BACK_MS
-        redis.call('SET', p .. 'limit:' .. ARGV[i] .. ':urgent', now + kept, 'PX', kept + 1000)
+        redis.call('SET', p .. 'limit:' .. ARGV[i] .. ':urgent', now + kept, 'PX', kept + KEPT_MORE_MS)
       end
     end
     return wait
@@ -85,11 +90,11 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
   for i = from, from + 4 * rules - 4, 4 do
     local key = p .. 'limit:' .. ARGV[i]
     redis.call('ZADD', key, now + flight, member)
-    redis.call('PEXPIRE', key, ARGV[i + 2] + flight + 1000)
+    redis.call('PEXPIRE', key, ARGV[i + 2] + flight + KEPT_MORE_MS)
     if ARGV[i + 3] == 'paced' then
       local step = math.floor(ARGV[i + 2] / ARGV[i + 1])
       local from = math.max(now, tonumber(redis.call('GET', key .. ':next') or 0))
-      redis.call('SET', key .. ':next', from + step, 'PX', from + step - now + 1000)
+      redis.call('SET', key .. ':next', from + step, 'PX', from + step - now + KEPT_MORE_MS)
       if urgent then redis.call('DEL', key .. ':urgent') end
     end
   end

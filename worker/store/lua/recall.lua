@@ -7,7 +7,7 @@ local p, worker = ARGV[1], ARGV[2]
 local now = now_ms()
 for i = 3, #ARGV, 4 do
   local key, arrives = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 3])
-  local keep = ARGV[i + 1] + math.max(arrives, 0) + 1000
+  local keep = ARGV[i + 1] + math.max(arrives, 0) + 3600000
   redis.call('ZADD', key, now + arrives, ARGV[i + 2])
   if redis.call('PTTL', key) < keep then redis.call('PEXPIRE', key, keep) end
 end

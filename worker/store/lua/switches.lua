@@ -113,6 +113,14 @@ local function same_pairs(one, other)
   return one == other or plain(one) == plain(other)
 end
 
+-- has_ended(switch, now) -> whether its deadline has passed. Not by the shared time of now
+-- alone, which may have stepped a moment ago, but also by the caller's knowledge of it.
+local ENDED_APART_MS = 500
+local function has_ended(switch, now)
+  local ends = ends_at(switch)
+  return now >= ends and called_ms() + ENDED_APART_MS >= ends
+end
+
 -- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
 local function untrack_orders(p, lane, orders)
   local scope, fields = by_account(p, 'scope', lane), {}
@@ -359,13 +367,15 @@ function tend(p, lane, holder, lease, now)
   -- However many wait to be renewed before them.
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     local switch = read_switch(p, id)
-    if switch then trip(p, switch, now) else set_aside(p, lane, id, now) end
+    if not switch then set_aside(p, lane, id, now)
+    elseif has_ended(switch, now) then trip(p, switch, now)
+    elseif now < ends_at(switch) then place_switch(p, switch, now) end
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     local switch = read_switch(p, id)
     if not switch then
       set_aside(p, lane, id, now)
-    elseif is_live(switch) and now >= ends_at(switch) then
+    elseif is_live(switch) and has_ended(switch, now) then
       trip(p, switch, now)
     elseif switch.state == 'waiting' and clearing(p, switch.lane, split(switch.pairs), now) then
       place_switch(p, switch, now)

@@ -1,3 +1,5 @@
--- time(p) -> now
--- Shared time, for a caller that has not measured it yet.
-return now_ms()
+-- time(p) -> now, offset_ms, when a worker last said that it lives (ms; 0 for never)
+-- Shared time, for a caller that must measure it.
+-- Keys: P workers zset worker -> ms of its last sign
+local seen = redis.pcall('ZRANGE', ARGV[1] .. 'workers', -1, -1, 'WITHSCORES')
+return { now_ms(), offset_ms(), math.floor(tonumber(not seen.err and seen[2] or 0)) }

@@ -8,7 +8,7 @@ local switch = read_switch(p, id)
 if not switch then return { 'unknown', '' } end
 if epoch ~= '0' and switch.epoch ~= epoch then return { 'replaced', '' } end
 if switch.replaced_by then return { give_way(p, switch, now), '' } end
-if is_live(switch) and now >= ends_at(switch) then
+if is_live(switch) and has_ended(switch, now) then
   trip(p, switch, now)
   return { 'tripped', '' }
 end

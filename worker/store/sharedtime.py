@@ -1,0 +1,214 @@
+"""Shared time on the connections of one process: measured, and watched for steps.
+
+Shared time is Redis's clock plus an offset that Redis keeps. Where a measurement
+shows that it has stepped against the local clock, no call is sent until that is
+settled: workers vote, and the offset takes a step back that two of them saw, or
+the only one alive; what another worker has lived through is real time, and is
+followed. Who is no worker waits for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import redis
+from redis.commands.core import Script
+from redis.exceptions import NoScriptError
+
+from worker import clock
+from worker.store.timing import STEP_MS, Bounds, Reading
+
+ALWAYS = (0, 1 << 52)
+"""What is sent for the times of a call that changes nothing."""
+POLL_MS = 20
+"""How long is waited before a step is looked at again."""
+PRESENCE_MS = 5_000
+"""A worker not heard of for this long is not counted as alive; as in `step.lua`."""
+OTHERS_MS = 1_500
+"""A worker that goes on by a time for this long takes it for real; as in `step.lua`."""
+
+LATELY_MS = 60_000
+DOUBTS_MAX = 15
+"""How often a process that knows of no earlier time looks again whether workers take the
+time that it finds for real: it may have been started right after a step."""
+
+
+class SteppedError(redis.ConnectionError):
+    """Shared time has stepped, and that is not settled yet. Its text is for people."""
+
+
+class SharedTime:
+    """What one process knows of shared time.
+
+    Args:
+        script: Returns a script by name.
+        prefix: Begins every key of this program.
+        local: The local clock, in ms.
+
+    Attributes:
+        voter: Name of this worker; empty for who is none, and has no vote.
+        suspect: A step was seen outside of `measure`, which is to be called.
+    """
+
+    def __init__(
+        self, script: Callable[[str], Script], prefix: str, local: Callable[[], float]
+    ) -> None:
+        self.voter = ""
+        self.suspect = False
+        self._script = script
+        self._prefix = prefix
+        self._local = local
+        self._bounds: Bounds | None = None
+        self._unsettled: Reading | None = None
+        """What first showed a step that is not settled yet."""
+        self._readings: WeakKeyDictionary[redis.Connection, tuple[object, Reading]] = (
+            WeakKeyDictionary()
+        )
+
+    def reading(self, connection: redis.Connection, until_ms: float) -> Reading:
+        """Return shared time as measured on a connection since it connected.
+
+        Raises: as `measure`, which this may call.
+        """
+        socket, reading = self._readings.get(connection, (None, None))
+        fresh = reading is not None and socket is connection._sock  # noqa: SLF001
+        if reading is None or not fresh or self.suspect or reading.old(self._local()):
+            return self.measure(connection, until_ms)
+        return reading
+
+    def measure(self, connection: redis.Connection, until_ms: float) -> Reading:
+        """Measure shared time on a connection, and settle a step if it shows one.
+
+        Args:
+            connection: Where.
+            until_ms: Local time until which that may take.
+
+        Raises:
+            SteppedError: A step is not settled in time.
+            RedisError: Redis did not answer in time, or refused.
+        """
+        polls = max(1, round((until_ms - self._local()) / POLL_MS))
+        doubts = min(polls // 2, DOUBTS_MAX)
+        while True:
+            reading, seen_ms = self._read(connection, until_ms)
+            if self._bounds is None and doubts and _doubtful(reading, seen_ms):
+                doubts -= 1
+                clock.sleep_ms(POLL_MS)
+                continue
+            size_ms = self._bounds.step(reading) if self._bounds else 0
+            if size_ms and not self._real(connection, reading, size_ms, seen_ms, until_ms):
+                polls -= 1
+                if not polls or self._local() + POLL_MS > until_ms:
+                    raise SteppedError(f"its clock has stepped by {size_ms} ms; waiting")
+                clock.sleep_ms(POLL_MS)
+                continue
+            known = None if size_ms else self._bounds
+            self._bounds = known.narrowed(reading) if known else Bounds.of(reading)
+            self._unsettled, self.suspect = None, False
+            self._readings[connection] = (connection._sock, reading)  # noqa: SLF001
+            return reading
+
+    def observe(self, reading: Reading) -> None:
+        """Take in what a call has shown of shared time by the way."""
+        if self._bounds is None or self._bounds.step(reading):
+            self.suspect = True
+        else:
+            self._bounds = self._bounds.narrowed(reading)
+
+    def _read(self, connection: redis.Connection, until_ms: float) -> tuple[Reading, int]:
+        """Return shared time, and when a worker last said by it that it lives."""
+        (now, offset, seen), sent_ms = self._ask(connection, "time", (), until_ms)
+        return Reading(sent_ms, int(now), self._local(), int(offset)), int(seen)
+
+    def _real(
+        self,
+        connection: redis.Connection,
+        reading: Reading,
+        size_ms: int,
+        seen_ms: int,
+        until_ms: float,
+    ) -> bool:
+        """Whether time is to be followed where it stepped to; a worker votes on it."""
+        if self._unsettled is None:
+            self._unsettled = reading
+        expected_ms = self._bounds.latest(reading.received_ms) if self._bounds else 0
+        if self.voter:
+            args = (self.voter, size_ms, expected_ms, reading.offset_ms)
+            verdict, _ = self._ask(connection, "step", args, until_ms)
+            return bool(verdict == "real")
+        if reading.received_ms - self._unsettled.received_ms > PRESENCE_MS:
+            return True
+        alive = seen_ms > min(expected_ms, reading.shared_ms) - PRESENCE_MS
+        # A worker has lived by the time that it is now: at once, or for long enough.
+        through = size_ms > 0 and seen_ms > expected_ms + STEP_MS
+        lived = self._unsettled.shared_ms + OTHERS_MS < seen_ms < reading.shared_ms + STEP_MS
+        return not alive or through or lived
+
+    def _ask(
+        self,
+        connection: redis.Connection,
+        name: str,
+        args: Sequence[str | float],
+        until_ms: float,
+    ) -> tuple[Any, float]:
+        """Run a script about time; return its answer, and when it was sent."""
+        script = self._script(name)
+        while True:
+            sent_ms = self._local()
+            if until_ms <= sent_ms:
+                raise redis.TimeoutError("no time is left")
+            with _kept_to(connection, until_ms - sent_ms):
+                command = ("EVALSHA", script.sha, 0, self._prefix, *args, *ALWAYS)
+                (answer,) = exchange(connection, [command])
+                if isinstance(answer, NoScriptError):
+                    exchange(connection, [("SCRIPT LOAD", script.script)], certain=True)
+                    continue
+            if isinstance(answer, Exception):
+                raise answer
+            return answer, sent_ms
+
+
+def _doubtful(reading: Reading, seen_ms: int) -> bool:
+    """Whether workers lived a moment ago by an earlier time, which may have stepped since."""
+    return OTHERS_MS < reading.shared_ms - seen_ms < LATELY_MS
+
+
+def exchange(
+    connection: redis.Connection, commands: Sequence[tuple[Any, ...]], *, certain: bool = False
+) -> list[Any]:
+    """Send commands at once and read their answers, errors of Redis among them.
+
+    Args:
+        connection: Where.
+        commands: What.
+        certain: Raise such errors instead.
+    """
+    connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+    answers: list[Any] = []
+    for _ in commands:
+        try:
+            answers.append(connection.read_response())  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            if certain:
+                raise
+            answers.append(error)
+    return answers
+
+
+@contextmanager
+def _kept_to(connection: redis.Connection, left_ms: float) -> Iterator[None]:
+    """Bound each wait for Redis on a connection further."""
+    socket = connection._sock  # noqa: SLF001
+    if socket is None:
+        yield
+        return
+    timeout_s = socket.gettimeout()
+    left_s = left_ms / 1_000
+    socket.settimeout(left_s if timeout_s is None else min(timeout_s, left_s))
+    try:
+        yield
+    finally:
+        socket.settimeout(timeout_s)
