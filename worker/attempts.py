@@ -12,6 +12,7 @@ from worker.claims import STORE_RETRY_MS, Done
 from worker.crew import Crew
 from worker.errors import StoreUnavailable
 from worker.jobs import Job
+from worker.outcomes import Evidence
 from worker.pace import FLUSH_MS, SMOOTH_MS
 from worker.pipeline import Pipeline
 from worker.settings import Settings
@@ -25,6 +26,9 @@ PUT_BACK = Attempted(Settlement(Verb.WAIT))
 WITHOUT_REDIS = Attempted(Settlement(Verb.WAIT, pause_ms=STORE_RETRY_MS))
 """The same where Redis did not do what an attempt needs: it may refuse that at once, again
 and again, and yet give out the job."""
+
+
+REFUSED = (Evidence.NO_CANCELS, Evidence.NO_READS, Evidence.NO_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Attempts:
                 try:
                     came_to = self._attempt(jobs, now_ms, held_ms)
                     sent = came_to[0].settlement.verb is not Verb.WAIT
-                    rests = not sent or came_to[0].settlement.pause_ms > 0
+                    rests = not sent or _rests(came_to)
                 except StoreUnavailable as error:
                     log.warning("Redis is away in mid-attempt: %s", error)
                     came_to, rests = [WITHOUT_REDIS] * len(jobs), True
@@ -112,3 +116,10 @@ class Attempts:
         except Exception as error:  # noqa: BLE001  one job's fault must not cost the others
             budget = self._settings.jobs
             return [Attempted(crashed(job, error, now_ms=now_ms, jobs=budget)) for job in jobs]
+
+
+def _rests(came_to: Sequence[Attempted]) -> bool:
+    """Return whether the account must rest: for the rate, or as its credentials are refused."""
+    return any(
+        each.settlement.pause_ms > 0 or each.settlement.evidence in REFUSED for each in came_to
+    )

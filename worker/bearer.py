@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from worker import clock
 from worker.lane import Lane
 from worker.outcomes import Answer, Outcome, TokenGrant, Unproven
+from worker.retries import THROTTLED_MAX_MS
 from worker.settings import Http
 from worker.shared import TokenBox
 from worker.store.tokens import SharedToken, used_until_ms
 
 RETRY_MS = 1_000
 """How long a lane rests after it was refused a token."""
+RETRY_MAX_MS = 2_000
+"""How long at most for any reason but the rate, whatever one reply asks for: without a
+token not even an urgent cancel can go."""
 BUSY_MS = 50
 """How long a lane rests while another worker fetches its token."""
 MARGIN_MS = 1_000
@@ -99,5 +103,6 @@ def _none(answer: Answer) -> NoToken:
     outcome = answer.outcome
     if outcome in (Outcome.UNKNOWN, Outcome.REJECTED):
         outcome = Outcome.UNAVAILABLE  # of the token: for the order nothing was sent
-    pause_ms = max(answer.retry_after_ms or 0, RETRY_MS)
+    longest_ms = THROTTLED_MAX_MS if outcome is Outcome.THROTTLED else RETRY_MAX_MS
+    pause_ms = max(min(answer.retry_after_ms or 0, longest_ms), RETRY_MS)
     return NoToken(Unproven(outcome, f"no token: {answer.detail}", pause_ms), pause_ms)

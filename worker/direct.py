@@ -247,7 +247,7 @@ class _Run:
                 self.jobs[job_id] = replace(
                     job,
                     state=State.DEAD,
-                    outcome=Outcome.UNKNOWN,
+                    outcome=Outcome.UNAUTHORIZED if job.refused else Outcome.UNKNOWN,
                     detail=f"not proven within {spent_ms} ms; {last}",
                     finished_ms=clock.now_ms(),
                 )

@@ -67,6 +67,9 @@ class Job:
             dropped unless it brings a proof.
         lost: The worker of the last attempt was lost in the middle of it.
         urgent: Of a switch that has tripped; its first leases are short.
+        refused: What of the account the exchange refuses (`cancels`, `reads`, `token`);
+            this attempt is the probe that the account's other jobs wait for.
+        refused_ms: Since when.
         doubtful: Its attempts prove nothing: others of its account go first, mostly.
         version: Form of the record; above `FORMAT` it is a newer version's.
         outcome: Of the last attempt; of the job once it has ended.
@@ -96,6 +99,8 @@ class Job:
     lost: bool = False
     urgent: bool = False
     doubtful: bool = False
+    refused: str = ""
+    refused_ms: int | None = None
     lease_ms: int = 0
     raw: str = ""
     history: tuple[dict[str, Any], ...] = ()
@@ -216,10 +221,22 @@ def _count(text: str) -> int:
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     **dict.fromkeys(
-        ("id", "lane", "order_id", "pair", "side", "parent", "claimed_by", "detail", "raw"), str
+        (
+            "id",
+            "lane",
+            "order_id",
+            "pair",
+            "side",
+            "parent",
+            "claimed_by",
+            "detail",
+            "raw",
+            "refused",
+        ),
+        str,
     ),
     **dict.fromkeys(("streak", "attempts", "claim", "created_ms", "lease_ms"), _count),
-    **dict.fromkeys(("missing_ms", "first_ms", "due_ms", "finished_ms"), _number),
+    **dict.fromkeys(("missing_ms", "first_ms", "due_ms", "finished_ms", "refused_ms"), _number),
     "state": lambda text: _member(State, text),
     "phase": lambda text: _member(Phase, text),
     "missing": "1".__eq__,

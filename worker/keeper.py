@@ -25,6 +25,7 @@ from worker.lane import Lane, Lanes
 from worker.names import exchange_of
 from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
 from worker.refusals import Refusals
+from worker.retries import THROTTLED_MAX_MS
 from worker.settings import Settings
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
@@ -326,7 +327,7 @@ class Keeper:
                 left_ms = round(_flight_ms(lane) - (clock.monotonic_ms() - begun))
                 return Rest(pause_ms=max(self._backoff_ms(lane_name), left_ms), quiet=True)
             case Outcome.THROTTLED:
-                asked_ms = answer.retry_after_ms or THROTTLED_MS
+                asked_ms = min(answer.retry_after_ms or THROTTLED_MS, THROTTLED_MAX_MS)
                 return Rest(pause_ms=max(self._backoff_ms(lane_name), asked_ms))
             case Outcome.UNAUTHORIZED:
                 alert("lost account", f"switch not armed: {detail}", **context)

@@ -41,6 +41,24 @@ class OrderState(StrEnum):
     reported missing for minutes."""
 
 
+class Evidence(StrEnum):
+    """What an attempt shows of the account, beside what it shows of its order."""
+
+    NONE = ""
+    CANCELS = "cancels"
+    """The exchange accepts the account's cancels."""
+    READS = "reads"
+    """It answers the account's questions."""
+    NO_CANCELS = "no cancels"
+    """It refuses the credentials for a cancel."""
+    NO_READS = "no reads"
+    """It refuses them for a question."""
+    NO_TOKEN = "no token"  # noqa: S105 - no secret
+    """It refuses them a bearer token, so that nothing could be sent."""
+    PUT_OFF = "put off"
+    """It asked that this request be made later, for a reason other than the rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closed:
     """The order of a `CancelOrder` is proven not open."""

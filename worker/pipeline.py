@@ -172,7 +172,7 @@ class Pipeline:
         now_ms: int,
     ) -> Attempted:
         """Decide what follows from an answer."""
-        pause_ms = 0
+        pause_ms, no_token = 0, isinstance(answer, NoToken)
         if isinstance(answer, Wait):
             return Attempted(Settlement(Verb.WAIT, pause_ms=answer.pause_ms))
         if isinstance(answer, NoToken):
@@ -186,7 +186,15 @@ class Pipeline:
             jobs=self._settings.jobs,
             rng=self._rng,
         )
-        return attempted(job, answer, decision, now_ms=now_ms, took_ms=took_ms, pause_ms=pause_ms)
+        return attempted(
+            job,
+            answer,
+            decision,
+            now_ms=now_ms,
+            took_ms=took_ms,
+            pause_ms=pause_ms,
+            no_token=no_token,
+        )
 
     def _overtaken(self, job: Job) -> bool:
         """Whether a tripped switch's scope is armed again, its orders once listed.

@@ -40,8 +40,20 @@ EAGER_ATTEMPTS = 3
 """Attempts after which even a hopeful next step waits its backoff."""
 DOUBTFUL_ATTEMPTS = 3
 """Attempts without a proof after which a job no longer goes before others."""
-UNAUTHORIZED_WAIT_MS = 2_000
-"""How long refused credentials are left alone at first; then twice as long."""
+UNAUTHORIZED_WAIT_MS = 1_000
+UNAUTHORIZED_WAIT_MAX_MS = 60_000
+"""How long a job leaves refused credentials alone at first, then twice as long each time, at
+most so long. What the account's other jobs do meanwhile is in `access.lua`."""
+REFUSALS_BEFORE_TURNING = 2
+"""Refusals of an order's cancel after which the exchange is asked about it, or the reverse:
+a key may lack the right to one of the two."""
+ASKED_URGENT_MAX_MS = 2_000
+ASKED_MAX_MS = 30_000
+"""The longest that one reply may put an urgent job off, and another, for any reason but the
+rate: the exchange may be back long before."""
+THROTTLED_MAX_MS = 60_000
+"""The longest that one reply may make an account rest for the rate: the longest window in
+which an exchange is known to count. What asks for more is no rate rule, and is asked again."""
 LISTED = 0
 """The streak of a job whose scope has been listed, whole, whatever later lists fail by;
 below it, how often its credentials have been refused since."""
@@ -63,7 +75,20 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Not proven: attempt `phase` after `delay_ms`."""
+    """Not proven: attempt `phase` after `delay_ms`.
+
+    Attributes:
+        phase: What the next attempt sends.
+        delay_ms: From the answer until then.
+        outcome: Of this attempt.
+        detail: The exchange's words, or ours.
+        streak: As in `Job`.
+        missing: The exchange knows no such open order.
+        found: It shows the order open.
+        refused: It refuses the account's credentials.
+        put_off: The delay is what the exchange asked for, or part of that, and counts
+            no more once another attempt shows that it works.
+    """
 
     phase: Phase
     delay_ms: int
@@ -72,6 +97,8 @@ class Again:
     streak: int = 1
     missing: bool = False
     found: bool = False
+    refused: bool = False
+    put_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +175,9 @@ def decide(
     if not isinstance(decision, Again):
         return decision
     age = now_ms - (job.first_ms or now_ms)
+    if decision.refused and job.refused_ms is not None:
+        # Others may have been its account's probes for all that time.
+        age = max(age, now_ms - max(job.created_ms, job.refused_ms))
     missing = now_ms - (job.missing_ms or now_ms)
     if _missing(answer) and missing >= jobs.missing_max_ms:
         gone = f"unknown to the exchange for {missing} ms"
@@ -219,7 +249,7 @@ def _by_answer(
         case OpenOrders():
             return _by_list(job, answer, wait)
         case Unproven():
-            return _unproven(job, answer, asks=asks, jobs=jobs, wait=wait, soon=soon)
+            return _unproven(job, answer, asks=asks, wait=wait, soon=soon)
         case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
             return _misplaced(job, wait)
 
@@ -261,9 +291,7 @@ def _fits(job: Job, answer: Answer) -> bool:
             return False
 
 
-def _unproven(
-    job: Job, answer: Unproven, *, asks: Phase | None, jobs: Jobs, wait: int, soon: int
-) -> Decision:
+def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon: int) -> Decision:
     phase = job.sends
     if answer.outcome.proven:
         answer = replace(answer, outcome=Outcome.UNKNOWN)
@@ -278,7 +306,7 @@ def _unproven(
         tired = streak >= ASKS_IN_VAIN
         turned = Phase.SEND if phase is Phase.ASK and (tired or not missing) else phase
     sends = 1 if _known_missing(job) else SENDS_BEFORE_ASKING
-    delay = _delay_ms(answer, wait, streak)
+    delay = _delay_ms(job, answer, wait, streak)
     again = Again(
         phase,
         delay,
@@ -286,6 +314,7 @@ def _unproven(
         answer.detail or answer.outcome.lower(),
         _kept(job, answer.outcome, streak),
         missing,
+        put_off=answer.retry_after_ms is not None and answer.outcome is not Outcome.THROTTLED,
     )
     if answer.nonce_floor is not None or answer.clock_refused:
         # Refused for the stamp alone: nothing was done, and the next is mended.
@@ -296,11 +325,11 @@ def _unproven(
             return replace(again, phase=Phase.SEND, outcome=Outcome.UNKNOWN)
         case Outcome.REJECTED:
             return _rejected(job, again, final=answer.final)
-        case Outcome.UNAUTHORIZED if answer.token_refused and streak == 1:
+        case Outcome.UNAUTHORIZED if answer.token_refused and streak == 1 and not job.refused:
             return replace(again, delay_ms=0)
-        case Outcome.UNAUTHORIZED if streak >= jobs.unauthorized_attempts:
-            return Dead(answer.outcome, again.detail)
-        case Outcome.UNAUTHORIZED | Outcome.THROTTLED:
+        case Outcome.UNAUTHORIZED:
+            return _unauthorized(job, again, asks=asks, streak=streak)
+        case Outcome.THROTTLED:
             return again
         case Outcome.UNAVAILABLE if phase.cancels and streak < sends:
             return again
@@ -330,8 +359,26 @@ def _kept(job: Job, outcome: Outcome, streak: int) -> int:
     return -streak if outcome is Outcome.UNAUTHORIZED else LISTED
 
 
-def _delay_ms(answer: Unproven, wait: int, streak: int) -> int:
+def _unauthorized(job: Job, again: Again, *, asks: Phase | None, streak: int) -> Again:
+    """Wait for better credentials; the account's other jobs wait for this attempt's like."""
+    phase, turns = again.phase, streak >= REFUSALS_BEFORE_TURNING
+    if turns and phase is Phase.ASK:
+        phase = Phase.SEND
+    elif turns and phase is Phase.SEND and job.kind is not Kind.CANCEL_ALL:
+        phase = asks or phase
+    return replace(again, phase=phase, refused=True)
+
+
+def _delay_ms(job: Job, answer: Unproven, wait: int, streak: int) -> int:
     if answer.outcome is Outcome.UNAUTHORIZED:
-        # A moment's fault of the exchange must not bury all that is pending.
-        wait = max(wait, UNAUTHORIZED_WAIT_MS << min(streak - 1, 4))
-    return wait if answer.retry_after_ms is None else max(answer.retry_after_ms, wait // 2)
+        refused_ms = UNAUTHORIZED_WAIT_MS << min(streak - 1, 10)
+        wait = max(wait, min(refused_ms, UNAUTHORIZED_WAIT_MAX_MS))
+    return wait if answer.retry_after_ms is None else max(asked_ms(job, answer), wait // 2)
+
+
+def asked_ms(job: Job, answer: Unproven) -> int:
+    """Return how much of what one reply asks for is granted: an hour would bury a cancel."""
+    longest_ms = ASKED_URGENT_MAX_MS if job.urgent else ASKED_MAX_MS
+    if answer.outcome is Outcome.THROTTLED:
+        longest_ms = THROTTLED_MAX_MS
+    return min(answer.retry_after_ms or 0, longest_ms)

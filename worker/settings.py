@@ -58,7 +58,9 @@ class Jobs(Table):
 
     `max_age_ms` runs from a job's first attempt, so that waiting for a rate
     slot behind a long backlog costs nothing of it. `unknown_account_ms` is how long a
-    plain message waits for a worker that registers its account.
+    plain message waits for a worker that registers its account. While an account's
+    credentials are refused, its jobs wait for as long as `max_age_ms`.
+    `unauthorized_attempts` has no effect any more.
     """
 
     max_attempts: int = Field(default=5_000, gt=0)
@@ -292,7 +294,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
     where = one_line(str(path)) if path else "settings"
     _check_variables()
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         raise SettingsError(_one_line(error, where)) from None
     except tomllib.TOMLDecodeError as error:
@@ -301,6 +303,16 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
         raise SettingsError(f"{where}: not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{where}: cannot be read: {error.strerror}") from None
+    if "unauthorized_attempts" in settings.jobs.model_fields_set:
+        _warn_once("jobs.unauthorized_attempts", "has no effect any more; use jobs.max_age_ms")
+    return settings
+
+
+def _warn_once(key: str, why: str) -> None:
+    """Warn of a setting that is no longer used."""
+    if key not in _warned:
+        _warned.add(key)
+        log.warning("setting %s %s", key, why)
 
 
 def _check_variables() -> None:

@@ -12,8 +12,27 @@ from dataclasses import dataclass, replace
 from worker.alerts import alert
 from worker.jobs import Job, Kind, NewJob
 from worker.logs import LINES
-from worker.outcomes import Answer, OpenOrder, OpenOrders, Outcome, Unproven
-from worker.retries import DOUBTFUL_ATTEMPTS, Again, Dead, Decision, Done, doubtful
+from worker.outcomes import (
+    Answer,
+    Closed,
+    ClosedMany,
+    Evidence,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    Outcome,
+    ScopeCanceled,
+    Unproven,
+)
+from worker.retries import (
+    DOUBTFUL_ATTEMPTS,
+    THROTTLED_MAX_MS,
+    Again,
+    Dead,
+    Decision,
+    Done,
+    doubtful,
+)
 from worker.settings import Jobs
 from worker.store.ledger import Settlement, Verb
 
@@ -46,7 +65,14 @@ class Attempted:
 
 
 def attempted(
-    job: Job, answer: Answer, decision: Decision, *, now_ms: int, took_ms: int, pause_ms: int
+    job: Job,
+    answer: Answer,
+    decision: Decision,
+    *,
+    now_ms: int,
+    took_ms: int,
+    pause_ms: int,
+    no_token: bool = False,
 ) -> Attempted:
     """Return what follows from an attempt, and alert what somebody must know of.
 
@@ -57,13 +83,19 @@ def attempted(
         now_ms: Redis time at which it began.
         took_ms: From then until the answer.
         pause_ms: How long its account must be left alone in any case.
+        no_token: Nothing was sent, as there was no token.
     """
     settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
+    shown = evidence(job, answer, decision, no_token=no_token)
+    if shown:
+        settlement = replace(settlement, evidence=shown)
     if pause_ms := max(pause_ms, _lane_pause(answer)):
         settlement = replace(settlement, pause_ms=pause_ms)
     if _unanswered(job, answer):
         settlement = replace(settlement, unanswered=True)
-    return Attempted(settlement, _children(job, answer, now_ms), _report(job, decision, took_ms))
+    return Attempted(
+        settlement, _children(job, answer, now_ms), _report(job, decision, took_ms, shown)
+    )
 
 
 def crashed(job: Job, error: Exception, *, now_ms: int, jobs: Jobs) -> Settlement:
@@ -93,7 +125,9 @@ def tell(attempts: Iterable[Attempted]) -> None:
         log.info("attempts", extra={LINES: lines})
 
 
-def _report(job: Job, decision: Decision, took_ms: int) -> Mapping[str, object] | None:
+def _report(
+    job: Job, decision: Decision, took_ms: int, shown: Evidence
+) -> Mapping[str, object] | None:
     """Return what the log is to say of an attempt, unless an alert has said it."""
     context = {
         "job": job.id,
@@ -107,9 +141,15 @@ def _report(job: Job, decision: Decision, took_ms: int) -> Mapping[str, object] 
         "detail": decision.detail,
         "took_ms": took_ms,
     }
+    if job.refused == "cancels" and shown is Evidence.READS:
+        refused = "the exchange answers this account's questions, but refuses its cancels"
+        alert("lost account", f"{refused}: its key may lack the right to them", **context)
     match decision:
         case Done():
             return {"message": "done", **context}
+        case Again(refused=True) if not job.refused:
+            refused = "the exchange refuses this account's credentials; its jobs wait"
+            alert("lost account", f"{refused}, and one is tried now and then", **context)
         case Again():
             return {"message": "not proven", **context}
         case Dead(outcome=Outcome.UNAUTHORIZED):
@@ -158,11 +198,31 @@ def _unanswered(job: Job, answer: Answer) -> bool:
     return sent and isinstance(answer, Unproven) and answer.outcome in MAYBE_DONE
 
 
+def evidence(job: Job, answer: Answer, decision: Decision, *, no_token: bool) -> Evidence:
+    """Return what an answer shows of the account; see `access.lua` for what follows."""
+    cancels = job.sends.cancels
+    match answer:
+        case Unproven(outcome=Outcome.UNAUTHORIZED) if isinstance(decision, Again):
+            refused = Evidence.NO_CANCELS if cancels else Evidence.NO_READS
+            refused = Evidence.NO_TOKEN if no_token else refused
+            return refused if decision.refused else Evidence.NONE
+        case Unproven(outcome=Outcome.UNAUTHORIZED):
+            return Evidence.NO_TOKEN if no_token else Evidence.NO_CANCELS
+        case Unproven(missing=True) | Closed() | ClosedMany() | ScopeCanceled() if cancels:
+            return Evidence.CANCELS
+        case OrderReport() | OpenOrders() if not cancels:
+            return Evidence.READS
+        case _ if isinstance(decision, Again) and decision.put_off:
+            return Evidence.PUT_OFF
+        case _:
+            return Evidence.NONE
+
+
 def _lane_pause(answer: Answer) -> int:
     """Return how long an account that is throttled must be left alone."""
     match answer:
         case Unproven(outcome=Outcome.THROTTLED, retry_after_ms=asked_ms):
-            return THROTTLED_MS if asked_ms is None else asked_ms
+            return THROTTLED_MS if asked_ms is None else min(asked_ms, THROTTLED_MAX_MS)
         case _:
             return 0
 

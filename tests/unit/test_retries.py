@@ -27,11 +27,13 @@ from worker.outcomes import (
     Unproven,
 )
 from worker.retries import (
+    ASKED_MAX_MS,
     EAGER_ATTEMPTS,
     LIST_AGAIN_MS,
     LISTED,
     MISSING_STEPS,
     SENDS_BEFORE_ASKING,
+    THROTTLED_MAX_MS,
     Again,
     Dead,
     Decision,
@@ -241,10 +243,26 @@ TABLE = {
     "unavailable, wait asked": Row(
         job(), unproven(UNAVAILABLE, retry_after_ms=4_000), (SEND, 4_000, UNAVAILABLE, 1, False)
     ),
+    "unavailable, a long wait asked": Row(
+        job(), unproven(UNAVAILABLE, retry_after_ms=600_000), (SEND, 30_000, UNAVAILABLE, 1, False)
+    ),
+    "unavailable, a long wait asked, urgent": Row(
+        job(urgent=True),
+        unproven(UNAVAILABLE, retry_after_ms=600_000),
+        (SEND, 2_000, UNAVAILABLE, 1, False),
+    ),
+    "unknown, a long wait asked, urgent": Row(
+        job(urgent=True), unproven(UNKNOWN, retry_after_ms=600_000), (ASK, 2_000, UNKNOWN, 1, False)
+    ),
     # Refused for the rate alone: the same again, when allowed.
     "throttled": Row(job(), unproven(THROTTLED), (SEND, WAIT_MS, THROTTLED, 1, False)),
     "throttled, wait asked": Row(
         job(ASK), unproven(THROTTLED, retry_after_ms=60_000), (ASK, 60_000, THROTTLED, 1, False)
+    ),
+    "throttled, a long wait asked": Row(
+        job(urgent=True),
+        unproven(THROTTLED, retry_after_ms=600_000),
+        (SEND, 60_000, THROTTLED, 1, False),
     ),
     "throttled, no wait asked": Row(
         job(LIST),
@@ -307,19 +325,19 @@ TABLE = {
     "listed whole before, unauthorized": Row(
         job(LIST, streak=LISTED),
         unproven(UNAUTHORIZED),
-        (LIST, 2_000, UNAUTHORIZED, LISTED - 1, False),
+        (LIST, 1_000, UNAUTHORIZED, LISTED - 1, False),
         LIST,
     ),
     "listed whole before, unauthorized again": Row(
         job(LIST, streak=LISTED - 1, outcome=UNAUTHORIZED),
         unproven(UNAUTHORIZED),
-        (LIST, 4_000, UNAUTHORIZED, LISTED - 2, False),
+        (LIST, 2_000, UNAUTHORIZED, LISTED - 2, False),
         LIST,
     ),
-    "listed whole before, unauthorized too often": Row(
-        job(LIST, streak=LISTED + 1 - JOBS.unauthorized_attempts, outcome=UNAUTHORIZED),
+    "listed whole before, unauthorized often": Row(
+        job(LIST, streak=LISTED - 9, outcome=UNAUTHORIZED),
         unproven(UNAUTHORIZED),
-        ("dead", UNAUTHORIZED),
+        (LIST, 60_000, UNAUTHORIZED, LISTED - 10, False),
         LIST,
     ),
     "listed whole before, refused, now unknown": Row(
@@ -337,19 +355,43 @@ TABLE = {
     ),
     "asked, rejected": Row(job(ASK), unproven(REJECTED), (SEND, WAIT_MS, UNKNOWN, 1, False)),
     # Credentials refused: some times, in case the exchange errs.
-    "unauthorized": Row(job(), unproven(UNAUTHORIZED), (SEND, 2_000, UNAUTHORIZED, 1, False)),
+    "unauthorized": Row(job(), unproven(UNAUTHORIZED), (SEND, 1_000, UNAUTHORIZED, 1, False)),
     "unauthorized twice": Row(
         job(outcome=UNAUTHORIZED, streak=1),
         unproven(UNAUTHORIZED),
-        (SEND, 4_000, UNAUTHORIZED, 2, False),
+        (ASK, 2_000, UNAUTHORIZED, 2, False),
+    ),
+    "unauthorized twice, cannot ask": Row(
+        job(outcome=UNAUTHORIZED, streak=1),
+        unproven(UNAUTHORIZED),
+        (SEND, 2_000, UNAUTHORIZED, 2, False),
+        None,
     ),
     "unauthorized a third time": Row(
-        job(outcome=UNAUTHORIZED, streak=2), unproven(UNAUTHORIZED), ("dead", UNAUTHORIZED)
+        job(outcome=UNAUTHORIZED, streak=2),
+        unproven(UNAUTHORIZED),
+        (ASK, 4_000, UNAUTHORIZED, 3, False),
+    ),
+    "asked, unauthorized twice": Row(
+        job(ASK, outcome=UNAUTHORIZED, streak=1),
+        unproven(UNAUTHORIZED),
+        (SEND, 2_000, UNAUTHORIZED, 2, False),
+    ),
+    "scope sent, unauthorized twice": Row(
+        job(SEND, outcome=UNAUTHORIZED, streak=1, **ALL),
+        unproven(UNAUTHORIZED),
+        (SEND, 2_000, UNAUTHORIZED, 2, False),
+        LIST,
+    ),
+    "unauthorized for an hour": Row(
+        job(outcome=UNAUTHORIZED, streak=40),
+        unproven(UNAUTHORIZED),
+        (ASK, 60_000, UNAUTHORIZED, 41, False),
     ),
     "unauthorized after another outcome": Row(
         job(ASK, outcome=UNKNOWN, streak=9),
         unproven(UNAUTHORIZED),
-        (ASK, 2_000, UNAUTHORIZED, 1, False),
+        (ASK, 1_000, UNAUTHORIZED, 1, False),
     ),
     "token refused": Row(
         job(), unproven(UNAUTHORIZED, token_refused=True), (SEND, 0, UNAUTHORIZED, 1, False)
@@ -357,12 +399,17 @@ TABLE = {
     "token refused twice": Row(
         job(ASK, outcome=UNAUTHORIZED, streak=1),
         unproven(UNAUTHORIZED, token_refused=True),
-        (ASK, 4_000, UNAUTHORIZED, 2, False),
+        (SEND, 2_000, UNAUTHORIZED, 2, False),
     ),
     "token refused a third time": Row(
         job(outcome=UNAUTHORIZED, streak=2),
         unproven(UNAUTHORIZED, token_refused=True),
-        ("dead", UNAUTHORIZED),
+        (ASK, 4_000, UNAUTHORIZED, 3, False),
+    ),
+    "token refused to a probe": Row(
+        job(refused="cancels"),
+        unproven(UNAUTHORIZED, token_refused=True),
+        (SEND, 1_000, UNAUTHORIZED, 1, False),
     ),
     # Answers to what this phase did not ask prove nothing.
     "an empty list for one order": Row(job(), NONE_LISTED, (SEND, WAIT_MS, UNKNOWN, 1, False)),
@@ -496,12 +543,13 @@ def test_next_attempt_is_one_that_can_be_made(answer: Answer) -> None:
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 @pytest.mark.parametrize("phase", [SEND, ASK, LIST])
-@pytest.mark.parametrize("asked_ms", [0, 1, 999, 60_000])
+@pytest.mark.parametrize("asked_ms", [0, 1, 999, 30_000, 60_000])
 def test_wait_that_was_asked_for_is_kept(outcome: Outcome, phase: Phase, asked_ms: int) -> None:
-    """Nothing goes sooner than the exchange asked, in any phase and for any reason."""
+    """Nothing goes sooner than the exchange asked, up to a bound: of the rate, a minute."""
     decision = outcome_of(job(phase), unproven(outcome, retry_after_ms=asked_ms))
     if isinstance(decision, Again):
-        assert decision.delay_ms >= asked_ms
+        bound = THROTTLED_MAX_MS if outcome is THROTTLED else ASKED_MAX_MS
+        assert decision.delay_ms >= min(asked_ms, bound)
 
 
 def test_attempts_are_bounded() -> None:

@@ -6,7 +6,16 @@ import json
 from dataclasses import replace
 
 from worker.jobs import Job, NewJob, Phase, State
+from worker.outcomes import Evidence
 from worker.store.ledger import Settlement, Verb
+
+
+REFUSALS = {
+    Evidence.NO_CANCELS: "cancels",
+    Evidence.NO_READS: "reads",
+    Evidence.NO_TOKEN: "token",
+}
+"""As in `access.lua`."""
 
 
 def accepted(new: NewJob, *, now_ms: int) -> Job:
@@ -60,6 +69,7 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
                 missing_ms=since_ms,
                 due_ms=now_ms + settlement.delay_ms,
                 doubtful=settlement.doubtful,
+                refused=REFUSALS.get(settlement.evidence, ""),
                 lost=False,
             )
         case Verb.WAIT:

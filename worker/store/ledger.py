@@ -15,12 +15,12 @@ from typing import Any
 
 from worker.jobs import Job, NewJob
 from worker.names import lane_of
-from worker.outcomes import Outcome
+from worker.outcomes import Evidence, Outcome
 from worker.store.astray import Astray
 from worker.store.connection import Sent, Store, unavailable
 from worker.store.listing import CHUNK, RECENT, SERVING_MS, Listing
 
-SCRIPTS = "lanes turns switches"
+SCRIPTS = "lanes access turns switches"
 """What the scripts that claim are built on."""
 
 TAKE_BACK_LOOK = 2_000
@@ -66,6 +66,7 @@ class Settlement:
     doubtful: bool = False
     pause_ms: int = 0
     line: str = ""
+    evidence: Evidence = Evidence.NONE
     unanswered: bool = False
 
 
@@ -369,6 +370,7 @@ def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
             settlement.pause_ms,
             int(settlement.doubtful),
             int(settlement.unanswered),
+            settlement.evidence,
         )
     ]
 

@@ -30,8 +30,9 @@ local URGENT_LEASE_MS = 1800
 local SERIAL_LEASE_MS = 3000
 -- How long one who brings the exchange in line may take for each request.
 local TEND_MS = 3000
--- Defined in switches.lua, and in turns.lua.
+-- Defined in switches.lua, in access.lua, and in turns.lua.
 local tend
+local refusal_of, hold_probe
 local next_due, may_pass, read_runs
 -- How long after its connection was closed a request that has arrived may be carried out.
 local EXECUTED_MS = 3000
@@ -328,6 +329,8 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     return jobs
   end
   if id == '' then limit = math.max(limit, bulk) end
+  local refusal = refusal_of(p, lane)
+  if refusal.what then limit = 1 end
   if serial then
     local turn = redis.call('HEXISTS', p .. 'lane:' .. lane, 'turn') == 1
     if not turn and sibling_waits(p, lane, now) then
@@ -355,6 +358,11 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     for _, due in ipairs(ids) do
       local job, leased = take(p, lane, due, holder, lease, now, places, writes)
       if job then
+        if refusal.what then
+          for _, part in ipairs({ 'refused', refusal.what, 'refused_ms', string.format('%.0f', refusal.since) }) do
+            job[#job + 1] = part
+          end
+        end
         jobs[#jobs + 1] = job
         held = leased
       end
@@ -367,8 +375,9 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     take_hold(p, lane, holder, held, now)
     redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
   end
+  if refusal.what and #jobs > 0 then hold_probe(p, lane, now + held) end
   if seen > 0 then reindex(p, lane, now) end
-  local more = not serial and #jobs > 0 and redis.call('ZCOUNT', key, '-inf', now) > 0
+  local more = not serial and not refusal.what and #jobs > 0 and redis.call('ZCOUNT', key, '-inf', now) > 0
   return jobs, more
 end
 

@@ -121,6 +121,7 @@ for i = 5, #ARGV, 6 do
     answer[#answer + 1] = each
     answer[#answer + 1] = alias
     restore(each)
+    probe_now(p, each, now)
   end
   local strictest = width_of(lanes, width)
   if strictest ~= width then again = true end

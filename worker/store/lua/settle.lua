@@ -1,6 +1,6 @@
 -- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, ahead,
 --        (id, claim, by, verb, line, outcome, detail, delay_ms, phase, streak, missing,
---        pause_ms, doubtful, unanswered) * n)
+--        pause_ms, doubtful, unanswered, evidence) * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record what attempts came to, give up their leases and holds, and claim the next
 -- due jobs of the exchange (limit 0: none), as `claim` does, in the same step. If `ahead`
@@ -19,6 +19,7 @@
 -- attempts prove nothing: see turns.lua.
 -- unanswered is 1 if a cancel of a whole scope was sent and no reply came: it may yet be
 -- carried out.
+-- evidence is what the attempt shows of the account: see access.lua.
 -- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
 -- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
@@ -58,10 +59,11 @@ local function tidy(lane)
 end
 
 local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause,
-    doubtful, unanswered)
+    doubtful, unanswered, evidence)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
-    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms', 'doubtful')
+    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms', 'doubtful',
+    'claimed_ms')
   local lane, first = job[3], job[14]
   -- That an order is closed stays true; that a scope is empty need not.
   local scope = job[4] == 'cancel_all'
@@ -107,6 +109,9 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
   if unanswered == '1' and scope and job[6] then note_reach(p, lane, job[6], now + EXECUTED_MS) end
   if job[1] and not applied then redis.call('HSET', key, 'history', history) end
   if ours and verb ~= 'wait' then note_turn(lane, job) end
+  if ours then
+    note_evidence(p, lane, id, verb, evidence, tonumber(job[16] or 0), now + tonumber(delay), now)
+  end
   if lane then lanes[lane] = math.max(lanes[lane] or 0, tonumber(pause)) end
   return applied
 end
@@ -130,8 +135,8 @@ local function clear(lane, of_lane)
 end
 
 local applied = ''
-for i = 10, #ARGV, 14 do
-  applied = applied .. (settle(unpack(ARGV, i, i + 13)) and '1' or '0')
+for i = 10, #ARGV, 15 do
+  applied = applied .. (settle(unpack(ARGV, i, i + 14)) and '1' or '0')
 end
 for lane, of_lane in pairs(runs) do
   if of_lane.changed then write_runs(p, lane, of_lane) end
