@@ -9,7 +9,6 @@ from worker.jobs import Job, NewJob, Phase, State
 from worker.outcomes import Evidence
 from worker.store.ledger import Settlement, Verb
 
-
 REFUSALS = {
     Evidence.NO_CANCELS: "cancels",
     Evidence.NO_READS: "reads",
