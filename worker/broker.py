@@ -6,6 +6,7 @@ ends the worker. Here it becomes a dead letter; see `envelope.py`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from redis.connection import AbstractConnection
 from worker import clock
 from worker.alerts import alert
 from worker.envelope import UnreadableError, read_envelope, written_back
+from worker.leftover import NAMESPACE, put_back
 from worker.messages import is_later
 from worker.runtime import runtime
 from worker.store.address import SENTINEL_PORT
@@ -39,8 +41,6 @@ ALERT_MS = 60_000
 FOREIGN_WORKERS = "_kombu.binding.celery.pidbox"
 """Where the workers of Celery applications without a key prefix are listed."""
 _alerted_ms: float | None = None
-NAMESPACE = "worker."
-"""Begins the names of this program's tasks."""
 
 
 class QoS(kombu_redis.QoS):
@@ -61,6 +61,17 @@ class QoS(kombu_redis.QoS):
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        """Put back what dead workers had taken, now and then; see `leftover`, too."""
+        super().restore_visible(start, num, interval)
+        channel: Any = self.channel
+        lists = {*channel.plain_lists.values()}
+        if not lists or (self._vrestore_count - 1) % interval:  # type: ignore[attr-defined]
+            return
+        # A user of Redis who may not look there has nothing there.
+        with contextlib.suppress(redis.ResponseError), channel.conn_or_acquire() as client:
+            put_back(client.connection_pool, lists, older_than_s=channel.visibility_timeout)
 
     def ack(self, delivery_tag: str) -> None:
         """Count it no more."""

@@ -20,6 +20,10 @@ from worker.simulator import Simulator
 
 FOLDER = Path(__file__).parents[1] / "data" / "b98e59d"
 TTL = "upgrade:ttl"
+UNACKED = "unacked_index"
+"""Messages that were taken and not acknowledged, with the time of that as kombu notes it."""
+VISIBILITY_S = 60
+MAX_MS = 2**53
 NEAR_MS = 30 * 86_400_000
 """A number this close to the time of the recording is a Unix time."""
 TIME = re.compile(r"(?<![0-9A-Za-z.])\d{13}(?![0-9A-Za-z])")
@@ -179,8 +183,11 @@ def _move_list(client: Any, key: str, shift: Callable[[str], str]) -> None:
 
 def _move_zset(client: Any, key: str, shift: Callable[[str], str]) -> None:
     for member, score in client.zrange(key, 0, -1, withscores=True):
-        moved = shift(f"{score:.0f}") if abs(score) < 2**53 and score == int(score) else score
-        client.zadd(key, {member: float(moved)})
+        if key == UNACKED:  # in seconds, and from when a worker is given up
+            moved = float(shift(f"{score * 1_000:.0f}")) / 1_000 - VISIBILITY_S
+        else:
+            moved = float(shift(f"{score:.0f}")) if abs(score) < MAX_MS else score
+        client.zadd(key, {member: moved})
 
 
 def _keep(client: Any, key: str, shift: Callable[[str], str]) -> None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,6 +39,14 @@ from worker.store.connection import Store, source
 from worker.store.ledger import Ledger
 from worker.store.nonces import key_id
 
+TAKE = """
+import os, sys
+from celery import Celery
+with Celery("dead", broker=sys.argv[1]).connection() as connection:
+    connection.SimpleQueue("celery").get(block=False)
+    os._exit(0)
+"""
+"""Takes a message, and dies before it is acknowledged."""
 LONG_MS = 120_000
 SHORT_MS = 10_000
 HUNG_MS = 60_000.0
@@ -201,6 +210,9 @@ class Recorder:
             placed = self.place(alias, pair, 2)
             ticket = self.producer.cancel_all(alias, pair=pair)
             self.job(f"pending all {alias}", ticket.id, alias, placed)
+        (taken,) = self.place("ev", "taken_usdt")
+        self.plain.send_task("worker.cancel", kwargs={"account": "ev", "order_id": taken})
+        subprocess.run([sys.executable, "-c", TAKE, self.world.redis_url], check=True)
         (plain,) = self.place("ev", "plain_usdt")
         self.plain.send_task("worker.cancel", kwargs={"account": "ev", "order_id": plain})
         self.arm("late", "ev", ("late_usdt",), 1_000, ids=1)
