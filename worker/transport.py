@@ -33,6 +33,14 @@ from worker.unpacking import unpack
 from worker.wire import Reply, Request
 
 USER_AGENT = "cancel-worker"
+FAILURES = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+)
+"""What the libraries below raise when there is no reply."""
 NEIGHBOR_MS = 3_000
 """How long Linux holds packets back while it asks for a neighbor's hardware address:
 `mcast_solicit` times `retrans_time_ms`, as both are unless someone has set them."""
@@ -68,9 +76,9 @@ class _Adapter(HTTPAdapter):
             return host, tls
         return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": _trusting(verify)}
 
-    def connection_to(self, request: Request, verify: str | bool) -> BoundedConnection:  # noqa: FBT001
+    def connection_to(self, url: str, verify: str | bool) -> BoundedConnection:  # noqa: FBT001
         """Return a connection that is not open yet, with its certificates set up."""
-        pool: Any = self.get_connection_with_tls_context(_prepare(request), verify)
+        pool: Any = self.get_connection_with_tls_context(_prepare(Request("GET", url)), verify)
         connection: BoundedConnection = pool._new_conn()  # noqa: SLF001  no other way to one
         return connection
 
@@ -140,29 +148,42 @@ class Transport:
             ReplyLost: It left, and no whole reply came in time, or one too
                 large. What it did is unknown.
         """
-        if deadline_ms <= 0:
-            raise NotSent("no time left")
-        call.deadline_ms = clock.monotonic_ms() + deadline_ms
-        call.begun = False
-        call.body_max = self._settings.max_reply_bytes
+        self._begin(deadline_ms)
         proxies = get_environ_proxies(request.url) if self._settings.trust_env else {}
         try:
             line = self._line(request.url, egress_ip)
             line.connect_s = min(self._settings.connect_ms, deadline_ms) / 1_000
             ask = self._ask_by_proxy if proxies else self._ask
             return ask(line, request, proxies)
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            http.client.HTTPException,
-            OSError,
-            ValueError,
-        ) as error:
+        except FAILURES as error:
             # From None: what is below repeats the URL, or the header it refused.
             reason = _reason(error)
             if call.begun:
                 raise ReplyLost(reason) from None
             raise NotSent(reason) from None
+
+    def connect(self, url: str, *, egress_ip: str | None, deadline_ms: int) -> None:
+        """Have a connection ready for the next request of this thread to the host of `url`.
+
+        What is stamped afterwards leaves at once. Through a proxy nothing is done.
+
+        Args:
+            url: Of the request to come; nothing of it is sent.
+            egress_ip: Local address to connect from.
+            deadline_ms: From now until the connection must be open.
+
+        Raises:
+            NotSent: There is none.
+        """
+        if proxied(url, self._settings):
+            return
+        self._begin(deadline_ms)
+        try:
+            line = self._line(url, egress_ip)
+            line.connect_s = min(self._settings.connect_ms, deadline_ms) / 1_000
+            self._opened(line, url)
+        except FAILURES as error:
+            raise NotSent(_reason(error)) from None
 
     def late_ms(self, url: str) -> int | None:
         """Return how long after the end of a call its request may yet leave this host.
@@ -183,6 +204,29 @@ class Transport:
     def _verify(self) -> str | bool:
         return str(self._settings.ca_file) if self._settings.ca_file else True
 
+    def _begin(self, deadline_ms: int) -> None:
+        if deadline_ms <= 0:
+            raise NotSent("no time left")
+        call.deadline_ms = clock.monotonic_ms() + deadline_ms
+        call.begun = False
+        call.body_max = self._settings.max_reply_bytes
+
+    def _opened(self, line: _Line, url: str) -> BoundedConnection:
+        """Return the connection of a line, opened if it is not."""
+        connection = line.connection
+        if connection is None:
+            connection = line.connection = line.adapter.connection_to(url, self._verify)
+        elif not connection.is_connected:
+            connection.close()
+        connection.timeout = line.connect_s
+        if connection.sock is None:
+            try:
+                connection.connect()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
     def _ask(self, line: _Line, request: Request, _: Mapping[str, str]) -> Reply:
         """Ask over a connection that requests has set up, with what was signed as it stands.
 
@@ -190,12 +234,7 @@ class Transport:
         none of it, costs more than all else that a cancel does here.
         """
         data = _bytes_of(request)
-        connection = line.connection
-        if connection is None:
-            connection = line.connection = line.adapter.connection_to(request, self._verify)
-        elif not connection.is_connected:
-            connection.close()
-        connection.timeout = line.connect_s
+        connection = self._opened(line, request.url)
         try:
             connection.send(data)
             got = receive(

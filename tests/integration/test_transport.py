@@ -14,7 +14,7 @@ from zlib import compress
 import pytest
 
 from tests.support.polling import eventually
-from tests.support.sockets import Peer, Server, forever, reply
+from tests.support.sockets import Peer, Server, forever, full_listener, reply
 from worker.errors import NotSent, ReplyLost
 from worker.settings import Http
 from worker.transport import Transport
@@ -242,6 +242,40 @@ def test_connection_is_used_again(transport: Transport) -> None:
         for method in ("POST", "GET", "DELETE", "POST"):
             send(transport, server.url, method)
         assert server.connections == 1
+
+
+def test_connection_can_be_opened_before_the_request(transport: Transport) -> None:
+    """The request then goes out over it; one that is open is left as it is."""
+    with Server(forever) as server:
+        for _ in range(2):
+            transport.connect(server.url, egress_ip=None, deadline_ms=DEADLINE_MS)
+        eventually(lambda: server.connections == 1)
+        assert server.requests == []
+        send(transport, server.url)
+        transport.connect(server.url, egress_ip=None, deadline_ms=DEADLINE_MS)
+        assert server.connections == 1
+        transport.connect(server.url, egress_ip="127.0.0.2", deadline_ms=DEADLINE_MS)
+        eventually(lambda: server.connections == 2)
+
+
+@pytest.mark.parametrize("deadline_ms", [0, 200])
+def test_connection_that_cannot_be_opened_sent_nothing(
+    transport: Transport, deadline_ms: int
+) -> None:
+    """In time, and with the same error as a request."""
+    with full_listener() as port, pytest.raises(NotSent):
+        transport.connect(f"http://127.0.0.1:{port}/", egress_ip=None, deadline_ms=deadline_ms)
+
+
+def test_no_connection_is_opened_around_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the proxy may be asked for one."""
+    with Server(forever) as server:
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        transport = Transport(Http(trust_env=True))
+        transport.connect(server.url, egress_ip=None, deadline_ms=DEADLINE_MS)
+        assert server.connections == 0
 
 
 def test_threads_do_not_share_a_connection(transport: Transport) -> None:

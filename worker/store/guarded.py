@@ -80,12 +80,13 @@ class GuardedConnection(redis.Connection):
         first_s, self._first_s = self._first_s, None
         if first_s is None or self._sock is None:
             return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
-        self._sock.settimeout(first_s)
+        before_s = self._sock.gettimeout()
+        self._sock.settimeout(first_s if before_s is None else min(before_s, first_s))
         try:
             return super().read_response(*args, **options)
         finally:
             if self._sock is not None:
-                self._sock.settimeout(self.socket_timeout)
+                self._sock.settimeout(before_s)
 
     def _left_s(self) -> float:
         return max(LEAST_MS, self._until_ms - clock.monotonic_ms()) / 1_000
