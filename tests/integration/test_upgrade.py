@@ -12,9 +12,23 @@ import pytest
 import redis
 
 from tests.support.polling import eventually
-from tests.support.upgrade import Recorded, as_of_now, before_deadline, old_calls, restored
+from tests.support.upgrade import (
+    Recorded,
+    as_of_now,
+    before_deadline,
+    old_calls,
+    old_switch_call,
+    restored,
+)
 from tests.support.world import KEYS, World
-from worker import Outcome, State, Switch, SwitchTripped
+from worker import (
+    Outcome,
+    State,
+    Switch,
+    SwitchOverlap,
+    SwitchReplaced,
+    SwitchTripped,
+)
 from worker.simulator import Simulator
 
 SETTLED_MS = 45_000
@@ -157,6 +171,66 @@ def test_armed_switches_keep_id_epoch_and_deadline_and_go_on(
         producer.switch(each["id"], epoch=each["epoch"]).disarm()
         for order in each["orders"]:
             assert world.status(each["alias"], order) == "open", name
+
+
+def test_a_restarted_strategy_takes_its_switch_over(upgrade: tuple[World, Recorded]) -> None:
+    """The same scope is the same switch; a part of it overlaps; the former holder is replaced."""
+    world, recorded = upgrade
+    world.worker()
+    producer = world.producer()
+    for name, each in recorded.armed().items():
+        scope = {"pairs": each["pairs"], "order_ids": each["order_ids"]}
+        part = {key: values[:1] for key, values in scope.items() if values}
+        if part != {key: values for key, values in scope.items() if values}:
+            with pytest.raises(SwitchOverlap):
+                producer.arm(each["alias"], timeout_ms=60_000, **part)
+        armed = producer.arm(each["alias"], timeout_ms=60_000, **scope)
+        assert (armed.id, armed.epoch) == (each["id"], each["epoch"] + 1), name
+        with pytest.raises(SwitchReplaced):
+            producer.switch(each["id"], epoch=each["epoch"]).beat()
+        assert armed.beat().left_ms > 0
+        armed.disarm()
+
+
+def test_a_holder_of_the_old_version_goes_on_or_gets_an_error(
+    upgrade: tuple[World, Recorded],
+) -> None:
+    """It beats, tracks and disarms with its own scripts, on switches that were taken over."""
+    world, recorded = upgrade
+    world.worker()
+    producer = world.producer()
+    client = redis.Redis.from_url(world.redis_url, decode_responses=True)
+    for name, each in recorded.armed().items():
+        try:
+            answer = old_switch_call(client, "beat", each)
+        except redis.ResponseError:
+            continue
+        assert answer[0] == "armed", (name, answer)
+        record = producer.switch(each["id"]).record()
+        assert record is not None
+        assert record.deadline_ms > each["deadline_ms"], name
+        if not each["native"]:
+            tracked = f"tracked-{name}".replace(" ", "-")
+            assert old_switch_call(client, "track", each, tracked)[0] == "armed", name
+            record = producer.switch(each["id"]).record()
+            assert record is not None
+            assert tracked in record.order_ids, name
+        assert old_switch_call(client, "disarm", each)[0] == "armed", name
+        assert _state(producer.switch(each["id"])) == "disarmed", name
+        if each["native"]:
+            eventually(
+                lambda e=each: (
+                    not (  # type: ignore[misc]
+                        {(KEYS[e["alias"]][1], pair) for pair in e["pairs"]}
+                        & {(timer.api_key, timer.pair) for timer in world.sim.timers()}
+                    )
+                ),
+                within_ms=20_000,
+                what=f"timer of {name} stopped",
+            )
+    accounts: Any = client.hgetall("cx:accounts")
+    assert accounts == {alias: KEYS[alias][0] for alias in KEYS}
+    client.close()
 
 
 @pytest.mark.parametrize("name", ["short", "short native"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,13 +140,28 @@ def old_calls(delta_ms: int) -> list[tuple[str, str, list[str]]]:
     shift = _shifter(state["recorded_ms"], delta_ms)
     calls = json.loads((FOLDER / "calls.json").read_text())
     return [
-        (
-            call["label"],
-            "\n".join((FOLDER / "lua" / f"{name}.lua").read_text() for name in call["scripts"]),
-            ["cx:", *map(shift, call["args"])],
-        )
+        (call["label"], _script(call["scripts"]), ["cx:", *map(shift, call["args"])])
         for call in calls
     ]
+
+
+def old_switch_call(
+    client: redis.Redis, name: str, switch: Mapping[str, Any], *more: str
+) -> list[Any]:
+    """Beat, track, untrack or disarm as the holder of a switch does who runs the old version."""
+    exchange = KEYS[switch["alias"]][0]
+    if name in ("track", "untrack"):
+        script, after = "track", [name, *more]
+    else:
+        script = name
+        after = [exchange, "a bell", *(["0", "", "0"] if name == "disarm" else [])]
+    args = ["cx:", switch["id"], str(switch["epoch"]), *after]
+    answer: Any = client.eval(_script(["now", "lanes", "switches", script]), 0, *args)
+    return list(answer)
+
+
+def _script(names: Sequence[str]) -> str:
+    return "\n".join((FOLDER / "lua" / f"{name}.lua").read_text() for name in names)
 
 
 def _shifter(recorded_ms: int, delta_ms: int) -> Callable[[str], str]:
