@@ -13,10 +13,13 @@ from typing import Any
 import redis
 
 from worker import clock
+from worker.messages import CANCEL, COUNTDOWN, DRAIN, TICK
 
 UNACKED, INDEX = "unacked", "unacked_index"
 NAMESPACE = "worker."
 """Begins the names of this program's tasks."""
+TASKS = (CANCEL, COUNTDOWN, DRAIN, TICK)
+"""What else begins so may be another application's, of a module of that name."""
 LOOK_MAX = 1_000
 
 
@@ -58,7 +61,7 @@ def _read(item: Any, lists: Collection[str]) -> tuple[str, str] | None:  # noqa:
     """Return list and text of a message that is ours; None if it is not."""
     try:
         message, _, routing_key = json.loads(item)
-        if routing_key not in lists or not message["headers"]["task"].startswith(NAMESPACE):
+        if routing_key not in lists or message["headers"]["task"] not in TASKS:
             return None
         message["headers"]["redelivered"] = True
         message["properties"]["delivery_info"]["redelivered"] = True

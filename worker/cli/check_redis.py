@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from worker import clock
+from worker.cli.check_queues import look_at_queues
 from worker.cli.errors import explain
 from worker.cli.findings import Finding, fail, ok, warn
 from worker.cli.parts import where
@@ -38,6 +39,7 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
         return
     yield ok("redis", f"answers at {address}")
     yield from _clocks(ledger)
+    yield from look_at_queues(settings, store)
     try:
         facts = read_facts(store)
     except StoreUnavailable as error:

@@ -1,0 +1,91 @@
+"""Plain messages where nobody reads are seen, and bombs among them cost nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from tests.support.polling import eventually
+from tests.support.world import World
+from worker.cli.check_queues import look_at_queues
+from worker.cli.findings import Level
+from worker.store.doorbell import queue_key
+
+CANCEL = "worker.cancel"
+
+
+def findings(world: World) -> dict[Level, list[str]]:
+    """Return what `check` says of the lists, by how bad it is."""
+    found: dict[Level, list[str]] = {}
+    for finding in look_at_queues(world.settings(), world.store()):
+        found.setdefault(finding.level, []).append(finding.detail)
+    return found
+
+
+def send(world: World, **options: Any) -> None:
+    """Send a cancel as a stock client does."""
+    with Celery("stranger", broker=world.redis_url) as client:
+        client.send_task(CANCEL, args=["ev", "a1"], **options)
+
+
+def test_what_no_worker_reads_is_found(world: World) -> None:
+    """While none lives it is a warning; beside one that reads other queues, a fault."""
+    assert set(findings(world)) == {Level.OK}
+    send(world, priority=3)
+    assert set(findings(world)) == {Level.WARN}
+    world.worker(options=("-Q", "everstrike"))
+    eventually(lambda: findings(world).keys() == {Level.FAIL})
+    assert "no worker reads them" in findings(world)[Level.FAIL][0]
+    world.worker()
+    eventually(lambda: findings(world).keys() == {Level.OK})
+
+
+def test_a_clients_own_steps_of_priority_are_found(world: World) -> None:
+    """Where its `priority_steps` put messages, no stock worker would read either."""
+    with Celery("stranger", broker=world.redis_url) as client:
+        client.conf.broker_transport_options = {"priority_steps": list(range(10))}
+        client.send_task(CANCEL, args=["ev", "a1"], priority=4)
+    (detail,) = findings(world)[Level.FAIL]
+    assert repr(queue_key("celery", 4)) in detail
+
+
+def test_what_is_sent_to_another_prefix_is_found(world: World, tmp_path: Path) -> None:
+    """A deployment of its own prefix does not read `celery`, and says so."""
+    send(world)
+    (tmp_path / "staging").mkdir()
+    top = {"key_prefix": "staging:"}
+    staging = World(world.sim, world.redis_url, tmp_path / "staging", top=top)
+    (detail,) = findings(staging)[Level.FAIL]
+    assert "which no worker of these settings reads" in detail
+    staging.top["plain_queue"] = "celery"
+    assert set(findings(staging)) == {Level.WARN}
+
+
+def test_a_foreign_applications_messages_are_none_of_ours(world: World) -> None:
+    """What waits in its lists is not for us to judge."""
+    with Celery("stranger", broker=world.redis_url) as client:
+        client.send_task("theirs.add", args=[1], priority=4)
+    assert set(findings(world)) == {Level.OK}
+
+
+def test_a_bomb_costs_no_memory(world: World) -> None:
+    """A message that would unpack to a gigabyte is a dead letter; others go on."""
+    worker = world.worker()
+    assert worker.process is not None
+
+    def peak_kb() -> int:
+        text = Path(f"/proc/{worker.process.pid}/status").read_text()  # type: ignore[union-attr]
+        (line,) = [line for line in text.splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1])
+
+    (order_id,) = world.place("ev")
+    assert world.producer().cancel("ev", order_id).wait(timeout_ms=10_000).proven
+    before_kb = peak_kb()
+    with Celery("stranger", broker=world.redis_url) as client:
+        for compression in ("zlib", "bzip2", "lzma"):
+            client.send_task(CANCEL, args=["ev", " " * 200_000_000], compression=compression)
+    eventually(lambda: world.ledger().dead_count() == 3)
+    assert all(len(letter.raw) <= 2_000 for letter in world.ledger().dead(limit=9))
+    assert peak_kb() - before_kb < 60_000
