@@ -198,4 +198,5 @@ def _start_over() -> None:
 
 
 _resolver = Resolver()
-os.register_at_fork(after_in_child=_start_over)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_start_over)

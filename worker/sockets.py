@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import errno
 import os
-import select
+import selectors
 import socket
 import struct
 import threading
+from typing import cast
 
 from worker import clock
 from worker.resolve import Row, addresses
@@ -22,11 +23,12 @@ from worker.resolve import Row, addresses
 STAGGER_MS = 250
 """How long an address may take before the next is tried beside it (RFC 8305, section 5)."""
 STAGGER_MIN_MS = 10
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 """Linux has it; elsewhere a process that is stopped may yet send what it had begun to."""
 HOSTS_MAX = 256
 
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _lock = threading.Lock()
 _ranks: dict[tuple[str, int], dict[str, int]] = {}
 """By host and port: the address that answered last (-1), and those that did not (1)."""
@@ -96,8 +98,8 @@ class _Race:
         self._rows = rows
         self._until_ms = until_ms
         self._source = source
-        self._pending: dict[int, socket.socket] = {}
-        self._poll = select.poll()
+        self._pending: set[socket.socket] = set()
+        self._ready = _Selector()
         self._error: OSError = TimeoutError("no address answered in time")
 
     def run(self) -> socket.socket:
@@ -105,8 +107,9 @@ class _Race:
         try:
             return self._run()
         finally:
-            for sock in self._pending.values():
+            for sock in self._pending:
                 sock.close()
+            self._ready.close()
 
     def _run(self) -> socket.socket:
         rows = self._rows
@@ -123,8 +126,8 @@ class _Race:
             wait_ms = left_ms
             if rows:
                 wait_ms = min(wait_ms, max(STAGGER_MIN_MS, left_ms / (len(rows) + 2)), STAGGER_MS)
-            for fd, _ in self._poll.poll(wait_ms):
-                if (sock := self._end(fd)) is not None:
+            for key, _ in self._ready.select(wait_ms / 1_000):
+                if (sock := self._end(cast("socket.socket", key.fileobj))) is not None:
                     return sock
         raise self._error
 
@@ -151,13 +154,13 @@ class _Race:
             self._error = OSError(code, os.strerror(code))
             sock.close()
             return None
-        self._pending[sock.fileno()] = sock
-        self._poll.register(sock, select.POLLOUT)
+        self._pending.add(sock)
+        self._ready.register(sock, selectors.EVENT_WRITE)
         return None
 
-    def _end(self, fd: int) -> socket.socket | None:
-        sock = self._pending.pop(fd)
-        self._poll.unregister(fd)
+    def _end(self, sock: socket.socket) -> socket.socket | None:
+        self._pending.remove(sock)
+        self._ready.unregister(sock)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code == 0:
             return sock
