@@ -68,6 +68,7 @@ class Engine:
         self._lanes = lanes
         exchanges = sorted({lane.exchange.name for lane in lanes.accounts})
         self._served: Collection[str] = ()
+        self._contested: Collection[str] = ()
         self._serve({})
         self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
@@ -139,6 +140,15 @@ class Engine:
                 identities={lane.alias: lane.identity for lane in accounts},
             )
         )
+
+        fresh = [alias for alias in self._ledger.contested if alias not in self._contested]
+        self._contested = self._ledger.contested
+        for alias in fresh:
+            log.warning(
+                "other workers have another key for account %s; that is right only while a key "
+                "is replaced: else give one of the accounts another alias, or the two are mixed",
+                alias,
+            )
 
     def _serve(self, lanes: Mapping[str, str]) -> None:
         self._lanes.serve(lanes)

@@ -381,3 +381,14 @@ def test_a_trip_under_another_name_is_waited_for(aliases: Aliases) -> None:
     aliases.clock.advance(1)
     aliases.register("b")
     assert aliases.arm("a", "btc_idr").clearing is not None
+
+
+def test_two_keys_under_one_alias_are_told_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two teams that share a Redis may have chosen the same name."""
+    one, other = (world.settings(accounts={"main": world.account(a)}) for a in ("ix", "it"))
+    with running(one):
+        assert "another key" not in caplog.text
+        with running(other):
+            assert "another key for account main" in caplog.text

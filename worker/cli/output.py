@@ -105,10 +105,13 @@ def duration(ms: float | None) -> str:
     """Return a time span for people: 42ms, 3.1s, 5m, 2h, 4d."""
     if ms is None:
         return "-"
+    ms = max(0, round(ms))
     if ms < SECOND_MS:
-        return f"{max(0, round(ms))}ms"
-    for size, unit in UNITS:
-        if ms >= size:
+        return f"{ms}ms"
+    lower = (*(size for size, _ in UNITS[1:]), 1)
+    for (size, unit), smaller in zip(UNITS, lower, strict=True):
+        # 59.99 minutes are shown as an hour.
+        if ms >= size or round(ms / smaller, 1) * smaller >= size:
             return f"{ms / size:.1f}".removesuffix(".0") + unit
     raise AssertionError  # a second is the last unit
 

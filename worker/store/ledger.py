@@ -7,7 +7,7 @@ in one step each, so that no crash can part them.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -16,20 +16,15 @@ from typing import Any
 from worker.jobs import Job, NewJob
 from worker.names import lane_of
 from worker.outcomes import Evidence, Outcome
-from worker.store.astray import Astray
-from worker.store.connection import Sent, Store, unavailable
-from worker.store.listing import CHUNK, RECENT, SERVING_MS, Listing
-
-SCRIPTS = "lanes access turns switches"
-"""What the scripts that claim are built on."""
+from worker.store.connection import Sent, unavailable
+from worker.store.listing import CHUNK, RECENT
+from worker.store.presence import SCRIPTS, Presence
 
 TAKE_BACK_LOOK = 2_000
 """How many jobs of a lane are looked at for claims to undo."""
 DEFERRED_MAX = 10_000
 """Messages kept for later; what comes on top of them is a dead letter at once."""
 HANDED_BACK = "the worker was stopped in mid-attempt"
-KEEP_MS = 86_400_000
-"""How long Redis remembers the lanes of workers that are gone."""
 
 
 class Verb(StrEnum):
@@ -109,23 +104,12 @@ def new_id() -> str:
     return os.urandom(12).hex()
 
 
-class Ledger(Listing):
+class Ledger(Presence):
     """The ledger in one Redis: what can be read of it, and all that changes it.
 
     Every method raises `StoreUnavailable` when Redis does not answer; what it
     was asked may or may not have been done, and asking again is safe.
     """
-
-    def __init__(self, store: Store, *, digest: str = "") -> None:
-        """Open the ledger; claimants give the `digest` of the lanes they serve."""
-        super().__init__(store)
-        self._digest = digest
-        self._born = ""
-        self.astray = Astray(store)
-        self.owes = False
-        """Whether after a failover this worker is to tell what it was granted."""
-        self.strays = False
-        """Whether there are strays that a person is to be alerted of."""
 
     def accept(
         self,
@@ -240,61 +224,6 @@ class Ledger(Listing):
         job_id = job_id or new_id()
         self._store.run("bury", job_id, reason, raw)
         return job_id
-
-    def heartbeat(self, worker: str, *, ttl_ms: int) -> tuple[int, bool]:
-        """Say that a worker lives; return Redis time and whether its lanes are known."""
-        args = (worker, ttl_ms, self._digest, KEEP_MS, self._born)
-        answer = self._store.run("heartbeat", *args, shared="limits")
-        now, registered, self._born, owes, strays = answer
-        self.owes, self.strays = owes == 1, strays == 1
-        return int(now), registered == 1
-
-    def ticked(self) -> None:
-        """Note that a heartbeat of Celery beat has just been run."""
-        self._store.run("tick")
-
-    def register(
-        self,
-        accounts: Iterable[tuple[str, str, int]],
-        *,
-        native: Collection[str] = (),
-        bulk: Mapping[str, int] | None = None,
-        identities: Mapping[str, str] | None = None,
-    ) -> dict[str, str]:
-        """Register accounts: alias, exchange, width.
-
-        Args:
-            accounts: Width 0 for any number of requests at a time, 1 for one.
-            native: Exchanges that keep countdowns themselves.
-            bulk: Most orders in one request, by alias, where that is not 1.
-            identities: By alias; accounts that share one are one account.
-
-        Returns:
-            The lanes to serve, each with the alias of the account that it belongs to.
-        """
-        parts = [
-            part
-            for alias, exchange, width in accounts
-            for part in (
-                alias,
-                exchange,
-                width,
-                int(exchange in native),
-                (bulk or {}).get(alias, 1),
-                (identities or {}).get(alias, ""),
-            )
-        ]
-        head = (self._digest, KEEP_MS, SERVING_MS)
-        served = self._store.run("register", *head, *parts, shared=f"{SCRIPTS} identity")
-        return dict(zip(served[::2], served[1::2], strict=True))
-
-    def due_lanes(self, now_ms: float, *, limit: int = 256) -> list[str]:
-        """Return the lanes that are due, longest unserved first."""
-        with unavailable():
-            lanes: Any = self._store.client.zrangebyscore(
-                self._store.key("lanes"), "-inf", now_ms, start=0, num=limit
-            )
-        return list(lanes)
 
     def retire(self, job_id: str, *, keep_ms: int) -> bool:
         """Take a replayed dead letter off their list; return whether it was on it.

@@ -10,7 +10,8 @@
 --                        holder, not_before (ms); hold: the lane that has the
 --                        hold, where several share it; sibling: the lane of switches
 --                        that shares it, or the other way round; joined: all lanes of the
---                        account; width:<digest>, what each claimant wants;
+--                        account; width:<digest>, what each claimant wants; key:<digest>,
+--                        for which account it has the lane;
 --                reach|<pair>: ms until which a request of a former cancel-all, or a
 --                timer of a tripped switch, may yet cancel orders of that pair
 -- Beside it "<lane>:switch" holds the account's switches; see switches.lua.
@@ -147,7 +148,7 @@ end
 
 -- set_aside(p, lane, id, now): what is due without a record is moved out of the way, and kept.
 local function set_aside(p, lane, id, now)
-  for _, index in ipairs({ 'due:', 'urgent:', 'doubtful:', 'vain:', 'ends:' }) do
+  for _, index in ipairs({ 'due:', 'urgent:', 'doubtful:', 'vain:', 'ends:', 'asked:' }) do
     redis.call('ZREM', p .. index .. lane, id)
   end
   redis.call('ZADD', p .. 'astray', now, lane .. ' ' .. id)

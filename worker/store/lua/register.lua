@@ -6,7 +6,8 @@
 -- (native 1), the account's countdowns go one at a time too, and take turns with
 -- its other requests where those do. Accounts are one where their identity is (a digest of
 -- exchange and key; '' if not known), whatever their aliases; see identity.lua. The answer
--- names the lanes to serve, each with the alias of the caller's that it belongs to.
+-- names the lanes to serve, each with the alias of the caller's that it belongs to; and ''
+-- with an alias that living claimants have for another key.
 -- The strictest width that a living claimant asks for counts. What could not be done
 -- beside another version, or may be loosened later, is tried again: see heartbeat.lua.
 -- Pending jobs that have lost their place are due again: older versions' workers took the
@@ -61,7 +62,7 @@ local function width_of(lanes, wanted)
       local asked = redis.call('HGET', p .. 'lane:' .. lane, 'width:' .. other)
       if redis.call('EXISTS', p .. 'registered:' .. other) == 0 then
         redis.call('SREM', p .. 'servers:' .. lane, other)
-        redis.call('HDEL', p .. 'lane:' .. lane, 'width:' .. other)
+        redis.call('HDEL', p .. 'lane:' .. lane, 'width:' .. other, 'key:' .. other)
       elseif asked == '1' and not living[other] then
         redis.call('SADD', p .. 'registered:' .. other, MARK_AGAIN) -- in case it comes back
       else
@@ -94,12 +95,25 @@ local function arrange(lanes, width, native, bulk)
   if shared then redis.call('HSET', p .. 'lane:' .. first, 'joined', shared) end
 end
 
+-- contested(lane, identity) -> whether a living claimant has that lane for another account
+local function contested(lane, identity)
+  for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. lane)) do
+    local named = living[other] and redis.call('HGET', p .. 'lane:' .. lane, 'key:' .. other)
+    if named and named ~= identity then return true end
+  end
+  return false
+end
+
 local answer = {}
 for i = 5, #ARGV, 6 do
   local alias, exchange, width, native, bulk, identity = unpack(ARGV, i, i + 5)
   local lane = exchange .. ':' .. alias
   redis.call('HSET', p .. 'accounts', alias, exchanges_of(alias, exchange))
-  redis.call('HSET', p .. 'lane:' .. lane, 'width:' .. digest, width)
+  redis.call('HSET', p .. 'lane:' .. lane, 'width:' .. digest, width, 'key:' .. digest, identity)
+  if contested(lane, identity) then
+    answer[#answer + 1] = ''
+    answer[#answer + 1] = alias
+  end
   redis.call('SADD', p .. 'servers:' .. lane, digest)
   local lanes = { lane }
   if older then
