@@ -234,13 +234,7 @@ class Ledger(Presence):
 
     def defer(self, message: str) -> bool:
         """Keep a message for later; return whether there is room for it."""
-        key = self._store.key("deferred")
-        now_ms = self.now_ms()
-        with unavailable():
-            if int(self._store.client.zcard(key)) >= DEFERRED_MAX:  # type: ignore[arg-type]
-                return False
-            self._store.client.zadd(key, {message: now_ms}, nx=True)
-        return True
+        return self._store.run("defer", message, DEFERRED_MAX) == 1  # type: ignore[no-any-return]
 
     def deferred(self) -> list[tuple[str, int]]:
         """Return messages kept for later, oldest first, each with how many ms ago it was kept."""
@@ -253,8 +247,7 @@ class Ledger(Presence):
 
     def forget_deferred(self, message: str) -> None:
         """Keep a message no longer."""
-        with unavailable():
-            self._store.client.zrem(self._store.key("deferred"), message)
+        self._store.run("unlist", "deferred", message)
 
     def discard(self, job_id: str) -> bool:
         """Forget a dead letter; return whether it was one."""

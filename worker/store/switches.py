@@ -318,7 +318,7 @@ class Switches:
 
     def told(self, switch_id: str) -> None:
         """Say that somebody was told of a tripped switch."""
-        self._store.run("reported", "tripped", switch_id)
+        self._store.run("unlist", "tripped", switch_id)
 
     def owners(self, lane: str, pairs: Sequence[str]) -> list[str]:
         """Return the switches that hold any of these pairs of the lane's account."""

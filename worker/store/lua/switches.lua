@@ -351,7 +351,7 @@ end
 -- its own hears of that now: so nobody relies on its deadline any more.
 local function give_way(p, switch, now)
   if not is_live(switch) then return switch.state end
-  if now >= ends_at(switch) then
+  if has_ended(switch, now) then
     trip(p, switch, now)
     return 'tripped'
   end
