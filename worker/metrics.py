@@ -38,6 +38,7 @@ ALERTS = (
     "lost account",
     "malformed message",
     "nonce refused",
+    "queue shared",
     "redis not durable",
     "switch not armed",
     "switch tripped",

@@ -90,9 +90,11 @@ def test_jobs_are_counted_and_aged(stepped: Stepped) -> None:
         left_ms=None,
         left_ratio=None,
     )
+    # The urgent one has its turn first.
+    ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000, lane=LANE, job_id="j1")
     ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000, lane=LANE, job_id="j1")
     reading = Watch(stepped.store()).look()
-    assert (lane(reading).pending, lane(reading).due, lane(reading).oldest_ms) == (3, 2, 3_000)
+    assert (lane(reading).pending, lane(reading).due, lane(reading).oldest_ms) == (3, 1, 3_000)
     ledger.bury(reason="no task", raw="x")
     assert Watch(stepped.store()).look().dead == 1
 

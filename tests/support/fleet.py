@@ -107,7 +107,7 @@ class Fleet:
         # The first beats may come before the first request has gone.
         assert beaten.in_time or strategy.beats < 3, f"{strategy} not in time"
         strategy.beats += 1
-        if strategy.exchange == "indodax" and self.clock.client.delete(bell[0]):
+        if strategy.exchange == "indodax" and self.clock.client.delete(f"cx:{bell[0]}"):
             self._work(strategy.exchange)
 
     def _sweep(self) -> None:
