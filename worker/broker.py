@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from queue import Empty
 from types import MappingProxyType
 from typing import Any
@@ -30,8 +32,11 @@ from worker.messages import is_later
 from worker.runtime import runtime
 from worker.store.address import SENTINEL_PORT
 from worker.store.doorbell import BELL, PLAIN_PRIORITIES, queue_key
+from worker.store.full import is_full
 from worker.store.guarded import GuardedConnection, GuardedSSLConnection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
+
+log = logging.getLogger(__name__)
 
 RECONNECT_STEP_S = 0.25
 RECONNECT_MAX_S = 2.0
@@ -41,6 +46,17 @@ ALERT_MS = 60_000
 FOREIGN_WORKERS = "_kombu.binding.celery.pidbox"
 """Where the workers of Celery applications without a key prefix are listed."""
 _alerted_ms: float | None = None
+
+
+@contextmanager
+def _room_later() -> Iterator[None]:
+    """Leave a write for later that a full Redis refuses: it must not end the worker."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        if not is_full(error):
+            raise
+        log.debug("Redis is full: %s", error)
 
 
 class QoS(kombu_redis.QoS):
@@ -59,8 +75,35 @@ class QoS(kombu_redis.QoS):
         if BELL in (message.headers or {}):
             self._bells.add(delivery_tag)
             virtual.QoS.append(self, message, delivery_tag)
-        else:
+            return
+        try:
             super().append(message, delivery_tag)
+        except redis.ResponseError as error:
+            if not is_full(error):
+                raise
+            # Off its queue already, it must not be lost for want of a copy.
+            log.warning("Redis is full: a message is kept by this process alone")
+            self._bells.add(delivery_tag)
+            virtual.QoS.append(self, message, delivery_tag)
+
+    @contextmanager
+    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:  # noqa: ANN401
+        """Return a pipeline, but no transaction: a full Redis refuses all that is in one."""
+        if pipe is not None:
+            yield pipe
+            return
+        with self.channel.conn_or_acquire(client) as acquired:  # type: ignore[attr-defined]
+            yield acquired.pipeline(transaction=False)
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
+        """Give back what dead workers had taken, once Redis has room for it."""
+        with _room_later():
+            super().restore_visible(*args, **kwargs)
+
+    def restore_by_tag(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
+        """Give a message back; a full Redis keeps it among those taken, to be given back later."""
+        with _room_later():
+            super().restore_by_tag(*args, **kwargs)
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """Put back what dead workers had taken, now and then; see `leftover`, too."""
@@ -176,6 +219,19 @@ class Channel(kombu_redis.Channel):
         # A narrow Redis user may not say which library it uses.
         params: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         return {**params, "lib_name": None, "lib_version": None}
+
+    def _size(self, queue: str) -> int:
+        # Not as a transaction, of which a full Redis refuses even reads.
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            for step in self.priority_steps:
+                pipe.llen(self._q_for_pri(queue, step))  # type: ignore[attr-defined]
+            return sum(size for size in pipe.execute() if isinstance(size, int))
+
+    def _queue_bind(self, *args: Any) -> None:  # noqa: ANN401  kombu's signature
+        # A full Redis refuses this, known or not. Mostly it is known; if not, a broadcast
+        # does not reach this worker.
+        with _room_later():
+            super()._queue_bind(*args)  # type: ignore[misc]
 
 
 class SentinelChannel(Channel):

@@ -145,7 +145,7 @@ class Claims:
         while True:
             try:
                 if children:
-                    self._ledger.accept(children)
+                    self._ledger.accept(children, follows=True)
                 claimed = self._ledger.settle(
                     _settlements(done), holder=holder, limit=limit, **self._times
                 )
@@ -187,7 +187,7 @@ class Claims:
         self._flights[name] = sent_ms
         try:
             if children := _children(done):
-                self._ledger.accept(children)
+                self._ledger.accept(children, follows=True)
             settling = self._ledger.send_settlement(
                 _settlements(done),
                 exchange=exchange,

@@ -42,7 +42,7 @@ def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tu
     def accept(job_id: str) -> str:
         order_id, pair, side = order
         job = NewJob(job_id, lane, Kind.CANCEL, order_id=order_id, pair=pair, side=side)
-        (accepted,) = parts.ledger.accept([job])
+        (accepted,) = parts.ledger.accept([job], follows=True)
         if accepted.fresh:
             return accepted.id
         known = parts.ledger.get(accepted.id)

@@ -122,11 +122,15 @@ class _HastyLedger(Ledger):
         super().__init__(ledger._store)  # noqa: SLF001  planted
 
     def accept(
-        self, jobs: Sequence[NewJob], bells: Iterable[tuple[str, str]] = ()
+        self,
+        jobs: Sequence[NewJob],
+        bells: Iterable[tuple[str, str]] = (),
+        *,
+        follows: bool = False,
     ) -> list[Accepted]:
         def record() -> None:
             try:
-                Ledger.accept(self, jobs, bells)
+                Ledger.accept(self, jobs, bells, follows=follows)
             except StoreUnavailable:
                 return
 

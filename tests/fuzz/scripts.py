@@ -25,10 +25,10 @@ from worker.jobs import Kind, NewJob
 from worker.outcomes import Outcome
 from worker.store import connection
 from worker.store.connection import Store, connect
+from worker.store.ledger import SCRIPTS as CLAIMING
 from worker.store.ledger import Ledger, Settlement, Verb
 from worker.store.limiter import Limiter, Rule
 from worker.store.nonces import Nonces
-from worker.store.switches import SCRIPTS as SWITCHING
 from worker.store.switches import Switches
 
 PREFIX = "fz:"
@@ -37,7 +37,7 @@ OWN_PREFIX = "own-7c1f:"
 BELL = ("fz:bell", "ding")
 TIDY_EVERY = 2_000
 """Inputs after which the keys are looked at and swept away."""
-SHARED = ("now", *SWITCHING.split(), "limits")
+SHARED = ("now", *CLAIMING.split(), "limits")
 """What the scripts are built on: no scripts themselves."""
 RAW = sorted(
     path.stem

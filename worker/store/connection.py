@@ -13,14 +13,16 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.commands.core import Script
-from redis.connection import AbstractConnection, HiredisRespSerializer
+from redis.connection import AbstractConnection
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from worker import clock
 from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.address import Address, parse
+from worker.store.full import FULL, NEW_WORK, is_full
 from worker.store.guarded import GuardedConnection, GuardedSSLConnection
+from worker.store.packer import Packer
 from worker.store.sentinels import (
     MasterConnection,
     MasterSSLConnection,
@@ -51,20 +53,6 @@ def source(name: str) -> str:
     return resources.files("worker.store").joinpath("lua", f"{name}.lua").read_text()
 
 
-class _Packer(HiredisRespSerializer):
-    """Writes any text: hiredis refuses halves of surrogate pairs, which JSON may hold."""
-
-    def pack(self, *args: Any) -> Any:  # noqa: ANN401  redis-py's signature
-        try:
-            return super().pack(*args)
-        except UnicodeEncodeError:
-            return super().pack(*[_writable(arg) for arg in args])
-
-
-def _writable(arg: Any) -> Any:  # noqa: ANN401  text, bytes or a number
-    return arg.encode(errors="replace") if isinstance(arg, str) else arg
-
-
 def connect(url: str, *, timeout_ms: int) -> redis.Redis:
     """Make a client; it connects at its first call.
 
@@ -84,7 +72,7 @@ def connect(url: str, *, timeout_ms: int) -> redis.Redis:
         "db": address.db,
         "decode_responses": True,
         "encoding_errors": "replace",
-        "command_packer": _Packer(),
+        "command_packer": Packer(),
         "socket_timeout": timeout_ms / 1_000,
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
@@ -133,6 +121,8 @@ def unavailable() -> Iterator[None]:
             raise StoreUnavailable(f"Redis has no master: {error}") from error
         raise StoreUnavailable(f"Redis did not answer ({type(error).__name__})") from error
     except redis.RedisError as error:
+        if is_full(error):
+            raise StoreUnavailable(FULL) from error
         text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise StoreUnavailable(f"Redis refused: {text}") from error
 
@@ -229,8 +219,12 @@ class Store:
 
     def text(self, name: str, shared: str = "") -> str:
         """Return the whole text of a script, as Redis gets it."""
-        head = f"{self._clock}\nlocal WRITES = {str(name not in NOT_NOTING).lower()}"
-        return "\n".join([head, *map(source, ("call", *shared.split(), name))])
+        head = f"{self._clock}
+local WRITES = {str(name not in NOT_NOTING).lower()}"
+        works_on = [] if name in NEW_WORK else ["work_on()"]
+        parts = [head, *map(source, ("call", "full")), *works_on]
+        return "
+".join([*parts, *map(source, (*shared.split(), name))])
 
     def sha(self, name: str, shared: str = "") -> str:
         """Return what Redis knows a script by, once it has been loaded."""

@@ -115,10 +115,14 @@ class Ledger(Presence):
         self,
         jobs: Sequence[NewJob],
         bells: Iterable[tuple[str, str]] = (),
+        *,
+        follows: bool = False,
     ) -> list[Accepted]:
         """Record jobs as due now, and ring once if any is fresh; in the order given.
 
-        A job whose order is pending already is that job.
+        A job whose order is pending already is that job. What `follows` from accepted
+        work, or takes the place of a message that lies in Redis, is recorded also by a
+        Redis at `maxmemory`.
         """
         rung = [part for bell in bells for part in bell]
         accepted: list[Accepted] = []
@@ -137,7 +141,7 @@ class Ledger(Presence):
                     int(job.urgent),
                 )
             answer = self._store.run(
-                "accept", len(rung) // 2, *rung, *parts, shared="lanes", promised=True
+                "accept", int(follows), len(rung) // 2, *rung, *parts, shared="lanes", promised=True
             )
             added = [
                 Accepted(id=answer[i], fresh=answer[i + 1] == 1) for i in range(0, len(answer), 2)

@@ -1,20 +1,22 @@
--- accept(p, bells, (queue, message) * bells, (id, lane, kind, order_id, pair, side, parent, urgent) * n)
+-- accept(p, follows, bells, (queue, message) * bells, (id, lane, kind, order_id, pair, side, parent, urgent) * n)
 --   -> (id, fresh) * n
 -- Record jobs as pending and due now, then ring, in one step: once this has
 -- answered, the jobs survive whatever dies. A job whose order is pending
 -- already, or whose id is known, is that job: its id comes back with fresh 0.
 -- Pair and side are part of an order's name: ids may repeat from pair to pair,
 -- and one order's proof must never be another's.
+-- follows is 1 for what is no new work, which a full Redis takes too; see full.lua.
 -- Keys: see lanes.lua; P <queue> list, the broker's.
 -- A bell wakes workers. Where so many messages wait for them they are awake, and one
 -- more would only keep them from the jobs: the bell of one job, which names it so that
 -- it passes a backlog, leaves the name where they look next.
-local p, bells = ARGV[1], tonumber(ARGV[2])
+local p, bells = ARGV[1], tonumber(ARGV[3])
+if ARGV[2] == '1' then work_on() end
 local now = now_ms()
 local answer, touched, fresh = {}, {}, 0
-local many = #ARGV > 2 + 2 * bells + 8
+local many = #ARGV > 3 + 2 * bells + 8
 
-for i = 3 + 2 * bells, #ARGV, 8 do
+for i = 4 + 2 * bells, #ARGV, 8 do
   local id, lane, kind, order_id, pair, side, parent, urgent = unpack(ARGV, i, i + 7)
   local known, new = accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent == '1',
     not many)
@@ -30,7 +32,7 @@ for lane in pairs(touched) do
   -- Only ever earlier, so that arrivals do not send a waiting lane to the back.
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
-for i = 3, fresh > 0 and 1 + 2 * bells or 0, 2 do
+for i = 4, fresh > 0 and 2 + 2 * bells or 0, 2 do
   local awake = redis.call('LLEN', p .. ARGV[i]) >= ENOUGH
   local told = awake and (many or name_job(p, next(touched), answer[1]))
   if not told then redis.call('LPUSH', p .. ARGV[i], ARGV[i + 1]) end

@@ -67,6 +67,8 @@ if mode == 'again' then
   end
 end
 if stale then return { 'stale', '' } end
+-- What takes over or moves an armed switch is no new work; nor a message that lies in Redis.
+if mode ~= 'arm' or (same and is_live(same)) then work_on() end
 local state = 'armed'
 if mode == 'arm' or not same or same.state ~= 'armed' then
   local pair, wait, job, detail = clearing(p, lane, pair_list, now)

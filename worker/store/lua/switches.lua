@@ -248,6 +248,7 @@ end
 -- of its scope are accepted as jobs, so that nothing can come in between. Each is named by
 -- what it cancels: after a failover that has forgotten this, another trip names it the same.
 local function trip(p, switch, now)
+  work_on() -- whatever script met it
   local orders = redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')
   retire(p, switch, 'tripped', now)
   note_disarm(p, switch.lane, split(switch.pairs), last_word(switch))

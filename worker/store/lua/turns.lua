@@ -10,13 +10,15 @@
 --   of SINGLE_RUN + 1 of those one is of the job that has been due for longest, bulk or single.
 -- The runs count attempts that were made, not claims: what is put back unsent takes no turn.
 
+-- How often one claim looks for a name whose job is still to be had.
+local NAMED_LOOKS = 40
 local URGENT_RUN, SINGLE_RUN, CLEAR_RUN = 4, 3, 9
 -- How many due places one look for the longest due passes over.
 local LOOK_PAGE, LOOK_PAGES = 50, 40
 
 -- read_runs(p, lane) -> table of runs; count_turn(runs, class): an attempt of that class was made;
 -- write_runs(p, lane, runs)
-function read_runs(p, lane)
+local function read_runs(p, lane)
   local row = redis.call('HMGET', p .. 'lane:' .. lane, 'urgent_run', 'single_run', 'clear_run')
   return { urgent = tonumber(row[1] or 0), single = tonumber(row[2] or 0), clear = tonumber(row[3] or 0) }
 end
@@ -119,7 +121,7 @@ local function longest_due(p, lane, count, now, apart)
 end
 
 -- next_due(p, lane, count, now, runs) -> up to so many ids of due jobs, in the order of their turns
-function next_due(p, lane, count, now, runs)
+local function next_due(p, lane, count, now, runs)
   local classes = {
     urgent = redis.call('ZRANGEBYSCORE', p .. 'urgent:' .. lane, '-inf', now, 'LIMIT', 0, count),
     doubtful = due_doubtful(p, lane, count, now),
@@ -149,7 +151,7 @@ end
 
 -- may_pass(p, lane, now, runs) -> whether a due job that is asked for by name goes now, rather
 -- than in turn. Mostly no other is due.
-function may_pass(p, lane, now, runs)
+local function may_pass(p, lane, now, runs)
   if redis.call('ZCOUNT', p .. 'due:' .. lane, '-inf', now) <= 1 then return true end
   local function any(index) return redis.call('ZCOUNT', p .. index .. lane, '-inf', now) > 0 end
   return runs.single < SINGLE_RUN

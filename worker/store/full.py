@@ -1,0 +1,18 @@
+"""What a Redis at `maxmemory` refuses, and how it says so."""
+
+from __future__ import annotations
+
+import redis
+
+NEW_WORK = frozenset({"accept", "arm", "track"})
+"""Scripts that it refuses. All others go on, so that what has been accepted is brought to
+its end; see `full.lua`."""
+FULL = "Redis is full: its memory is at maxmemory, and it takes no new work; nothing was recorded"
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether Redis refused a write for want of memory."""
+    # Of a script on Redis 6 it stands within what Lua makes of it.
+    return isinstance(error, redis.exceptions.OutOfMemoryError) or (
+        isinstance(error, redis.ResponseError) and "OOM command not allowed" in str(error)
+    )
