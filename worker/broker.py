@@ -95,11 +95,6 @@ class QoS(kombu_redis.QoS):
         with self.channel.conn_or_acquire(client) as acquired:  # type: ignore[attr-defined]
             yield acquired.pipeline(transaction=False)
 
-    def restore_visible(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
-        """Give back what dead workers had taken, once Redis has room for it."""
-        with _room_later():
-            super().restore_visible(*args, **kwargs)
-
     def restore_by_tag(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
         """Give a message back; a full Redis keeps it among those taken, to be given back later."""
         with _room_later():
@@ -107,14 +102,15 @@ class QoS(kombu_redis.QoS):
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """Put back what dead workers had taken, now and then; see `leftover`, too."""
-        super().restore_visible(start, num, interval)
-        channel: Any = self.channel
-        lists = {*channel.plain_lists.values()}
-        if not lists or (self._vrestore_count - 1) % interval:  # type: ignore[attr-defined]
-            return
-        # A user of Redis who may not look there has nothing there.
-        with contextlib.suppress(redis.ResponseError), channel.conn_or_acquire() as client:
-            put_back(client.connection_pool, lists, older_than_s=channel.visibility_timeout)
+        with _room_later():
+            super().restore_visible(start, num, interval)
+            channel: Any = self.channel
+            lists = {*channel.plain_lists.values()}
+            if not lists or (self._vrestore_count - 1) % interval:  # type: ignore[attr-defined]
+                return
+            # A user of Redis who may not look there has nothing there.
+            with contextlib.suppress(redis.ResponseError), channel.conn_or_acquire() as client:
+                put_back(client.connection_pool, lists, older_than_s=channel.visibility_timeout)
 
     def ack(self, delivery_tag: str) -> None:
         """Count it no more."""

@@ -345,9 +345,11 @@ class Engine:
             return self._settings.worker.sweep_ms
         if first > now_ms:
             return first - now_ms + 1
-        for lane in self._ledger.due_lanes(now_ms):
-            if lane not in self._served:
-                continue
+        pause_ms: float = self._settings.worker.sweep_ms
+        for lane, at_ms in self._ledger.looks_ms(self._served).items():
+            if at_ms > now_ms:
+                pause_ms = min(pause_ms, at_ms - now_ms + 1)
+                break
             exchange = exchange_of(lane)
             if is_switch_lane(lane):
                 tenders = self._crews[exchange].tenders
@@ -355,7 +357,7 @@ class Engine:
                     self._submit(tenders, self._tend, lane)
             else:
                 self._put_to(exchange)
-        return self._settings.worker.sweep_ms
+        return pause_ms
 
     def _put_to(self, exchange: str) -> None:
         """Put a thread to what is due of an exchange, if it may hold one more.

@@ -25,10 +25,10 @@ from worker.jobs import Kind, NewJob
 from worker.outcomes import Outcome
 from worker.store import connection
 from worker.store.connection import Store, connect
-from worker.store.ledger import SCRIPTS as CLAIMING
 from worker.store.ledger import Ledger, Settlement, Verb
 from worker.store.limiter import Limiter, Rule
 from worker.store.nonces import Nonces
+from worker.store.presence import SCRIPTS as CLAIMING
 from worker.store.switches import Switches
 
 PREFIX = "fz:"

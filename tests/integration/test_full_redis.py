@@ -69,7 +69,7 @@ def test_new_work_is_refused(client: redis.Redis, producer: Producer, world: Wor
         lambda: producer.arm("ev", pairs=["btc_idr"], timeout_ms=60_000),
         lambda: armed.track("a2"),
     ):
-        with pytest.raises(StoreUnavailable, match="Redis is full"):
+        with pytest.raises(StoreUnavailable, match="it is full"):
             refused()
     assert world.ledger().pending(limit=9) == []
 

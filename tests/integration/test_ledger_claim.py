@@ -276,9 +276,8 @@ def test_first_due_and_due_lanes_say_where_to_look(bench: Bench) -> None:
     bench.one("a2", IX)
     now = bench.clock.now_ms
     assert lookout.first_due() == now - 10
-    assert bench.ledger.due_lanes(now - 10) == [EV]
-    assert bench.ledger.due_lanes(now) == [EV, IX]
-    assert bench.ledger.due_lanes(now, limit=1) == [EV]
+    assert list(bench.ledger.looks_ms([IX, EV2, EV]).items()) == [(EV, now - 10), (IX, now)]
+    assert bench.ledger.looks_ms([IX]) == {IX: now}
 
 
 def test_listings_show_what_is_pending(bench: Bench) -> None:

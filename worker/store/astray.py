@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from worker.store.connection import Store, unavailable
+from worker.store.connection import Store
 
 AGAIN_MS = 30_000
 MOST = 100
@@ -30,5 +29,4 @@ class Astray:
 
     def reported(self, found: Sequence[str]) -> None:
         """Note that a person was alerted of these."""
-        with unavailable():
-            self._store.client.zadd(self._store.key("astray"), dict.fromkeys(found, math.inf))
+        self._store.run("keep", "astray", "inf", *found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from worker.store.sentinels import (
 )
 from worker.store.sharedtime import SharedTime, SteppedError, exchange
 from worker.store.timing import Reading
+from worker.store.tls import tls_error
 
 CONNECT_SHARE = 0.5
 """Part of the time allowed that connecting may take, so that a cold call
@@ -113,7 +113,7 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-        if refused := _tls_error(error):
+        if refused := tls_error(error):
             raise StoreUnavailable(f"no TLS with Redis: {refused}") from error
         if isinstance(error, SteppedError):
             raise StoreUnavailable(f"Redis cannot be used: {error}") from error
@@ -125,18 +125,6 @@ def unavailable() -> Iterator[None]:
             raise StoreUnavailable(FULL) from error
         text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise StoreUnavailable(f"Redis refused: {text}") from error
-
-
-def _tls_error(error: BaseException | None) -> str:
-    """Say why TLS came to nothing, if that is what an error is about."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate is refused: {error.verify_message}; mend ssl_ca_certs"
-        if isinstance(error, ssl.SSLError):
-            reason = (error.reason or "broken off").lower().replace("_", " ")
-            return f"{reason}; see rediss:// and the ssl_ options of redis_url"
-        error = error.__cause__ or error.__context__
-    return ""
 
 
 class Sent:
@@ -219,12 +207,10 @@ class Store:
 
     def text(self, name: str, shared: str = "") -> str:
         """Return the whole text of a script, as Redis gets it."""
-        head = f"{self._clock}
-local WRITES = {str(name not in NOT_NOTING).lower()}"
+        head = f"{self._clock}\nlocal WRITES = {str(name not in NOT_NOTING).lower()}"
         works_on = [] if name in NEW_WORK else ["work_on()"]
-        parts = [head, *map(source, ("call", "full")), *works_on]
-        return "
-".join([*parts, *map(source, (*shared.split(), name))])
+        parts = [head, source("full"), *works_on]
+        return "\n".join([*parts, *map(source, ("call", *shared.split(), name))])
 
     def sha(self, name: str, shared: str = "") -> str:
         """Return what Redis knows a script by, once it has been loaded."""

@@ -7,7 +7,9 @@ import redis
 NEW_WORK = frozenset({"accept", "arm", "track"})
 """Scripts that it refuses. All others go on, so that what has been accepted is brought to
 its end; see `full.lua`."""
-FULL = "Redis is full: its memory is at maxmemory, and it takes no new work; nothing was recorded"
+FULL = (
+    "Redis refused: it is full (OOM, at its maxmemory) and takes no new work; nothing was recorded"
+)
 
 
 def is_full(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +129,21 @@ class Listing:
             served = not servers.isdisjoint(living)
             rows.append(LaneStatus(lane, pending, due, oldest, served))
         return rows
+
+    def looks_ms(self, lanes: Collection[str]) -> dict[str, float]:
+        """Return when somebody must next look at each of these lanes, the earliest first.
+
+        Those at which nobody need look are left out. Lanes that others serve, or nobody,
+        cost nothing, however many are due.
+        """
+        names = sorted(lanes)
+        with unavailable():
+            pipe = self._store.client.pipeline(transaction=False)
+            for lane in names:
+                pipe.zscore(self._store.key("lanes"), lane)
+            scores = pipe.execute()
+        found = [(at, lane) for lane, at in zip(names, scores, strict=True) if at is not None]
+        return {lane: float(at) for at, lane in sorted(found)}
 
     def pending(self, *, limit: int, account: str = "") -> list[Job]:
         """Return jobs that have not ended, those due first ahead, at most `limit`.

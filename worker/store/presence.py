@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from worker.store.astray import Astray
-from worker.store.connection import Store, unavailable
+from worker.store.connection import Store
 from worker.store.listing import SERVING_MS, Listing
 
 SCRIPTS = "lanes access turns claims switches"
@@ -85,11 +84,3 @@ class Presence(Listing):
         rows = list(zip(served[::2], served[1::2], strict=True))
         self.contested = [alias for lane, alias in rows if not lane]
         return {lane: alias for lane, alias in rows if lane}
-
-    def due_lanes(self, now_ms: float, *, limit: int = 256) -> list[str]:
-        """Return the lanes that are due, longest unserved first."""
-        with unavailable():
-            lanes: Any = self._store.client.zrangebyscore(
-                self._store.key("lanes"), "-inf", now_ms, start=0, num=limit
-            )
-        return list(lanes)
