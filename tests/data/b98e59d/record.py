@@ -158,6 +158,7 @@ class Recorder:
         for switch in held.values():
             eventually(lambda s=switch: s.record().fires_ms, what="synced")
         held["pairs"] = self.arm("pairs", "ev", ("pairs_usdt",), LONG_MS)
+        held["spelled"] = self.arm("spelled", "ev", ("Spelled_USDT",), LONG_MS)
         held["ids"] = self.arm("ids", "ev", (), LONG_MS, ids=2)
         held["both"] = self.arm("both", "ev", ("both_usdt",), LONG_MS, ids=1)
         held["bitmart both"] = self.arm("bitmart both", "bm", ("BOTH_USDT",), LONG_MS, ids=1)
