@@ -134,13 +134,18 @@ def before_deadline(name: str, left_ms: int) -> Callable[[dict[str, Any]], int]:
     return moved
 
 
-def old_calls(delta_ms: int) -> list[tuple[str, str, list[str]]]:
-    """Return the script calls of an old producer: label, script, arguments."""
+def old_calls(delta_ms: int) -> list[tuple[str, str, str, list[str]]]:
+    """Return the script calls of an old producer: label, name and text of script, arguments."""
     state = json.loads((FOLDER / "state.json").read_text())
     shift = _shifter(state["recorded_ms"], delta_ms)
     calls = json.loads((FOLDER / "calls.json").read_text())
     return [
-        (call["label"], _script(call["scripts"]), ["cx:", *map(shift, call["args"])])
+        (
+            call["label"],
+            call["scripts"][-1],
+            _script(call["scripts"]),
+            ["cx:", *map(shift, call["args"])],
+        )
         for call in calls
     ]
 
