@@ -14,7 +14,6 @@ import os
 import selectors
 import socket
 import struct
-import threading
 from typing import cast
 
 from worker import clock
@@ -29,7 +28,6 @@ USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 HOSTS_MAX = 256
 
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-_lock = threading.Lock()
 _ranks: dict[tuple[str, int], dict[str, int]] = {}
 """By host and port: the address that answered last (-1), and those that did not (1)."""
 
@@ -81,14 +79,14 @@ def connect(
 def rank(host: str, port: int, address: str, *, answered: bool) -> None:
     """Note whether an address answers: if so it is tried first from now on, else last."""
     key, place = (host, port), -1 if answered else 1
-    with _lock:
-        ranks = _ranks.get(key, {})
-        if ranks.get(address) == place:
-            return
-        if len(_ranks) >= HOSTS_MAX:
-            _ranks.clear()
-        others = {other: known for other, known in ranks.items() if known > 0 or not answered}
-        _ranks[key] = {**others, address: place}
+    ranks = _ranks.get(key, {})
+    if ranks.get(address) == place:
+        return
+    if len(_ranks) >= HOSTS_MAX:
+        _ranks.clear()
+    # Without a lock, which a fork might copy locked: of two notes at once one is lost.
+    others = {other: known for other, known in ranks.items() if known > 0 or not answered}
+    _ranks[key] = {**others, address: place}
 
 
 class _Race:
@@ -177,6 +175,5 @@ def _in_order(host: str, port: int, rows: list[Row]) -> list[Row]:
     other = [row for row in rows if row[0] != rows[0][0]]
     turns = [row for pair in zip(first, other, strict=False) for row in pair]
     turns += first[len(other) :] + other[len(first) :]
-    with _lock:
-        ranks = dict(_ranks.get((host, port), {}))
+    ranks = _ranks.get((host, port), {})
     return sorted(turns, key=lambda row: ranks.get(str(row[4][0]), 0))
