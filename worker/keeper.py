@@ -209,6 +209,16 @@ class Keeper:
     def _sync(self, hold: _Hold, sync: Sync) -> Rest | None:
         """Send one request; None if the exchange is in line, else no more can go now."""
         lane = hold.lane
+        try:
+            # Before the countdown is computed, which connecting would make late.
+            self._transport.connect(
+                lane.access.base_url,
+                egress_ip=lane.egress_ip,
+                deadline_ms=self._settings.http.connect_ms,
+            )
+        except NotSent as error:
+            answer = Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
+            return self._failed(hold, sync, answer, clock.monotonic_ms())
         # Before the leave is asked for: what holds its answer up counts too.
         begun = clock.monotonic_ms()
         rules, flight_ms = lane.rules_for(SetCountdown(sync.pairs, 0)), _flight_ms(lane)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from socket import socket
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.keeping import API_KEYS, Died, Keeping, stand
 from tests.support.switchboard import TEND_MS, TIMEOUT_MS
+from worker import sockets
 from worker.commands import SetCountdown
 
 STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "synced", "rest")
@@ -41,6 +45,25 @@ def at(step: str, do: Callable[[], object]) -> Callable[[str], None]:
 def die() -> None:
     """End the worker here."""
     raise Died
+
+
+@pytest.mark.parametrize("alias", ["ix", "it"])
+def test_a_slow_connection_makes_no_countdown_late(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch, alias: str
+) -> None:
+    """Connecting comes before the countdown is computed, and is no part of the way."""
+    armed = keeping.board.arm(alias, pairs=["a_x"])
+    connect, exchange = sockets.connect, urlsplit(keeping.sim.base_url()).port
+
+    def slow(host: str, port: int, **options: Any) -> socket:
+        if port == exchange:
+            keeping.board.clock.advance(1_400)
+        return connect(host, port, **options)
+
+    monkeypatch.setattr(sockets, "connect", slow)
+    assert keeping.worker().tend(alias)
+    assert keeping.timers(alias) == {"a_x": armed.deadline_ms - 300}
+    assert keeping.board.fires_ms(armed) == armed.deadline_ms - 300
 
 
 @pytest.mark.parametrize("alias", ["ix", "it"])
