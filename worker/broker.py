@@ -28,13 +28,14 @@ from worker import clock
 from worker.alerts import alert
 from worker.envelope import UnreadableError, read_envelope, written_back
 from worker.leftover import NAMESPACE, put_back
-from worker.messages import is_later
+from worker.messages import COUNTDOWN, is_later
 from worker.runtime import runtime
 from worker.store.address import SENTINEL_PORT
 from worker.store.doorbell import BELL, PLAIN_PRIORITIES, queue_key
 from worker.store.full import is_full
 from worker.store.guarded import GuardedConnection, GuardedSSLConnection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
+from worker.turns import countdowns
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +113,14 @@ class QoS(kombu_redis.QoS):
             with contextlib.suppress(redis.ResponseError), channel.conn_or_acquire() as client:
                 put_back(client.connection_pool, lists, older_than_s=channel.visibility_timeout)
 
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Give it back, or up."""
+        countdowns.leave(delivery_tag)
+        super().reject(delivery_tag, requeue)
+
     def ack(self, delivery_tag: str) -> None:
         """Count it no more."""
+        countdowns.leave(delivery_tag)
         if delivery_tag in self._bells:
             self._bells.discard(delivery_tag)
             virtual.QoS.ack(self, delivery_tag)
@@ -136,6 +143,10 @@ class Channel(kombu_redis.Channel):
     plain_lists: Mapping[str, str] = MappingProxyType({})
     _turned = False
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
+        self._plans: dict[tuple[object, ...], dict[str, str]] = {}
+        super().__init__(*args, **kwargs)
+
     def lists(self, queue: str, priority: int) -> list[str]:
         """Return the lists that a queue's messages of a priority lie in."""
         plain = self.plain_lists.get(queue)
@@ -150,12 +161,15 @@ class Channel(kombu_redis.Channel):
             return
         # In turns, so that neither of a queue's lists keeps the other waiting.
         self._turned = not self._turned
-        self._sources = {
-            key: queue
-            for priority in PLAIN_PRIORITIES
-            for queue in queues
-            for key in self.lists(queue, priority)
-        }
+        plan = (self._turned, *queues)
+        if plan not in self._plans:
+            self._plans[plan] = {
+                key: queue
+                for priority in PLAIN_PRIORITIES
+                for queue in queues
+                for key in self.lists(queue, priority)
+            }
+        self._sources = self._plans[plan]
         self._in_poll = self.client.connection
         wait_s = self.brpop_timeout if timeout is None else timeout
         self._in_poll.send_command("BRPOP", *self._sources, wait_s or 0)
@@ -181,6 +195,9 @@ class Channel(kombu_redis.Channel):
         except UnreadableError as error:
             runtime().bury(str(error), error.shown)
             return True
+        headers = message["headers"]
+        if headers.get("task") == COUNTDOWN and not headers.get("eta"):
+            countdowns.enter(message["properties"]["delivery_tag"])
         self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way
         return True
 

@@ -29,6 +29,7 @@ from worker.names import lane_of
 from worker.plain import STALE, accept_cancel, move_switch
 from worker.runtime import Runtime, runtime, shown
 from worker.store.doorbell import BELL
+from worker.turns import countdowns
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,9 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
     try:
         again = bool((task.request.delivery_info or {}).get("redelivered"))
         message = read_countdown(args, kwargs)
-        said = move_switch(parts, message, task_id=task_id, again=again)
+        # Those that say when they were sent are put in order by that.
+        with countdowns.turn(_tag(task), ordered=message.sent_ms is None):
+            said = move_switch(parts, message, task_id=task_id, again=again)
     except LaterFormat as error:
         raise _left(parts, error) from error
     except UnknownAccount as error:
@@ -134,6 +137,11 @@ def tick() -> None:
             parts.engine.run_exchange(exchange)
         except StoreUnavailable:
             return  # the sweep goes on with it
+
+
+def _tag(task: Task[..., str]) -> str:
+    """Return the tag that the broker's message of a task was delivered with."""
+    return str((getattr(task.request, "properties", None) or {}).get("delivery_tag", ""))
 
 
 def _left(parts: Runtime, error: LaterFormat) -> Reject:

@@ -267,6 +267,7 @@ def watched(world: World) -> Iterator[list[bytes]]:
     """Collect the workers' events, as Flower sees them."""
     seen: list[bytes] = []
     app = Celery("flower", broker=world.redis_url)
+    app.conf.broker_transport_options = {"global_keyprefix": "cx:"}
     connection = app.connection_for_read()
     receiver = app.events.Receiver(
         connection, handlers={"*": lambda event: seen.append(json.dumps(event).encode())}
