@@ -14,6 +14,7 @@ from worker import clock, metrics
 from worker.errors import StoreUnavailable
 from worker.jobs import Job, NewJob
 from worker.pace import FLUSH_MS
+from worker.retention import kept_ms
 from worker.settings import Settings
 from worker.settling import Attempted
 from worker.store.ledger import Claimed, Ledger, Settlement, Settling, Verb
@@ -97,6 +98,10 @@ class Claims:
             "retention_ms": settings.jobs.retention_ms,
             "lease_ms": settings.jobs.lease_ms,
         }
+
+    def note_memory(self, used: float | None) -> None:
+        """Keep outcomes for less long from now on, the fuller Redis is."""
+        self._times["retention_ms"] = kept_ms(self._settings.jobs.retention_ms, used)
 
     def __contains__(self, job_id: str) -> bool:
         """Whether this process has lately claimed a job."""

@@ -7,6 +7,7 @@ due without one: lost messages, retries, leases of workers that died.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 TURN_MS = 1_000
 """How long a thread that a doorbell woke goes on with other due jobs."""
+MEMORY_LOOK_MS = 5_000
+"""How often Redis is asked how full it is."""
 PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
 
@@ -78,6 +81,7 @@ class Engine:
         self._attempts = Attempts(pipeline, settings=settings, stopping=self._stopping)
         self._claims = Claims(ledger, name=self.name, settings=settings, stopping=self._stopping)
         self._executor: ThreadPoolExecutor | None = None
+        self._memory_at_ms = -math.inf
         self._ahead_ms = 0.0
         """Redis time less the local monotonic clock."""
         self._sweep = Sweep(
@@ -321,6 +325,9 @@ class Engine:
             self.register()
         if self._ledger.strays:
             report(self._ledger.astray)
+        if clock.monotonic_ms() - self._memory_at_ms > MEMORY_LOOK_MS:
+            self._claims.note_memory(self._ledger.memory_used())
+            self._memory_at_ms = clock.monotonic_ms()
 
     def _look_at_clock(self) -> None:
         """Settle a step of shared time, and raise an alert if Redis's clock has stepped."""
@@ -383,6 +390,8 @@ class Engine:
         holder = self._claims.holder()
         try:
             claimed = self._claim(exchange, holder=holder, lane=lane)
+            while claimed.more and not (claimed.tended or self._stopping.is_set()):
+                claimed = self._claim(exchange, holder=holder, lane=lane)
             if claimed.tended:
                 self._keeper.tend(lane, holder, self._stopping)
         finally:

@@ -142,6 +142,7 @@ class Job:
         told["lost"] = "lost" in fields or (bool(fields.get("phase")) and told["phase"] is None)
         told["urgent"] = "urgent" in fields
         told["doubtful"] = "doubtful" in fields
+        told["history"] = (*_only_attempt(fields), *told.get("history", ()))
         told["version"] = version = _number(fields.get("v")) or FORMAT
         if version > FORMAT or kind is Kind.UNKNOWN:
             named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
@@ -200,6 +201,21 @@ def _member(kind: type[E], text: str | None) -> E | None:
         return kind(text) if text else None
     except ValueError:
         return None
+
+
+def _only_attempt(fields: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Return the history of a job that is done, as its short record has it; see `settle.lua`."""
+    at_ms, took_ms, phase = (*fields.get("made", "").split(" "), "", "")[:3]
+    if at_ms:
+        yield {
+            "n": 1,
+            "at_ms": _count(at_ms),
+            "phase": phase,
+            "outcome": fields.get("outcome", ""),
+            "detail": fields.get("detail", ""),
+            "took_ms": _count(took_ms),
+            "by": fields.get("by", ""),
+        }
 
 
 def _lines(history: str) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,7 @@ from worker.store.sharedtime import ALWAYS
 
 RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
-SCRIPTS = ("call", "switches", "arm", "beat")
+SCRIPTS = ("call", "switches", "tending", "arm", "beat")
 LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
 
 

@@ -234,3 +234,31 @@ def test_no_window_holds_more_than_is_allowed(
             heapq.heappush(landing, (landed_ms, grant.member, grant))
         clock.advance(rng.choice((0, 1, rng.randint(0, 500))))
     assert most_in_a_window(arrivals) <= MAX
+
+
+def test_urgent_work_does_not_keep_the_rest_waiting_for_good(clock: Clock) -> None:
+    """However much of it comes: after a few grants of it a renewal that waits has its turn."""
+    limiter = a_limiter(clock)
+    granted: list[bool] = []
+    for _ in range(60):
+        for urgent in (True, True, False):
+            grant = limiter.reserve(RULES, flight_ms=FLIGHT_MS, urgent=urgent)
+            if not grant.wait_ms:
+                limiter.landed(grant)
+                granted.append(urgent)
+        clock.advance(STEP_MS)
+    assert granted.count(False) >= len(granted) // 12
+    assert granted.count(True) > granted.count(False)
+
+
+def test_a_turn_that_is_not_taken_is_given_up(clock: Clock) -> None:
+    """A renewal that waited and does not come back costs urgent work nothing for long."""
+    limiter = a_limiter(clock)
+    for _ in range(MAX):
+        limiter.landed(limiter.reserve(RULES, flight_ms=FLIGHT_MS))
+    assert limiter.reserve(RULES, flight_ms=FLIGHT_MS, urgent=False).wait_ms > 0
+    clock.advance(WINDOW_MS + 1)
+    for _ in range(MAX):
+        limiter.landed(limiter.reserve(RULES, flight_ms=FLIGHT_MS))
+    clock.advance(WINDOW_MS + 1)
+    assert [limiter.reserve(RULES, flight_ms=FLIGHT_MS).wait_ms for _ in range(MAX)] == [0] * MAX

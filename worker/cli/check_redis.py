@@ -12,7 +12,8 @@ from worker.cli.parts import where
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
 from worker.settings import Settings
-from worker.store.facts import RedisFacts, faults, read_facts
+from worker.store.connection import Store
+from worker.store.facts import RedisFacts, faults, read_facts, refusal
 from worker.store.listing import Listing
 
 NOT_TOLD = "could not be checked: CONFIG is refused"
@@ -46,6 +47,7 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
         yield warn("redis", f"its set-up cannot be read: {error}", "allow this user INFO")
         return
     yield from judge(facts)
+    yield judge_writes(store)
     if settings.redis_wait_replicas:
         yield judge_replicas(facts, wanted=settings.redis_wait_replicas)
 
@@ -65,6 +67,19 @@ def judge(facts: RedisFacts) -> Iterator[Finding]:
             yield judged(f"redis {subject}", fault.detail, fault.mend)
         elif subject != "appendfsync" or facts.appendonly:
             yield ok(f"redis {subject}", fine[subject])
+
+
+def judge_writes(store: Store) -> Finding:
+    """Say whether Redis takes new work now."""
+    try:
+        reason = refusal(store)
+    except StoreUnavailable as error:
+        reason = str(error)
+    if reason:
+        return fail(
+            "redis writes", reason, "see used_memory, the disk, and whether it is a replica"
+        )
+    return ok("redis writes", "new work is taken")
 
 
 def judge_replicas(facts: RedisFacts, *, wanted: int) -> Finding:

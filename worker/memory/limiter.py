@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from worker import clock
 from worker.store.limiter import Grant, Rule
 
+URGENT_GRANTS = 4
+"""How many urgent grants go before one that is not urgent and waits."""
 COME_BACK_MS = 250
 """How late urgent work may come for the slot it has waited for."""
 
@@ -25,6 +27,8 @@ class _Window:
     arrivals: dict[str, int] = field(default_factory=dict)
     next_ms: int = 0
     urgent_ms: int = 0
+    waits_ms: int = 0
+    run: int = 0
 
 
 class MemoryLimiter:
@@ -48,8 +52,11 @@ class MemoryLimiter:
             wait_ms = max(self._wait_ms(rule, now, urgent=urgent) for rule in rules)
             if wait_ms > 0:
                 for rule in rules:
+                    window, kept_ms = self._windows[rule.key], now + wait_ms + COME_BACK_MS
                     if urgent and rule.paced:
-                        self._windows[rule.key].urgent_ms = now + wait_ms + COME_BACK_MS
+                        window.urgent_ms = kept_ms
+                    elif rule.paced:
+                        window.waits_ms = kept_ms
                 return Grant(wait_ms)
             member = os.urandom(8).hex()
             for rule in rules:
@@ -58,8 +65,11 @@ class MemoryLimiter:
                 if rule.paced:
                     step_ms = rule.window_ms // rule.max_requests
                     window.next_ms = max(now, window.next_ms) + step_ms
-                    if urgent:
+                    if not urgent:
+                        window.waits_ms = window.run = 0
+                    else:
                         window.urgent_ms = 0
+                        window.run += window.waits_ms > now
             return Grant(0, member, tuple(rule.key for rule in rules))
 
     def landed(self, grant: Grant, *, sent: bool = True) -> None:
@@ -79,10 +89,13 @@ class MemoryLimiter:
             if at_ms <= now - rule.window_ms - 1:
                 del window.arrivals[member]
         wait_ms = 0
-        over = len(window.arrivals) - rule.max_requests
+        turn = rule.paced and window.run >= URGENT_GRANTS and window.waits_ms > now
+        # One slot is left to what has its turn.
+        most = max(1, rule.max_requests - 1) if turn and urgent else rule.max_requests
+        over = len(window.arrivals) - most
         if over >= 0:
             freed_ms = sorted(window.arrivals.values())[over]
             wait_ms = min(freed_ms, now) + rule.window_ms + 1 - now
-        if rule.paced and not urgent:
+        if rule.paced and not urgent and not turn:
             wait_ms = max(wait_ms, window.next_ms - now, window.urgent_ms - now)
         return wait_ms

@@ -44,6 +44,7 @@ class StoreCollector(Collector):
             return
         yield _one("redis_up", "Whether Redis answers.", 1)
         yield _one("redis_latency_seconds", "One round trip to Redis.", reading.latency_ms / 1_000)
+        yield _one("redis_takes_work", "Whether Redis takes new work.", float(not reading.refusal))
         if reading.redis is not None:
             yield from _redis(reading.redis)
         yield from _processes(reading)

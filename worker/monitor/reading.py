@@ -14,6 +14,7 @@ from worker.errors import StoreUnavailable
 from worker.lane import Lane
 from worker.names import account_of, exchange_of
 from worker.store.connection import Store, unavailable
+from worker.store.facts import refusal
 from worker.store.limiter import Rule
 from worker.store.nonces import key_id
 
@@ -91,6 +92,7 @@ class Reading:
         budgets: Each with the slots used in its window.
         tick_ago_ms: Since a heartbeat of beat was last run; None for never.
         redis: None if Redis does not let us ask.
+        refusal: Why Redis takes no new work; empty if it does.
     """
 
     now_ms: int
@@ -102,6 +104,7 @@ class Reading:
     beats: int
     tick_ago_ms: int | None
     redis: RedisFacts | None
+    refusal: str = ""
 
 
 class Watch:
@@ -144,6 +147,7 @@ class Watch:
             beats=int(found["beats"]),
             tick_ago_ms=found.get("tick_ago_ms"),
             redis=_facts(self.store),
+            refusal=refusal(self.store),
         )
 
 

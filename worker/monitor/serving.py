@@ -66,6 +66,9 @@ class Monitor:
             faults.append("Redis does not answer")
         else:
             redis["latency_ms"] = round(reading.latency_ms, 1)
+            if reading.refusal:
+                redis["refuses"] = reading.refusal
+                faults.append(reading.refusal)
             counts = {
                 "workers": reading.workers,
                 "dead_letters": reading.dead,

@@ -19,6 +19,8 @@ def troubles(reading: Reading) -> list[str]:
     found: list[str] = []
     if reading.workers == 0:
         found.append("No worker lives: jobs wait, and switches held by workers do not fire.")
+    if reading.refusal:
+        found.append(f"No new work is taken. {reading.refusal}.")
     for lane in reading.lanes:
         found += _of_lane(lane)
     if reading.dead:

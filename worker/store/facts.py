@@ -9,9 +9,12 @@ from typing import Any
 
 import redis
 
+from worker.errors import StoreUnavailable
 from worker.store.connection import Store, unavailable
 from worker.store.replicas import keeping_up
 
+SHORT_RATIO = 0.8
+"""Part of `maxmemory` from which Redis is short of memory; as in `ops/prometheus`."""
 OLDEST = (6, 2)
 """The first Redis whose ZADD knows LT."""
 
@@ -25,6 +28,7 @@ class RedisFacts:
             services refuse.
         writes_fail: Whether its last write to the append-only file failed.
         replicas: How many keep up with it.
+        used_memory: Bytes, of `maxmemory` if that is not 0.
     """
 
     version: str
@@ -36,6 +40,7 @@ class RedisFacts:
     appendfsync: str | None = None
     writes_fail: bool = False
     replicas: int | None = None
+    used_memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,26 @@ def read_facts(store: Store) -> RedisFacts:
         appendfsync=config.get("appendfsync"),
         writes_fail=info.get("aof_last_write_status", "ok") != "ok",
         replicas=_replicas(info),
+        used_memory=int(info.get("used_memory", 0)),
     )
+
+
+def refusal(store: Store) -> str:
+    """Return why Redis takes no new work: it is full, read-only, or has a full disk.
+
+    Empty if it takes it, or does not let this user find out.
+
+    Raises:
+        StoreUnavailable: It did not answer.
+    """
+    try:
+        store.run("probe")
+    except StoreUnavailable as error:
+        if not isinstance(error.__cause__, redis.ResponseError):
+            raise
+        forbidden = ("NOPERM", "can't run this command", "can't access")
+        return "" if any(word in str(error.__cause__) for word in forbidden) else str(error)
+    return ""
 
 
 def faults(facts: RedisFacts) -> Iterator[Fault]:
@@ -123,6 +147,14 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
             "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf",
             # Without a limit nothing is evicted, until somebody sets one.
             loses=facts.maxmemory > 0,
+        )
+    if facts.maxmemory and facts.used_memory > SHORT_RATIO * facts.maxmemory:
+        part = facts.used_memory / facts.maxmemory
+        yield Fault(
+            "memory",
+            f"{part:.0%} of maxmemory is used; once it is full, no new work is taken",
+            "raise maxmemory, or lower jobs.retention_ms",
+            loses=False,
         )
     if facts.replica:
         yield Fault("role", "a replica, which takes no writes", "give the master's address")

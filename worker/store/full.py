@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-NEW_WORK = frozenset({"accept", "arm", "track"})
+NEW_WORK = frozenset({"accept", "arm", "probe", "track"})
 """Scripts that it refuses. All others go on, so that what has been accepted is brought to
 its end; see `full.lua`."""
 FULL = (

@@ -6,6 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import redis
+
+from worker.errors import StoreUnavailable
 from worker.jobs import Job, Kind, State
 from worker.names import account_of, is_switch_lane, lane_of
 from worker.store.connection import Store, unavailable
@@ -81,6 +84,18 @@ class Listing:
                 self._store.key("workers"), 0, -1, withscores=True
             )
         return {name: int(seen) for name, seen in rows}
+
+    def memory_used(self) -> float | None:
+        """Return what part of its `maxmemory` Redis uses; None without one, or if it keeps it."""
+        try:
+            with unavailable():
+                info: Any = self._store.client.info("memory")
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, redis.ResponseError):
+                return None
+            raise
+        most = int(info.get("maxmemory", 0))
+        return int(info["used_memory"]) / most if most else None
 
     def now_ms(self) -> int:
         """Return shared time, Unix ms."""

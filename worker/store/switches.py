@@ -12,66 +12,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from worker.names import exchange_of, is_switch_lane
+from worker.names import is_switch_lane
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import Grant, Rule, rule_args
+from worker.store.switch_records import SwitchRecord, read_record
 
-SCRIPTS = "lanes switches"
+SCRIPTS = "lanes scopes switches tending"
 LIVE_MAX = 1_000
 TELL_AGAIN_MS = 30_000
+TRACK_MAX = 2_000
+"""Orders of one call at most, so that Redis serves others in between."""
 NO_GRANT = Grant(0)
 Mode = Literal["arm", "touch", "again"]
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchRecord:
-    """One switch as it stands. Times are Unix ms on Redis's clock.
-
-    Attributes:
-        state: `armed`, `tripped` or `disarmed`; `waiting` to be armed once its pairs are
-            clear.
-        fires_ms: When the exchange's own timer fires at the earliest; 0 if no
-            timer is known to run, None if the exchange holds none.
-        synced_ms: When that was last confirmed.
-    """
-
-    id: str
-    account: str
-    lane: str
-    pairs: tuple[str, ...]
-    order_ids: tuple[str, ...]
-    timeout_ms: int
-    deadline_ms: int
-    epoch: int
-    state: str
-    beat_ms: int
-    fires_ms: int | None
-    synced_ms: int | None
-    tripped_ms: int | None
-
-    @property
-    def live(self) -> bool:
-        """Whether its deadline counts."""
-        return self.state in ("armed", "waiting")
-
-    def describe(self, now_ms: int) -> dict[str, Any]:
-        """Return the switch as JSON shows it."""
-        return {
-            "id": self.id,
-            "account": self.account,
-            "exchange": exchange_of(self.lane),
-            "pairs": list(self.pairs),
-            "order_ids": list(self.order_ids),
-            "state": self.state,
-            "epoch": self.epoch,
-            "timeout_ms": self.timeout_ms,
-            "deadline_ms": self.deadline_ms,
-            "left_ms": max(0, self.deadline_ms - now_ms) if self.live else None,
-            "beat_ms": self.beat_ms,
-            "exchange_fires_ms": self.fires_ms,
-            "synced_ms": self.synced_ms,
-            "tripped_ms": self.tripped_ms,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +154,7 @@ class Switches:
     ) -> Armed:
         """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`."""
         pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
+        order_ids, more = order_ids[:TRACK_MAX], order_ids[TRACK_MAX:]
         kind = (lane, account, int(native))
         head = (switch_id, *kind, timeout_ms, mode, sent_ms, *bell, len(pairs))
         answer = self._store.run("arm", *head, *pairs, *order_ids, shared=SCRIPTS, promised=True)
@@ -212,7 +165,13 @@ class Switches:
         if answer[0] == "clearing":
             return Armed("", clearing=Clearing(answer[1], int(answer[2]), answer[3], answer[4]))
         waiting = answer[0] == "waiting"
-        return Armed(answer[1], int(answer[2]), int(answer[3]), waiting=waiting)
+        armed = Armed(answer[1], int(answer[2]), int(answer[3]), waiting=waiting)
+        _, other = self.track(armed.switch_id, armed.epoch, more, add=True) if more else ("", "")
+        if not other:
+            return armed
+        if armed.epoch == 1:
+            self.disarm(armed.switch_id, armed.epoch, bell)
+        return Armed(other, overlaps="some of its order ids")
 
     def beat(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> Beaten:
         """Move the deadline on; one Redis call. Epoch 0 is any."""
@@ -246,11 +205,17 @@ class Switches:
     def track(
         self, switch_id: str, epoch: int, order_ids: Iterable[str], *, add: bool
     ) -> tuple[str, str]:
-        """Add or take out order ids; return the state and the switch overlapped."""
-        verb = "track" if add else "untrack"
-        state, other = self._store.run(
-            "track", switch_id, epoch, verb, *order_ids, shared=SCRIPTS, promised=True
-        )
+        """Add or take out order ids; return the state and the switch overlapped.
+
+        Of very many, those before one that overlaps may have been added.
+        """
+        head = (switch_id, epoch, "track" if add else "untrack")
+        ids, state, other = [*order_ids], "armed", ""
+        for first in range(0, max(1, len(ids)), TRACK_MAX):
+            part = ids[first : first + TRACK_MAX]
+            state, other = self._store.run("track", *head, *part, shared=SCRIPTS, promised=True)
+            if state != "armed":
+                break
         return str(state), str(other)
 
     def survey(self, lane: str) -> tuple[int, list[NativeSwitch]]:
@@ -361,28 +326,22 @@ class Switches:
             pipe = self._store.client.pipeline(transaction=False)
             for switch_id in ids:
                 pipe.hgetall(self._store.key(f"switch:{switch_id}"))
-                pipe.smembers(self._store.key(f"switch:{switch_id}:orders"))
+                for part in ("orders", "released"):
+                    pipe.smembers(self._store.key(f"switch:{switch_id}:{part}"))
             answers = pipe.execute()
-        rows = zip(answers[::2], answers[1::2], strict=True)
-        return [_read(fields, orders) for fields, orders in rows if fields]
+        rows = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
+        return [
+            read_record(fields, orders | released) for fields, orders, released in rows if fields
+        ]
 
 
-def _read(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecord:
-    def maybe(name: str) -> int | None:
-        return int(fields[name]) if name in fields else None
-
-    return SwitchRecord(
-        id=fields["id"],
-        account=fields["account"],
-        lane=fields["lane"],
-        pairs=tuple(pair for pair in fields["pairs"].split(",") if pair),
-        order_ids=tuple(sorted(order_ids)),
-        timeout_ms=int(fields["timeout_ms"]),
-        deadline_ms=int(fields["deadline_ms"]),
-        epoch=int(fields["epoch"]),
-        state=fields["state"],
-        beat_ms=int(fields["beat_ms"]),
-        fires_ms=(maybe("fires_ms") or 0) if fields["native"] == "1" else None,
-        synced_ms=maybe("synced_ms"),
-        tripped_ms=maybe("tripped_ms"),
-    )
+__all__ = [
+    "Armed",
+    "Beaten",
+    "Clearing",
+    "Launch",
+    "NativeSwitch",
+    "Rest",
+    "SwitchRecord",
+    "Switches",
+]

@@ -19,6 +19,8 @@ local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[11])
 local now = now_ms()
+-- So many of very many order ids are named here, the others tracked afterwards; as in switches.py.
+local FIRST_ORDERS = 2000
 local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
 for i = 12, 11 + n do
@@ -33,17 +35,25 @@ local pairs_text, orders_text = table.concat(pair_list, ','), table.concat(order
 
 local same
 local seen = {} -- each owner is looked at once, however many fields it has
-for i, field in ipairs(fields) do
-  local owner = redis.call('HGET', scope, field)
-    or (i <= n and owner_of(p, scope, pair_list[i]))
+for i, owner in ipairs(owners_of(scope, fields)) do
+  owner = owner or (i <= n and owner_of(p, scope, pair_list[i]))
   local switch = owner and not seen[owner] and read_switch(p, owner)
   if owner then seen[owner] = true end
   if switch and is_live(switch) and has_ended(switch, now) then
     trip(p, switch, now)
   elseif switch and switch.state ~= 'tripped' then
-    local tracked = redis.call('SMEMBERS', p .. 'switch:' .. owner .. ':orders')
-    table.sort(tracked)
-    local named = switch.armed_with == orders_text or table.concat(tracked, ',') == orders_text
+    local with = switch.armed_with or ''
+    local named = with == orders_text
+    -- Not read in vain where they are very many, if this user may ask.
+    local size = redis.pcall('SCARD', p .. 'switch:' .. owner .. ':orders')
+    if size == #order_list or type(size) ~= 'number' then
+      local tracked = redis.call('SMEMBERS', p .. 'switch:' .. owner .. ':orders')
+      table.sort(tracked)
+      named = named or table.concat(tracked, ',') == orders_text
+    end
+    -- An older version's callers named all at once, where now the first are.
+    named = named or (#order_list >= FIRST_ORDERS
+      and string.sub(with, 1, #orders_text + 1) == orders_text .. ',')
     if same_pairs(switch.pairs, pairs_text) and named then
       same = switch
     elseif is_live(switch) then
@@ -92,14 +102,15 @@ end
 redis.call('HSETNX', key, 'created_ms', now)
 if sent > 0 then redis.call('HSET', key, 'sent_ms', math.min(sent, now + AHEAD_MAX_MS)) end
 redis.call('PERSIST', key)
+redis.call('HDEL', key, 'ending')
 if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end
 if same and same.state ~= 'armed' then redis.call('HDEL', key, 'wants_ms') end
 redis.call('PERSIST', key .. ':orders')
 if same then -- it may have been spelled otherwise
   for _, pair in ipairs(split(same.pairs)) do redis.call('HDEL', scope, pair_field(pair)) end
 end
-for _, field in ipairs(fields) do redis.call('HSET', scope, field, id) end
-for _, order in ipairs(order_list) do redis.call('SADD', key .. ':orders', order) end
+own(scope, fields, id)
+change('SADD', key .. ':orders', order_list)
 redis.call('ZADD', p .. 'switches', now, id)
 local switch = read_switch(p, id)
 local tended = place_switch(p, switch, now)

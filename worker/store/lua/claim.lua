@@ -4,14 +4,15 @@
 -- in turn. `unregistered` names a due lane that the claimant
 -- has not registered, or ''.
 -- `tended` names a lane of switches that the holder now holds, or ''. more: 1 if the
--- lane has others due that may be claimed.
+-- lane has others due that may be claimed, or more to be done.
 -- Keys: see lanes.lua
 local p, digest, exchange, lane, id, holder = unpack(ARGV, 1, 6)
 local lease, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
 local jobs, unregistered, tended, more
 if is_switch_lane(lane) then
-  local held = claim_switches(p, digest, lane, holder, now)
+  local held
+  held, more = claim_switches(p, digest, lane, holder, now)
   jobs, tended = {}, held and lane or ''
   unregistered = held == nil and lane or ''
 elseif lane == '' then

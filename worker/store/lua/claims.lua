@@ -76,7 +76,8 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
 end
 
 -- claim_switches(p, digest, lane, holder, now) -> whether the holder has the lane
--- and must bring the exchange in line; nil when it has not registered the lane.
+-- and must bring the exchange in line, nil when it has not registered the lane; whether more
+-- is to be done at once.
 local function claim_switches(p, digest, lane, holder, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
   if lane_ready(p, lane, now) > now then

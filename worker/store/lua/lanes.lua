@@ -34,7 +34,7 @@ local refusal_of, hold_probe
 local EXECUTED_MS = 3000
 -- Bytes of a job's history before its middle is left out: what an outage of hours makes of
 -- many jobs would fill Redis. And how much of its begin and of its end stays then.
-local HISTORY_MAX, HISTORY_HEAD, HISTORY_TAIL = 16384, 4096, 8192
+local HISTORY_MAX, HISTORY_HEAD, HISTORY_TAIL = 4096, 1024, 2048
 local LEFT_OUT = '{"detail":"attempts in between are left out"}\n'
 
 -- is_switch_lane(lane) -> whether it is one of switches. Neither exchange nor account holds a

@@ -4,6 +4,9 @@
 --                                  each grant, urgent or not, moves it on by a step
 --   P limit:<rule>:urgent  string  ms until which the next slot is kept for urgent
 --                                  work that waits
+--   P limit:<rule>:waits   string  ms until which work that is not urgent is known to wait
+--   P limit:<rule>:run     string  urgent grants since then: after URGENT_GRANTS of them one
+--                                  that is not urgent has its turn
 --   P lost_ms              string  when Redis was found to have lost its data, or
 --                                  the last of it
 --   P replid               string  the replication id of the master that was last seen
@@ -16,6 +19,9 @@
 
 -- How late urgent work may come for the slot it has waited for: a sweep, and the way.
 local COME_BACK_MS = 250
+
+-- How many urgent grants go before one that is not urgent and waits.
+local URGENT_GRANTS = 4
 
 -- How soon to come back while workers have yet to tell what they were granted.
 local OWED_LOOK_MS = 200
@@ -63,7 +69,13 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
   for i = from, from + 4 * rules - 4, 4 do
     local key, max, window = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
     redis.call('ZREMRANGEBYSCORE', key, '-inf', by - window - 1)
-    local taken = redis.call('ZCARD', key)
+    local taken, turn = redis.call('ZCARD', key), false
+    if ARGV[i + 3] == 'paced' then
+      turn = tonumber(redis.call('GET', key .. ':run') or 0) >= URGENT_GRANTS
+        and tonumber(redis.call('GET', key .. ':waits') or 0) > now
+      -- One slot is left to what has its turn.
+      if turn and urgent then max = math.max(1, max - 1) end
+    end
     if taken >= max then
       local freed = redis.call('ZRANGE', key, taken - max, taken - max, 'WITHSCORES')
       wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - by)
@@ -73,16 +85,16 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     if owed then hold = math.min(hold, OWED_LOOK_MS) end
     if owed and ARGV[i + 3] == 'proven' and now >= lost + TOLD_MS then hold = 0 end
     wait = math.max(wait, hold)
-    if ARGV[i + 3] == 'paced' and not urgent then
+    if ARGV[i + 3] == 'paced' and not urgent and not turn then
       wait = math.max(wait, math.ceil(tonumber(redis.call('GET', key .. ':next') or 0) - now))
       wait = math.max(wait, tonumber(redis.call('GET', key .. ':urgent') or 0) - now)
     end
   end
   if wait > 0 then
     for i = from, from + 4 * rules - 4, 4 do
-      if urgent and ARGV[i + 3] == 'paced' then
-        local kept = wait + COME_BACK_MS
-        redis.call('SET', p .. 'limit:' .. ARGV[i] .. ':urgent', now + kept, 'PX', kept + KEPT_MORE_MS)
+      if ARGV[i + 3] == 'paced' then
+        local kept, mark = wait + COME_BACK_MS, urgent and ':urgent' or ':waits'
+        redis.call('SET', p .. 'limit:' .. ARGV[i] .. mark, now + kept, 'PX', kept + KEPT_MORE_MS)
       end
     end
     return wait
@@ -95,7 +107,14 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
       local step = math.floor(ARGV[i + 2] / ARGV[i + 1])
       local from = math.max(now, tonumber(redis.call('GET', key .. ':next') or 0))
       redis.call('SET', key .. ':next', from + step, 'PX', from + step - now + KEPT_MORE_MS)
-      if urgent then redis.call('DEL', key .. ':urgent') end
+      if not urgent then redis.call('DEL', key .. ':waits', key .. ':run')
+      else
+        redis.call('DEL', key .. ':urgent')
+        if tonumber(redis.call('GET', key .. ':waits') or 0) > now then
+          redis.call('INCR', key .. ':run')
+          redis.call('PEXPIRE', key .. ':run', ARGV[i + 2] + flight + KEPT_MORE_MS)
+        end
+      end
     end
   end
   return 0

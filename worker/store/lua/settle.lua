@@ -27,6 +27,47 @@ local p, holder, retention, recent, digest, exchange, lease, limit, ahead = unpa
 local now = now_ms()
 local ended, lanes, closed, runs = {}, {}, {}, {}
 
+-- Of a job that is done, what nobody asks for any more: it is kept for long, and there are many.
+local DROPPED = { due_ms = 1, lease_ms = 1, single = 1, claimed_by = 1, claimed_ms = 1, lost = 1,
+  state = 1, outcome = 1, detail = 1, history = 1 }
+
+-- made_by(history, attempts, outcome, detail) -> when, how long and in which phase its only attempt
+-- was made; by whom. nil if its history says more than that.
+local function made_by(history, attempts, outcome, detail)
+  if attempts ~= '1' or history == '' or string.find(history, '\n', 1, true) ~= #history then return nil end
+  local read, line = pcall(cjson.decode, history)
+  if not read or type(line) ~= 'table' or line.n ~= 1 or line.outcome ~= outcome or line.detail ~= detail
+    or type(line.at_ms) ~= 'number' or type(line.took_ms) ~= 'number' or type(line.phase) ~= 'string'
+    or type(line.by) ~= 'string' then
+    return nil
+  end
+  local count = 0
+  for _ in pairs(line) do count = count + 1 end
+  if count ~= 7 then return nil end
+  return string.format('%.0f %.0f %s', line.at_ms, line.took_ms, line.phase), line.by
+end
+
+-- shorten(key, attempts, outcome, detail, history): write the record of a job that is done anew,
+-- with short values alone if it can be: Redis keeps such a hash in a quarter of the memory.
+local function shorten(key, attempts, outcome, detail, history)
+  local record, row = { 'HSET', key }, redis.call('HGETALL', key)
+  for i = 1, #row, 2 do
+    if not DROPPED[row[i]] then
+      record[#record + 1] = row[i]
+      record[#record + 1] = row[i + 1]
+    end
+  end
+  local kept = { state = 'done', outcome = outcome, detail = detail, finished_ms = now }
+  kept.made, kept.by = made_by(history, attempts, outcome, detail)
+  if not kept.made and history ~= '' then kept.history = history end
+  for name, value in pairs(kept) do
+    record[#record + 1] = name
+    record[#record + 1] = value
+  end
+  redis.call('DEL', key)
+  redis.call(unpack(record))
+end
+
 local function finish(id, job, state, outcome, detail, history)
   local lane = job[3]
   local of_lane = closed[lane] or { ids = {}, fields = {}, urgent = {}, doubtful = {}, orders = {} }
@@ -36,8 +77,12 @@ local function finish(id, job, state, outcome, detail, history)
   if job[11] then of_lane.urgent[#of_lane.urgent + 1] = id end
   if job[15] then of_lane.doubtful[#of_lane.doubtful + 1] = id end
   if state == 'done' and job[4] == 'cancel' then of_lane.orders[#of_lane.orders + 1] = job[5] end
-  redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', outcome, 'detail', detail,
-    'finished_ms', now, 'history', history)
+  if state == 'done' then
+    shorten(p .. 'job:' .. id, job[9], outcome, detail, history)
+  else
+    redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', outcome, 'detail', detail,
+      'finished_ms', now, 'history', history)
+  end
   ended[#ended + 1] = id
 end
 

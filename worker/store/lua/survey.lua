@@ -13,7 +13,7 @@ local scope = by_account(p, 'scope', string.match(lane, '^(.*):'))
 local function look(id)
   local switch = not seen[id] and read_switch(p, id)
   seen[id] = true
-  if switch then
+  if switch and switch.state ~= 'tripped' then
     local mine = {}
     for _, pair in ipairs(split(switch.pairs)) do
       if redis.call('HGET', scope, pair_field(pair)) == id then

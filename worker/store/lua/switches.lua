@@ -15,7 +15,10 @@
 --                                          sender's clock
 --                               replaced_by the switch of who has armed a part of its
 --                                          scope since, under another alias
---   P switch:<id>:orders  set   tracked order ids
+--                               ending     it has ended, and gives up its orders in parts
+--   P switch:<id>:orders  set   tracked order ids; of one that has ended with very many, those
+--                               that have no cancel yet, or are its own still
+--   P switch:<id>:released set  the others of these
 --   P scope:<lane>        hash  'p|<pair in lower case>' or 'o|<order id>' -> switch id; <lane> stands for the
 --                               account, see identity.lua
 --   P disarmed:<lane>     hash  pair -> ms of its last disarm or trip, by its sender's clock;
@@ -33,6 +36,10 @@
 local KEEP_MS = 86400000
 -- How many switches one look takes in, lest it keep Redis to itself.
 local LOOK_MAX = 200
+-- How many orders and pairs one step accepts cancels of, lest it keep Redis to itself.
+local PART = 250
+-- How many orders one step gives up.
+local RELEASE = 5000
 -- How many neighbors are looked at for a request to share, about as many as it names.
 local NEAR_MAX = 50
 -- How long the list of a scope is expected to take; how often a waiting switch is looked at.
@@ -123,9 +130,8 @@ end
 
 -- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
 local function untrack_orders(p, lane, orders)
-  local scope, fields = by_account(p, 'scope', lane), {}
-  for i, order in ipairs(orders) do fields[i] = 'o|' .. order end
-  for i, owner in ipairs(redis.call('HMGET', scope, unpack(fields))) do
+  local scope, fields = by_account(p, 'scope', lane), order_fields(orders)
+  for i, owner in ipairs(owners_of(scope, fields)) do
     if owner then
       redis.call('HDEL', scope, fields[i])
       redis.call('SREM', p .. 'switch:' .. owner .. ':orders', orders[i])
@@ -143,25 +149,49 @@ local function fields_of(p, switch)
   return fields
 end
 
--- leave_scope(p, switch): give up what still is this switch's.
-local function leave_scope(p, switch)
-  local scope = by_account(p, 'scope', switch.lane)
-  for _, field in ipairs(fields_of(p, switch)) do
-    if redis.call('HGET', scope, field) == switch.id then redis.call('HDEL', scope, field) end
-  end
+-- pair_fields(pairs) -> list of what a scope calls them
+local function pair_fields(pairs)
+  local fields = {}
+  for i, pair in ipairs(pairs) do fields[i] = pair_field(pair) end
+  return fields
 end
 
--- retire(p, switch, state, now): end a switch for good; its record is kept a while.
+-- give_up(p, switch, orders): these are its orders no more; its record still names them.
+local function give_up(p, switch, orders)
+  local key = p .. 'switch:' .. switch.id
+  disown(by_account(p, 'scope', switch.lane), order_fields(orders), switch.id)
+  change('SREM', key .. ':orders', orders)
+  change('SADD', key .. ':released', orders)
+end
+
+-- leave_lane(p, switch, now): nobody need look at it any more; its record is kept a while.
+local function leave_lane(p, switch, now)
+  local key, lane = p .. 'switch:' .. switch.id, switch_lane(switch.lane)
+  redis.call('HDEL', key, 'ending')
+  redis.call('ZREM', p .. 'due:' .. lane, switch.id)
+  redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+  redis.call('ZREMRANGEBYSCORE', p .. 'switches', '-inf', now - KEEP_MS)
+  for _, part in ipairs({ '', ':orders', ':released' }) do redis.call('PEXPIRE', key .. part, KEEP_MS) end
+end
+
+-- retire(p, switch, state, now): end a switch for good. Of very many orders it gives up a part,
+-- and stays in its lane (`ending`) until this has been called often enough.
 local function retire(p, switch, state, now)
   local key = p .. 'switch:' .. switch.id
-  leave_scope(p, switch)
+  local scope = by_account(p, 'scope', switch.lane)
   redis.call('HSET', key, 'state', state)
-  redis.call('ZREM', p .. 'due:' .. switch_lane(switch.lane), switch.id)
-  redis.call('ZREM', p .. 'ends:' .. switch_lane(switch.lane), switch.id)
   redis.call('ZADD', p .. 'switches', now, switch.id)
-  redis.call('ZREMRANGEBYSCORE', p .. 'switches', '-inf', now - KEEP_MS)
-  redis.call('PEXPIRE', key, KEEP_MS)
-  redis.call('PEXPIRE', key .. ':orders', KEEP_MS)
+  disown(scope, pair_fields(split(switch.pairs)), switch.id)
+  local orders, more = some_of(key .. ':orders', RELEASE)
+  if more then
+    give_up(p, switch, orders)
+    redis.call('HSET', key, 'ending', 1)
+    redis.call('ZREM', p .. 'ends:' .. switch_lane(switch.lane), switch.id)
+    redis.call('ZADD', p .. 'due:' .. switch_lane(switch.lane), 0, switch.id)
+    return
+  end
+  disown(scope, order_fields(orders), switch.id)
+  leave_lane(p, switch, now)
 end
 
 -- note_disarm(p, lane, pairs, at): what was sent before `at` and is read after it arms
@@ -244,161 +274,57 @@ local function clearing(p, lane, pairs, now)
   return nil
 end
 
--- trip(p, switch, now): the deadline has passed. In the same step the cancels
--- of its scope are accepted as jobs, so that nothing can come in between. Each is named by
--- what it cancels: after a failover that has forgotten this, another trip names it the same.
-local function trip(p, switch, now)
-  work_on() -- whatever script met it
-  local orders = redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')
-  retire(p, switch, 'tripped', now)
-  note_disarm(p, switch.lane, split(switch.pairs), last_word(switch))
-  redis.call('HSET', p .. 'switch:' .. switch.id, 'tripped_ms', now)
-  local last = last_fires(switch)
-  if last then
-    for _, pair in ipairs(split(switch.pairs)) do note_reach(p, switch.lane, pair, last + FIRED_MS) end
-  end
+-- accept_cancels(p, switch, now, orders, pairs): each is named by what it cancels: after a
+-- failover that has forgotten this, another trip names it the same.
+local function accept_cancels(p, switch, now, orders, pairs)
   local stem = switch.id .. '.' .. switch.epoch .. '.'
   local function accept(kind, order_id, pair)
     local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
     accept_job(p, now, id, switch.lane, kind, order_id, pair, '', switch.id, true)
   end
   for _, order in ipairs(orders) do accept('cancel', order, '') end
-  for _, pair in ipairs(split(switch.pairs)) do accept('cancel_all', '', pair) end
+  for _, pair in ipairs(pairs) do accept('cancel_all', '', pair) end
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
-  redis.call('ZADD', p .. 'tripped', now, switch.id)
 end
 
--- call_to(p, lane): have a lane looked at however long it was to rest; also when
--- it is being tended to, and is about to be put to rest.
-local function call_to(p, lane)
-  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
-  redis.call('HSET', p .. 'lane:' .. lane, 'called', 1)
-end
-
--- needs_sync(switch): whether the exchange's timer is not where it should be: it
--- lags by a quarter of the timeout, would outlive a deadline that was moved closer,
--- or may be anywhere.
-local function needs_sync(switch)
-  if switch.native ~= '1' or switch.state == 'waiting' then return false end
-  if switch.state == 'disarmed' or switch.unsure then return true end
-  local lag = tonumber(switch.deadline_ms) - tonumber(switch.fires_ms or 0)
-  return lag < 0 or lag >= tonumber(switch.timeout_ms) / 4
-end
-
--- sync_from(switch, now) -> ms from which the exchange is to be brought in line
-local function sync_from(switch, now) return math.max(now, tonumber(switch.put_off_ms or 0)) end
-
--- merely_lags(switch): whether the exchange's timer does run, and fires by the deadline.
-local function merely_lags(switch)
-  local fires = tonumber(switch.fires_ms or 0)
-  return switch.state == 'armed' and fires > 0 and fires <= tonumber(switch.deadline_ms)
-end
-
--- want(p, switch, now): its timer is not where it should be; since when, is kept.
-local function want(p, switch, now)
-  if not switch.wants_ms then redis.call('HSET', p .. 'switch:' .. switch.id, 'wants_ms', now) end
-end
-
--- place_switch(p, switch, now): say when it must be looked at next. What is more
--- than a renewal goes ahead of all renewals, however many wait.
-local function place_switch(p, switch, now)
-  local lane = switch_lane(switch.lane)
-  local at = math.huge
-  if not needs_sync(switch) then
-    if switch.wants_ms then redis.call('HDEL', p .. 'switch:' .. switch.id, 'wants_ms') end
-  else
-    want(p, switch, now)
-    at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
-  end
-  if switch.state == 'waiting' then
-    at = math.min(now + WAITING_LOOK_MS, ends_at(switch))
-  elseif switch.state == 'armed' then
-    at = math.min(at, ends_at(switch))
-    if switch.native == '1' then redis.call('ZADD', p .. 'ends:' .. lane, ends_at(switch), switch.id) end
-  else
-    redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
-  end
-  redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
-  return lane
-end
-
--- end_switch(p, switch, at, queue, bell, now) -> its epoch: disarm an armed switch. Where
--- the exchange holds a timer, it is kept until that is known to be stopped.
-local function end_switch(p, switch, at, queue, bell, now)
-  note_disarm(p, switch.lane, split(switch.pairs), at)
-  switch.state, switch.epoch, switch.put_off_ms = 'disarmed', tonumber(switch.epoch) + 1, nil
+-- go_on(p, switch, now, room): accept cancels of orders of a tripped switch that have none yet,
+-- as many as there is room for; with the last of them it leaves its lane.
+local function go_on(p, switch, now, room)
   local key = p .. 'switch:' .. switch.id
-  redis.call('HSET', key, 'state', 'disarmed', 'epoch', switch.epoch)
-  redis.call('HDEL', key, 'put_off_ms', 'failures')
-  if switch.native == '1' then
-    redis.call('ZADD', p .. 'switches', now, switch.id)
-    local lane = place_switch(p, switch, now)
-    call_to(p, lane)
-    reindex(p, lane, now)
-    ring(p, queue, bell)
+  local orders, more = some_of(key .. ':orders', math.max(room.left, 1))
+  room.left = room.left - #orders
+  accept_cancels(p, switch, now, orders, {})
+  if more then
+    give_up(p, switch, orders)
   else
-    retire(p, switch, 'disarmed', now)
-    reindex(p, switch_lane(switch.lane), now)
+    disown(by_account(p, 'scope', switch.lane), order_fields(orders), switch.id)
+    leave_lane(p, switch, now)
   end
-  return switch.epoch
 end
 
--- ended_by(switch) -> ms from which a timer that could not be stopped has long fired.
-local function ended_by(switch)
-  return math.max(tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)) + 10000
-end
-
--- give_way(p, switch, now) -> its state for its holder. Another holds a part of its scope, and
--- its own hears of that now: so nobody relies on its deadline any more.
-local function give_way(p, switch, now)
-  if not is_live(switch) then return switch.state end
-  if has_ended(switch, now) then
-    trip(p, switch, now)
-    return 'tripped'
+-- trip(p, switch, now, room): the deadline has passed. In the same step the cancels
+-- of its scope are accepted as jobs, so that nothing can come in between. Where there are more
+-- orders than one step may accept (room.left, PART if not said), the switch stays in the indexes
+-- of its lane until `go_on` has accepted the last of them.
+local function trip(p, switch, now, room)
+  work_on() -- whatever script met it
+  room = room or { left = PART }
+  local key, lane, pairs = p .. 'switch:' .. switch.id, switch_lane(switch.lane), split(switch.pairs)
+  redis.call('HSET', key, 'state', 'tripped', 'tripped_ms', now)
+  redis.call('ZADD', p .. 'switches', now, switch.id)
+  redis.call('ZADD', p .. 'tripped', now, switch.id)
+  disown(by_account(p, 'scope', switch.lane), pair_fields(pairs), switch.id)
+  note_disarm(p, switch.lane, pairs, last_word(switch))
+  local last = last_fires(switch)
+  if last then
+    for _, pair in ipairs(pairs) do note_reach(p, switch.lane, pair, last + FIRED_MS) end
   end
-  retire(p, switch, 'disarmed', now)
-  reindex(p, switch_lane(switch.lane), now)
-  return 'replaced'
-end
-
--- tend(p, lane, holder, lease, now) -> whether the holder must bring the exchange
--- in line, and now holds the lane. Trips what has run out.
-function tend(p, lane, holder, lease, now)
-  local syncs = false
-  -- However many wait to be renewed before them.
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
-    local switch = read_switch(p, id)
-    if not switch then set_aside(p, lane, id, now)
-    elseif has_ended(switch, now) then trip(p, switch, now)
-    elseif now < ends_at(switch) then place_switch(p, switch, now) end
-  end
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
-    local switch = read_switch(p, id)
-    if not switch then
-      set_aside(p, lane, id, now)
-    elseif is_live(switch) and has_ended(switch, now) then
-      trip(p, switch, now)
-    elseif switch.state == 'waiting' and clearing(p, switch.lane, split(switch.pairs), now) then
-      place_switch(p, switch, now)
-    elseif switch.state == 'waiting' then
-      switch.state = 'armed'
-      redis.call('HSET', p .. 'switch:' .. id, 'state', 'armed')
-      redis.call('ZADD', p .. 'switches', now, id)
-      place_switch(p, switch, now)
-      syncs = syncs or needs_sync(switch)
-    elseif switch.state == 'disarmed' and now > ended_by(switch) then
-      retire(p, switch, 'disarmed', now)
-    elseif needs_sync(switch) and sync_from(switch, now) <= now then
-      syncs = true
-      want(p, switch, now)
-    else
-      place_switch(p, switch, now)
-    end
-  end
-  if syncs then
-    take_hold(p, lane, holder, lease, now)
-    redis.call('HDEL', p .. 'lane:' .. lane, 'called')
-  end
-  reindex(p, lane, now)
-  return syncs
+  accept_cancels(p, switch, now, {}, pairs)
+  -- In both, so that an older version's workers go on with it too.
+  redis.call('ZADD', p .. 'due:' .. lane, 0, switch.id)
+  redis.call('ZADD', p .. 'ends:' .. lane, 0, switch.id)
+  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
+  room.left = room.left - #pairs - 1
+  go_on(p, switch, now, room)
 end

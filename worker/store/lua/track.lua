@@ -14,19 +14,19 @@ if is_live(switch) and has_ended(switch, now) then
 end
 if not is_live(switch) then return { switch.state, '' } end
 local scope, tracked = by_account(p, 'scope', switch.lane), p .. 'switch:' .. id .. ':orders'
-for i = 5, #ARGV do
-  local owner = redis.call('HGET', scope, 'o|' .. ARGV[i])
-  if verb == 'track' and owner and owner ~= id then
-    local other = read_switch(p, owner)
+local orders = {}
+for i = 5, #ARGV do orders[#orders + 1] = ARGV[i] end
+if verb == 'track' then
+  local seen = { [id] = true }
+  for _, owner in ipairs(owners_of(scope, order_fields(orders))) do
+    local other = owner and not seen[owner] and read_switch(p, owner)
     if other and is_live(other) then return { 'overlap', owner } end
+    if owner then seen[owner] = true end
   end
-end
-for i = 5, #ARGV do
-  if verb == 'track' then
-    redis.call('HSET', scope, 'o|' .. ARGV[i], id)
-    redis.call('SADD', tracked, ARGV[i])
-  elseif redis.call('SREM', tracked, ARGV[i]) == 1 then
-    redis.call('HDEL', scope, 'o|' .. ARGV[i])
-  end
+  own(scope, order_fields(orders), id)
+  change('SADD', tracked, orders)
+else
+  disown(scope, order_fields(orders), id)
+  change('SREM', tracked, orders)
 end
 return { 'armed', '' }
