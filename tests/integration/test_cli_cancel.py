@@ -90,11 +90,12 @@ def test_without_waiting_it_prints_the_jobs(world: World, run: Run) -> None:
     assert answer["jobs"][0]["order_id"] is None
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_order_ids_come_from_standard_input(
-    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch, mark: bytes
 ) -> None:
-    """One a line, whatever the line ends."""
-    text = io.TextIOWrapper(io.BytesIO(b"a1\r\n\n a2 \na3"), encoding="utf-8")
+    """One a line, whatever the line ends; a byte order mark is no part of the first."""
+    text = io.TextIOWrapper(io.BytesIO(mark + b"a1\r\n\n a2 \na3"), encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", text)
     code, out, _ = run("cancel", "ev", "-")
     assert code == 0

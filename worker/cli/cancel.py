@@ -95,7 +95,7 @@ def _from_stdin() -> list[str]:
         while line := sys.stdin.readline(LINE_MAX):
             if len(line) == LINE_MAX:
                 raise CliError("standard input: a line is too long for an order id", code=MISUSED)
-            if order_id := line.strip():
+            if order_id := line.removeprefix("\ufeff").strip():
                 ids.append(order_id)
     except UnicodeDecodeError:
         raise CliError("standard input is not UTF-8 text", code=MISUSED) from None
