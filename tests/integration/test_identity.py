@@ -132,6 +132,7 @@ def test_one_alias_on_two_exchanges_is_two_accounts(world: World) -> None:
         assert record.order_ids == (order_id,)
         eventually(lambda: world.status("ev", order_id) == "canceled", what="tripped")
         shown = {(row.lane, row.served) for row in world.ledger().lanes()}
+        eventually(lambda: "," in world.ledger().accounts()["main"], what="both are known")
         with pytest.raises(UnknownAccount, match=r"bitmart and on everstrike"):
             Producer(world.settings(accounts={})).cancel("main", order_id)
     assert shown == {("everstrike:main", True), ("bitmart:main", True)}
@@ -392,3 +393,18 @@ def test_two_keys_under_one_alias_are_told_of(
         assert "another key" not in caplog.text
         with running(other):
             assert "another key for account main" in caplog.text
+
+
+def test_an_alias_of_two_exchanges_is_known_as_such_once_both_are_back(aliases: Aliases) -> None:
+    """Whoever of them was away when the other registered."""
+    here, there = (Ledger(aliases.clock.store(), digest=name) for name in ("here", "there"))
+    here.register([("main", "everstrike", 0)])
+    here.heartbeat("here", ttl_ms=5_000)
+    aliases.clock.advance(6_000)
+    there.register([("main", "bitmart", 0)])
+    there.heartbeat("there", ttl_ms=5_000)
+    assert here.accounts() == {"main": "bitmart"}
+    assert here.heartbeat("here", ttl_ms=5_000)[1] is False
+    here.register([("main", "everstrike", 0)])
+    assert here.accounts() == {"main": "bitmart,everstrike"}
+    assert here.heartbeat("here", ttl_ms=5_000)[1] is True

@@ -47,6 +47,10 @@ local function exchanges_of(alias, exchange)
     local served = false
     for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. name .. ':' .. alias)) do
       served = served or (living[other] and other ~= digest)
+      -- One that is away says so again when it is back.
+      if name ~= exchange and not living[other] and redis.call('EXISTS', p .. 'registered:' .. other) == 1 then
+        redis.call('SADD', p .. 'registered:' .. other, MARK_AGAIN)
+      end
     end
     if served and name ~= exchange then names[#names + 1] = name end
   end
