@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +28,7 @@ from worker.store.sentinels import (
     NoMasterError,
     Sentinels,
 )
-from worker.store.sharedtime import SharedTime, SteppedError, exchange
+from worker.store.sharedtime import SharedTime, SteppedError, exchange, kept_to
 from worker.store.timing import Reading
 from worker.store.tls import tls_error
 
@@ -302,9 +302,10 @@ class Store:
             commands = [call.command(reading)]
             if waits:
                 commands.append(("WAIT", *self._replicas))
-            answer, *more = exchange(connection, commands)
+            answer, *more = self._exchange(connection, call, commands)
             if isinstance(answer, NoScriptError):
-                exchange(connection, [("SCRIPT LOAD", call.script.script)], certain=True)
+                load = ("SCRIPT LOAD", call.script.script)
+                self._exchange(connection, call, [load], certain=True)
             elif _is_late(answer) and self.local_ms() < call.given_up_ms:
                 reading = self.time.measure(connection, call.given_up_ms)
             else:
@@ -313,6 +314,18 @@ class Store:
             if isinstance(each, Exception):
                 raise each
         return answer, int(more[0]) if more else 0
+
+    def _exchange(
+        self,
+        connection: redis.Connection,
+        call: _Call,
+        commands: Sequence[tuple[Any, ...]],
+        *,
+        certain: bool = False,
+    ) -> list[Any]:
+        """Exchange commands in what connecting and measuring have left of a call's time."""
+        with kept_to(connection, call.given_up_ms - self.local_ms()):
+            return exchange(connection, commands, certain=certain)
 
 
 @dataclass(frozen=True, slots=True)

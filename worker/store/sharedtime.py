@@ -19,6 +19,7 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from worker import clock
+from worker.store.guarded import LEAST_MS
 from worker.store.timing import STEP_MS, Bounds, Reading
 
 ALWAYS = (0, 1 << 52)
@@ -160,12 +161,13 @@ class SharedTime:
             sent_ms = self._local()
             if until_ms <= sent_ms:
                 raise redis.TimeoutError("no time is left")
-            with _kept_to(connection, until_ms - sent_ms):
+            with kept_to(connection, until_ms - sent_ms):
                 command = ("EVALSHA", script.sha, 0, self._prefix, *args, *ALWAYS)
                 (answer,) = exchange(connection, [command])
-                if isinstance(answer, NoScriptError):
+            if isinstance(answer, NoScriptError):
+                with kept_to(connection, until_ms - self._local()):
                     exchange(connection, [("SCRIPT LOAD", script.script)], certain=True)
-                    continue
+                continue
             if isinstance(answer, Exception):
                 raise answer
             return answer, sent_ms
@@ -199,16 +201,17 @@ def exchange(
 
 
 @contextmanager
-def _kept_to(connection: redis.Connection, left_ms: float) -> Iterator[None]:
+def kept_to(connection: redis.Connection, left_ms: float) -> Iterator[None]:
     """Bound each wait for Redis on a connection further."""
     socket = connection._sock  # noqa: SLF001
     if socket is None:
         yield
         return
     timeout_s = socket.gettimeout()
-    left_s = left_ms / 1_000
+    left_s = max(LEAST_MS, left_ms) / 1_000
     socket.settimeout(left_s if timeout_s is None else min(timeout_s, left_s))
     try:
         yield
     finally:
-        socket.settimeout(timeout_s)
+        if socket is connection._sock:  # noqa: SLF001
+            socket.settimeout(timeout_s)
