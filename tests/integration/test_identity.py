@@ -390,6 +390,7 @@ def test_two_keys_under_one_alias_are_told_of(
     """Two teams that share a Redis may have chosen the same name."""
     one, other = (world.settings(accounts={"main": world.account(a)}) for a in ("ix", "it"))
     with running(one):
+        eventually(lambda: world.ledger().workers(), what="the first worker lives")
         assert "another key" not in caplog.text
         with running(other):
             assert "another key for account main" in caplog.text
