@@ -26,6 +26,8 @@ STORE_RETRY_MS = 200
 Done = tuple[Job, Attempted]
 """A job, and what an attempt of it came to."""
 NOTHING = Claimed(0, ())
+MEMORY_LOOK_MS = 5_000
+"""How often Redis is asked how full it is."""
 TAKEN_KEPT = 10_000
 """How many claimed jobs a process remembers, so as not to answer their doorbells again."""
 UNANSWERED_MAX = 1_000
@@ -94,14 +96,23 @@ class Claims:
         self._lock = threading.Lock()
         self._flights: dict[str, float] = {}
         """Names of those that may still land, and since when each waits for other work."""
+        self._memory_at_ms = -math.inf
         self._times = {
             "retention_ms": settings.jobs.retention_ms,
             "lease_ms": settings.jobs.lease_ms,
         }
 
-    def note_memory(self, used: float | None) -> None:
-        """Keep outcomes for less long from now on, the fuller Redis is."""
-        self._times["retention_ms"] = kept_ms(self._settings.jobs.retention_ms, used)
+    def look_at_memory(self) -> None:
+        """Keep outcomes for less long from now on, the fuller Redis is; asked now and then.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. They are kept as before.
+        """
+        now_ms = clock.monotonic_ms()
+        if now_ms - self._memory_at_ms > MEMORY_LOOK_MS:
+            used = self._ledger.memory_used()
+            self._times["retention_ms"] = kept_ms(self._settings.jobs.retention_ms, used)
+            self._memory_at_ms = now_ms
 
     def __contains__(self, job_id: str) -> bool:
         """Whether this process has lately claimed a job."""

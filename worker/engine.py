@@ -7,7 +7,6 @@ due without one: lost messages, retries, leases of workers that died.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
 import threading
@@ -42,8 +41,6 @@ log = logging.getLogger(__name__)
 
 TURN_MS = 1_000
 """How long a thread that a doorbell woke goes on with other due jobs."""
-MEMORY_LOOK_MS = 5_000
-"""How often Redis is asked how full it is."""
 PRESENCE_MS = 5_000
 """A worker not heard of for this long is not counted as alive."""
 
@@ -81,7 +78,6 @@ class Engine:
         self._attempts = Attempts(pipeline, settings=settings, stopping=self._stopping)
         self._claims = Claims(ledger, name=self.name, settings=settings, stopping=self._stopping)
         self._executor: ThreadPoolExecutor | None = None
-        self._memory_at_ms = -math.inf
         self._ahead_ms = 0.0
         """Redis time less the local monotonic clock."""
         self._sweep = Sweep(
@@ -325,9 +321,7 @@ class Engine:
             self.register()
         if self._ledger.strays:
             report(self._ledger.astray)
-        if clock.monotonic_ms() - self._memory_at_ms > MEMORY_LOOK_MS:
-            self._claims.note_memory(self._ledger.memory_used())
-            self._memory_at_ms = clock.monotonic_ms()
+        self._claims.look_at_memory()
 
     def _look_at_clock(self) -> None:
         """Settle a step of shared time, and raise an alert if Redis's clock has stepped."""
@@ -348,22 +342,18 @@ class Engine:
         first = self._lookout.first_due()
         self._look_at_clock()
         now_ms = self._ahead_ms + clock.monotonic_ms()
-        if first is None:
-            return self._settings.worker.sweep_ms
-        if first > now_ms:
-            return first - now_ms + 1
         pause_ms: float = self._settings.worker.sweep_ms
+        if first is None or first > now_ms:
+            return pause_ms if first is None else first - now_ms + 1
         for lane, at_ms in self._ledger.looks_ms(self._served).items():
             if at_ms > now_ms:
                 pause_ms = min(pause_ms, at_ms - now_ms + 1)
                 break
             exchange = exchange_of(lane)
-            if is_switch_lane(lane):
-                tenders = self._crews[exchange].tenders
-                if tenders.enter():
-                    self._submit(tenders, self._tend, lane)
-            else:
+            if not is_switch_lane(lane):
                 self._put_to(exchange)
+            elif (tenders := self._crews[exchange].tenders).enter():
+                self._submit(tenders, self._tend, lane)
         return pause_ms
 
     def _put_to(self, exchange: str) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import EV, Bench
+from tests.support.world import World
+from worker.factory import build_engine
 from worker.outcomes import Outcome
+from worker.retention import SHORTEST_MS
 from worker.store.ledger import Verb
 
 BY = "host-1:4242:0a1b2c:17"
@@ -93,3 +96,21 @@ def test_a_dead_letter_is_bounded(bench: Bench) -> None:
     assert size(bench, job_id) < 6_500
     history = bench.get(job_id).history
     assert (history[0]["n"], history[-1]["n"]) == (1, 200)
+
+
+def test_outcomes_are_kept_for_less_long_in_a_filling_redis(world: World) -> None:
+    """A worker looks at how full it is; what is pending, and dead letters, stay."""
+    engine = build_engine(world.settings())
+    client = world.store().client
+    used: Any = client.info("memory")
+    client.config_set("maxmemory", int(used["used_memory"] / 0.76))
+    try:
+        engine.register()
+        engine.start()
+        ticket = world.producer().cancel("ev", world.place("ev")[0])
+        assert ticket.wait(timeout_ms=10_000).proven
+        left: Any = client.pttl(f"cx:job:{ticket.id}")
+        assert 0 < left <= SHORTEST_MS
+    finally:
+        client.config_set("maxmemory", 0)
+        engine.stop()

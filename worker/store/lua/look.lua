@@ -1,7 +1,7 @@
 -- look(p, presence_ms, most, (rule, window_ms) * n) -> JSON
 -- Read how everything stands, for monitors and people; nothing is changed. At most
--- `most` lanes, switches of a lane, and ended switches are looked at, so that
--- Redis is not held up.
+-- `most` lanes, switches of a lane, and ended switches are looked at, and of many lanes
+-- fewer switches each, so that Redis is not held up.
 -- Who may not read P vain learns nothing of attempts in vain.
 -- Keys: see lanes.lua (loaded before it), switches.lua, limits.lua; P accounts, P workers, P dead,
 -- P ticked, P beat
@@ -12,6 +12,8 @@ local now = now_ms()
 local VAIN = 5
 -- How long an armed switch may be without a timer in time.
 local UNTIMED_MS = 10000
+-- How many switches of all lanes are looked at, at most; but of each lane some.
+local SWITCHES_MAX, SOME = 5000, 10
 
 local lanes, order = {}, {}
 local function lane_of(name)
@@ -60,7 +62,8 @@ end
 
 local function look_at_switches(row)
   local key = p .. 'due:' .. row.lane .. ':switch'
-  for _, id in ipairs(redis.call('ZRANGE', key, 0, most - 1)) do
+  local share = math.max(SOME, math.floor(SWITCHES_MAX / #order))
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, math.min(most, share) - 1)) do
     local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'native', 'timeout_ms',
       'deadline_ms', 'fires_ms', 'wants_ms')
     if switch[1] == 'disarmed' then
