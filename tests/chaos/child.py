@@ -33,6 +33,7 @@ def _move_clock(path: Path) -> None:
     time.time = lambda: now_ns() / 1_000_000_000  # noqa: TID251  what is moved
 
 
+planted.step_clock()
 if named := os.environ.get("CHAOS_CLOCK"):
     _move_clock(Path(named))
 if bug := os.environ.get("CHAOS_BUG"):

@@ -11,20 +11,25 @@ from pathlib import Path
 from tests.chaos.checks import cancels, switches, traffic
 from tests.chaos.collect import collect, settled
 from tests.chaos.history import Fault, History
+from tests.chaos.links import ROOT
 from tests.chaos.messenger import Messenger
 from tests.chaos.planted import Bug, in_producer
 from tests.chaos.stage import Stage
 from tests.chaos.strategies import Character, Holder
 from tests.chaos.workload import PAIR, Teller
 from tests.support.polling import eventually
+from tests.support.processes import WorkerProcess
 from tests.support.world import KEYS
-from worker import clock
+from worker import Producer, clock
 
 SWITCH_MS = 1_000
 """As short as a timeout may be."""
 NATIVE_MS = 8_000
 FROZEN_MS = 6_000
+APART_MS = 20
 LONG_MS = 10_000
+STEPPED_MS = 4_000
+STEP_MS = 12_000
 LATER_MS = switches.READ_MS + SWITCH_MS
 JUMP_MS = 15_000
 BURST = 10
@@ -206,6 +211,46 @@ def no_clearing(stage: Stage) -> None:
         second.disarm()
 
 
+def shared_key(stage: Stage) -> None:
+    """A worker knows the account by another alias; strategies arm one pair under each."""
+    slot = next(iter(stage.slots.values()))
+    text = slot.world.config().read_text()
+    renamed = stage.folder / "renamed.toml"
+    renamed.write_text(text.replace("[accounts.ix]", "[accounts.ix-new]"))
+    renamed.chmod(0o600)
+    environment = {"CHAOS_BUG": stage.bug.value if stage.bug else "", "PYTHONPATH": str(ROOT)}
+    worker = WorkerProcess(
+        renamed, stage.folder / "renamed.log", app="tests.chaos.child", environment=environment
+    ).start()
+    try:
+        account = slot.world.account("ix")
+        settings = slot.world.settings(accounts={"ix-new": account})
+        later = in_producer(stage.bug, Producer(settings))
+        first = Holder(stage, stage.producer(), "ix", "n_idr")
+        second = Holder(stage, later, "ix", "n_idr", alias="ix-new")
+        first.arm(NATIVE_MS)
+        clock.sleep_ms(APART_MS)
+        second.arm(NATIVE_MS)
+        clock.sleep_ms(APART_MS)
+        first.beat()
+        second.disarm()
+    finally:
+        worker.stop()
+
+
+def stepped(stage: Stage) -> None:
+    """The clock of Redis's host steps on while a strategy beats, and back again."""
+    stage.world.place("ev", 1, pair="q_idr")
+    holder = Holder(stage, stage.producer(), "ev", "q_idr")
+    holder.arm(STEPPED_MS)
+    for ms in (STEP_MS, -STEP_MS):
+        stage.step(ms)
+        until = clock.monotonic_ms() + STEPPED_MS
+        while clock.monotonic_ms() < until and holder.beat() in ("ok", "maybe"):
+            clock.sleep_ms(STEPPED_MS / 10)
+    holder.disarm()
+
+
 @contextlib.contextmanager
 def _fault(stage: Stage, kind: str, target: str) -> Iterator[None]:
     """Take a fault down with its times."""
@@ -226,6 +271,8 @@ RUNS: Mapping[Bug, tuple[Callable[[Stage], None], str]] = {
     Bug.LATE_ARM: (late_arm, switches.FALSE),
     Bug.REORDERED: (reordered, switches.REARMED),
     Bug.NO_CLEARING: (no_clearing, switches.FALSE),
+    Bug.SHARED_KEY: (shared_key, switches.OLD_EPOCH),
+    Bug.STEPPED: (stepped, switches.FALSE),
 }
 """The run that shows each bug, and the promise that the checker must find broken."""
 

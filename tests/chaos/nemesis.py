@@ -28,6 +28,7 @@ WEIGHTS = {
     "beat-link": 3,
     "exchange-link": 8,
     "clock.jump": 9,
+    "redis-clock.step": 3,
     "exchange.faults": 7,
 }
 """How often each is done. What excuses lateness is kept rare enough that
@@ -49,8 +50,11 @@ HOLD_MS = {
     "beat-link": (50, 2_500),
     "exchange-link": (50, 800),
     "clock.jump": (200, 4_000),
+    "redis-clock.step": (0, 0),
     "exchange.faults": (100, 900),
 }
+STEP_MS = (-60_000, -5_000, -1_500, 1_500, 5_000, 12_000)
+"""By how much the clock of Redis's host steps, for good."""
 JUMP_MS = (-30_000, -5_000, -1_500, 1_500, 5_000, 30_000)
 EXCHANGE_FAULTS = (
     "accept_then_drop",
@@ -126,6 +130,17 @@ class Nemesis(threading.Thread):
             if len(self._broken) > count:
                 return
 
+    def step(self, ms: int) -> None:
+        """Step the clock of Redis's host, for good."""
+        self._break(
+            "redis-clock",
+            "redis-clock.step",
+            "redis",
+            0.0,
+            lambda: self._stage.step(ms),
+            lambda: True,
+        )
+
     def _try(self, what: str) -> None:
         low, high = HOLD_MS[what]
         hold_ms = self._rng.uniform(low, high)
@@ -139,15 +154,22 @@ class Nemesis(threading.Thread):
             case "beat":
                 if self._stage.beat and "beat" not in busy:
                     self._process(what, self._stage.beat, how, hold_ms)
-            case "redis" if "redis" not in busy:
-                redis = self._stage.redis
-                choice = {"": redis.faults, "failover": redis.failovers, "stop": redis.freezes}
-                if choice[how]:
-                    self.redis(self._rng.choice(choice[how]), hold_ms)
+            case "redis" | "redis-clock" if "redis" not in busy:
+                self._harm_redis(how, hold_ms)
             case "clock":
                 name = self._rng.choice(list(self._stage.slots))
                 if f"clock {name}" not in busy:
                     self.jump(name, self._rng.choice(JUMP_MS), hold_ms)
+            case "redis-clock" if self._stage.redis.freezes and "redis" not in busy:
+                ms = self._rng.choice(STEP_MS)
+                self._break(
+                    "redis-clock",
+                    what,
+                    "redis",
+                    hold_ms,
+                    lambda: self._stage.step(ms),
+                    lambda: True,
+                )
             case "exchange" if "exchange" not in busy:
                 self._fail_exchange(hold_ms)
             case "beat-link" if self._stage.beat is None:
@@ -156,6 +178,16 @@ class Nemesis(threading.Thread):
                 self._link(part, busy, hold_ms)
             case _:
                 pass
+
+    def _harm_redis(self, how: str, hold_ms: float) -> None:
+        redis = self._stage.redis
+        if how == "step":
+            if redis.freezes:
+                self.step(self._rng.choice(STEP_MS))
+            return
+        choice = {"": redis.faults, "failover": redis.failovers, "stop": redis.freezes}[how]
+        if choice:
+            self.redis(self._rng.choice(choice), hold_ms)
 
     def redis(self, fault: str, hold_ms: float) -> None:
         """Harm Redis for a while."""

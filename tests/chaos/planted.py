@@ -18,13 +18,14 @@ from worker.producer import Producer
 from worker.retries import Decision, Done
 from worker.runtime import runtime
 from worker.settling import Attempted
+from worker.store import connection
 from worker.store.connection import Store, source, unavailable
 from worker.store.ledger import Accepted, Ledger, Settlement, Verb
 from worker.store.sharedtime import ALWAYS
 
 RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
-SCRIPTS = ("call", "switches", "tending", "arm", "beat")
+SCRIPTS = ("call", "identity", "switches", "tending", "arm", "beat")
 LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
 
 
@@ -42,8 +43,19 @@ class Bug(StrEnum):
     LATE_ARM = "run an arming that was given up"
     REORDERED = "forget a disarm that was read before its arming"
     NO_CLEARING = "arm while a former trip still lists"
+    SHARED_KEY = "take two aliases of one key for two accounts"
+    STEPPED = "follow Redis's clock where it steps"
 
 
+STEP_KEY = "chaos:step"
+STEPPED_CLOCK = f"""
+local function raw_ms()
+  local time, step = redis.call('TIME'), redis.pcall('GET', '{STEP_KEY}')
+  step = type(step) == 'string' and tonumber(step) or 0
+  return time[1] * 1000 + math.floor(time[2] / 1000) + step
+end
+"""
+"""Redis's clock, and by how many ms it has been stepped."""
 _GUARD, _DROP_UNSENT_AFTER = sockets.guard, sockets.drop_unsent_after
 _VALID = ("if NOW >= valid then", "if false then")
 REWRITTEN: Mapping[Bug | None, tuple[tuple[str, str], ...]] = {
@@ -54,6 +66,12 @@ REWRITTEN: Mapping[Bug | None, tuple[tuple[str, str], ...]] = {
     ),
     Bug.LATE_ARM: (_VALID,),
     Bug.REORDERED: (("sent < last_disarm(p, account, pair_list)", "false"),),
+    Bug.SHARED_KEY: (("if identity == '' then", "if true then"),),
+    Bug.STEPPED: (
+        ("OFFSET = tonumber(not known.err and known[1] or 0)", "OFFSET = 0"),
+        ("now >= ends and called_ms() + ENDED_APART_MS >= ends", "now >= ends"),
+        _VALID,
+    ),
     Bug.NO_CLEARING: (("clearing(p, lane, pair_list, now)", "nil"),),
 }
 """What is changed in which script."""
@@ -72,7 +90,7 @@ def in_worker(bug: Bug) -> None:
             _settle_early()
         case Bug.LATE_BYTES:
             _keep_bytes()
-        case Bug.LATE_BEAT | Bug.LATE_ARM | Bug.REORDERED:
+        case Bug.LATE_BEAT | Bug.LATE_ARM | Bug.REORDERED | Bug.SHARED_KEY | Bug.STEPPED:
             _rewrite(Store, *REWRITTEN[bug])
         case Bug.EARLY_ACK | Bug.NO_EPOCH | Bug.NO_CLEARING:
             pass  # these are made where producers and strategies run
@@ -92,6 +110,12 @@ def in_producer(bug: Bug | None, producer: Producer) -> Producer:
 def out() -> None:
     """Take out what has been planted into this process for all its producers."""
     sockets.guard, sockets.drop_unsent_after = _GUARD, _DROP_UNSENT_AFTER
+    connection.source = source
+
+
+def step_clock() -> None:
+    """Have this process's scripts read a clock of Redis that can be stepped."""
+    connection.source = lambda name: STEPPED_CLOCK if name == "now" else source(name)  # type: ignore[assignment]
 
 
 def _rewrite(store: Any, *changes: tuple[str, str]) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests.chaos import planted
 from tests.chaos.child import CLOCK
-from tests.chaos.deployment import Deployment, Standalone
+from tests.chaos.deployment import Deployment, Standalone, told
 from tests.chaos.history import Bounds, Life, Limit, Recorder
 from tests.chaos.links import ROOT, Links
 from tests.chaos.planted import Bug, in_producer
@@ -112,6 +112,7 @@ class Stage:
         self.bug = bug
         self._stack = contextlib.ExitStack()
         self._stack.callback(planted.out)
+        planted.step_clock()
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self.redis = deployment(folder / "redis")
@@ -195,6 +196,10 @@ class Stage:
                 slot.process.kill()
             self._ended(slot)
             return True
+
+    def step(self, ms: int) -> None:
+        """Step the clock of Redis's host."""
+        told(self.redis.client(), f"INCRBY {planted.STEP_KEY} {ms}")
 
     def set_clock(self, slot: Slot, offset_ms: int) -> None:
         """Have a worker's wall clock be off by so much."""

@@ -42,10 +42,13 @@ class Character:
 class Holder:
     """One holder of a switch: calls it, and takes down what it was told."""
 
-    def __init__(self, stage: Stage, producer: Producer, account: str, pair: str) -> None:
+    def __init__(
+        self, stage: Stage, producer: Producer, account: str, pair: str, *, alias: str = ""
+    ) -> None:
         self._recorder = stage.recorder
         self.producer = producer
         self._account = account
+        self._alias = alias or account
         self._pair = pair
         self._switch: Switch | None = None
         self._timeout_ms = 0
@@ -58,7 +61,7 @@ class Holder:
         def arm() -> None:
             pairs = () if order_ids else (self._pair,)
             self._switch = self.producer.arm(
-                self._account,
+                self._alias,
                 pairs=pairs,
                 order_ids=order_ids,
                 timeout_ms=timeout_ms,

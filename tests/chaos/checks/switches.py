@@ -176,21 +176,48 @@ def _disarmed(scope: Scope) -> SwitchCall | None:
 
 
 def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterator[Violation]:
-    """Find orders taken off while their strategy was alive, or after it had disarmed."""
-    closed = [order for order in scope.orders if order.status == "canceled"]
-    for order in closed:
-        assert order.closed_ms is not None
-        kept = _kept_ms(scope, order)
-        if order.closed_ms >= kept - SLACK_MS:
+    """Find what came off, or was called tripped, while its strategy was alive or had disarmed."""
+    ends = [
+        (order.closed_ms or 0.0, _kept_ms(scope, order), f"order {order.order_id}")
+        for order in scope.orders
+        if order.status == "canceled"
+    ]
+    ends += [
+        (call.told_ms, _beaten_ms(scope, call), f"{call.call} of {call.holder}")
+        for call in scope.calls
+        if call.said == "tripped"
+    ]
+    for at_ms, kept_ms, what in ends:
+        if at_ms >= kept_ms - SLACK_MS:
             continue
-        since = order.closed_ms - scope.timeout_ms
-        missed = windows.overlap_ms(unrenewed, since, order.closed_ms)
+        missed = windows.overlap_ms(unrenewed, at_ms - scope.timeout_ms, at_ms)
         if scope.native and missed >= scope.timeout_ms / EARLY:
             tally.early_excused += 1
             continue
-        what = f"order {order.order_id} on {scope.pair}"
-        yield Violation(FALSE, what, _about(None, scope))
+        yield Violation(FALSE, f"{what} on {scope.pair}", _about(None, scope))
         return
+
+
+def _beaten_ms(scope: Scope, call: SwitchCall) -> float:
+    """Return until when the switch of a call must stand, by what its holder was last answered."""
+    moved = [
+        other
+        for other in scope.calls
+        if other.call in ("arm", "beat")
+        and other.said == "ok"
+        and other.switch_id == call.switch_id
+        and other.told_ms <= call.sent_ms
+    ]
+    return max((other.sent_ms + other.timeout_ms for other in moved), default=0.0) - _early_ms(
+        scope
+    )
+
+
+def _early_ms(scope: Scope) -> float:
+    """Return by how much the end of a switch may come early."""
+    if not scope.native:
+        return 0.0
+    return scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
 
 
 def _kept_ms(scope: Scope, order: Order) -> float:
@@ -205,9 +232,7 @@ def _kept_ms(scope: Scope, order: Order) -> float:
         return 0.0
     moved = [call for call in life if call.call in ("arm", "beat")]
     kept = max((call.sent_ms + call.timeout_ms for call in moved), default=0.0)
-    if scope.native:
-        kept -= scope.timeout_ms / EARLY + min(TRANSIT_MS, scope.timeout_ms / 16)
-    return kept
+    return kept - _early_ms(scope)
 
 
 def _rearmed(history: History, scope: Scope) -> Iterator[Violation]:
