@@ -10,10 +10,13 @@ from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
 from worker.exchanges.base import Exchange
 from worker.gate import check_switch, holds_timers, spelled
 from worker.names import lane_of
-from worker.settings import Switches as Bounds
+from worker.settings import Settings
 from worker.store.ledger import new_id
-from worker.store.switches import Armed, Clearing, Switches
+from worker.store.switch_records import why_held
+from worker.store.switch_rows import Armed, Clearing
+from worker.store.switches import Switches
 from worker.switch import Switch, urgent_bell
+from worker.timers import shortest_native_ms, terms_of
 
 LOOK_MS = 100
 """How long to wait between two tries to arm, at most."""
@@ -27,9 +30,21 @@ class Scope:
     order_ids: Sequence[str]
 
 
+def native_terms(settings: Settings, account: str) -> tuple[int, int]:
+    """Return the shortest timeout of a native timer, and the budget, by the settings.
+
+    What the account's workers have registered comes first.
+    """
+    known = settings.accounts.get(account)
+    if known is None:
+        return 0, 0
+    terms, budget = terms_of(known)
+    return shortest_native_ms(terms, settings.switches.transit_ms), budget
+
+
 def arm_switch(
     switches: Switches,
-    bounds: Bounds,
+    settings: Settings,
     exchange: Exchange,
     account: str,
     *,
@@ -43,6 +58,7 @@ def arm_switch(
             raise InvalidCommand(f"{name} must be a list")
     _check_wait(clear_wait_ms)
     pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
+    bounds = settings.switches
     check_switch(
         exchange,
         pairs=pairs,
@@ -51,6 +67,7 @@ def arm_switch(
         shortest_ms=bounds.min_timeout_ms,
         longest_ms=bounds.max_timeout_ms,
     )
+    shortest_ms, budget = native_terms(settings, account)
     armed = _once_clear(
         lambda: switches.arm(
             switch_id=new_id(),
@@ -61,6 +78,8 @@ def arm_switch(
             order_ids=scope.order_ids,
             timeout_ms=timeout_ms,
             bell=urgent_bell(exchange.name),
+            shortest_ms=shortest_ms,
+            budget=budget,
         ),
         wait_ms=clear_wait_ms,
     )
@@ -76,6 +95,8 @@ def arm_switch(
         account=account,
         epoch=armed.epoch,
         deadline_ms=armed.deadline_ms,
+        held="exchange" if armed.native else "workers",
+        held_why=why_held(armed.held_why, native=armed.native),
     )
 
 

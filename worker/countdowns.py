@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from worker.store.switches import NativeSwitch
 
 SHARE = 8
-TRANSIT_SHARE = 16
-"""With `SHARE` it stays below the quarter at which a timer must be renewed."""
-WAY_MARGIN = 1.25
+STOPPED = ("disarmed", "yielded")
+"""States in which the exchange is to hold no timer: ended, or held by workers."""
+LATE_SHARE = 4
+"""A timer that fires within this part of its timeout is renewed out of turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Sync:
         last: Whether the members are in line once it is done; false for all but
             the last of the requests that one long list of pairs was split into.
         urgent: Not a mere renewal: a stop, or a scope without a timer yet, or
-            whose timer would outlive its deadline; or a part of a long list, of
-            which none counts before all are done, when half of its time is over.
+            whose timer would outlive its deadline, or is about to fire; or a part of
+            a long list, of which none counts before all are done, when half of its
+            time is over.
     """
 
     pairs: tuple[str, ...]
@@ -55,7 +57,7 @@ def plan(
         alone: Switches that share with no other, since a request of theirs was
             refused.
     """
-    stops = [switch for switch in switches if switch.due and switch.state == "disarmed"]
+    stops = [switch for switch in switches if switch.due and switch.state in STOPPED]
     packs = _packed(stops, max_pairs, alone)
     syncs = [sync for group in packs for sync in _syncs(group, max_pairs, stop=True, urgent=True)]
     armed = sorted(
@@ -77,38 +79,17 @@ def plan(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What is taken off a timer for the way there, since it starts on arrival.
-
-    Attributes:
-        transit_ms: At least so much.
-        lately_ms: How long requests have lately taken.
-        timeout_ms: Of the switch; the sixteenth part of it is the most.
-    """
-
-    transit_ms: int
-    lately_ms: float
-    timeout_ms: int
-
-    @property
-    def longest(self) -> bool:
-        """Whether no more than this can be taken off."""
-        return self.allowed_ms == self.timeout_ms // TRANSIT_SHARE
-
-    @property
-    def allowed_ms(self) -> int:
-        """How long the request may take without the timer outliving the deadline."""
-        wanted = max(self.transit_ms, round(WAY_MARGIN * self.lately_ms))
-        return min(wanted, self.timeout_ms // TRANSIT_SHARE)
-
-
-def countdown_ms(deadline_ms: int, now_ms: int, way: Way) -> int:
+def countdown_ms(deadline_ms: int, now_ms: int, call_ms: int) -> int:
     """Return what to set the exchange's timer to, so that it fires by the deadline.
 
     Never 0, which would stop the timer.
+
+    Args:
+        deadline_ms: When it must have fired.
+        now_ms: When the request is made.
+        call_ms: How long it may take to arrive.
     """
-    return max(1, deadline_ms - now_ms - way.allowed_ms)
+    return max(1, deadline_ms - now_ms - call_ms)
 
 
 def _close(armed: Sequence[NativeSwitch]) -> list[list[NativeSwitch]]:
@@ -150,6 +131,7 @@ def _urgent(group: Sequence[NativeSwitch], now_ms: int, max_pairs: int) -> bool:
         and (
             not switch.fires_ms
             or switch.fires_ms > switch.deadline_ms
+            or 0 < switch.fires_ms - now_ms < switch.timeout_ms / LATE_SHARE
             or (long and switch.fires_ms - now_ms < switch.timeout_ms / 2)
         )
         for switch in group

@@ -140,6 +140,7 @@ class Engine:
                 identities={lane.alias: lane.identity for lane in accounts},
             )
         )
+        self._keeper.register()
 
         fresh = [alias for alias in self._ledger.contested if alias not in self._contested]
         self._contested = self._ledger.contested

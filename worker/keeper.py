@@ -11,39 +11,34 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping
 
 from worker import clock, metrics
 from worker.alerts import alert
 from worker.commands import SetCountdown
-from worker.countdowns import Sync, Way, countdown_ms, plan
+from worker.countdowns import Sync, countdown_ms, plan
 from worker.errors import InvalidCommand, NotSent, ReplyLost
 from worker.exchanges.base import Stamp
+from worker.gate import holds_timers
+from worker.holds import Hold, Part, Sent
 from worker.lane import Lane, Lanes
-from worker.names import exchange_of
-from worker.outcomes import Answer, CountdownSet, Outcome, Unproven
+from worker.names import exchange_of, lane_of
+from worker.outcomes import CountdownSet, Outcome, Unproven
 from worker.refusals import Refusals
 from worker.retries import THROTTLED_MAX_MS
 from worker.settings import Settings
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
-from worker.store.switches import NO_REST, Launch, NativeSwitch, Rest, Switches
+from worker.store.switches import NO_REST, Launch, Rest, Switches
+from worker.timers import LAUNCH_MAX_MS, Terms, budget_of, shortest_native_ms
 from worker.transport import Transport
+from worker.ways import Ways
 
 log = logging.getLogger(__name__)
 
-TEND_MS = 3_000
-"""How long the lane is held for each request; as in `lanes.lua`."""
-HTTP_MARGIN_MS = 500
-LAUNCH_MAX_MS = 500
-"""A leave to send that was asked for longer ago than this is given up, as others
-wait for it. What it took is taken off the countdown."""
-WAY_DECAY = 0.9
-"""How the longest way to an exchange is forgotten with each reply."""
-AHEAD_MAX_MS = 1_000
-"""How far ahead of the exchange's clock a timestamp may be and yet be taken."""
+SLOW_KEPT_MS = 600_000
+"""How long a way that was found to be slow counts for what is armed."""
 BACKOFF_MS = 200
 BACKOFF_MAX_MS = 5_000
 REFUSED_MS = 1_000
@@ -52,71 +47,12 @@ REFUSED_MAX_MS = 30_000
 THROTTLED_MS = 1_000
 
 
-LAG_SHARE = 4
-"""As in `switches.lua`: a timer that lags by that part of its timeout is renewed."""
 PARTS_MS = 12_000
 """How long what a turn has sent of a long list counts in the next: a window, and the way."""
 
 
-Members = tuple[tuple[str, int], ...]
-Part = tuple[Members, bool, tuple[str, ...]]
-"""The switches and their epochs, whether it stops the timer, the pairs."""
-
-
 class _LaneLostError(Exception):
     """The lane is another's by now."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Hold:
-    """A lane in hand.
-
-    Attributes:
-        known: Its switches, by id.
-        short: Those of them that are asked for without a pair that was refused.
-        parts: Those of long lists of pairs that are done, here or in the turn
-            before, and when their timers fire (0: stopped).
-        fires: When the timers fire that the parts of a list of pairs have set, by
-            the switches they are for.
-    """
-
-    lane: Lane
-    name: str
-    holder: str
-    known: Mapping[str, NativeSwitch]
-    short: Collection[str]
-    parts: dict[Part, int]
-    fires: dict[Members, list[int]] = field(default_factory=lambda: defaultdict(list))
-
-    def stands(self, sync: Sync) -> bool:
-        """Whether this part of a long list is done, and its timer still near the deadline."""
-        fires_ms = self.parts.get((sync.members, sync.stop, sync.pairs))
-        if fires_ms is None or sync.last:
-            return False
-        if not sync.stop:
-            for switch_id, _ in sync.members:
-                switch = self.known[switch_id]
-                if not 0 <= switch.deadline_ms - fires_ms < switch.timeout_ms / LAG_SHARE:
-                    return False
-            self.fires[sync.members].append(fires_ms)
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """What came of one request.
-
-    Attributes:
-        answer: None if it was not sent.
-        left_ms: What the timer was set to.
-        at: When it left, on the local monotonic clock.
-        took_ms: From then to the reply.
-    """
-
-    answer: Answer | None
-    left_ms: int = 0
-    at: float = 0.0
-    took_ms: float = 0.0
 
 
 class Keeper:
@@ -140,8 +76,7 @@ class Keeper:
         self._transport = transport
         self._lock = threading.Lock()
         self._failures: dict[str, int] = {}
-        self._way_ms: dict[str, float] = {}
-        """How long requests of a lane have lately taken, at most."""
+        self._ways = Ways(settings)
         self._alone: set[str] = set()
         self._refusals = Refusals()
         self._parts: dict[str, tuple[float, dict[Part, int]]] = {}
@@ -157,7 +92,8 @@ class Keeper:
             StoreUnavailable: Redis did not answer. The hold runs out.
         """
         lane = self._lanes.of(lane_name)
-        now_ms, switches = self._switches.survey(lane_name)
+        unreachable = self._connect(lane)
+        now_ms, switches = self._switches.survey(lane_name, holder)
         at, parts = self._parts.pop(lane_name, (0.0, {}))
         parts = parts if clock.monotonic_ms() - at < PARTS_MS else {}
         known = {switch.id: switch for switch in switches}
@@ -165,7 +101,7 @@ class Keeper:
             at = clock.monotonic_ms()
             asked = [self._refusals.without(switch, now_ms=at) for switch in switches]
         short = {switch.id for switch in asked if switch.pairs != known[switch.id].pairs}
-        hold = _Hold(lane, lane_name, holder, known, short, parts)
+        hold = Hold(lane, lane_name, holder, known, short, parts, unreachable)
         rest: Rest | None = None
         try:
             for sync in plan(
@@ -187,6 +123,28 @@ class Keeper:
             self._parts[lane_name] = (clock.monotonic_ms(), hold.parts)
         self._switches.rest(lane_name, holder, rest or NO_REST)
 
+    def register(self) -> None:
+        """Tell those who arm what the exchange's timers can be used for.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Registering again is safe.
+        """
+        shares: Counter[str] = Counter()
+        native = [lane for lane in self._lanes.accounts if holds_timers(lane.exchange)]
+        for lane in native:
+            shares.update(rule.key for rule in lane.rules_for(SetCountdown((), 0)))
+        terms = []
+        for lane in native:
+            name = lane_of(lane.exchange.name, lane.alias)
+            shortest_ms = shortest_native_ms(terms_of(lane), self._settings.switches.transit_ms)
+            budgets = [
+                budget_of(rule.max_requests, rule.window_ms, accounts=shares[rule.key])
+                for rule in lane.rules_for(SetCountdown((), 0))
+            ]
+            terms.append((name, shortest_ms, min(budgets, default=0)))
+        if terms:
+            self._switches.register_terms(terms)
+
     def tripped(self) -> None:
         """Raise an alert for each switch that has tripped.
 
@@ -206,35 +164,30 @@ class Keeper:
             )
             self._switches.told(switch_id)
 
-    def _sync(self, hold: _Hold, sync: Sync) -> Rest | None:
+    def _sync(self, hold: Hold, sync: Sync) -> Rest | None:
         """Send one request; None if the exchange is in line, else no more can go now."""
         lane = hold.lane
-        try:
-            # Before the countdown is computed, which connecting would make late.
-            self._transport.connect(
-                lane.access.base_url,
-                egress_ip=lane.egress_ip,
-                deadline_ms=self._settings.http.connect_ms,
-            )
-        except NotSent as error:
-            answer = Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
-            return self._failed(hold, sync, answer, clock.monotonic_ms())
+        if hold.unreachable is not None:
+            return self._failed(hold, sync, Sent(hold.unreachable, at=clock.monotonic_ms()), 0)
         # Before the leave is asked for: what holds its answer up counts too.
         begun = clock.monotonic_ms()
-        rules, flight_ms = lane.rules_for(SetCountdown(sync.pairs, 0)), _flight_ms(lane)
+        rules, terms = lane.rules_for(SetCountdown(sync.pairs, 0)), terms_of(lane)
+        timeout_ms = min(hold.known[switch_id].timeout_ms for switch_id, _ in sync.members)
+        longest_ms = self._ways.longest_ms(terms, timeout_ms, stop=sync.stop)
+        call_ms = self._ways.call_ms(hold.name, longest_ms=longest_ms)
         launch = self._switches.launch(
             lane=hold.name,
             holder=hold.holder,
-            lease_ms=TEND_MS,
+            lease_ms=terms.hold_ms(call_ms),
             urgent=sync.urgent,
-            flight_ms=flight_ms,
+            flight_ms=terms.flight_ms(call_ms),
             rules=rules,
             members=sync.members,
         )
         left_for_ms = clock.monotonic_ms()
         match launch.verdict:
             case "go":
-                self._limiter.remember(launch.grant, rules, flight_ms=flight_ms)
+                self._limiter.remember(launch.grant, rules, flight_ms=terms.flight_ms(call_ms))
                 hold.parts.pop((sync.members, sync.stop, sync.pairs), None)
             case "wait":
                 metrics.held_back([rule.key for rule in rules], launch.wait_ms)
@@ -243,26 +196,53 @@ class Keeper:
                 return NO_REST
             case _:
                 raise _LaneLostError
-        timeout_ms = min(hold.known[switch_id].timeout_ms for switch_id, _ in sync.members)
-        way = Way(self._settings.switches.transit_ms, self._way_ms.get(hold.name, 0.0), timeout_ms)
-        sent = self._send(lane, sync, launch, begun, way)
+        sent = self._send(lane, sync, launch, begun, call_ms)
+        answered = isinstance(sent.answer, CountdownSet)
+        if self._ways.learn(hold.name, sent.took_ms, call_ms, longest_ms, answered=answered):
+            self._yield(hold, sync, terms)
         if not isinstance(sent.answer, CountdownSet):
-            return self._failed(hold, sync, sent.answer, begun)
+            return self._failed(hold, sync, sent, call_ms)
         with self._lock:
             self._failures.pop(hold.name, None)
             if len(sync.members) == 1:
                 self._alone.discard(sync.members[0][0])
-            self._way_ms[hold.name] = max(sent.took_ms, WAY_DECAY * way.lately_ms)
         if sync.stop:
             fires_ms = 0
-        elif sent.took_ms > way.allowed_ms and not way.longest:
+        elif sent.took_ms > call_ms:
             return NO_REST  # the timer may outlive the deadline: set it again, with more taken off
         else:
             waited_ms = round(sent.at - left_for_ms)
             fires_ms = launch.now_ms + waited_ms + sent.left_ms
-        return self._landed(hold, sync, fires_ms, deadline_ms=launch.deadline_ms)
+        return self._landed(hold, sync, fires_ms, call_ms, deadline_ms=launch.deadline_ms)
 
-    def _landed(self, hold: _Hold, sync: Sync, fires_ms: int, *, deadline_ms: int) -> Rest | None:
+    def _connect(self, lane: Lane) -> Unproven | None:
+        """Connect before a countdown is computed, which connecting would make late."""
+        try:
+            self._transport.connect(
+                lane.access.base_url,
+                egress_ip=lane.egress_ip,
+                deadline_ms=self._settings.http.connect_ms,
+            )
+        except NotSent as error:
+            return Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
+        return None
+
+    def _yield(self, hold: Hold, sync: Sync, terms: Terms) -> None:
+        """Leave the deadlines of switches to workers, as their timers cannot be kept."""
+        lane = hold.lane
+        shortest_ms = shortest_native_ms(terms, self._ways.call_ms(hold.name))
+        self._switches.give_up_timers(
+            hold.name, hold.holder, shortest_ms, SLOW_KEPT_MS, sync.members
+        )
+        log.warning(
+            "the exchange answers too slowly for the timers of %s: workers hold the deadline",
+            ", ".join(sync.pairs),
+            extra={"account": lane.alias, "exchange": lane.exchange.name},
+        )
+
+    def _landed(
+        self, hold: Hold, sync: Sync, fires_ms: int, call_ms: int, *, deadline_ms: int
+    ) -> Rest | None:
         """Record what is known once the exchange has taken a request."""
         times = hold.fires[sync.members]
         times.append(fires_ms)
@@ -274,46 +254,49 @@ class Keeper:
             # A timer that was set before its pair was refused is not stopped by this.
             return _put_off((sync.members[0][0],), REFUSED_MS, BACKOFF_MAX_MS)
         else:
-            self._switches.synced(hold.name, hold.holder, min(times), sync.members)
+            self._switches.synced(hold.name, hold.holder, min(times), sync.members, way_ms=call_ms)
         return None
 
-    def _send(self, lane: Lane, sync: Sync, launch: Launch, begun: float, way: Way) -> _Sent:
+    def _send(self, lane: Lane, sync: Sync, launch: Launch, begun: float, call_ms: int) -> Sent:
         """Stamp, sign and send; the answer is None if the leave was given up."""
         left_ms, at = 0, begun
         try:
             nonce = self._nonces.allocate(lane.access.api_key) if lane.uses_nonce else None
-            stamp = Stamp(now_ms=lane.skew.now_ms(), nonce=nonce)
+            window_ms = terms_of(lane).window_ms(call_ms)
+            stamp = Stamp(now_ms=lane.skew.now_ms(), nonce=nonce, window_ms=window_ms)
             at = clock.monotonic_ms()
             if at - begun > LAUNCH_MAX_MS:
                 self._limiter.landed(launch.grant, sent=False)
-                return _Sent(None)
+                return Sent(None)
             if not sync.stop:
                 # The leave may have been given at the moment it was asked for.
                 now_ms = launch.now_ms + round(at - begun)
-                left_ms = countdown_ms(launch.deadline_ms, now_ms, way)
+                left_ms = countdown_ms(launch.deadline_ms, now_ms, call_ms)
             command = SetCountdown(sync.pairs, left_ms)
             request = lane.exchange.sign(command, lane.access, stamp)
             sent_ms = clock.now_ms()
             reply = self._transport.send(
                 request,
                 egress_ip=lane.egress_ip,
-                deadline_ms=min(self._settings.http.deadline_ms, TEND_MS - HTTP_MARGIN_MS),
+                deadline_ms=round(at + call_ms - clock.monotonic_ms()),
             )
         except InvalidCommand as error:
             self._limiter.landed(launch.grant, sent=False)
-            return _Sent(Unproven(Outcome.REJECTED, str(error)))
+            return Sent(Unproven(Outcome.REJECTED, str(error)))
         except NotSent as error:
             self._limiter.landed(launch.grant, sent=False)
-            return _Sent(Unproven(Outcome.UNAVAILABLE, f"not sent: {error}"))
+            answer = Unproven(Outcome.UNAVAILABLE, f"not sent: {error}")
+            return Sent(answer, at=at, took_ms=clock.monotonic_ms() - at)
         except ReplyLost as error:
-            return _Sent(Unproven(Outcome.UNKNOWN, f"no reply: {error}"))
+            answer = Unproven(Outcome.UNKNOWN, f"no reply: {error}")
+            return Sent(answer, at=at, took_ms=clock.monotonic_ms() - at)
         took_ms = clock.monotonic_ms() - at
         self._limiter.landed(launch.grant)
         lane.learn_clock(reply, sent_ms=sent_ms)
-        return _Sent(lane.read(command, reply), left_ms, at, took_ms)
+        return Sent(lane.read(command, reply), left_ms, at, took_ms)
 
-    def _failed(self, hold: _Hold, sync: Sync, answer: Answer | None, begun: float) -> Rest:
-        lane, lane_name = hold.lane, hold.name
+    def _failed(self, hold: Hold, sync: Sync, sent: Sent, call_ms: int) -> Rest:
+        lane, lane_name, answer = hold.lane, hold.name, sent.answer
         context = {"account": lane.alias, "exchange": lane.exchange.name}
         if answer is None:
             log.warning("Redis is slow: a countdown was too old to be sent", extra=context)
@@ -334,7 +317,8 @@ class Keeper:
                 return Rest(pause_ms=self._backoff_ms(lane_name))  # the next timestamp is mended
             case Outcome.UNKNOWN if not lane.uses_nonce:
                 # It may yet arrive, and must not do so after the next one.
-                left_ms = round(_flight_ms(lane) - (clock.monotonic_ms() - begun))
+                flight_ms = terms_of(lane).flight_ms(call_ms) - LAUNCH_MAX_MS
+                left_ms = round(flight_ms - (clock.monotonic_ms() - sent.at))
                 return Rest(pause_ms=max(self._backoff_ms(lane_name), left_ms), quiet=True)
             case Outcome.THROTTLED:
                 asked_ms = min(answer.retry_after_ms or THROTTLED_MS, THROTTLED_MAX_MS)
@@ -352,7 +336,7 @@ class Keeper:
             case _:
                 return _put_off(members, BACKOFF_MS, BACKOFF_MAX_MS)
 
-    def _refused(self, hold: _Hold, sync: Sync, said: str, context: Mapping[str, str]) -> Rest:
+    def _refused(self, hold: Hold, sync: Sync, said: str, context: Mapping[str, str]) -> Rest:
         """Put the switch off, and leave out the pairs at fault where they are named."""
         ((switch_id, _),) = sync.members
         with self._lock:
@@ -370,16 +354,11 @@ class Keeper:
         return _jittered(min(BACKOFF_MAX_MS, BACKOFF_MS << min(failures - 1, 10)))
 
 
-def _flight_ms(lane: Lane) -> int:
-    """Return how long after its leave a request may arrive, its sender dead or not.
-
-    The exchange itself refuses one that comes after another with a higher
-    nonce. A timestamp is good for a while, and nothing may be sent until it is
-    over.
-    """
-    if lane.uses_nonce:
-        return TEND_MS
-    return max(TEND_MS, lane.exchange.capabilities.stale_ms + AHEAD_MAX_MS + LAUNCH_MAX_MS)
+def terms_of(lane: Lane) -> Terms:
+    """Return how an account's countdown requests go."""
+    rules = lane.rules_for(SetCountdown((), 0))
+    steps = [rule.window_ms // rule.max_requests for rule in rules]
+    return Terms(nonce=lane.uses_nonce, step_ms=max(steps, default=0))
 
 
 def _put_off(members: tuple[str, ...], first_ms: int, longest_ms: int) -> Rest:

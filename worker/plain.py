@@ -8,6 +8,7 @@ from dataclasses import replace
 import tenacity
 
 from worker import clock
+from worker.arming import native_terms
 from worker.commands import ListOpenOrders
 from worker.errors import StoreUnavailable, SwitchOverlap
 from worker.exchanges.base import Exchange
@@ -97,6 +98,7 @@ def move_switch(
         shortest_ms=bounds.min_timeout_ms,
         longest_ms=bounds.max_timeout_ms,
     )
+    shortest_ms, budget = native_terms(parts.settings, message.account)
     armed = parts.switches.arm(
         switch_id=new_id(),
         lane=lane_of(exchange.name, message.account),
@@ -106,6 +108,8 @@ def move_switch(
         order_ids=(),
         timeout_ms=message.timeout_ms,
         bell=bell,
+        shortest_ms=shortest_ms,
+        budget=budget,
         mode="again" if again and message.sent_ms is None else "touch",
         sent_ms=message.sent_ms or 0,
     )

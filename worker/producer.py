@@ -20,7 +20,8 @@ from worker.orders import cancel_of_all, cancels
 from worker.settings import Settings, announced_exchange, load_settings, unknown_account
 from worker.store.doorbell import ring
 from worker.store.ledger import Ledger, new_id
-from worker.store.switches import Switches, SwitchRecord
+from worker.store.switch_records import SwitchRecord, why_held
+from worker.store.switches import Switches
 from worker.switch import Switch
 from worker.ticket import Result, Ticket, read_result
 
@@ -268,7 +269,7 @@ class Producer:
         """
         return arm_switch(
             self._switches,
-            self._settings.switches,
+            self._settings,
             self._exchange(account),
             account,
             scope=Scope(pairs, order_ids),
@@ -315,6 +316,8 @@ class Producer:
             account=record.account,
             epoch=epoch,
             deadline_ms=record.deadline_ms,
+            held=record.held,
+            held_why=why_held(record.held_why, native=record.native),
         )
 
     def switches(self, *, limit: int = 100) -> list[SwitchRecord]:

@@ -58,6 +58,9 @@ class Switch:
 
     Attributes:
         epoch: Rises with each arming; 0 acts whoever holds the switch.
+        held: Who held the deadline when this was made: `exchange`, by a timer of its own
+            that needs no worker to fire, or `workers`.
+        held_why: Why.
         deadline_ms: As it stood when this was made, Unix ms on Redis's clock;
             beats have moved it since.
     """
@@ -71,6 +74,8 @@ class Switch:
         account: str,
         epoch: int,
         deadline_ms: int = 0,
+        held: str = "",
+        held_why: str = "",
     ) -> None:
         self._switches = switches
         self._exchange = exchange
@@ -78,6 +83,8 @@ class Switch:
         self.account = account
         self.epoch = epoch
         self.deadline_ms = deadline_ms
+        self.held = held
+        self.held_why = held_why
         self._renewal = renewal_bell(exchange.name)
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tests.explore.image import Content, Late, Staged
 from tests.support.stepped import START_MS
-from worker.countdowns import Way, countdown_ms, plan
+from worker.countdowns import countdown_ms, plan
 from worker.names import switch_lane
 from worker.store.ledger import Ledger
 from worker.store.limiter import Rule
@@ -31,7 +31,7 @@ QUEUE = "bells"
 TIMEOUT_MS = 8_000
 TICKS_MS = (1_000, 4_000)
 VALID_MS = 900
-TEND_MS = 3_000
+TEND_MS = 1_000
 FLIGHT_MS = 300
 LAUNCH_MAX_MS = 500
 TRANSIT_MS = 300
@@ -361,8 +361,7 @@ class SwitchesModel:
             return
         left_ms = 0
         if not worker.stop:
-            way = Way(TRANSIT_MS, 0.0, TIMEOUT_MS)
-            left_ms = countdown_ms(worker.deadline_ms, state.now_ms, way)
+            left_ms = countdown_ms(worker.deadline_ms, state.now_ms, TRANSIT_MS)
         nonce = state.nonces + 1
         sent = state._replace(nonces=nonce)
         request = Request(nonce, left_ms, state.now_ms + FLIGHT_MS)
@@ -436,7 +435,9 @@ class SwitchesModel:
                 )
             case ("synced", Worker() as worker):
                 members = [(worker.switch_id, worker.epoch)]
-                self.switches.synced(lane, worker.holder, worker.fires_ms, members)
+                self.switches.synced(
+                    lane, worker.holder, worker.fires_ms, members, way_ms=TRANSIT_MS
+                )
             case ("rest", Worker() as worker):
                 self.switches.rest(lane, worker.holder, worker.rest)
             case _:

@@ -99,6 +99,8 @@ def test_arm_prints_what_one_needs_to_beat(world: World, run: Run) -> None:
         "epoch": 1,
         "timeout_ms": HOUR_MS,
         "deadline_ms": record.deadline_ms,
+        "held": "workers",
+        "held_why": "the exchange has no timer",
         "beat_at_least_every_ms": HOUR_MS // 2,
     }
 
@@ -346,7 +348,7 @@ def test_the_exchange_s_own_timer_follows_arm_and_disarm(
     """It is shown while it runs, and stopped in the end; another arming ends the beats."""
     world.worker()
     (order_id,) = world.place("ix")
-    arm = ("arm", "ix", "--pair", "btc_idr", "--timeout-ms", "2000", "--json")
+    arm = ("arm", "ix", "--pair", "btc_idr", "--timeout-ms", "6000", "--json")
     told = run(*arm)
     assert told[2] == ""
     switch_id = document(told)["id"]

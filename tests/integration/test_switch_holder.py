@@ -70,8 +70,8 @@ def test_nothing_is_sent_for_what_no_longer_stands(board: Board) -> None:
 def test_nothing_is_sent_for_what_has_run_out(board: Board) -> None:
     """Its deadline has come: it is to be tripped, not renewed."""
     armed = board.arm(timeout_ms=2_000)
-    board.claim()
     board.clock.advance(1_999)
+    board.claim()
     assert board.launch(armed).verdict == "go"
     board.clock.advance(1)
     assert board.launch(armed).verdict == "stale"
@@ -85,6 +85,7 @@ def test_nothing_is_sent_for_what_has_tripped(board: Board) -> None:
     board.clock.advance(2_000)
     assert board.beat(armed).state == "tripped"
     assert not board.arm().overlaps
+    assert board.claim().tended
     assert board.launch(armed).verdict == "stale"
     assert slots(board) == 0
 

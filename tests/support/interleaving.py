@@ -23,6 +23,8 @@ TIMEOUTS_MS = (4_000, 10_000, 30_000)
 SLACK_MS = 100
 """How long the way may take, beside what a leave may be old: within what is
 left off each countdown for it."""
+WAY_MS = 300
+"""What is left off each countdown for the way; it is no lag."""
 MOVES = 34
 
 
@@ -233,7 +235,8 @@ class History:
         holder.leave_ms, holder.frozen_ms = now, 0
         for other in self.holders:
             if other is not holder and other.leave_ms is not None:
-                assert now - other.leave_ms >= 3_000, "two leaves at once"
+                lease_ms = other.work.switches.lease_ms
+                assert now - other.leave_ms >= lease_ms, "two leaves at once"
         deadlines = []
         for switch_id, epoch in members:
             record = self.keeping.board.switches.get(switch_id)
@@ -310,7 +313,7 @@ class History:
                     continue  # it has just fired, and nobody has looked yet
                 assert running, "armed, and no timer runs"
                 assert record.fires_ms <= min(running), "its timer fires sooner than is believed"
-                assert record.deadline_ms - record.timeout_ms / 4 < min(running)
+                assert record.deadline_ms - record.timeout_ms / 4 - WAY_MS < min(running)
                 assert max(running) <= record.deadline_ms, "its timer outlives its deadline"
             else:
                 wanted = sorted(pair for pair in scope.pairs)

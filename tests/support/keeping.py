@@ -47,27 +47,37 @@ class StagedSwitches(Switches):
     def __init__(self, store: Store, hook: Hook) -> None:
         super().__init__(store)
         self.hook = hook
+        self.lease_ms = 0
+        """For how long the last leave held the account."""
         self.launches: list[tuple[Launch, tuple[tuple[str, int], ...]]] = []
 
-    def survey(self, lane: str) -> tuple[int, list[NativeSwitch]]:
+    def survey(self, lane: str, holder: str = "") -> tuple[int, list[NativeSwitch]]:
         """Survey, after a step."""
         self.hook("survey")
-        return super().survey(lane)
+        return super().survey(lane, holder)
 
     def launch(self, *, members: Sequence[tuple[str, int]], **options: Any) -> Launch:
         """Launch, between two steps."""
         self.hook("launch")
         launch = super().launch(members=members, **options)
+        if launch.verdict == "go":
+            self.lease_ms = int(options["lease_ms"])
         self.launches.append((launch, tuple(members)))
         self.hook("launched")
         return launch
 
     def synced(
-        self, lane: str, holder: str, fires_ms: int, members: Sequence[tuple[str, int]]
+        self,
+        lane: str,
+        holder: str,
+        fires_ms: int,
+        members: Sequence[tuple[str, int]],
+        *,
+        way_ms: int = 0,
     ) -> None:
         """Report, after a step."""
         self.hook("synced")
-        super().synced(lane, holder, fires_ms, members)
+        super().synced(lane, holder, fires_ms, members, way_ms=way_ms)
 
     def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:
         """Give up, after a step."""

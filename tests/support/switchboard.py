@@ -19,7 +19,7 @@ ACCOUNTS = {"ix": "indodax", "it": "indodax", "ev": "everstrike"}
 """`ix` is native and its requests go one at a time, `it` is native, `ev` emulated."""
 LANES = (("ix", "indodax", 1), ("it", "indodax", 0), ("ev", "everstrike", 0))
 TIMEOUT_MS = 20_000
-TEND_MS = 3_000
+TEND_MS = 2_000
 QUEUE = "bells"
 RULES = (Rule("countdown", 10, 10_000, paced=True),)
 
@@ -152,9 +152,14 @@ class Board:
         for switch_id in ids:
             record = self.switches.get(switch_id)
             assert record is not None
+            if self.client.hget(f"cx:switch:{switch_id}", "native") == "0":
+                continue  # workers hold it, and the exchange has no timer
             lag_ms = record.deadline_ms - (record.fires_ms or 0)
             unsure = self.client.hexists(f"cx:switch:{switch_id}", "unsure")
-            lags = not 0 <= lag_ms < record.timeout_ms / 4
+            way_ms = int(str(self.client.hget(f"cx:switch:{switch_id}", "way_ms") or 0))
+            half = (record.fires_ms or 0) - self.now_ms <= record.timeout_ms / 2
+            share = 32 if half else 4
+            lags = lag_ms < 0 or lag_ms - way_ms >= record.timeout_ms / share + half
             until: Any = self.client.hget(f"cx:switch:{switch_id}", "put_off_ms") or 0
             late = int(until) > self.now_ms and not put_off
             if (record.state == "disarmed" or lags or unsure) and not late:

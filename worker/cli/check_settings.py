@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from worker.arming import native_terms
 from worker.cli.findings import Finding, fail, misset, ok, warn
 from worker.config_file import CONFIG_VARIABLE, DEFAULT_FILE, config_path
 from worker.errors import SettingsError
 from worker.factory import build_lanes
+from worker.gate import holds_timers
 from worker.privacy import SECRETS, advice, exposed
 from worker.settings import Settings
 from worker.sockets import USER_TIMEOUT
@@ -68,7 +70,8 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
         yield fail(subject, "api_key and api_secret are the same", "paste them again")
     elif not odd:
         held = [name for name in SECRETS if getattr(access, name)]
-        yield ok(subject, f"{account.exchange} at {account.url}: {', '.join(held)} present")
+        timers = _timers(settings, alias)
+        yield ok(subject, f"{account.exchange} at {account.url}: {', '.join(held)} present{timers}")
         if proxied(account.url, settings.http):
             yield warn(
                 f"{subject}.base_url",
@@ -78,6 +81,14 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
         short = [name for name in held[:2] if len(getattr(access, name)) < SHORT]
         for name in short:
             yield warn(f"{subject}.{name}", f"shorter than {SHORT} characters", "is it whole?")
+
+
+def _timers(settings: Settings, alias: str) -> str:
+    """Say which switches of an account the exchange holds, if it holds any."""
+    if not holds_timers(settings.account(alias).adapter):
+        return ""
+    shortest_ms, _ = native_terms(settings, alias)
+    return f"; its timers hold switches of {shortest_ms} ms or more, workers hold shorter ones"
 
 
 def _odd(secret: str) -> str:

@@ -78,6 +78,8 @@ def arm(
                 "epoch": switch.epoch,
                 "timeout_ms": timeout_ms,
                 "deadline_ms": switch.deadline_ms,
+                "held": switch.held,
+                "held_why": switch.held_why,
                 "beat_at_least_every_ms": beat_ms,
             }
         )
@@ -89,10 +91,15 @@ def arm(
             ("deadline", f"{output.moment(switch.deadline_ms)}, {output.duration(timeout_ms)}"),
             ("now", f"someone must beat it at least every {output.duration(beat_ms)}, such as"),
             ("", f"cancel-worker beat {switch.id} --every {beat_ms / 2_000:.3g}"),
+            ("held", f"by {_holder(switch.held)}: {switch.held_why}"),
         ]
         for line in output.columns(rows):
             output.say(line)
     _note_without_workers()
+
+
+def _holder(held: str) -> str:
+    return "the exchange" if held == "exchange" else held
 
 
 def beat(

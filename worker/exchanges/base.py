@@ -38,11 +38,14 @@ class Stamp:
         now_ms: Unix ms, corrected to the exchange's clock where it is known.
         nonce: Never used before for this key; None where none is needed.
         token: Bearer token; None where none is needed.
+        window_ms: How long it is to be accepted, where the exchange lets the request say
+            so; None is the exchange's default.
     """
 
     now_ms: int
     nonce: int | None = None
     token: str | None = field(default=None, repr=False)
+    window_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

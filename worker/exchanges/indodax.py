@@ -145,7 +145,8 @@ class Indodax:
         """
         match auth:
             case "timestamp":
-                return {"timestamp": str(stamp.now_ms), "recvWindow": str(self.recv_window_ms)}
+                window_ms = min(self.recv_window_ms, stamp.window_ms or self.recv_window_ms)
+                return {"timestamp": str(stamp.now_ms), "recvWindow": str(window_ms)}
             case "nonce" | "" if stamp.nonce is not None:
                 return {"nonce": str(stamp.nonce)}
             case "nonce" | "":

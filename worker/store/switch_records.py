@@ -34,6 +34,13 @@ class SwitchRecord:
     fires_ms: int | None
     synced_ms: int | None
     tripped_ms: int | None
+    native: bool = False
+    held_why: str = ""
+
+    @property
+    def held(self) -> str:
+        """Who holds the deadline: `exchange` or `workers`."""
+        return "exchange" if self.native else "workers"
 
     @property
     def live(self) -> bool:
@@ -57,7 +64,23 @@ class SwitchRecord:
             "exchange_fires_ms": self.fires_ms,
             "synced_ms": self.synced_ms,
             "tripped_ms": self.tripped_ms,
+            "held": self.held,
+            "held_why": why_held(self.held_why, native=self.native),
         }
+
+
+def why_held(why: str, *, native: bool) -> str:
+    """Say in words why the exchange, or why workers, hold a deadline."""
+    kind, _, figure = why.partition(" ")
+    match kind:
+        case "short":
+            return f"the exchange's timer cannot be kept below a timeout of {figure} ms"
+        case "slow":
+            return f"the exchange answers slowly: its timer needs a timeout of {figure} ms"
+        case "limit":
+            return "other switches take up the exchange's limit on countdown requests"
+        case _:
+            return "the exchange's own timer" if native else "the exchange has no timer"
 
 
 def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecord:
@@ -80,4 +103,6 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
         fires_ms=(maybe("fires_ms") or 0) if fields["native"] == "1" else None,
         synced_ms=maybe("synced_ms"),
         tripped_ms=maybe("tripped_ms"),
+        native=fields["native"] == "1",
+        held_why=fields.get("held_why", ""),
     )

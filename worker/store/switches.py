@@ -9,120 +9,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from worker.names import is_switch_lane
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import Grant, Rule, rule_args
 from worker.store.switch_records import SwitchRecord, read_record
+from worker.store.switch_rows import (
+    Armed,
+    Beaten,
+    Clearing,
+    Launch,
+    NativeSwitch,
+    Rest,
+)
 
 SCRIPTS = "lanes scopes switches tending"
 LIVE_MAX = 1_000
 TELL_AGAIN_MS = 30_000
 TRACK_MAX = 2_000
 """Orders of one call at most, so that Redis serves others in between."""
-NO_GRANT = Grant(0)
 Mode = Literal["arm", "touch", "again"]
-
-
-@dataclass(frozen=True, slots=True)
-class Clearing:
-    """Why a scope cannot be armed yet.
-
-    Attributes:
-        pair: Where a former switch may still cancel what is placed now.
-        wait_ms: How long that is expected to last.
-        job_id: Its cancel-all, which has not had its first complete list; empty if
-            only a request without a reply, or the exchange's timer, is waited for.
-        detail: What its last attempt came to.
-    """
-
-    pair: str
-    wait_ms: int
-    job_id: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Armed:
-    """What `arm` came to: the switch, or the one it would overlap.
-
-    Without a `switch_id` nothing was changed: the message was stale, or the scope is
-    still `clearing`. A switch that is `waiting` is armed once its pairs are clear.
-    """
-
-    switch_id: str
-    epoch: int = 0
-    deadline_ms: int = 0
-    overlaps: str = ""
-    clearing: Clearing | None = None
-    waiting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Beaten:
-    """What a beat came to; see `beat.lua`."""
-
-    state: str
-    left_ms: int
-    in_time: bool
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class NativeSwitch:
-    """A switch whose timer the exchange holds, as planning needs it.
-
-    Attributes:
-        due: The exchange's timer is not where it should be.
-    """
-
-    id: str
-    epoch: int
-    state: str
-    timeout_ms: int
-    deadline_ms: int
-    fires_ms: int
-    due: bool
-    pairs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Leave to send one countdown request now, or why not.
-
-    Attributes:
-        verdict: `go`, `wait` (for `wait_ms`), `stale` (plan anew), `lost` (the
-            lane is no longer held).
-        now_ms: Redis time of the leave.
-        deadline_ms: The earliest deadline of its armed switches; 0 for none.
-    """
-
-    verdict: str
-    wait_ms: int = 0
-    now_ms: int = 0
-    deadline_ms: int = 0
-    grant: Grant = NO_GRANT
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """How a lane is given up; see `rest.lua`.
-
-    Attributes:
-        pause_ms: When to look at the lane again.
-        quiet: Whether nothing may be sent until then, whoever looks at it.
-        failed: Switches to be put off, each longer with each failure.
-        first_ms: By how long at first.
-        longest_ms: By how long at most.
-    """
-
-    pause_ms: int = 0
-    quiet: bool = False
-    failed: tuple[str, ...] = ()
-    first_ms: int = 0
-    longest_ms: int = 0
 
 
 NO_REST = Rest()
@@ -151,21 +58,31 @@ class Switches:
         bell: tuple[str, str],
         mode: Mode = "arm",
         sent_ms: int = 0,
+        shortest_ms: int = 0,
+        budget: int = 0,
     ) -> Armed:
         """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`."""
         pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
         order_ids, more = order_ids[:TRACK_MAX], order_ids[TRACK_MAX:]
         kind = (lane, account, int(native))
-        head = (switch_id, *kind, timeout_ms, mode, sent_ms, *bell, len(pairs))
-        answer = self._store.run("arm", *head, *pairs, *order_ids, shared=SCRIPTS, promised=True)
+        terms = (shortest_ms, budget, len(pairs))
+        args: list[str | int] = [switch_id, *kind, timeout_ms, mode, sent_ms, *bell, *terms]
+        args += [*pairs, *order_ids]
+        answer = self._store.run("arm", *args, shared=f"{SCRIPTS} budget", promised=True)
         if answer[0] == "stale":
             return Armed("")
         if answer[0] == "overlap":
             return Armed(answer[1], overlaps=str(answer[2]).strip())
         if answer[0] == "clearing":
             return Armed("", clearing=Clearing(answer[1], int(answer[2]), answer[3], answer[4]))
-        waiting = answer[0] == "waiting"
-        armed = Armed(answer[1], int(answer[2]), int(answer[3]), waiting=waiting)
+        armed = Armed(
+            answer[1],
+            int(answer[2]),
+            int(answer[3]),
+            waiting=answer[0] == "waiting",
+            native=answer[4] == "1",
+            held_why=answer[5],
+        )
         _, other = self.track(armed.switch_id, armed.epoch, more, add=True) if more else ("", "")
         if not other:
             return armed
@@ -218,9 +135,12 @@ class Switches:
                 break
         return str(state), str(other)
 
-    def survey(self, lane: str) -> tuple[int, list[NativeSwitch]]:
-        """Return Redis time and the switches of a lane whose timers the exchange holds."""
-        now, *rows = self._store.run("survey", lane, shared=SCRIPTS)
+    def survey(self, lane: str, holder: str = "") -> tuple[int, list[NativeSwitch]]:
+        """Return Redis time and the switches of a lane whose timers the exchange holds.
+
+        From its holder, the hold is made to last until the first request from here.
+        """
+        now, *rows = self._store.run("survey", lane, holder, shared=SCRIPTS)
         width = 8
         return int(now), [
             NativeSwitch(
@@ -260,14 +180,38 @@ class Switches:
         return Launch(verdict, wait_ms=int(rest[0]) if rest else 0)
 
     def synced(
-        self, lane: str, holder: str, fires_ms: int, members: Sequence[tuple[str, int]]
+        self,
+        lane: str,
+        holder: str,
+        fires_ms: int,
+        members: Sequence[tuple[str, int]],
+        *,
+        way_ms: int = 0,
     ) -> None:
         """Record where the exchange's timer is now known to stand; 0: stopped.
 
-        From one who no longer holds the lane it is not taken.
+        With it, what was taken off for the way. From one who no longer holds the lane
+        it is not taken.
         """
         flat = [part for switch in members for part in switch]
-        self._store.run("synced", lane, holder, fires_ms, *flat, shared=SCRIPTS)
+        self._store.run("synced", lane, holder, fires_ms, way_ms, *flat, shared=SCRIPTS)
+
+    def give_up_timers(
+        self,
+        lane: str,
+        holder: str,
+        shortest_ms: int,
+        keep_ms: int,
+        members: Sequence[tuple[str, int]],
+    ) -> None:
+        """Have workers hold the deadlines of these switches; see `give_up_timers.lua`."""
+        flat = [part for switch in members for part in switch]
+        head = (lane, holder, shortest_ms, keep_ms)
+        self._store.run("give_up_timers", *head, *flat, shared=SCRIPTS)
+
+    def register_terms(self, terms: Sequence[tuple[str, int, int]]) -> None:
+        """Say of lanes the shortest timeout of a native timer, and the budget of requests."""
+        self._store.run("terms", *(part for lane in terms for part in lane), shared=SCRIPTS)
 
     def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:
         """Give a lane up, and say when it and what failed are to be looked at again."""

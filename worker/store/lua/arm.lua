@@ -1,6 +1,7 @@
--- arm(p, id, lane, account, native, timeout_ms, mode, sent_ms, queue, bell, n, pair * n, order_id * m)
---   -> 'armed', id, epoch, deadline_ms | 'overlap', id, its scope | 'stale', ''
---      | 'clearing', pair, ms, job id, its last detail | 'waiting', id, epoch, deadline_ms
+-- arm(p, id, lane, account, native, timeout_ms, mode, sent_ms, queue, bell, shortest_ms, budget,
+--     n, pair * n, order_id * m)
+--   -> 'armed', id, epoch, deadline_ms, native, why | 'overlap', id, its scope | 'stale', ''
+--      | 'clearing', pair, ms, job id, its last detail | 'waiting', and as for 'armed'
 -- Arm a scope. The same scope armed before (a restarted strategy) is that switch
 -- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
 -- the epoch stays and the deadline moves. The deadline counts from when this was
@@ -14,26 +15,30 @@
 -- a former life may yet cancel what is placed from now on (see `clearing`): with mode 'arm'
 -- nothing changes; else, as no error reaches who sent it, the switch waits, its
 -- deadline running, and is armed once its pairs are clear.
--- Keys: see switches.lua; P <queue> list, the broker's
+-- Where the exchange has timers (native 1) one is set if it can be kept: from shortest_ms on,
+-- and within the budget of requests in 1,000 s, both by what the account's workers have
+-- registered, if any has. Else workers hold the deadline (native 0), as `why` says.
+-- Keys: see switches.lua; P <queue> list, the broker's; P lane:<lane>:switch has shortest_ms, budget,
+-- and slow_ms until slow_until
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[11])
+local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[13])
 local now = now_ms()
 -- So many of very many order ids are named here, the others tracked afterwards; as in switches.py.
 local FIRST_ORDERS = 2000
 local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
-for i = 12, 11 + n do
+for i = 14, 13 + n do
   pair_list[#pair_list + 1] = ARGV[i]
   fields[#fields + 1] = pair_field(ARGV[i])
 end
-for i = 12 + n, #ARGV do
+for i = 14 + n, #ARGV do
   order_list[#order_list + 1] = ARGV[i]
   fields[#fields + 1] = 'o|' .. ARGV[i]
 end
 local pairs_text, orders_text = table.concat(pair_list, ','), table.concat(order_list, ',')
 
-local same
+local same, running
 local seen = {} -- each owner is looked at once, however many fields it has
 for i, owner in ipairs(owners_of(scope, fields)) do
   owner = owner or (i <= n and owner_of(p, scope, pair_list[i]))
@@ -42,6 +47,7 @@ for i, owner in ipairs(owners_of(scope, fields)) do
   if switch and is_live(switch) and has_ended(switch, now) then
     trip(p, switch, now)
   elseif switch and switch.state ~= 'tripped' then
+    running = running or last_fires(switch) ~= nil
     local with = switch.armed_with or ''
     local named = with == orders_text
     -- Not read in vain where they are very many, if this user may ask.
@@ -91,8 +97,16 @@ if same then
   epoch = tonumber(same.epoch)
   if mode == 'arm' or not is_live(same) then epoch = epoch + 1 end
 end
+local why = ''
+if native == '1' and same and same.timeout_ms == ARGV[6] and mode ~= 'arm' and is_live(same) then
+  native, why = same.native, same.held_why or ''
+elseif native == '1' then
+  why = why_by_workers(p, switch_lane(canon(p, lane)), id, timeout, pair_list, tonumber(ARGV[11]),
+    tonumber(ARGV[12]), now)
+  if why ~= '' then native = running and '2' or '0' end
+end
 local key = p .. 'switch:' .. id
-redis.call('HSET', key, 'v', 1, 'id', id, 'account', account, 'lane', canon(p, lane), 'native', native,
+redis.call('HSET', key, 'held_why', why, 'v', 1, 'id', id, 'account', account, 'lane', canon(p, lane), 'native', native,
   'pairs', pairs_text, 'armed_with', orders_text, 'timeout_ms', timeout,
   'deadline_ms', deadline, 'epoch', epoch, 'state', state, 'beat_ms', from)
 -- Of a timer that was to be stopped, and may have been, or has fired, nothing is known.
@@ -119,4 +133,4 @@ local mere_beat = mode ~= 'arm' and same and same.state == 'armed'
 if not mere_beat then call_to(p, tended) end
 reindex(p, tended, now)
 if needs_sync(switch) then ring(p, queue, bell) end
-return { state, id, epoch, deadline }
+return { state, id, epoch, deadline, native, why }

@@ -20,7 +20,7 @@ if has_ended(switch, now) then
   trip(p, switch, now)
   return { 'tripped', 0, 0, current }
 end
-local lagged = needs_sync(switch)
+local lagged, planned = needs_sync(switch), renews_at(switch)
 local timeout = tonumber(switch.timeout_ms)
 local from = math.max(called_ms(), math.min(tonumber(switch.beat_ms), now))
 local deadline = from + timeout
@@ -31,7 +31,13 @@ local in_time
 if switch.state == 'waiting' then
   in_time = false
 elseif switch.native == '1' then
-  in_time = tonumber(switch.fires_ms or 0) > now + timeout / 4
+  -- A timer that would outlive the deadline that was beaten is not in time either.
+  local fires = tonumber(switch.fires_ms or 0)
+  in_time = fires > now + timeout / 4 and fires <= deadline
+  local renewal = not planned and renews_at(switch)
+  if renewal then
+    redis.call('ZADD', p .. 'lanes', 'LT', math.max(renewal, (lane_ready(p, lane, now))), lane)
+  end
   if not lagged and needs_sync(switch) then
     redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
     ring(p, queue, (string.gsub(bell, 'BELL', id .. '.' .. now)))

@@ -2,10 +2,12 @@
 -- leased, and lanes served in turns.
 -- Keys: see lanes.lua, turns.lua
 
--- Leases where switches wait for the hold: a worker's death must not cost them more.
+-- Leases where switches wait for the hold: a worker's death must not cost them more. Shorter
+-- where a switch of a short timeout was armed; see budget.lua.
 local SERIAL_LEASE_MS = 3000
--- How long one who brings the exchange in line may take for each request.
-local TEND_MS = 3000
+-- How long one who brings the exchange in line may take to connect to it; see survey.lua and
+-- launch.lua for how long it holds the lane then.
+local TEND_MS = 2000
 -- How many due places one claim looks at, lest it keep Redis to itself.
 local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
@@ -31,8 +33,10 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
       keep_name(p, lane, id, now)
       return jobs
     end
-    if redis.call('HEXISTS', p .. 'lane:' .. lane, 'sibling') == 1 then
-      lease = math.min(lease, SERIAL_LEASE_MS)
+    local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
+    if sibling then
+      local longest = redis.call('HGET', p .. 'lane:' .. sibling, 'serial_ms')
+      lease = math.min(lease, tonumber(longest or SERIAL_LEASE_MS))
     end
     limit = 1
   end

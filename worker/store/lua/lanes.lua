@@ -12,6 +12,7 @@
 --                        that shares it, or the other way round; joined: all lanes of the
 --                        account; width:<digest>, what each claimant wants; key:<digest>,
 --                        for which account it has the lane;
+--                        serial_ms, of switches: longest lease of a job that shares the hold;
 --                reach|<pair>: ms until which a request of a former cancel-all, or a
 --                timer of a tripped switch, may yet cancel orders of that pair
 -- Beside it "<lane>:switch" holds the account's switches; see switches.lua.

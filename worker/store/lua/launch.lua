@@ -27,5 +27,8 @@ local wait = reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, r
 if wait > 0 then return { 'wait', wait } end
 take_hold(p, lane, holder, tonumber(lease), now)
 redis.call('HSET', p .. 'lane:' .. lane, 'quiet_until', now + flight, 'quiet_but', holder)
-for i = 9 + 4 * rules, #ARGV, 2 do redis.call('HSET', p .. 'switch:' .. ARGV[i], 'unsure', 1) end
+for i = 9 + 4 * rules, #ARGV, 2 do
+  local last = tonumber(redis.call('HGET', p .. 'switch:' .. ARGV[i], 'lasts_ms') or 0)
+  redis.call('HSET', p .. 'switch:' .. ARGV[i], 'unsure', 1, 'lasts_ms', math.max(last, earliest or 0))
+end
 return { 'go', now, earliest or 0 }

@@ -1,11 +1,15 @@
--- survey(p, lane) -> now, (id, epoch, state, timeout_ms, deadline_ms, fires_ms, due, pairs) * n
+-- survey(p, lane, holder) -> now, (id, epoch, state, timeout_ms, deadline_ms, fires_ms, due, pairs) * n
 -- The switches of a lane whose timer is to be moved, and those whose deadlines are so
 -- near that they may share a request with them; so many as one look takes in, and
--- one request names. Not those put off after a failure, nor pairs that a later switch has taken
+-- one request names. The state of what workers hold, and whose timer has yet to be stopped, is
+-- 'yielded'. Not those put off after a failure, nor pairs that a later switch has taken
 -- over, nor what has no pairs left.
+-- A holder, if it still is, holds the lane for HOLD_MS from here, until it has leave to send.
 -- Keys: see switches.lua
-local p, lane = ARGV[1], ARGV[2]
+local HOLD_MS = 1000
+local p, lane, holder = ARGV[1], ARGV[2], ARGV[3]
 local now = now_ms()
+if holder ~= '' and hold_is(p, lane, holder, now) then take_hold(p, lane, holder, HOLD_MS, now) end
 local answer, seen = { now }, {}
 local from, till = math.huge, 0
 local scope = by_account(p, 'scope', string.match(lane, '^(.*):'))
@@ -22,8 +26,9 @@ local function look(id)
     end
     if #mine == 0 and not switch.replaced_by then
       retire(p, switch, switch.state, now)
-    elseif #mine > 0 and sync_from(switch, now) <= now then
-      for _, value in ipairs({ id, switch.epoch, switch.state, switch.timeout_ms,
+    elseif #mine > 0 and switch.native ~= '0' and sync_from(switch, now) <= now then
+      local yielded = switch.native == '2' and switch.state == 'armed'
+      for _, value in ipairs({ id, switch.epoch, yielded and 'yielded' or switch.state, switch.timeout_ms,
         switch.deadline_ms, switch.fires_ms or '0', needs_sync(switch) and 1 or 0,
         table.concat(mine, ',') }) do
         answer[#answer + 1] = value

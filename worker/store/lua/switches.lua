@@ -1,7 +1,12 @@
 -- Shared by the scripts that move switches; comes after lanes.lua.
 --   P switch:<id>         hash  v id account lane pairs timeout_ms deadline_ms epoch
 --                               state (armed, tripped, disarmed; waiting: to be armed
---                               once its pairs are clear) native (0, 1)
+--                               once its pairs are clear)
+--                               native (1: the exchange holds the timer; 0: workers hold
+--                               the deadline; 2: they do, once the timer is stopped)
+--                               held_why (why workers: short, limit or slow, and a figure)
+--                               way_ms     what was taken off the timer for the way
+--                               lasts_ms   when its timers fire at the latest
 --                               created_ms beat_ms armed_with (order ids at first)
 --                               fires_ms   when the exchange's timer is known to
 --                                          fire, at the earliest; 0 for no timer
@@ -96,8 +101,8 @@ local function is_live(switch) return switch.state == 'armed' or switch.state ==
 -- last_fires(switch) -> ms at which a timer that the exchange may hold fires at the latest; or nil
 local function last_fires(switch)
   local fires = tonumber(switch.fires_ms or 0)
-  if switch.native ~= '1' or (fires == 0 and not switch.unsure) then return nil end
-  return math.max(fires, tonumber(switch.deadline_ms))
+  if switch.native == '0' or (fires == 0 and not switch.unsure) then return nil end
+  return math.max(fires, tonumber(switch.deadline_ms), tonumber(switch.lasts_ms or 0))
 end
 
 -- pair_field(pair) -> what a scope calls it. Case does not tell pairs apart: who arms one

@@ -1,0 +1,82 @@
+"""What it takes to keep a native timer: shortest timeouts, longest calls, budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.timers import (
+    CALL_MAX_MS,
+    LAUNCH_MAX_MS,
+    LEFT,
+    SWEEP_MS,
+    Terms,
+    budget_of,
+    longest_call_ms,
+    shortest_native_ms,
+)
+
+NONCE = Terms(nonce=True, step_ms=1_000)
+STAMPED = Terms(nonce=False, step_ms=1_000)
+ROOMY = Terms(nonce=True, step_ms=0)
+SLOW = Terms(nonce=True, step_ms=5_000)
+
+SHORTEST = {
+    "a nonce": (NONCE, 300, 3_627),
+    "a timestamp, which may arrive late": (STAMPED, 300, 7_467),
+    "no limit on requests": (ROOMY, 300, 3_627),
+    "a tight limit on requests": (SLOW, 300, 12_160),
+    "a slow way by nonces": (NONCE, 1_875, 17_600),
+    "a slow way by timestamps": (STAMPED, 1_875, 17_547),
+    "the longest call": (NONCE, CALL_MAX_MS, 23_315),
+}
+
+
+@pytest.mark.parametrize("case", SHORTEST)
+def test_shortest_native_timeout(case: str) -> None:
+    """One failure and the renewal after it fit in what is left when a renewal is due."""
+    terms, call_ms, wanted = SHORTEST[case]
+    assert shortest_native_ms(terms, call_ms) == wanted
+    assert terms.keeps(wanted, call_ms)
+    assert not terms.keeps(wanted - 1, call_ms)
+    needed = 2 * call_ms + SWEEP_MS + terms.blocked_ms(call_ms, wanted)
+    assert needed <= LEFT * wanted
+
+
+LONGEST = {
+    "shorter than any": (NONCE, 2_000, 0),
+    "just long enough": (NONCE, 3_627, 300),
+    "a few seconds": (NONCE, 8_000, 825),
+    "a few seconds, by timestamp": (STAMPED, 8_000, 383),
+    "a minute": (NONCE, 60_000, CALL_MAX_MS),
+    "a minute, by timestamp": (STAMPED, 60_000, CALL_MAX_MS),
+}
+
+
+@pytest.mark.parametrize("case", LONGEST)
+def test_longest_call(case: str) -> None:
+    """A call takes as long as the timer allows."""
+    terms, timeout_ms, wanted = LONGEST[case]
+    assert longest_call_ms(terms, timeout_ms) == wanted
+    if 0 < wanted < CALL_MAX_MS:
+        assert terms.keeps(timeout_ms, wanted)
+        assert not terms.keeps(timeout_ms, wanted + 1)
+
+
+@pytest.mark.parametrize("call_ms", [1, 300, CALL_MAX_MS])
+@pytest.mark.parametrize("terms", [NONCE, STAMPED])
+def test_a_hold_outlasts_what_its_holder_sends(terms: Terms, call_ms: int) -> None:
+    """Who takes over a hold by nonces cannot be overtaken; by timestamps it waits longer."""
+    assert terms.hold_ms(call_ms) > LAUNCH_MAX_MS + call_ms
+    if terms.nonce:
+        assert terms.flight_ms(call_ms) < terms.hold_ms(call_ms)
+    else:
+        assert terms.flight_ms(call_ms) == LAUNCH_MAX_MS + terms.window_ms(call_ms) + 1_000
+
+
+@pytest.mark.parametrize(
+    ("limit", "accounts", "wanted"),
+    [((10, 10_000), 1, 900), ((10, 10_000), 2, 450), ((10, 10_000), 0, 900), ((1, 60_000), 1, 15)],
+)
+def test_budget(limit: tuple[int, int], accounts: int, wanted: int) -> None:
+    """Nine tenths of the limit, divided among the accounts that share it."""
+    assert budget_of(*limit, accounts=accounts) == wanted

@@ -1,0 +1,69 @@
+"""How long the next request may take, from how long the last ones took."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.settings import Http, Settings
+from worker.timers import CALL_MAX_MS, Terms
+from worker.ways import MARGIN, SLOW_MAX, Ways
+
+NONCE = Terms(nonce=True, step_ms=1_000)
+TRANSIT_MS = 300
+
+
+@pytest.fixture
+def ways() -> Ways:
+    """Nothing is known yet."""
+    return Ways(Settings())
+
+
+def learn(ways: Ways, took_ms: float, *, longest_ms: int = CALL_MAX_MS, answered: bool) -> bool:
+    """Take note of the next call."""
+    call_ms = ways.call_ms("a", longest_ms=longest_ms)
+    return ways.learn("a", took_ms, call_ms, longest_ms, answered=answered)
+
+
+def test_a_call_follows_the_way(ways: Ways) -> None:
+    """It may take a quarter longer than lately, and never less than the setting."""
+    assert ways.call_ms("a") == TRANSIT_MS
+    learn(ways, 80, answered=True)
+    assert ways.call_ms("a") == TRANSIT_MS
+    ways.learn("a", 1_000, 1_200, CALL_MAX_MS, answered=True)
+    assert ways.call_ms("a") == MARGIN * 1_000
+    for _ in range(20):
+        learn(ways, 80, answered=True)
+    assert ways.call_ms("a") == TRANSIT_MS
+    assert ways.call_ms("b") == TRANSIT_MS
+
+
+def test_a_call_that_timed_out_gives_the_next_twice_the_time(ways: Ways) -> None:
+    """Up to the longest; one that failed at once says nothing of the way."""
+    learn(ways, 5, answered=False)
+    assert ways.call_ms("a") == TRANSIT_MS
+    for wanted in (600, 1_200, 2_400, CALL_MAX_MS, CALL_MAX_MS):
+        assert not learn(ways, ways.call_ms("a"), answered=False)
+        assert ways.call_ms("a") == wanted
+
+
+def test_a_timeout_bounds_a_call(ways: Ways) -> None:
+    """A timer's timeout leaves so much; a stop has all the time there is."""
+    assert ways.longest_ms(NONCE, 8_000) == 825
+    assert ways.longest_ms(NONCE, 60_000) == CALL_MAX_MS
+    assert ways.longest_ms(NONCE, 8_000, stop=True) == CALL_MAX_MS
+    assert ways.longest_ms(NONCE, 2_000) == 2_000 // 16
+    assert Ways(Settings(http=Http(deadline_ms=500))).longest_ms(NONCE, 60_000) == 500
+
+
+def test_a_way_is_too_slow_after_several_calls_in_a_row(ways: Ways) -> None:
+    """Only where the timers leave no more time; a reply in between ends the count."""
+    longest_ms = 400
+    learn(ways, TRANSIT_MS, longest_ms=longest_ms, answered=False)
+    for _ in range(SLOW_MAX - 1):
+        assert not learn(ways, longest_ms, longest_ms=longest_ms, answered=False)
+    assert not learn(ways, 380, longest_ms=longest_ms, answered=True)
+    for _ in range(SLOW_MAX - 1):
+        assert not learn(ways, longest_ms, longest_ms=longest_ms, answered=False)
+    assert learn(ways, longest_ms + 100, longest_ms=longest_ms, answered=True)
+    for _ in range(2 * SLOW_MAX):
+        assert not learn(ways, CALL_MAX_MS, answered=False)

@@ -1,0 +1,10 @@
+-- terms(p, (lane, shortest_ms, budget) * n) -> 1
+-- Say, for those who arm, what the exchange's timers of accounts can be used for.
+-- Keys: P lane:<lane>:switch hash, of the lane that stands for the account: shortest_ms,
+-- budget; see arm.lua
+local p = ARGV[1]
+for i = 2, #ARGV, 3 do
+  redis.call('HSET', p .. 'lane:' .. switch_lane(canon(p, ARGV[i])), 'shortest_ms', ARGV[i + 1],
+    'budget', ARGV[i + 2])
+end
+return 1
