@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -119,6 +120,14 @@ class Metrics(Table):
     port: int = Field(default=9464, ge=0, le=65_535)
     beat_port: int = Field(default=9465, ge=0, le=65_535)
     names: tuple[str, ...] = ()
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Take names with commas between them, too, as a variable holds them."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
 
 
 class _Environment(EnvSettingsSource):

@@ -189,6 +189,18 @@ def test_bytes_that_are_no_text_are_one_line(place: Place, variable: str) -> Non
     assert place.error().startswith(f"environment: {variable}: ")
 
 
+@pytest.mark.parametrize(
+    "value", ["a.example,b.example", " a.example , b.example,", '["a.example", "b.example"]']
+)
+def test_names_of_the_page_may_come_from_a_variable(place: Place, value: str) -> None:
+    """With commas between them, or as JSON."""
+    place.env(WORKER_METRICS__NAMES=value)
+    assert place.load().metrics.names == ("a.example", "b.example")
+    place.toml('[metrics]\nnames = ["c.example"]')
+    place.monkeypatch.delenv("WORKER_METRICS__NAMES")
+    assert place.load().metrics.names == ("c.example",)
+
+
 def test_edits_are_counted() -> None:
     """Each character that is inserted, left out or replaced is one."""
     assert edits("", "") == 0
