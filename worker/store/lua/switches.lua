@@ -113,6 +113,7 @@ local function pair_field(pair) return 'p|' .. string.lower(pair) end
 local function owner_of(p, scope, pair)
   local field = pair_field(pair)
   return redis.call('HGET', scope, field) or redis.call('HGET', scope, (string.gsub(field, '_', '')))
+    or redis.call('HGET', scope, 'p|' .. pair)
 end
 
 -- same_pairs(one, other) -> whether two lists, parted by commas, name the same pairs
