@@ -20,7 +20,7 @@ from worker import clock
 from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.address import Address, parse
 from worker.store.full import FULL, NEW_WORK, is_full
-from worker.store.guarded import GuardedConnection, GuardedSSLConnection
+from worker.store.guarded import LEAST_MS, GuardedConnection, GuardedSSLConnection
 from worker.store.packer import Packer
 from worker.store.sentinels import (
     MasterConnection,
@@ -324,7 +324,10 @@ class Store:
         certain: bool = False,
     ) -> list[Any]:
         """Exchange commands in what connecting and measuring have left of a call's time."""
-        with kept_to(connection, call.given_up_ms - self.local_ms()):
+        left_ms = call.given_up_ms - self.local_ms()
+        if left_ms > call.budget_ms - LEAST_MS:
+            return exchange(connection, commands, certain=certain)
+        with kept_to(connection, left_ms):
             return exchange(connection, commands, certain=certain)
 
 
