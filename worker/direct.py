@@ -227,8 +227,18 @@ class _Run:
         with self._changed:
             now = clock.monotonic_ms()
             settlement = attempted.settlement
+            # Cancels of a scope's orders may have ended since it was taken.
+            now_known = self.jobs[job.id]
+            job = replace(
+                job,
+                children=now_known.children,
+                canceled=now_known.canceled,
+                closed=now_known.closed,
+                unproven=now_known.unproven,
+            )
             job = self.jobs[job.id] = settled(job, settlement, now_ms=clock.now_ms())
             self._accept(attempted.children)
+            self._count_end(job)
             self._rests_until_ms = max(self._rests_until_ms, now + settlement.pause_ms)
             if job.state is State.PENDING:
                 self._put(job, now + settlement.delay_ms)
@@ -261,6 +271,22 @@ class _Run:
                 self._open[_target(job)] = job.id
                 self.jobs[job.id] = job
                 self._put(job, 0.0)
+                if parent := self.jobs.get(job.parent or ""):
+                    self.jobs[parent.id] = replace(parent, children=parent.children + 1)
+
+    def _count_end(self, job: Job) -> None:
+        """Note with a scope how the cancel of one of its orders has ended."""
+        parent = self.jobs.get(job.parent or "")
+        if parent is None or job.state is State.PENDING:
+            return
+        canceled = job.state is State.DONE and job.outcome is Outcome.CANCELED
+        closed = job.state is State.DONE and not canceled
+        self.jobs[parent.id] = replace(
+            parent,
+            canceled=parent.canceled + canceled,
+            closed=parent.closed + closed,
+            unproven=parent.unproven + (job.state is State.DEAD),
+        )
 
     def _put(self, job: Job, due_ms: float) -> None:
         heapq.heappush(self._due, (due_ms, next(self._count), job.id))

@@ -70,6 +70,11 @@ class Job:
         refused: What of the account the exchange refuses (`cancels`, `reads`, `token`);
             this attempt is the probe that the account's other jobs wait for.
         refused_ms: Since when.
+        children: Of a scope: cancels of orders that were found open in it.
+        canceled: How many of those were canceled.
+        closed: How many were found closed, as filled.
+        unproven: How many became dead letters.
+        unseen: No list of the account has shown the scope's pair yet.
         doubtful: Its attempts prove nothing: others of its account go first, mostly.
         version: Form of the record; above `FORMAT` it is a newer version's.
         outcome: Of the last attempt; of the job once it has ended.
@@ -101,6 +106,11 @@ class Job:
     doubtful: bool = False
     refused: str = ""
     refused_ms: int | None = None
+    children: int = 0
+    canceled: int = 0
+    closed: int = 0
+    unproven: int = 0
+    unseen: bool = False
     lease_ms: int = 0
     raw: str = ""
     history: tuple[dict[str, Any], ...] = ()
@@ -143,11 +153,16 @@ class Job:
         told["urgent"] = "urgent" in fields
         told["doubtful"] = "doubtful" in fields
         told["history"] = (*_only_attempt(fields), *told.get("history", ()))
+        told["unseen"] = "unseen" in fields
         told["version"] = version = _number(fields.get("v")) or FORMAT
         if version > FORMAT or kind is Kind.UNKNOWN:
             named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
             told["detail"] = fields.get("detail") or f"{named}: left to its workers"
         return cls(**told)
+
+    def counts(self) -> dict[str, int]:
+        """Return how the orders that were found open in a scope have ended."""
+        return {"canceled": self.canceled, "closed": self.closed, "unproven": self.unproven}
 
     def describe(self) -> dict[str, Any]:
         """Return the job as JSON shows it."""
@@ -164,6 +179,7 @@ class Job:
             "outcome": self.outcome,
             "detail": self.detail,
             "attempts": self.attempts,
+            **(self.counts() if self.kind is Kind.CANCEL_ALL else {}),
             "created_ms": self.created_ms,
             "due_ms": self.due_ms if self.state is State.PENDING else None,
             "finished_ms": self.finished_ms,
@@ -251,7 +267,20 @@ _READ: Mapping[str, Callable[[str], Any]] = {
         ),
         str,
     ),
-    **dict.fromkeys(("streak", "attempts", "claim", "created_ms", "lease_ms"), _count),
+    **dict.fromkeys(
+        (
+            "streak",
+            "attempts",
+            "claim",
+            "created_ms",
+            "lease_ms",
+            "children",
+            "canceled",
+            "closed",
+            "unproven",
+        ),
+        _count,
+    ),
     **dict.fromkeys(("missing_ms", "first_ms", "due_ms", "finished_ms", "refused_ms"), _number),
     "state": lambda text: _member(State, text),
     "phase": lambda text: _member(Phase, text),

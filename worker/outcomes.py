@@ -12,7 +12,8 @@ class Outcome(StrEnum):
     CANCELED = "CANCELED"
     """The exchange's answer proves that the order was canceled."""
     GONE = "GONE"
-    """Proven not open, and not by a cancel: it was filled."""
+    """Proven not open, and not proven to be by a cancel: an order was filled, or nothing was
+    open in a scope."""
     REJECTED = "REJECTED"
     """The exchange refuses this request for good; repeating it cannot help."""
     THROTTLED = "THROTTLED"

@@ -26,16 +26,8 @@ from worker.gate import asking_phase, command_of, next_phase
 from worker.jobs import Job, Kind
 from worker.lane import Lane, Lanes
 from worker.outcomes import Answer, ClosedMany, OpenOrders, Outcome, Unproven
-from worker.retries import (
-    FIRST_LOOK,
-    LISTED,
-    Dead,
-    Decision,
-    Done,
-    decide,
-    emptied,
-    listed,
-)
+from worker.retries import LISTED, Dead, Decision, decide, emptied, listed
+from worker.scopes import closed_scope
 from worker.settings import Settings
 from worker.settling import Attempted, attempted
 from worker.shared import Shared
@@ -117,7 +109,7 @@ class Pipeline:
         took_ms = round(clock.monotonic_ms() - started)
         end: Decision = Dead(Outcome.UNKNOWN, OVERTAKEN)
         if emptied(job):
-            end = Done(Outcome.CANCELED, f"{FIRST_LOOK}; it is armed again")
+            end = closed_scope(job, "; it is armed again")
         return attempted(job, UNASKED, end, now_ms=now_ms, took_ms=took_ms, pause_ms=0)
 
     def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from worker.decisions import Again, Dead, Decision, Done
 from worker.jobs import Job, Kind, Phase
 from worker.outcomes import (
     Answer,
@@ -19,6 +20,7 @@ from worker.outcomes import (
     TokenGrant,
     Unproven,
 )
+from worker.scopes import LIST_AGAIN_MS, LISTED, SCOPE_SENT, by_list, emptied, listed
 from worker.settings import Jobs
 
 SENDS_BEFORE_ASKING = 2
@@ -54,68 +56,6 @@ rate: the exchange may be back long before."""
 THROTTLED_MAX_MS = 60_000
 """The longest that one reply may make an account rest for the rate: the longest window in
 which an exchange is known to count. What asks for more is no rate rule, and is asked again."""
-LISTED = 0
-"""The streak of a job whose scope has been listed, whole, whatever later lists fail by;
-below it, how often its credentials have been refused since."""
-LIST_AGAIN_MS = 250
-"""From finding orders open in a scope to looking again."""
-FIRST_LOOK = "no open order in the scope at the first look"
-LIST_TWICE_MS = 2_000
-"""From finding none at the first look to looking again: an order that was placed just
-before may not be shown yet, and none has been canceled that would prove the list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The outcome is proven."""
-
-    outcome: Outcome
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Not proven: attempt `phase` after `delay_ms`.
-
-    Attributes:
-        phase: What the next attempt sends.
-        delay_ms: From the answer until then.
-        outcome: Of this attempt.
-        detail: The exchange's words, or ours.
-        streak: As in `Job`.
-        missing: The exchange knows no such open order.
-        found: It shows the order open.
-        refused: It refuses the account's credentials.
-        put_off: The delay is what the exchange asked for, or part of that, and counts
-            no more once another attempt shows that it works.
-    """
-
-    phase: Phase
-    delay_ms: int
-    outcome: Outcome
-    detail: str
-    streak: int = 1
-    missing: bool = False
-    found: bool = False
-    refused: bool = False
-    put_off: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """Given up: to the dead letters, with what is known.
-
-    Attributes:
-        detail: Why, and the last answer.
-        answer: The last answer by itself, where there is more to say.
-    """
-
-    outcome: Outcome
-    detail: str
-    answer: str = field(default="", compare=False)
-
-
-Decision = Done | Again | Dead
 
 
 def doubtful(job: Job, decision: Again) -> bool:
@@ -135,16 +75,6 @@ def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
     """Return a full-jitter backoff: anywhere from 0 to a bound that doubles."""
     bound = min(jobs.backoff_max_ms, jobs.backoff_base_ms * 2 ** max(0, min(attempts, 20)))
     return rng.randrange(bound + 1)
-
-
-def listed(job: Job) -> bool:
-    """Return whether each order that was open in its scope has had a job of its own."""
-    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.streak <= LISTED
-
-
-def emptied(job: Job) -> bool:
-    """Return whether its scope has been listed, whole, and showed no open order."""
-    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.missing
 
 
 def decide(
@@ -168,7 +98,7 @@ def decide(
         rng: For the jitter.
     """
     decision = (
-        _by_answer(job, answer, asks=asks, jobs=jobs, rng=rng)
+        _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng)
         if _fits(job, answer)
         else _misplaced(job, backoff_ms(job.attempts, jobs, rng))
     )
@@ -226,6 +156,7 @@ def _by_answer(
     answer: Answer,
     *,
     asks: Phase | None,
+    now_ms: int,
     jobs: Jobs,
     rng: random.Random,
 ) -> Decision:
@@ -245,26 +176,13 @@ def _by_answer(
             return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
         case ScopeCanceled():
             then = Phase.SELL if job.sends is Phase.BUY else Phase.LIST
-            return Again(then, 0, Outcome.UNKNOWN, "cancel-all accepted")
+            return Again(then, 0, Outcome.UNKNOWN, SCOPE_SENT)
         case OpenOrders():
-            return _by_list(job, answer, wait)
+            return by_list(job, answer, wait, now_ms)
         case Unproven():
             return _unproven(job, answer, asks=asks, wait=wait, soon=soon)
         case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
             return _misplaced(job, wait)
-
-
-def _by_list(job: Job, answer: OpenOrders, wait: int) -> Decision:
-    if answer.orders or not answer.complete:
-        detail = f"{len(answer.orders)} still open"
-        known = answer.complete or listed(job) or emptied(job)
-        streak = LISTED if known else 1
-        return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, streak)
-    if listed(job):
-        return Done(Outcome.CANCELED, "no open order left in the scope")
-    if emptied(job):
-        return Done(Outcome.CANCELED, "no open order in the scope, looked at twice")
-    return Again(Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, FIRST_LOOK, missing=True)
 
 
 def _misplaced(job: Job, wait: int) -> Again:
@@ -382,3 +300,18 @@ def asked_ms(job: Job, answer: Unproven) -> int:
     if answer.outcome is Outcome.THROTTLED:
         longest_ms = THROTTLED_MAX_MS
     return min(answer.retry_after_ms or 0, longest_ms)
+
+
+__all__ = [
+    "LISTED",
+    "LIST_AGAIN_MS",
+    "Again",
+    "Dead",
+    "Decision",
+    "Done",
+    "backoff_ms",
+    "decide",
+    "doubtful",
+    "emptied",
+    "listed",
+]

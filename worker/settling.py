@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from worker.alerts import alert
+from worker.decisions import Again, Dead, Decision, Done
 from worker.jobs import Job, Kind, NewJob
 from worker.logs import LINES
 from worker.outcomes import (
@@ -24,15 +25,8 @@ from worker.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.retries import (
-    DOUBTFUL_ATTEMPTS,
-    THROTTLED_MAX_MS,
-    Again,
-    Dead,
-    Decision,
-    Done,
-    doubtful,
-)
+from worker.retries import DOUBTFUL_ATTEMPTS, THROTTLED_MAX_MS, doubtful
+from worker.scopes import UNSEEN
 from worker.settings import Jobs
 from worker.store.ledger import Settlement, Verb
 
@@ -146,6 +140,8 @@ def _report(
         alert("lost account", f"{refused}: its key may lack the right to them", **context)
     match decision:
         case Done():
+            if job.unseen and not job.children:
+                log.warning("an empty scope: %s", UNSEEN, extra=context)
             return {"message": "done", **context}
         case Again(refused=True) if not job.refused:
             refused = "the exchange refuses this account's credentials; its jobs wait"

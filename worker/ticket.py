@@ -25,6 +25,10 @@ class Result:
         detail: The exchange's words, or why nothing is proven yet.
         state: `pending`, `done` (proven), or `dead` (given up; see the dead
             letters).
+        canceled: Of a cancel-all: orders that it found open and had canceled one by
+            one. What a request for the whole scope has canceled is not counted.
+        closed: Of a cancel-all: orders that it found open and that were closed
+            otherwise, as by being filled.
     """
 
     outcome: Outcome
@@ -32,6 +36,8 @@ class Result:
     latency_ms: int | None
     detail: str
     state: State
+    canceled: int = 0
+    closed: int = 0
 
     @property
     def proven(self) -> bool:
@@ -98,4 +104,6 @@ def read_result(job: Job | None) -> Result:
         latency_ms=job.finished_ms - job.created_ms if ended and job.finished_ms else None,
         detail=job.detail or ("" if ended else "not attempted yet"),
         state=job.state,
+        canceled=job.canceled,
+        closed=job.closed,
     )

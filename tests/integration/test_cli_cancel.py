@@ -50,7 +50,8 @@ def test_orders_are_waited_for_until_proven(world: World, run: Run) -> None:
     world.place("bm", 3, pair="BTC_USDT")
     code, out, err = run("cancel-all", "bm", "--pair", "BTC_USDT", "--yes", "--wait", "20")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1].split()[:3] == ["all", "yes", "CANCELED"]
+    assert out.splitlines()[1].split()[:3] == ["all", "yes", "GONE"]
+    assert "a cancel of all of it was accepted" in out
     assert {order.status for order in world.sim.orders("bitmart")} == {"canceled"}
 
     world.sim.set_faults({"html_5xx": 1.0})

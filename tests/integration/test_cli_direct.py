@@ -58,7 +58,7 @@ def test_without_redis_orders_come_off_and_it_says_what_that_means(away: World, 
     assert told[0] == 0
     answer = document(told)
     assert (answer["proven"], answer["shared_with_workers"]) == (True, False)
-    assert [(job["order_id"], job["outcome"]) for job in answer["jobs"]] == [(None, "CANCELED")]
+    assert [(job["order_id"], job["outcome"]) for job in answer["jobs"]] == [(None, "GONE")]
     assert {away.status("bm", order_id) for order_id in orders} == {"canceled"}
 
 

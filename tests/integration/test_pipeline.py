@@ -66,7 +66,7 @@ def test_a_scope_of_both_sides_takes_a_request_for_each(world: World, attempts: 
     (other,) = world.place("bm", pair="eth_usdt", side="buy")
     job_id = attempts.accept("bm", pair=pair)
     (job,) = attempts.run("bm", job_id)
-    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED)
+    assert (job.state, job.outcome) == (State.DONE, Outcome.GONE)
     assert {world.status("bm", order) for order in mine} == {"canceled"}
     assert world.status("bm", other) == "open"
     sent = [it.operation for it in attempts.arrivals() if it.operation != "token"]
@@ -232,7 +232,7 @@ def test_a_second_look_cancels_nothing_of_who_is_back(world: World, attempts: At
     world.producer().arm("ev", pairs=["btc_idr"], timeout_ms=60_000)
     (placed,) = world.place("ev", 1, pair="btc_idr")
     (job,) = attempts.run("ev", job_id)
-    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED)
+    assert (job.state, job.outcome) == (State.DONE, Outcome.GONE)
     assert "at the first look" in job.detail
     assert world.status("ev", placed) == "open"
 
@@ -387,7 +387,10 @@ def test_scope_is_canceled_order_by_order(
     mine = world.place(alias, 5)
     parent = attempts.accept(alias, **scope)
     (job,) = attempts.run(alias, parent)
-    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED)
+    # A request for the whole scope says of no order whether it was canceled.
+    whole = alias == "bm"
+    assert (job.state, job.outcome) == (State.DONE, Outcome.GONE if whole else Outcome.CANCELED)
+    assert (job.canceled, job.closed) == ((0, 0) if whole else (len(mine), 0)), job.detail
     assert {world.status(alias, order_id) for order_id in mine} == {"canceled"}
 
 
@@ -419,8 +422,8 @@ def test_empty_scope_is_looked_at_twice(attempts: Attempts) -> None:
     attempted = attempts.first("ev", pair="btc_idr")
     assert (attempted.settlement.verb, attempted.children) == (Verb.AGAIN, ())
     (job,) = attempts.run("ev", attempts.accept("ev", pair="eth_idr"))
-    assert (job.state, job.outcome, job.attempts) == (State.DONE, Outcome.CANCELED, 2)
-    assert job.detail == "no open order in the scope, looked at twice"
+    assert (job.state, job.outcome, job.attempts) == (State.DONE, Outcome.GONE, 2)
+    assert job.detail.startswith("nothing open in the scope, looked at twice; no list of this")
     assert attempts.arrivals("scope") == []
 
 

@@ -163,8 +163,41 @@ TABLE = {
         job(SELL, **ALL), unproven(THROTTLED), (SELL, WAIT_MS, THROTTLED, 1, False), LIST
     ),
     "listed, none": Row(job(LIST), NONE_LISTED, (LIST, 2_000, UNKNOWN, 1, True), LIST),
-    "listed, none again": Row(job(LIST, missing=True), NONE_LISTED, ("done", CANCELED), LIST),
-    "listed, none left": Row(job(LIST, streak=LISTED), NONE_LISTED, ("done", CANCELED), LIST),
+    "listed, none again": Row(job(LIST, missing=True), NONE_LISTED, ("done", GONE), LIST),
+    "listed, none left": Row(job(LIST, streak=LISTED), NONE_LISTED, ("done", GONE), LIST),
+    "listed, none left, one canceled": Row(
+        job(LIST, streak=LISTED, children=3, canceled=1, closed=2),
+        NONE_LISTED,
+        ("done", CANCELED),
+        LIST,
+    ),
+    "listed, none left, all filled": Row(
+        job(LIST, streak=LISTED, children=2, closed=2), NONE_LISTED, ("done", GONE), LIST
+    ),
+    "listed, none left, one not known yet": Row(
+        job(LIST, streak=LISTED, children=2, canceled=1),
+        NONE_LISTED,
+        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, True),
+        LIST,
+    ),
+    "listed, none left, one given up": Row(
+        job(LIST, streak=LISTED, children=2, closed=1, unproven=1),
+        NONE_LISTED,
+        ("done", GONE),
+        LIST,
+    ),
+    "listed, none left, one not known for long": Row(
+        job(LIST, streak=LISTED, children=1, missing=True, missing_ms=FIRST_MS - 4_500),
+        NONE_LISTED,
+        ("done", GONE),
+        LIST,
+    ),
+    "listed, none left, one not known for a while": Row(
+        job(LIST, streak=LISTED, children=1, missing=True, missing_ms=FIRST_MS - 4_499),
+        NONE_LISTED,
+        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, True),
+        LIST,
+    ),
     "listed, none, then a failure": Row(
         job(LIST, missing=True), unproven(UNAVAILABLE), (LIST, WAIT_MS, UNAVAILABLE, 1, True), LIST
     ),
@@ -497,7 +530,7 @@ def proves(claimed: Job, answer: Answer) -> Outcome | None:
             return GONE
         case OpenOrders((), complete=True) if phase is LIST and not one:
             # Not at the first look: an order placed just before may not be shown yet.
-            return CANCELED if claimed.missing or claimed.streak <= LISTED else None
+            return GONE if claimed.missing or claimed.streak <= LISTED else None
         case _:
             return None
 

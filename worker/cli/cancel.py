@@ -163,4 +163,6 @@ def _result(result: Result) -> dict[str, Any]:
         "attempts": result.attempts,
         "latency_ms": result.latency_ms,
         "detail": result.detail,
+        "canceled": result.canceled,
+        "closed": result.closed,
     }

@@ -13,7 +13,7 @@
 local p, bells = ARGV[1], tonumber(ARGV[3])
 if ARGV[2] == '1' then work_on() end
 local now = now_ms()
-local answer, touched, fresh = {}, {}, 0
+local answer, touched, fresh, found = {}, {}, 0, {}
 local many = #ARGV > 3 + 2 * bells + 8
 
 for i = 4 + 2 * bells, #ARGV, 8 do
@@ -23,11 +23,27 @@ for i = 4 + 2 * bells, #ARGV, 8 do
   if new then
     touched[lane] = true
     fresh = fresh + 1
+    if parent ~= '' then
+      found[parent] = found[parent] or { count = 0, lane = lane, pairs = {} }
+      found[parent].count = found[parent].count + 1
+      found[parent].pairs[pair] = true
+    end
   end
   answer[#answer + 1] = known
   answer[#answer + 1] = new and 1 or 0
 end
 
+-- A scope's record counts the cancels that it was given, and its pairs are ones that exist.
+for parent, children in pairs(found) do
+  local scope = redis.call('HMGET', p .. 'job:' .. parent, 'kind', 'state', 'pair')
+  if scope[1] == 'cancel_all' and scope[2] == 'pending' then
+    redis.call('HINCRBY', p .. 'job:' .. parent, 'children', children.count)
+    if scope[3] then children.pairs[scope[3]] = true end
+    for pair in pairs(children.pairs) do
+      if pair ~= '' then redis.call('SADD', p .. 'pairs:' .. children.lane, pair) end
+    end
+  end
+end
 for lane in pairs(touched) do
   -- Only ever earlier, so that arrivals do not send a waiting lane to the back.
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)

@@ -21,6 +21,7 @@
 --   P job:<id>     hash  the job; see ledger.py
 --   P vain:<lane>  zset  job that has been attempted without a proof -> ms of its first attempt
 --   P pending:<lane> hash  dedup field -> job id
+--   P pairs:<lane> set   pairs that a list of the account has shown
 --   P registered:<digest> set  lanes that the claimant's settings serve
 
 local MAX_VERSION = 1
@@ -283,6 +284,10 @@ local function take(p, lane, id, holder, lease, now, places, writes)
   if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end
   for i = 3, #set do
     row[#row + 1] = type(set[i]) == 'number' and string.format('%.0f', set[i]) or set[i]
+  end
+  if job.kind == 'cancel_all' and job.pair
+    and redis.call('SISMEMBER', p .. 'pairs:' .. lane, job.pair) == 0 then
+    row[#row + 1], row[#row + 2] = 'unseen', '1'
   end
   return row, lease
 end

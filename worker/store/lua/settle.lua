@@ -25,7 +25,7 @@
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
 local p, holder, retention, recent, digest, exchange, lease, limit, ahead = unpack(ARGV, 1, 9)
 local now = now_ms()
-local ended, lanes, closed, runs = {}, {}, {}, {}
+local ended, lanes, closed, runs, parents = {}, {}, {}, {}, {}
 
 -- Of a job that is done, what nobody asks for any more: it is kept for long, and there are many.
 local DROPPED = { due_ms = 1, lease_ms = 1, single = 1, claimed_by = 1, claimed_ms = 1, lost = 1,
@@ -84,6 +84,23 @@ local function finish(id, job, state, outcome, detail, history)
       'finished_ms', now, 'history', history)
   end
   ended[#ended + 1] = id
+  if job[17] then
+    local ends = parents[job[17]] or { canceled = 0, closed = 0, unproven = 0 }
+    parents[job[17]] = ends
+    local how = state == 'dead' and 'unproven' or outcome == 'CANCELED' and 'canceled' or 'closed'
+    ends[how] = ends[how] + 1
+  end
+end
+
+-- count_ends(): a scope's record says how the cancels that it was given have ended.
+local function count_ends()
+  for parent, ends in pairs(parents) do
+    if redis.call('HGET', p .. 'job:' .. parent, 'kind') == 'cancel_all' then
+      for how, count in pairs(ends) do
+        if count > 0 then redis.call('HINCRBY', p .. 'job:' .. parent, how, count) end
+      end
+    end
+  end
 end
 
 -- note_turn(lane, job): an attempt of this job was made, so that its class has had a turn.
@@ -108,7 +125,7 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
     'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms', 'doubtful',
-    'claimed_ms')
+    'claimed_ms', 'parent')
   local lane, first = job[3], job[14]
   -- That an order is closed stays true; that a scope is empty need not.
   local scope = job[4] == 'cancel_all'
@@ -190,6 +207,7 @@ if #ended > 0 then
   redis.call('LPUSH', p .. 'recent', unpack(ended))
   redis.call('LTRIM', p .. 'recent', 0, recent - 1)
 end
+count_ends()
 for lane, of_lane in pairs(closed) do clear(lane, of_lane) end
 for lane, pause in pairs(lanes) do
   if pause > 0 then
