@@ -53,7 +53,12 @@ def by_list(job: Job, answer: OpenOrders, wait: int, now_ms: int) -> Decision:
 
 
 def closed_scope(job: Job, why: str = "") -> Done:
-    """Return the end of a scope in which nothing is open; `GONE` if it had nothing canceled."""
+    """Return the end of a scope in which nothing is open; `GONE` if it had nothing canceled.
+
+    Args:
+        job: The scope's, as claimed.
+        why: Why it ends before it was looked at twice.
+    """
     outcome = Outcome.CANCELED if job.canceled else Outcome.GONE
     counts = {
         "canceled": job.canceled,
@@ -66,7 +71,7 @@ def closed_scope(job: Job, why: str = "") -> Done:
     elif listed(job):
         detail = "nothing open any more in the scope: its orders had cancels of their own"
     else:
-        detail = "nothing open in the scope, looked at twice"
+        detail = FIRST_LOOK if why else "nothing open in the scope, looked at twice"
     if job.detail.startswith(SCOPE_SENT):
         detail += "; a cancel of all of it was accepted, which says of no order"
     if job.unseen:

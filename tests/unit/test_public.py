@@ -95,6 +95,8 @@ def test_result_and_ticket_have_their_fields() -> None:
         "latency_ms",
         "detail",
         "state",
+        "canceled",
+        "closed",
     }
     assert {"id", "account", "order_id", "fresh"} <= set(worker.Ticket.__slots__)
 
