@@ -81,10 +81,14 @@ class Bounds:
         return round((new.low_ms + new.high_ms - self.low_ms - self.high_ms) / 2)
 
     def narrowed(self, reading: Reading) -> Bounds:
-        """Return what is known with one reading more."""
+        """Return what is known with one reading more, which is no step.
+
+        One that is outside of the bounds does not move them: many small slips are a step.
+        """
         new, drift = Bounds.of(reading), abs(reading.received_ms - self.at_ms) * DRIFT
-        low, high = max(self.low_ms - drift, new.low_ms), min(self.high_ms + drift, new.high_ms)
-        return Bounds(low, high, max(self.at_ms, new.at_ms)) if low <= high else new
+        old = Bounds(self.low_ms - drift, self.high_ms + drift, max(self.at_ms, new.at_ms))
+        low, high = max(old.low_ms, new.low_ms), min(old.high_ms, new.high_ms)
+        return Bounds(low, high, old.at_ms) if low <= high else old
 
     def latest(self, local_ms: float) -> int:
         """Return the latest that shared time can be at a local time."""

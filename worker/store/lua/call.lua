@@ -8,7 +8,7 @@
 -- grows by as much.
 -- called_ms() -> integer: when the call was made, at the latest; never after now_ms().
 -- offset_ms() -> integer: shared time less the server's clock
--- WRITES is false in scripts that change nothing.
+-- WRITES is false in scripts that do not write down that time has passed.
 -- Keys: P clock hash  offset; last: shared time as it was lately written down
 local APART_MS = 500
 -- How much time passes before it is written down again.
@@ -26,7 +26,7 @@ do
   NOW = raw + OFFSET
   if NOW < last then
     OFFSET, NOW = last - raw, last
-    if WRITES then redis.pcall('HSET', key, 'offset', OFFSET) end
+    redis.pcall('HSET', key, 'offset', OFFSET)
   end
   if NOW >= valid then return redis.error_reply('LATE the caller has given this call up') end
   if called > NOW + APART_MS then return redis.error_reply('LATE the call is from a later time') end
