@@ -107,7 +107,7 @@ def test_a_clock_set_back_stops_nothing(
         assert state(native) == "armed"
         assert world.status("ix", kept) == "open"
         eventually(lambda: "stepped by -6" in caplog.text or "stepped by -59" in caplog.text)
-    assert abs(offset_ms(client) - 60_000) < 500
+    assert abs(offset_ms(client) - 60_000) < 150
 
 
 @pytest.mark.parametrize(("workers", "ms"), [(1, 12_000), (2, 12_000), (2, 2_000), (2, 600)])

@@ -7,8 +7,6 @@ times what the question itself does, and mostly when nothing else has run.
 
 from __future__ import annotations
 
-from typing import Any
-
 import redis
 from redis.exceptions import NoScriptError
 
@@ -29,7 +27,7 @@ class Lookout:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pool = store.client.connection_pool
-        self._packed: Any = None
+        self._sha = store.sha("first")
         self._connection: redis.Connection | None = None
         self.offset_ms: int | None = None
         """Shared time less the clock of Redis's host, as it was last seen."""
@@ -60,11 +58,9 @@ class Lookout:
                 return self._ask(self._connection)
 
     def _ask(self, connection: redis.Connection) -> float | None:
-        if self._packed is None:
-            command = ("EVALSHA", self._store.sha("first"), 0, self._store.prefix, *ALWAYS)
-            self._packed = connection.pack_command(*command)  # type: ignore[no-untyped-call]
         sent_ms = self._store.local_ms()
-        connection.send_packed_command(self._packed)  # type: ignore[no-untyped-call]
+        times = self._store.time.latest(sent_ms), ALWAYS[1]
+        connection.send_command("EVALSHA", self._sha, 0, self._store.prefix, *times)  # type: ignore[no-untyped-call]
         now, offset, first = connection.read_response()  # type: ignore[no-untyped-call]
         received_ms = self._store.local_ms()
         self._store.time.observe(Reading(sent_ms, int(now), received_ms, int(offset)))

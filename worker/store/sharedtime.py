@@ -112,6 +112,10 @@ class SharedTime:
             self._readings[connection] = (connection._sock, reading)  # noqa: SLF001
             return reading
 
+    def latest(self, local_ms: float) -> int:
+        """Return the latest that shared time can be at a local time; 0 if nothing is known."""
+        return self._bounds.latest(local_ms) if self._bounds else 0
+
     def observe(self, reading: Reading) -> None:
         """Take in what a call has shown of shared time by the way."""
         if self._bounds is None or self._bounds.step(reading):
@@ -135,7 +139,7 @@ class SharedTime:
         """Whether time is to be followed where it stepped to; a worker votes on it."""
         if self._unsettled is None:
             self._unsettled = reading
-        expected_ms = self._bounds.latest(reading.received_ms) if self._bounds else 0
+        expected_ms = self.latest(reading.received_ms)
         if self.voter:
             args = (self.voter, size_ms, expected_ms, reading.offset_ms)
             verdict, _ = self._ask(connection, "step", args, until_ms)

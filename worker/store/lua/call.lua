@@ -5,14 +5,15 @@
 -- answer is the error LATE, and the caller measures shared time again.
 -- now_ms() -> integer: shared time, Unix ms; one value for the whole script. It is the
 -- server's clock plus an offset, and never goes back: where the clock has, the offset
--- grows by as much.
+-- grows by as much, so that shared time is what the caller takes it for, or as it was last
+-- written down if that is later.
 -- called_ms() -> integer: when the call was made, at the latest; never after now_ms().
 -- offset_ms() -> integer: shared time less the server's clock
 -- WRITES is false in scripts that do not write down that time has passed.
 -- Keys: P clock hash  offset; last: shared time as it was lately written down
 local APART_MS = 500
--- How much time passes before it is written down again.
-local NOTE_MS = 50
+-- How much time passes before it is written down again, and how much may pass without.
+local NOTE_MS, IDLE_MS = 50, 1000
 local NOW, CALLED, OFFSET
 do
   local key = ARGV[1] .. 'clock'
@@ -25,11 +26,12 @@ do
   OFFSET = tonumber(not known.err and known[1] or 0)
   NOW = raw + OFFSET
   if NOW < last then
-    OFFSET, NOW = last - raw, last
+    NOW = math.max(last, math.min(called, last + IDLE_MS))
+    OFFSET = NOW - raw
     redis.pcall('HSET', key, 'offset', OFFSET)
   end
   if NOW >= valid then return redis.error_reply('LATE the caller has given this call up') end
-  if called > NOW + APART_MS then return redis.error_reply('LATE the call is from a later time') end
+  if WRITES and called > NOW + APART_MS then return redis.error_reply('LATE the call is from a later time') end
   if WRITES and NOW - last >= NOTE_MS then redis.pcall('HSET', key, 'last', NOW) end
   CALLED = math.min(NOW, called)
 end
