@@ -12,7 +12,7 @@ from worker.names import lane_of, switch_lane
 from worker.store.switches import TRACK_MAX, Armed
 
 PART = 250
-RELEASE = 5_000
+RELEASE = 2_000
 MANY = [f"o{n:05d}" for n in range(1_300)]
 EV = lane_of("everstrike", "ev")
 

@@ -44,7 +44,7 @@ local LOOK_MAX = 200
 -- How many orders and pairs one step accepts cancels of, lest it keep Redis to itself.
 local PART = 250
 -- How many orders one step gives up.
-local RELEASE = 5000
+local RELEASE = 2000
 -- How many neighbors are looked at for a request to share, about as many as it names.
 local NEAR_MAX = 50
 -- How long the list of a scope is expected to take; how often a waiting switch is looked at.
