@@ -65,7 +65,7 @@ REWRITTEN: Mapping[Bug | None, tuple[tuple[str, str], ...]] = {
         ("local function called_ms() return CALLED", "local function called_ms() return NOW"),
     ),
     Bug.LATE_ARM: (_VALID,),
-    Bug.REORDERED: (("sent < last_disarm(p, account, pair_list)", "false"),),
+    Bug.REORDERED: (("sent < last_disarm(p, lane, pair_list)", "false"),),
     Bug.SHARED_KEY: (("if identity == '' then", "if true then"),),
     Bug.STEPPED: (
         ("OFFSET = tonumber(not known.err and known[1] or 0)", "OFFSET = 0"),
@@ -197,12 +197,10 @@ def _limit_by_local_clock() -> None:
             return run(self, name, *args, shared=shared, promised=promised)
         # Fresh each time, with this process's time written into it.
         local_now = clock.now_ms()
-        now = source("now")
+        text = self.text(name, shared).replace("wait, by = 0, called_ms()", "wait, by = 0, now")
         if name in ("landed", "reserve"):
             now = f"local function raw_ms() return {local_now} end"
-        text = "\n".join(
-            [now, "local WRITES = true", *map(source, ("call", *shared.split(), name))]
-        )
+            text = text.replace(connection.source("now"), now)
         if name == "launch":
             assert LAUNCH in text
             text = text.replace(LAUNCH, LAUNCH.replace("now,", f"{local_now},"))
