@@ -106,6 +106,11 @@ PLANS: dict[str, tuple[list[NativeSwitch], list[str]]] = {
         [armed("a", 50_000), armed("b", 59_999, pairs=9), armed("c", 60_000)],
         ["b", "b", "b", "a", "c"],
     ),
+    "as many pairs as go in one request are no long list": (
+        [armed("a", 50_000), armed("b", 59_999, pairs=4)],
+        ["a", "b"],
+    ),
+    "a stop that is not due": ([replace(disarmed("s"), due=False)], []),
     "a long stop is split too": ([disarmed("s", pairs=5), disarmed("t")], ["s", "s", "t"]),
 }
 

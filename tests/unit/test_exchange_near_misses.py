@@ -136,6 +136,21 @@ READ = [
     Row(IX, LIST, ix({"orders": {"btc_idr": [IX_ROW]}}), ONE),
     Row(IX, ListOpenOrders("BTC_IDR"), ix({"orders": {"btc_idr": [IX_ROW]}}), ONE),
     Row(IX, ListOpenOrders("btc_idr", "sell"), ix({"orders": {"btc_idr": [IX_ROW]}}), NONE),
+    # A row that names no side, or one of another form, is of the scope where none was asked for
+    Row(
+        BM,
+        LIST,
+        {"orders": [bm_order(side="?")]},
+        OpenOrders((OpenOrder("7", "btc_idr", None),), complete=False),
+    ),
+    Row(
+        BM,
+        ListOpenOrders("btc_idr", "buy"),
+        {"orders": [bm_order(side="?")]},
+        OpenOrders((), complete=False),
+    ),
+    Row(BM, LIST, {"orders": [bm_order(symbol="a/b")]}, OpenOrders((), complete=False)),
+    Row(EV, LIST, ev([ev_order(pair="a/b")]), OpenOrders((), complete=False)),
     # Nothing
     Row(IX, LIST, ix({"orders": {}}), NONE),
     Row(IX, LIST, ix({"orders": None}), NONE),

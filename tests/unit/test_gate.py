@@ -14,6 +14,7 @@ from worker.gate import (
     asking_phase,
     check_cancel,
     check_cancel_all,
+    check_switch,
     command_of,
     next_phase,
 )
@@ -60,6 +61,7 @@ def test_each_phase_sends_its_command(
     [
         ("everstrike", {"order_id": "a1"}, SEND),
         ("indodax", FULL, SEND),
+        ("indodax", {"order_id": "a1"}, SEND),
         ("bitmart", {"order_id": "a1"}, SEND),
         ("everstrike", {"kind": Kind.CANCEL_ALL}, LIST),
         ("everstrike", SCOPE, LIST),
@@ -161,3 +163,60 @@ def test_scope_that_cannot_be_asked_about_is_refused() -> None:
     check_cancel_all(EXCHANGES["everstrike"], pair=None, side=None)
     check_cancel_all(EXCHANGES["indodax"], pair=None, side=None)
     check_cancel_all(EXCHANGES["bitmart"], pair="btc_idr", side=None)
+
+
+SWITCH: dict[str, Any] = {
+    "pairs": ("btc_idr",),
+    "order_ids": (),
+    "timeout_ms": 5_000,
+    "shortest_ms": 1_000,
+    "longest_ms": 9_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("exchange", "fields"),
+    [
+        ("indodax", {}),
+        ("everstrike", {}),
+        ("bitmart", {}),
+        ("everstrike", {"pairs": (), "order_ids": ("a1", "a2")}),
+        ("everstrike", {"order_ids": ("a1",)}),
+        ("indodax", {"timeout_ms": 1_000}),
+        ("indodax", {"timeout_ms": 9_000}),
+    ],
+)
+def test_switch_that_can_be_kept_passes(exchange: str, fields: dict[str, Any]) -> None:
+    """Pairs, order ids, or both, with a timeout within the bounds."""
+    check_switch(EXCHANGES[exchange], **{**SWITCH, **fields})
+
+
+@pytest.mark.parametrize(
+    ("exchange", "fields", "words"),
+    [
+        ("everstrike", {"timeout_ms": True}, "a whole number"),
+        ("everstrike", {"timeout_ms": 5_000.0}, "a whole number"),
+        ("everstrike", {"timeout_ms": "5000"}, "a whole number"),
+        ("everstrike", {"timeout_ms": None}, "a whole number"),
+        ("everstrike", {"timeout_ms": 999}, "from 1000 to 9000"),
+        ("everstrike", {"timeout_ms": 9_001}, "from 1000 to 9000"),
+        ("everstrike", {"pairs": ()}, "needs a scope"),
+        ("indodax", {"pairs": (), "order_ids": ("a1",)}, "keeps its countdown by pair"),
+        ("indodax", {"pairs": ("a,b",)}, "is not a pair"),
+        ("everstrike", {"pairs": ("btc_idr", "a b")}, "is not a pair"),
+        ("everstrike", {"order_ids": ("a1", "a b")}, "is not an order id"),
+        ("indodax", {"order_ids": ("a1",)}, "needs the pair"),
+    ],
+)
+def test_switch_that_cannot_be_kept_is_refused(
+    exchange: str, fields: dict[str, Any], words: str
+) -> None:
+    """Before it is armed, and the text says what is wrong."""
+    with pytest.raises(InvalidCommand, match=words):
+        check_switch(EXCHANGES[exchange], **{**SWITCH, **fields})
+
+
+def test_command_that_is_not_offered_cannot_be_sent() -> None:
+    """Even where nothing is wrong with it."""
+    assert not able(EXCHANGES["everstrike"], CancelScope("btc_idr", "buy"))
+    assert able(EXCHANGES["bitmart"], CancelScope("btc_idr", "buy"))
