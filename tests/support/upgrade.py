@@ -125,6 +125,11 @@ def as_of_now(state: dict[str, Any]) -> int:
     return clock.now_ms() - int(state["recorded_ms"])
 
 
+def made_ago(ms: int) -> Callable[[dict[str, Any]], int]:
+    """Move the recording so that it was made so long ago: whoever ran then is gone."""
+    return lambda state: as_of_now(state) - ms
+
+
 def before_deadline(name: str, left_ms: int) -> Callable[[dict[str, Any]], int]:
     """Move the recording so that a switch has so long left."""
 
