@@ -307,7 +307,7 @@ def test_ids_are_completed_from_what_stands(world: World) -> None:
 
 
 def beating(
-    world: World, shells: list[subprocess.Popen[str]], switch_id: str
+    world: World, shells: list[subprocess.Popen[str]], switch_id: str, *, left: str = "2s"
 ) -> subprocess.Popen[str]:
     """Start `beat --every`; return once it has beaten."""
     shell = subprocess.Popen(
@@ -319,7 +319,7 @@ def beating(
     )
     shells.append(shell)
     assert shell.stdout is not None
-    assert shell.stdout.readline().startswith("2s left, ")
+    assert shell.stdout.readline().startswith(f"{left} left, ")
     return shell
 
 
@@ -352,7 +352,7 @@ def test_the_exchange_s_own_timer_follows_arm_and_disarm(
     told = run(*arm)
     assert told[2] == ""
     switch_id = document(told)["id"]
-    shell = beating(world, shells, switch_id)
+    shell = beating(world, shells, switch_id, left="6s")
     eventually(lambda: document(run("beat", switch_id, "--json"))["in_time"], what="in time")
     (before,) = world.sim.timers()
     (shown,) = document(run("switches", "--json"))["switches"]
