@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -128,6 +130,40 @@ def test_an_arm_that_comes_after_a_later_disarm_is_refused(own_redis: EmbeddedRe
         record = switch.record()
     assert record is not None
     assert record.state == "disarmed"
+
+
+@pytest.mark.parametrize("verb", sorted(CALLS.keys() - {"beat", "told"}))
+def test_a_call_that_failed_early_is_not_carried_out_later(
+    own_redis: EmbeddedRedis, verb: str
+) -> None:
+    """Its connection broke while it was on its way; it arrives once its caller goes on."""
+    client = connect(own_redis.url, timeout_ms=5_000)
+    with Held(own_redis.port) as way, ThreadPoolExecutor(1) as caller:
+        strategy = producer(way.port)
+        first = strategy.arm("ev", order_ids=["a1"], timeout_ms=T_MS)
+        second = strategy.arm("ev", order_ids=["ev-tracked"], timeout_ms=T_MS)
+        CALLS[verb](strategy, first, "first")
+        before = contents(client)
+        way.hold()
+        call = caller.submit(CALLS[verb], strategy, second, "second")
+        assert way.held.wait(5)
+        way.cut()
+        with pytest.raises(StoreUnavailable):
+            call.result()
+        way.deliver()
+        eventually(lambda: late(client) == 1, what="the call was refused")
+    assert contents(client) == before
+
+
+def test_who_is_refused_a_connection_need_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was sent that could be carried out later."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    waits: list[float] = []
+    monkeypatch.setattr(clock, "sleep_ms", waits.append)
+    with pytest.raises(StoreUnavailable):
+        producer(port).cancel("ev", "a1")
+    assert not waits
 
 
 @pytest.mark.parametrize("verb", ["beat", "arm"])

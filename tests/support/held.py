@@ -26,6 +26,9 @@ class Held:
         self._holding = threading.Event()
         self._delivered = threading.Event()
         self._sockets = [self._listener]
+        self._clients: list[socket.socket] = []
+        self.held = threading.Event()
+        """Set once something is held back."""
         self._threads: list[threading.Thread] = []
 
     def hold(self) -> None:
@@ -40,6 +43,12 @@ class Held:
         """Deliver what is held, though the client may have closed its connection."""
         self._holding.clear()
         self._delivered.set()
+
+    def cut(self) -> None:
+        """Close each client's connection; what is held can still be delivered."""
+        for client in self._clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -71,6 +80,7 @@ class Held:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._to))
                 self._sockets += [client, server]
+                self._clients.append(client)
                 self._start(self._pump, client, server, self._holding)
                 self._start(self._pump, server, client, threading.Event())
 
@@ -78,6 +88,7 @@ class Held:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
                 if holding.is_set():
+                    self.held.set()
                     self._delivered.wait()
                 sink.sendall(data)
         with contextlib.suppress(OSError):

@@ -38,6 +38,8 @@ against a silent Redis ends within it too."""
 
 UNBOUNDED_MS = 60_000
 """How long a call is valid on a connection whose waits are not bounded."""
+NOT_RUN = (redis.exceptions.BusyLoadingError, redis.AuthenticationError)
+"""Errors of a connection that are Redis's answers: what was sent does not run later."""
 NOT_NOTING = ("first", "lease", "look", "time")
 """Scripts that write nothing of shared time: they only read, or their user may not."""
 
@@ -224,21 +226,22 @@ class Store:
             args: Its arguments after the prefix.
             shared: Lua files to put before it, in order, parted by spaces.
             promised: Whether somebody is told that it is done, so that the
-                replicas are waited for, if that is asked for at all.
+                replicas are waited for, if that is asked for at all. Where its
+                connection breaks, the call does not fail before it is no longer valid:
+                what its caller does next is not overtaken by it.
 
         Raises:
             StoreUnavailable: Redis did not answer, or refused. The script may
-                have run, but does not run later.
+                have run; if `promised`, it does not run later.
             NotReplicated: It has run, but too few replicas have it.
         """
         call = _Call(
             self._script(name, shared), (self.prefix, *args), self.local_ms(), self._budget
         )
-        waits = promised and self._replicas[0] > 0
         with unavailable():
             connection = self.client.connection_pool.get_connection()
             try:
-                answer, acknowledged = self._ask(connection, call, waits=waits)
+                answer, acknowledged = self._ask(connection, call, promised=promised)
             except redis.ResponseError:
                 raise
             except BaseException:
@@ -247,7 +250,7 @@ class Store:
             finally:
                 self.client.connection_pool.release(connection)
         wanted, within_ms = self._replicas
-        if waits and acknowledged < wanted:
+        if promised and acknowledged < wanted:
             raise NotReplicated(
                 f"recorded, but {acknowledged} of {wanted} replicas have it after {within_ms} ms; "
                 f"it is lost if the master is lost now; asking again is safe"
@@ -260,8 +263,8 @@ class Store:
         Args: as for `run`.
 
         Raises:
-            StoreUnavailable: Redis was out of reach. The script may have run, but
-                does not run later.
+            StoreUnavailable: Redis was out of reach. The script may have run, or may
+                yet, while the call is valid.
         """
         call = _Call(
             self._script(name, shared), (self.prefix, *args), self.local_ms(), self._budget
@@ -290,19 +293,25 @@ class Store:
             self._scripts[name] = script
         return script
 
-    def _ask(self, connection: redis.Connection, call: _Call, *, waits: bool) -> tuple[Any, int]:
+    def _ask(self, connection: redis.Connection, call: _Call, *, promised: bool) -> tuple[Any, int]:
         """Run a script, and again if Redis did not know it or refused it as late.
 
-        With `waits`, wait for replicas too, on the same connection, as `WAIT` asks for:
-        for all that the master had been told by then, so also for what an earlier call
-        has recorded, when this one finds nothing left to do.
+        If it is promised to replicas, wait for them too, on the same connection, as
+        `WAIT` asks for: for all that the master had been told by then, so also for what
+        an earlier call has recorded, when this one finds nothing left to do.
         """
         reading = self.time.reading(connection, call.given_up_ms)
         while True:
             commands = [call.command(reading)]
-            if waits:
+            if promised and self._replicas[0] > 0:
                 commands.append(("WAIT", *self._replicas))
-            answer, *more = self._exchange(connection, call, commands)
+            try:
+                answer, *more = self._exchange(connection, call, commands)
+            except Exception as error:
+                if promised and not isinstance(error, NOT_RUN):
+                    connection.disconnect()  # type: ignore[no-untyped-call]
+                    clock.sleep_ms(call.given_up_ms - self.local_ms())
+                raise
             if isinstance(answer, NoScriptError):
                 load = ("SCRIPT LOAD", call.script.script)
                 self._exchange(connection, call, [load], certain=True)
