@@ -10,7 +10,7 @@ import contextlib
 import functools
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from queue import Empty
 from types import MappingProxyType
@@ -27,7 +27,7 @@ from redis.connection import AbstractConnection
 from worker import clock
 from worker.alerts import alert
 from worker.envelope import UnreadableError, read_envelope, written_back
-from worker.leftover import NAMESPACE, put_back
+from worker.leftover import NAMESPACE, drop_old_bells, put_back
 from worker.messages import COUNTDOWN, is_later
 from worker.runtime import runtime
 from worker.store.address import SENTINEL_PORT
@@ -106,12 +106,15 @@ class QoS(kombu_redis.QoS):
         with _room_later():
             super().restore_visible(start, num, interval)
             channel: Any = self.channel
-            lists = {*channel.plain_lists.values()}
-            if not lists or (self._vrestore_count - 1) % interval:  # type: ignore[attr-defined]
+            if (self._vrestore_count - 1) % interval:  # type: ignore[attr-defined]
                 return
-            # A user of Redis who may not look there has nothing there.
-            with contextlib.suppress(redis.ResponseError), channel.conn_or_acquire() as client:
-                put_back(client.connection_pool, lists, older_than_s=channel.visibility_timeout)
+            with channel.conn_or_acquire() as client:
+                pool = client.connection_pool
+                drop_old_bells(pool, channel.former_lists)
+                if lists := {*channel.plain_lists.values()}:
+                    # A user of Redis who may not look there has nothing there.
+                    with contextlib.suppress(redis.ResponseError):
+                        put_back(pool, lists, older_than_s=channel.visibility_timeout)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
         """Give it back, or up."""
@@ -134,13 +137,19 @@ class Channel(kombu_redis.Channel):
     Every key of kombu's is under `global_keyprefix`, so that other applications on this
     Redis and ours do not meet. `plain_lists` are the exceptions: by queue, the lists without
     a prefix that are read as well. A message goes back to the list that it came from.
+    `former_lists` are those that older versions rang in, and that are not read.
     """
 
     QoS = QoS
     connection_class: type[AbstractConnection] = GuardedConnection
     connection_class_ssl: type[redis.Connection] = GuardedSSLConnection
-    from_transport_options = (*kombu_redis.Channel.from_transport_options, "plain_lists")
+    from_transport_options = (
+        *kombu_redis.Channel.from_transport_options,
+        "plain_lists",
+        "former_lists",
+    )
     plain_lists: Mapping[str, str] = MappingProxyType({})
+    former_lists: Sequence[str] = ()
     _turned = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature

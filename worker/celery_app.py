@@ -24,7 +24,7 @@ from worker.messages import CANCEL, COUNTDOWN, TICK
 from worker.runtime import runtime, shown
 from worker.settings import Settings, load_settings
 from worker.store.address import parse
-from worker.store.doorbell import BELL, LATER, PRIORITIES
+from worker.store.doorbell import BELL, LATER, PRIORITIES, queue_key
 from worker.store.sentinels import Sentinels
 
 DEFAULT_QUEUE = "celery"
@@ -58,6 +58,13 @@ def plain_lists(settings: Settings) -> dict[str, str]:
     return {name: name for name in (DEFAULT_QUEUE, *EXCHANGES)} | plain
 
 
+def former_lists(settings: Settings) -> list[str]:
+    """Return the lists that older versions rang in and these settings do not read."""
+    read = plain_lists(settings).values()
+    names = [name for name in (DEFAULT_QUEUE, *EXCHANGES) if name not in read]
+    return [queue_key(name, priority) for name in names for priority in PRIORITIES]
+
+
 def make_app(settings: Settings) -> Celery:
     """Return the application on these settings.
 
@@ -88,6 +95,7 @@ def make_app(settings: Settings) -> Celery:
             # Whatever else uses this Redis, another deployment of ours, too, is apart.
             "global_keyprefix": settings.key_prefix,
             "plain_lists": plain_lists(settings),
+            "former_lists": former_lists(settings),
             "sep": "\x06\x16",
             "visibility_timeout": VISIBILITY_S,
             "unacked_restore_interval": 1,

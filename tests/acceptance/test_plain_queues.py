@@ -11,7 +11,7 @@ from tests.support.polling import eventually
 from tests.support.world import World
 from worker.cli.check_queues import look_at_queues
 from worker.cli.findings import Level
-from worker.store.doorbell import queue_key
+from worker.store.doorbell import queue_key, ring
 
 CANCEL = "worker.cancel"
 
@@ -61,6 +61,18 @@ def test_what_is_sent_to_another_prefix_is_found(world: World, tmp_path: Path) -
     assert "which no worker of these settings reads" in detail
     staging.top["plain_queue"] = "celery"
     assert set(findings(staging)) == {Level.WARN}
+
+
+def test_a_plain_message_in_a_former_list_is_found(world: World, tmp_path: Path) -> None:
+    """Of the exchanges' lists without a prefix those of a former version's clients are none's."""
+    staging = World(world.sim, world.redis_url, tmp_path, top={"key_prefix": "staging:"})
+    key, bell = ring(CANCEL, {"account": "ev"}, queue="everstrike")
+    world.store().client.lpush(key, bell)
+    assert set(findings(staging)) == {Level.OK}, "a doorbell is no plain message"
+    world.store().client.delete(key)
+    send(world, queue="everstrike")
+    assert set(findings(staging)) == {Level.FAIL}
+    assert set(findings(world)) == {Level.OK}, "read by the workers of the default prefix"
 
 
 def test_a_foreign_applications_messages_are_none_of_ours(world: World) -> None:

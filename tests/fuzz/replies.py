@@ -28,6 +28,16 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         },
         {"code": 414, "msg": "Timestamp too old"},
         {"code": 503, "msg": "Invalid request", "result": None},
+        {"code": 200, "result": {"id": int(ORDER), "status": " Canceled ", "pair": "btc_idr"}},
+        {"code": 200, "result": {"id": ORDER, "status": "completed", "side": "SELL"}},
+        {
+            "code": 200,
+            "result": {
+                "0": {"id": ORDER, "status": "active", "pair": "BTC_IDR", "side": "BUY"},
+                "3": {"id": 2, "status": "CANCELLED", "pair": "btc_idr", "side": "buy"},
+            },
+        },
+        {"code": 200, "result": [{"id": 7, "status": "Active", "pair": "btc_idr"}]},
     ),
     "indodax": (
         {"success": 1, "return": {"order_id": int(ORDER), "type": "buy", "pair": "btc_idr"}},
@@ -38,6 +48,14 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"success": 0, "error": "Nonce must be greater than 77", "error_code": "invalid_nonce"},
         {"success": 0, "error_code": "too_many_requests", "error": "try again in 0.043 seconds"},
         {"success": 0, "error": "Timestamp outside recvWindow", "error_code": "bad_request"},
+        {"success": 1, "return": {"order_id": ORDER, "status": " Cancelled"}},
+        {"success": 1, "return": {"orders": None}},
+        {"success": 1, "return": {"orders": {}}},
+        {"success": 1, "return": {"orders": {"0": {"order_id": 7, "type": "BUY"}, "2": {}}}},
+        {"success": 1, "return": {"orders": {"btc_idr": {"0": {"order_id": 7, "type": "Sell"}}}}},
+        {"success": 1, "return": {"orders": {"BTC_IDR": {"order_id": ORDER, "type": "buy"}}}},
+        {"success": 0, "error": "Pair btc_idr disabled", "error_code": "Bad_Request"},
+        {"success": 0, "error": "unknown", "error_code": "invalid_pair"},
     ),
     "bitmart": (
         {},
@@ -47,6 +65,18 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"access_token": SECRET, "expires_in": 900},
         {"message": "Not found"},
         {"error": "invalid_token", "message": f"key {SECRET} refused"},
+        {"entrust_id": ORDER, "symbol": "btc_idr", "status": "3", "side": "SELL"},
+        {
+            "orders": {
+                "0": {"entrust_id": "2", "symbol": "BTC_IDR", "status": "1", "side": "Buy"},
+                "4": {"entrust_id": ORDER, "symbol": "btc_idr", "status": "?", "side": "?"},
+            },
+            "total_orders": "2",
+        },
+        {"orders": None, "total_orders": 0, "total_pages": "0"},
+        {"orders": {}, "total_orders": "0", "current_page": "1"},
+        {"access_token": SECRET, "expires_in": "900"},
+        {"access_token": SECRET},
     ),
 }
 WORDS = (
@@ -54,6 +84,7 @@ WORDS = (
     *(b'"error"', b'"message"', b'"msg"', b'"order_id"', b'"entrust_id"', b'"orders"', b'"order"'),
     *(b'"access_token"', b'"expires_in"', b'"total_pages"', b'"pair"', b'"side"', b'"type"'),
     *(b"ACTIVE", b"CANCELLED", b"COMPLETED", b"open", b"filled", b"cancelled", b"Invalid order."),
+    *(b"Canceled", b"completed", b"BUY", b'{"0": ', b'"total_orders"', b'"900"', b"invalid_pair"),
     *(b"invalid_nonce", b"must be greater than ", b"too_many_requests", b"try again in "),
     *(b"Not found", b"retry-after: 9\n", b"date: x\n", b"\xef\xbb\xbf", b"\\ud800", b"null"),
     *(ORDER.encode(), f'"{ORDER}"'.encode(), SECRET.encode(), b"[" * 64, b'{"a":' * 64),
@@ -88,6 +119,7 @@ def corpus(exchange: str) -> list[bytes]:
     """Return the documented replies and their likes, each as the reply to each command."""
     bodies = [json.dumps(example).encode() for example in EXAMPLES[exchange]]
     bodies += [path.read_bytes() for path in sorted((DATA / exchange).glob("*.json"))]
+    bodies += [b"\xef\xbb\xbf" + body for body in bodies[:2]]
     bodies += [b"", b"<html>502 Bad Gateway</html>"]
     return [
         bytes([command, 0, 0, 0]) + body for command in range(len(COMMANDS)) for body in bodies

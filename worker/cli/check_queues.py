@@ -8,9 +8,10 @@ from typing import Any
 from worker import clock
 from worker.cli.findings import Finding, fail, ok, warn
 from worker.errors import StoreUnavailable
+from worker.exchanges import EXCHANGES
 from worker.settings import Settings
 from worker.store.connection import Store, unavailable
-from worker.store.doorbell import PLAIN_PRIORITIES, queue_key
+from worker.store.doorbell import BELL, PLAIN_PRIORITIES, queue_key
 from worker.store.listing import Listing
 
 DEFAULT_QUEUE = "celery"
@@ -18,6 +19,8 @@ STEPS = range(10)
 LOOK_MS, LOOKS = 100, 10
 """A message that is still the next one after that long is read by nobody."""
 MARKS = ("worker.cancel", "worker.countdown")
+DOORBELL = f'"{BELL}":1'
+"""As it is in the headers; inside the text of a header the quotes would be escaped."""
 
 
 def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
@@ -26,7 +29,8 @@ def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
     plain = settings.plain_queue or (DEFAULT_QUEUE if default else "")
     own = settings.key_prefix + DEFAULT_QUEUE
     read = [queue_key(own)] + [queue_key(plain, n) for n in PLAIN_PRIORITIES if plain]
-    other = [queue_key(name, n) for name in {DEFAULT_QUEUE, plain, own} - {""} for n in STEPS]
+    names = {DEFAULT_QUEUE, plain, own} - {""} | (set() if default else {*EXCHANGES})
+    other = [queue_key(name, n) for name in names for n in STEPS]
     unread = [key for key in other if key not in read and key != queue_key(own, 9)]
     try:
         waiting = {key: _ours(store, key) for key in [*read, *unread]}
@@ -54,10 +58,10 @@ def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
 
 
 def _ours(store: Store, key: str) -> int:
-    """Return how many messages wait in a list whose next one is for us."""
+    """Return how many messages wait in a list whose next one is for us, and no doorbell."""
     with unavailable():
         rows: Any = store.client.lrange(key, -1, -1)
-        if not rows or not any(mark in rows[0] for mark in MARKS):
+        if not rows or not any(mark in rows[0] for mark in MARKS) or DOORBELL in rows[0]:
             return 0
         count: Any = store.client.llen(key)
     return int(count)
