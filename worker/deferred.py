@@ -1,8 +1,11 @@
-"""Plain messages whose account no worker has registered yet: kept, not buried.
+"""Plain messages that cannot be taken yet, and soon may: kept, not buried.
 
 A worker that lacks an account may read its messages while another, started a moment later,
 will serve it. They wait in Redis until one has registered it, and become dead letters if
 none does within `jobs.unknown_account_ms`.
+
+A countdown that says when it was sent may be read before an older one that ends the switch
+in its way. It waits for that, and becomes a dead letter if none comes within `OVERLAP_MS`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker import clock
-from worker.errors import InvalidCommand, StoreUnavailable, UnknownAccount
+from worker.errors import InvalidCommand, StoreUnavailable, SwitchOverlap, UnknownAccount
 from worker.messages import CANCEL, read_cancel, read_countdown
 from worker.plain import accept_cancel, move_switch
 from worker.runtime import Runtime
@@ -22,7 +25,9 @@ from worker.runtime import Runtime
 log = logging.getLogger(__name__)
 
 LOOK_MS = 1_000
+OVERLAP_MS = 5_000
 WAITS = "waits for a worker that has its account"
+BEHIND = "waits for an older message that ends the other switch"
 
 
 def defer(
@@ -31,19 +36,31 @@ def defer(
     fields: Mapping[str, object],
     *,
     task_id: str,
-    error: UnknownAccount,
+    error: UnknownAccount | SwitchOverlap,
 ) -> str:
-    """Keep a message until its account is registered; return what was done, for people.
+    """Keep a message until what is in its way is over; return what was done, for people.
 
     Raises:
         StoreUnavailable: Redis did not answer. Asking again is safe.
     """
     message = json.dumps({"task": task, "id": task_id, "fields": fields}, sort_keys=True)
-    if parts.settings.jobs.unknown_account_ms and parts.ledger.defer(message):
-        log.warning("%s; the message %s", error, WAITS)
-        return WAITS
+    if _patience_ms(parts, error) and parts.ledger.defer(message):
+        waits = BEHIND if isinstance(error, SwitchOverlap) else WAITS
+        log.warning("%s; the message %s", error, waits)
+        return waits
     parts.bury(str(error), f"{task} {fields!r}", job_id=f"t-{task_id}")
     return f"dead letter: {error}"
+
+
+def _patience_ms(parts: Runtime, error: InvalidCommand) -> int:
+    """Return how long a message may wait for what this error says to be over."""
+    match error:
+        case UnknownAccount():
+            return parts.settings.jobs.unknown_account_ms
+        case SwitchOverlap():
+            return OVERLAP_MS
+        case _:
+            return 0
 
 
 class Deferred:
@@ -74,8 +91,7 @@ class Deferred:
             try:
                 self._take(task, fields, task_id)
             except InvalidCommand as error:
-                unknown = isinstance(error, UnknownAccount)
-                if unknown and age_ms < self._parts.settings.jobs.unknown_account_ms:
+                if age_ms < _patience_ms(self._parts, error):
                     continue
                 self._parts.bury(str(error), f"{task} {fields!r}", job_id=f"t-{task_id}")
             self._parts.ledger.forget_deferred(text)

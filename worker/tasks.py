@@ -13,7 +13,13 @@ from celery.exceptions import Reject
 from worker import clock, metrics
 from worker.celery_app import app
 from worker.deferred import defer
-from worker.errors import InvalidCommand, LaterFormat, StoreUnavailable, UnknownAccount
+from worker.errors import (
+    InvalidCommand,
+    LaterFormat,
+    StoreUnavailable,
+    SwitchOverlap,
+    UnknownAccount,
+)
 from worker.messages import (
     CANCEL,
     COUNTDOWN,
@@ -116,6 +122,8 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
         timed = replace(message, sent_ms=message.sent_ms or clock.now_ms())
         return defer(parts, COUNTDOWN, _fields(timed), task_id=task_id, error=error)
     except InvalidCommand as error:
+        if isinstance(error, SwitchOverlap) and message.sent_ms is not None:
+            return defer(parts, COUNTDOWN, _fields(message), task_id=task_id, error=error)
         parts.bury(str(error), shown(COUNTDOWN, args, kwargs))
         return f"dead letter: {error}"
     except StoreUnavailable as error:

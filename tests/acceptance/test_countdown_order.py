@@ -38,3 +38,37 @@ def test_what_is_armed_and_disarmed_at_once_ends_disarmed(
     states = {s.pairs: s.state for s in world.producer().switches(limit=2 * COUNT)}
     assert states.pop(("last_usd",)) == "armed"
     assert "armed" not in states.values()
+
+
+def test_what_is_read_before_an_older_disarm_of_other_pairs_waits_for_it(world: World) -> None:
+    """A newer arm, and a newer disarm, of a part of the pairs do what they say all the same."""
+    world.worker()
+    client = Celery("stranger", broker=world.redis_url)
+    ledger, producer = world.ledger(), world.producer()
+
+    def send(pairs: list[str], timeout_ms: int, sent_ms: int) -> None:
+        kwargs = {"account": "ev", "pairs": pairs, "timeout_ms": timeout_ms, "sent_ms": sent_ms}
+        client.send_task("worker.countdown", kwargs=kwargs)
+
+    def states() -> dict[tuple[str, ...], str]:
+        return {switch.pairs: switch.state for switch in producer.switches()}
+
+    first_ms = clock.now_ms()
+    for both in (["a_usd", "b_usd"], ["c_usd", "d_usd"]):
+        send(both, T_MS, first_ms)
+    eventually(lambda: len(states()) == 2)
+    send(["a_usd"], T_MS, first_ms + 2)
+    send(["c_usd"], T_MS, first_ms + 2)
+    send(["c_usd"], 0, first_ms + 3)
+    eventually(lambda: len(ledger.deferred()) == 3)
+    for both in (["a_usd", "b_usd"], ["c_usd", "d_usd"]):
+        send(both, 0, first_ms + 1)
+    eventually(lambda: not ledger.deferred())
+    assert states()["a_usd",] == "armed"
+    assert states()["a_usd", "b_usd"] == states()["c_usd", "d_usd"] == "disarmed"
+    assert states().get(("c_usd",), "disarmed") == "disarmed"
+    assert not ledger.dead_count()
+    send(["a_usd", "e_usd"], T_MS, clock.now_ms())
+    eventually(ledger.dead_count)
+    assert "holds a part of these pairs" in ledger.dead(limit=1)[0].detail
+    assert not ledger.deferred()
