@@ -31,7 +31,7 @@ from worker.jobs import Job, NewJob, State
 from worker.lane import Lane, Lanes
 from worker.memory.jobs import accepted, settled, taken
 from worker.memory.mirror import mirrored
-from worker.outcomes import Outcome
+from worker.outcomes import Evidence, Outcome
 from worker.pipeline import SETTLE_MARGIN_MS, Pipeline
 from worker.settings import Settings
 from worker.settling import Attempted, crashed, tell
@@ -44,6 +44,11 @@ log = logging.getLogger(__name__)
 
 HOLD_MARGIN_MS = 500
 """For how much longer than a request may take it is held, for what comes before and after."""
+REFUSED_MS = 3_000
+"""For how long an account's credentials are refused before a run ends, without one attempt
+that shows them accepted: somebody waits for it, who may be the one to correct them."""
+REFUSED = (Evidence.NO_CANCELS, Evidence.NO_READS, Evidence.NO_TOKEN)
+ACCEPTED = (Evidence.CANCELS, Evidence.READS)
 AWAY = "Redis went away in between"
 
 
@@ -56,10 +61,13 @@ class DirectRun:
             them. None is pending: what is not proven in time is given up.
         alone: Why limits and nonces were kept by this process alone; empty if
             they were shared with the workers throughout.
+        refused: Whether it ended before its time, as the exchange refused the account's
+            credentials.
     """
 
     jobs: tuple[Job, ...]
     alone: str
+    refused: bool = False
 
 
 class Direct:
@@ -109,6 +117,7 @@ class Direct:
     def run(self, jobs: Sequence[NewJob], *, timeout_ms: int) -> DirectRun:
         """Attempt jobs of one account until each is proven, at most `timeout_ms`.
 
+        It ends sooner once the account's credentials have been refused for `REFUSED_MS`.
         No request is under way once this has returned, and none waits for Redis
         for longer than `redis_timeout_ms`.
         """
@@ -130,7 +139,7 @@ class Direct:
                 thread.join()
         finally:
             run.end()
-        return DirectRun(tuple(run.jobs.values()), run.alone)
+        return DirectRun(tuple(run.jobs.values()), run.alone, run.refused)
 
     def _work(self, run: _Run, lane: Lane) -> None:
         while (job := run.take(self.name, self._settings.jobs.lease_ms)) is not None:
@@ -187,7 +196,9 @@ class _Run:
 
     def __init__(self, jobs: Iterable[NewJob], until_ms: float) -> None:
         self.alone = ""
+        self.refused = False
         self.jobs: dict[str, Job] = {}
+        self._refused_since: float | None = None
         self._until_ms = until_ms
         self._begun_ms = clock.monotonic_ms()
         self._rests_until_ms = 0.0
@@ -240,17 +251,31 @@ class _Run:
             self._accept(attempted.children)
             self._count_end(job)
             self._rests_until_ms = max(self._rests_until_ms, now + settlement.pause_ms)
+            self._look_at(settlement.evidence, now)
             if job.state is State.PENDING:
                 self._put(job, now + settlement.delay_ms)
             else:
                 del self._open[_target(job)]
             self._changed.notify_all()
 
+    def _look_at(self, evidence: Evidence, now: float) -> None:
+        """Take nothing more once the credentials have been refused for too long."""
+        if evidence in ACCEPTED:
+            self._refused_since = None
+        elif evidence in REFUSED:
+            self._refused_since = now if self._refused_since is None else self._refused_since
+            if now - self._refused_since >= REFUSED_MS:
+                self.refused = True
+                self._until_ms = 0.0
+
     def end(self) -> None:
         """Give up what is not proven; take nothing more."""
         with self._changed:
             self._until_ms = 0.0
             spent_ms = round(clock.monotonic_ms() - self._begun_ms)
+            why = f"not proven within {spent_ms} ms"
+            if self.refused:
+                why = f"the account's credentials are refused, for {spent_ms} ms"
             for job_id in self._open.values():
                 job = self.jobs[job_id]
                 last = job.detail or "not attempted"
@@ -258,7 +283,7 @@ class _Run:
                     job,
                     state=State.DEAD,
                     outcome=Outcome.UNAUTHORIZED if job.refused else Outcome.UNKNOWN,
-                    detail=f"not proven within {spent_ms} ms; {last}",
+                    detail=f"{why}; {last}",
                     finished_ms=clock.now_ms(),
                 )
             self._open.clear()

@@ -23,6 +23,8 @@ from worker.simulator import Simulator
 SCOPE: dict[str, Any] = {"pair": "btc_idr", "side": "buy"}
 FAST = {"backoff_base_ms": 1, "backoff_max_ms": 5}
 WITHIN_MS = 20_000
+REFUSED_ATTEMPTS = 3
+"""At once, then 1 s and 2 s later."""
 
 
 def scope_of(alias: str) -> dict[str, Any]:
@@ -222,9 +224,22 @@ def test_what_cannot_be_sent_is_refused_before(away: World) -> None:
 
 
 def test_refused_for_good_is_not_tried_again(away: World) -> None:
-    """A wrong secret ends as it would with a worker."""
+    """A wrong secret ends before the time given is up, and says so."""
     wrong = {**away.account("ix"), "api_secret": "wrong-secret-0123456789"}
     producer = Producer(away.settings(accounts={"ix": wrong}))
-    result = producer.cancel_direct("ix", *away.place("ix"), **SCOPE, timeout_ms=2_000)
+    result = producer.cancel_direct("ix", *away.place("ix"), **SCOPE, timeout_ms=WITHIN_MS)
     assert (result.outcome, result.state) == (Outcome.UNAUTHORIZED, State.DEAD)
+    assert result.attempts == REFUSED_ATTEMPTS
+    assert "credentials are refused" in result.detail
     assert "wrong-secret" not in result.detail
+
+
+def test_a_login_that_is_refused_for_a_moment_is_waited_out(away: World) -> None:
+    """Many orders whose first attempts are refused, all at once, are canceled all the same."""
+    settings = away.settings()
+    jobs = cancels(settings.account("it").adapter, "it", away.place("it", 12), **SCOPE)
+    away.sim.fault_next("indodax_bad_sign", exchange="indodax", times=12)
+    run = build_direct(settings).run(jobs, timeout_ms=WITHIN_MS)
+    assert [each.fault for each in away.sim.journal()].count("indodax_bad_sign") == len(jobs)
+    assert {job.outcome for job in run.jobs} == {Outcome.CANCELED}
+    assert not run.refused

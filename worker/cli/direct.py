@@ -77,9 +77,13 @@ def _run(account: str, jobs: Sequence[NewJob], *, wait_s: float | None, as_json:
     output.note(ALONE.format(why=run.alone) if run.alone else TOGETHER)
     unproven = [job for job in run.jobs[: len(jobs)] if not _proven(job)]
     if unproven:
+        why, then = f"not proven within {within_s:g} s", "run this again"
+        if run.refused:
+            why = "not proven, as the exchange refuses this account's credentials"
+            then = "correct them and run this again"
         output.note(
-            f"{len(unproven)} of {len(jobs)} not proven within {within_s:g} s, and nobody goes on "
-            "with them: their orders may still be open; run this again"
+            f"{len(unproven)} of {len(jobs)} {why}, and nobody goes on "
+            f"with them: their orders may still be open; {then}"
         )
         raise typer.Exit(FAILED)
 
