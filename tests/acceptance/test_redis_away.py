@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
+from tests.support.held import Held
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World
@@ -110,13 +111,10 @@ def test_a_frozen_redis_is_reported_within_a_second(
     assert ticket.wait(timeout_ms=BACK_MS).outcome is Outcome.CANCELED
 
 
-def test_what_was_claimed_unheard_waits_for_no_lease(
+def test_a_backlog_that_redis_froze_amid_waits_for_no_lease(
     fragile: World, own_redis: EmbeddedRedis, rounds: int
 ) -> None:
-    """Calls that Redis answers after they were given up have leased jobs to nobody.
-
-    Frozen in the middle of a backlog, it finds them all as it thaws.
-    """
+    """Calls that were given up have leased jobs to nobody, or are refused as Redis thaws."""
     fragile.tables["jobs"] = {"lease_ms": LONG_LEASE_MS}
     workers = [fragile.worker() for _ in range(2)]
     producer = fragile.producer()
@@ -129,7 +127,48 @@ def test_what_was_claimed_unheard_waits_for_no_lease(
             within_ms=BACK_MS,
             what="a backlog worked off without waiting for leases",
         )
-    assert any(TAKEN_BACK in worker.text() for worker in workers)
+
+
+def test_what_was_claimed_unheard_waits_for_no_lease(
+    fragile: World, own_redis: EmbeddedRedis, tmp_path: Path, rounds: int
+) -> None:
+    """Calls that Redis has carried out in time, and whose answers are lost, lease to nobody.
+
+    Each round loses those of every worker in the middle of a backlog.
+    """
+    producer, ledger = fragile.producer(), fragile.ledger()
+    (tmp_path / "far").mkdir()
+    with Held(own_redis.port) as way:
+        url = f"redis://127.0.0.1:{way.port}/0"
+        far = World(fragile.sim, url, tmp_path / "far")
+        far.tables["jobs"] = {"lease_ms": LONG_LEASE_MS}
+        try:
+            workers = [far.worker() for _ in range(2)]
+            for _ in range(rounds):
+                taken_back = [worker.text().count(TAKEN_BACK) for worker in workers]
+                orders = fragile.place("ev", BACKLOG)
+                jobs = [ticket.id for ticket in producer.cancel_many("ev", orders)]
+                _begun(fragile, orders)
+                missed = [worker.text().count(AWAY) for worker in workers]
+                way.hold_answers()
+                for worker, before in zip(workers, missed, strict=True):
+                    eventually(partial(_misses, worker, before))
+                way.deliver()
+                eventually(
+                    partial(_all_done, ledger, jobs),
+                    within_ms=BACK_MS,
+                    what="a backlog worked off without waiting for leases",
+                )
+                counts = [worker.text().count(TAKEN_BACK) for worker in workers]
+                assert counts != taken_back, "some were claimed unheard"
+        finally:
+            way.deliver()
+            far.close()
+
+
+def _begun(world: World, orders: list[str]) -> None:
+    """Wait for the first of these orders to be canceled."""
+    eventually(lambda: any(world.status("ev", each) == "canceled" for each in orders))
 
 
 def _freeze_amid(
@@ -137,7 +176,7 @@ def _freeze_amid(
 ) -> None:
     """Freeze Redis once the first of these orders is canceled, until all workers miss it."""
     assert server.process is not None
-    eventually(lambda: any(world.status("ev", each) == "canceled" for each in orders))
+    _begun(world, orders)
     missed = [worker.text().count(AWAY) for worker in workers]
     os.kill(server.process.pid, signal.SIGSTOP)
     try:

@@ -1,4 +1,4 @@
-"""A way to a server that holds back what a client sends, and delivers it later all the same."""
+"""A way to a server that holds back what is sent, and delivers it later all the same."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Held:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._holding = threading.Event()
+        self._holding_answers = threading.Event()
         self._delivered = threading.Event()
         self._sockets = [self._listener]
         self._clients: list[socket.socket] = []
@@ -35,13 +36,19 @@ class Held:
         """Hold back the next piece of each connection that is open, and what follows it."""
         self._holding.set()
 
+    def hold_answers(self) -> None:
+        """Do the same to what the server sends; what clients send it has in time."""
+        self._delivered.clear()
+        self._holding_answers.set()
+
     def pass_new(self) -> None:
         """Hold back nothing more; what is held stays so."""
         self._holding.clear()
+        self._holding_answers.clear()
 
     def deliver(self) -> None:
-        """Deliver what is held, though the client may have closed its connection."""
-        self._holding.clear()
+        """Deliver what is held, though its receiver may have closed the connection."""
+        self.pass_new()
         self._delivered.set()
 
     def cut(self) -> None:
@@ -82,7 +89,7 @@ class Held:
                 self._sockets += [client, server]
                 self._clients.append(client)
                 self._start(self._pump, client, server, self._holding)
-                self._start(self._pump, server, client, threading.Event())
+                self._start(self._pump, server, client, self._holding_answers)
 
     def _pump(self, source: socket.socket, sink: socket.socket, holding: threading.Event) -> None:
         with contextlib.suppress(OSError):
