@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery, chain, group, signature
+from kombu import pools
 
 from tests.support import stock_app
 from tests.support.polling import eventually
@@ -214,6 +215,8 @@ def stock(world: World, tmp_path: Path) -> Iterator[str]:
 
 def test_what_stock_celery_runs_is_run(world: World, stock: str) -> None:
     """Message by message: the same run, the same do not; and what does not is not lost."""
+    # A connection binds a queue once, and those of earlier tests did in a Redis emptied since.
+    pools.reset()
     orders = dict(zip(CASES, world.place("ev", len(CASES)), strict=True))
     paired = {name: world.place("ev", 2) for name in PAIRED}
     world.worker()
@@ -239,8 +242,6 @@ def test_what_stock_celery_runs_is_run(world: World, stock: str) -> None:
     names = {order: name for name, order in orders.items()}
     names |= {order: f"{name} {n}" for name, two in paired.items() for n, order in enumerate(two)}
     stocks = {names[order] for order in stock_ran() - {"last"}}
-    run = {order for order, name in names.items() if name in stocks - ENDS_STOCK}
-    eventually(lambda: all(world.status("ev", order) == "canceled" for order in run))
     ours = {name for order, name in names.items() if world.status("ev", order) == "canceled"}
     client.close()
     differs = (ours ^ stocks) - ENDS_STOCK
