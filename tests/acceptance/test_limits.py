@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
-from worker import Outcome, SwitchError, clock
+from worker import Outcome, clock
 
 WINDOW_MS = 10_000
 MAX = 10
@@ -23,7 +23,7 @@ def most_in_a_window(at_ms: list[float]) -> int:
 
 @pytest.mark.timeout(200)
 def test_never_more_than_ten_countdowns_in_ten_seconds(world: World, rounds: int) -> None:
-    """More to renew than the limit allows: it is used up, never passed, urgent ones first."""
+    """More to renew than the limit allows: it is kept, workers hold the rest, none trips."""
     switches, over_ms, workers = (60, 24_000, 2) if rounds <= 3 else (400, 60_000, 4)
     for _ in range(workers):
         world.worker()
@@ -39,13 +39,14 @@ def test_never_more_than_ten_countdowns_in_ten_seconds(world: World, rounds: int
     urgent: list[tuple[float, str]] = []
     while clock.monotonic_ms() - begun < over_ms:
         for switch in rng.sample(held, 5):
-            try:
-                switch.beat()
-            except SwitchError:
-                held.remove(switch)  # more than the limit can keep: some must trip
+            switch.beat()
         # Once the burst of the first arms, urgent all of them, has been worked off.
         if len(urgent) < (clock.monotonic_ms() - begun - over_ms / 2) / 3_000:
             pair = f"u{len(urgent)}_idr"
+            # What it takes of the limit is free for the next.
+            ended = next(switch for switch in held if switch.held == "exchange")
+            held.remove(ended)
+            ended.disarm()
             urgent.append((clock.now_ms(), pair))
             producer.arm("ix", pairs=[pair], timeout_ms=60_000)
         clock.sleep_ms(20)
@@ -59,7 +60,10 @@ def test_never_more_than_ten_countdowns_in_ten_seconds(world: World, rounds: int
         for asked, pair in urgent
     ]
     print(f"most in 10 s: {most_in_a_window(at_ms)}, used {used:.1%}, urgent waits {waits}")  # noqa: T201
-    assert used > 0.9, used
+    # A part of the limit is kept free of renewals, and close deadlines share requests.
+    assert used > 0.6, used
+    by = {switch.held for switch in held}
+    assert by == {"exchange", "workers"}
     assert max(waits[:-1]) < 1_500, waits
 
 

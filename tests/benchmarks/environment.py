@@ -42,11 +42,13 @@ def write_settings(bench: Bench, accounts: Mapping[str, Mapping[str, Any]]) -> N
     everstrike = {
         "exchange": "everstrike",
         "base_url": bench.exchange_url,
-        "api_key": API_KEY,
         "api_secret": SECRET,
     }
     lines = [f'redis_url = "{bench.redis_url}"']
-    tables = {f"ev{n or ''}": everstrike for n in range(ACCOUNTS)}
+    # An account is its key: one key has one alias.
+    tables = {
+        f"ev{n or ''}": {**everstrike, "api_key": f"{API_KEY}{n or ''}"} for n in range(ACCOUNTS)
+    }
     for alias, table in {**tables, **accounts}.items():
         lines += [f"[accounts.{alias}]"]
         lines += [

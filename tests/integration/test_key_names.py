@@ -23,7 +23,7 @@ EXCHANGES = st.sampled_from(["everstrike", "indodax", "bitmart"])
 ACCOUNTS = st.tuples(EXCHANGES, ALIASES)
 SHARED = {
     *("lanes", "accounts", "serving", "registered:d", "recent", "switches", "tripped", "dead"),
-    *("workers", "born", "replid", "astray"),
+    *("workers", "born", "replid", "astray", "clock"),
 }
 """Keys that hold what belongs to all accounts."""
 

@@ -127,11 +127,15 @@ def test_the_pulse_checks_in_once_a_minute(
 
 
 def test_a_refused_account_is_a_lost_one(world: World, received: FakeSentry) -> None:
-    """Its dead letters are one issue of its own, apart from others."""
+    """Its first refusal is an issue of its own, apart from others; its jobs wait."""
     attempts = Attempts(world)
     world.sim.set_faults({"indodax_not_authorized": 1.0}, exchange="indodax")
-    job = attempts.run("it", attempts.accept("it", "1"), attempts.accept("it", "2"))[0]
-    assert (job.state, job.outcome) == (State.DEAD, Outcome.UNAUTHORIZED)
+    jobs = [attempts.accept("it", "1"), attempts.accept("it", "2")]
+    eventually(lambda: attempts.step("it", "w1"), what="the first is refused")
+    while attempts.step("it", "w1"):
+        pass
+    assert {attempts.get(job).state for job in jobs} == {State.PENDING}
+    assert Outcome.UNAUTHORIZED in {attempts.get(job).outcome for job in jobs}
     (event,) = events(received)
     assert event["fingerprint"] == ["lost account", "indodax", "it"]
 
