@@ -79,16 +79,20 @@ def test_each_takes_what_the_answer_says_of_it(answer: Answer, read: Answer) -> 
     assert answer_to(job("a"), answer) == read
 
 
+NOT_NAMED = "not named in the reply for several orders"
+AS_A_WHOLE = "several orders in one request refused: one of them is malformed"
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "detail"),
     [
-        ClosedMany({"b": Outcome.CANCELED}),
-        ClosedMany({}, others=3),
-        Unproven(Outcome.REJECTED, "one of them is malformed"),
+        (ClosedMany({"b": Outcome.CANCELED}), NOT_NAMED),
+        (ClosedMany({}, others=3), NOT_NAMED),
+        (Unproven(Outcome.REJECTED, "one of them is malformed"), AS_A_WHOLE),
     ],
 )
-def test_what_is_not_said_of_an_order_is_unknown(answer: Answer) -> None:
+def test_what_is_not_said_of_an_order_is_unknown(answer: Answer, detail: str) -> None:
     """Not in the reply, or refused with others: neither proven nor given up."""
     read = answer_to(job("a"), answer)
     assert isinstance(read, Unproven)
-    assert read.outcome is Outcome.UNKNOWN
+    assert (read.outcome, read.detail) == (Outcome.UNKNOWN, detail)

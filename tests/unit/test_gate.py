@@ -16,7 +16,9 @@ from worker.gate import (
     check_cancel_all,
     check_switch,
     command_of,
+    holds_timers,
     next_phase,
+    spelled,
 )
 from worker.jobs import Job, Kind, Phase, State
 
@@ -69,6 +71,7 @@ def test_each_phase_sends_its_command(
         ("bitmart", SCOPE, SEND),
         ("bitmart", {"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, BUY),
         ("bitmart", {"kind": Kind.CANCEL_ALL, "side": "buy"}, LIST),
+        ("bitmart", {"kind": Kind.CANCEL_ALL, "side": "buy", "pair": "btc_usdt"}, SEND),
     ],
 )
 def test_first_attempt_cancels_where_it_can_else_lists(
@@ -110,6 +113,7 @@ def test_exchange_is_asked_only_what_it_can_answer(
     [
         ("everstrike", {"order_id": "a1"}, ASK),
         ("everstrike", {"order_id": "a1", "phase": ASK}, ASK),
+        ("indodax", {"order_id": "a1", "phase": ASK}, ASK),
         ("indodax", {**FULL, "phase": SEND}, ASK),
         ("indodax", {"order_id": "a1"}, SEND),
         ("bitmart", SCOPE, LIST),
@@ -220,3 +224,25 @@ def test_command_that_is_not_offered_cannot_be_sent() -> None:
     """Even where nothing is wrong with it."""
     assert not able(EXCHANGES["everstrike"], CancelScope("btc_idr", "buy"))
     assert able(EXCHANGES["bitmart"], CancelScope("btc_idr", "buy"))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "holds"), [("indodax", True), ("everstrike", False), ("bitmart", False)]
+)
+def test_one_exchange_keeps_countdowns_itself(exchange: str, holds: bool) -> None:  # noqa: FBT001
+    """Workers keep the others' switches."""
+    assert holds_timers(EXCHANGES[exchange]) is holds
+
+
+@pytest.mark.parametrize(
+    ("exchange", "pair", "wanted"),
+    [
+        ("indodax", "BTC_IDR", "btc_idr"),
+        ("indodax", "btc_idr", "btc_idr"),
+        ("indodax", None, None),
+        ("indodax", 5, 5),
+    ],
+)
+def test_pair_is_spelled_as_the_exchange_does(exchange: str, pair: Any, wanted: Any) -> None:
+    """What is no text is left for the checks to refuse."""
+    assert spelled(EXCHANGES[exchange], pair) == wanted

@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from worker.jobs import Job, Kind, Phase, State
-from worker.outcomes import OpenOrder, OpenOrders, Outcome
-from worker.retries import Again
+from worker.jobs import Job, Kind, NewJob, Phase, State
+from worker.logs import FIELDS, LINES
+from worker.outcomes import (
+    Answer,
+    Closed,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    ScopeCanceled,
+    Unproven,
+)
+from worker.retries import DOUBTFUL_ATTEMPTS, THROTTLED_MAX_MS, Again, Dead, Decision, Done
 from worker.settings import Jobs
-from worker.settling import CHILD_MS, CRASH_PAUSE_MS, attempted, crashed
-from worker.store.ledger import Verb
+from worker.settling import (
+    CHILD_MS,
+    CRASH_PAUSE_MS,
+    THROTTLED_MS,
+    Attempted,
+    attempted,
+    crashed,
+    tell,
+)
+from worker.store.ledger import Settlement, Verb
 
 NOW_MS = 1_700_000_000_000
 JOBS = Jobs(max_attempts=50, max_age_ms=100_000)
+
+JOB = Job(
+    id="j",
+    kind=Kind.CANCEL,
+    state=State.PENDING,
+    lane="everstrike:ev",
+    order_id="a1",
+    phase=Phase.SEND,
+    attempts=2,
+    first_ms=NOW_MS,
+    claimed_by="w1",
+)
+SCOPE = replace(JOB, kind=Kind.CANCEL_ALL, order_id=None)
+AGAIN = Again(Phase.ASK, 700, Outcome.UNKNOWN, "no reply", streak=4)
+LOST = Unproven(Outcome.UNKNOWN, "no reply")
+
+
+def said(record: logging.LogRecord, field: str) -> object:
+    """Return a field of a record."""
+    return record.__dict__[field]
+
+
+def settled(job: Job, answer: Answer, decision: Decision, **options: Any) -> Attempted:
+    """Return what follows from an attempt that took 12 ms."""
+    values = {"pause_ms": 0, **options}
+    return attempted(job, answer, decision, now_ms=NOW_MS, took_ms=12, **values)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +92,39 @@ def test_a_crash_is_tried_again_within_the_budgets(attempts: int, age_ms: int, v
     assert settlement.detail == "internal error: RuntimeError"
     assert (settlement.phase, settlement.streak, settlement.missing) == (Phase.ASK, 3, True)
     assert CRASH_PAUSE_MS <= settlement.delay_ms < 2 * CRASH_PAUSE_MS
+    assert settlement.doubtful is (attempts >= DOUBTFUL_ATTEMPTS)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "doubtful"), [(DOUBTFUL_ATTEMPTS - 1, False), (DOUBTFUL_ATTEMPTS, True)]
+)
+def test_crash_of_a_first_attempt_keeps_its_phase_open(
+    attempts: int,
+    doubtful: bool,  # noqa: FBT001
+) -> None:
+    """A job whose attempts crash goes behind others, as one that nothing proves."""
+    fresh = replace(JOB, attempts=attempts, first_ms=None, phase=None)
+    settlement = crashed(fresh, RuntimeError("x"), now_ms=NOW_MS, jobs=JOBS)
+    assert (settlement.verb, settlement.phase) == (Verb.AGAIN, "")
+    assert settlement.doubtful is doubtful
+
+
+def test_a_crash_is_logged_with_its_trace_and_raises_an_alert(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the job and its account, and without the error's own text in the alert."""
+    error = RuntimeError("secret")
+    with caplog.at_level(logging.ERROR):
+        crashed(JOB, error, now_ms=NOW_MS, jobs=JOBS)
+    logged, alerted = caplog.records
+    assert (logged.getMessage(), logged.exc_info) == (
+        "an attempt crashed",
+        (RuntimeError, error, None),
+    )
+    assert (said(logged, "job"), said(logged, "account")) == ("j", "ev")
+    assert alerted.getMessage() == "an attempt crashed: RuntimeError"
+    assert said(alerted, "alert") == "crash"
+    assert (said(alerted, "account"), said(alerted, "exchange")) == ("ev", "everstrike")
 
 
 def children(order_id: str, *, age_ms: int) -> list[str]:
@@ -66,3 +149,256 @@ def test_what_is_shown_again_and_again_is_canceled_now_and_then() -> None:
     assert children("a1", age_ms=CHILD_MS - 1) == first
     assert children("a2", age_ms=0) != first
     assert children("a1", age_ms=CHILD_MS) != first
+
+
+def test_orders_that_a_list_shows_have_cancels_of_their_own() -> None:
+    """With what the row says, else the scope; workers of every version name them alike."""
+    scope = replace(SCOPE, id="all", phase=Phase.LIST, urgent=True, side="buy", pair="btc_idr")
+    rows = (OpenOrder("a1"), OpenOrder("a2", "eth_idr", "sell"))
+    made = settled(scope, OpenOrders(rows, complete=True), AGAIN).children
+    assert made == (
+        NewJob(
+            id="all.0.a7f6c49beb29b51d",
+            lane="everstrike:ev",
+            kind=Kind.CANCEL,
+            order_id="a1",
+            pair="btc_idr",
+            side="buy",
+            parent="all",
+            urgent=True,
+        ),
+        NewJob(
+            id="all.0.0744eee07d26a416",
+            lane="everstrike:ev",
+            kind=Kind.CANCEL,
+            order_id="a2",
+            pair="eth_idr",
+            side="sell",
+            parent="all",
+            urgent=True,
+        ),
+    )
+
+
+def test_orders_without_pair_or_side_have_cancels_without() -> None:
+    """And each row has one of its own, by all that tells it from others."""
+    rows = (
+        OpenOrder("a1"),
+        OpenOrder("a1", "btc_idr"),
+        OpenOrder("a1", None, "buy"),
+        OpenOrder("a1", "btc_idr", "buy"),
+    )
+    made = settled(SCOPE, OpenOrders(rows, complete=True), AGAIN).children
+    assert [(child.pair, child.side) for child in made] == [
+        ("", ""),
+        ("btc_idr", ""),
+        ("", "buy"),
+        ("btc_idr", "buy"),
+    ]
+    assert len({child.id for child in made}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("job", "answer"),
+    [
+        (JOB, OpenOrders((OpenOrder("a1"),), complete=True)),
+        (SCOPE, ScopeCanceled()),
+        (SCOPE, OpenOrders((), complete=True)),
+    ],
+)
+def test_nothing_else_makes_new_jobs(job: Job, answer: Answer) -> None:
+    """A list that was not asked for, an answer that is none, an empty list."""
+    assert settled(job, answer, AGAIN).children == ()
+
+
+@pytest.mark.parametrize(
+    ("decision", "settlement", "shown"),
+    [
+        (
+            Done(Outcome.CANCELED, "gone"),
+            Settlement(Verb.DONE, Outcome.CANCELED, "gone"),
+            "gone",
+        ),
+        (
+            Dead(Outcome.REJECTED, "50 attempts made; no such pair", "no such pair"),
+            Settlement(Verb.DEAD, Outcome.REJECTED, "50 attempts made; no such pair"),
+            "no such pair",
+        ),
+        (Dead(Outcome.UNKNOWN, "bad"), Settlement(Verb.DEAD, Outcome.UNKNOWN, "bad"), "bad"),
+        (
+            replace(AGAIN, missing=True, found=True, delay_ms=9),
+            Settlement(
+                Verb.AGAIN,
+                Outcome.UNKNOWN,
+                "no reply",
+                delay_ms=9,
+                phase=Phase.ASK,
+                streak=4,
+                missing=True,
+                found=True,
+            ),
+            "no reply",
+        ),
+        (
+            replace(AGAIN, outcome=Outcome.REJECTED),
+            Settlement(
+                Verb.AGAIN,
+                Outcome.REJECTED,
+                "no reply",
+                delay_ms=700,
+                phase=Phase.ASK,
+                streak=4,
+                doubtful=True,
+            ),
+            "no reply",
+        ),
+    ],
+)
+def test_decision_is_recorded_with_a_line_of_history(
+    decision: Decision, settlement: Settlement, shown: str
+) -> None:
+    """What is decided, and what the exchange answered."""
+    found = settled(JOB, LOST, decision).settlement
+    assert replace(found, line="") == settlement
+    assert json.loads(found.line) == {
+        "n": 2,
+        "at_ms": NOW_MS,
+        "phase": "send",
+        "outcome": decision.outcome,
+        "detail": shown,
+        "took_ms": 12,
+        "by": "w1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause_ms", "rests_ms"),
+    [
+        (Unproven(Outcome.THROTTLED, "429"), 0, THROTTLED_MS),
+        (Unproven(Outcome.THROTTLED, "429", 0), 0, 0),
+        (Unproven(Outcome.THROTTLED, "429", 5_000), 0, 5_000),
+        (Unproven(Outcome.THROTTLED, "429", 5_000), 7_000, 7_000),
+        (Unproven(Outcome.THROTTLED, "429", 5_000), 3_000, 5_000),
+        (Unproven(Outcome.THROTTLED, "429", 3_600_000), 0, THROTTLED_MAX_MS),
+        (Unproven(Outcome.UNAVAILABLE, "503", 5_000), 0, 0),
+        (LOST, 0, 0),
+        (LOST, 40, 40),
+    ],
+)
+def test_account_rests_for_as_long_as_its_rate_was_refused(
+    answer: Answer, pause_ms: int, rests_ms: int
+) -> None:
+    """Never for longer than the longest window; nothing but the rate is the account's."""
+    assert settled(JOB, answer, AGAIN, pause_ms=pause_ms).settlement.pause_ms == rests_ms
+
+
+@pytest.mark.parametrize(
+    ("job", "answer", "unanswered"),
+    [
+        (SCOPE, LOST, True),
+        (SCOPE, Unproven(Outcome.UNAVAILABLE, "503"), True),
+        (replace(SCOPE, phase=Phase.BUY), LOST, True),
+        (SCOPE, Unproven(Outcome.THROTTLED, "429"), False),
+        (SCOPE, ScopeCanceled(), False),
+        (replace(SCOPE, phase=Phase.LIST), LOST, False),
+        (JOB, LOST, False),
+    ],
+)
+def test_cancel_of_a_scope_without_an_answer_may_yet_be_carried_out(
+    job: Job,
+    answer: Answer,
+    unanswered: bool,  # noqa: FBT001
+) -> None:
+    """And so may cancel what is placed later."""
+    assert settled(job, answer, AGAIN).settlement.unanswered is unanswered
+
+
+CONTEXT = {
+    "job": "j",
+    "kind": "cancel",
+    "account": "ev",
+    "exchange": "everstrike",
+    "order_id": "a1",
+    "attempt": 2,
+    "phase": "send",
+    "outcome": Outcome.UNKNOWN,
+    "detail": "no reply",
+    "took_ms": 12,
+}
+REFUSED = Unproven(Outcome.UNAUTHORIZED, "bad key")
+NO_KEY = "the exchange refuses this account's credentials"
+
+
+@pytest.mark.parametrize(
+    ("answer", "decision", "message"),
+    [
+        (Closed(Outcome.GONE), Done(Outcome.UNKNOWN, "no reply"), "done"),
+        (LOST, AGAIN, "not proven"),
+        (REFUSED, replace(AGAIN, refused=True, outcome=Outcome.UNAUTHORIZED), None),
+        (LOST, Dead(Outcome.UNKNOWN, "no reply"), None),
+    ],
+)
+def test_attempt_is_logged_unless_an_alert_shows_it(
+    answer: Answer, decision: Decision, message: str | None
+) -> None:
+    """One line with all that identifies it."""
+    line = settled(JOB, answer, decision).said
+    assert line == (None if message is None else {"message": message, **CONTEXT})
+
+
+@pytest.mark.parametrize(
+    ("job", "answer", "decision", "kind", "message"),
+    [
+        (
+            JOB,
+            REFUSED,
+            replace(AGAIN, refused=True),
+            "lost account",
+            f"{NO_KEY}; its jobs wait, and one is tried now and then",
+        ),
+        (
+            JOB,
+            REFUSED,
+            Dead(Outcome.UNAUTHORIZED, "no reply"),
+            "lost account",
+            f"{NO_KEY}; given up: no reply",
+        ),
+        (JOB, LOST, Dead(Outcome.UNKNOWN, "no reply"), "dead letter", "given up: no reply"),
+        (
+            replace(JOB, refused="cancels", phase=Phase.ASK),
+            OrderReport(OrderState.OPEN),
+            AGAIN,
+            "lost account",
+            "the exchange answers this account's questions, but refuses its cancels: "
+            "its key may lack the right to them",
+        ),
+    ],
+)
+def test_alert_says_what_is_wrong_with_the_job_it_shows(
+    job: Job,
+    answer: Answer,
+    decision: Decision,
+    kind: str,
+    message: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the fields of the attempt's line."""
+    with caplog.at_level(logging.ERROR):
+        settled(job, answer, decision)
+    (record,) = caplog.records
+    assert record.getMessage() == message
+    context = {**CONTEXT, "phase": job.sends, "outcome": decision.outcome}
+    assert {field: said(record, field) for field in FIELDS} == {"alert": kind, **context}
+
+
+def test_lines_of_several_attempts_are_written_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Attempts that an alert showed have none; without any line nothing is written."""
+    done = settled(JOB, LOST, AGAIN)
+    silent = replace(done, said=None)
+    with caplog.at_level(logging.INFO):
+        tell([silent])
+        assert not caplog.records
+        tell([silent, done, done])
+    (record,) = caplog.records
+    assert record.getMessage() == "attempts"
+    assert said(record, LINES) == [done.said, done.said]
