@@ -14,11 +14,11 @@ def together(jobs: Sequence[Job], most: int) -> Iterator[tuple[Job, ...]]:
     Only what has never been attempted shares one: whatever comes of that, each
     goes on by itself.
     """
-    fresh: dict[str, Job] = {}
+    fresh: dict[str | None, Job] = {}
     alone: list[Job] = []
     for job in jobs:
-        if _is_fresh(job) and (job.order_id or "") not in fresh:
-            fresh[job.order_id or ""] = job
+        if _is_fresh(job) and job.order_id not in fresh:
+            fresh[job.order_id] = job
         else:
             alone.append(job)
     shared = list(fresh.values())

@@ -17,8 +17,6 @@ from worker.jobs import Job, Kind, Phase
 
 def able(exchange: Exchange, command: Command) -> bool:
     """Return whether the exchange can carry out this command as it stands."""
-    if type(command) not in exchange.capabilities.commands:
-        return False
     try:
         exchange.check(command)
     except InvalidCommand:
@@ -48,7 +46,7 @@ def next_phase(job: Job, exchange: Exchange) -> Phase:
     one question tells sooner than another cancel.
     """
     phase = job.phase or _first_phase(job, exchange)
-    if job.lost and phase.cancels:
+    if job.lost:
         return asking_phase(job, exchange) or phase
     return phase
 
@@ -56,8 +54,7 @@ def next_phase(job: Job, exchange: Exchange) -> Phase:
 def _first_phase(job: Job, exchange: Exchange) -> Phase:
     if job.kind is not Kind.CANCEL_ALL or able(exchange, command_of(job, Phase.SEND)):
         return Phase.SEND
-    sides = job.side is None and able(exchange, command_of(job, Phase.BUY))
-    return Phase.BUY if sides else Phase.LIST
+    return Phase.BUY if able(exchange, command_of(job, Phase.BUY)) else Phase.LIST
 
 
 def asking_phase(job: Job, exchange: Exchange) -> Phase | None:

@@ -1,6 +1,74 @@
-import sys
-from mutmut.__main__ import cli
-from tests.mutation.changes import adapt
+"""The command: exits 1 where a change survives that `survivors.toml` does not list."""
 
-adapt()
-cli(["run", "--max-children", "1", *sys.argv[1:]], standalone_mode=False)
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+
+from mutmut.__main__ import cli
+from mutmut.configuration import config
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+
+from tests.mutation.changes import adapt
+from tests.mutation.survivors import Change, Figures, read, report
+
+SAMPLE = "*__mutmut_9"
+"""One change of each function that has so many."""
+
+
+def main(arguments: list[str]) -> int:
+    """Make the changes, run the tests on each, and compare what survives with the list."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("names", nargs="*", help="modules, as in worker.gate; none: all")
+    parser.add_argument("--sample", action="store_true", help="a small fixed part")
+    asked = parser.parse_args(arguments)
+    wanted = [SAMPLE] if asked.sample else [f"{name}.*" for name in asked.names]
+    shutil.rmtree("mutants", ignore_errors=True)
+    adapt()
+    cli(["run", "--max-children", "1", *wanted], standalone_mode=False)
+    listed = read(Path(__file__).with_name("survivors.toml"))
+    made = [_figures(path, wanted) for path in sorted(config().only_mutate)]
+    text, ok = report([each for each in made if each.made], listed, whole=not wanted)
+    print(text)  # noqa: T201
+    return 0 if ok else 1
+
+
+def _figures(path: str, wanted: Iterable[str]) -> Figures:
+    """Return what became of the changes to one module."""
+    data = SourceFileMutationData(path=Path(path))
+    data.load()
+    states = {
+        name: status_by_exit_code[code]
+        for name, code in data.exit_code_by_key.items()
+        if not wanted or any(fnmatch(name, each) for each in wanted)
+    }
+    module = path.removesuffix(".py").replace("/", ".")
+    return Figures(
+        module=module,
+        made=len(states),
+        survived=tuple(
+            _change(name, module, path)
+            for name, state in states.items()
+            if state not in ("killed", "timeout")
+        ),
+    )
+
+
+def _change(name: str, module: str, path: str) -> Change:
+    function, of = orig_function_and_class_names_from_key(name)
+    lines = get_diff_for_mutant(name, path=path).splitlines()[2:]
+    was, now = (
+        "\n".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+"
+    )
+    return Change(f"{module}.{of}.{function}" if of else f"{module}.{function}", was, now)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -322,6 +322,14 @@ ROWS = [
         for command in (CANCEL, LIST)
     ),
     Row(
+        "a pair whose trade is halted, under a status that no document gives it",
+        COUNTDOWN,
+        error("bad_request", HALTED),
+        Unproven(Outcome.REJECTED, f"HTTP 400: bad_request: {HALTED}"),
+        "the timer is set for other pairs then",
+        400,
+    ),
+    Row(
         "another internal error",
         COUNTDOWN,
         error("internal_server_error", "Out of paper"),
@@ -515,6 +523,13 @@ ROWS = [
         ODD,
         "FACTS: pair and order_id",
     ),
+    Row(
+        "an order of a pair that was not named",
+        CancelOrder("666883"),
+        success({"order_id": 666883, "pair": "eth_idr"}),
+        ODD,
+        "FACTS: pair and order_id",
+    ),
     Row("another order", CANCEL, success({"order_id": 666884}), ODD, "FACTS: order_id"),
     Row("id as fraction", CANCEL, success({"order_id": 666883.0}), ODD, "not documented"),
     Row("no id", CANCEL, success({}), ODD, "not documented"),
@@ -621,6 +636,23 @@ ROWS = [
         success({"orders": {"btc_idr": [ROW_SELL], "a&b": [ROW_BUY], "c": ROW_BUY}}),
         OpenOrders((SELL, OpenOrder("173", "c", "buy")), complete=False),
         "not documented: it may be an open order",
+    ),
+    *(
+        Row(
+            f"a row of the side {side}",
+            LIST,
+            success({"orders": [ROW_SELL, {"order_id": "174", "type": side}]}),
+            OpenOrders((SELL,), complete=False),
+            "not documented: it may be an open order",
+        )
+        for side in ("stop", None, 1)
+    ),
+    Row(
+        "list of a pair, keyed by it in capitals",
+        LIST,
+        success({"orders": {"BTC_IDR": [ROW_BUY]}}),
+        OpenOrders((replace(BUY, pair="BTC_IDR"),), complete=True),
+        "not documented: case does not tell pairs apart",
     ),
     Row("list of rows without pairs", LIST_ALL, success({"orders": [ROW_BUY]}), ODD, "FACTS"),
     Row("dict for one pair", LIST, success({"orders": {"eth_idr": [ROW_BUY]}}), ODD, "FACTS"),

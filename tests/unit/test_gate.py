@@ -44,6 +44,9 @@ def job(**fields: Any) -> Job:
         ({"kind": Kind.CANCEL_ALL}, SEND, CancelScope(None, None)),
         ({"kind": Kind.CANCEL_ALL}, LIST, ListOpenOrders(None, None)),
         ({"order_id": "a1"}, SEND, CancelOrder("a1")),
+        # No order's id: refused before it is sent.
+        ({}, SEND, CancelOrder("")),
+        ({}, ASK, QueryOrder("")),
         ({"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, BUY, CancelScope("btc_idr", "buy")),
         ({"kind": Kind.CANCEL_ALL, "pair": "btc_idr"}, SELL, CancelScope("btc_idr", "sell")),
         # Whatever a record says: never more than the job is for.
@@ -136,6 +139,22 @@ def test_order_id_that_is_none_is_refused(exchange: str, order_id: str) -> None:
     with pytest.raises(InvalidCommand):
         check_cancel(EXCHANGES[exchange], order_id=order_id, pair="btc_idr", side="buy")
     assert not able(EXCHANGES[exchange], CancelOrder(order_id, "btc_idr", "buy"))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "pair", "side"),
+    [
+        ("indodax", "btc_idr", "buy"),
+        ("indodax", "btc_idr", "sell"),
+        ("everstrike", None, None),
+        ("bitmart", None, None),
+    ],
+)
+def test_cancel_that_lacks_nothing_is_accepted(
+    exchange: str, pair: str | None, side: str | None
+) -> None:
+    """By what each exchange needs."""
+    check_cancel(EXCHANGES[exchange], order_id="a1", pair=pair, side=side)
 
 
 @pytest.mark.parametrize(

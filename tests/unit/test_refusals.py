@@ -44,6 +44,14 @@ def test_pairs_that_a_refusal_names_are_left_out(said: str, at_fault: tuple[str,
     assert left(refusals, switch()) == tuple(pair for pair in PAIRS if pair not in at_fault)
 
 
+def test_refusals_that_name_no_pair_leave_nothing_behind() -> None:
+    """However many come before one that does."""
+    refusals = Refusals()
+    for _ in range(3):
+        assert refusals.learn(switch(), "halted", now_ms=NOW_MS) == ()
+    assert refusals.learn(switch(), "btc_idr is halted", now_ms=NOW_MS) == ("btc_idr",)
+
+
 def test_switch_that_was_never_refused_is_asked_for_whole() -> None:
     """Nothing is left out, and nothing else of it changes."""
     assert Refusals().without(switch(), now_ms=NOW_MS) == switch()

@@ -164,8 +164,7 @@ def _read_list(scope: ListOpenOrders, found: object) -> OpenOrders | None:
 
 def _of_scope(scope: ListOpenOrders, keyed: Mapping[str, object]) -> bool:
     """Tell whether a list that is keyed by pair is the one of the pair that was asked for."""
-    asked = (scope.pair or "").casefold()
-    return scope.pair is None or all(pair.casefold() == asked for pair in keyed)
+    return all(in_scope(ListOpenOrders(scope.pair), pair, "") for pair in keyed)
 
 
 def _read_error(command: Command, reply: Reply, body: object) -> Answer:
