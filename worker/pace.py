@@ -35,7 +35,7 @@ class Pace:
     @property
     def chunk(self) -> int:
         """How many jobs to take at once, at least 1."""
-        return max(1, min(CHUNK_MAX, int(CHUNK_MS / max(self._each_ms, 0.01))))
+        return _fitting(self._each_ms)
 
     def threads(self, waiting_ms: float = 0) -> int:
         """Return how many threads are worth having in this process, at least 1.
@@ -57,3 +57,8 @@ class Pace:
         with self._lock:
             self._each_ms += WEIGHT * (took_ms - self._each_ms)
             self._cpu_ms += WEIGHT * (cpu_ms - self._cpu_ms)
+
+
+def _fitting(each_ms: float) -> int:
+    """Return how many attempts of this length keep a thread busy for `CHUNK_MS`."""
+    return max(1, min(CHUNK_MAX, int(CHUNK_MS / max(each_ms, 0.01))))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 from mutmut.__main__ import cli
 from mutmut.configuration import config
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+from mutmut.workers.isolation import run_in_fork
 
+from tests.mutation import lua
 from tests.mutation.changes import adapt
 from tests.mutation.survivors import Change, Figures, read, report
 
@@ -28,16 +31,46 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("names", nargs="*", help="modules, as in worker.gate; none: all")
     parser.add_argument("--sample", action="store_true", help="a small fixed part")
+    parser.add_argument("--lua", action="store_true", help="the limiter's and nonces' scripts")
     asked = parser.parse_args(arguments)
+    if asked.lua:
+        return _reported([lua.run(script, print) for script in lua.TESTS], whole=True)
     wanted = [SAMPLE] if asked.sample else [f"{name}.*" for name in asked.names]
+    if run_in_fork(_names_change):
+        raise SystemExit("names of tests change with each collection: see tests.support.plain_ids")
     shutil.rmtree("mutants", ignore_errors=True)
     adapt()
     cli(["run", "--max-children", "1", *wanted], standalone_mode=False)
-    listed = read(Path(__file__).with_name("survivors.toml"))
     made = [_figures(path, wanted) for path in sorted(config().only_mutate)]
-    text, ok = report([each for each in made if each.made], listed, whole=not wanted)
+    return _reported([each for each in made if each.made], whole=not asked.sample)
+
+
+def _reported(made: Sequence[Figures], *, whole: bool) -> int:
+    """Print the figures; return 1 where the list is not right."""
+    listed = read(Path(__file__).with_name("survivors.toml"))
+    text, ok = report(made, listed, whole=whole)
     print(text)  # noqa: T201
     return 0 if ok else 1
+
+
+def _names_change() -> int:
+    """Return 1 if a second collection in one process names tests otherwise than the first.
+
+    A run would take each test that it does not find for one that notices the change.
+    """
+    names: list[list[str]] = []
+
+    class Watch:
+        """Keeps the names of each collection."""
+
+        def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
+            """Keep them."""
+            names.append([item.nodeid for item in items])
+
+    files = config().pytest_add_cli_args_test_selection
+    for _ in range(2):
+        pytest.main(["-n0", "-qqq", "--collect-only", *files], plugins=[Watch()])
+    return int(names[0] != names[1])
 
 
 def _figures(path: str, wanted: Iterable[str]) -> Figures:

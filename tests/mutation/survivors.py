@@ -72,7 +72,8 @@ def report(made: Sequence[Figures], listed: Listed, *, whole: bool) -> tuple[str
     Args:
         made: What a run did.
         listed: What is known.
-        whole: All changes were made: what is listed and did not survive is no longer true.
+        whole: All changes to these modules were made: what is listed of them and did not
+            survive is no longer true.
 
     Returns:
         Lines for a person, and whether the list is right.
@@ -91,7 +92,10 @@ def report(made: Sequence[Figures], listed: Listed, *, whole: bool) -> tuple[str
     survived = {change for each in made for change in each.survived}
     known = listed.equivalent.keys() | listed.accepted.keys()
     new = sorted(survived - known)
-    stale = sorted(known - survived) if whole else []
+    modules = tuple(f"{each.module}." for each in made)
+    stale = [each for each in sorted(known - survived) if f"{each.where}.".startswith(modules)]
+    if not whole:
+        stale = []
     rows += [f"\nsurvived, and is not listed: {change}" for change in new]
     rows += [f"\nlisted, and no longer survives: {change}" for change in stale]
     return "\n".join(rows), not new and not stale

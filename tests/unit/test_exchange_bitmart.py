@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.plain_ids import plain
 from tests.support.shapes import with_shape
 from worker.commands import (
     CancelOrder,
@@ -449,7 +450,9 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{type(row.command).__name__}, {row.id}")
+@pytest.mark.parametrize(
+    "row", ROWS, ids=lambda row: plain(f"{type(row.command).__name__}, {row.id}")
+)
 def test_reply_means(row: Row) -> None:
     """Each documented reply means what its document says, and no other proves anything."""
     body = row.body if isinstance(row.body, str) else json.dumps(row.body)

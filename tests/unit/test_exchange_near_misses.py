@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.plain_ids import plain
 from worker.commands import (
     CancelOrder,
     CancelOrders,
@@ -318,7 +319,7 @@ def answer_of(row: Row) -> Answer:
 def names_of(rows: list[Row]) -> list[str]:
     """Name rows for people."""
     return [
-        f"{n}: {row.exchange} {type(row.command).__name__} {json.dumps(row.body)[:70]}"
+        plain(f"{n}: {row.exchange} {type(row.command).__name__} {json.dumps(row.body)[:70]}")
         for n, row in enumerate(rows)
     ]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plain_ids import plain
 from worker import exchanges
 from worker.commands import CancelOrder, Command, ListOpenOrders, QueryOrder
 from worker.errors import InvalidCommand, SettingsError
@@ -95,7 +96,7 @@ def orders_of(order_id: str) -> list[Command]:
         b"a",
         ["a"],
     ],
-    ids=repr,
+    ids=lambda value: plain(repr(value)),
 )
 def test_hostile_ids_are_refused(name: str, order_id: str) -> None:
     """An id is 1 to 128 printable ASCII characters without spaces, everywhere."""
@@ -164,7 +165,7 @@ def test_hostile_sides_are_refused(name: str, side: str) -> None:
         b"{'a':1}",
         b"\x1f\x8b\x08\x00",
     ],
-    ids=lambda body: repr(body[:16]),
+    ids=lambda body: plain(repr(body[:16])),
 )
 def test_what_cannot_be_read_one_way_is_not_read(body: bytes) -> None:
     """Bodies that are no plain JSON are nothing, and no error."""
@@ -227,7 +228,7 @@ def test_a_long_message_is_cut() -> None:
         (None, "", False),
         (["7"], "7", False),
     ],
-    ids=repr,
+    ids=lambda value: plain(repr(value)),
 )
 def test_an_id_is_the_same_as_text_or_number_only(value: object, asked: str, *, same: bool) -> None:
     """An id matches as the text or the whole number that was asked for."""

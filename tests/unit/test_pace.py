@@ -24,6 +24,15 @@ def test_a_thread_takes_what_keeps_it_busy_for_a_moment(took_ms: float, chunk: i
     assert pace.chunk in (chunk, chunk + 1)
 
 
+@pytest.mark.parametrize(("took_ms", "chunk"), [(0.9, 22), (3.0, 6), (6.9, 2), (11.0, 1)])
+def test_a_chunk_is_rounded_down(took_ms: float, chunk: int) -> None:
+    """What a thread takes is done within the time it should be busy."""
+    pace = Pace()
+    for _ in range(200):
+        pace.learn(took_ms, 0.4)
+    assert pace.chunk == chunk
+
+
 def test_it_slows_down_sooner_than_it_hurries() -> None:
     """One attempt that hangs is enough to take one at a time."""
     pace = Pace()
