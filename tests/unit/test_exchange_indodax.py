@@ -193,6 +193,7 @@ def test_capabilities_are_the_documents() -> None:
         (QueryOrder("1"), "the pair to ask what became of an order: add --pair btc_idr"),
         (CancelOrder("1&type=sell", pair="btc_idr", side="buy"), "is not an order id of indodax"),
         (SetCountdown((), 1), r"at least one pair: add --pair btc_idr, or pairs=\["),
+        (SetCountdown(["btc_idr"], 1), "at least one pair"),  # type: ignore[arg-type]
         (SetCountdown(("btc_idr,eth_idr",), 1), "'btc_idr,eth_idr' is not a pair"),
         (SetCountdown(("btc_idr",), -1), "whole number of milliseconds, 0 to disarm"),
         (SetCountdown(("btc_idr",), 1.5), "whole number of milliseconds"),  # type: ignore[arg-type]
@@ -341,6 +342,27 @@ ROWS = [
         COUNTDOWN,
         error("maintenance", "Failed to process request"),
         told(Outcome.UNKNOWN, "maintenance", "Failed to process request"),
+        "not documented",
+    ),
+    Row(
+        "a code without a message",
+        COUNTDOWN,
+        {"success": 0, "error_code": "maintenance"},
+        Unproven(Outcome.UNKNOWN, "HTTP 200: maintenance"),
+        "not documented",
+    ),
+    Row(
+        "a wait for another reason than the rate",
+        CANCEL,
+        error("internal_server_error", "please try again in 5 seconds"),
+        told(Outcome.UNKNOWN, "internal_server_error", "please try again in 5 seconds"),
+        "not documented: the code decides",
+    ),
+    Row(
+        "nearly the message of an unknown order",
+        CANCEL,
+        {"success": 0, "error": "Invalid orderX."},
+        Unproven(Outcome.UNKNOWN, "HTTP 200: Invalid orderX."),
         "not documented",
     ),
     Row(

@@ -164,7 +164,8 @@ def _read_list(scope: ListOpenOrders, found: object) -> OpenOrders | None:
 
 def _of_scope(scope: ListOpenOrders, keyed: Mapping[str, object]) -> bool:
     """Tell whether a list that is keyed by pair is the one of the pair that was asked for."""
-    return all(in_scope(ListOpenOrders(scope.pair), pair, "") for pair in keyed)
+    asked = scope.pair
+    return asked is None or all(pair.casefold() == asked.casefold() for pair in keyed)
 
 
 def _read_error(command: Command, reply: Reply, body: object) -> Answer:
@@ -176,13 +177,12 @@ def _read_error(command: Command, reply: Reply, body: object) -> Answer:
     code, message = word_at(body, "error_code"), text_at(body, "error")
     plain = message.strip().rstrip(".").casefold()
     detail = describe(reply, body)
-    outcome = BY_MESSAGE.get((code, plain))
-    if outcome is None and _CLOCK.search(f"{code} {message}"):
+    if _CLOCK.search(f"{code} {message}"):
         # How a refused timestamp is answered is in no document.
         return Unproven(Outcome.UNKNOWN, detail, clock_refused=True)
     if plain == UNKNOWN_ORDER:
         return _missing(command, detail)
-    outcome = outcome or BY_CODE.get(code)
+    outcome = BY_MESSAGE.get((code, plain)) or BY_CODE.get(code)
     if code == "bad_request" and _HALTED.fullmatch(plain) and not isinstance(command, SetCountdown):
         outcome = Outcome.UNAVAILABLE  # for as long as trade in it is halted
     if not (code or message):
