@@ -473,6 +473,7 @@ def test_throttling_honours_retry_after() -> None:
     [
         (NOON_MS, "900", NOON_MS + 900_000),
         (NOON_MS, "0.5", NOON_MS + 500),
+        (NOON_MS, "0.001", NOON_MS + 1),
         (NOON_MS, "86400", 17_001 * DAY_MS),
         (NOON_MS, "1e999", 17_001 * DAY_MS),
         (NOON_MS, "9" * 400, 17_001 * DAY_MS),

@@ -192,6 +192,11 @@ def test_capabilities_are_the_documents() -> None:
         ),
         (QueryOrder("1"), "the pair to ask what became of an order: add --pair btc_idr"),
         (CancelOrder("1&type=sell", pair="btc_idr", side="buy"), "is not an order id of indodax"),
+        (
+            CancelOrder(5, pair="btc_idr", side="buy"),  # type: ignore[arg-type]
+            "^a int is not an order id of indodax",
+        ),
+        (CancelOrder("1", pair="btc_idr", side="both"), "^'both' is not a side: give"),
         (SetCountdown((), 1), r"at least one pair: add --pair btc_idr, or pairs=\["),
         (SetCountdown(["btc_idr"], 1), "at least one pair"),  # type: ignore[arg-type]
         (SetCountdown(("btc_idr,eth_idr",), 1), "'btc_idr,eth_idr' is not a pair"),

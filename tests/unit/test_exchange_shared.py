@@ -12,6 +12,7 @@ from worker import exchanges
 from worker.commands import CancelOrder, Command, ListOpenOrders, QueryOrder
 from worker.errors import InvalidCommand, SettingsError
 from worker.exchanges import EXCHANGES, exchange_named, replies
+from worker.outcomes import Outcome, Unproven
 from worker.wire import Reply
 
 HOME = Path(exchanges.__file__).parent
@@ -233,3 +234,32 @@ def test_a_long_message_is_cut() -> None:
 def test_an_id_is_the_same_as_text_or_number_only(value: object, asked: str, *, same: bool) -> None:
     """An id matches as the text or the whole number that was asked for."""
     assert replies.same_id(value, asked) is same
+
+
+UNAVAILABLE, UNKNOWN, THROTTLED = Outcome.UNAVAILABLE, Outcome.UNKNOWN, Outcome.THROTTLED
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "waits"),
+    [
+        (429, THROTTLED, True),
+        (499, UNKNOWN, False),
+        (500, UNAVAILABLE, True),
+        (503, UNAVAILABLE, True),
+        (504, UNKNOWN, True),
+        (599, UNAVAILABLE, True),
+        (600, UNKNOWN, False),
+        (404, UNKNOWN, False),
+    ],
+)
+def test_status_alone_says_what_a_page_means(
+    status: int,
+    outcome: Outcome,
+    waits: bool,  # noqa: FBT001
+) -> None:
+    """With the wait that its header asks for, where a wait is meant."""
+    reply = Reply(status, {"retry-after": "7"}, b"<html>sorry</html>", received_ms=0)
+    wait_ms = 7_000 if waits else None
+    assert replies.refused(reply, None) == Unproven(
+        outcome, f"HTTP {status}: <html>sorry</html>", retry_after_ms=wait_ms
+    )

@@ -14,6 +14,7 @@ from worker.logs import LINES
 from worker.outcomes import (
     Answer,
     Closed,
+    Evidence,
     OpenOrder,
     OpenOrders,
     OrderReport,
@@ -22,7 +23,15 @@ from worker.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.retries import DOUBTFUL_ATTEMPTS, THROTTLED_MAX_MS, Again, Dead, Decision, Done
+from worker.retries import (
+    DOUBTFUL_ATTEMPTS,
+    THROTTLED_MAX_MS,
+    Again,
+    Dead,
+    Decision,
+    Done,
+)
+from worker.scopes import UNSEEN
 from worker.settings import Jobs
 from worker.settling import (
     CHILD_MS,
@@ -178,6 +187,13 @@ def test_orders_that_a_list_shows_have_cancels_of_their_own() -> None:
             urgent=True,
         ),
     )
+
+
+def test_cancels_of_a_scope_without_a_first_attempt_have_the_first_names() -> None:
+    """A record that does not say when it was first attempted."""
+    rows = OpenOrders((OpenOrder("a1"),), complete=True)
+    first = replace(SCOPE, first_ms=None)
+    assert settled(first, rows, AGAIN).children == settled(SCOPE, rows, AGAIN).children
 
 
 def test_orders_without_pair_or_side_have_cancels_without() -> None:
@@ -388,6 +404,38 @@ def test_alert_says_what_is_wrong_with_the_job_it_shows(
     context = {**CONTEXT, "phase": job.sends, "outcome": decision.outcome}
     assert (said(record, "alert"), record.getMessage()) == shown
     assert context.items() <= record.__dict__.items()
+
+
+@pytest.mark.parametrize(
+    ("fields", "warned"),
+    [
+        ({"unseen": True}, True),
+        ({"unseen": True, "children": 1}, False),
+        ({"unseen": False}, False),
+        ({"unseen": False, "children": 1}, False),
+    ],
+)
+def test_empty_scope_of_a_pair_that_no_list_has_shown_is_warned_of(
+    fields: dict[str, Any],
+    warned: bool,  # noqa: FBT001
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The pair may be written otherwise than the exchange does."""
+    with caplog.at_level(logging.WARNING):
+        settled(replace(SCOPE, **fields), LOST, Done(Outcome.UNKNOWN, "no reply"))
+    assert [record.getMessage() for record in caplog.records] == (
+        [f"an empty scope: {UNSEEN}"] if warned else []
+    )
+    context = {**CONTEXT, "kind": "cancel_all", "order_id": None}
+    assert all(context.items() <= record.__dict__.items() for record in caplog.records)
+
+
+def test_refusal_is_of_the_credentials_unless_the_token_lacked() -> None:
+    """What an attempt shows of the account is recorded with it."""
+    refused = replace(AGAIN, refused=True)
+    assert settled(JOB, REFUSED, refused).settlement.evidence is Evidence.NO_CANCELS
+    without = settled(JOB, REFUSED, refused, no_token=True)
+    assert without.settlement.evidence is Evidence.NO_TOKEN
 
 
 def test_lines_of_several_attempts_are_written_at_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -193,7 +193,7 @@ def _name(key: str) -> str:
 def describe(reply: Reply, body: object) -> str:
     """Say for people what a reply says: its message, else how a page begins."""
     words = _message(body)
-    if not words and body is None:
+    if body is None:
         words = readable(reply.body[: 4 * _WORDS_READ_CHARS].decode(errors="replace"))
     return f"HTTP {reply.status}: {words}"[:DETAIL_MAX_CHARS] if words else f"HTTP {reply.status}"
 
