@@ -432,6 +432,14 @@ ROWS = [
         )
     ),
     Row(
+        "token, a bad request",
+        TOKEN,
+        400,
+        {"message": "grant_type is missing"},
+        Unproven(Outcome.UNKNOWN, "HTTP 400: grant_type is missing"),
+        "not documented; no token comes with a refusal",
+    ),
+    Row(
         "token refused",
         TOKEN,
         401,

@@ -236,6 +236,16 @@ def test_an_id_is_the_same_as_text_or_number_only(value: object, asked: str, *, 
     assert replies.same_id(value, asked) is same
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("7", "7"), (7, "7"), ("", ""), (7.0, ""), (True, ""), (None, ""), ([7], ""), ({}, "")],
+    ids=lambda value: plain(repr(value)),
+)
+def test_an_id_is_text_or_a_whole_number(value: object, text: str) -> None:
+    """Nothing else names an order."""
+    assert replies.id_text(value) == text
+
+
 UNAVAILABLE, UNKNOWN, THROTTLED = Outcome.UNAVAILABLE, Outcome.UNKNOWN, Outcome.THROTTLED
 
 
