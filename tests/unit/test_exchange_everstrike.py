@@ -152,7 +152,10 @@ def test_an_empty_bulk_cancel_cannot_be_signed() -> None:
 
 def test_a_bulk_cancel_of_more_than_a_hundred_is_refused() -> None:
     """FACTS: "at most 100"."""
+    EVERSTRIKE.check(CancelOrders(("a1",)))
     EVERSTRIKE.check(CancelOrders(tuple(f"a{n}" for n in range(100))))
+    with pytest.raises(InvalidCommand, match="takes 1 to 100 order ids"):
+        EVERSTRIKE.check(CancelOrders(["a1"]))  # type: ignore[arg-type]
     with pytest.raises(InvalidCommand, match="1 to 100 order ids"):
         EVERSTRIKE.check(CancelOrders(tuple(f"a{n}" for n in range(101))))
 

@@ -173,6 +173,13 @@ def test_what_cannot_be_read_one_way_is_not_read(body: bytes) -> None:
     assert replies.read_json(body) is None
 
 
+def test_the_longest_body_is_read_and_nothing_longer() -> None:
+    """A body of any size costs no more than this."""
+    longest = b"{}" + b" " * (replies.BODY_MAX_BYTES - 2)
+    assert replies.read_json(longest) == {}
+    assert replies.read_json(longest + b" ") is None
+
+
 def test_a_byte_order_mark_changes_nothing() -> None:
     """Some servers write one before UTF-8; one alone, and at the beginning."""
     assert replies.read_json(b"\xef\xbb\xbf{}") == {}

@@ -77,8 +77,7 @@ class Checker:
         """
         kind = type(command)
         if kind not in self.capabilities.commands:
-            action = _ACTIONS.get(kind, "do this")
-            raise InvalidCommand(f"{self.name} has no documented way to {action}")
+            raise InvalidCommand(f"{self.name} has no documented way to {_ACTIONS[kind]}")
         self._check_scope(command)
         match command:
             case CancelOrder(order_id=order_id) | QueryOrder(order_id=order_id):
