@@ -155,16 +155,16 @@ class Stage:
             slot.lives += 1
             slot.ready_ms, slot.expected_end = 0.0, False
             environment = {"CHAOS_CLOCK": str(slot.clock_file), "PYTHONPATH": str(ROOT)}
-            if self.bug:
+            if self.bug and slot.command == "worker":
                 environment["CHAOS_BUG"] = self.bug.value
-            app = "tests.chaos.child" if slot.command == "worker" else "worker.celery_app"
             options: tuple[str, ...] = ()
             if slot.command == "beat":
                 options = ("--schedule", str(self.folder / "beat-schedule"))
             slot.process = WorkerProcess(
                 slot.world.config(),
                 log,
-                app=app,
+                # Beat, too: all must read the same clock of Redis.
+                app="tests.chaos.child",
                 options=options,
                 command=slot.command,
                 environment=environment,
