@@ -152,6 +152,12 @@ READ = [
     ),
     Row(BM, LIST, {"orders": [bm_order(symbol="a/b")]}, OpenOrders((), complete=False)),
     Row(EV, LIST, ev([ev_order(pair="a/b")]), OpenOrders((), complete=False)),
+    # What may be the same pair in another spelling is neither canceled nor passed over
+    Row(EV, ListOpenOrders("btcidr"), ev([ev_order()]), OpenOrders((), complete=False)),
+    Row(EV, LIST, ev([ev_order(pair="BTC-IDR")]), OpenOrders((), complete=False)),
+    Row(BM, LIST, {"orders": [bm_order(symbol="BTCIDR")]}, OpenOrders((), complete=False)),
+    Row(BM, LIST, {"orders": [bm_order(symbol="BTC_USD")]}, NONE),
+    Row(EV, LIST, ev([ev_order(pair="btcidr", status="COMPLETED")]), NONE),
     # Nothing
     Row(IX, LIST, ix({"orders": {}}), NONE),
     Row(IX, LIST, ix({"orders": None}), NONE),

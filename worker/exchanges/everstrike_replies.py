@@ -21,6 +21,7 @@ from worker.exchanges.replies import (
     is_number,
     read_json,
     refused,
+    respelled,
     rows_of,
     same_id,
     text_at,
@@ -124,8 +125,12 @@ def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
         named = PRINTABLE_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
         if not (named and state and SIDE.fullmatch(side)):
             complete = False
-        if named and state not in CLOSED_STATES and in_scope(scope, pair, side):
+        if not named or state in CLOSED_STATES:
+            continue
+        if in_scope(scope, pair, side):
             orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
+        elif respelled(scope, pair):
+            complete = False
     return OpenOrders(tuple(orders), complete)
 
 

@@ -41,6 +41,7 @@ _TYPES: Final[Mapping[type, str]] = {
     float: "fraction",
     type(None): "null",
 }
+_BETWEEN: Final = re.compile(r"[^A-Za-z0-9]")
 _TRY_AGAIN: Final = re.compile(r"try again in ([0-9]{1,6}(?:\.[0-9]{1,6})?) seconds?\b")
 
 
@@ -112,6 +113,15 @@ def in_scope(scope: ListOpenOrders, pair: str, side: str) -> bool:
     """Tell whether a row belongs to what was asked; case does not tell pairs apart."""
     in_pair = scope.pair is None or scope.pair.casefold() == pair.casefold()
     return in_pair and scope.side in (None, side)
+
+
+def respelled(scope: ListOpenOrders, pair: str) -> bool:
+    """Tell whether a row's pair may be the one that was asked for, in another spelling.
+
+    Its orders are not of the scope for certain, and a list with them does not show it empty.
+    """
+    asked, told = (_BETWEEN.sub("", each).casefold() for each in (scope.pair or "", pair))
+    return asked == told and (scope.pair or "").casefold() != pair.casefold()
 
 
 def refused(reply: Reply, body: object) -> Unproven:
