@@ -198,12 +198,12 @@ def evidence(job: Job, answer: Answer, decision: Decision, *, no_token: bool) ->
     """Return what an answer shows of the account; see `access.lua` for what follows."""
     cancels = job.sends.cancels
     match answer:
-        case Unproven(outcome=Outcome.UNAUTHORIZED) if isinstance(decision, Again):
-            refused = Evidence.NO_CANCELS if cancels else Evidence.NO_READS
-            refused = Evidence.NO_TOKEN if no_token else refused
-            return refused if decision.refused else Evidence.NONE
         case Unproven(outcome=Outcome.UNAUTHORIZED):
-            return Evidence.NO_TOKEN if no_token else Evidence.NO_CANCELS
+            if isinstance(decision, Again) and not decision.refused:
+                return Evidence.NONE
+            if no_token:
+                return Evidence.NO_TOKEN
+            return Evidence.NO_CANCELS if cancels else Evidence.NO_READS
         case Unproven(missing=True) | Closed() | ClosedMany() | ScopeCanceled() if cancels:
             return Evidence.CANCELS
         case OrderReport() | OpenOrders() if not cancels:

@@ -88,6 +88,7 @@ def test_a_refused_token_is_of_the_whole_account() -> None:
     late = replace(job(), first_ms=-2 * HOUR_MS)
     assert shown(late, REFUSED, no_token=True) is Evidence.NO_TOKEN
     assert shown(late, REFUSED) is Evidence.NO_CANCELS
+    assert shown(replace(late, phase=ASK), REFUSED) is Evidence.NO_READS, "given up, too"
 
 
 @pytest.mark.parametrize(
