@@ -104,6 +104,23 @@ def test_slow_readers_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
         eventually(drip, what="slow readers ended although they sent")
 
 
+def test_a_page_without_a_thread_is_made_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that can start none for a while serves its pages once it can."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "monitor page":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with serve() as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert [get(server.url)[0] for _ in range(4)] == [503] * 4
+            assert get(server.url, "/live")[0] == 200
+        assert get(server.url)[:2] == (200, "here")
+
+
 def test_who_takes_a_reply_slowly_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time allowed is for all of it, so that a reply is not kept for ever."""
     monkeypatch.setattr(serving, "READER_S", FEW_S)

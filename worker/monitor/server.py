@@ -214,7 +214,11 @@ class Server:
             with contextlib.suppress(RuntimeError):  # the server has stopped meanwhile
                 loop.call_soon_threadsafe(take, page)
 
-        threading.Thread(target=work, name="monitor page", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="monitor page", daemon=True).start()
+        except RuntimeError:  # no thread to be had
+            turns.release()
+            raise BadRequest(HTTPStatus.SERVICE_UNAVAILABLE) from None
         return await made
 
 
