@@ -125,11 +125,13 @@ def test_who_takes_a_reply_slowly_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
     """The time allowed is for all of it, so that a reply is not kept for ever."""
     monkeypatch.setattr(serving, "READER_S", FEW_S)
     with serve() as server, ExitStack() as stack:
-        slow = [connect(server, stack) for _ in range(8)]
-        for sock in slow:
+        slow = []
+        for _ in range(8):
+            sock = connect(server, stack)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             sock.sendall(ASK.replace(b"/ ", b"/large ", 1))
             assert sock.recv(12) == b"HTTP/1.1 200"
+            slow.append(sock)
         eventually(lambda: not server.readers, what="readers ended")
         assert all(len(all_of(sock)) < len(LARGE) for sock in slow)
         assert get(server.url, "/large")[1] == LARGE
