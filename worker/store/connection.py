@@ -55,6 +55,19 @@ def source(name: str) -> str:
     return resources.files("worker.store").joinpath("lua", f"{name}.lua").read_text()
 
 
+def _shared(part: str) -> str:
+    """Return a Lua file; for `function=file+file` a function that loads these once it is called.
+
+    Each is a function of that name itself, which is called in its place then. What a
+    script defines costs time in each call, also where it is not used.
+    """
+    name, _, files = part.partition("=")
+    if not files:
+        return source(part)
+    body = "\n".join(map(source, files.split("+")))
+    return f"function {name}(...)\n{body}\nreturn {name}(...)\nend"
+
+
 def connect(url: str, *, timeout_ms: int) -> redis.Redis:
     """Make a client; it connects at its first call.
 
@@ -212,7 +225,7 @@ class Store:
         head = f"{self._clock}\nlocal WRITES = {str(name not in NOT_NOTING).lower()}"
         works_on = [] if name in NEW_WORK else ["work_on()"]
         parts = [head, source("full"), *works_on]
-        return "\n".join([*parts, *map(source, ("call", *shared.split(), name))])
+        return "\n".join([*parts, *map(_shared, ("call", *shared.split(), name))])
 
     def sha(self, name: str, shared: str = "") -> str:
         """Return what Redis knows a script by, once it has been loaded."""
@@ -224,7 +237,8 @@ class Store:
         Args:
             name: Lua file, without its ending.
             args: Its arguments after the prefix.
-            shared: Lua files to put before it, in order, parted by spaces.
+            shared: Lua files to put before it, in order, parted by spaces; `function=file+file`
+                for what is loaded only once that function is called.
             promised: Whether somebody is told that it is done, so that the
                 replicas are waited for, if that is asked for at all. Where its
                 connection breaks, the call does not fail before it is no longer valid:

@@ -18,8 +18,10 @@ from worker.names import lane_of
 from worker.outcomes import Evidence, Outcome
 from worker.store.connection import Sent, unavailable
 from worker.store.listing import CHUNK, RECENT
-from worker.store.presence import SCRIPTS, Presence
+from worker.store.presence import Presence
 
+CLAIMING = "lanes access turns claims tend=accepting+scopes+switches+tending"
+"""What the scripts that claim are built on: what switches need is seldom asked for."""
 TAKE_BACK_LOOK = 2_000
 """How many jobs of a lane are looked at for claims to undo."""
 DEFERRED_MAX = 10_000
@@ -141,7 +143,13 @@ class Ledger(Presence):
                     int(job.urgent),
                 )
             answer = self._store.run(
-                "accept", int(follows), len(rung) // 2, *rung, *parts, shared="lanes", promised=True
+                "accept",
+                int(follows),
+                len(rung) // 2,
+                *rung,
+                *parts,
+                shared="lanes accepting",
+                promised=True,
             )
             added = [
                 Accepted(id=answer[i], fresh=answer[i + 1] == 1) for i in range(0, len(answer), 2)
@@ -163,7 +171,7 @@ class Ledger(Presence):
     ) -> Claimed:
         """Lease due jobs: of all lanes of an exchange in turn, of one, or one job."""
         args = (self._digest, exchange, lane, job_id, holder, lease_ms, limit)
-        now, unregistered, tended, more, *jobs = self._store.run("claim", *args, shared=SCRIPTS)
+        now, unregistered, tended, more, *jobs = self._store.run("claim", *args, shared=CLAIMING)
         return Claimed(int(now), _read(jobs), unregistered, tended, more == 1)
 
     def settle(
@@ -182,7 +190,7 @@ class Ledger(Presence):
         """
         exchange = settled[0][0].exchange
         head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, "")
-        answer = self._store.run("settle", *head, *_parts(settled), shared=SCRIPTS)
+        answer = self._store.run("settle", *head, *_parts(settled), shared=CLAIMING)
         return _settled(answer)
 
     def send_settlement(
@@ -202,7 +210,7 @@ class Ledger(Presence):
             the caller has in hand is done; see `settle.lua`.
         """
         head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, ahead)
-        return Settling(self._store.send("settle", *head, *_parts(settled), shared=SCRIPTS))
+        return Settling(self._store.send("settle", *head, *_parts(settled), shared=CLAIMING))
 
     def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:
         """Give up leases in mid-attempt, each job with its holder; return how many were ours.

@@ -8,8 +8,8 @@ from worker.store.astray import Astray
 from worker.store.connection import Store
 from worker.store.listing import SERVING_MS, Listing
 
-SCRIPTS = "lanes access turns claims scopes switches tending"
-"""What the scripts that claim are built on."""
+SCRIPTS = "lanes accepting access turns claims scopes switches tending"
+"""What the scripts that claim are built on, all of it loaded at once."""
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
 

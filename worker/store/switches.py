@@ -24,7 +24,7 @@ from worker.store.switch_rows import (
     Rest,
 )
 
-SCRIPTS = "lanes scopes switches tending"
+SCRIPTS = "lanes accepting scopes switches tending"
 LIVE_MAX = 1_000
 TELL_AGAIN_MS = 30_000
 TRACK_MAX = 2_000

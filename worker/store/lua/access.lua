@@ -14,19 +14,32 @@ local FIRST_PROBE_MS, LAST_PROBE_MS = 1000, 60000
 local WAKE_MAX, WAKE_STEP_MS, WAKE_LAST_MS = 500, 20, 1000
 local REFUSALS = { ['no cancels'] = 'cancels', ['no reads'] = 'reads', ['no token'] = 'token' }
 local states = {}
+-- Lanes of which nothing is put off, as this call of the script has found.
+local none_asked = {}
+-- Where these are in what read_lane gives.
+local HOLD, HOLDER, CANON = 4, 7, 8
+
+-- read_lane(p, lane) -> values of its hash; its runs, see turns.lua. All that one who claims or
+-- settles asks of it, in one command; what is refused is kept for refusal_of. The first values
+-- are those of ready_of.
+local function read_lane(p, lane)
+  local row = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold',
+    'bulk', 'guest_until', 'holder', 'canon', 'urgent_run', 'single_run', 'clear_run',
+    'refused', 'refused_ms', 'refusals', 'refused_at')
+  states[lane] = states[lane] or { what = row[12], since = tonumber(row[13]),
+    count = tonumber(row[14] or 0), at = tonumber(row[15] or 0) }
+  return row, { urgent = tonumber(row[9] or 0), single = tonumber(row[10] or 0),
+    clear = tonumber(row[11] or 0) }
+end
 
 -- refusal_of(p, lane) -> table: what (or nil), since, count, at, as of this call of the script
-function refusal_of(p, lane)
-  if not states[lane] then
-    local row = redis.call('HMGET', p .. 'lane:' .. lane, 'refused', 'refused_ms', 'refusals', 'refused_at')
-    states[lane] = { what = row[1], since = tonumber(row[2]), count = tonumber(row[3] or 0),
-      at = tonumber(row[4] or 0) }
-  end
+local function refusal_of(p, lane)
+  if not states[lane] then read_lane(p, lane) end
   return states[lane]
 end
 
 -- hold_probe(p, lane, till): the job just claimed is the probe; no other is claimed before.
-function hold_probe(p, lane, till)
+local function hold_probe(p, lane, till)
   redis.call('HSET', p .. 'lane:' .. lane, 'not_before', till)
 end
 
@@ -34,6 +47,7 @@ end
 local function wake(p, lane, now)
   local key = p .. 'asked:' .. lane
   local rows = redis.call('ZRANGE', key, 0, WAKE_MAX - 1, 'WITHSCORES')
+  none_asked[lane] = #rows < 2 * WAKE_MAX
   if not rows[1] then return end
   for i = 1, #rows, 2 do
     local id, at = rows[i], math.min(now + WAKE_STEP_MS * (i - 1) / 2, now + WAKE_LAST_MS)
@@ -67,6 +81,7 @@ local function note_evidence(p, lane, id, verb, evidence, claimed, due, now)
   local key, what = p .. 'lane:' .. lane, REFUSALS[evidence]
   if verb == 'again' and (what or evidence == 'put off') and due > now then
     redis.call('ZADD', p .. 'asked:' .. lane, due, id)
+    none_asked[lane] = nil
   end
   if refusal.what and claimed < refusal.at then return end
   local works = evidence == 'cancels' or evidence == 'reads'
@@ -84,5 +99,5 @@ local function note_evidence(p, lane, id, verb, evidence, claimed, due, now)
     -- The probe has shown nothing: another job's turn, soon.
     redis.call('HSET', key, 'not_before', verb == 'wait' and now or now + FIRST_PROBE_MS)
   end
-  if works and not refusal.what then wake(p, lane, now) end
+  if works and not refusal.what and not none_asked[lane] then wake(p, lane, now) end
 end

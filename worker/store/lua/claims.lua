@@ -12,13 +12,86 @@ local TEND_MS = 2000
 local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
 
+-- sibling_waits(p, lane, now) -> whether the lane that shares the hold is due.
+-- Switches go first, then one job: there are few switches, and they cannot wait
+-- behind a backlog; but where each of theirs hangs, cancels must have their turn.
+local function sibling_waits(p, lane, now)
+  local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
+  local score = sibling and redis.call('ZSCORE', p .. 'lanes', sibling)
+  return score and tonumber(score) <= now
+end
+
+-- take(p, lane, id, holder, lease, now, places, writes) -> the job's fields and its lease,
+-- or nil. It is the holder's, or no longer due, once `places` (ms, id, ms, id, ...) are in
+-- P due:<lane> and `writes` have been called, in this order: a record that cannot be read
+-- then leaves none of the others half taken. Of fields given twice the later ones count.
+local function take(p, lane, id, holder, lease, now, places, writes)
+  local key, job = p .. 'job:' .. id, {}
+  local row = redis.call('HGETALL', key)
+  for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
+  if job.state == 'done' or job.state == 'dead' then
+    drop_job(p, lane, id, true)
+    return nil
+  end
+  if not job.state then
+    set_aside(p, lane, id, now)
+    return nil
+  end
+  local known = (tonumber(job.v) or math.huge) <= MAX_VERSION and KINDS[job.kind]
+    and job.state == 'pending'
+  local attempts = known and tonumber(job.attempts) or 0
+  if not known then lease = 1000
+  elseif job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
+  places[#places + 1] = now + lease
+  places[#places + 1] = id
+  if job.doubtful then writes[#writes + 1] = { 'ZADD', p .. 'doubtful:' .. lane, now + lease, id }
+  elseif job.urgent then writes[#writes + 1] = { 'ZADD', p .. 'urgent:' .. lane, now + lease, id } end
+  if not known then return nil end
+  local at = string.format('%.0f', now)
+  local set = { 'HSET', key, 'claimed_by', holder, 'claimed_ms', at,
+    'lease_ms', string.format('%.0f', lease), 'attempts', string.format('%.0f', attempts + 1),
+    'claim', string.format('%.0f', (tonumber(job.claim) or 0) + 1), 'first_ms', job.first_ms or at }
+  if job.claimed_by then
+    local line = cjson.encode({
+      n = attempts, at_ms = tonumber(job.claimed_ms), by = job.claimed_by,
+      outcome = 'UNKNOWN', detail = 'the worker was lost in mid-attempt',
+    })
+    for _, part in ipairs({ 'history', noted(job.history, line), 'lost', '1' }) do
+      set[#set + 1] = part
+    end
+    writes[#writes + 1] = { 'ZADD', p .. 'vain:' .. lane, job.first_ms or now, id }
+    local reach = reach_of(job.kind, job.pair, job.phase, job.claimed_ms, job.lease_ms)
+    if reach then note_reach(p, lane, job.pair, reach) end
+  end
+  writes[#writes + 1] = set
+  if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end
+  for i = 3, #set do row[#row + 1] = set[i] end
+  if job.kind == 'cancel_all' and job.pair
+    and redis.call('SISMEMBER', p .. 'pairs:' .. lane, job.pair) == 0 then
+    row[#row + 1], row[#row + 2] = 'unseen', '1'
+  end
+  return row, lease
+end
+
+-- is_due(p, lane, id, now) -> boolean; false for ''
+local function is_due(p, lane, id, now)
+  local score = id ~= '' and redis.call('ZSCORE', p .. 'due:' .. lane, id)
+  return score and tonumber(score) <= now
+end
+
+-- keep_name(p, lane, id, now): a bell rang for one job while its lane may not be claimed.
+local function keep_name(p, lane, id, now)
+  if is_due(p, lane, id, now) then name_job(p, lane, id) end
+end
+
 -- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
 -- fields and whether there are more; nil when the claimant has not registered the lane. With id ''
 -- what `next_due` gives, else that job if it is due and no other class has its turn.
 local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
   local jobs = {}
-  local ready, serial, bulk = lane_ready(p, lane, now)
+  local row, runs = read_lane(p, lane)
+  local ready, serial, bulk = ready_of(p, row, now)
   if ready > now then
     keep_name(p, lane, id, now)
     reindex(p, lane, now)
@@ -41,20 +114,24 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     limit = 1
   end
   local key, seen, held, ids = p .. 'due:' .. lane, 0, 0, nil
-  local runs = read_runs(p, lane)
-  if is_due(p, lane, id, now) and not may_pass(p, lane, now, runs) then
-    redis.call('RPUSH', p .. 'named:' .. lane, id)
-    id, limit = '', 1
+  local due, one
+  if id ~= '' then
+    if not is_due(p, lane, id, now) then return jobs end
+    due, one = redis.call('ZCOUNT', key, '-inf', now), { id }
+    if not may_pass(p, lane, now, runs, due) then
+      redis.call('RPUSH', p .. 'named:' .. lane, id)
+      id, limit, due = '', 1, nil
+    end
   end
   repeat
     if id == '' then
       ids = next_due(p, lane, limit - #jobs, now, runs)
     else
-      ids = is_due(p, lane, id, now) and { id } or {}
+      ids, one = one or {}, nil
     end
     local places, writes = {}, {}
-    for _, due in ipairs(ids) do
-      local job, leased = take(p, lane, due, holder, lease, now, places, writes)
+    for _, each in ipairs(ids) do
+      local job, leased = take(p, lane, each, holder, lease, now, places, writes)
       if job then
         if refusal.what then
           for _, part in ipairs({ 'refused', refusal.what, 'refused_ms', string.format('%.0f', refusal.since) }) do
@@ -74,9 +151,10 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
   end
   if refusal.what and #jobs > 0 then hold_probe(p, lane, now + held) end
-  if seen > 0 then reindex(p, lane, now) end
-  local more = not serial and not refusal.what and #jobs > 0 and redis.call('ZCOUNT', key, '-inf', now) > 0
-  return jobs, more
+  local plain = not serial and not refusal.what -- so that nothing of its hash has changed here
+  if seen > 0 then reindex(p, lane, now, plain and ready or nil) end
+  if not plain or #jobs == 0 then return jobs, false end
+  return jobs, (due and due - 1 or redis.call('ZCOUNT', key, '-inf', now)) > 0
 end
 
 -- claim_switches(p, digest, lane, holder, now) -> whether the holder has the lane

@@ -29,9 +29,8 @@ local MAX_VERSION = 1
 local KINDS = { cancel = true, cancel_all = true }
 -- Leases of urgent jobs: short at first, so that a worker's death costs little.
 local URGENT_LEASE_MS = 1800
--- Defined in switches.lua, and in access.lua.
+-- Defined in tending.lua.
 local tend
-local refusal_of, hold_probe
 -- How long after its connection was closed a request that has arrived may be carried out.
 local EXECUTED_MS = 3000
 -- Bytes of a job's history before its middle is left out: what an outage of hours makes of
@@ -65,10 +64,22 @@ local function reach_of(kind, pair, phase, claimed, leased)
   return tonumber(claimed) + tonumber(leased or 0) + (phase == 'list' and 0 or EXECUTED_MS)
 end
 
--- lane_ready(p, lane, now) -> ms from which the lane may be claimed; serial; bulk
-local function lane_ready(p, lane, now)
-  local meta = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold',
-    'bulk', 'guest_until')
+-- canon(p, lane) -> the lane that stands for its account; see identity.lua
+local function canon(p, lane) return redis.call('HGET', p .. 'lane:' .. lane, 'canon') or lane end
+
+-- by_account(p, name, lane) -> the key of that name that the lane's account has. Until the
+-- lane has been registered where no older version's worker lives, it is kept by alias.
+local function by_account(p, name, lane)
+  local stands = redis.call('HGET', p .. 'lane:' .. lane, 'canon')
+  if stands then return p .. name .. ':' .. stands end
+  local alias = string.match(lane, ':(.*)') or lane
+  if redis.call('HEXISTS', p .. 'lane:' .. alias, 'moved') == 1 then return p .. name .. ':' .. lane end
+  return p .. name .. ':' .. alias
+end
+
+-- ready_of(p, meta, now), lane_ready(p, lane, now) -> ms from which the lane may be claimed;
+-- serial; bulk. meta: the values of its hash that lane_ready reads, in this order.
+local function ready_of(p, meta, now)
   local ready = tonumber(meta[3] or 0)
   local held, guest = meta[2], meta[6]
   if meta[4] then
@@ -78,15 +89,21 @@ local function lane_ready(p, lane, now)
   return math.max(ready, now), meta[1] == '1', tonumber(meta[5] or 1)
 end
 
--- reindex(p, lane, now): put the lane where its first job, its hold and its
--- pause allow. Never before now, so that due lanes are served in turns.
-local function reindex(p, lane, now)
+local function lane_ready(p, lane, now)
+  return ready_of(p, redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before',
+    'hold', 'bulk', 'guest_until'), now)
+end
+
+-- reindex(p, lane, now, ready): put the lane where its first job, its hold and its
+-- pause allow. Never before now, so that due lanes are served in turns. ready: as from
+-- lane_ready, if that is known.
+local function reindex(p, lane, now, ready)
   local first = redis.call('ZRANGE', p .. 'due:' .. lane, 0, 0, 'WITHSCORES')
   if not first[1] then
     redis.call('ZREM', p .. 'lanes', lane)
     return
   end
-  local ready = lane_ready(p, lane, now)
+  ready = ready or lane_ready(p, lane, now)
   redis.call('ZADD', p .. 'lanes', math.max(ready, tonumber(first[2])), lane)
 end
 
@@ -160,75 +177,6 @@ local function name_job(p, lane, id)
   return type(redis.pcall('LPUSH', p .. 'named:' .. lane, id)) == 'number'
 end
 
--- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
--- hand keeps it for no longer than the first lease of an urgent one.
-local function hasten(p, lane, id, now)
-  local key = p .. 'job:' .. id
-  local job = redis.call('HMGET', key, 'urgent', 'claimed_by', 'due_ms')
-  if job[1] then return end
-  redis.call('HSET', key, 'urgent', 1, 'due_ms', math.min(tonumber(job[3] or now), now))
-  redis.call('HDEL', key, 'doubtful') -- its index is left behind, which due_doubtful expects
-  local at = tonumber(redis.call('ZSCORE', p .. 'due:' .. lane, id) or now)
-  at = math.min(at, job[2] and now + URGENT_LEASE_MS or now)
-  place_job(p, lane, id, at, true)
-  redis.call('ZADD', p .. 'lanes', 'LT', math.max(at, (lane_ready(p, lane, now))), lane)
-end
-
--- sibling_waits(p, lane, now) -> whether the lane that shares the hold is due.
--- Switches go first, then one job: there are few switches, and they cannot wait
--- behind a backlog; but where each of theirs hangs, cancels must have their turn.
-local function sibling_waits(p, lane, now)
-  local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
-  local score = sibling and redis.call('ZSCORE', p .. 'lanes', sibling)
-  return score and tonumber(score) <= now
-end
-
--- restore_job(p, lane, id, now): a pending job that has lost its place is due now.
-local function restore_job(p, lane, id, now)
-  local job = redis.call('HMGET', p .. 'job:' .. id, 'urgent', 'doubtful')
-  place_job(p, lane, id, now, job[1], job[2])
-  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
-end
-
--- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
---   -> the job's id, whether it is new. The lane's place is the caller's to set.
-local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
-  local field = order_field(kind, pair, side, order_id)
-  local pending = p .. 'pending:' .. lane
-  local known = redis.call('HGET', pending, field)
-  if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
-  if known then
-    -- "This scope is empty" may have been said before what is now to be canceled was
-    -- placed: a list under way, or before, proves nothing for who asks now.
-    if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
-    if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end
-    if urgent then hasten(p, lane, known, now) end
-    return known, false
-  end
-  -- What comes twice under one id is one job; another order under it is its own.
-  for _, name in ipairs({ id, id .. '.' .. redis.sha1hex(lane .. '|' .. field) }) do
-    id = name
-    local row = redis.call('HMGET', p .. 'job:' .. id, 'lane', 'kind', 'pair', 'side', 'order_id', 'id')
-    if not row[6] then break end
-    local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
-    if named == field then return id, false end
-  end
-  local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
-    'state', 'pending', 'created_ms', now, 'due_ms', now }
-  local more = { order_id = order_id, pair = pair, side = side, parent = parent,
-    urgent = urgent and '1' or '', single = single and '1' or '' }
-  for name, value in pairs(more) do
-    if value ~= '' then
-      job[#job + 1] = name
-      job[#job + 1] = value
-    end
-  end
-  redis.call(unpack(job))
-  redis.call('HSET', pending, field, id)
-  place_job(p, lane, id, now, urgent)
-  return id, true
-end
-
 -- noted(history, line) -> the history with one more line, each ended by a line feed
 local function noted(history, line)
   history = (history or '') .. line .. '\n'
@@ -240,58 +188,6 @@ local function noted(history, line)
   return head .. LEFT_OUT .. tail
 end
 
--- take(p, lane, id, holder, lease, now, places, writes) -> the job's fields and its lease,
--- or nil. It is the holder's, or no longer due, once `places` (ms, id, ms, id, ...) are in
--- P due:<lane> and `writes` have been called, in this order: a record that cannot be read
--- then leaves none of the others half taken. Of fields given twice the later ones count.
-local function take(p, lane, id, holder, lease, now, places, writes)
-  local key, job = p .. 'job:' .. id, {}
-  local row = redis.call('HGETALL', key)
-  for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
-  if job.state == 'done' or job.state == 'dead' then
-    drop_job(p, lane, id, true)
-    return nil
-  end
-  if not job.state then
-    set_aside(p, lane, id, now)
-    return nil
-  end
-  local known = (tonumber(job.v) or math.huge) <= MAX_VERSION and KINDS[job.kind]
-    and job.state == 'pending'
-  local attempts = known and tonumber(job.attempts) or 0
-  if not known then lease = 1000
-  elseif job.urgent then lease = math.min(lease, URGENT_LEASE_MS * (attempts + 1)) end
-  places[#places + 1] = now + lease
-  places[#places + 1] = id
-  if job.doubtful then writes[#writes + 1] = { 'ZADD', p .. 'doubtful:' .. lane, now + lease, id }
-  elseif job.urgent then writes[#writes + 1] = { 'ZADD', p .. 'urgent:' .. lane, now + lease, id } end
-  if not known then return nil end
-  local set = { 'HSET', key, 'claimed_by', holder, 'claimed_ms', now, 'lease_ms', lease,
-    'attempts', attempts + 1, 'claim', (tonumber(job.claim) or 0) + 1, 'first_ms', job.first_ms or now }
-  if job.claimed_by then
-    local line = cjson.encode({
-      n = attempts, at_ms = tonumber(job.claimed_ms), by = job.claimed_by,
-      outcome = 'UNKNOWN', detail = 'the worker was lost in mid-attempt',
-    })
-    for _, part in ipairs({ 'history', noted(job.history, line), 'lost', 1 }) do
-      set[#set + 1] = part
-    end
-    writes[#writes + 1] = { 'ZADD', p .. 'vain:' .. lane, job.first_ms or now, id }
-    local reach = reach_of(job.kind, job.pair, job.phase, job.claimed_ms, job.lease_ms)
-    if reach then note_reach(p, lane, job.pair, reach) end
-  end
-  writes[#writes + 1] = set
-  if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end
-  for i = 3, #set do
-    row[#row + 1] = type(set[i]) == 'number' and string.format('%.0f', set[i]) or set[i]
-  end
-  if job.kind == 'cancel_all' and job.pair
-    and redis.call('SISMEMBER', p .. 'pairs:' .. lane, job.pair) == 0 then
-    row[#row + 1], row[#row + 2] = 'unseen', '1'
-  end
-  return row, lease
-end
-
 -- unclaim(p, lane, id, attempts, due, urgent, single, doubtful): nothing was attempted. The job is
 -- due as it was before its claim, which counts for nothing; a single one is the next.
 local function unclaim(p, lane, id, attempts, due, urgent, single, doubtful)
@@ -300,15 +196,4 @@ local function unclaim(p, lane, id, attempts, due, urgent, single, doubtful)
   redis.call('HSET', key, 'attempts', made)
   place_job(p, lane, id, due, urgent, doubtful)
   if single and not doubtful then redis.call('RPUSH', p .. 'named:' .. lane, id) end
-end
-
--- is_due(p, lane, id, now) -> boolean; false for ''
-local function is_due(p, lane, id, now)
-  local score = id ~= '' and redis.call('ZSCORE', p .. 'due:' .. lane, id)
-  return score and tonumber(score) <= now
-end
-
--- keep_name(p, lane, id, now): a bell rang for one job while its lane may not be claimed.
-local function keep_name(p, lane, id, now)
-  if is_due(p, lane, id, now) then name_job(p, lane, id) end
 end

@@ -25,7 +25,7 @@
 -- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
 local p, holder, retention, recent, digest, exchange, lease, limit, ahead = unpack(ARGV, 1, 9)
 local now = now_ms()
-local ended, lanes, closed, runs, parents = {}, {}, {}, {}, {}
+local ended, lanes, closed, rows, runs, parents = {}, {}, {}, {}, {}, {}
 
 -- Of a job that is done, what nobody asks for any more: it is kept for long, and there are many.
 local DROPPED = { due_ms = 1, lease_ms = 1, single = 1, claimed_by = 1, claimed_ms = 1, lost = 1,
@@ -47,46 +47,49 @@ local function made_by(history, attempts, outcome, detail)
   return string.format('%.0f %.0f %s', line.at_ms, line.took_ms, line.phase), line.by
 end
 
--- shorten(key, attempts, outcome, detail, history): write the record of a job that is done anew,
--- with short values alone if it can be: Redis keeps such a hash in a quarter of the memory.
-local function shorten(key, attempts, outcome, detail, history)
-  local record, row = { 'HSET', key }, redis.call('HGETALL', key)
+-- shorten(key, row, attempts, outcome, detail, history): write the record of a job that is done
+-- anew, with short values alone if it can be: Redis keeps such a hash in a quarter of the memory.
+local function shorten(key, row, attempts, outcome, detail, history)
+  local record = { 'HSET', key, 'state', 'done', 'outcome', outcome, 'detail', detail,
+    'finished_ms', string.format('%.0f', now) }
   for i = 1, #row, 2 do
     if not DROPPED[row[i]] then
       record[#record + 1] = row[i]
       record[#record + 1] = row[i + 1]
     end
   end
-  local kept = { state = 'done', outcome = outcome, detail = detail, finished_ms = now }
-  kept.made, kept.by = made_by(history, attempts, outcome, detail)
-  if not kept.made and history ~= '' then kept.history = history end
-  for name, value in pairs(kept) do
-    record[#record + 1] = name
-    record[#record + 1] = value
-  end
+  local made, by = made_by(history, attempts, outcome, detail)
+  local more = made and { 'made', made, 'by', by } or history ~= '' and { 'history', history } or {}
+  for _, part in ipairs(more) do record[#record + 1] = part end
   redis.call('DEL', key)
   redis.call(unpack(record))
 end
 
-local function finish(id, job, state, outcome, detail, history)
-  local lane = job[3]
-  local of_lane = closed[lane] or { ids = {}, fields = {}, urgent = {}, doubtful = {}, orders = {} }
+local function finish(id, job, row, state, outcome, detail, history)
+  local lane = job.lane
+  local of_lane = closed[lane]
+    or { ids = {}, fields = {}, vain = {}, urgent = {}, doubtful = {}, orders = {} }
   closed[lane] = of_lane
   of_lane.ids[#of_lane.ids + 1] = id
-  of_lane.fields[#of_lane.fields + 1] = order_field(job[4], job[6] or '', job[7] or '', job[5] or '')
-  if job[11] then of_lane.urgent[#of_lane.urgent + 1] = id end
-  if job[15] then of_lane.doubtful[#of_lane.doubtful + 1] = id end
-  if state == 'done' and job[4] == 'cancel' then of_lane.orders[#of_lane.orders + 1] = job[5] end
+  of_lane.fields[#of_lane.fields + 1] = order_field(job.kind, job.pair or '', job.side or '',
+    job.order_id or '')
+  -- After one claim, and no settlement, nothing has been in vain.
+  if job.claim ~= '1' or job.outcome or job.history then of_lane.vain[#of_lane.vain + 1] = id end
+  if job.urgent then of_lane.urgent[#of_lane.urgent + 1] = id end
+  if job.doubtful then of_lane.doubtful[#of_lane.doubtful + 1] = id end
+  if state == 'done' and job.kind == 'cancel' then
+    of_lane.orders[#of_lane.orders + 1] = job.order_id
+  end
   if state == 'done' then
-    shorten(p .. 'job:' .. id, job[9], outcome, detail, history)
+    shorten(p .. 'job:' .. id, row, job.attempts, outcome, detail, history)
   else
     redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', outcome, 'detail', detail,
       'finished_ms', now, 'history', history)
   end
   ended[#ended + 1] = id
-  if job[17] then
-    local ends = parents[job[17]] or { canceled = 0, closed = 0, unproven = 0 }
-    parents[job[17]] = ends
+  if job.parent then
+    local ends = parents[job.parent] or { canceled = 0, closed = 0, unproven = 0 }
+    parents[job.parent] = ends
     local how = state == 'dead' and 'unproven' or outcome == 'CANCELED' and 'canceled' or 'closed'
     ends[how] = ends[how] + 1
   end
@@ -103,13 +106,20 @@ local function count_ends()
   end
 end
 
+-- row_of(lane) -> what read_lane gives, read once
+local function row_of(lane)
+  if not rows[lane] then rows[lane], runs[lane] = read_lane(p, lane) end
+  return rows[lane]
+end
+
 -- note_turn(lane, job): an attempt of this job was made, so that its class has had a turn.
 local function note_turn(lane, job)
-  local of_lane = runs[lane] or read_runs(p, lane)
-  runs[lane] = of_lane
-  local before = of_lane.urgent .. of_lane.single .. of_lane.clear
-  count_turn(of_lane, class_of(job[15], job[11], job[12]))
-  of_lane.changed = of_lane.changed or before ~= of_lane.urgent .. of_lane.single .. of_lane.clear
+  row_of(lane)
+  local of_lane = runs[lane]
+  local urgent, single, clear = of_lane.urgent, of_lane.single, of_lane.clear
+  count_turn(of_lane, class_of(job.doubtful, job.urgent, job.single))
+  of_lane.changed = of_lane.changed or urgent ~= of_lane.urgent or single ~= of_lane.single
+    or clear ~= of_lane.clear
 end
 
 -- tidy(lane): an older version's workers end jobs and leave them said to be in vain.
@@ -123,13 +133,12 @@ end
 local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause,
     doubtful, unanswered, evidence)
   local key = p .. 'job:' .. id
-  local job = redis.call('HMGET', key, 'state', 'claim', 'lane', 'kind', 'order_id', 'pair', 'side',
-    'history', 'attempts', 'due_ms', 'urgent', 'single', 'claimed_by', 'first_ms', 'doubtful',
-    'claimed_ms', 'parent')
-  local lane, first = job[3], job[14]
+  local job, row = {}, redis.call('HGETALL', key)
+  for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
+  local lane, first = job.lane, job.first_ms
   -- That an order is closed stays true; that a scope is empty need not.
-  local scope = job[4] == 'cancel_all'
-  if scope and redis.call('HEXISTS', key, 'anew') == 1 then
+  local scope = job.kind == 'cancel_all'
+  if scope and job.anew then
     if verb == 'done' or verb == 'dead' then
       verb, delay, phase = 'again', 0, ''
       redis.call('HDEL', key, 'first_ms')
@@ -137,16 +146,16 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
     end
     streak, missing = '1', '0'
   end
-  local ours = job[1] == 'pending' and job[2] == claim and job[13] == by
-  local applied = ours or (job[1] == 'pending' and verb == 'done' and not scope)
-  local history = line == '' and (job[8] or '') or noted(job[8], line)
+  local ours = job.state == 'pending' and job.claim == claim and job.claimed_by == by
+  local applied = ours or (job.state == 'pending' and verb == 'done' and not scope)
+  local history = line == '' and (job.history or '') or noted(job.history, line)
   if applied then
-    if verb ~= 'wait' then redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost') end
+    if verb == 'again' or verb == 'dead' then redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost') end
     if verb == 'done' then
-      finish(id, job, 'done', outcome, detail, history)
+      finish(id, job, row, 'done', outcome, detail, history)
       redis.call('PEXPIRE', key, retention)
     elseif verb == 'dead' then
-      finish(id, job, 'dead', outcome, detail, history)
+      finish(id, job, row, 'dead', outcome, detail, history)
       redis.call('ZADD', p .. 'dead', now, id)
     elseif verb == 'again' then
       redis.call('HSET', key, 'phase', phase, 'streak', streak, 'missing', missing,
@@ -156,26 +165,39 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
       if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
       if doubtful == '1' then
         redis.call('HSET', key, 'doubtful', 1)
-        if job[11] and not job[15] then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
-      elseif job[15] then
+        if job.urgent and not job.doubtful then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
+      elseif job.doubtful then
         redis.call('HDEL', key, 'doubtful')
         redis.call('ZREM', p .. 'doubtful:' .. lane, id)
       end
-      place_job(p, lane, id, now + delay, job[11], doubtful == '1')
+      place_job(p, lane, id, now + delay, job.urgent, doubtful == '1')
       tidy(lane)
     elseif verb == 'wait' then
       redis.call('HSET', key, 'history', history)
-      unclaim(p, lane, id, job[9], job[10], job[11], job[12], job[15])
+      unclaim(p, lane, id, job.attempts, job.due_ms, job.urgent, job.single, job.doubtful)
     end
   end
-  if unanswered == '1' and scope and job[6] then note_reach(p, lane, job[6], now + EXECUTED_MS) end
-  if job[1] and not applied then redis.call('HSET', key, 'history', history) end
+  if unanswered == '1' and scope and job.pair then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
+  if job.state and not applied then redis.call('HSET', key, 'history', history) end
   if ours and verb ~= 'wait' then note_turn(lane, job) end
   if ours then
-    note_evidence(p, lane, id, verb, evidence, tonumber(job[16] or 0), now + tonumber(delay), now)
+    note_evidence(p, lane, id, verb, evidence, tonumber(job.claimed_ms or 0), now + tonumber(delay), now)
   end
   if lane then lanes[lane] = math.max(lanes[lane] or 0, tonumber(pause)) end
   return applied
+end
+
+-- untrack(lane, orders): what is proven not to be open is no switch's any more.
+local function untrack(lane, orders)
+  local stands, fields = row_of(lane)[CANON], {}
+  local scope = stands and p .. 'scope:' .. stands or by_account(p, 'scope', lane)
+  for i, order in ipairs(orders) do fields[i] = 'o|' .. order end
+  for i, owner in ipairs(redis.call('HMGET', scope, unpack(fields))) do
+    if owner then
+      redis.call('HDEL', scope, fields[i])
+      redis.call('SREM', p .. 'switch:' .. owner .. ':orders', orders[i])
+    end
+  end
 end
 
 -- clear(lane, of_lane): take what has ended out of its lane, all at once: for each by itself
@@ -188,12 +210,12 @@ local function clear(lane, of_lane)
   end
   if left[1] then redis.call('HDEL', pending, unpack(left)) end
   redis.call('ZREM', p .. 'due:' .. lane, unpack(of_lane.ids))
-  redis.call('ZREM', p .. 'vain:' .. lane, unpack(of_lane.ids))
+  if of_lane.vain[1] then redis.call('ZREM', p .. 'vain:' .. lane, unpack(of_lane.vain)) end
   if of_lane.urgent[1] then redis.call('ZREM', p .. 'urgent:' .. lane, unpack(of_lane.urgent)) end
   if of_lane.doubtful[1] then
     redis.call('ZREM', p .. 'doubtful:' .. lane, unpack(of_lane.doubtful))
   end
-  if of_lane.orders[1] then untrack_orders(p, lane, of_lane.orders) end
+  if of_lane.orders[1] then untrack(lane, of_lane.orders) end
 end
 
 local applied = ''
@@ -215,7 +237,8 @@ for lane, pause in pairs(lanes) do
     local longest = math.max(now + pause, tonumber(redis.call('HGET', rests, 'not_before') or 0))
     redis.call('HSET', rests, 'not_before', longest)
   end
-  release(p, lane, holder, now)
+  local row = row_of(lane)
+  if row[HOLD] or row[HOLDER] == holder then release(p, lane, holder, now) end
   reindex(p, lane, now)
 end
 local jobs, unregistered, tended, more = {}, '', '', false

@@ -58,19 +58,6 @@ local NOTED_MAX = 4096
 
 local function switch_lane(lane) return lane .. ':switch' end
 
--- canon(p, lane) -> the lane that stands for its account; see identity.lua
-local function canon(p, lane) return redis.call('HGET', p .. 'lane:' .. lane, 'canon') or lane end
-
--- by_account(p, name, lane) -> the key of that name that the lane's account has. Until the
--- lane has been registered where no older version's worker lives, it is kept by alias.
-local function by_account(p, name, lane)
-  local stands = redis.call('HGET', p .. 'lane:' .. lane, 'canon')
-  if stands then return p .. name .. ':' .. stands end
-  local alias = string.match(lane, ':(.*)') or lane
-  if redis.call('HEXISTS', p .. 'lane:' .. alias, 'moved') == 1 then return p .. name .. ':' .. lane end
-  return p .. name .. ':' .. alias
-end
-
 -- split(text) -> list of what commas part
 local function split(text)
   local parts = {}
@@ -132,17 +119,6 @@ local ENDED_APART_MS = 500
 local function has_ended(switch, now)
   local ends = ends_at(switch)
   return now >= ends and called_ms() + ENDED_APART_MS >= ends
-end
-
--- untrack_orders(p, lane, orders): what is proven not to be open is no switch's any more.
-local function untrack_orders(p, lane, orders)
-  local scope, fields = by_account(p, 'scope', lane), order_fields(orders)
-  for i, owner in ipairs(owners_of(scope, fields)) do
-    if owner then
-      redis.call('HDEL', scope, fields[i])
-      redis.call('SREM', p .. 'switch:' .. owner .. ':orders', orders[i])
-    end
-  end
 end
 
 -- fields_of(p, switch) -> the fields of its scope

@@ -16,13 +16,7 @@ local URGENT_RUN, SINGLE_RUN, CLEAR_RUN = 4, 3, 9
 -- How many due places one look for the longest due passes over.
 local LOOK_PAGE, LOOK_PAGES = 50, 40
 
--- read_runs(p, lane) -> table of runs; count_turn(runs, class): an attempt of that class was made;
--- write_runs(p, lane, runs)
-local function read_runs(p, lane)
-  local row = redis.call('HMGET', p .. 'lane:' .. lane, 'urgent_run', 'single_run', 'clear_run')
-  return { urgent = tonumber(row[1] or 0), single = tonumber(row[2] or 0), clear = tonumber(row[3] or 0) }
-end
-
+-- count_turn(runs, class): an attempt of that class was made; write_runs(p, lane, runs)
 local function count_turn(runs, class)
   if class == 'doubtful' then
     runs.clear = 0
@@ -129,6 +123,10 @@ local function next_due(p, lane, count, now, runs)
   local apart = #classes.urgent + #classes.doubtful > 0
   classes.bulk = longest_due(p, lane, count, now, apart)
   classes.single = (#classes.bulk > 0 or apart) and due_named(p, lane, count, now) or {}
+  if not apart and not classes.single[1] then
+    for _ = 1, #classes.bulk do count_turn(runs, 'bulk') end
+    return classes.bulk
+  end
   local ids, had = {}, {}
   local function first(class)
     local list = classes[class]
@@ -149,10 +147,10 @@ local function next_due(p, lane, count, now, runs)
   return ids
 end
 
--- may_pass(p, lane, now, runs) -> whether a due job that is asked for by name goes now, rather
--- than in turn. Mostly no other is due.
-local function may_pass(p, lane, now, runs)
-  if redis.call('ZCOUNT', p .. 'due:' .. lane, '-inf', now) <= 1 then return true end
+-- may_pass(p, lane, now, runs, due) -> whether a job that is asked for by name goes now, rather
+-- than in turn. It is one of so many due ones; mostly no other is due.
+local function may_pass(p, lane, now, runs, due)
+  if due <= 1 then return true end
   local function any(index) return redis.call('ZCOUNT', p .. index .. lane, '-inf', now) > 0 end
   return runs.single < SINGLE_RUN
     and (runs.urgent >= URGENT_RUN or not any('urgent:'))

@@ -1,0 +1,63 @@
+-- Shared by the scripts that accept jobs, switches' among them; comes after lanes.lua. How a job is
+-- recorded, and how one that is pending is brought forward.
+-- Keys: see lanes.lua
+
+-- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
+-- hand keeps it for no longer than the first lease of an urgent one.
+local function hasten(p, lane, id, now)
+  local key = p .. 'job:' .. id
+  local job = redis.call('HMGET', key, 'urgent', 'claimed_by', 'due_ms')
+  if job[1] then return end
+  redis.call('HSET', key, 'urgent', 1, 'due_ms', math.min(tonumber(job[3] or now), now))
+  redis.call('HDEL', key, 'doubtful') -- its index is left behind, which due_doubtful expects
+  local at = tonumber(redis.call('ZSCORE', p .. 'due:' .. lane, id) or now)
+  at = math.min(at, job[2] and now + URGENT_LEASE_MS or now)
+  place_job(p, lane, id, at, true)
+  redis.call('ZADD', p .. 'lanes', 'LT', math.max(at, (lane_ready(p, lane, now))), lane)
+end
+
+-- restore_job(p, lane, id, now): a pending job that has lost its place is due now.
+local function restore_job(p, lane, id, now)
+  local job = redis.call('HMGET', p .. 'job:' .. id, 'urgent', 'doubtful')
+  place_job(p, lane, id, now, job[1], job[2])
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
+end
+
+-- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
+--   -> the job's id, whether it is new. The lane's place is the caller's to set.
+local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
+  local field = order_field(kind, pair, side, order_id)
+  local pending = p .. 'pending:' .. lane
+  local known = redis.call('HGET', pending, field)
+  if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
+  if known then
+    -- "This scope is empty" may have been said before what is now to be canceled was
+    -- placed: a list under way, or before, proves nothing for who asks now.
+    if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
+    if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end
+    if urgent then hasten(p, lane, known, now) end
+    return known, false
+  end
+  -- What comes twice under one id is one job; another order under it is its own.
+  for look = 1, 2 do
+    if look == 2 then id = id .. '.' .. redis.sha1hex(lane .. '|' .. field) end
+    local row = redis.call('HMGET', p .. 'job:' .. id, 'lane', 'kind', 'pair', 'side', 'order_id', 'id')
+    if not row[6] then break end
+    local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
+    if named == field then return id, false end
+  end
+  local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
+    'state', 'pending', 'created_ms', now, 'due_ms', now }
+  local more = { order_id = order_id, pair = pair, side = side, parent = parent,
+    urgent = urgent and '1' or '', single = single and '1' or '' }
+  for name, value in pairs(more) do
+    if value ~= '' then
+      job[#job + 1] = name
+      job[#job + 1] = value
+    end
+  end
+  redis.call(unpack(job))
+  redis.call('HSET', pending, field, id)
+  place_job(p, lane, id, now, urgent)
+  return id, true
+end
