@@ -52,15 +52,19 @@ end
 local function shorten(key, row, attempts, outcome, detail, history)
   local record = { 'HSET', key, 'state', 'done', 'outcome', outcome, 'detail', detail,
     'finished_ms', string.format('%.0f', now) }
+  local n = #record
   for i = 1, #row, 2 do
     if not DROPPED[row[i]] then
-      record[#record + 1] = row[i]
-      record[#record + 1] = row[i + 1]
+      record[n + 1], record[n + 2] = row[i], row[i + 1]
+      n = n + 2
     end
   end
   local made, by = made_by(history, attempts, outcome, detail)
-  local more = made and { 'made', made, 'by', by } or history ~= '' and { 'history', history } or {}
-  for _, part in ipairs(more) do record[#record + 1] = part end
+  if made then
+    record[n + 1], record[n + 2], record[n + 3], record[n + 4] = 'made', made, 'by', by
+  elseif history ~= '' then
+    record[n + 1], record[n + 2] = 'history', history
+  end
   redis.call('DEL', key)
   redis.call(unpack(record))
 end
@@ -133,7 +137,11 @@ end
 local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause,
     doubtful, unanswered, evidence)
   local key = p .. 'job:' .. id
-  local job, row = {}, redis.call('HGETALL', key)
+  local row = redis.call('HGETALL', key)
+  -- Named here so that the table is made in its size.
+  local job = { v = nil, id = nil, lane = nil, kind = nil, state = nil, created_ms = nil, due_ms = nil,
+    order_id = nil, pair = nil, side = nil, single = nil, urgent = nil, claimed_by = nil,
+    claimed_ms = nil, lease_ms = nil, attempts = nil, claim = nil, first_ms = nil }
   for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
   local lane, first = job.lane, job.first_ms
   -- That an order is closed stays true; that a scope is empty need not.
