@@ -221,7 +221,10 @@ def _member(kind: type[E], text: str | None) -> E | None:
 
 def _only_attempt(fields: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Return the history of a job that is done, as its short record has it; see `settle.lua`."""
-    at_ms, took_ms, phase = (*fields.get("made", "").split(" "), "", "")[:3]
+    made = fields.get("made")
+    if made is None:  # it is not done
+        return
+    at_ms, took_ms, phase = (*made.split(" "), "", "")[:3]
     if at_ms:
         yield {
             "n": 1,

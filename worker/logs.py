@@ -65,6 +65,8 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """Return `text` without the secrets."""
+        if not text:  # as most details are
+            return text
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text

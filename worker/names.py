@@ -26,6 +26,8 @@ def switch_lane(lane: str) -> str:
 
 def is_switch_lane(lane: str) -> bool:
     """Return whether a lane is one of switches."""
+    if not lane.endswith(_SWITCHES):  # most are not
+        return False
     parts = lane.split(SEPARATOR)
     return len(parts) == _PARTS and all(parts) and parts[-1] == _SWITCHES
 

@@ -79,10 +79,8 @@ def attempted(
         pause_ms: How long its account must be left alone in any case.
         no_token: Nothing was sent, as there was no token.
     """
-    settlement = _settlement(job, decision, now_ms=now_ms, took_ms=took_ms)
     shown = evidence(job, answer, decision, no_token=no_token)
-    if shown:
-        settlement = replace(settlement, evidence=shown)
+    settlement = _settlement(job, decision, shown, now_ms=now_ms, took_ms=took_ms)
     if pause_ms := max(pause_ms, _lane_pause(answer)):
         settlement = replace(settlement, pause_ms=pause_ms)
     if _unanswered(job, answer):
@@ -156,7 +154,9 @@ def _report(
     return None
 
 
-def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> Settlement:
+def _settlement(
+    job: Job, decision: Decision, shown: Evidence, *, now_ms: int, took_ms: int
+) -> Settlement:
     said = (decision.answer if isinstance(decision, Dead) else "") or decision.detail
     line = json.dumps(
         {
@@ -169,7 +169,13 @@ def _settlement(job: Job, decision: Decision, *, now_ms: int, took_ms: int) -> S
             "by": job.claimed_by,
         }
     )
-    settlement = Settlement(Verb.DONE, outcome=decision.outcome, detail=decision.detail, line=line)
+    settlement = Settlement(
+        Verb.DONE,
+        outcome=decision.outcome,
+        detail=decision.detail,
+        line=line,
+        evidence=shown,
+    )
     match decision:
         case Done():
             return settlement
