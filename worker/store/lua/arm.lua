@@ -39,6 +39,7 @@ end
 local pairs_text, orders_text = table.concat(pair_list, ','), table.concat(order_list, ',')
 
 local same, running
+local inherited = 0 -- when a timer that was another's fires at the latest
 local seen = {} -- each owner is looked at once, however many fields it has
 for i, owner in ipairs(owners_of(scope, fields)) do
   owner = owner or (i <= n and owner_of(p, scope, pair_list[i]))
@@ -47,7 +48,8 @@ for i, owner in ipairs(owners_of(scope, fields)) do
   if switch and is_live(switch) and has_ended(switch, now) then
     trip(p, switch, now)
   elseif switch and switch.state ~= 'tripped' then
-    running = running or last_fires(switch) ~= nil
+    local fires = last_fires(switch)
+    running = running or fires ~= nil
     local with = switch.armed_with or ''
     local named = with == orders_text
     -- Not read in vain where they are very many, if this user may ask.
@@ -65,6 +67,8 @@ for i, owner in ipairs(owners_of(scope, fields)) do
     elseif is_live(switch) then
       if sent > 0 and sent < last_word(switch) then return { 'stale', '' } end
       return { 'overlap', owner, switch.pairs .. ' ' .. (switch.armed_with or '') }
+    else
+      inherited = math.max(inherited, fires or 0)
     end
   end
 end
@@ -113,10 +117,14 @@ redis.call('HSET', key, 'held_why', why, 'v', 1, 'id', id, 'account', account, '
 if same and same.state == 'disarmed' and (same.unsure or tonumber(same.fires_ms or 0) <= now) then
   redis.call('HSET', key, 'fires_ms', 0)
 end
+if inherited > 0 and native ~= '0' then
+  redis.call('HSET', key, 'unsure', 1, 'lasts_ms',
+    math.max(inherited, same and tonumber(same.lasts_ms or 0) or 0))
+end
 redis.call('HSETNX', key, 'created_ms', now)
 if sent > 0 then redis.call('HSET', key, 'sent_ms', math.min(sent, now + AHEAD_MAX_MS)) end
 redis.call('PERSIST', key)
-redis.call('HDEL', key, 'ending')
+redis.call('HDEL', key, 'ending', 'replaced_by')
 if mode == 'arm' then redis.call('HDEL', key, 'put_off_ms', 'failures') end
 if same and same.state ~= 'armed' then redis.call('HDEL', key, 'wants_ms') end
 redis.call('PERSIST', key .. ':orders')

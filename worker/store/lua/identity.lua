@@ -26,12 +26,16 @@ end
 -- The winner's orders, too, come off by that deadline unless its holder beats.
 local function yield(p, switch, winner, now)
   local key, lane = p .. 'switch:' .. switch.id, switch_lane(switch.lane)
-  redis.call('HSET', key, 'replaced_by', winner.id, 'native', 0)
-  redis.call('HDEL', key, 'wants_ms', 'unsure', 'put_off_ms', 'failures')
+  -- The timers of pairs that it keeps are stopped, as those of the others are set again.
+  local lasts = last_fires(switch)
+  redis.call('HSET', key, 'replaced_by', winner.id, 'native', lasts and 2 or 0)
+  redis.call('HDEL', key, 'wants_ms', 'put_off_ms', 'failures')
   redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
   place_switch(p, read_switch(p, switch.id), now)
   local deadline = math.min(tonumber(winner.deadline_ms), ends_at(switch))
-  redis.call('HSET', p .. 'switch:' .. winner.id, 'deadline_ms', deadline, 'fires_ms', 0, 'unsure', 1)
+  redis.call('HSET', p .. 'switch:' .. winner.id, 'deadline_ms', deadline, 'fires_ms', 0, 'unsure', 1,
+    'lasts_ms', math.max(tonumber(winner.lasts_ms or 0), lasts or 0, last_fires(winner) or 0))
+  if lasts and winner.native == '0' then redis.call('HSET', p .. 'switch:' .. winner.id, 'native', 2) end
   call_to(p, place_switch(p, read_switch(p, winner.id), now))
 end
 

@@ -24,7 +24,11 @@ local function look(id)
         mine[#mine + 1] = pair
       end
     end
-    if #mine == 0 and not switch.replaced_by then
+    if #mine == 0 and switch.replaced_by and is_live(switch) then
+      switch.native = '0'
+      redis.call('HSET', p .. 'switch:' .. id, 'native', '0')
+      place_switch(p, switch, now)
+    elseif #mine == 0 then
       retire(p, switch, switch.state, now)
     elseif #mine > 0 and switch.native ~= '0' and sync_from(switch, now) <= now then
       local yielded = switch.native == '2' and switch.state == 'armed'

@@ -104,7 +104,8 @@ end
 
 -- ended_by(switch) -> ms from which a timer that could not be stopped has long fired.
 local function ended_by(switch)
-  return math.max(tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0)) + 10000
+  return math.max(tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0),
+    tonumber(switch.lasts_ms or 0)) + 10000
 end
 
 -- give_way(p, switch, now) -> its state for its holder. Another holds a part of its scope, and
@@ -115,7 +116,14 @@ local function give_way(p, switch, now)
     trip(p, switch, now)
     return 'tripped'
   end
-  retire(p, switch, 'disarmed', now)
+  if switch.native == '0' then
+    retire(p, switch, 'disarmed', now)
+  else -- its timer has yet to be stopped
+    switch.state = 'disarmed'
+    redis.call('HSET', p .. 'switch:' .. switch.id, 'state', 'disarmed')
+    redis.call('ZADD', p .. 'switches', now, switch.id)
+    call_to(p, place_switch(p, switch, now))
+  end
   reindex(p, switch_lane(switch.lane), now)
   return 'replaced'
 end
