@@ -88,7 +88,7 @@ def arm_switch(
             f"switch {armed.switch_id} holds a part of this scope ({armed.overlaps}); "
             f"disarm it, or arm exactly its scope to take it over"
         )
-    return Switch(
+    switch = Switch(
         switches,
         exchange,
         switch_id=armed.switch_id,
@@ -98,6 +98,8 @@ def arm_switch(
         held="exchange" if armed.native else "workers",
         held_why=why_held(armed.held_why, native=armed.native),
     )
+    switch.hold(armed.ended)
+    return switch
 
 
 def _check_wait(wait_ms: object) -> None:

@@ -292,7 +292,7 @@ class _Run:
     def _accept(self, jobs: Iterable[NewJob]) -> None:
         for new in jobs:
             job = accepted(new, now_ms=clock.now_ms())
-            if _target(job) not in self._open:
+            if _target(job) not in self._open and job.id not in self.jobs:
                 self._open[_target(job)] = job.id
                 self.jobs[job.id] = job
                 self._put(job, 0.0)

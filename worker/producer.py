@@ -263,6 +263,8 @@ class Producer:
             SwitchOverlap: Another armed switch holds a part of the scope.
             SwitchClearing: A former switch of one of the pairs tripped, and may still
                 cancel what is placed now. Nothing was armed.
+            SwitchError: While very many orders were being tracked it tripped, or was
+                armed or disarmed elsewhere; not all of them are tracked.
             InvalidCommand: Something is missing or wrong. Nothing was armed.
             StoreUnavailable: Redis did not answer. It may be armed; arming
                 again is safe.

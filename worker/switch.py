@@ -105,7 +105,7 @@ class Switch:
                 it was; beat again.
         """
         beaten = self._switches.beat(self.id, self.epoch, self._renewal)
-        self._hold(self._told_apart(beaten.state))
+        self.hold(self._told_apart(beaten.state))
         return Beat(beaten.left_ms, beaten.in_time)
 
     def track(self, *order_ids: str) -> None:
@@ -143,7 +143,7 @@ class Switch:
         """
         state = self._switches.disarm(self.id, self.epoch, urgent_bell(self._exchange.name))
         if self._told_apart(state) != "disarmed":
-            self._hold(state)
+            self.hold(state)
 
     def record(self) -> SwitchRecord | None:
         """Return how the switch stands.
@@ -173,7 +173,7 @@ class Switch:
         state, other = self._switches.track(self.id, self.epoch, order_ids, add=add)
         if state == "overlap":
             raise SwitchOverlap(f"switch {other} tracks one of these orders; untrack it there")
-        self._hold(self._told_apart(state))
+        self.hold(self._told_apart(state))
 
     def _told_apart(self, state: str) -> str:
         """Tell a disarm of this arming from a later arming: both raise the epoch."""
@@ -183,7 +183,8 @@ class Switch:
                 return "disarmed"
         return state
 
-    def _hold(self, state: str) -> None:
+    def hold(self, state: str) -> None:
+        """Raise what a state that a script answered with means for the holder."""
         if state in ENDED:
             kind, text = ENDED[state]
             raise kind(f"switch {self.id} {text}")

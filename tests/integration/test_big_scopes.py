@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from tests.support.switchboard import QUEUE, TIMEOUT_MS, Board
+from worker.arming import Scope, arm_switch
+from worker.errors import SwitchTripped
+from worker.exchanges import EXCHANGES
 from worker.names import lane_of, switch_lane
+from worker.settings import Settings
 from worker.store.switches import TRACK_MAX, Armed
 
 PART = 250
@@ -179,3 +183,27 @@ def test_an_overlap_among_very_many_arms_nothing(board: Board) -> None:
     assert (refused.switch_id, bool(refused.overlaps)) == (other.switch_id, True)
     assert owned(board) == 1
     assert board.switches.disarm(other.switch_id, 0, (QUEUE, "bell")) == "armed"
+
+
+def test_who_arms_very_many_hears_that_it_has_ended_meanwhile(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not tracked by then would stay on the book unwatched."""
+    many = [f"o{n:05d}" for n in range(TRACK_MAX + 5)]
+    track = board.switches.track
+
+    def late(*args: Any, **options: Any) -> tuple[str, str]:
+        board.clock.advance(TIMEOUT_MS)
+        return track(*args, **options)
+
+    monkeypatch.setattr(board.switches, "track", late)
+    with pytest.raises(SwitchTripped):
+        arm_switch(
+            board.switches,
+            Settings(),
+            EXCHANGES["everstrike"],
+            "ev",
+            scope=Scope((), many),
+            timeout_ms=TIMEOUT_MS,
+            clear_wait_ms=0,
+        )

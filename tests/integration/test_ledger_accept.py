@@ -258,3 +258,16 @@ def test_prefixes_keep_two_programs_apart(bench: Bench) -> None:
     bench.one("a1")
     assert other.accept("a1")[0].fresh
     assert bench.claim().jobs[0].id != other.claim().jobs[0].id
+
+
+def test_who_accepts_restores_a_doubtful_job_by_keys_of_its_own(bench: Bench) -> None:
+    """A producer's user may not write the index of doubtful jobs; its claim does."""
+    job_id = bench.one("a1")
+    bench.settle(bench.take(), Verb.AGAIN, doubtful=True)
+    bench.client.zrem(f"cx:due:{EV}", job_id)
+    bench.client.zrem(f"cx:doubtful:{EV}", job_id)
+    assert bench.one("a1") == job_id
+    assert bench.due_ms(job_id) == bench.clock.now_ms
+    assert bench.client.zscore(f"cx:doubtful:{EV}", job_id) is None
+    assert bench.take().id == job_id
+    assert bench.client.zscore(f"cx:doubtful:{EV}", job_id) is not None

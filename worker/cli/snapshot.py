@@ -84,7 +84,7 @@ def take(store: Store, settings: Settings) -> Snapshot:
     lanes = ledger.lanes()
     known = list(every_switch(Switches(store), look_back=LOOK_BACK))
     states = Counter(record.state for record in known)
-    armed = [record.deadline_ms for record in known if record.state == SwitchState.ARMED]
+    armed = [record.deadline_ms for record in known if record.live]
     dead, workers, now_ms = ledger.dead_count(), living(ledger), ledger.now_ms()
     return Snapshot(
         where=where(settings),

@@ -37,6 +37,8 @@ class Armed:
     Attributes:
         native: Whether the exchange holds a timer for it.
         held_why: Why it does not, where it has timers; see `budget.lua`.
+        ended: The state that it had come to before all of very many orders were
+            tracked; empty if they are.
     """
 
     switch_id: str
@@ -47,6 +49,7 @@ class Armed:
     waiting: bool = False
     native: bool = False
     held_why: str = ""
+    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from worker.names import is_switch_lane
@@ -83,9 +84,11 @@ class Switches:
             native=answer[4] == "1",
             held_why=answer[5],
         )
-        _, other = self.track(armed.switch_id, armed.epoch, more, add=True) if more else ("", "")
-        if not other:
+        if not more:
             return armed
+        state, other = self.track(armed.switch_id, armed.epoch, more, add=True)
+        if not other:
+            return armed if state == "armed" else replace(armed, ended=state)
         if armed.epoch == 1:
             self.disarm(armed.switch_id, armed.epoch, bell)
         return Armed(other, overlaps="some of its order ids")

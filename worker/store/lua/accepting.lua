@@ -16,10 +16,11 @@ local function hasten(p, lane, id, now)
   redis.call('ZADD', p .. 'lanes', 'LT', math.max(at, (lane_ready(p, lane, now))), lane)
 end
 
--- restore_job(p, lane, id, now): a pending job that has lost its place is due now.
+-- restore_job(p, lane, id, now): a pending job that has lost its place is due now. A doubtful one
+-- is not entered as such, which who accepts jobs may not do; its next claim does that.
 local function restore_job(p, lane, id, now)
   local job = redis.call('HMGET', p .. 'job:' .. id, 'urgent', 'doubtful')
-  place_job(p, lane, id, now, job[1], job[2])
+  place_job(p, lane, id, now, job[1] and not job[2])
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
 
