@@ -27,6 +27,8 @@ NAMESPACE = "worker."
 TASKS = (CANCEL, COUNTDOWN, DRAIN, TICK)
 """What else begins so may be another application's, of a module of that name."""
 LOOK_MAX = 1_000
+LOOKS = 20
+"""How often a list is looked at in one go: the event loop waits meanwhile."""
 BELL_MAX_MS = 60_000
 """How old a doorbell gets. Every sweep has found its job long before."""
 
@@ -70,7 +72,8 @@ def drop_old_bells(pool: redis.ConnectionPool, keys: Iterable[str]) -> int:
     count = 0
     for key in keys:
         with contextlib.suppress(redis.ResponseError):
-            while old := _old(client.lrange(key, -LOOK_MAX, -1)):
+            for _ in range(LOOKS):
+                old = _old(client.lrange(key, -LOOK_MAX, -1))
                 with client.pipeline(transaction=False) as pipe:
                     for item in old:
                         pipe.lrem(key, -1, item)

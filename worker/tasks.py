@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 DEFERRED = "left to the sweep"
 LATER_MS = 1_000
-"""How long a message that a newer worker must read is kept from coming round again."""
+"""How long a message that is put back is kept from coming round again."""
 
 
 @app.task(name=CANCEL, bind=True, typing=False, acks_late=True)
@@ -59,12 +59,12 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
             return DEFERRED  # recorded: a newer worker's sweep finds it
         raise _left(parts, error) from error
     except UnknownAccount as error:
-        return defer(parts, CANCEL, _fields(message), task_id=task_id, error=error)
+        return _put_off(parts, CANCEL, message, task_id=task_id, error=error)
     except InvalidCommand as error:
         parts.bury(str(error), shown(CANCEL, args, kwargs))
         return f"dead letter: {error}"
     except StoreUnavailable as error:
-        raise Reject(str(error), requeue=True) from error
+        raise _again(parts, error) from error
     try:
         outcome = parts.engine.run_job(job_id, lane=lane)
     except StoreUnavailable:
@@ -86,8 +86,20 @@ def _run_named(parts: Runtime, message: CancelMessage) -> str:
         return DEFERRED
 
 
-def _fields(message: CancelMessage | CountdownMessage) -> dict[str, object]:
-    return {name: value for name, value in asdict(message).items() if value is not None}
+def _put_off(
+    parts: Runtime,
+    task: str,
+    message: CancelMessage | CountdownMessage,
+    *,
+    task_id: str,
+    error: UnknownAccount | SwitchOverlap,
+) -> str:
+    """Keep a message for later; while Redis does not take it, it stays in its queue."""
+    fields = {name: value for name, value in asdict(message).items() if value is not None}
+    try:
+        return defer(parts, task, fields, task_id=task_id, error=error)
+    except StoreUnavailable as away:
+        raise _again(parts, away) from away
 
 
 @app.task(name=DRAIN, typing=False)
@@ -120,14 +132,14 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
     except UnknownAccount as error:
         # It counts from when it was first read, however long it waits.
         timed = replace(message, sent_ms=message.sent_ms or clock.now_ms())
-        return defer(parts, COUNTDOWN, _fields(timed), task_id=task_id, error=error)
+        return _put_off(parts, COUNTDOWN, timed, task_id=task_id, error=error)
     except InvalidCommand as error:
         if isinstance(error, SwitchOverlap) and message.sent_ms is not None:
-            return defer(parts, COUNTDOWN, _fields(message), task_id=task_id, error=error)
+            return _put_off(parts, COUNTDOWN, message, task_id=task_id, error=error)
         parts.bury(str(error), shown(COUNTDOWN, args, kwargs))
         return f"dead letter: {error}"
     except StoreUnavailable as error:
-        raise Reject(str(error), requeue=True) from error
+        raise _again(parts, error) from error
     if said == STALE:
         metrics.expired("stale countdown")
         log.warning("a countdown message came too late and changed nothing: %s", kwargs or args)
@@ -150,6 +162,12 @@ def tick() -> None:
 def _tag(task: Task[..., str]) -> str:
     """Return the tag that the broker's message of a task was delivered with."""
     return str((getattr(task.request, "properties", None) or {}).get("delivery_tag", ""))
+
+
+def _again(parts: Runtime, error: StoreUnavailable) -> Reject:
+    """Give a message back that Redis would not record, and not at once: it may refuse it again."""
+    parts.engine.wait_ms(LATER_MS)
+    return Reject(str(error), requeue=True)
 
 
 def _left(parts: Runtime, error: LaterFormat) -> Reject:

@@ -9,10 +9,13 @@ from celery import Celery
 
 from tests.support.polling import eventually
 from tests.support.world import World
+from worker import clock
 from worker.messages import CANCEL
 from worker.store.doorbell import ring
+from worker.tasks import LATER_MS
 
 OTHERS = ("ix", "it", "bm")
+T_MS = 600_000
 
 
 @pytest.fixture
@@ -67,6 +70,31 @@ def test_messages_wait_for_an_account_that_comes_later(
     eventually(lambda: not world.ledger().deferred())
     assert not world.ledger().dead_count()
     assert world.status("ev", orders[1]) == "open"
+
+
+@pytest.mark.parametrize("task", ["cancel", "countdown"])
+def test_what_redis_does_not_take_stays_in_its_queue(
+    world: World, partial: World, client: Celery, task: str
+) -> None:
+    """Neither lost nor a dead letter, and it does not come round at full speed."""
+    redis = world.store().client
+    redis.set("cx:deferred", "no list, so that Redis refuses")
+    worker = partial.worker()
+    order_id = world.place("ev")[0]
+    which = {"order_id": order_id} if task == "cancel" else {"pairs": ["a"], "timeout_ms": T_MS}
+    client.send_task(f"worker.{task}", kwargs={"account": "ev", **which}, task_id="the-one")
+
+    def given_back() -> int:
+        return worker.text().count("[the-one] reject requeue=True")
+
+    eventually(given_back)
+    begun_ms, before = clock.monotonic_ms(), given_back()
+    eventually(lambda: given_back() >= before + 2)
+    assert clock.monotonic_ms() - begun_ms > LATER_MS
+    assert not world.ledger().dead_count()
+    redis.delete("cx:deferred")
+    eventually(lambda: len(world.ledger().deferred()) == 1)
+    assert not world.ledger().dead_count()
 
 
 def test_an_account_that_nobody_registers_ends_in_a_dead_letter(
