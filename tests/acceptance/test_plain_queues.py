@@ -75,6 +75,22 @@ def test_a_plain_message_in_a_former_list_is_found(world: World, tmp_path: Path)
     assert set(findings(world)) == {Level.OK}, "read by the workers of the default prefix"
 
 
+def test_a_list_that_a_narrow_user_may_not_read_is_passed_over(
+    world: World, tmp_path: Path
+) -> None:
+    """One of a former version is; the others are looked at all the same."""
+    admin: Any = world.store().client
+    admin.execute_command(
+        "ACL", "SETUSER", "narrow", "reset", "on", "nopass", "~s:*", "~celery*", "+@all"
+    )
+    url = world.redis_url.replace("//", "//narrow:any@")
+    staging = World(world.sim, url, tmp_path, top={"key_prefix": "s:"})
+    assert set(findings(staging)) == {Level.OK}
+    send(world)
+    assert set(findings(staging)) == {Level.FAIL}
+    admin.execute_command("ACL", "DELUSER", "narrow")
+
+
 def test_a_foreign_applications_messages_are_none_of_ours(world: World) -> None:
     """What waits in its lists is not for us to judge."""
     with Celery("stranger", broker=world.redis_url) as client:

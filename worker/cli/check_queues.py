@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,11 +30,14 @@ def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
     plain = settings.plain_queue or (DEFAULT_QUEUE if default else "")
     own = settings.key_prefix + DEFAULT_QUEUE
     read = [queue_key(own)] + [queue_key(plain, n) for n in PLAIN_PRIORITIES if plain]
-    names = {DEFAULT_QUEUE, plain, own} - {""} | (set() if default else {*EXCHANGES})
-    other = [queue_key(name, n) for name in names for n in STEPS]
+    other = [queue_key(name, n) for name in {DEFAULT_QUEUE, plain, own} - {""} for n in STEPS]
+    former = [] if default else [queue_key(name, n) for name in EXCHANGES for n in STEPS]
     unread = [key for key in other if key not in read and key != queue_key(own, 9)]
     try:
         waiting = {key: _ours(store, key) for key in [*read, *unread]}
+        for key in former:
+            with contextlib.suppress(StoreUnavailable):  # a narrow user may not look there
+                waiting[key] = _ours(store, key)
         alive = Listing(store).workers()
         stuck = {key for key in read if waiting[key] and not _moves(store, key)}
     except StoreUnavailable as error:
@@ -45,7 +49,7 @@ def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
         mend = "see its log, and with which -Q it was started" if alive else "start one"
         detail = f"{waiting[key]} wait in {key!r}, and no worker reads them"
         yield (fail if alive else warn)("plain messages", detail, mend)
-    for key in sorted(key for key in unread if waiting[key]):
+    for key in sorted(key for key in [*unread, *former] if waiting.get(key)):
         clean = False
         yield fail(
             "plain messages",
