@@ -147,7 +147,8 @@ class Producer:
             timeout_ms: How long to try.
 
         Returns:
-            What is proven; `UNKNOWN` with the state `dead` if nothing is in time.
+            What is proven; `UNKNOWN` with the state `dead` if nothing is in time, and
+            `UNAUTHORIZED` once the exchange has refused the credentials for 3 s.
 
         Raises:
             UnknownAccount: The settings have no such account. Nothing was sent.
