@@ -141,7 +141,6 @@ class Engine:
             )
         )
         self._keeper.register()
-
         fresh = [alias for alias in self._ledger.contested if alias not in self._contested]
         self._contested = self._ledger.contested
         for alias in fresh:
