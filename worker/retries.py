@@ -282,7 +282,7 @@ def _unauthorized(job: Job, again: Again, *, asks: Phase | None, streak: int) ->
     phase, turns = again.phase, streak >= REFUSALS_BEFORE_TURNING
     if turns and phase is Phase.ASK:
         phase = Phase.SEND
-    elif turns and phase is Phase.SEND and job.kind is not Kind.CANCEL_ALL:
+    elif turns and job.kind is not Kind.CANCEL_ALL:
         phase = asks or phase
     return replace(again, phase=phase, refused=True)
 

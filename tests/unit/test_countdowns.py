@@ -153,6 +153,31 @@ def test_what_is_urgent() -> None:
     assert urgent == {"s": True, "b": True, "l": True, "a": False}
 
 
+URGENT = {
+    "no timer": (None, True),
+    "a timer past the deadline": (50_001, True),
+    "a timer at the deadline": (50_000, False),
+    "a timer a quarter of its time from now": (15_000, False),
+    "a timer that is sooner": (14_999, True),
+    "a timer that is about to fire": (1, True),
+    "a timer that fires now": (0, False),
+    "a timer that has fired": (-1, False),
+}
+
+
+@pytest.mark.parametrize("case", URGENT)
+def test_what_is_urgent_of_a_timer(case: str) -> None:
+    """One that is missing, too late, or about to fire too soon; only of a switch that is due."""
+    fires_ms, urgent = URGENT[case]
+    at_ms = 0 if fires_ms is None else NOW_MS + fires_ms
+    timed = replace(armed("a", 50_000), fires_ms=at_ms)
+    whole = Sync(("a0_idr",), (("a", 1),), stop=False, urgent=urgent)
+    assert plan([timed], now_ms=NOW_MS, max_pairs=MAX_PAIRS) == [whole]
+    along = [armed("b", 50_000), replace(timed, due=False)]
+    (shared,) = plan(along, now_ms=NOW_MS, max_pairs=MAX_PAIRS)
+    assert not shared.urgent
+
+
 COUNTDOWNS = {
     "what a call may take is left off": ((60_000, 300), 59_700),
     "all of it, however short the timeout": ((1_000, 900), 100),

@@ -11,7 +11,7 @@ import pytest
 
 from worker.jobs import Job, Kind, Phase, State
 from worker.outcomes import Answer, OrderReport, OrderState, Outcome, Unproven
-from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, decide, doubtful
+from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, backoff_ms, decide, doubtful
 from worker.settings import Jobs
 
 SEND, ASK = Phase.SEND, Phase.ASK
@@ -144,3 +144,57 @@ def test_only_what_speaks_against_the_job_makes_it_doubtful(
     """A mistake gets a small share of the attempts at once; an outage of the login does not."""
     job = Job("j", Kind.CANCEL, State.PENDING, order_id="a1", attempts=attempts, **before)
     assert doubtful(job, decision) is small
+
+
+class Highest(random.Random):
+    """Dice that always show the most."""
+
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+        """Show it."""
+        assert stop is None
+        return start - step
+
+
+@pytest.mark.parametrize(
+    ("attempts", "missing_ms", "max_ms", "delay_ms"),
+    [
+        (1, 0, 729_000, 1_100),
+        (2, 1_000, 729_000, 1_100),
+        (3, 1_000, 729_000, 3_300),
+        (4, 1_000, 729_000, 8_800),
+        (4, 2_000, 729_000, 9_900),
+        (5, 3_000, 729_000, 26_400),
+        (8, 100_000, 729_000, 629_000),
+        (30, 728_500, 729_000, 1_000),
+        (1, 0, 1_000, 1),
+    ],
+)
+def test_an_unknown_order_is_tried_again_at_growing_steps(
+    attempts: int, missing_ms: int, max_ms: int, delay_ms: int
+) -> None:
+    """By attempts, but not by more than time has passed; at the latest when its time is over."""
+    jobs = Jobs(missing_max_ms=max_ms, backoff_base_ms=1, backoff_max_ms=1)
+    now_ms = 1_000_000
+    known = Job(
+        "j",
+        Kind.CANCEL,
+        State.PENDING,
+        lane="x:y",
+        order_id="a1",
+        attempts=attempts,
+        phase=ASK,
+        first_ms=now_ms - missing_ms - 1,
+        missing_ms=now_ms - missing_ms,
+    )
+    decision = decide(known, MISSING, asks=ASK, now_ms=now_ms, jobs=jobs, rng=Highest())
+    assert isinstance(decision, Again)
+    assert decision.delay_ms == delay_ms
+
+
+@pytest.mark.parametrize(
+    ("attempts", "longest_ms"), [(0, 100), (1, 200), (3, 800), (6, 5_000), (500, 5_000)]
+)
+def test_backoff_is_anywhere_up_to_a_bound_that_doubles(attempts: int, longest_ms: int) -> None:
+    """The bound itself is one of the values."""
+    jobs = Jobs(backoff_base_ms=100, backoff_max_ms=5_000)
+    assert backoff_ms(attempts, jobs, Highest()) == longest_ms
