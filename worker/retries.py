@@ -126,11 +126,6 @@ def decide(
     return decision
 
 
-def _known_missing(job: Job) -> bool:
-    """Return whether the exchange has called the order unknown before, not once showing it open."""
-    return job.missing_ms is not None and job.kind is not Kind.CANCEL_ALL
-
-
 def _spaced_ms(missing_ms: int, attempts: int, jobs: Jobs, rng: random.Random) -> int:
     """Return how long to wait with an order that has been unknown to the exchange for so long.
 
@@ -223,7 +218,7 @@ def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon
     else:
         tired = streak >= ASKS_IN_VAIN
         turned = Phase.SEND if phase is Phase.ASK and (tired or not missing) else phase
-    sends = 1 if _known_missing(job) else SENDS_BEFORE_ASKING
+    sends = SENDS_BEFORE_ASKING if job.missing_ms is None else 1
     delay = _delay_ms(job, answer, wait, streak)
     again = Again(
         phase,
@@ -259,7 +254,6 @@ def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon
                 again,
                 phase=turned,
                 delay_ms=soon if hopeful else delay,
-                outcome=Outcome.UNKNOWN,
             )
 
 
@@ -291,15 +285,16 @@ def _delay_ms(job: Job, answer: Unproven, wait: int, streak: int) -> int:
     if answer.outcome is Outcome.UNAUTHORIZED:
         refused_ms = UNAUTHORIZED_WAIT_MS << min(streak - 1, 10)
         wait = max(wait, min(refused_ms, UNAUTHORIZED_WAIT_MAX_MS))
-    return wait if answer.retry_after_ms is None else max(asked_ms(job, answer), wait // 2)
+    asked_ms = answer.retry_after_ms
+    return wait if asked_ms is None else max(_granted_ms(job, answer, asked_ms), wait // 2)
 
 
-def asked_ms(job: Job, answer: Unproven) -> int:
+def _granted_ms(job: Job, answer: Unproven, asked_ms: int) -> int:
     """Return how much of what one reply asks for is granted: an hour would bury a cancel."""
     longest_ms = ASKED_URGENT_MAX_MS if job.urgent else ASKED_MAX_MS
     if answer.outcome is Outcome.THROTTLED:
         longest_ms = THROTTLED_MAX_MS
-    return min(answer.retry_after_ms or 0, longest_ms)
+    return min(asked_ms, longest_ms)
 
 
 __all__ = [

@@ -31,6 +31,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("names", nargs="*", help="modules, as in worker.gate; none: all")
     parser.add_argument("--sample", action="store_true", help="a small fixed part")
+    parser.add_argument(
+        "--again", action="store_true", help="keep what was killed of functions that are as before"
+    )
     parser.add_argument("--lua", action="store_true", help="the limiter's and nonces' scripts")
     asked = parser.parse_args(arguments)
     if asked.lua:
@@ -38,7 +41,10 @@ def main(arguments: list[str]) -> int:
     wanted = [SAMPLE] if asked.sample else [f"{name}.*" for name in asked.names]
     if run_in_fork(_names_change):
         raise SystemExit("names of tests change with each collection: see tests.support.plain_ids")
-    shutil.rmtree("mutants", ignore_errors=True)
+    if asked.again:
+        _forget_survivors()
+    else:
+        shutil.rmtree("mutants", ignore_errors=True)
     adapt()
     cli(["run", "--max-children", "1", *wanted], standalone_mode=False)
     made = [_figures(path, wanted) for path in sorted(config().only_mutate)]
@@ -71,6 +77,19 @@ def _names_change() -> int:
     for _ in range(2):
         pytest.main(["-n0", "-qqq", "--collect-only", *files], plugins=[Watch()])
     return int(names[0] != names[1])
+
+
+def _forget_survivors() -> None:
+    """Let a run try again what the last one did not see killed, with the tests as they are."""
+    Path("mutants", "mutmut-stats.json").unlink(missing_ok=True)
+    for path in config().only_mutate:
+        data = SourceFileMutationData(path=Path(path))
+        data.load()
+        data.exit_code_by_key = {
+            name: code if status_by_exit_code[code] == "killed" else None
+            for name, code in data.exit_code_by_key.items()
+        }
+        data.save()
 
 
 def _figures(path: str, wanted: Iterable[str]) -> Figures:

@@ -198,3 +198,60 @@ def test_backoff_is_anywhere_up_to_a_bound_that_doubles(attempts: int, longest_m
     """The bound itself is one of the values."""
     jobs = Jobs(backoff_base_ms=100, backoff_max_ms=5_000)
     assert backoff_ms(attempts, jobs, Highest()) == longest_ms
+
+
+@pytest.mark.parametrize(("asked", "phase"), [(1, ASK), (2, ASK), (3, SEND), (4, SEND)])
+def test_an_order_that_no_question_settles_is_canceled_again(asked: int, phase: Phase) -> None:
+    """At the third answer in a row that proves nothing, of an order that was unknown before."""
+    known = Job(
+        "j",
+        Kind.CANCEL,
+        State.PENDING,
+        lane="x:y",
+        phase=ASK,
+        missing=True,
+        streak=asked - 1,
+        outcome=Outcome.UNKNOWN,
+    )
+    decision = decide(known, LOST, asks=ASK, now_ms=0, jobs=JOBS, rng=Highest())
+    assert isinstance(decision, Again)
+    assert (decision.phase, decision.streak) == (phase, asked)
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (Unproven(Outcome.UNAVAILABLE), "unavailable"),
+        (Unproven(Outcome.UNKNOWN), "unknown"),
+        (Unproven(Outcome.UNKNOWN, "no reply"), "no reply"),
+    ],
+)
+def test_answer_without_words_is_shown_by_its_outcome(answer: Answer, detail: str) -> None:
+    """A person sees at least what kind of answer it was."""
+    known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y")
+    decision = decide(known, answer, asks=ASK, now_ms=0, jobs=JOBS, rng=Highest())
+    assert decision.detail == detail
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_answer_out_of_place_leaves_what_a_scope_has_shown(missing: bool) -> None:  # noqa: FBT001
+    """That a list was empty stays so, until another list."""
+    scope = Job(
+        "j", Kind.CANCEL_ALL, State.PENDING, lane="x:y", phase=Phase.LIST, missing=missing, streak=1
+    )
+    decision = decide(scope, MISSING, asks=None, now_ms=0, jobs=JOBS, rng=Highest())
+    assert isinstance(decision, Again)
+    assert (decision.phase, decision.missing) == (Phase.LIST, missing)
+
+
+@pytest.mark.parametrize(("asked_ms", "delay_ms"), [(None, 101), (0, 50), (51, 51)])
+def test_asked_wait_is_no_shorter_than_half_the_backoff(
+    asked_ms: int | None, delay_ms: int
+) -> None:
+    """In whole ms."""
+    jobs = Jobs(backoff_base_ms=101, backoff_max_ms=101)
+    known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", attempts=5)
+    answer = Unproven(Outcome.UNAVAILABLE, "503", retry_after_ms=asked_ms)
+    decision = decide(known, answer, asks=ASK, now_ms=0, jobs=jobs, rng=Highest())
+    assert isinstance(decision, Again)
+    assert (decision.delay_ms, type(decision.delay_ms)) == (delay_ms, int)
