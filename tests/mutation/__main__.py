@@ -18,7 +18,6 @@ from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 from mutmut.workers.isolation import run_in_fork
 
-from tests.mutation import lua
 from tests.mutation.changes import adapt
 from tests.mutation.survivors import Change, Figures, read, report
 
@@ -37,6 +36,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--lua", action="store_true", help="the limiter's and nonces' scripts")
     asked = parser.parse_args(arguments)
     if asked.lua:
+        # It imports the worker, which the other runs must not do before it is changed.
+        from tests.mutation import lua  # noqa: PLC0415
+
         return _reported([lua.run(script, print) for script in lua.TESTS], whole=True)
     wanted = [SAMPLE] if asked.sample else [f"{name}.*" for name in asked.names]
     if run_in_fork(_names_change):
