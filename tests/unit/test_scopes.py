@@ -1,0 +1,155 @@
+"""How a scope ends, and what follows from the lists of its open orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from worker.decisions import Again, Decision, Done
+from worker.jobs import Job, Kind, Phase, State
+from worker.outcomes import OpenOrder, OpenOrders, Outcome
+from worker.scopes import (
+    CHILDREN_WAIT_MS,
+    FIRST_LOOK,
+    LIST_AGAIN_MS,
+    LIST_TWICE_MS,
+    LISTED,
+    SCOPE_SENT,
+    UNSEEN,
+    by_list,
+    closed_scope,
+    emptied,
+    listed,
+)
+
+NOW_MS = 1_000_000
+WAIT_MS = 7
+SEEN: dict[str, Any] = {"streak": LISTED}
+EMPTY: dict[str, Any] = {"streak": 1, "missing": True}
+NOT_PROVEN = "no open order left in the scope; 1 cancels not proven yet"
+ENDED = Done(
+    Outcome.GONE, "nothing open any more in the scope: its orders had cancels of their own"
+)
+TWICE = "nothing open in the scope, looked at twice"
+LEFT = "no open order left in the scope: "
+SENT = "; a cancel of all of it was accepted, which says of no order"
+
+
+def scope(**fields: Any) -> Job:
+    """Return a scope whose open orders are listed."""
+    values = {"kind": Kind.CANCEL_ALL, "phase": Phase.LIST, "streak": 1, **fields}
+    return Job(id="j", state=State.PENDING, lane="x:y", **values)
+
+
+def again(delay_ms: int, detail: str, streak: int = 1, *, missing: bool = False) -> Again:
+    """Return another look."""
+    return Again(Phase.LIST, delay_ms, Outcome.UNKNOWN, detail, streak, missing=missing)
+
+
+def orders(count: int = 0, *, complete: bool = True) -> OpenOrders:
+    """Return a list."""
+    return OpenOrders(tuple(OpenOrder(f"a{n}") for n in range(count)), complete)
+
+
+LATER = {
+    "orders are open": ({}, orders(2), again(257, "2 still open", LISTED)),
+    "some are, and the list is not whole": (
+        {},
+        orders(1, complete=False),
+        again(257, "1 still open"),
+    ),
+    "it was listed before": (SEEN, orders(complete=False), again(257, "0 still open", LISTED)),
+    "it was empty before": (EMPTY, orders(complete=False), again(257, "0 still open", LISTED)),
+    "nothing at the first look": ({}, orders(), again(LIST_TWICE_MS, FIRST_LOOK, missing=True)),
+    "nothing after it was canceled whole": (
+        {"detail": SCOPE_SENT},
+        orders(),
+        again(LIST_TWICE_MS, f"{SCOPE_SENT}; {FIRST_LOOK}", missing=True),
+    ),
+    "a cancel is not proven yet": (
+        {**SEEN, "children": 4, "canceled": 1, "closed": 1, "unproven": 1},
+        orders(),
+        again(WAIT_MS + LIST_AGAIN_MS, NOT_PROVEN, LISTED, missing=True),
+    ),
+    "nor is it a ms before the wait is over": (
+        {**EMPTY, "children": 1, "missing_ms": NOW_MS - CHILDREN_WAIT_MS + 1},
+        orders(),
+        again(WAIT_MS + LIST_AGAIN_MS, NOT_PROVEN, LISTED, missing=True),
+    ),
+    "nor after it": (
+        {**EMPTY, "children": 1, "missing_ms": NOW_MS - CHILDREN_WAIT_MS},
+        orders(),
+        Done(Outcome.GONE, f"{LEFT}1 not proven"),
+    ),
+    "nothing any more": (SEEN, orders(), ENDED),
+    "nothing twice": (EMPTY, orders(), Done(Outcome.GONE, TWICE)),
+    "all cancels are proven": (
+        {**SEEN, "children": 1, "canceled": 1},
+        orders(),
+        Done(Outcome.CANCELED, f"{LEFT}1 canceled"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LATER)
+def test_what_follows_from_a_list(case: str) -> None:
+    """Another look until nothing is open, and until the cancels of its orders are proven."""
+    fields, answer, wanted = LATER[case]
+    found: Decision = by_list(scope(**fields), answer, WAIT_MS, NOW_MS)
+    assert found == wanted
+
+
+ENDS = {
+    "each kind is counted": (
+        {"children": 6, "canceled": 3, "closed": 2},
+        "",
+        Done(Outcome.CANCELED, f"{LEFT}3 canceled, 2 found closed, 1 not proven"),
+    ),
+    "none is canceled": (
+        {"children": 2, "closed": 2},
+        "",
+        Done(Outcome.GONE, f"{LEFT}2 found closed"),
+    ),
+    "it was listed": (SEEN, "", ENDED),
+    "it was empty": (EMPTY, "", Done(Outcome.GONE, TWICE)),
+    "it ends early": (EMPTY, "; too late", Done(Outcome.GONE, f"{FIRST_LOOK}; too late")),
+    "it was canceled whole": (
+        {**EMPTY, "detail": f"{SCOPE_SENT}; {FIRST_LOOK}"},
+        "",
+        Done(Outcome.GONE, f"{TWICE}{SENT}"),
+    ),
+    "no list has shown its pair": (
+        {**EMPTY, "unseen": True},
+        "; too late",
+        Done(Outcome.GONE, f"{FIRST_LOOK}; {UNSEEN}; too late"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_how_a_scope_ends(case: str) -> None:
+    """With what became of its orders, and what is not known of them."""
+    fields, why, wanted = ENDS[case]
+    assert closed_scope(scope(**fields), why) == wanted
+
+
+@pytest.mark.parametrize(
+    ("job", "whole", "empty"),
+    [
+        (scope(), False, False),
+        (scope(**SEEN), True, False),
+        (scope(streak=-2), True, False),
+        (scope(**EMPTY), False, True),
+        (scope(**{**EMPTY, **SEEN}), True, True),
+        (scope(kind=Kind.CANCEL, missing=True, streak=0), False, False),
+        (scope(phase=Phase.SEND, missing=True, streak=0), False, False),
+    ],
+)
+def test_what_is_known_of_a_scope(
+    job: Job,
+    whole: bool,  # noqa: FBT001
+    empty: bool,  # noqa: FBT001
+) -> None:
+    """Only of a scope, and only while it is listed."""
+    assert (listed(job), emptied(job)) == (whole, empty)
