@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from worker.jobs import Job, Kind, Phase, State
-from worker.outcomes import Answer, OrderReport, OrderState, Outcome, Unproven
+from worker.outcomes import Answer, Closed, OrderReport, OrderState, Outcome, Unproven
 from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, backoff_ms, decide, doubtful
 from worker.settings import Jobs
 
@@ -255,3 +255,37 @@ def test_asked_wait_is_no_shorter_than_half_the_backoff(
     decision = decide(known, answer, asks=ASK, now_ms=0, jobs=jobs, rng=Highest())
     assert isinstance(decision, Again)
     assert (decision.delay_ms, type(decision.delay_ms)) == (delay_ms, int)
+
+
+@pytest.mark.parametrize(
+    ("phase", "answer", "detail"),
+    [
+        (SEND, Closed(Outcome.CANCELED, "words"), "words"),
+        (ASK, OrderReport(OrderState.CANCELED, "words"), "words"),
+        (ASK, OrderReport(OrderState.FILLED, "words"), "words"),
+        (ASK, OrderReport(OrderState.OPEN, "words"), "words"),
+        (ASK, OrderReport(OrderState.OPEN), "still open"),
+    ],
+)
+def test_words_of_the_exchange_are_kept(phase: Phase, answer: Answer, detail: str) -> None:
+    """With a proof as without one."""
+    known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", phase=phase)
+    decision = decide(known, answer, asks=ASK, now_ms=0, jobs=JOBS, rng=Highest())
+    assert decision.detail == detail
+
+
+def test_last_answer_is_kept_by_itself_where_an_order_stayed_unknown() -> None:
+    """The history shows what the exchange answered, not why the job was given up."""
+    at_ms = JOBS.missing_max_ms + 1
+    known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", phase=ASK, missing_ms=1)
+    decision = decide(known, MISSING, asks=ASK, now_ms=at_ms, jobs=JOBS, rng=Highest())
+    assert isinstance(decision, Dead)
+    assert decision.answer == "not found"
+
+
+def test_former_refusal_does_not_age_a_job() -> None:
+    """Only while the credentials are refused are the account's other attempts its own."""
+    late = JOBS.max_age_ms + 10
+    known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", first_ms=late - 1, refused_ms=1)
+    decision = decide(known, LOST, asks=ASK, now_ms=late, jobs=JOBS, rng=Highest())
+    assert isinstance(decision, Again)
