@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from worker.jobs import Job, Kind, Phase, State
-from worker.outcomes import Answer, Closed, OrderReport, OrderState, Outcome, Unproven
+from worker.outcomes import (
+    Answer,
+    Closed,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    ScopeCanceled,
+    Unproven,
+)
 from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, backoff_ms, decide, doubtful
 from worker.settings import Jobs
 
@@ -289,3 +298,23 @@ def test_former_refusal_does_not_age_a_job() -> None:
     known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", first_ms=late - 1, refused_ms=1)
     decision = decide(known, LOST, asks=ASK, now_ms=late, jobs=JOBS, rng=Highest())
     assert isinstance(decision, Again)
+
+
+@pytest.mark.parametrize("jobs", [Jobs(max_attempts=1), Jobs(max_age_ms=1_000)])
+def test_last_answer_is_kept_by_itself_where_a_budget_is_spent(jobs: Jobs) -> None:
+    """Be it of attempts or of time."""
+    known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", attempts=1, first_ms=1)
+    decision = decide(known, LOST, asks=ASK, now_ms=5_000, jobs=jobs, rng=Highest())
+    assert isinstance(decision, Dead)
+    assert decision.answer == "no reply"
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [(Kind.CANCEL_ALL, ScopeCanceled()), (Kind.CANCEL, OpenOrders((), complete=True))],
+)
+def test_answer_to_another_command_is_out_of_place(kind: Kind, answer: Answer) -> None:
+    """A scope that is listed was sent no cancel, and one order is not listed."""
+    known = Job("j", kind, State.PENDING, lane="x:y", phase=Phase.LIST)
+    decision = decide(known, answer, asks=ASK, now_ms=0, jobs=JOBS, rng=Highest())
+    assert decision.detail == "an answer out of place"
