@@ -13,6 +13,10 @@
 local p, worker, digest = ARGV[1], ARGV[2], ARGV[4]
 local now = now_ms()
 note_failover(p, now)
+if doubt_ms() > 0 and not redis.call('ZSCORE', p .. 'workers', worker) then
+  -- It has just started, and knows no other time: it takes the word of who has seen the step.
+  redis.call('HSET', p .. 'clock:votes', worker, doubt_ms() .. ' ' .. now)
+end
 redis.call('ZADD', p .. 'workers', called_ms(), worker)
 redis.call('ZREMRANGEBYSCORE', p .. 'workers', '-inf', now - ARGV[3])
 redis.call('ZREMRANGEBYSCORE', p .. 'serving', '-inf', now - ARGV[3])

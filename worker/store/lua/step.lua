@@ -45,12 +45,18 @@ end
 if others == 0 or agreed then
   if agreed and math.abs(agreed) < math.abs(size) then size = agreed end
   redis.call('HSET', p .. 'clock', 'offset', offset - size, 'last', now - size)
+  redis.call('HDEL', p .. 'clock', 'doubt', 'doubt_until')
   redis.call('DEL', votes)
   return 'taken'
 end
 if passed == others then
   redis.call('HDEL', votes, worker)
+  redis.call('HDEL', p .. 'clock', 'doubt', 'doubt_until')
   return 'real'
+end
+if size > 0 then
+  -- Nobody is tripped by a time that is in doubt, nor does a beat count from it.
+  redis.call('HSET', p .. 'clock', 'doubt', size, 'doubt_until', since + PRESENCE_MS + OTHERS_MS)
 end
 redis.call('HSET', votes, worker, size .. ' ' .. since)
 redis.call('PEXPIRE', votes, 60000)

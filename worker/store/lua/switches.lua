@@ -118,7 +118,7 @@ end
 local ENDED_APART_MS = 500
 local function has_ended(switch, now)
   local ends = ends_at(switch)
-  return now >= ends and called_ms() + ENDED_APART_MS >= ends
+  return now - doubt_ms() >= ends and called_ms() + ENDED_APART_MS >= ends
 end
 
 -- fields_of(p, switch) -> the fields of its scope
