@@ -41,6 +41,7 @@ UNBOUNDED_MS = 60_000
 NOT_RUN = (redis.exceptions.BusyLoadingError, redis.AuthenticationError)
 """Errors of a connection that are Redis's answers: what was sent does not run later."""
 NOT_NOTING = ("first", "lease", "look", "time")
+READS = ("first", "look", "time")
 """Scripts that write nothing of shared time: they only read, or their user may not."""
 
 
@@ -223,7 +224,7 @@ class Store:
     def text(self, name: str, shared: str = "") -> str:
         """Return the whole text of a script, as Redis gets it."""
         head = f"{self._clock}\nlocal WRITES = {str(name not in NOT_NOTING).lower()}"
-        works_on = [] if name in NEW_WORK else ["work_on()"]
+        works_on = [] if name in (*NEW_WORK, *READS) else ["work_on()"]
         parts = [head, source("full"), *works_on]
         return "\n".join([*parts, *map(_shared, ("call", *shared.split(), name))])
 
