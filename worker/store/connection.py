@@ -40,8 +40,9 @@ UNBOUNDED_MS = 60_000
 """How long a call is valid on a connection whose waits are not bounded."""
 NOT_RUN = (redis.exceptions.BusyLoadingError, redis.AuthenticationError)
 """Errors of a connection that are Redis's answers: what was sent does not run later."""
-NOT_NOTING = ("first", "lease", "look", "time")
 READS = ("first", "look", "time")
+"""Scripts that only read."""
+NOT_NOTING = (*READS, "lease")
 """Scripts that write nothing of shared time: they only read, or their user may not."""
 
 
