@@ -19,7 +19,7 @@ from worker.commands import (
 )
 from worker.exchanges import EXCHANGES
 from worker.exchanges.bitmart_replies import DEFAULT_LIFE_S
-from worker.exchanges.replies import read_json, rows_of, shape
+from worker.exchanges.replies import read_json, respelled, rows_of, shape
 from worker.outcomes import (
     Answer,
     Closed,
@@ -158,6 +158,21 @@ READ = [
     Row(BM, LIST, {"orders": [bm_order(symbol="BTCIDR")]}, OpenOrders((), complete=False)),
     Row(BM, LIST, {"orders": [bm_order(symbol="BTC_USD")]}, NONE),
     Row(EV, LIST, ev([ev_order(pair="btcidr", status="COMPLETED")]), NONE),
+    # What comes after a row that is passed over
+    Row(BM, LIST, {"orders": [bm_order(entrust_id=6, status=4), bm_order()]}, ONE),
+    Row(EV, LIST, ev([ev_order(id="6", status="COMPLETED"), ev_order()]), ONE),
+    Row(
+        BM,
+        LIST,
+        {"orders": [bm_order(entrust_id=6, symbol="BTCIDR"), bm_order()]},
+        OpenOrders((BUY,), complete=False),
+    ),
+    Row(
+        EV,
+        LIST,
+        ev([ev_order(id="6", pair="BTC-IDR"), ev_order()]),
+        OpenOrders((BUY,), complete=False),
+    ),
     # Nothing
     Row(IX, LIST, ix({"orders": {}}), NONE),
     Row(IX, LIST, ix({"orders": None}), NONE),
@@ -396,3 +411,23 @@ def test_a_shape_shows_keys_and_types_alone(body: str, seen: str) -> None:
 def test_rows_are_those_of_a_list_or_of_one_keyed_by_position(value: object, rows: object) -> None:
     """Nothing else is a list, an empty object least of all."""
     assert rows_of(value) == rows
+
+
+@pytest.mark.parametrize(
+    ("asked", "pair", "may_be"),
+    [
+        ("BTC_IDR", "btcidr", True),
+        ("BTC_IDR", "btc-idr", True),
+        ("btcidr", "BTC/IDR", True),
+        ("BTC_IDR", "btc_idr", False),
+        ("BTC_IDR", "BTC_IDR", False),
+        ("BTC_IDR", "ETH_IDR", False),
+        ("", "btc_idr", False),
+        (None, "btc_idr", False),
+        (None, "-", True),
+        (None, "", False),
+    ],
+)
+def test_a_pair_in_another_spelling_is_seen(asked: str | None, pair: str, *, may_be: bool) -> None:
+    """Letter case alone makes no other spelling; marks between the parts do."""
+    assert respelled(ListOpenOrders(asked), pair) is may_be
