@@ -196,6 +196,7 @@ def test_a_worker_that_starts_right_after_a_step_trips_nothing(world: World) -> 
         beat_for(300, beaten)
         client.zadd("cx:workers", {"killed": clock.now_ms() + offset_ms(client)})
         step(client, 12_000)
+        eventually(lambda: client.hget("cx:clock", "doubt"), what="the one has seen it")
         newcomer = build_engine(world.settings())
         newcomer.start()
         try:

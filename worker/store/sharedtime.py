@@ -32,10 +32,9 @@ OTHERS_MS = 1_500
 """A worker that goes on by a time for this long takes it for real; as in `step.lua`."""
 
 LATELY_MS = 60_000
-DOUBT_MS, VOTER_DOUBT_MS = 300, 1_500
-"""For how long a process that knows of no earlier time looks whether workers take the time
-that it finds for real: it may have been started right after a step. A worker trips
-switches, and waits for longer."""
+DOUBTS_MAX = 15
+"""How often a process that knows of no earlier time looks again whether workers take the
+time that it finds for real: it may have been started right after a step."""
 
 
 class SteppedError(redis.ConnectionError):
@@ -64,8 +63,6 @@ class SharedTime:
         self._prefix = prefix
         self._local = local
         self._bounds: Bounds | None = None
-        self._doubted_ms: float | None = None
-        """Since when it has doubted the first time that it found, on the local clock."""
         self._unsettled: Reading | None = None
         """What first showed a step that is not settled yet."""
         self._readings: WeakKeyDictionary[redis.Connection, tuple[object, Reading]] = (
@@ -95,12 +92,11 @@ class SharedTime:
             RedisError: Redis did not answer in time, or refused.
         """
         polls = max(1, round((until_ms - self._local()) / POLL_MS))
+        doubts = min(polls // 2, DOUBTS_MAX)
         while True:
             reading, seen_ms = self._read(connection, until_ms)
-            if self._bounds is None and _doubtful(reading, seen_ms) and self._doubts():
-                polls -= 1
-                if not polls or self._local() + POLL_MS > until_ms:
-                    raise SteppedError("its clock may have stepped; waiting for workers")
+            if self._bounds is None and doubts and _doubtful(reading, seen_ms):
+                doubts -= 1
                 clock.sleep_ms(POLL_MS)
                 continue
             size_ms = self._bounds.step(reading) if self._bounds else 0
@@ -115,13 +111,6 @@ class SharedTime:
             self._unsettled, self.suspect = None, False
             self._readings[connection] = (connection._sock, reading)  # noqa: SLF001
             return reading
-
-    def _doubts(self) -> bool:
-        """Whether to look again before the time found first is taken for real."""
-        if self._doubted_ms is None:
-            self._doubted_ms = self._local()
-        longest_ms = VOTER_DOUBT_MS if self.voter else DOUBT_MS
-        return self._local() - self._doubted_ms < longest_ms
 
     def latest(self, local_ms: float) -> int:
         """Return the latest that shared time can be at a local time; 0 if nothing is known."""
