@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import redis
 
 from tests.support.world import World
+from worker import embedded
 from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
 
@@ -49,6 +51,13 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     made = World(sim, redis_url, tmp_path)
     yield made
     made.close()
+
+
+def pytest_configure() -> None:
+    """Give each process of a parallel run ports of its own."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    embedded.OWN_PORTS = embedded.OWN_PORTS[process::processes]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

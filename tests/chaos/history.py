@@ -115,6 +115,8 @@ class History:
     alerts: tuple[Mapping[str, Any], ...] = ()
     tripped: tuple[str, ...] = ()
     """Ids of the switches that have tripped."""
+    apart_ms: float = 0.0
+    """How far shared time was from the host's clock at most, once a step was settled."""
     end_ms: float = 0.0
     """When all was left alone; what comes due later is not judged."""
 

@@ -69,7 +69,10 @@ REWRITTEN: Mapping[Bug | None, tuple[tuple[str, str], ...]] = {
     Bug.SHARED_KEY: (("if identity == '' then", "if true then"),),
     Bug.STEPPED: (
         ("OFFSET = tonumber(not known.err and known[1] or 0)", "OFFSET = 0"),
-        ("now - doubt_ms() >= ends and called_ms() + ENDED_APART_MS >= ends", "now >= ends"),
+        (
+            "sure >= ends and called_ms() + ENDED_APART_MS >= ends",
+            "now >= ends",
+        ),
         _VALID,
     ),
     Bug.NO_CLEARING: (("clearing(p, lane, pair_list, now)", "nil"),),

@@ -46,6 +46,8 @@ TOKEN_S = 90
 """BitMart's tokens last for 15 minutes; so short, some end in each kind of trouble."""
 LOOK_MS = 50
 STOP_MS = 15_000
+SETTLED_MS = 500
+"""A step of the clock that is not settled yet leaves shared time further off than this."""
 
 
 class _Through(SimulatorClient):
@@ -110,6 +112,7 @@ class Stage:
         self.exits: list[str] = []
         """Processes that ended without being told to."""
         self.bug = bug
+        self._apart_ms = 0.0
         self._stack = contextlib.ExitStack()
         self._stack.callback(planted.out)
         planted.step_clock()
@@ -199,7 +202,21 @@ class Stage:
 
     def step(self, ms: int) -> None:
         """Step the clock of Redis's host."""
+        self.measured_apart_ms()
         told(self.redis.client(), f"INCRBY {planted.STEP_KEY} {ms}")
+
+    def measured_apart_ms(self) -> float:
+        """Return how far shared time has been from the host's clock, by all steps so far.
+
+        A step that is not settled yet does not count.
+        """
+        with contextlib.closing(self.redis.client()) as client:
+            stepped: Any = client.get(planted.STEP_KEY)
+            offset: Any = client.hget("cx:clock", "offset")
+        apart_ms = abs(int(stepped or 0) + int(offset or 0))
+        if apart_ms <= SETTLED_MS:
+            self._apart_ms = max(self._apart_ms, apart_ms)
+        return self._apart_ms
 
     def set_clock(self, slot: Slot, offset_ms: int) -> None:
         """Have a worker's wall clock be off by so much."""

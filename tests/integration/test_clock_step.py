@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from tests.support.world import World
 from worker import clock
 from worker.embedded import EmbeddedRedis
 from worker.engine import Engine
-from worker.errors import SwitchTripped
+from worker.errors import StoreUnavailable, SwitchTripped
 from worker.factory import build_engine
 from worker.simulator import Simulator
 from worker.store import connection
@@ -185,6 +185,34 @@ def test_one_worker_alone_moves_nothing_while_another_lives(world: World, ms: in
         since: Any = client.zscore("cx:workers", liar.name)
         eventually(lambda: client.zscore("cx:workers", liar.name) != since, what="it goes on")
     assert offset_ms(client) == 0
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_worker_that_starts_right_after_a_step_trips_nothing(world: World, *, seen: bool) -> None:
+    """Beside one that sees it, before or after, and waits for one that was killed a moment ago."""
+    strategy, client = world.producer(), world.store().client
+    with engines(world, 1):
+        (order,) = world.place("ev", pair="btc_idr")
+        beaten = strategy.arm("ev", pairs=["btc_idr"], timeout_ms=4_000)
+        beat_for(300, beaten)
+        client.zadd("cx:workers", {"killed": clock.now_ms() + offset_ms(client)})
+        newcomer = build_engine(world.settings())
+        step(client, 12_000)
+        if seen:
+            eventually(lambda: client.hget("cx:clock", "doubt"), what="the one has seen it")
+        newcomer.start()
+        try:
+            until = clock.monotonic_ms() + 8_000
+            while clock.monotonic_ms() < until:
+                # It waits for workers for as long as a call may take.
+                with suppress(StoreUnavailable):
+                    beaten.beat()
+                clock.sleep_ms(50)
+        finally:
+            newcomer.stop()
+        assert state(beaten) == "armed"
+        assert world.status("ev", order) == "open"
+    assert abs(offset_ms(client) + 12_000) < 600
 
 
 def test_a_strategy_that_starts_right_after_a_step_waits_for_workers(world: World) -> None:

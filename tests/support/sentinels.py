@@ -82,7 +82,10 @@ class Node:
             assert self.process.poll() is None, log.read_text()[-2_000:]
             with contextlib.closing(self.client()) as client:
                 try:
-                    return bool(client.ping())
+                    client.ping()
+                    # Another server may have the port; it would answer as well.
+                    server: Any = client.info("server")
+                    return bool(server["process_id"] == self.process.pid)
                 except redis.AuthenticationError:
                     return True  # it has a password that is the test's business
                 except redis.RedisError:

@@ -141,7 +141,8 @@ class SharedTime:
             self._unsettled = reading
         expected_ms = self.latest(reading.received_ms)
         if self.voter:
-            args = (self.voter, size_ms, expected_ms, reading.offset_ms)
+            ago_ms = round(reading.received_ms - self._bounds.at_ms) if self._bounds else 0
+            args = (self.voter, size_ms, expected_ms, reading.offset_ms, ago_ms)
             verdict, _ = self._ask(connection, "step", args, until_ms)
             return bool(verdict == "real")
         if reading.received_ms - self._unsettled.received_ms > PRESENCE_MS:

@@ -91,7 +91,7 @@ def _of_order(history: History, job: Job) -> str:
         return f"the order is {order.status}"
     assert order.closed_ms is not None
     assert job.finished_ms is not None
-    if order.closed_ms > job.finished_ms + SLACK_MS:
+    if order.closed_ms > job.finished_ms + SLACK_MS + history.apart_ms:
         return f"the order was open for another {order.closed_ms - job.finished_ms:.0f} ms"
     return ""
 
@@ -103,7 +103,8 @@ def _of_scope(history: History, job: Job, asked_ms: float) -> str:
     for pair in pairs:
         for order in history.scopes.get((job.account, pair), ()):
             mine = order.api_key == KEYS[job.account][1] and job.side in (None, order.side)
-            open_then = order.closed_ms is None or order.closed_ms > job.finished_ms + SLACK_MS
+            seen_ms = job.finished_ms + SLACK_MS + history.apart_ms
+            open_then = order.closed_ms is None or order.closed_ms > seen_ms
             if mine and order.placed_ms < asked_ms and open_then:
                 return f"order {order.order_id} of its scope was open"
     return ""

@@ -10,20 +10,23 @@
 -- called_ms() -> integer: when the call was made, at the latest; never after now_ms().
 -- doubt_ms() -> integer: by how much a worker has seen shared time step on, while the others
 -- have not answered; see step.lua. Who has just started cannot know of it.
+-- unseen_ms() -> integer: for how long no worker had lived when one has just started: that
+-- time may be a step which those that live have not seen yet; see heartbeat.lua.
 -- offset_ms() -> integer: shared time less the server's clock
 -- WRITES is false in scripts that do not write down that time has passed.
--- Keys: P clock hash  offset; last: shared time as it was lately written down; doubt and
--- doubt_until
+-- Keys: P clock hash  offset; last: shared time as it was lately written down; doubt,
+-- doubt_until, unseen and unseen_until
 local APART_MS = 500
 -- How much time passes before it is written down again, and how much may pass without.
 local NOTE_MS, IDLE_MS = 50, 1000
-local NOW, CALLED, OFFSET, DOUBT
+local NOW, CALLED, OFFSET, DOUBT, UNSEEN
 do
   local key = ARGV[1] .. 'clock'
   local valid = tonumber(table.remove(ARGV))
   local called = tonumber(table.remove(ARGV))
   -- Users with the rights of an older version may read none of it.
-  local known = redis.pcall('HMGET', key, 'offset', 'last', 'doubt', 'doubt_until')
+  local known = redis.pcall('HMGET', key, 'offset', 'last', 'doubt', 'doubt_until', 'unseen',
+    'unseen_until')
   local last = tonumber(not known.err and known[2] or 0)
   local raw = raw_ms()
   OFFSET = tonumber(not known.err and known[1] or 0)
@@ -37,9 +40,11 @@ do
   if WRITES and called > NOW + APART_MS then return redis.error_reply('LATE the call is from a later time') end
   if WRITES and NOW - last >= NOTE_MS then redis.pcall('HSET', key, 'last', NOW) end
   DOUBT = not known.err and NOW < tonumber(known[4] or 0) and tonumber(known[3]) or 0
+  UNSEEN = not known.err and NOW < tonumber(known[6] or 0) and tonumber(known[5]) or 0
   CALLED = math.min(NOW, called - DOUBT)
 end
 local function now_ms() return NOW end
 local function called_ms() return CALLED end
 local function offset_ms() return OFFSET end
 local function doubt_ms() return DOUBT end
+local function unseen_ms() return UNSEEN end

@@ -118,7 +118,8 @@ end
 local ENDED_APART_MS = 500
 local function has_ended(switch, now)
   local ends = ends_at(switch)
-  return now - doubt_ms() >= ends and called_ms() + ENDED_APART_MS >= ends
+  local sure = now - math.max(doubt_ms(), unseen_ms())
+  return sure >= ends and called_ms() + ENDED_APART_MS >= ends
 end
 
 -- fields_of(p, switch) -> the fields of its scope
