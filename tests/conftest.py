@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from tests.support.world import World
-from worker import embedded
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
+from worker.store import embedded
+from worker.store.embedded import EmbeddedRedis
 
 
 @pytest.fixture(scope="session")

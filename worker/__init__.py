@@ -6,6 +6,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from worker.client.producer import Producer
+    from worker.client.switch import Beat, Switch
+    from worker.client.ticket import Result, Ticket
     from worker.errors import (
         CancelWorkerError,
         InvalidCommand,
@@ -21,11 +24,8 @@ if TYPE_CHECKING:
         SwitchUnknown,
         UnknownAccount,
     )
-    from worker.jobs import State
-    from worker.outcomes import Outcome
-    from worker.producer import Producer
-    from worker.switch import Beat, Switch
-    from worker.ticket import Result, Ticket
+    from worker.model.jobs import State
+    from worker.model.outcomes import Outcome
 
 _HOMES = {
     "SwitchUnknown": "errors",

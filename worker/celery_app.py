@@ -15,17 +15,18 @@ from celery import Celery, signals
 from celery.worker import state
 from kombu import Exchange, Queue
 
-from worker import logs, metrics, monitor, privacy, sentry
-from worker.deferred import Deferred
+from worker.config import secret_files
+from worker.config.settings import Settings, load_settings
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
-from worker.factory import secrets_of
-from worker.messages import CANCEL, COUNTDOWN, TICK
-from worker.runtime import runtime, shown
-from worker.settings import Settings, load_settings
+from worker.factory import secrets_of, serve_health
+from worker.messaging.deferred import Deferred
+from worker.messaging.runtime import runtime, shown
+from worker.model.messages import CANCEL, COUNTDOWN, TICK
 from worker.store.address import parse
 from worker.store.doorbell import BELL, LATER, PRIORITIES, queue_key
 from worker.store.sentinels import Sentinels
+from worker.telemetry import health, logs, metrics, sentry
 
 DEFAULT_QUEUE = "celery"
 """Where Celery clients send by default; each exchange has a queue beside it."""
@@ -175,14 +176,14 @@ def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
         sys.exit(_fail(error))
 
 
-_monitor: monitor.Monitor | None = None
+_monitor: health.Monitor | None = None
 _deferred: Deferred | None = None
 
 
 @signals.worker_init.connect
 def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     try:
-        privacy.warn_of_exposed(runtime().settings)
+        secret_files.warn_of_exposed(runtime().settings)
     except SettingsError as error:
         sys.exit(_fail(error))
     except Exception:  # Celery would log it and run on, hearing messages and doing nothing
@@ -195,7 +196,7 @@ def _show_worker(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     """Answer probes before the broker does."""
     global _monitor  # noqa: PLW0603  one per process
     parts = runtime()
-    _monitor = monitor.start(parts.settings, parts.engine.pulse, "worker")
+    _monitor = serve_health(parts.settings, parts.engine.pulse, "worker")
 
 
 @signals.worker_ready.connect
@@ -220,7 +221,7 @@ def _told(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 @signals.beat_init.connect
 def _show_beat(sender: Any = None, **_: Any) -> None:  # noqa: ANN401  Celery's signal
-    monitor.start(_settings(), sender.scheduler.pulse, "beat")
+    serve_health(_settings(), sender.scheduler.pulse, "beat")
 
 
 @signals.task_internal_error.connect

@@ -5,34 +5,40 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Iterable, Sequence
 
-from worker.accounts import Account
-from worker.direct import Direct
-from worker.durability import Durability
-from worker.egress import ANY_IP, at_default_address
-from worker.engine import Engine
+from worker.config.accounts import Account
+from worker.config.settings import Settings
+from worker.direct.limiter import MemoryLimiter
+from worker.direct.nonces import MemoryNonces
+from worker.direct.runner import Direct
+from worker.direct.switches import MemorySwitches
+from worker.direct.tokens import MemoryTokens
+from worker.dispatch.attempt import Pipeline
+from worker.dispatch.dispatcher import Engine
 from worker.errors import SettingsError
 from worker.exchanges.base import Access, Limit
-from worker.keeper import Keeper
-from worker.lane import Lane, Lanes
-from worker.logs import Mask
-from worker.memory.limiter import MemoryLimiter
-from worker.memory.nonces import MemoryNonces
-from worker.memory.switches import MemorySwitches
-from worker.memory.tokens import MemoryTokens
-from worker.pipeline import Pipeline
-from worker.settings import Settings
-from worker.shared import Shared
+from worker.gateway.account import Lane, Lanes
+from worker.gateway.egress import ANY_IP, at_default_address
+from worker.gateway.http.transport import Transport
+from worker.gateway.ports import Shared
+from worker.model.limits import Rule
 from worker.store.address import parse
 from worker.store.connection import Store, connect
+from worker.store.due_poll import Lookout
 from worker.store.holds import Holds
 from worker.store.ledger import Ledger
-from worker.store.limiter import Limiter, Rule
-from worker.store.lookout import Lookout
+from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces, key_id
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
-from worker.transport import Transport
+from worker.switches.reconciler import Keeper
+from worker.telemetry import metrics
+from worker.telemetry.health.reading import Budget, Watch
+from worker.telemetry.health.serving import Monitor, Role, ports_of
+from worker.telemetry.liveness import Pulse
+from worker.telemetry.logs import Mask
+from worker.telemetry.redis_durability import Durability
 
 
 def build_store(settings: Settings, *, promising: bool = False) -> Store:
@@ -195,3 +201,35 @@ def digest_of(lanes: dict[str, Lane]) -> str:
         (lane.exchange.name, lane.alias, lane.uses_nonce, lane.identity) for lane in lanes.values()
     )
     return hashlib.sha256(json.dumps(served).encode()).hexdigest()[:16]
+
+
+def budgets_of(lanes: Iterable[Lane]) -> list[Budget]:
+    """Return the rate limits of these accounts, each once."""
+    budgets: dict[str, Budget] = {}
+    for lane in lanes:
+        mine = key_id(lane.access.api_key)
+        for _, rule in lane.rules:
+            exchange, limit, owner = rule.key.split(":", 2)
+            shown = lane.alias if owner == mine else owner
+            budgets.setdefault(rule.key, Budget(exchange, limit, shown, rule))
+    return list(budgets.values())
+
+
+def serve_health(settings: Settings, pulse: Pulse, role: Role) -> Monitor:
+    """Serve what a process shows of itself where the settings say.
+
+    Never keeps the process from its work: without a port there is a warning.
+    """
+    budgets: Sequence[Budget] = ()
+    if role == "worker":
+        lanes = build_lanes(settings).values()
+        budgets = budgets_of(lanes)
+        metrics.prepare(
+            (lane.exchange.name, lane.alias, lane.uses_nonce, [rule.key for _, rule in lane.rules])
+            for lane in lanes
+        )
+    monitor = Monitor(role, pulse, Watch(build_store(settings), budgets))
+    ports = ports_of(settings, role)
+    if ports:
+        monitor.serve(settings.metrics.host, ports, names=settings.metrics.names)
+    return monitor

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from worker.celery_app import plain_lists
-from worker.settings import load_settings
+from worker.config.settings import load_settings
 from worker.store.connection import connect
 from worker.store.doorbell import PLAIN_PRIORITIES, queue_key
 

@@ -10,9 +10,8 @@ from typing import Any
 from celery import Task
 from celery.exceptions import Reject
 
-from worker import clock, metrics
+from worker import clock
 from worker.celery_app import app
-from worker.deferred import defer
 from worker.errors import (
     InvalidCommand,
     LaterFormat,
@@ -20,7 +19,11 @@ from worker.errors import (
     SwitchOverlap,
     UnknownAccount,
 )
-from worker.messages import (
+from worker.messaging.deferred import defer
+from worker.messaging.ordering import countdowns
+from worker.messaging.plain_messages import STALE, accept_cancel, move_switch
+from worker.messaging.runtime import Runtime, runtime, shown
+from worker.model.messages import (
     CANCEL,
     COUNTDOWN,
     DRAIN,
@@ -31,11 +34,9 @@ from worker.messages import (
     read_cancel,
     read_countdown,
 )
-from worker.names import lane_of
-from worker.plain import STALE, accept_cancel, move_switch
-from worker.runtime import Runtime, runtime, shown
+from worker.model.names import lane_of
 from worker.store.doorbell import BELL
-from worker.turns import countdowns
+from worker.telemetry import metrics
 
 log = logging.getLogger(__name__)
 

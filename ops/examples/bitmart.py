@@ -17,7 +17,7 @@ import sys
 from feed import events
 
 from worker import Outcome, Producer, SwitchTripped
-from worker.switch import Switch
+from worker.client.switch import Switch
 
 TIMEOUT_MS = 2_000
 PATIENCE_MS = 20_000

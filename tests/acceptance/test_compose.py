@@ -18,9 +18,9 @@ from tests.support import image
 from tests.support.composed import TOP, Stack, load
 from tests.support.polling import eventually
 from worker import Producer
-from worker.embedded import server_binary
-from worker.settings import Settings
+from worker.config.settings import Settings
 from worker.simulator import SimulatorClient
+from worker.store.embedded import server_binary
 
 FIRST = ("redis",)
 REST = ("worker", "beat", "flower", "prometheus", "simulator")

@@ -10,7 +10,7 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import Outcome, State
-from worker.ticket import Ticket
+from worker.client.ticket import Ticket
 
 ORDERS = {"ev": 450, "ix": 100, "it": 250, "bm": 200}
 RATE = 0.05

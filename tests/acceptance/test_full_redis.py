@@ -12,8 +12,8 @@ from celery import Celery
 from tests.support.full import VERSIONS, a_redis, fill
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 
 SOON_MS = 20_000
 

@@ -15,7 +15,7 @@ from tests.support.polling import eventually
 from tests.support.trading_host import BEAT_MS, TIMEOUT_MS
 from tests.support.world import KEYS
 from worker import clock
-from worker.embedded import server_binary
+from worker.store.embedded import server_binary
 
 SIM_PORT, REDIS_PORT = 8400, 6379
 LOSS_MS = 700

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.world import KEYS, World
 from worker import StoreUnavailable, Switch, clock
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 
 STRATEGIES = 50
 NATIVE_MS = (24_000, 60_000)

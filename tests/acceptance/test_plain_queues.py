@@ -9,8 +9,8 @@ from celery import Celery
 
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker.cli.check_queues import look_at_queues
-from worker.cli.findings import Level
+from worker.cli.check.findings import Level
+from worker.cli.check.queues import look_at_queues
 from worker.store.doorbell import queue_key, ring
 
 CANCEL = "worker.cancel"

@@ -16,9 +16,9 @@ from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World
 from worker import Outcome, Producer, StoreUnavailable, Ticket, clock
-from worker.embedded import EmbeddedRedis
-from worker.jobs import State
+from worker.model.jobs import State
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
 
 BACK_MS = 5_000

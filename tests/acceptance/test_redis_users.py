@@ -21,10 +21,10 @@ from worker import Outcome, Producer
 from worker.celery_app import make_app
 from worker.cli.snapshot import take
 from worker.factory import build_store
-from worker.monitor.page import draw
-from worker.monitor.reading import Watch
 from worker.simulator import Simulator
 from worker.store.ledger import Ledger
+from worker.telemetry.health.page import draw
+from worker.telemetry.health.reading import Watch
 
 DONE_MS = 10_000
 REFUSAL = r"(?i)permission|can't run|access at least one of the keys|acl failure"

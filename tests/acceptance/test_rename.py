@@ -8,7 +8,7 @@ from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World
 from worker import Producer
-from worker.outcomes import Outcome
+from worker.model.outcomes import Outcome
 
 WITHIN_MS = 30_000
 

@@ -30,11 +30,11 @@ from tests.support.polling import eventually
 from tests.support.sentries import KEY, FakeSentry, fake_sentry
 from tests.support.world import KEYS, World
 from worker.cli import main
-from worker.embedded import EmbeddedRedis, free_port
-from worker.jobs import State
+from worker.model.jobs import State
 from worker.simulator import Simulator
 from worker.simulator.faults import FAULTS
 from worker.simulator.wire import MOUNTS, Delivery, Request, json_reply
+from worker.store.embedded import EmbeddedRedis, free_port
 
 PASSWORD = 'rp/w+"0123456789'
 LOUD = Path(__file__).parents[1] / "support" / "loud"

@@ -17,9 +17,9 @@ from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import KEYS, World
 from worker import Outcome, Ticket, clock
-from worker.embedded import EmbeddedRedis
-from worker.jobs import State
+from worker.model.jobs import State
 from worker.simulator import Arrival, Simulator
+from worker.store.embedded import EmbeddedRedis
 
 BOUND_MS = 1_500
 LEASE_MS = 60_000

@@ -12,8 +12,8 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import Switch, SwitchTripped, clock
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 
 DEATHS = 24
 BATCH = ("ev", "bm", "ix", "it", "ev", "bm", "ix", "it", "ev", "bm", "ev", "bm")

@@ -17,7 +17,7 @@ from tests.support.kustomized import build, containers
 from tests.support.polling import eventually
 from tests.support.systemd import environment, read
 from tests.support.world import World
-from worker.embedded import free_port
+from worker.store.embedded import free_port
 
 BIN = Path(sys.executable).parent
 

@@ -10,7 +10,7 @@ from celery import Celery
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import clock
-from worker.messages import CANCEL
+from worker.model.messages import CANCEL
 from worker.store.doorbell import ring
 from worker.tasks import LATER_MS
 

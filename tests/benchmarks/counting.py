@@ -12,10 +12,11 @@ from time import process_time
 
 from prometheus_client import generate_latest
 
-from worker import clock, metrics
-from worker.jobs import Job, Kind, State
-from worker.outcomes import Outcome
-from worker.pace import CHUNK_MAX
+from worker import clock
+from worker.model.jobs import Job, Kind, State
+from worker.model.outcomes import Outcome
+from worker.policy.batch_sizing import CHUNK_MAX
+from worker.telemetry import metrics
 
 JOBS = 50_000
 ROUNDS = 5

@@ -12,7 +12,7 @@ from redis import Redis
 from tests.benchmarks.exchange import Exchange
 from tests.benchmarks.signing import API_KEY, SECRET
 from tests.benchmarks.system import Bench
-from worker.embedded import EmbeddedRedis
+from worker.store.embedded import EmbeddedRedis
 
 ACCOUNTS = 100
 """`ev`, `ev1` to `ev99`, on the same exchange."""

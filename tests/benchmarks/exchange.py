@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.polling import eventually
-from worker.embedded import free_port
+from worker.store.embedded import free_port
 
 START_MS = 20_000
 

@@ -11,8 +11,9 @@ import sys
 from tests.support.polling import eventually
 from tests.support.world import World, open_world
 from worker import clock
-from worker.jobs import Kind, NewJob
-from worker.store.ledger import lane_of, new_id
+from worker.model.jobs import Kind, NewJob
+from worker.model.names import lane_of
+from worker.model.settlements import new_id
 
 IDLE_MS = 20_000
 TRIALS = 100

@@ -24,24 +24,24 @@ from tests.benchmarks.environment import bench_of
 from tests.benchmarks.exchange import Exchange
 from tests.benchmarks.redis_stats import asked
 from worker import Producer
+from worker.config.settings import Settings, load_settings
 from worker.factory import build_engine, build_store, secrets_of
-from worker.logs import set_up
-from worker.settings import Settings, load_settings
+from worker.telemetry.logs import set_up
 
 JOBS = 3_000
 ROUNDS = 5
 STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "send and receive": (("worker/transport.py", "send"),),
-    "… of that: reading the reply": (("worker/reception.py", "receive"),),
-    "check and sign": (("worker/exchanges/everstrike.py", "sign"),),
-    "read what it proves": (("worker/lane.py", "read"),),
-    "decide and word the record": (("worker/pipeline.py", "_conclude"),),
-    "log": (("worker/settling.py", "tell"),),
+    "send and receive": (("worker/gateway/http/transport.py", "send"),),
+    "… of that: reading the reply": (("worker/gateway/http/response.py", "receive"),),
+    "check and sign": (("worker/exchanges/everstrike/adapter.py", "sign"),),
+    "read what it proves": (("worker/gateway/account.py", "read"),),
+    "decide and word the record": (("worker/dispatch/attempt.py", "_conclude"),),
+    "log": (("worker/dispatch/completion.py", "tell"),),
     "counts": (
-        *(("worker/metrics.py", name) for name in ("leaving", "attempted", "proven")),
+        *(("worker/telemetry/metrics.py", name) for name in ("leaving", "attempted", "proven")),
     ),
     "settle and claim": (
-        *(("worker/claims.py", name) for name in ("send", "land", "settle", "claim")),
+        *(("worker/dispatch/leases.py", name) for name in ("send", "land", "settle", "claim")),
     ),
 }  # fmt: skip
 """Step → functions, by the end of their file's name, whose time with all they call is its."""
@@ -102,7 +102,7 @@ def _shares(stats: pstats.Stats) -> list[str]:
             row[3] for (path, _, func), row in rows.items() if path.endswith(file) and func == name
         )
 
-    turn = spent("worker/engine.py", "run_exchange")
+    turn = spent("worker/dispatch/dispatcher.py", "run_exchange")
     calls = sum(row[0] for row in rows.values())
     lines = [f"{calls / JOBS:.0f} function calls a job, those of the producer included"]
     for step, functions in STEPS.items():

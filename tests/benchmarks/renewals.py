@@ -13,11 +13,12 @@ from typing import Any
 
 from tests.support.switchboard import ACCOUNTS, QUEUE, TEND_MS
 from worker import clock
-from worker.embedded import EmbeddedRedis
-from worker.names import jobs_lane, lane_of, switch_lane
+from worker.model.names import jobs_lane, lane_of, switch_lane
+from worker.model.switches import Armed, Rest
 from worker.store.connection import Store, connect
+from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
-from worker.store.switches import Armed, Rest, Switches
+from worker.store.switches import Switches
 
 ALIAS = "it"
 LANE = switch_lane(lane_of(ACCOUNTS[ALIAS], ALIAS))

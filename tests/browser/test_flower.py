@@ -18,8 +18,8 @@ from tests.support.browser import Browser
 from tests.support.flower import LOGIN, FlowerProcess
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 
 REDIS_PASSWORD = "redis-password-0123456789"
 PLANTED = KEYS["ev"][2]

@@ -11,7 +11,7 @@ from typing import Any
 from tests.chaos.history import Fault, History, merged
 from tests.chaos.stage import BOUNDS, Stage
 from tests.support.polling import eventually
-from worker.jobs import Job
+from worker.model.jobs import Job
 from worker.simulator import EXCHANGES
 
 CHUNK = 500

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import redis
 
 from tests.support.polling import eventually
-from worker.embedded import EmbeddedRedis
+from worker.store.embedded import EmbeddedRedis
 
 BALLAST = "chaos:ballast"
 ROOM_BYTES = 262_144

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from tests.support.world import KEYS
-from worker.jobs import Job, Kind
+from worker.model.jobs import Job, Kind
 from worker.simulator import Arrival, Order
 
 Said = Literal["ok", "maybe", "refused", "tripped", "replaced", "disarmed", "unknown", "queued"]

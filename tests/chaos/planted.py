@@ -8,19 +8,21 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from worker import clock, sockets
-from worker import pipeline as its
-from worker.attempts import Attempts
+from worker import clock
+from worker.client.producer import Producer
+from worker.dispatch import attempt as its
+from worker.dispatch.batch import Attempts
+from worker.dispatch.completion import Attempted
 from worker.errors import StoreUnavailable
-from worker.jobs import Job, NewJob
-from worker.outcomes import Outcome, Unproven
-from worker.producer import Producer
-from worker.retries import Decision, Done
-from worker.runtime import runtime
-from worker.settling import Attempted
+from worker.messaging.runtime import runtime
+from worker.model.decisions import Decision, Done
+from worker.model.jobs import Job, NewJob
+from worker.model.outcomes import Outcome, Unproven
+from worker.model.settlements import Accepted, Settlement, Verb
+from worker.net import sockets
 from worker.store import connection
 from worker.store.connection import Store, source, unavailable
-from worker.store.ledger import Accepted, Ledger, Settlement, Verb
+from worker.store.ledger import Ledger
 from worker.store.sharedtime import ALWAYS
 
 RECORD_LATE_MS = 6_000
@@ -167,9 +169,10 @@ class _HastyLedger(Ledger):
 
 def _record_late() -> None:
     # Late, as its door imports the application that is being made here.
-    from worker import plain, tasks  # noqa: PLC0415
+    from worker import tasks  # noqa: PLC0415  # noqa: PLC0415
+    from worker.messaging import plain_messages  # noqa: PLC0415
 
-    accept = plain.accept_cancel
+    accept = plain_messages.accept_cancel
 
     def late(*args: Any, **options: Any) -> tuple[str, str]:
         clock.sleep_ms(RECORD_LATE_MS)

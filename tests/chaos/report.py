@@ -12,7 +12,7 @@ from tests.chaos.history import Violation
 from tests.chaos.recovery import percentile
 from tests.chaos.run import Finished
 from tests.chaos.windows import of, union
-from worker.jobs import State
+from worker.model.jobs import State
 
 SHOWN = 5
 """Violations of one promise whose history is printed."""

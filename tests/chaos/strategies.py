@@ -14,7 +14,7 @@ from tests.support.world import KEYS
 from worker import Producer, StoreUnavailable, Switch, SwitchError, clock
 from worker.errors import SwitchClearing, SwitchDisarmed, SwitchReplaced, SwitchTripped
 from worker.exchanges import EXCHANGES
-from worker.gate import holds_timers
+from worker.policy.phases import holds_timers
 
 BEATS = 0.35
 """Part of the timeout from beat to beat."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.chaos.history import ALIAS, Bounds, Fault, History
 from tests.support.world import KEYS
-from worker.jobs import Job
+from worker.model.jobs import Job
 
 Span = tuple[float, float]
 

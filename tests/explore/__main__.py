@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.explore.jobs import JobsModel
 from tests.explore.search import Found, S, search
 from tests.explore.switches import SwitchesModel
-from worker.embedded import EmbeddedRedis
+from worker.store.embedded import EmbeddedRedis
 
 
 def main() -> int:

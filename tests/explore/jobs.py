@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 from tests.explore.image import Content, Late, Staged
 from tests.support.stepped import START_MS
-from worker.jobs import Job, Kind, NewJob, Phase, State
-from worker.outcomes import (
+from worker.config.settings import Jobs as Budgets
+from worker.model.decisions import Again, Dead
+from worker.model.jobs import Job, Kind, NewJob, Phase, State
+from worker.model.outcomes import (
     Answer,
     Closed,
     OpenOrder,
@@ -28,9 +30,9 @@ from worker.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.retries import Again, Dead, decide
-from worker.settings import Jobs as Budgets
-from worker.store.ledger import Ledger, Settlement, Verb
+from worker.model.settlements import Settlement, Verb
+from worker.policy.retries import decide
+from worker.store.ledger import Ledger
 
 What = tuple[object, ...]
 """A script call: its name and arguments."""

@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 from tests.explore.image import Content, Late, Staged
 from tests.support.stepped import START_MS
-from worker.countdowns import countdown_ms, plan
-from worker.names import switch_lane
+from worker.model.limits import Rule
+from worker.model.names import switch_lane
+from worker.model.switches import NO_REST, Launch, Rest
 from worker.store.ledger import Ledger
-from worker.store.limiter import Rule
-from worker.store.switches import NO_REST, Launch, Rest, Switches
+from worker.store.switches import Switches
+from worker.switches.plan import countdown_ms, plan
 
 EXCHANGE = "indodax"
 ALIAS = "ix"

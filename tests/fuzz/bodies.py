@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tests.fuzz.target import Target
 from worker.exchanges.replies import read_json
-from worker.unpacking import unpack
+from worker.gateway.http.decompression import unpack
 
 LIMIT = 2_000
 CODINGS = ("gzip", "deflate", "identity", "br", "gzip, gzip", " X-GZIP ", "")

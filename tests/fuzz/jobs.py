@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.fuzz.target import Target
-from worker.jobs import Job
+from worker.model.jobs import Job
 
 FULL = {
     "v": "1",

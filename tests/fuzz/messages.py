@@ -10,8 +10,8 @@ from typing import Any
 from tests.fuzz.target import Target
 from worker.errors import InvalidCommand
 from worker.exchanges import EXCHANGES
-from worker.gate import check_cancel, check_switch
-from worker.messages import PAIRS_MAX, read_cancel, read_countdown
+from worker.model.messages import PAIRS_MAX, read_cancel, read_countdown
+from worker.policy.phases import check_cancel, check_switch
 
 REASON_MAX = 1_000
 CORPUS: tuple[Any, ...] = (

@@ -14,7 +14,7 @@ from typing import Any
 from tests.fuzz.target import Target
 from tests.support.polling import eventually
 from tests.support.world import World, open_world
-from worker.messages import CANCEL, COUNTDOWN, DRAIN, TICK
+from worker.model.messages import CANCEL, COUNTDOWN, DRAIN, TICK
 from worker.store.doorbell import ring
 
 BATCH = 250

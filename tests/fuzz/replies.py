@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.fuzz.target import Target
 from tests.support.verdicts import COMMANDS, ORDER, SECRET, assert_earned
-from worker.wire import Reply
+from worker.model.wire import Reply
 
 DATA = Path(__file__).parents[1] / "data"
 STATUSES = (200, 200, 200, 200, 400, 401, 403, 404, 408, 429, 500, 502, 503, 204, 302, 418)

@@ -19,14 +19,16 @@ from typing import Any
 import redis
 
 from tests.fuzz.target import Target
-from worker.embedded import EmbeddedRedis
 from worker.errors import StoreUnavailable
-from worker.jobs import Kind, NewJob
-from worker.outcomes import Outcome
+from worker.model.jobs import Kind, NewJob
+from worker.model.limits import Rule
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb
 from worker.store import connection
 from worker.store.connection import Store, connect
-from worker.store.ledger import Ledger, Settlement, Verb
-from worker.store.limiter import Limiter, Rule
+from worker.store.embedded import EmbeddedRedis
+from worker.store.ledger import Ledger
+from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
 from worker.store.presence import SCRIPTS as CLAIMING
 from worker.store.switches import Switches

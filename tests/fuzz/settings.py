@@ -9,10 +9,10 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from tests.fuzz.target import Target
-from worker.config_file import CONFIG_VARIABLE
+from worker.config.settings import PREFIX, load_settings
+from worker.config.settings_file import CONFIG_VARIABLE
 from worker.errors import SettingsError
 from worker.factory import build_lanes, secrets_of
-from worker.settings import PREFIX, load_settings
 
 SECRET = b"Zk9-planted+secret.0123456789"
 LINE_MAX = 600

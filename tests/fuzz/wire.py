@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from tests.fuzz.target import Target
 from worker.errors import ReplyLost
-from worker.reception import BODILESS, Received, receive
+from worker.gateway.http.response import BODILESS, Received, receive
 
 LIMIT = 300
 HEAD_END = re.compile(rb"\r?\n\r?\n")

@@ -16,16 +16,17 @@ from pydantic import SecretStr
 
 from tests.support.polling import eventually
 from tests.support.sockets import Peer, Server, forever, full_listener
-from worker import clock, sockets
+from worker import clock
 from worker.celery_app import make_app
-from worker.embedded import EmbeddedRedis
+from worker.config.settings import Http, Settings
 from worker.errors import NotSent, ReplyLost, StoreUnavailable
 from worker.factory import build_store
-from worker.resolve import Row
-from worker.settings import Http, Settings
+from worker.gateway.http.transport import Transport
+from worker.model.wire import Reply, Request
+from worker.net import sockets
+from worker.net.dns import Row
 from worker.store.connection import Store
-from worker.transport import Transport
-from worker.wire import Reply, Request
+from worker.store.embedded import EmbeddedRedis
 
 HOST = "exchange.test"
 DEADLINE_MS = 4_000

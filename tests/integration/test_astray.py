@@ -12,9 +12,9 @@ from tests.support.polling import eventually
 from tests.support.switchboard import Board
 from tests.support.world import World
 from worker import Producer
+from worker.config.settings import Settings
 from worker.factory import build_engine
-from worker.outcomes import Outcome
-from worker.settings import Settings
+from worker.model.outcomes import Outcome
 
 SWITCH_ALIAS = "switch"
 

@@ -13,9 +13,10 @@ from celery import Celery
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World
-from worker import beat, clock
-from worker.beat import LEASE_MS, LOOK_S, TICKS_MAX, LeaseScheduler
-from worker.messages import TICK
+from worker import clock
+from worker.messaging import beat
+from worker.messaging.beat import LEASE_MS, LOOK_S, TICKS_MAX, LeaseScheduler
+from worker.model.messages import TICK
 from worker.store.connection import Store
 from worker.store.doorbell import LATER, queue_key
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.support.switchboard import QUEUE, TIMEOUT_MS, Board
-from worker.arming import Scope, arm_switch
+from worker.client.arming import Scope, arm_switch
+from worker.config.settings import Settings
 from worker.errors import SwitchTripped
 from worker.exchanges import EXCHANGES
-from worker.names import lane_of, switch_lane
-from worker.settings import Settings
-from worker.store.switches import TRACK_MAX, Armed
+from worker.model.names import lane_of, switch_lane
+from worker.model.switches import Armed
+from worker.store.switches import TRACK_MAX
 
 PART = 250
 RELEASE = 2_000

@@ -6,7 +6,7 @@ import pytest
 from kombu import Connection, Queue
 from kombu.message import Message
 
-from worker.embedded import EmbeddedRedis
+from worker.store.embedded import EmbeddedRedis
 
 QUEUE = Queue("strangers")
 

@@ -11,10 +11,11 @@ import pytest
 from tests.support.attempts import Attempts
 from tests.support.sockets import Act, Peer, Server, reply
 from tests.support.world import World
-from worker.jobs import Job
-from worker.outcomes import Outcome
-from worker.settling import Attempted
-from worker.store.ledger import Verb, lane_of
+from worker.dispatch.completion import Attempted
+from worker.model.jobs import Job
+from worker.model.names import lane_of
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Verb
 
 LANE = lane_of("everstrike", "ev")
 

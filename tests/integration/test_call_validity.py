@@ -19,12 +19,12 @@ from tests.support.polling import eventually
 from tests.support.stepped import KEY, START_MS, Stepped
 from tests.support.switchboard import Board
 from worker import Producer, clock
-from worker.embedded import EmbeddedRedis
+from worker.client.switch import Switch
+from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
-from worker.settings import Settings
 from worker.store.connection import Store, connect
+from worker.store.embedded import EmbeddedRedis
 from worker.store.tokens import Tokens
-from worker.switch import Switch
 
 SECRETS = {"api_key": "key-0123456789", "api_secret": "secret-0123456789"}
 ACCOUNTS = {"ev": {"exchange": "everstrike", **SECRETS}, "ix": {"exchange": "indodax", **SECRETS}}

@@ -16,17 +16,18 @@ from tests.support.ledgers import EV, EV2, IX, LEASE_MS, new_job
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome, Ticket, clock
-from worker.attempts import Attempts, Work
-from worker.claims import STORE_RETRY_MS, Claims, Flight
-from worker.crew import Crew
-from worker.engine import Engine
+from worker.dispatch.batch import Attempts, Work
+from worker.dispatch.completion import Attempted
+from worker.dispatch.concurrency import Crew
+from worker.dispatch.dispatcher import Engine
+from worker.dispatch.leases import STORE_RETRY_MS, Claims, Flight
 from worker.errors import StoreUnavailable
 from worker.factory import build_engine
-from worker.jobs import Job, State
-from worker.pace import CHUNK_MAX, FLUSH_MS, Pace
-from worker.settling import Attempted
+from worker.model.jobs import Job, State
+from worker.model.settlements import Claimed, Settlement, Verb
+from worker.policy.batch_sizing import CHUNK_MAX, FLUSH_MS, Pace
 from worker.store.connection import Sent
-from worker.store.ledger import Claimed, Ledger, Settlement, Settling, Verb
+from worker.store.ledger import Ledger, Settling
 
 MANY = 8 * CHUNK_MAX
 LATE = ("engine.FLUSH_MS", "attempts.FLUSH_MS", "attempts.SMOOTH_MS", "claims.FLUSH_MS")
@@ -224,7 +225,7 @@ def never_late(monkeypatch: pytest.MonkeyPatch, late_ms: int = 60_000) -> None:
     """Let nothing count as late, whatever holds the machine up, and no turn end."""
     for name in LATE:
         monkeypatch.setattr(f"worker.{name}", late_ms)
-    monkeypatch.setattr("worker.engine.TURN_MS", 60_000)
+    monkeypatch.setattr("worker.dispatch.dispatcher.TURN_MS", 60_000)
 
 
 class Fast(Pace):
@@ -487,7 +488,7 @@ def test_a_redis_far_away_is_worked_for_all_the_same(
     """What its answers take is no waiting behind other work: nothing is put back for it."""
     late_ms = 30_000
     never_late(monkeypatch, late_ms)
-    monkeypatch.setattr("worker.engine.TURN_MS", 100 * late_ms)
+    monkeypatch.setattr("worker.dispatch.dispatcher.TURN_MS", 100 * late_ms)
     world.tables["jobs"] = {"lease_ms": 100 * late_ms, "max_age_ms": 200 * late_ms}
     engine = turning(world)
     read = Settling.claimed

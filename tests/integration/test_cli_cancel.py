@@ -12,7 +12,7 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.shell import Run, Told
 from tests.support.world import World
-from worker.jobs import State
+from worker.model.jobs import State
 
 SCOPE = ("--pair", "btc_idr", "--side", "buy")
 

@@ -15,8 +15,8 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.shell import Run, Told, run_main
 from tests.support.world import World
-from worker.embedded import free_port
 from worker.simulator import Simulator
+from worker.store.embedded import free_port
 
 
 @pytest.fixture

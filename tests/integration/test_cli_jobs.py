@@ -11,7 +11,7 @@ from tests.support.hand import LINE, Hand
 from tests.support.shell import Run, Told
 from tests.support.world import World
 from worker.errors import StoreUnavailable
-from worker.jobs import State
+from worker.model.jobs import State
 from worker.store.ledger import Ledger
 
 

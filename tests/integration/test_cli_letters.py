@@ -13,9 +13,9 @@ from tests.support.polling import eventually
 from tests.support.shell import Run, Told
 from tests.support.world import World
 from worker.cli.letters import HEADERS
-from worker.jobs import State
-from worker.outcomes import Outcome
-from worker.store.ledger import Verb
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Verb
 
 HOUR_MS = 3_600_000
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from worker.cli import main
-from worker.cli.simulator import reachable
+from worker.cli.commands.simulator import reachable
 from worker.simulator import SimulatorClient
 
 

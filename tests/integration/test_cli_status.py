@@ -13,8 +13,8 @@ import redis
 from tests.support.shell import Run, Told
 from tests.support.world import KEYS, World
 from worker import clock
-from worker.embedded import EmbeddedRedis
 from worker.errors import StoreUnavailable
+from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
 
 

@@ -17,7 +17,7 @@ from tests.support.polling import eventually
 from tests.support.shell import Run, Told
 from tests.support.world import KEYS, World
 from worker import Switch, clock
-from worker.cli.switches import HEADERS
+from worker.cli.commands.switches import HEADERS
 from worker.errors import StoreUnavailable, SwitchReplaced
 from worker.store.ledger import Ledger
 

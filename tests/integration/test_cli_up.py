@@ -15,14 +15,14 @@ import redis
 from tests.support.pages import get
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker.beat import KEY as BEAT
 from worker.cli import main
-from worker.cli.data_folder import end_leftover, forget_port, held, remember_port
-from worker.cli.up import workers_by_default
-from worker.embedded import EmbeddedRedis, free_port
+from worker.cli.up.command import workers_by_default
+from worker.cli.up.data_folder import end_leftover, forget_port, held, remember_port
+from worker.config.settings import Settings, load_settings
 from worker.factory import build_store
-from worker.settings import Settings, load_settings
+from worker.messaging.beat import KEY as BEAT
 from worker.store.connection import Store
+from worker.store.embedded import EmbeddedRedis, free_port
 from worker.store.ledger import Ledger
 
 SCOPE = ("--pair", "btc_idr", "--side", "buy")

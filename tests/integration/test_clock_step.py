@@ -14,14 +14,14 @@ import redis
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import clock
-from worker.embedded import EmbeddedRedis
-from worker.engine import Engine
+from worker.client.switch import Switch
+from worker.dispatch.dispatcher import Engine
 from worker.errors import StoreUnavailable, SwitchTripped
 from worker.factory import build_engine
 from worker.simulator import Simulator
 from worker.store import connection
 from worker.store.connection import Store, connect
-from worker.switch import Switch
+from worker.store.embedded import EmbeddedRedis
 
 AHEAD = "host:ahead"
 RAW = f"""local function raw_ms()

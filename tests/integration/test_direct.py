@@ -14,11 +14,11 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import InvalidCommand, Outcome, Producer, SettingsError, State, UnknownAccount, clock
-from worker.direct import AWAY
-from worker.embedded import EmbeddedRedis, free_port
+from worker.client.commands import cancels
+from worker.direct.runner import AWAY
 from worker.factory import build_direct
-from worker.orders import cancels
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis, free_port
 
 SCOPE: dict[str, Any] = {"pair": "btc_idr", "side": "buy"}
 FAST = {"backoff_base_ms": 1, "backoff_max_ms": 5}

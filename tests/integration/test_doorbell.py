@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from tests.support.stepped import Stepped
-from worker.messages import CANCEL
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.model.messages import CANCEL
 from worker.store.doorbell import LATER, PRIORITIES, URGENT, queue_key, ring
 
 QUEUE = "everstrike"

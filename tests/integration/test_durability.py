@@ -11,11 +11,11 @@ import redis
 
 from tests.support.polling import eventually
 from tests.support.sentinels import Node, redis_node
-from worker.durability import Durability
-from worker.embedded import EmbeddedRedis
+from worker.config.settings import Settings
 from worker.factory import build_engine, build_store
-from worker.settings import Settings
 from worker.store.connection import Store, connect
+from worker.store.embedded import EmbeddedRedis
+from worker.telemetry.redis_durability import Durability
 
 ACCOUNT = {"exchange": "everstrike", "api_key": "k" * 20, "api_secret": "s" * 20}
 

@@ -9,10 +9,10 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Producer
-from worker.accounts import plain_address
-from worker.egress import at_default_address, default_sources
+from worker.config.accounts import plain_address
+from worker.config.settings import Settings
 from worker.factory import build_engine, build_lanes
-from worker.settings import Settings
+from worker.gateway.egress import at_default_address, default_sources
 
 LIMIT = {"countdown": {"max_requests": 3, "window_ms": 1_500}}
 

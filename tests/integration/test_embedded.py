@@ -11,8 +11,8 @@ import redis
 
 from tests.support.durable import until_written
 from tests.support.ledgers import Bench
-from worker.embedded import EmbeddedRedis
 from worker.errors import StoreUnavailable
+from worker.store.embedded import EmbeddedRedis
 
 
 def config(server: EmbeddedRedis, name: str) -> str:

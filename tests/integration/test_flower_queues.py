@@ -13,10 +13,10 @@ from tests.support.polling import eventually
 from tests.support.sentinels import SentinelRedis
 from tests.support.socketed import socket_redis
 from tests.support.world import World
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
 from worker.store.connection import connect
 from worker.store.doorbell import PLAIN_PRIORITIES, queue_key
+from worker.store.embedded import EmbeddedRedis
 
 WAITING = 12
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.ledgers import EV, Bench
-from worker.jobs import Job, Kind, State
-from worker.store.ledger import Verb
+from worker.model.jobs import Job, Kind, State
+from worker.model.settlements import Verb
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import redis
 from tests.support.stepped import KEY
 from tests.support.switchboard import QUEUE, TIMEOUT_MS, Board
 from tests.support.upgrade import FOLDER
-from worker.names import lane_of
-from worker.store.ledger import new_id
-from worker.store.switches import Armed
+from worker.model.names import lane_of
+from worker.model.settlements import new_id
+from worker.model.switches import Armed
 
 CLOCK = f"local function now_ms() return tonumber(redis.call('GET', '{KEY}')) end"
 EXCHANGES = {"ix": "indodax", "ev": "everstrike"}

@@ -12,11 +12,11 @@ from tests.support.full import VERSIONS, a_redis, fill
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Producer, StoreUnavailable
-from worker.embedded import EmbeddedRedis
-from worker.engine import Engine
+from worker.dispatch.dispatcher import Engine
 from worker.factory import build_engine
-from worker.outcomes import Outcome
+from worker.model.outcomes import Outcome
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 
 SOON_MS = 15_000
 

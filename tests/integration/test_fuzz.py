@@ -12,7 +12,7 @@ from tests.fuzz import run, targets
 from tests.fuzz.target import Target
 from tests.support.configs import Place
 from tests.support.world import World
-from worker.jobs import Job
+from worker.model.jobs import Job
 
 SHORT = {
     **dict.fromkeys(targets.NAMES, 3_000),

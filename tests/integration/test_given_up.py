@@ -19,11 +19,11 @@ from tests.support.hosts import FAR, Hosts
 from tests.support.polling import eventually
 from worker import clock
 from worker.celery_app import make_app
-from worker.embedded import server_binary
-from worker.settings import Http, Settings
-from worker.sockets import RESET_ON_CLOSE
+from worker.config.settings import Http, Settings
+from worker.gateway.http.transport import NEIGHBOR_MS, Transport
+from worker.net.sockets import RESET_ON_CLOSE
+from worker.store.embedded import server_binary
 from worker.store.nonces import key_id
-from worker.transport import NEIGHBOR_MS, Transport
 
 PORT = 8555
 GIVE_UP_MS = 700
@@ -213,7 +213,7 @@ def test_lateness_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
     assert Transport(Http()).late_ms(url) == NEIGHBOR_MS
     assert Transport(Http(trust_env=True)).late_ms(url) is None
-    monkeypatch.setattr("worker.sockets.USER_TIMEOUT", None)
+    monkeypatch.setattr("worker.net.sockets.USER_TIMEOUT", None)
     assert Transport(Http()).late_ms(url) is None
 
 

@@ -13,15 +13,17 @@ from tests.support.stepped import Stepped
 from tests.support.switchboard import QUEUE
 from tests.support.world import KEYS, World
 from worker import Producer, SwitchOverlap, SwitchReplaced, UnknownAccount
-from worker.engine import Engine
+from worker.config.settings import Settings
+from worker.dispatch.dispatcher import Engine
 from worker.factory import build_engine
-from worker.jobs import Kind, NewJob
-from worker.names import lane_of, switch_lane
-from worker.outcomes import Outcome
-from worker.settings import Settings
-from worker.store.ledger import Ledger, new_id
-from worker.store.limiter import Rule
-from worker.store.switches import Armed, Switches
+from worker.model.jobs import Kind, NewJob
+from worker.model.limits import Rule
+from worker.model.names import lane_of, switch_lane
+from worker.model.outcomes import Outcome
+from worker.model.settlements import new_id
+from worker.model.switches import Armed
+from worker.store.ledger import Ledger
+from worker.store.switches import Switches
 
 WITHIN_MS = 30_000
 TIMEOUT_MS = 20_000

@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.stepped import KEY, Stepped
-from worker.jobs import Kind, NewJob
-from worker.names import lane_of
-from worker.outcomes import Outcome
-from worker.store.ledger import Ledger, Settlement, Verb, new_id
+from worker.model.jobs import Kind, NewJob
+from worker.model.names import lane_of
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb, new_id
+from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 
 ODD = ["switch", "orders", "refresh", "next", "urgent", "lane", "due", "scope", "moved", "ev"]

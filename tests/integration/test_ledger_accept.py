@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import EV, EV2, IX, Bench, new_job
-from worker.jobs import Kind, State
-from worker.store.ledger import Verb
+from worker.model.jobs import Kind, State
+from worker.model.settlements import Verb
 from worker.store.listing import CHUNK
 
 MANY = 2 * CHUNK + 201

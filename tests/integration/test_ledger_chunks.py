@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench
-from worker.jobs import State
-from worker.store.ledger import Verb
+from worker.model.jobs import State
+from worker.model.settlements import Verb
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.ledgers import EV, EV2, IX, LANES, LEASE_MS, Bench, new_job
-from worker.jobs import State
-from worker.outcomes import Outcome
-from worker.store.ledger import Ledger, Verb
-from worker.store.lookout import Lookout
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Verb
+from worker.store.due_poll import Lookout
+from worker.store.ledger import Ledger
 
 STRANGERS = 1_500
 """Jobs of a later version in one lane."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import EV, IX, Bench
-from worker.jobs import Kind, Phase, State
-from worker.retries import LISTED
-from worker.store.ledger import Verb
+from worker.model.jobs import Kind, Phase, State
+from worker.model.settlements import Verb
+from worker.policy.scopes import LISTED
 
 SWITCHES = IX + ":switch"
 

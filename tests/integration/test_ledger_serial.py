@@ -8,9 +8,9 @@ from threading import Lock
 import pytest
 
 from tests.support.ledgers import IX, LEASE_MS, Bench
-from worker.jobs import State
-from worker.outcomes import Outcome
-from worker.store.ledger import Verb
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Verb
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import EV, EV2, LEASE_MS, RETENTION_MS, Bench, new_job
-from worker.jobs import Kind, Phase, State
-from worker.outcomes import Outcome
+from worker.model.jobs import Kind, Phase, State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Verb
 from worker.store import ledger as ledger_module
-from worker.store.ledger import Verb
 
 STALE = [Verb.AGAIN, Verb.WAIT, Verb.DEAD]
 LINE = json.dumps({"n": 1, "outcome": "UNKNOWN"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import EV, LEASE_MS, Bench
-from worker.store.ledger import Verb
+from worker.model.settlements import Verb
 
 FIRST_LEASE_MS = 1_800
 

@@ -11,8 +11,8 @@ import redis
 
 from worker import clock
 from worker.celery_app import former_lists, make_app
-from worker.leftover import BELL_MAX_MS, drop_old_bells, put_back
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.messaging.unprefixed import BELL_MAX_MS, drop_old_bells, put_back
 from worker.store.doorbell import BELL, LATER, PRIORITIES, URGENT, queue_key, ring
 
 OLD_S = 60.0

@@ -11,9 +11,10 @@ import pytest
 
 from tests.support.standing import ALL_KEPT_BY, Clock, a_limiter, clock_of
 from tests.support.stepped import Stepped
-from worker.shared import Slots
+from worker.gateway.ports import Slots
+from worker.model.limits import Grant, Rule
 from worker.store.ledger import Ledger
-from worker.store.limiter import Grant, Limiter, Rule
+from worker.store.limiter import Limiter
 
 WINDOW_MS = 1_000
 FLIGHT_MS = 400

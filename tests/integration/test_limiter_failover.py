@@ -13,10 +13,11 @@ import pytest
 from tests.chaos.links import Links
 from tests.support.polling import eventually
 from tests.support.sentinels import Node, password, redis_node
-from worker.embedded import free_port
+from worker.model.limits import Rule
 from worker.store.connection import Store, connect
+from worker.store.embedded import free_port
 from worker.store.ledger import Ledger
-from worker.store.limiter import Limiter, Rule
+from worker.store.limiter import Limiter
 from worker.store.replicas import PROOF_MS
 
 WINDOW_MS, FLIGHT_MS = 60_000, 1_000

@@ -8,11 +8,11 @@ import pytest
 
 from tests.support.stepped import Stepped
 from tests.support.world import World
-from worker.embedded import EmbeddedRedis
 from worker.errors import StoreUnavailable
 from worker.factory import build_engine
 from worker.store.connection import Store, connect
-from worker.store.lookout import Lookout
+from worker.store.due_poll import Lookout
+from worker.store.embedded import EmbeddedRedis
 
 
 def store_of(server: EmbeddedRedis) -> Store:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.stepped import Stepped
+from worker.model.limits import Rule
 from worker.store.ledger import Ledger
-from worker.store.limiter import Limiter, Rule
+from worker.store.limiter import Limiter
 
 WINDOW_MS = 10_000
 FLIGHT_MS = 3_000

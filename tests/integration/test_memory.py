@@ -10,9 +10,9 @@ import pytest
 from tests.support.ledgers import EV, Bench
 from tests.support.world import World
 from worker.factory import build_engine
-from worker.outcomes import Outcome
-from worker.retention import SHORTEST_MS
-from worker.store.ledger import Verb
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Verb
+from worker.policy.retention import SHORTEST_MS
 
 BY = "host-1:4242:0a1b2c:17"
 

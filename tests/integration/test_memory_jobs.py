@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tests.support.ledgers import EV, LEASE_MS, Bench, new_job
-from worker.jobs import Job, Phase, State
-from worker.memory.jobs import accepted, settled, taken
-from worker.outcomes import Outcome
-from worker.store.ledger import Settlement, Verb
+from worker.direct.jobs import accepted, settled, taken
+from worker.model.jobs import Job, Phase, State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb
 
 LINE = '{"n": 1, "outcome": "UNKNOWN"}'
 

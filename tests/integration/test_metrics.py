@@ -14,9 +14,11 @@ from tests.support.keeping import API_KEYS, Keeping, stand
 from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
-from worker import Outcome, clock, metrics, runtime
+from worker import Outcome, clock
 from worker.factory import build_engine
-from worker.names import lane_of, switch_lane
+from worker.messaging import runtime
+from worker.model.names import lane_of, switch_lane
+from worker.telemetry import metrics
 
 SOURCE = Path(metrics.__file__).parent
 TIGHT = {"orders": {"max_requests": 1, "window_ms": 60_000}}

@@ -15,14 +15,14 @@ import pytest
 from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
-from worker import pulse
-from worker.embedded import EmbeddedRedis, free_port
-from worker.engine import Engine
-from worker.factory import build_engine, build_lanes
-from worker.monitor import Monitor, ports_of
-from worker.monitor.reading import Watch, budgets_of
-from worker.monitor.server import Page, Server, open_server
+from worker.dispatch.dispatcher import Engine
+from worker.factory import budgets_of, build_engine, build_lanes
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis, free_port
+from worker.telemetry import liveness
+from worker.telemetry.health import Monitor, ports_of
+from worker.telemetry.health.reading import Watch
+from worker.telemetry.health.server import Page, Server, open_server
 
 NASTY = "<script>alert('x')</script>\x1b[31m"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -205,8 +205,8 @@ def test_a_process_that_hangs_is_not_live(world: World, monkeypatch: pytest.Monk
         monkeypatch.setattr(engine._sweep, "_look", hang)  # noqa: SLF001  same
         assert held.wait(10)
         assert health(url, "/healthz/live")[0] == 200
-        monkeypatch.setattr(pulse, "LIVE_MS", 50)
-        monkeypatch.setattr(pulse, "READY_MS", 50)
+        monkeypatch.setattr(liveness, "LIVE_MS", 50)
+        monkeypatch.setattr(liveness, "READY_MS", 50)
         eventually(lambda: health(url, "/healthz/live")[0] == 503, what="not live")
         status, told = health(url)
         assert (status, told["live"]) == (503, False)

@@ -13,9 +13,9 @@ import pytest
 
 from tests.support.pages import get
 from tests.support.polling import eventually
-from worker.monitor import server as serving
-from worker.monitor.request import HEAD_MAX, Hosts
-from worker.monitor.server import READERS_MAX, Page, Server
+from worker.telemetry.health import server as serving
+from worker.telemetry.health.request import HEAD_MAX, Hosts
+from worker.telemetry.health.server import READERS_MAX, Page, Server
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FEW_S = 0.5

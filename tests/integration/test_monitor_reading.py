@@ -9,15 +9,17 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.stepped import Stepped
 from tests.support.world import World
-from worker.engine import PRESENCE_MS
-from worker.factory import build_lanes
-from worker.jobs import Kind, NewJob
-from worker.monitor.reading import LaneReading, Reading, Watch, budgets_of
-from worker.monitor.verdict import troubles
-from worker.outcomes import Outcome
-from worker.store.ledger import Ledger, Settlement, Verb
+from worker.factory import budgets_of, build_lanes
+from worker.model.jobs import Kind, NewJob
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb
+from worker.model.switches import Armed
+from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
-from worker.store.switches import Armed, Switches
+from worker.store.sharedtime import PRESENCE_MS
+from worker.store.switches import Switches
+from worker.telemetry.health.reading import LaneReading, Reading, Watch
+from worker.telemetry.health.verdict import troubles
 
 BELL = ("queue", "bell")
 LANE = "everstrike:ev"

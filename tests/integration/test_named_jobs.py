@@ -6,8 +6,9 @@ import pytest
 import redis
 
 from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, new_job
+from worker.model.settlements import Verb
 from worker.store.connection import Store
-from worker.store.ledger import Ledger, Verb
+from worker.store.ledger import Ledger
 
 QUEUE, BELL = "everstrike", "a message"
 ENOUGH = 32

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.standing import ALL_KEPT_BY, Clock, clock_of, nonces_of
 from tests.support.stepped import Stepped
-from worker.shared import Sequences
+from worker.gateway.ports import Sequences
 from worker.store.nonces import Nonces, key_id
 
 KEY = "api-key-0123456789"

@@ -17,8 +17,8 @@ from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.promql import Exported, PromqlError
 from tests.support.world import World
-from worker.embedded import EmbeddedRedis, free_port
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis, free_port
 
 OPS = Path(__file__).parents[2] / "ops"
 PROMETHEUS = OPS / "prometheus"

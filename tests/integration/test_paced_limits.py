@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.standing import KEPT_BY, Clock, a_limiter, clock_of
 from tests.support.stepped import START_MS
-from worker.store.limiter import Grant, Rule
+from worker.model.limits import Grant, Rule
 
 MAX = 10
 WINDOW_MS = 10_000

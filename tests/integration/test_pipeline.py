@@ -11,17 +11,18 @@ from tests.support.attempts import FAST, SCOPE, Attempts
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
 from worker import Outcome, State, StoreUnavailable, clock
-from worker.commands import CancelOrder, Command, ListOpenOrders
-from worker.embedded import EmbeddedRedis, free_port
-from worker.jobs import Kind, Phase
-from worker.lane import Lane
-from worker.outcomes import Closed, OpenOrder, OpenOrders
-from worker.pipeline import Pipeline
-from worker.retries import LISTED
+from worker.dispatch.attempt import Pipeline
+from worker.gateway.account import Lane
+from worker.model.commands import CancelOrder, Command, ListOpenOrders
+from worker.model.jobs import Kind, Phase
+from worker.model.limits import Grant
+from worker.model.outcomes import Closed, OpenOrder, OpenOrders
+from worker.model.settlements import Verb
+from worker.policy.scopes import LISTED
 from worker.simulator import Simulator
 from worker.simulator.clock import next_midnight_ms
-from worker.store.ledger import Verb
-from worker.store.limiter import Grant, Limiter
+from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.limiter import Limiter
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 TIGHT = {"orders": {"max_requests": 1, "window_ms": 60_000}}

@@ -12,9 +12,9 @@ from tests.support.polling import eventually
 from tests.support.shell import run_main
 from tests.support.socketed import socket_redis
 from tests.support.world import World
+from worker.client.producer import Producer
+from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
-from worker.producer import Producer
-from worker.settings import Settings
 from worker.simulator import Simulator
 
 PASSWORD = "pass#word/of?redis@0"

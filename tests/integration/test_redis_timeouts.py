@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from tests.support.sockets import Peer, Server
 from worker import clock
+from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
-from worker.settings import Settings
 from worker.store.connection import Store
 
 TIMEOUT_MS = 400

@@ -15,9 +15,9 @@ from tests.support.sentinels import MASTER, OPS, Node
 from tests.support.tls_front import tls_front
 from worker import Producer, StoreUnavailable
 from worker.celery_app import make_app
-from worker.embedded import EmbeddedRedis
+from worker.config.settings import Settings
 from worker.errors import SettingsError
-from worker.settings import Settings
+from worker.store.embedded import EmbeddedRedis
 
 PASSWORD = "Zk9-planted-0123456789"
 

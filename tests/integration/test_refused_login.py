@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.ledgers import EV, LANES, LEASE_MS, Bench
-from worker.jobs import Job
-from worker.outcomes import Evidence, Outcome
-from worker.store.ledger import Verb
+from worker.model.jobs import Job
+from worker.model.outcomes import Evidence, Outcome
+from worker.model.settlements import Verb
 
 REFUSALS = [Evidence.NO_CANCELS, Evidence.NO_READS, Evidence.NO_TOKEN]
 

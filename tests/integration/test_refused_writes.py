@@ -10,12 +10,12 @@ import redis
 
 from tests.support.full import fill
 from worker.cli import main
-from worker.embedded import EmbeddedRedis
+from worker.config.settings import Settings
 from worker.factory import build_store
-from worker.monitor.reading import Watch
-from worker.monitor.serving import Monitor
-from worker.pulse import Pulse
-from worker.settings import Settings
+from worker.store.embedded import EmbeddedRedis
+from worker.telemetry.health.reading import Watch
+from worker.telemetry.health.serving import Monitor
+from worker.telemetry.liveness import Pulse
 
 
 def alone(client: redis.Redis) -> None:

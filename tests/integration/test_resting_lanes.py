@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker import Outcome, metrics
+from worker import Outcome
 from worker.factory import build_engine
+from worker.telemetry import metrics
 
 ROOM = 50
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.attempts import Attempts
 from tests.support.world import World
-from worker.jobs import State
-from worker.outcomes import Outcome
-from worker.ticket import read_result
+from worker.client.ticket import read_result
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
 
 PAIRS = {"ev": "BTC_USD", "ix": "btc_idr", "bm": "BTC_USDT"}
 

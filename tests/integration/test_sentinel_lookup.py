@@ -13,9 +13,9 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.sentinels import MASTER, OPS, Node, SentinelRedis, password, redis_node
 from worker import Producer, StoreUnavailable, clock
-from worker.embedded import free_port
-from worker.settings import Settings
+from worker.config.settings import Settings
 from worker.store.address import parse
+from worker.store.embedded import free_port
 from worker.store.sentinels import Sentinels
 
 WITHIN_MS = 1_000

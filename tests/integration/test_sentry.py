@@ -14,12 +14,13 @@ from tests.support.attempts import Attempts
 from tests.support.polling import eventually
 from tests.support.sentries import FakeSentry, fake_sentry
 from tests.support.world import KEYS, World
-from worker import alerts, clock, sentry
-from worker.alerts import AGAIN_MS, QUIET_MS, Restraint, alert
-from worker.jobs import State
-from worker.logs import Mask
-from worker.outcomes import Outcome
-from worker.sentry import MINUTE_MS, MONITOR, CheckIns
+from worker import clock
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
+from worker.telemetry import alerts, sentry
+from worker.telemetry.alerts import AGAIN_MS, QUIET_MS, Restraint, alert
+from worker.telemetry.logs import Mask
+from worker.telemetry.sentry import MINUTE_MS, MONITOR, CheckIns
 
 SECRET = "planted-secret-0123456789"
 

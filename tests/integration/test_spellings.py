@@ -9,10 +9,10 @@ import pytest
 from tests.support.stepped import Stepped
 from tests.support.switchboard import Board
 from worker import Producer, SwitchOverlap, SwitchReplaced
+from worker.config.settings import Settings
 from worker.exchanges import EXCHANGES
-from worker.gate import spelled
-from worker.jobs import Job
-from worker.settings import Settings
+from worker.model.jobs import Job
+from worker.policy.phases import spelled
 from worker.store.ledger import Ledger
 
 ACCOUNTS = {

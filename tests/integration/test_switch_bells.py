@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.switchboard import TIMEOUT_MS, Board
-from worker.store.switches import Armed
+from worker.model.switches import Armed
 
 QUARTER_MS = TIMEOUT_MS // 4
 

@@ -13,11 +13,11 @@ from tests.support.switchboard import TIMEOUT_MS, Board
 from tests.support.world import World
 from worker import Producer, SwitchClearing, clock
 from worker.factory import build_engine
-from worker.jobs import Job, Kind, NewJob
-from worker.outcomes import Outcome
+from worker.model.jobs import Job, Kind, NewJob
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb, new_id
+from worker.model.switches import Armed
 from worker.simulator import Simulator
-from worker.store.ledger import Settlement, Verb, new_id
-from worker.store.switches import Armed
 
 EXECUTED_MS = 3_000
 """As in `lanes.lua`."""

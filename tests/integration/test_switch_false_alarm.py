@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.fleet import EMULATED, NATIVE, STRATEGIES, Fleet, one_time
 from tests.support.stepped import Stepped
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 
 HALF_MS = 15 * 60_000
 

@@ -10,10 +10,10 @@ import pytest
 from tests.support.keeping import Died, Keeping, stand
 from tests.support.switchboard import Board
 from tests.support.world import World
-from worker.names import lane_of
-from worker.store.switches import Armed
-from worker.switch import Switch
-from worker.timers import Terms, shortest_native_ms
+from worker.client.switch import Switch
+from worker.model.names import lane_of
+from worker.model.switches import Armed
+from worker.policy.timers import Terms, shortest_native_ms
 
 LANE = lane_of("indodax", "ix")
 NONCE = Terms(nonce=True, step_ms=1_000)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.switchboard import RULES, TEND_MS, TIMEOUT_MS, Board
-from worker.jobs import Kind, NewJob
-from worker.store.ledger import new_id
-from worker.store.switches import Armed
+from worker.model.jobs import Kind, NewJob
+from worker.model.settlements import new_id
+from worker.model.switches import Armed
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.keeping import API_KEYS, Died, Keeping, stand
 from tests.support.switchboard import TEND_MS, TIMEOUT_MS
-from worker import sockets
-from worker.commands import SetCountdown
+from worker.model.commands import SetCountdown
+from worker.net import sockets
 
 STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "synced", "rest")
 LAUNCH_MAX_MS = 500

@@ -9,8 +9,8 @@ import pytest
 
 from tests.integration.test_switch_plain import T_MS, Plain
 from worker.errors import InvalidCommand, SwitchOverlap
-from worker.messages import CountdownMessage
-from worker.plain import move_switch
+from worker.messaging.plain_messages import move_switch
+from worker.model.messages import CountdownMessage
 
 AB, A, B = ("a_x", "b_x"), ("a_x",), ("b_x",)
 Sent = tuple[int, tuple[str, ...]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.switchboard import Board
+from worker.config.settings import Settings
 from worker.errors import InvalidCommand, SwitchOverlap, UnknownAccount
-from worker.messages import CountdownMessage
-from worker.plain import move_switch
-from worker.runtime import Runtime
-from worker.settings import Settings
-from worker.store.ledger import new_id
-from worker.store.switches import SwitchRecord
+from worker.messaging.plain_messages import move_switch
+from worker.messaging.runtime import Runtime
+from worker.model.messages import CountdownMessage
+from worker.model.settlements import new_id
+from worker.model.switches import SwitchRecord
 
 PAIRS = ("a_x", "b_x")
 T_MS = 20_000

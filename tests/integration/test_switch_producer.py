@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from worker import Producer, SwitchOverlap, SwitchReplaced, UnknownAccount
+from worker.config.settings import Settings
 from worker.errors import InvalidCommand, SwitchDisarmed, SwitchUnknown
-from worker.settings import Settings
 
 SECRETS = {"api_key": "key-0123456789", "api_secret": "secret-0123456789"}
 ACCOUNTS = {

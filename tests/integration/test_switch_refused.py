@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.keeping import KeeperAtWork, Keeping, stand
 from worker.errors import NotSent
-from worker.store.switches import Armed
+from worker.model.switches import Armed
 
 BAD = "bad_idr"
 GOOD = ("p0_idr", "p1_idr", "p2_idr")

@@ -5,16 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.switchboard import TIMEOUT_MS, Board
-from worker.errors import (
-    SwitchDisarmed,
-    SwitchError,
-    SwitchReplaced,
-    SwitchTripped,
-    SwitchUnknown,
-)
+from worker.client.switch import Switch
+from worker.errors import SwitchDisarmed, SwitchError, SwitchReplaced, SwitchTripped, SwitchUnknown
+from worker.model.switches import Armed
 from worker.store.ledger import Ledger
-from worker.store.switches import Armed
-from worker.switch import Switch
 
 STATES: dict[str, type[SwitchError] | None] = {
     "armed": None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.switchboard import QUEUE, TIMEOUT_MS, Board
-from worker.store.ledger import new_id
-from worker.store.switches import Armed
+from worker.model.settlements import new_id
+from worker.model.switches import Armed
 
 LONG_MS = 120_000
 ALIASES = (("it", "indodax", 0), ("other", "indodax", 0))

@@ -8,10 +8,11 @@ from hashlib import sha1
 import pytest
 
 from tests.support.switchboard import TIMEOUT_MS, Board
-from worker.jobs import Kind, NewJob, State
-from worker.outcomes import Outcome
-from worker.store.ledger import Settlement, Verb, new_id
-from worker.store.switches import TELL_AGAIN_MS, Armed
+from worker.model.jobs import Kind, NewJob, State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb, new_id
+from worker.model.switches import Armed
+from worker.store.switches import TELL_AGAIN_MS
 
 SCOPE = {"pairs": ["a_x", "b_x"], "order_ids": ["1", "2"]}
 

@@ -11,20 +11,21 @@ import pytest
 
 from tests.support.standing import KEPT_BY
 from tests.support.stepped import Stepped
+from worker.direct.limiter import MemoryLimiter
+from worker.direct.mirror import mirrored
+from worker.direct.nonces import MemoryNonces
+from worker.direct.switches import MemorySwitches
+from worker.direct.tokens import MemoryTokens
 from worker.errors import StoreUnavailable
 from worker.exchanges.base import Access
-from worker.memory.limiter import MemoryLimiter
-from worker.memory.mirror import mirrored
-from worker.memory.nonces import MemoryNonces
-from worker.memory.switches import MemorySwitches
-from worker.memory.tokens import MemoryTokens
-from worker.outcomes import TokenGrant
-from worker.shared import Shared, TokenBox
+from worker.gateway.ports import Shared, TokenBox
+from worker.model.outcomes import TokenGrant
+from worker.model.tokens import MARGIN_MS, SHORT_MS, SharedToken, used_until_ms
 from worker.store.connection import Store
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
 from worker.store.switches import Switches
-from worker.store.tokens import MARGIN_MS, SHORT_MS, SharedToken, Tokens, used_until_ms
+from worker.store.tokens import Tokens
 
 ACCESS = Access(
     base_url="https://exchange.test",

@@ -15,10 +15,10 @@ import pytest
 
 from tests.support.polling import eventually
 from tests.support.sockets import Peer, Server, forever, full_listener, reply
+from worker.config.settings import Http
 from worker.errors import NotSent, ReplyLost
-from worker.settings import Http
-from worker.transport import Transport
-from worker.wire import Reply, Request
+from worker.gateway.http.transport import Transport
+from worker.model.wire import Reply, Request
 
 DEADLINE_MS = 3_000
 

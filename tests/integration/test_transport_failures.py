@@ -16,11 +16,11 @@ import trustme
 
 from tests.support.sockets import Act, Peer, Server, forever, full_listener, reply
 from worker import clock
-from worker.embedded import free_port
+from worker.config.settings import Http
 from worker.errors import NotSent, ReplyLost, TransportError
-from worker.settings import Http
-from worker.transport import Transport
-from worker.wire import Request
+from worker.gateway.http.transport import Transport
+from worker.model.wire import Request
+from worker.store.embedded import free_port
 
 DEADLINE_MS = 150
 SLACK_MS = 100

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.sockets import Act, Peer, Server, reply
-from worker.commands import CancelOrder
+from worker.config.settings import Http
 from worker.errors import ReplyLost
 from worker.exchanges import EXCHANGES
-from worker.outcomes import Closed, Outcome, Unproven
-from worker.settings import Http
-from worker.transport import Transport
-from worker.wire import Reply, Request
+from worker.gateway.http.transport import Transport
+from worker.model.commands import CancelOrder
+from worker.model.outcomes import Closed, Outcome, Unproven
+from worker.model.wire import Reply, Request
 
 DEADLINE_MS = 5_000
 GIGABYTE = 1 << 30

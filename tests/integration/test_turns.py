@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from tests.support.ledgers import EV, IX, LEASE_MS, Bench
-from worker.jobs import Job
-from worker.store.ledger import Verb
+from worker.model.jobs import Job
+from worker.model.settlements import Verb
 
 
 @pytest.fixture

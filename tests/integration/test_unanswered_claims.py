@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import DIGEST, EV, IX, LANES, LEASE_MS, Bench
-from worker.claims import Claims
+from worker.config.settings import Engine, Jobs, Settings
+from worker.dispatch.completion import Attempted
+from worker.dispatch.leases import Claims
 from worker.errors import StoreUnavailable
-from worker.jobs import State
-from worker.outcomes import Outcome
-from worker.settings import Engine, Jobs, Settings
-from worker.settling import Attempted
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Claimed, Settlement, Verb
 from worker.store.connection import Store
-from worker.store.ledger import Claimed, Ledger, Settlement, Verb
+from worker.store.ledger import Ledger
 
 DONE = Attempted(Settlement(Verb.DONE, outcome=Outcome.CANCELED))
 AGAIN = Attempted(Settlement(Verb.AGAIN, phase="query", delay_ms=1))

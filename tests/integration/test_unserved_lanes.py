@@ -9,9 +9,9 @@ import pytest
 from tests.support.ledgers import new_job
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker.engine import Engine
+from worker.dispatch.dispatcher import Engine
 from worker.factory import build_engine
-from worker.names import lane_of
+from worker.model.names import lane_of
 
 MANY = 400
 

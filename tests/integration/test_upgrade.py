@@ -23,16 +23,9 @@ from tests.support.upgrade import (
     restored,
 )
 from tests.support.world import KEYS, World
-from worker import (
-    Outcome,
-    State,
-    Switch,
-    SwitchOverlap,
-    SwitchReplaced,
-    SwitchTripped,
-)
+from worker import Outcome, State, Switch, SwitchOverlap, SwitchReplaced, SwitchTripped
+from worker.model.switches import SwitchRecord
 from worker.simulator import Simulator
-from worker.store.switches import SwitchRecord
 
 SETTLED_MS = 45_000
 BEFORE_MS = 3_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.support.attempts import Attempts
 from tests.support.world import World
-from worker.jobs import State
-from worker.outcomes import Outcome
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
 
 
 def test_a_misspelled_pair_costs_two_attempts(world: World) -> None:

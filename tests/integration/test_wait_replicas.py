@@ -11,10 +11,10 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.sentinels import Node, password, redis_node
 from worker import NotReplicated, Producer, StoreUnavailable, Ticket, clock
-from worker.cli.check_redis import look_at_redis
-from worker.cli.findings import Finding, Level
+from worker.cli.check.findings import Finding, Level
+from worker.cli.check.redis import look_at_redis
+from worker.config.settings import Settings, load_settings
 from worker.errors import SettingsError
-from worker.settings import Settings, load_settings
 
 ACCOUNTS = {"ev": {"exchange": "everstrike"}}
 WITHIN_MS = 1_000

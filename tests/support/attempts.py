@@ -8,11 +8,12 @@ from typing import Any
 
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
+from worker.dispatch.completion import Attempted
 from worker.factory import build_engine
-from worker.jobs import Job, Kind, NewJob, State
-from worker.settling import Attempted
+from worker.model.jobs import Job, Kind, NewJob, State
+from worker.model.names import lane_of
+from worker.model.settlements import new_id
 from worker.simulator import Arrival
-from worker.store.ledger import lane_of, new_id
 
 SCOPE = {"pair": "btc_idr", "side": "buy"}
 FAST = {"backoff_base_ms": 1, "backoff_max_ms": 5, "lease_ms": 5_000}

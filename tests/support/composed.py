@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests.support.polling import eventually
-from worker.embedded import free_port
+from worker.store.embedded import free_port
 
 TOP = Path(__file__).parents[2]
 FILE = TOP / "docker-compose.yml"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from worker.config.settings import PREFIX, Settings, load_settings
 from worker.errors import SettingsError
-from worker.settings import PREFIX, Settings, load_settings
 
 SECRET = "Zk9-planted+secret.0123456789=="
 """Looks like one; no error may show it."""

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from tests.support.polling import eventually
-from worker.embedded import EmbeddedRedis
+from worker.store.embedded import EmbeddedRedis
 
 
 def until_written(server: EmbeddedRedis) -> None:

@@ -14,14 +14,18 @@ from tests.support.keeping import Died, StagedTransport
 from tests.support.stepped import Stepped
 from worker import clock as local_clock
 from worker import factory
-from worker.engine import PRESENCE_MS, Engine
+from worker.client.switch import renewal_bell, urgent_bell
+from worker.config.settings import Http, Settings
+from worker.dispatch.dispatcher import Engine
 from worker.factory import build_engine, build_lanes, digest_of
-from worker.settings import Http, Settings
+from worker.model.names import lane_of
+from worker.model.settlements import new_id
+from worker.model.switches import Armed
 from worker.simulator import Simulator
-from worker.store.ledger import Ledger, lane_of, new_id
-from worker.store.lookout import Lookout
-from worker.store.switches import Armed, Switches
-from worker.switch import renewal_bell, urgent_bell
+from worker.store.due_poll import Lookout
+from worker.store.ledger import Ledger
+from worker.store.sharedtime import PRESENCE_MS
+from worker.store.switches import Switches
 
 SECRET = "secret-0123456789"
 NATIVE = {f"n{n}": f"n{n}-key-0123456789" for n in range(6)}

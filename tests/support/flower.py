@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.polling import eventually
-from worker.embedded import free_port
+from worker.store.embedded import free_port
 
 LOGIN = "desk:flower-password-0123"
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from tests.support.debian import library_path, unpacked
-from worker.embedded import EmbeddedRedis
+from worker.store.embedded import EmbeddedRedis
 
 VERSIONS = ["6.2", "7"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from tests.support.world import World
-from worker.jobs import Job
-from worker.outcomes import Outcome
-from worker.store.ledger import Ledger, Settlement, Verb
+from worker.model.jobs import Job
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb
+from worker.store.ledger import Ledger
 
 HOLDER = "a worker"
 LINE = json.dumps({"n": 1, "at_ms": 1_700_000_000_000, "by": HOLDER, "outcome": "REJECTED"})

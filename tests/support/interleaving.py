@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from tests.support.keeping import API_KEYS, Died, Keeping
 from worker.errors import NotSent, ReplyLost
+from worker.model.switches import Armed, Launch
 from worker.simulator import Arrival
-from worker.store.switches import Armed, Launch
 
 SCOPES: tuple[tuple[str, ...], ...] = (("a_x",), ("b_x", "c_x"), ("d_x",))
 TIMEOUTS_MS = (4_000, 10_000, 30_000)

@@ -11,18 +11,19 @@ import pytest
 from tests.support.stepped import Stepped
 from tests.support.switchboard import Board
 from worker import clock as local_clock
+from worker.config.settings import Http, Settings
 from worker.factory import build_lanes
-from worker.keeper import Keeper
-from worker.lane import Lane, Lanes
-from worker.names import switch_lane
-from worker.settings import Http, Settings
+from worker.gateway.account import Lane, Lanes
+from worker.gateway.http.transport import Transport
+from worker.model.names import switch_lane
+from worker.model.switches import NO_REST, Launch, NativeSwitch, Rest
+from worker.model.wire import Reply, Request
 from worker.simulator import Arrival, Simulator
 from worker.store.connection import Store
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
-from worker.store.switches import NO_REST, Launch, NativeSwitch, Rest, Switches
-from worker.transport import Transport
-from worker.wire import Reply, Request
+from worker.store.switches import Switches
+from worker.switches.reconciler import Keeper
 
 API_KEYS = {"ix": "ix-key-0123456789", "it": "it-key-0123456789"}
 API_SECRET = "secret-0123456789"

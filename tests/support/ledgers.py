@@ -8,9 +8,10 @@ from typing import Any
 import redis
 
 from tests.support.stepped import Stepped
-from worker.jobs import Job, Kind, NewJob
-from worker.outcomes import Outcome
-from worker.store.ledger import Accepted, Claimed, Ledger, Settlement, Verb, new_id
+from worker.model.jobs import Job, Kind, NewJob
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Accepted, Claimed, Settlement, Verb, new_id
+from worker.store.ledger import Ledger
 
 EV = "everstrike:ev"
 EV2 = "everstrike:ev2"

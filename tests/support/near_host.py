@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from worker.config.settings import Http, Settings
 from worker.errors import CancelWorkerError
 from worker.factory import build_store
-from worker.settings import Http, Settings
+from worker.gateway.http.transport import Transport
+from worker.model.wire import Request
 from worker.store.nonces import Nonces
-from worker.transport import Transport
-from worker.wire import Request
 
 
 class Near:

@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.polling import eventually
-from worker.embedded import free_port, server_binary
+from worker.store.embedded import free_port, server_binary
 
 OPS = Path(__file__).parents[2] / "ops" / "redis"
 MASTER = "mymaster"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from worker.exchanges.replies import DETAIL_MAX_CHARS, read_json, shape
-from worker.outcomes import Answer, Outcome, Unproven
-from worker.wire import Reply
+from worker.model.outcomes import Answer, Outcome, Unproven
+from worker.model.wire import Reply
 
 ODD = "not the documented"
 NEITHER = "neither a documented"

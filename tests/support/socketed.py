@@ -10,7 +10,7 @@ from pathlib import Path
 import redis
 
 from tests.support.polling import eventually
-from worker.embedded import server_binary
+from worker.store.embedded import server_binary
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.stepped import START_MS, Stepped
-from worker.memory.limiter import MemoryLimiter
-from worker.memory.mirror import mirrored
-from worker.memory.nonces import MemoryNonces
-from worker.memory.switches import MemorySwitches
-from worker.memory.tokens import MemoryTokens
-from worker.shared import Sequences, Shared, Slots
+from worker.direct.limiter import MemoryLimiter
+from worker.direct.mirror import mirrored
+from worker.direct.nonces import MemoryNonces
+from worker.direct.switches import MemorySwitches
+from worker.direct.tokens import MemoryTokens
+from worker.gateway.ports import Sequences, Shared, Slots
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
 from worker.store.switches import Switches

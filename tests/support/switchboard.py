@@ -7,13 +7,15 @@ from typing import Any
 import redis
 
 from tests.support.stepped import Stepped
+from worker.client.switch import Switch
 from worker.exchanges import EXCHANGES
-from worker.jobs import Job, Kind
-from worker.names import lane_of, switch_lane
-from worker.store.ledger import Claimed, Ledger, new_id
-from worker.store.limiter import Rule
-from worker.store.switches import Armed, Beaten, Launch, NativeSwitch, Rest, Switches
-from worker.switch import Switch
+from worker.model.jobs import Job, Kind
+from worker.model.limits import Rule
+from worker.model.names import lane_of, switch_lane
+from worker.model.settlements import Claimed, new_id
+from worker.model.switches import Armed, Beaten, Launch, NativeSwitch, Rest
+from worker.store.ledger import Ledger
+from worker.store.switches import Switches
 
 ACCOUNTS = {"ix": "indodax", "it": "indodax", "ev": "everstrike"}
 """`ix` is native and its requests go one at a time, `it` is native, `ev` emulated."""

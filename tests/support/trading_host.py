@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from tests.support.world import KEYS
 from worker import Producer, clock
+from worker.config.settings import Settings
 from worker.factory import build_engine
-from worker.settings import Settings
 
 TIMEOUT_MS = 4_000
 BEAT_MS = 50

@@ -15,8 +15,8 @@ import redis
 
 from tests.support.world import KEYS
 from worker import clock
-from worker.embedded import EmbeddedRedis
 from worker.simulator import Simulator
+from worker.store.embedded import EmbeddedRedis
 
 FOLDER = Path(__file__).parents[1] / "data" / "b98e59d"
 TTL = "upgrade:ttl"

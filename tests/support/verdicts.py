@@ -10,7 +10,8 @@ import json
 from collections.abc import Callable
 from typing import Any, get_args
 
-from worker.commands import (
+from worker.exchanges import EXCHANGES
+from worker.model.commands import (
     CancelOrder,
     CancelOrders,
     CancelScope,
@@ -20,8 +21,7 @@ from worker.commands import (
     QueryOrder,
     SetCountdown,
 )
-from worker.exchanges import EXCHANGES
-from worker.outcomes import (
+from worker.model.outcomes import (
     Answer,
     Closed,
     ClosedMany,
@@ -33,7 +33,7 @@ from worker.outcomes import (
     TokenGrant,
     Unproven,
 )
-from worker.wire import Reply
+from worker.model.wire import Reply
 
 ORDER = "1223181"
 SECRET = "da78a39e9dda31c399bcc293d997a347dc7fd0408cb5151931243a302b273ec3238510ea61e11f7c"

@@ -11,11 +11,11 @@ from typing import Any
 
 from tests.support.processes import WorkerProcess
 from worker import Producer
-from worker.embedded import EmbeddedRedis
+from worker.config.settings import Settings
 from worker.factory import build_store
-from worker.settings import Settings
 from worker.simulator import Simulator
 from worker.store.connection import Store
+from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
 
 KEYS = {

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from worker.bulk import answer_to, together
-from worker.jobs import FORMAT, Job, Kind, Phase, State
-from worker.outcomes import Answer, Closed, ClosedMany, Outcome, Unproven
+from worker.model.jobs import FORMAT, Job, Kind, Phase, State
+from worker.model.outcomes import Answer, Closed, ClosedMany, Outcome, Unproven
+from worker.policy.batching import answer_to, together
 
 LOST = Unproven(Outcome.UNKNOWN, "no reply")
 

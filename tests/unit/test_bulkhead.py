@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from worker.bulkhead import Bulkhead
+from worker.dispatch.concurrency import Bulkhead
 
 
 def test_places_are_taken_and_given_back() -> None:

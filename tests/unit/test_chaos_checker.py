@@ -13,7 +13,7 @@ from tests.chaos.history import Bounds, CancelCall, Fault, History, Life, Switch
 from tests.chaos.recovery import measure
 from tests.support.world import KEYS
 from worker import Outcome
-from worker.jobs import Job, Kind, State
+from worker.model.jobs import Job, Kind, State
 from worker.simulator import Arrival, Order
 
 BOUNDS = Bounds(http_ms=1_000, lease_ms=3_000, backoff_max_ms=1_000)

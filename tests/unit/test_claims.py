@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.claims import Taken
+from worker.dispatch.leases import Taken
 
 
 def test_only_the_latest_are_remembered() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from worker.cli import main
-from worker.cli.check_redis import judge, judge_replicas
-from worker.cli.findings import Level
-from worker.embedded import free_port
-from worker.store.facts import RedisFacts
+from worker.cli.check.findings import Level
+from worker.cli.check.redis import judge, judge_replicas
+from worker.store.durability import RedisFacts
+from worker.store.embedded import free_port
 
 KEY, SECRET = "planted-key-0123456789", "planted-secret-0123456789"
 
@@ -163,7 +163,7 @@ def test_a_system_that_cannot_drop_requests_is_warned_of(
     """MacOS, say: the rest works there."""
     write(settings)
     assert "system" not in findings(capsys)
-    monkeypatch.setattr("worker.cli.check_settings.USER_TIMEOUT", None)
+    monkeypatch.setattr("worker.cli.check.settings.USER_TIMEOUT", None)
     assert "run workers on Linux" in findings(capsys)["system"][2]
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from worker import clock
-from worker.cli import supervisor
-from worker.cli.supervisor import BACKOFF_MAX_MS, LOOK_MS, Supervisor, backoff_ms
+from worker.cli.up import supervisor
+from worker.cli.up.supervisor import BACKOFF_MAX_MS, LOOK_MS, Supervisor, backoff_ms
 from worker.errors import CancelWorkerError, StoreUnavailable
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from worker import clock
 from worker.cli.beating import keep_beating
-from worker.cli.demonstration.silence import hold
-from worker.cli.demonstration.stage import NotShown
+from worker.cli.commands.switches import HEADERS, row
+from worker.cli.demo.silence import hold
+from worker.cli.demo.stage import NotShown
 from worker.cli.errors import MISUSED, CliError, explain
-from worker.cli.switches import HEADERS, row
+from worker.client.producer import Producer
+from worker.client.switch import Beat, Switch
 from worker.errors import (
     StoreUnavailable,
     SwitchDisarmed,
@@ -21,9 +23,7 @@ from worker.errors import (
     SwitchTripped,
     SwitchUnknown,
 )
-from worker.producer import Producer
-from worker.store.switches import SwitchRecord
-from worker.switch import Beat, Switch
+from worker.model.switches import SwitchRecord
 
 NOW_MS = 1_795_000_000_000
 NATIVE = SwitchRecord(

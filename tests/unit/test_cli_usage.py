@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 from worker.cli import main
-from worker.embedded import free_port
+from worker.store.embedded import free_port
 
 SECRET = "planted-secret-0123456789"
 GOOD = f'[accounts.ev]\nexchange = "everstrike"\napi_key = "{SECRET}k"\napi_secret = "{SECRET}"\n'
@@ -325,7 +325,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from worker.cli import main; main(['--help']); "
         "print([name for name in ('celery', 'rich', 'redis', 'requests', 'pydantic', "
-        "'worker.simulator', 'worker.producer') if name in sys.modules], file=sys.stderr)"
+        "'worker.simulator', 'worker.client.producer') if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -16,7 +16,7 @@ import pytest
 from tests.support import image
 from tests.support.composed import SECRETS, TOP, load, mounts
 from worker.cli.simulated import open_accounts, settings_text
-from worker.settings import Engine, Settings
+from worker.config.settings import Engine, Settings
 from worker.simulator import Simulator
 
 SCHEMA = TOP / "tests" / "data" / "schemas" / "compose-spec.json"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.countdowns import SHARE, Sync, countdown_ms, plan
-from worker.store.switches import NativeSwitch
+from worker.model.switches import NativeSwitch
+from worker.switches.plan import SHARE, Sync, countdown_ms, plan
 
 NOW_MS = 1_700_000_000_000
 TRANSIT_MS = 300

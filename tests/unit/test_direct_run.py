@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from worker import clock
-from worker.direct import _Run
-from worker.jobs import Job, Kind, NewJob, State
-from worker.outcomes import Outcome
-from worker.settling import Attempted
-from worker.store.ledger import Settlement, Verb
+from worker.direct.runner import _Run
+from worker.dispatch.completion import Attempted
+from worker.model.jobs import Job, Kind, NewJob, State
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Settlement, Verb
 
 LANE = "everstrike:ev"
 SCOPE = NewJob(id="scope", lane=LANE, kind=Kind.CANCEL_ALL, pair="a_x")

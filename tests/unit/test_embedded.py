@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.embedded import EmbeddedRedis, free_port, server_binary
 from worker.errors import StoreUnavailable
+from worker.store.embedded import EmbeddedRedis, free_port, server_binary
 
 
 def fake_binary(folder: Path, name: str, text: str = "#!/bin/sh\nexit 1\n") -> Path:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.envelope import (
+from worker.messaging.envelope import (
     MESSAGE_MAX,
     SHOWN_MAX,
     UnreadableError,

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from worker.jobs import Job, Kind, Phase, State
-from worker.outcomes import (
+from worker.config.settings import Jobs
+from worker.dispatch.completion import attempted
+from worker.model.decisions import Again, Dead
+from worker.model.jobs import Job, Kind, Phase, State
+from worker.model.outcomes import (
     Answer,
     Closed,
     Evidence,
@@ -21,9 +24,7 @@ from worker.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.retries import Again, Dead, decide
-from worker.settings import Jobs
-from worker.settling import attempted
+from worker.policy.retries import decide
 
 SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
 ALL: dict[str, Any] = {"kind": Kind.CANCEL_ALL}

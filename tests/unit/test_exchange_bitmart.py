@@ -9,7 +9,10 @@ import pytest
 
 from tests.support.plain_ids import plain
 from tests.support.shapes import with_shape
-from worker.commands import (
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Access, Stamp
+from worker.exchanges.bitmart.adapter import BITMART
+from worker.model.commands import (
     CancelOrder,
     CancelOrders,
     CancelScope,
@@ -19,10 +22,7 @@ from worker.commands import (
     QueryOrder,
     SetCountdown,
 )
-from worker.errors import InvalidCommand
-from worker.exchanges.base import Access, Stamp
-from worker.exchanges.bitmart import BITMART
-from worker.outcomes import (
+from worker.model.outcomes import (
     Answer,
     Closed,
     OpenOrder,
@@ -34,7 +34,7 @@ from worker.outcomes import (
     TokenGrant,
     Unproven,
 )
-from worker.wire import Reply
+from worker.model.wire import Reply
 
 # The documents' own key, secret and memo.
 ACCESS = Access(

@@ -12,7 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.shapes import with_shape
-from worker.commands import (
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Access, Stamp
+from worker.exchanges.everstrike import adapter
+from worker.exchanges.everstrike.adapter import EVERSTRIKE
+from worker.model.commands import (
     CancelOrder,
     CancelOrders,
     CancelScope,
@@ -22,11 +26,7 @@ from worker.commands import (
     QueryOrder,
     SetCountdown,
 )
-from worker.errors import InvalidCommand
-from worker.exchanges import everstrike
-from worker.exchanges.base import Access, Stamp
-from worker.exchanges.everstrike import EVERSTRIKE
-from worker.outcomes import (
+from worker.model.outcomes import (
     Answer,
     Closed,
     ClosedMany,
@@ -37,7 +37,7 @@ from worker.outcomes import (
     Outcome,
     Unproven,
 )
-from worker.wire import Reply
+from worker.model.wire import Reply
 
 DATA = Path(__file__).parent.parent / "data" / "everstrike"
 DOCUMENTED = (DATA / "cancel_200.json").read_text()
@@ -147,7 +147,7 @@ def test_an_empty_bulk_cancel_cannot_be_signed() -> None:
     with pytest.raises(InvalidCommand, match="1 to 100 order ids"):
         EVERSTRIKE.sign(CancelOrders(()), ACCESS, STAMP)
     with pytest.raises(InvalidCommand, match="would cancel every order"):
-        everstrike.encode_ids(())
+        adapter.encode_ids(())
 
 
 def test_a_bulk_cancel_of_more_than_a_hundred_is_refused() -> None:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.verdicts import COMMANDS, ORDER, SECRET, assert_earned
-from worker.commands import CancelOrder, Command
 from worker.exchanges import EXCHANGES
-from worker.outcomes import Closed, Outcome, Unproven
-from worker.wire import Reply
+from worker.model.commands import CancelOrder, Command
+from worker.model.outcomes import Closed, Outcome, Unproven
+from worker.model.wire import Reply
 
 STATUSES = st.sampled_from([200, 200, 200, 401, 404, 408, 429, 500, 503]) | st.integers(100, 999)
 HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text(max_size=12))

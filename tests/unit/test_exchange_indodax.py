@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.shapes import with_shape
-from worker.commands import (
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Access, Stamp
+from worker.exchanges.indodax.adapter import INDODAX, Indodax
+from worker.model.commands import (
     CancelOrder,
     CancelOrders,
     CancelScope,
@@ -19,10 +22,7 @@ from worker.commands import (
     QueryOrder,
     SetCountdown,
 )
-from worker.errors import InvalidCommand
-from worker.exchanges.base import Access, Stamp
-from worker.exchanges.indodax import INDODAX, Indodax
-from worker.outcomes import (
+from worker.model.outcomes import (
     Answer,
     Closed,
     CountdownSet,
@@ -33,7 +33,7 @@ from worker.outcomes import (
     Outcome,
     Unproven,
 )
-from worker.wire import Reply
+from worker.model.wire import Reply
 
 DATA = Path(__file__).parent.parent / "data" / "indodax"
 SUCCESS = (DATA / "countdown_success.json").read_text()

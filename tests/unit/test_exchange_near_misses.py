@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.plain_ids import plain
-from worker.commands import (
+from worker.exchanges import EXCHANGES
+from worker.exchanges.bitmart.replies import DEFAULT_LIFE_S
+from worker.exchanges.replies import read_json, respelled, rows_of, shape
+from worker.model.commands import (
     CancelOrder,
     CancelOrders,
     Command,
@@ -17,10 +20,7 @@ from worker.commands import (
     QueryOrder,
     SetCountdown,
 )
-from worker.exchanges import EXCHANGES
-from worker.exchanges.bitmart_replies import DEFAULT_LIFE_S
-from worker.exchanges.replies import read_json, respelled, rows_of, shape
-from worker.outcomes import (
+from worker.model.outcomes import (
     Answer,
     Closed,
     ClosedMany,
@@ -32,7 +32,7 @@ from worker.outcomes import (
     TokenGrant,
     Unproven,
 )
-from worker.wire import Reply
+from worker.model.wire import Reply
 
 NOON_MS = 17_000 * 86_400_000 + 43_200_000
 EV, IX, BM = "everstrike", "indodax", "bitmart"

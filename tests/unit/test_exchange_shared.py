@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.plain_ids import plain
 from worker import exchanges
-from worker.commands import CancelOrder, Command, ListOpenOrders, QueryOrder
 from worker.errors import InvalidCommand, SettingsError
 from worker.exchanges import EXCHANGES, exchange_named, replies
-from worker.outcomes import Outcome, Unproven
-from worker.wire import Reply
+from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder
+from worker.model.outcomes import Outcome, Unproven
+from worker.model.wire import Reply
 
 HOME = Path(exchanges.__file__).parent
 NAMES = sorted(EXCHANGES)
@@ -55,7 +55,7 @@ def test_adapters_import_nothing_that_does_anything(path: Path) -> None:
         *("__future__", "base64", "collections", "dataclasses", "decimal", "hashlib", "hmac"),
         *("json", "re", "reprlib", "types", "typing", "urllib"),
     }
-    ours = {"worker.commands", "worker.errors", "worker.outcomes", "worker.wire"}
+    ours = {"worker.model.commands", "worker.errors", "worker.model.outcomes", "worker.model.wire"}
     for node in ast.walk(ast.parse(path.read_text())):
         assert not isinstance(node, ast.Import) or harmless.issuperset(
             alias.name for alias in node.names

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from worker.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
 from worker.errors import InvalidCommand
 from worker.exchanges import EXCHANGES
-from worker.gate import (
+from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.model.jobs import Job, Kind, Phase, State
+from worker.policy.phases import (
     able,
     asking_phase,
     check_cancel,
@@ -20,7 +21,6 @@ from worker.gate import (
     next_phase,
     spelled,
 )
-from worker.jobs import Job, Kind, Phase, State
 
 SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
 BUY, SELL = Phase.BUY, Phase.SELL

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.jobs import Job, Kind, Phase, State
+from worker.model.jobs import Job, Kind, Phase, State
 
 NAMES = [
     *("id", "v", "kind", "state", "lane", "order_id", "phase", "streak", "missing", "missing_ms"),

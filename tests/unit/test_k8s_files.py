@@ -14,7 +14,7 @@ import yaml
 
 from tests.support.composed import TOP
 from tests.support.kustomized import FOLDER, build, containers
-from worker.settings import Engine
+from worker.config.settings import Engine
 
 OBJECTS = build()
 NAMES = [f"{found['kind']}/{found['metadata']['name']}" for found in OBJECTS]

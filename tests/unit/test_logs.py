@@ -18,7 +18,10 @@ import pytest
 import urllib3
 
 from tests.support.sockets import Server, forever
-from worker.logs import (
+from worker.config.settings import Http
+from worker.gateway.http.transport import Transport
+from worker.model.wire import Request
+from worker.telemetry.logs import (
     CHATTY,
     FIELDS,
     LINES,
@@ -31,9 +34,6 @@ from worker.logs import (
     WholeLines,
     set_up,
 )
-from worker.settings import Http
-from worker.transport import Transport
-from worker.wire import Request
 
 SECRET = "plain-secret-0123456789"
 AWKWARD = 'qu"ote\\back/slash&sp ace\u20ac+=tab\t'

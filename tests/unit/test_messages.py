@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import InvalidCommand, LaterFormat
-from worker.messages import (
+from worker.model.messages import (
     CancelMessage,
     CountdownMessage,
     is_later,

@@ -10,8 +10,8 @@ import pytest
 from tests.mutation.survivors import Change, Figures, Listed, read, report
 
 LIST = Path(__file__).parent.parent / "mutation" / "survivors.toml"
-A = Change("worker.gate.able", "if a:", "if True:")
-B = Change("worker.gate.able", "return b", "return None")
+A = Change("worker.policy.phases.able", "if a:", "if True:")
+B = Change("worker.policy.phases.able", "return b", "return None")
 C = Change("worker.pace.Pace.learn", "c + 1", "c - 1")
 LISTED = Listed(equivalent={A: "a is always true"}, accepted={B: "words for people"})
 
@@ -40,7 +40,7 @@ def _source(named: Path) -> str:
 
 def test_what_survived_must_be_listed() -> None:
     """And what is listed must survive, as far as it was tried."""
-    text, ok = report([Figures("worker.gate", 10, (A, B, C))], LISTED, whole=True)
+    text, ok = report([Figures("worker.policy.phases", 10, (A, B, C))], LISTED, whole=True)
     assert not ok
     assert f"survived, and is not listed: {C}" in text
     assert text.splitlines()[1].split() == ["gate", "10", "7", "1", "1", "1", "77.8"]
@@ -49,12 +49,12 @@ def test_what_survived_must_be_listed() -> None:
 @pytest.mark.parametrize(
     ("module", "survived", "whole", "right"),
     [
-        ("worker.gate", (A, B), True, True),
-        ("worker.gate", (A,), True, False),
-        ("worker.gate", (A,), False, True),
-        ("worker.pace", (), True, True),
+        ("worker.policy.phases", (A, B), True, True),
+        ("worker.policy.phases", (A,), True, False),
+        ("worker.policy.phases", (A,), False, True),
+        ("worker.policy.batch_sizing", (), True, True),
         ("worker.gat", (), True, True),
-        ("worker.gate", (A, A, B), True, True),
+        ("worker.policy.phases", (A, A, B), True, True),
     ],
 )
 def test_what_is_listed_must_survive(

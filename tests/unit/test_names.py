@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.exchanges import EXCHANGES
-from worker.names import account_of, exchange_of, is_switch_lane, jobs_lane, lane_of, switch_lane
+from worker.model.names import (
+    account_of,
+    exchange_of,
+    is_switch_lane,
+    jobs_lane,
+    lane_of,
+    switch_lane,
+)
 
 ALIASES = st.one_of(
     st.sampled_from(["switch", "orders", "refresh", "next", "urgent", "lane", "due"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.pace import CHUNK_MAX, CHUNK_MS, Pace
+from worker.policy.batch_sizing import CHUNK_MAX, CHUNK_MS, Pace
 
 
 def test_the_first_is_taken_alone() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.configs import Place
-from worker.privacy import exposed, warn_of_exposed
-from worker.settings import load_settings
+from worker.config.secret_files import exposed, warn_of_exposed
+from worker.config.settings import load_settings
 
 ACCOUNT = '[accounts.ev]\nexchange = "everstrike"\n'
 

@@ -11,10 +11,11 @@ import pytest
 from tests.support.ledgers import DIGEST, LEASE_MS, RETENTION_MS
 from tests.support.stepped import Stepped
 from worker import InvalidCommand, Outcome, Producer, Result, State, Ticket, UnknownAccount
-from worker.jobs import Job, Kind
-from worker.producer import MANY_BELLS
-from worker.settings import Settings
-from worker.store.ledger import Ledger, Settlement, Verb
+from worker.client.producer import MANY_BELLS
+from worker.config.settings import Settings
+from worker.model.jobs import Job, Kind
+from worker.model.settlements import Settlement, Verb
+from worker.store.ledger import Ledger
 
 ACCOUNTS = {
     "ev": {"exchange": "everstrike"},

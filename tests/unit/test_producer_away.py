@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.durable import until_written
 from worker import Producer, StoreUnavailable, Ticket, clock
-from worker.embedded import EmbeddedRedis, free_port
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.store.embedded import EmbeddedRedis, free_port
 
 WITHIN_MS = 1_000
 SECRET = "Zk9-planted-secret-0123456789"

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import worker
-from worker import producer
+from worker.client import producer
 
 HOMES = {
     "Beat": "worker.switch",
@@ -24,14 +24,14 @@ HOMES = {
     "SwitchUnknown": "worker.errors",
     "CancelWorkerError": "worker.errors",
     "InvalidCommand": "worker.errors",
-    "Outcome": "worker.outcomes",
-    "Producer": "worker.producer",
-    "Result": "worker.ticket",
+    "Outcome": "worker.model.outcomes",
+    "Producer": "worker.client.producer",
+    "Result": "worker.client.ticket",
     "SettingsError": "worker.errors",
-    "State": "worker.jobs",
+    "State": "worker.model.jobs",
     "StoreUnavailable": "worker.errors",
     "NotReplicated": "worker.errors",
-    "Ticket": "worker.ticket",
+    "Ticket": "worker.client.ticket",
     "UnknownAccount": "worker.errors",
 }
 OUTCOMES = ["CANCELED", "GONE", "REJECTED", "THROTTLED", "UNAVAILABLE", "UNAUTHORIZED", "UNKNOWN"]

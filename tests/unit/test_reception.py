@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import ReplyLost
-from worker.reception import HEAD_MAX, Received, receive
+from worker.gateway.http.response import HEAD_MAX, Received, receive
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

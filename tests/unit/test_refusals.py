@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from worker.refusals import ASIDE_MAX, ASIDE_MS, STOP_MS, Refusals
-from worker.store.switches import NativeSwitch
+from worker.model.switches import NativeSwitch
+from worker.switches.refused_pairs import ASIDE_MAX, ASIDE_MS, STOP_MS, Refusals
 
 NOW_MS = 5_000.0
 PAIRS = ("btc_idr", "ETH_IDR", "xrp_idr")

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.support.polling import eventually
-from worker import clock, resolve
-from worker.resolve import Resolver, Row
+from worker import clock
+from worker.net import dns
+from worker.net.dns import Resolver, Row
 
 HOST, PORT = "exchange.test", 443
 SHORT_MS, LONG_MS = 60, 5_000
@@ -110,7 +111,7 @@ def test_too_old_an_answer_is_not_used(names: Names, monkeypatch: pytest.MonkeyP
     """After a day another host may have the address."""
     resolver = Resolver()
     look_up(resolver)
-    monkeypatch.setattr(resolve, "STALE_MAX_MS", 0)
+    monkeypatch.setattr(dns, "STALE_MAX_MS", 0)
     names.running.clear()
     with pytest.raises(TimeoutError):
         look_up(resolver, SHORT_MS)
@@ -149,13 +150,13 @@ def test_callers_share_a_look_up(names: Names) -> None:
 
 def test_stuck_look_ups_are_bounded(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often and for however many names it is asked, so many threads wait at most."""
-    monkeypatch.setattr(resolve, "SHARE_MS", 0)
+    monkeypatch.setattr(dns, "SHARE_MS", 0)
     names.running.clear()
     resolver = Resolver()
-    for number in range(2 * resolve.LOOKUPS_MAX):
+    for number in range(2 * dns.LOOKUPS_MAX):
         with pytest.raises(TimeoutError):
             look_up(resolver, 1, host=f"host{number}.test")
-    assert names.stuck <= resolve.LOOKUPS_MAX
+    assert names.stuck <= dns.LOOKUPS_MAX
     # Once there is room, whoever waits for it is served.
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(look_up, resolver, LONG_MS, "another.test")
@@ -167,7 +168,7 @@ def test_a_resolver_that_is_back_is_asked_beside_a_stuck_look_up(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stuck one asks again after 5 s; a new look-up has the answer at once."""
-    monkeypatch.setattr(resolve, "SHARE_MS", 0)
+    monkeypatch.setattr(dns, "SHARE_MS", 0)
     names.running.clear()
     resolver = Resolver()
     with pytest.raises(TimeoutError):
@@ -179,7 +180,7 @@ def test_a_resolver_that_is_back_is_asked_beside_a_stuck_look_up(
 
 def test_known_hosts_are_bounded(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that meets ever new names keeps the answers of some."""
-    monkeypatch.setattr(resolve, "HOSTS_MAX", 4)
+    monkeypatch.setattr(dns, "HOSTS_MAX", 4)
     resolver = Resolver()
     for number in range(20):
         look_up(resolver, host=f"host{number}.test")

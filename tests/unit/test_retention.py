@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.retention import EASE, SHORTEST_MS, TIGHT, kept_ms
+from worker.policy.retention import EASE, SHORTEST_MS, TIGHT, kept_ms
 
 DAY_MS = 86_400_000
 

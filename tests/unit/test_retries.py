@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.jobs import Job, Kind, Phase, State
-from worker.outcomes import (
+from worker.config.settings import Jobs
+from worker.model.decisions import Again, Dead, Decision, Done
+from worker.model.jobs import Job, Kind, Phase, State
+from worker.model.outcomes import (
     Answer,
     Closed,
     ClosedMany,
@@ -26,22 +28,16 @@ from worker.outcomes import (
     TokenGrant,
     Unproven,
 )
-from worker.retries import (
+from worker.policy.retries import (
     ASKED_MAX_MS,
     EAGER_ATTEMPTS,
-    LIST_AGAIN_MS,
-    LISTED,
     MISSING_STEPS,
     SENDS_BEFORE_ASKING,
     THROTTLED_MAX_MS,
-    Again,
-    Dead,
-    Decision,
-    Done,
     backoff_ms,
     decide,
 )
-from worker.settings import Jobs
+from worker.policy.scopes import LIST_AGAIN_MS, LISTED
 
 JOBS = Jobs(
     max_attempts=50,

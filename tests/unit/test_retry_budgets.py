@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from worker.jobs import Job, Kind, Phase, State
-from worker.outcomes import (
+from worker.config.settings import Jobs
+from worker.model.decisions import Again, Dead, Decision
+from worker.model.jobs import Job, Kind, Phase, State
+from worker.model.outcomes import (
     Answer,
     Closed,
     OpenOrders,
@@ -20,8 +22,7 @@ from worker.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.retries import REJECTED_WAIT_MS, Again, Dead, Decision, backoff_ms, decide, doubtful
-from worker.settings import Jobs
+from worker.policy.retries import REJECTED_WAIT_MS, backoff_ms, decide, doubtful
 
 SEND, ASK = Phase.SEND, Phase.ASK
 JOBS = Jobs()

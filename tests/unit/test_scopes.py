@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from worker.decisions import Again, Decision, Done
-from worker.jobs import Job, Kind, Phase, State
-from worker.outcomes import OpenOrder, OpenOrders, Outcome
-from worker.scopes import (
+from worker.model.decisions import Again, Decision, Done
+from worker.model.jobs import Job, Kind, Phase, State
+from worker.model.outcomes import OpenOrder, OpenOrders, Outcome
+from worker.policy.scopes import (
     CHILDREN_WAIT_MS,
     FIRST_LOOK,
     LIST_AGAIN_MS,

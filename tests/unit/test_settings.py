@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.configs import ACCOUNT, KEYS, SECRET, Place
+from worker.config.settings import Settings
 from worker.errors import UnknownAccount
 from worker.exchanges import EXCHANGES
-from worker.settings import Settings
 
 
 @pytest.fixture

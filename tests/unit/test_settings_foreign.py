@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.configs import ACCOUNT, KEYS, SECRET, Place
-from worker import privacy, settings
+from worker.config import secret_files, settings
+from worker.config.environment import edits, nearest
+from worker.config.settings import load_settings
 from worker.errors import SettingsError
-from worker.settings import load_settings
-from worker.variables import edits, nearest
 
 FOREIGN = {
     "WORKER_CLASS": "uvicorn.workers.UvicornWorker",
@@ -142,7 +142,7 @@ def test_files_as_editors_leave_them(place: Place, content: bytes, *, read: bool
     path.chmod(0o644)
     if read:
         assert place.load().redis_timeout_ms == 77
-        assert privacy.exposed(place.load()) == []
+        assert secret_files.exposed(place.load()) == []
     else:
         assert place.error().startswith("worker.toml: not ")
 
@@ -151,10 +151,10 @@ def test_a_mark_does_not_hide_that_a_file_holds_secrets(place: Place) -> None:
     """Its mode is looked at as that of any other."""
     path = place.toml(f"\ufeff{ACCOUNT}{KEYS}".encode())
     path.chmod(0o644)
-    assert privacy.exposed(place.load()) == [Path(path.name)]
+    assert secret_files.exposed(place.load()) == [Path(path.name)]
     path = place.toml(f'redis_url = "redis://:a[b#{SECRET}@h/0"')
     path.chmod(0o644)
-    assert privacy.exposed(place.load()) == [Path(path.name)]
+    assert secret_files.exposed(place.load()) == [Path(path.name)]
 
 
 def test_a_folder_in_place_of_the_file_is_named(place: Place) -> None:

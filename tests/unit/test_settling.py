@@ -9,9 +9,19 @@ from typing import Any
 
 import pytest
 
-from worker.jobs import Job, Kind, NewJob, Phase, State
-from worker.logs import LINES
-from worker.outcomes import (
+from worker.config.settings import Jobs
+from worker.dispatch.completion import (
+    CHILD_MS,
+    CRASH_PAUSE_MS,
+    THROTTLED_MS,
+    Attempted,
+    attempted,
+    crashed,
+    tell,
+)
+from worker.model.decisions import Again, Dead, Decision, Done
+from worker.model.jobs import Job, Kind, NewJob, Phase, State
+from worker.model.outcomes import (
     Answer,
     Closed,
     Evidence,
@@ -23,26 +33,10 @@ from worker.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.retries import (
-    DOUBTFUL_ATTEMPTS,
-    THROTTLED_MAX_MS,
-    Again,
-    Dead,
-    Decision,
-    Done,
-)
-from worker.scopes import UNSEEN
-from worker.settings import Jobs
-from worker.settling import (
-    CHILD_MS,
-    CRASH_PAUSE_MS,
-    THROTTLED_MS,
-    Attempted,
-    attempted,
-    crashed,
-    tell,
-)
-from worker.store.ledger import Settlement, Verb
+from worker.model.settlements import Settlement, Verb
+from worker.policy.retries import DOUBTFUL_ATTEMPTS, THROTTLED_MAX_MS
+from worker.policy.scopes import UNSEEN
+from worker.telemetry.logs import LINES
 
 NOW_MS = 1_700_000_000_000
 JOBS = Jobs(max_attempts=50, max_age_ms=100_000)

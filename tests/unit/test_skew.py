@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker import clock
-from worker.skew import FORGET_MS, Skew
-from worker.wire import Reply
+from worker.gateway.clock_skew import FORGET_MS, Skew
+from worker.model.wire import Reply
 
 START_MS = 1_700_000_000_000
 AHEAD_MS = 1_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.systemd import read, template
-from worker.settings import Engine
+from worker.config.settings import Engine
 
 SERVICES = ("cancel-worker@worker.service", "cancel-worker@beat.service")
 UNITS = (*SERVICES, "cancel-worker-flower.service", "cancel-worker.target")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.timers import (
+from worker.policy.timers import (
     CALL_MAX_MS,
     LAUNCH_MAX_MS,
     LEFT,

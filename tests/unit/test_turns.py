@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from worker import turns
-from worker.turns import Turns
+from worker.messaging import ordering
+from worker.messaging.ordering import Turns
 
 
 def test_threads_keep_the_order_of_reading() -> None:
@@ -43,10 +43,10 @@ def test_what_leaves_without_its_turn_keeps_nobody(monkeypatch: pytest.MonkeyPat
     with order.turn("last"):
         pass
     order.enter("after")
-    monkeypatch.setattr(turns, "WAIT_MAX_MS", 1)
+    monkeypatch.setattr(ordering, "WAIT_MAX_MS", 1)
     with order.turn("after"):
         pass
-    monkeypatch.setattr(turns, "WAIT_MAX_MS", 60_000)
+    monkeypatch.setattr(ordering, "WAIT_MAX_MS", 60_000)
     order.enter("not behind what was given up")
     with order.turn("not behind what was given up"):
         pass

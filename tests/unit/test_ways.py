@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from worker.settings import Http, Settings
-from worker.timers import CALL_MAX_MS, Terms
-from worker.ways import MARGIN, SLOW_MAX, Ways
+from worker.config.settings import Http, Settings
+from worker.gateway.round_trips import MARGIN, SLOW_MAX, Ways
+from worker.policy.timers import CALL_MAX_MS, Terms
 
 NONCE = Terms(nonce=True, step_ms=1_000)
 TRANSIT_MS = 300

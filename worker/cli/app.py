@@ -11,20 +11,12 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import (
-    cancel,
-    check,
-    dead,
-    demo,
-    jobs,
-    output,
-    simulator,
-    status,
-    switch,
-    switches,
-    up,
-)
+from worker.cli import output
+from worker.cli.check.command import check
+from worker.cli.commands import cancel, dead, jobs, simulator, status, switch, switches
+from worker.cli.demo.command import demo
 from worker.cli.errors import FAILED, explain
+from worker.cli.up.command import up
 
 NAME = "cancel-worker"
 INTERRUPTED = 130
@@ -47,10 +39,10 @@ app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.add_typer(dead.app, name="dead")
 app.command("status")(status.status)
-app.command("check")(check.check)
+app.command("check")(check)
 app.command("simulator")(simulator.simulator)
-app.command("up")(up.up)
-app.command("demo")(demo.demo)
+app.command("up")(up)
+app.command("demo")(demo)
 
 
 def _version(asked: bool) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from worker import clock
 from worker.cli import output
+from worker.cli.commands.switch import SAFE_SHARE, told_of
 from worker.cli.errors import MISUSED, CliError, explain
-from worker.cli.switch import SAFE_SHARE, told_of
 from worker.errors import StoreUnavailable, SwitchUnknown
 
 if TYPE_CHECKING:
-    from worker.producer import Producer
-    from worker.switch import Beat, Switch
+    from worker.client.producer import Producer
+    from worker.client.switch import Beat, Switch
 
 AWAY = object()
 

@@ -26,7 +26,7 @@ def account_aliases(context: typer.Context, incomplete: str) -> list[str]:
 
 def switch_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Return the switches that stand and begin as typed, each with what it is for."""
-    from worker.cli.switches import scope  # noqa: PLC0415  imports this by way of its options
+    from worker.cli.commands.switches import scope  # noqa: PLC0415  imports this by way of its options
     from worker.store.connection import Store, connect  # noqa: PLC0415  slow
     from worker.store.switches import Switches  # noqa: PLC0415  slow
 

@@ -10,12 +10,12 @@ import typer
 
 from worker.cli import output, parts
 from worker.cli.errors import FAILED, CliError
-from worker.jobs import Job, State
+from worker.model.jobs import Job, State
 
 if TYPE_CHECKING:
-    from worker.direct import DirectRun
+    from worker.direct.runner import DirectRun
     from worker.exchanges.base import Exchange
-    from worker.jobs import NewJob
+    from worker.model.jobs import NewJob
 
 WAIT_S = 30.0
 TOGETHER = (
@@ -39,7 +39,7 @@ def cancel_direct(
     as_json: bool,
 ) -> None:
     """Take orders off the book from this process, and tell what is proven."""
-    from worker.orders import cancels  # noqa: PLC0415  slow
+    from worker.client.commands import cancels  # noqa: PLC0415  slow
 
     unique = list(dict.fromkeys(order_ids))
     jobs = cancels(_exchange(account), account, unique, pair=pair, side=side)
@@ -50,7 +50,7 @@ def cancel_all_direct(
     account: str, *, pair: str | None, side: str | None, wait_s: float | None, as_json: bool
 ) -> None:
     """Take a scope's open orders off the book from this process."""
-    from worker.orders import cancel_of_all  # noqa: PLC0415  slow
+    from worker.client.commands import cancel_of_all  # noqa: PLC0415  slow
 
     job = cancel_of_all(_exchange(account), account, pair=pair, side=side)
     _run(account, [job], wait_s=wait_s, as_json=as_json)

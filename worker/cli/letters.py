@@ -10,8 +10,8 @@ import typer
 
 from worker.cli import output
 from worker.cli.errors import MISUSED, CliError
-from worker.jobs import Job
-from worker.outcomes import Outcome
+from worker.model.jobs import Job
+from worker.model.outcomes import Outcome
 
 AGE = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.completion import account_aliases, sides, switch_ids
-from worker.outcomes import Outcome
+from worker.model.outcomes import Outcome
 
 MAX_WAIT_S = 86_400
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from worker.errors import SettingsError
 
 if TYPE_CHECKING:
-    from worker.producer import Producer
-    from worker.settings import Settings
+    from worker.client.producer import Producer
+    from worker.config.settings import Settings
     from worker.store.connection import Store
     from worker.store.ledger import Ledger
     from worker.store.switches import Switches
@@ -20,7 +20,7 @@ def open_settings() -> Settings:
     Raises:
         SettingsError: They are wrong.
     """
-    from worker.settings import load_settings  # noqa: PLC0415  slow
+    from worker.config.settings import load_settings  # noqa: PLC0415  slow
 
     return load_settings()
 
@@ -31,7 +31,7 @@ def open_producer() -> Producer:
     Raises:
         SettingsError: They are wrong.
     """
-    from worker.producer import Producer  # noqa: PLC0415  slow
+    from worker.client.producer import Producer  # noqa: PLC0415  slow
 
     return Producer(open_settings())
 

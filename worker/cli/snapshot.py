@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from worker.cli.commands.switches import SwitchState, every_switch
 from worker.cli.parts import where
-from worker.cli.switches import SwitchState, every_switch
-from worker.engine import PRESENCE_MS
-from worker.names import account_of, exchange_of
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.model.names import account_of, exchange_of
 from worker.store.connection import Store
-from worker.store.facts import RedisFacts, read_facts
+from worker.store.durability import RedisFacts, read_facts
 from worker.store.listing import LaneStatus, Listing
+from worker.store.sharedtime import PRESENCE_MS
 from worker.store.switches import Switches
 
 LOOK_BACK = 400

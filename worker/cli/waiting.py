@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from worker import clock
 from worker.errors import StoreUnavailable
-from worker.jobs import State
-from worker.outcomes import Outcome
+from worker.model.jobs import State
+from worker.model.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from worker.client.ticket import Result
     from worker.store.listing import Listing
-    from worker.ticket import Result
 
 POLL_FIRST_MS = 2.0
 POLL_MAX_MS = 100.0
@@ -40,7 +40,7 @@ def wait_for(
     Returns:
         How each job stands then.
     """
-    from worker.ticket import read_result  # noqa: PLC0415  slow
+    from worker.client.ticket import read_result  # noqa: PLC0415  slow
 
     until = clock.monotonic_ms() + timeout_ms
     waiting = list(dict.fromkeys(job_ids))
@@ -91,6 +91,6 @@ def progress_bar(total: int) -> Iterator[Progress]:
 
 
 def _untold(reason: str) -> Result:
-    from worker.ticket import Result  # noqa: PLC0415  slow
+    from worker.client.ticket import Result  # noqa: PLC0415  slow
 
     return Result(Outcome.UNKNOWN, 0, None, f"{reason}; the job goes on", State.PENDING)

@@ -11,9 +11,9 @@ from typing import Final
 
 from worker.errors import SettingsError
 from worker.exchanges.base import Exchange
-from worker.exchanges.bitmart import BITMART
-from worker.exchanges.everstrike import EVERSTRIKE
-from worker.exchanges.indodax import INDODAX
+from worker.exchanges.bitmart.adapter import BITMART
+from worker.exchanges.everstrike.adapter import EVERSTRIKE
+from worker.exchanges.indodax.adapter import INDODAX
 
 __all__ = ["EXCHANGES", "exchange_named"]
 

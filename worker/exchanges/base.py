@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from worker.commands import Command
-from worker.outcomes import Answer
-from worker.wire import Reply, Request
+from worker.model.commands import Command
+from worker.model.outcomes import Answer
+from worker.model.wire import Reply, Request
 
 MINUTE_MS = 60_000
 RETRY_AFTER_MAX_MS = 10 * MINUTE_MS

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from worker.commands import (
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Capabilities
+from worker.model.commands import (
     CancelOrder,
     CancelOrders,
     CancelScope,
@@ -22,8 +24,6 @@ from worker.commands import (
     QueryOrder,
     SetCountdown,
 )
-from worker.errors import InvalidCommand
-from worker.exchanges.base import Capabilities
 
 Need = Literal["pair", "side"]
 

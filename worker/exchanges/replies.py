@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from worker.commands import ListOpenOrders
 from worker.exchanges.base import MINUTE_MS, retry_after_ms
-from worker.outcomes import Outcome, Unproven
-from worker.wire import Reply
+from worker.model.commands import ListOpenOrders
+from worker.model.outcomes import Outcome, Unproven
+from worker.model.wire import Reply
 
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 DETAIL_MAX_CHARS: Final = 200

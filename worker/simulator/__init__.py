@@ -88,15 +88,15 @@ What no document says, and is chosen here:
 
 from __future__ import annotations
 
-from .book import Order
-from .client import SimulatorClient
-from .countdowns import Timer
-from .faults import FAULTS
-from .journal import Arrival
-from .options import Options
-from .serving import serve
-from .simulator import Simulator
-from .wire import EXCHANGES
+from worker.simulator.book import Order
+from worker.simulator.client import SimulatorClient
+from worker.simulator.countdowns import Timer
+from worker.simulator.faults import FAULTS
+from worker.simulator.journal import Arrival
+from worker.simulator.options import Options
+from worker.simulator.serving import serve
+from worker.simulator.simulator import Simulator
+from worker.simulator.wire import EXCHANGES
 
 __all__ = [
     "EXCHANGES",

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from .serving import serve
+from worker.simulator.serving import serve
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ from contextlib import closing
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from .book import Order
-from .control import CONTROL
-from .countdowns import Timer
-from .journal import Arrival
-from .wire import MOUNTS
+from worker.simulator.book import Order
+from worker.simulator.control import CONTROL
+from worker.simulator.countdowns import Timer
+from worker.simulator.journal import Arrival
+from worker.simulator.wire import MOUNTS
 
 _Row = TypeVar("_Row", Order, Arrival, Timer)
 

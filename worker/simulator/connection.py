@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from .wire import Delivery, Manner, Request, encode_head, json_reply
+from worker.simulator.wire import Delivery, Manner, Request, encode_head, json_reply
 
 HEAD_MAX = 32 * 1024
 BODY_MAX = 8 * 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, is_dataclass
 
-from .wire import Delivery, Reply, Request, json_reply
+from worker.simulator.wire import Delivery, Reply, Request, json_reply
 
 CONTROL = "/_sim/"
 OPERATIONS = frozenset(

@@ -6,17 +6,17 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 
-from .bitmart import Bitmart
-from .clock import http_date
-from .countdowns import CHECK_EVERY_MS
-from .everstrike import Everstrike
-from .exchange import Call, Exchange, Verdict
-from .fault_plan import FaultPlan
-from .faults import Fault
-from .indodax import Indodax
-from .journal import Arrival
-from .options import Options
-from .wire import MOUNTS, Delivery, Manner, Reply, Request, json_reply
+from worker.simulator.bitmart.api import Bitmart
+from worker.simulator.clock import http_date
+from worker.simulator.countdowns import CHECK_EVERY_MS
+from worker.simulator.everstrike.api import Everstrike
+from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.fault_plan import FaultPlan
+from worker.simulator.faults import Fault
+from worker.simulator.indodax.api import Indodax
+from worker.simulator.journal import Arrival
+from worker.simulator.options import Options
+from worker.simulator.wire import MOUNTS, Delivery, Manner, Reply, Request, json_reply
 
 
 class Engine:

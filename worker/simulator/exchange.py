@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from .book import Book, ClosedBy, Order
-from .journal import Reading
-from .options import Options
-from .wire import MOUNTS, Reply, Request
+from worker.simulator.book import Book, ClosedBy, Order
+from worker.simulator.journal import Reading
+from worker.simulator.options import Options
+from worker.simulator.wire import MOUNTS, Reply, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .exchange import Call, Exchange
-from .faults import Fault, find_fault
+from worker.simulator.exchange import Call, Exchange
+from worker.simulator.faults import Fault, find_fault
 
 
 @dataclass(frozen=True, slots=True)

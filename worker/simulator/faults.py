@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .exchange import Call, Exchange
-from .journal import Reading
-from .wire import Manner, Reply, html_reply
+from worker.simulator.exchange import Call, Exchange
+from worker.simulator.journal import Reading
+from worker.simulator.wire import Manner, Reply, html_reply
 
 _GARBAGE = Reply(200, b'\x1f\x8b\x00{"success": 1, "code": 2\xff')
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .signing import fingerprint
+from worker.simulator.signing import fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-from .connection import Connection
-from .wire import Delivery, Request
+from worker.simulator.connection import Connection
+from worker.simulator.wire import Delivery, Request
 
 BACKLOG = 4_096
 _PATIENCE_S = 5.0

@@ -6,8 +6,8 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 
-from .simulator import Simulator
-from .wire import EXCHANGES
+from worker.simulator.simulator import Simulator
+from worker.simulator.wire import EXCHANGES
 
 
 def serve(

@@ -8,16 +8,16 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from .book import Order
-from .clock import host_now_ms
-from .control import CONTROL, answer
-from .countdowns import CHECK_EVERY_MS, Timer
-from .engine import Engine
-from .exchange import Exchange, Key
-from .journal import Arrival
-from .options import Options
-from .server import Server
-from .wire import MOUNTS, Delivery, Request
+from worker.simulator.book import Order
+from worker.simulator.clock import host_now_ms
+from worker.simulator.control import CONTROL, answer
+from worker.simulator.countdowns import CHECK_EVERY_MS, Timer
+from worker.simulator.engine import Engine
+from worker.simulator.exchange import Exchange, Key
+from worker.simulator.journal import Arrival
+from worker.simulator.options import Options
+from worker.simulator.server import Server
+from worker.simulator.wire import MOUNTS, Delivery, Request
 
 
 class Simulator:

@@ -22,12 +22,7 @@ from worker.store.address import Address, parse
 from worker.store.full import FULL, NEW_WORK, is_full
 from worker.store.guarded import LEAST_MS, GuardedConnection, GuardedSSLConnection
 from worker.store.packer import Packer
-from worker.store.sentinels import (
-    MasterConnection,
-    MasterSSLConnection,
-    NoMasterError,
-    Sentinels,
-)
+from worker.store.sentinels import MasterConnection, MasterSSLConnection, NoMasterError, Sentinels
 from worker.store.sharedtime import SharedTime, SteppedError, exchange, kept_to
 from worker.store.timing import Reading
 from worker.store.tls import tls_error

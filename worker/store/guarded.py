@@ -7,7 +7,8 @@ from typing import Any
 
 import redis
 
-from worker import clock, sockets
+from worker import clock
+from worker.net import sockets
 
 LEAST_MS = 10
 CONNECT_MS = 5_000

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.errors import StoreUnavailable
+from worker.model.limits import Grant, Rule
 from worker.store.connection import Store
 from worker.store.replicas import PROOF_MS, Replicas
 
@@ -31,34 +32,6 @@ PROVING_MS = 1_000
 """How much later a grant that must be proven may be used, all answers of Redis included."""
 TIDY_AT = 512
 """Grants remembered before those that no window holds any longer are dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """At most `max_requests` in any `window_ms` under one key; see `exchanges.base.Limit`."""
-
-    key: str
-    max_requests: int
-    window_ms: int
-    paced: bool = False
-    proven: bool = False
-
-    @property
-    def kind(self) -> str:
-        """The word for it in the scripts."""
-        return "paced" if self.paced else "proven" if self.proven else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Leave to send one request, if `wait_ms` is 0; else how long to wait.
-
-    Whoever gets one sends at once, and says when it has landed.
-    """
-
-    wait_ms: int
-    member: str = ""
-    keys: tuple[str, ...] = ()
 
 
 def rule_args(rules: Sequence[Rule]) -> list[str | int]:

@@ -9,8 +9,8 @@ from typing import Any
 import redis
 
 from worker.errors import StoreUnavailable
-from worker.jobs import Job, Kind, State
-from worker.names import account_of, is_switch_lane, lane_of
+from worker.model.jobs import Job, Kind, State
+from worker.model.names import account_of, is_switch_lane, lane_of
 from worker.store.connection import Store, unavailable
 
 RECENT = 10_000

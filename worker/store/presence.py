@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from worker.store.astray import Astray
 from worker.store.connection import Store
 from worker.store.listing import SERVING_MS, Listing
+from worker.store.orphans import Astray
 
 SCRIPTS = "lanes accepting access turns claims scopes switches tending"
 """What the scripts that claim are built on, all of it loaded at once."""

@@ -12,18 +12,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from worker.names import is_switch_lane
-from worker.store.connection import Store, unavailable
-from worker.store.limiter import Grant, Rule, rule_args
-from worker.store.switch_records import SwitchRecord, read_record
-from worker.store.switch_rows import (
+from worker.model.limits import Grant, Rule
+from worker.model.names import is_switch_lane
+from worker.model.switches import (
+    NO_REST,
     Armed,
     Beaten,
     Clearing,
     Launch,
     NativeSwitch,
     Rest,
+    SwitchRecord,
 )
+from worker.store.connection import Store, unavailable
+from worker.store.limiter import rule_args
+from worker.store.switch_records import read_record
 
 SCRIPTS = "lanes accepting scopes switches tending"
 LIVE_MAX = 1_000
@@ -31,9 +34,6 @@ TELL_AGAIN_MS = 30_000
 TRACK_MAX = 2_000
 """Orders of one call at most, so that Redis serves others in between."""
 Mode = Literal["arm", "touch", "again"]
-
-
-NO_REST = Rest()
 
 
 class Switches:

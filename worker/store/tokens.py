@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import threading
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -21,37 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.errors import StoreUnavailable
 from worker.exchanges.base import Access
-from worker.outcomes import TokenGrant
+from worker.model.tokens import SharedToken
 from worker.store.connection import Store, unavailable
-
-MARGIN_MS = 5_000
-"""How long before its end a token is no longer used: it could end on the way."""
-SHORT_MS = 60_000
-"""What is granted for no longer than this is used to its very end."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedToken:
-    """A token as read from Redis, and its sealed form by which it is dropped.
-
-    Attributes:
-        expires_ms: Until when it is used; see `used_until_ms`.
-    """
-
-    token: str = field(repr=False)
-    sealed: str = field(repr=False)
-    expires_ms: int
-
-
-def used_until_ms(grant: TokenGrant, *, now_ms: int) -> int:
-    """Return until when a token granted now is used.
-
-    Where all tokens end at midnight, each that is granted shortly before lasts no
-    longer than the one before it: to ask for one after another would spend the few
-    requests that an exchange allows, and leave none for the token of the new day.
-    """
-    long = grant.expires_ms - now_ms > SHORT_MS
-    return grant.expires_ms - MARGIN_MS if long else grant.expires_ms
 
 
 class Tokens:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tests.chaos import windows
 from tests.chaos.history import CancelCall, History, Violation
 from tests.support.world import KEYS
-from worker.jobs import Job, Kind, State
-from worker.outcomes import Outcome
+from worker.model.jobs import Job, Kind, State
+from worker.model.outcomes import Outcome
 
 LOST = "an accepted job was lost"
 UNALERTED = "a dead letter without an alert"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.chaos import windows
 from tests.chaos.history import History, Violation
-from worker.jobs import Job
+from worker.model.jobs import Job
 from worker.simulator import Arrival
 
 UNEXPLAINED = "an order was sent for again without a cause"

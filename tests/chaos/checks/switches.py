@@ -9,8 +9,8 @@ from tests.chaos import windows
 from tests.chaos.history import History, SwitchCall, Violation
 from tests.support.world import KEYS
 from worker.exchanges import EXCHANGES
-from worker.gate import holds_timers
-from worker.jobs import Job
+from worker.model.jobs import Job
+from worker.policy.phases import holds_timers
 from worker.simulator import Arrival, Order
 
 LATE = "a switch was late"

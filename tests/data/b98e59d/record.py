@@ -30,11 +30,11 @@ from pathlib import Path
 
 import redis
 from celery import Celery
+from worker.producer import Producer
 
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World, open_world
 from worker import State, Switch, SwitchTripped, clock
-from worker.producer import Producer
 from worker.store.connection import Store, source
 from worker.store.ledger import Ledger
 from worker.store.nonces import key_id

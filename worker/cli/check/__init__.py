@@ -1,0 +1,1 @@
+"""`check`: whether settings, secrets, Redis and clocks are fit for work."""

@@ -1,0 +1,102 @@
+"""What `check` finds in the settings and in the files that hold secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from worker.cli.check.findings import Finding, fail, misset, ok, warn
+from worker.client.arming import native_terms
+from worker.config.secret_files import SECRETS, advice, exposed
+from worker.config.settings import Settings
+from worker.config.settings_file import CONFIG_VARIABLE, DEFAULT_FILE, config_path
+from worker.errors import SettingsError
+from worker.factory import build_lanes
+from worker.gateway.http.transport import proxied
+from worker.net.sockets import USER_TIMEOUT
+from worker.policy.phases import holds_timers
+
+PRINTABLE = re.compile(r"[!-~]+")
+PLACEHOLDER = re.compile(r"\.\.\.|^<.*>$|changeme|your[-_ ]|^x+$", re.IGNORECASE)
+SHORT = 8
+
+
+def look_at_settings(settings: Settings) -> Iterator[Finding]:
+    """Look at the settings file, the accounts and their secrets."""
+    path = config_path()
+    if path is None:
+        yield warn(
+            "settings",
+            f"no file; {CONFIG_VARIABLE} is not set and there is no {DEFAULT_FILE} here",
+            f"write {DEFAULT_FILE}, or name one with --config, if the environment is not enough",
+        )
+    else:
+        yield ok("settings", f"{path} is valid")
+    for open_to_others in exposed(settings):
+        yield warn(str(open_to_others), *advice(open_to_others))
+    if USER_TIMEOUT is None:
+        yield warn(
+            "system",
+            "without TCP_USER_TIMEOUT; a request of a stopped worker may arrive after its deadline",
+            "run workers on Linux",
+        )
+    if not settings.accounts:
+        yield warn("accounts", "none is set up", "a worker needs one: add [accounts.NAME]")
+    alone = [finding for alias in settings.accounts for finding in _account(settings, alias)]
+    yield from alone
+    if not any(finding.setting for finding in alone):
+        try:
+            build_lanes(settings)
+        except SettingsError as error:
+            yield misset("accounts", str(error))
+
+
+def _account(settings: Settings, alias: str) -> Iterator[Finding]:
+    account = settings.account(alias)
+    subject = f"accounts.{alias}"
+    try:
+        access = settings.access(alias)
+    except SettingsError as error:
+        yield misset(subject, str(error))
+        return
+    odd = {
+        name: reason
+        for name, value in (("api_key", access.api_key), ("api_secret", access.api_secret))
+        if (reason := _odd(value))
+    }
+    for name, reason in odd.items():
+        yield fail(f"{subject}.{name}", reason, "paste it again, bare, as the exchange gave it")
+    if access.api_key == access.api_secret:
+        yield fail(subject, "api_key and api_secret are the same", "paste them again")
+    elif not odd:
+        held = [name for name in SECRETS if getattr(access, name)]
+        timers = _timers(settings, alias)
+        yield ok(subject, f"{account.exchange} at {account.url}: {', '.join(held)} present{timers}")
+        if proxied(account.url, settings.http):
+            yield warn(
+                f"{subject}.base_url",
+                "reached through a proxy; a request that was given up may still arrive",
+                "connect directly: http.trust_env = false, or name the host in no_proxy",
+            )
+        short = [name for name in held[:2] if len(getattr(access, name)) < SHORT]
+        for name in short:
+            yield warn(f"{subject}.{name}", f"shorter than {SHORT} characters", "is it whole?")
+
+
+def _timers(settings: Settings, alias: str) -> str:
+    """Say which switches of an account the exchange holds, if it holds any."""
+    if not holds_timers(settings.account(alias).adapter):
+        return ""
+    shortest_ms, _ = native_terms(settings, alias)
+    return f"; its timers hold switches of {shortest_ms} ms or more, workers hold shorter ones"
+
+
+def _odd(secret: str) -> str:
+    """Return why a key or secret cannot be one; empty if it can."""
+    if secret[0] in "\"'" and secret[-1] == secret[0]:
+        return "has quotes around it"
+    if not PRINTABLE.fullmatch(secret):
+        return "holds spaces or characters that no key has"
+    if PLACEHOLDER.search(secret):
+        return "is still a placeholder"
+    return ""

@@ -1,0 +1,168 @@
+"""`cancel` and `cancel-all`: enqueue, and wait for the proof if told to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli import output, parts
+from worker.cli.direct import cancel_all_direct, cancel_direct
+from worker.cli.errors import FAILED, MISUSED, CliError
+from worker.cli.options import (
+    AccountArgument,
+    DirectOption,
+    JsonOption,
+    PairOption,
+    SideOption,
+    WaitOption,
+    YesOption,
+)
+from worker.cli.waiting import progress_bar, wait_for
+
+if TYPE_CHECKING:
+    from worker.client.ticket import Result, Ticket
+
+LINE_MAX = 4_096
+"""Characters read of a line of standard input; no order id is so long."""
+STDIN = "-"
+
+
+def cancel(
+    *,
+    account: AccountArgument,
+    order_ids: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ORDER_ID…",
+            help="As the exchange gave them; - alone reads them from standard input, one a line.",
+            show_default=False,
+        ),
+    ],
+    pair: PairOption = None,
+    side: SideOption = None,
+    wait: WaitOption = None,
+    direct: DirectOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take orders off the book.
+
+    Prints the job of each order. What it has printed survives whatever dies, but
+    with --direct, where nobody goes on with it.
+    """
+    ids = _from_stdin() if order_ids == [STDIN] else order_ids
+    if STDIN in ids:
+        raise typer.BadParameter("'-' reads order ids from standard input and must stand alone")
+    if direct:
+        cancel_direct(account, ids, pair=pair, side=side, wait_s=wait, as_json=as_json)
+        return
+    tickets = parts.open_producer().cancel_many(account, ids, pair=pair, side=side)
+    _report(account, tickets, wait_s=wait, as_json=as_json)
+
+
+def cancel_all(
+    *,
+    account: AccountArgument,
+    pair: PairOption = None,
+    side: SideOption = None,
+    yes: YesOption = False,
+    wait: WaitOption = None,
+    direct: DirectOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take all open orders of an account, pair or side off the book."""
+    scope = "".join(
+        f", {name} {value}" for name, value in (("pair", pair), ("side", side)) if value
+    )
+    if not yes:
+        raise CliError(
+            f"this would cancel all open orders of account {account}{scope}; add --yes to do it",
+            code=MISUSED,
+        )
+    if direct:
+        cancel_all_direct(account, pair=pair, side=side, wait_s=wait, as_json=as_json)
+        return
+    ticket = parts.open_producer().cancel_all(account, pair=pair, side=side)
+    _report(account, [ticket], wait_s=wait, as_json=as_json)
+
+
+def _from_stdin() -> list[str]:
+    """Read order ids, one a line; empty lines are none."""
+    ids: list[str] = []
+    try:
+        while line := sys.stdin.readline(LINE_MAX):
+            if len(line) == LINE_MAX:
+                raise CliError("standard input: a line is too long for an order id", code=MISUSED)
+            if order_id := line.removeprefix("\ufeff").strip():
+                ids.append(order_id)
+    except UnicodeDecodeError:
+        raise CliError("standard input is not UTF-8 text", code=MISUSED) from None
+    if not ids:
+        raise CliError("standard input holds no order id; nothing was queued", code=MISUSED)
+    return ids
+
+
+def _report(
+    account: str, tickets: Sequence[Ticket], *, wait_s: float | None, as_json: bool
+) -> None:
+    if wait_s is None:
+        if as_json:
+            output.document({"account": account, "jobs": [_ticket(ticket) for ticket in tickets]})
+        else:
+            for ticket in tickets:
+                output.say(ticket.id)
+        return
+    sys.stdout.flush()
+    job_ids = [ticket.id for ticket in tickets]
+    with progress_bar(len(set(job_ids))) as progress:
+        results = wait_for(
+            parts.open_ledger(), job_ids, timeout_ms=wait_s * 1_000, progress=progress
+        )
+    told = [(ticket, results[ticket.id]) for ticket in tickets]
+    proven = all(result.proven for _, result in told)
+    if as_json:
+        jobs = [_ticket(ticket) | _result(result) for ticket, result in told]
+        output.document({"account": account, "proven": proven, "jobs": jobs})
+    else:
+        output.table(
+            ("ORDER", "PROVEN", "OUTCOME", "STATE", "TRIES", "TOOK", "JOB", "KNOWN"),
+            [
+                (
+                    ticket.order_id or "all",
+                    result.proven,
+                    result.outcome,
+                    result.state,
+                    result.attempts,
+                    output.duration(result.latency_ms),
+                    ticket.id,
+                    result.detail,
+                )
+                for ticket, result in told
+            ],
+        )
+    if not proven:
+        open_jobs = sum(not result.proven for _, result in told)
+        output.note(
+            f"{open_jobs} of {len(told)} not proven within {wait_s:g} s; pending jobs go on: "
+            "see `cancel-worker show ID`"
+        )
+        raise typer.Exit(FAILED)
+
+
+def _ticket(ticket: Ticket) -> dict[str, Any]:
+    return {"id": ticket.id, "order_id": ticket.order_id, "fresh": ticket.fresh}
+
+
+def _result(result: Result) -> dict[str, Any]:
+    return {
+        "proven": result.proven,
+        "state": result.state,
+        "outcome": result.outcome,
+        "attempts": result.attempts,
+        "latency_ms": result.latency_ms,
+        "detail": result.detail,
+        "canceled": result.canceled,
+        "closed": result.closed,
+    }

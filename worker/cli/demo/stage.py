@@ -1,0 +1,207 @@
+"""What the demo plays on: an embedded Redis, simulated exchanges, real workers and beat."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worker import clock
+from worker.cli.simulated import SimulatedAccount, open_accounts, settings_text
+from worker.client.producer import Producer
+from worker.config.settings import PREFIX, Settings, load_settings
+from worker.config.settings_file import CONFIG_VARIABLE
+from worker.errors import CancelWorkerError
+from worker.messaging.beat import KEY as BEAT
+from worker.simulator import Order, SimulatorClient
+from worker.store.connection import Store, connect
+from worker.store.embedded import EmbeddedRedis
+from worker.store.ledger import Ledger
+
+START_MS = 20_000
+LOOK_MS = 10
+LEASE_MS = 2_000
+DEADLINE_MS = 1_000
+PAIR = "btc_idr"
+CELERY = ("celery", "-q", "-A", "worker.celery_app")
+BITMART_PACE = {"max_requests": 50, "window_ms": 1_000}
+"""The careful default of one request a second would make the demo slow."""
+
+
+class NotShown(CancelWorkerError):
+    """Something that the demo shows did not hold."""
+
+
+@dataclass
+class Stage:
+    """The running parts."""
+
+    folder: Path
+    sim: SimulatorClient
+    accounts: dict[str, SimulatedAccount]
+    settings: Settings
+    producer: Producer
+    store: Store
+    ledger: Ledger
+    parts: ExitStack
+    workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def add_worker(self) -> None:
+        """Start one more worker process; it need not be ready on return."""
+        process = self.start(*CELERY, "worker", "--without-gossip", "--without-mingle")
+        self.workers[process.pid] = process
+
+    def add_beat(self) -> None:
+        """Start Celery beat."""
+        self.start(*CELERY, "beat")
+
+    def start(
+        self, module: str, *options: str, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a module as a process that ends with the stage."""
+        command = [sys.executable, "-m", module, *options]
+        with (self.folder / "processes.log").open("ab") as out:
+            process = subprocess.Popen(  # noqa: S603  our own arguments
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self.parts.callback(end, process)
+        return process
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until so many workers live.
+
+        Raises:
+            NotShown: They do not.
+        """
+        until_true(lambda: len(self.ledger.workers()) >= count, what=f"{count} workers")
+
+    def wait_for_beat(self) -> None:
+        """Wait until Celery beat ticks.
+
+        Raises:
+            NotShown: It does not.
+        """
+        until_true(lambda: self.store.client.exists(self.store.key(BEAT)), what="Celery beat")
+
+    def place(self, alias: str, count: int = 1, *, pair: str = PAIR) -> list[str]:
+        """Place orders at an account's exchange; return their ids."""
+        account = self.accounts[alias]
+        return self.sim.place(account.exchange, account.api_key, pair=pair, count=count)
+
+    def order(self, alias: str, order_id: str) -> Order:
+        """Return an order as it stands in the exchange's book."""
+        return self.sim.order(self.accounts[alias].exchange, order_id)
+
+    def truth(self, alias: str, order_id: str) -> str:
+        """Return what the exchange's book says of an order."""
+        return str(self.order(alias, order_id).status)
+
+
+def until_true(get: Callable[[], object], *, within_ms: float = START_MS, what: str) -> None:
+    """Wait until `get()` is true.
+
+    Raises:
+        NotShown: It was not in time.
+    """
+    until = clock.monotonic_ms() + within_ms
+    while not get():
+        if clock.monotonic_ms() > until:
+            raise NotShown(f"not within {within_ms / 1_000:g} s: {what}")
+        clock.sleep_ms(LOOK_MS)
+
+
+@contextmanager
+def open_stage() -> Iterator[Stage]:
+    """Start Redis, the exchanges, one worker and beat; stop and remove all at the end.
+
+    Raises:
+        NotShown: A part did not start.
+        StoreUnavailable: There is no Redis server on this machine.
+    """
+    with ExitStack() as parts:
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="cancel-worker-")))
+        redis = parts.enter_context(EmbeddedRedis(folder / "redis"))
+        sim = SimulatorClient(_start_simulator(parts))
+        accounts = {account.alias: account for account in open_accounts(sim)}
+        _use_settings(parts, _write_settings(folder, accounts, redis.url))
+        settings = load_settings()
+        store = Store(
+            connect(redis.url, timeout_ms=settings.redis_timeout_ms), prefix=settings.key_prefix
+        )
+        stage = Stage(
+            folder=folder,
+            sim=sim,
+            accounts=accounts,
+            settings=settings,
+            producer=Producer(settings),
+            store=store,
+            ledger=Ledger(store),
+            parts=parts,
+        )
+        stage.add_worker()
+        stage.add_beat()
+        stage.wait_for_workers(1)
+        stage.wait_for_beat()
+        yield stage
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process, by force if need be."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def _start_simulator(parts: ExitStack) -> str:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker.simulator"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None  # noqa: S101  asked for above
+    parts.callback(process.stdout.close)
+    parts.callback(end, process)
+    line = process.stdout.readline()
+    if not line:
+        raise NotShown("the simulated exchanges did not start")
+    return str(json.loads(line)["control"])
+
+
+def _write_settings(folder: Path, accounts: dict[str, SimulatedAccount], redis_url: str) -> Path:
+    text = settings_text(list(accounts.values()), redis_url=redis_url)
+    pace = ", ".join(f"{name} = {value}" for name, value in BITMART_PACE.items())
+    text += f"[accounts.bm.limits]\norders = {{ {pace} }}\n"
+    text += f"[jobs]\nlease_ms = {LEASE_MS}\n[http]\ndeadline_ms = {DEADLINE_MS}\n"
+    path = folder / "worker.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def _use_settings(parts: ExitStack, path: Path) -> None:
+    """Put this process and its children on these settings, and nothing else."""
+    former = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    for name in former:
+        del os.environ[name]
+    os.environ[CONFIG_VARIABLE] = str(path)
+
+    def restore() -> None:
+        del os.environ[CONFIG_VARIABLE]
+        os.environ.update(former)
+
+    parts.callback(restore)

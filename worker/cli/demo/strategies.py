@@ -1,0 +1,71 @@
+"""The strategies of the demo, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.cli.demo.stage import NotShown, Stage
+from worker.client.switch import Switch
+from worker.model.switches import SwitchRecord
+
+PROGRAM = "worker.cli.demo.strategy"
+END_S = 5
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy as a process of its own, and its switch."""
+
+    process: subprocess.Popen[bytes]
+    switch: Switch
+
+    def alive(self) -> bool:
+        """Return whether it runs."""
+        return self.process.poll() is None
+
+    def record(self) -> SwitchRecord:
+        """Return how its switch stands.
+
+        Raises:
+            NotShown: Redis knows of none.
+        """
+        record = self.switch.record()
+        if record is None:
+            raise NotShown(f"switch {self.switch.id} is not known")
+        return record
+
+    def end(self, number: signal.Signals) -> SwitchRecord:
+        """End it by a signal; return how its switch stands then.
+
+        Raises:
+            NotShown: It had ended before, or did not end as told.
+        """
+        if not self.alive():
+            raise NotShown("a strategy ended by itself")
+        self.process.send_signal(number)
+        try:
+            code = self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            raise NotShown(f"a strategy did not end within {END_S} s") from None
+        if code != (-number if number is signal.SIGKILL else 0):
+            raise NotShown(f"a strategy ended with code {code}")
+        return self.record()
+
+
+def start_strategy(stage: Stage, wanted: Mapping[str, object]) -> Strategy:
+    """Start a strategy; return once its switch is armed.
+
+    Raises:
+        NotShown: It could not arm it.
+    """
+    process = stage.start(PROGRAM, json.dumps(wanted), stdout=subprocess.PIPE)
+    assert process.stdout is not None  # noqa: S101  asked for above
+    stage.parts.callback(process.stdout.close)
+    switch_id = process.stdout.readline().decode().strip()
+    if not switch_id:
+        raise NotShown("a strategy did not start")
+    return Strategy(process, stage.producer.switch(switch_id))

@@ -1,0 +1,34 @@
+"""A strategy with nothing but its switch, for the demo to start, stop and kill.
+
+`python -m worker.cli.demonstration.strategy '{"account": …, "pairs": […], "timeout_ms": …}'`
+arms it, prints its id and beats. SIGTERM is a clean end; SIGKILL is a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+
+from worker import clock
+from worker.client.producer import Producer
+
+BEATS = 4
+"""In one timeout; two are enough."""
+
+
+def main(wanted: str) -> None:
+    """Hold the switch until told to stop."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
+    arguments = json.loads(wanted)
+    with Producer().countdown(**arguments) as switch:
+        sys.stdout.write(f"{switch.id}\n")
+        sys.stdout.flush()
+        while not clock.wait_ms(stopping, arguments["timeout_ms"] / BEATS):
+            switch.beat()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

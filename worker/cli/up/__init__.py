@@ -1,0 +1,1 @@
+"""`up`: one machine for real, under one supervisor."""

@@ -1,0 +1,143 @@
+"""The processes that `up` keeps alive."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from worker import clock
+from worker.cli.up.data_folder import forget_port, remember_port
+from worker.store.embedded import EmbeddedRedis
+
+log = logging.getLogger(__name__)
+
+GRACE_MS = 5_000
+"""Beyond a child's own bound, before it is killed."""
+HURRY_MS = 2_000
+"""Before it is killed, when it has been told a second time: then it hands back at once."""
+LOOK_MS = 20
+
+
+class CeleryChild:
+    """A part of the Celery application as a child process.
+
+    It has a session of its own, so that Ctrl-C reaches the supervisor alone;
+    its output goes to the supervisor's standard error.
+
+    Args:
+        name: What it is called in the log.
+        command: The Celery command and its options.
+        environment: Of the child.
+        stop_ms: How long the child itself takes to stop at most.
+        hurry: Set to have it told a second time, and soon killed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *command: str,
+        environment: Mapping[str, str],
+        stop_ms: int,
+        hurry: threading.Event,
+    ) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", "celery", "-q", "-A", "worker.celery_app", *command]
+        self._environment = dict(environment)
+        self._bound_ms = stop_ms + GRACE_MS
+        self._hurry = hurry
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(  # noqa: S603  our own arguments
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            env=self._environment,
+            start_new_session=True,
+        )
+
+    def exit_code(self) -> int | None:
+        """Return the code that it ended with; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def stop(self) -> bool:
+        """Let it end what it is at; kill it if that takes too long."""
+        process = self._process
+        if process is None:
+            return True
+        process.terminate()
+        until = clock.monotonic_ms() + self._bound_ms
+        hurried = False
+        while process.poll() is None:
+            if self._hurry.is_set() and not hurried:
+                hurried = True
+                until = clock.monotonic_ms() + HURRY_MS
+                process.terminate()
+            if clock.monotonic_ms() > until:
+                log.error("the %s did not stop in time; killing it", self.name)
+                process.kill()
+                process.wait()
+                return False
+            clock.sleep_ms(LOOK_MS)
+        return True
+
+
+def worker_child(
+    number: int, environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
+) -> CeleryChild:
+    """Return `celery -A worker.celery_app worker` as a part, one of several."""
+    return CeleryChild(
+        f"worker {number}",
+        *("worker", "--without-gossip", "--without-mingle"),
+        environment=environment,
+        stop_ms=shutdown_ms,
+        hurry=hurry,
+    )
+
+
+def beat_child(environment: Mapping[str, str], *, hurry: threading.Event) -> CeleryChild:
+    """Return `celery -A worker.celery_app beat` as a part.
+
+    It keeps nothing, on disk or else: what it drives stands in Redis.
+    """
+    return CeleryChild("beat", "beat", environment=environment, stop_ms=0, hurry=hurry)
+
+
+class RedisChild:
+    """The embedded Redis as a part, on the same port whenever it restarts."""
+
+    name = "redis"
+
+    def __init__(self, folder: Path, *, port: int | None) -> None:
+        self.folder = folder
+        self._server = EmbeddedRedis(folder, port=port)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._server.url
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            StoreUnavailable: It did not start.
+        """
+        remember_port(self.folder, self._server.port)
+        self._server.start()
+
+    def exit_code(self) -> int | None:
+        """Return the code that it ended with; None while it runs."""
+        process = self._server.process
+        return None if process is None else process.poll()
+
+    def stop(self) -> bool:
+        """Stop it, its data written."""
+        self._server.stop()
+        forget_port(self.folder)
+        return True

@@ -1,0 +1,232 @@
+"""`up`: one machine for real, under one supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import output, parts
+from worker.cli.errors import MISUSED, CliError
+from worker.cli.up import first_run
+from worker.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from worker.cli.up.children import RedisChild
+    from worker.cli.up.supervisor import Part
+    from worker.config.settings import Settings
+
+CONNECT_S = 0.5
+WORKERS_DEFAULT_MAX = 4
+WORKERS_MAX = 16
+REDIS_FOLDER = "redis"
+SIMULATOR_FOLDER = "simulator"
+"""Apart, so that real jobs never meet simulated exchanges."""
+
+
+def workers_by_default() -> int:
+    """Return one a core that this process may use, but few."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(cores, WORKERS_DEFAULT_MAX)
+
+
+def up(
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            max=WORKERS_MAX,
+            default_factory=workers_by_default,
+            show_default=f"one a core, at most {WORKERS_DEFAULT_MAX}",
+            help="How many worker processes.",
+        ),
+    ],
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Run a Redis of its own, whatever else answers.")
+    ] = False,
+    data_dir: Annotated[
+        Path,
+        typer.Option(
+            "--data-dir", metavar="PATH", help="Where that Redis keeps its data, in a folder below."
+        ),
+    ] = Path("data"),
+    simulator: Annotated[
+        bool,
+        typer.Option("--simulator", help="Simulated exchanges, accounts and Redis: just try it."),
+    ] = False,
+) -> None:
+    """Run workers and beat, and a Redis where none is, until Ctrl-C.
+
+    What dies is started again. All logs go to standard error.
+    """
+    from worker.cli.up.simulated import simulated  # noqa: PLC0415  slow
+
+    stopping, hurry = _on_signals()
+    redis: AbstractContextManager[RedisChild | None]
+    if simulator:
+        redis = simulated(data_dir / SIMULATOR_FOLDER)
+    else:
+        settings = _ready_settings()
+        folder = data_dir / REDIS_FOLDER
+        needed = embedded or _lacks_redis(settings, folder)
+        redis = _embedded(settings, folder) if needed else nullcontext()
+    with redis as child:
+        code = _supervise(child, workers, stopping, hurry)
+    if code:
+        raise typer.Exit(code)
+
+
+def _on_signals() -> tuple[threading.Event, threading.Event]:
+    """Let the first signal set one event, the second both."""
+    stopping, hurry = threading.Event(), threading.Event()
+
+    def heard(_number: int, _frame: object) -> None:
+        (hurry if stopping.is_set() else stopping).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, heard)
+    return stopping, hurry
+
+
+def _ready_settings() -> Settings:
+    """Return settings that a worker can start with.
+
+    Raises:
+        SettingsError: A worker would end at once with these.
+        CliError: Nothing is set up yet.
+    """
+    from worker.factory import build_lanes  # noqa: PLC0415  slow
+
+    settings = parts.open_settings()
+    if not settings.accounts:
+        output.say(first_run.example())
+        raise CliError(first_run.ADVICE, code=MISUSED)
+    build_lanes(settings)
+    return settings
+
+
+def _lacks_redis(settings: Settings, folder: Path) -> bool:
+    """Return whether a Redis must be embedded.
+
+    Raises:
+        StoreUnavailable: There is one, or should be, that does not serve us.
+    """
+    from worker.cli.up.data_folder import PORT_FILE  # noqa: PLC0415  slow
+    from worker.store.listing import Listing  # noqa: PLC0415  slow
+
+    chosen = "redis_url" in settings.model_fields_set or settings.redis_url_file is not None
+    if not chosen and (folder / PORT_FILE).exists():
+        return True  # what answers there was left by a run that was killed
+    try:
+        Listing(parts.open_store(settings)).now_ms()
+    except StoreUnavailable:
+        if chosen or _listens(settings):
+            raise
+        return True
+    return False
+
+
+@contextmanager
+def _embedded(settings: Settings, folder: Path) -> Iterator[RedisChild]:
+    from worker.cli.up.children import RedisChild  # noqa: PLC0415  slow
+    from worker.cli.up.data_folder import end_leftover, held  # noqa: PLC0415  slow
+
+    if settings.redis_url_file is not None:
+        raise CliError("--embedded and redis_url_file exclude each other; drop one", code=MISUSED)
+    with held(folder):
+        end_leftover(folder)
+        redis = RedisChild(folder, port=None if _listens(settings) else _port(settings))
+        if redis.url != settings.redis_address:
+            output.say(f"export WORKER_REDIS_URL={redis.url}")
+        os.environ["WORKER_REDIS_URL"] = redis.url
+        yield redis
+
+
+def _supervise(
+    redis: RedisChild | None, workers: int, stopping: threading.Event, hurry: threading.Event
+) -> int:
+    from worker.cli.up.children import beat_child, worker_child  # noqa: PLC0415  slow
+    from worker.cli.up.supervisor import Supervisor  # noqa: PLC0415  slow
+    from worker.factory import secrets_of  # noqa: PLC0415  slow
+    from worker.telemetry import logs  # noqa: PLC0415  slow
+    from worker.telemetry.health import url  # noqa: PLC0415  slow
+
+    settings = parts.open_settings()
+    logs.set_up(settings.worker.log_level, secrets_of(settings))
+    ports, beat_port = _ports(settings, workers)
+    environment = {**os.environ, **_variable("BEAT_PORT", beat_port)}
+    bound_ms = settings.worker.shutdown_ms
+    running: list[Part] = [
+        worker_child(
+            number, {**environment, **_variable("PORT", port)}, shutdown_ms=bound_ms, hurry=hurry
+        )
+        for number, port in enumerate(ports, start=1)
+    ]
+    running.append(beat_child(environment, hurry=hurry))
+
+    def announce() -> None:
+        kept = f", data in {redis.folder}" if redis else ""
+        output.say(f"redis     {parts.where(settings)}{kept}")
+        for name, port in (*(("status", port) for port in ports), ("beat", beat_port)):
+            if port:
+                output.say(f"{name:9} {url(settings.metrics.host, port)}")
+        output.say("running   until Ctrl-C")
+        sys.stdout.flush()
+
+    supervisor = Supervisor([[redis], running] if redis else [running], stopping)
+    try:
+        return supervisor.run(on_started=announce)
+    except StoreUnavailable as error:
+        raise CliError(str(error)) from None
+
+
+def _ports(settings: Settings, workers: int) -> tuple[list[int | None], int | None]:
+    """Choose the ports of workers and beat here, so that a restart finds them again."""
+    from worker.telemetry.health import free_port, ports_of  # noqa: PLC0415  slow
+
+    of_worker, of_beat = ports_of(settings, "worker"), ports_of(settings, "beat")
+    chosen: list[int | None] = []
+    for wanted in (of_worker, of_beat, *[of_worker] * (workers - 1)):
+        left = [port for port in wanted if port not in chosen]
+        chosen.append(free_port(settings.metrics.host, left))
+    first, beat_port, *others = chosen
+    return [first, *others], beat_port
+
+
+def _variable(name: str, port: int | None) -> dict[str, str]:
+    return {f"WORKER_METRICS__{name}": str(port)} if port else {}
+
+
+def _port(settings: Settings) -> int | None:
+    """Return the port of loopback that the settings name, if they do."""
+    from worker.config.accounts import LOOPBACK  # noqa: PLC0415  slow
+    from worker.store.address import parse  # noqa: PLC0415  slow
+
+    address = parse(settings.redis_address)
+    if address.master or not address.hosts:
+        return None
+    host, port = address.hosts[0]
+    return port if host in LOOPBACK else None
+
+
+def _listens(settings: Settings) -> bool:
+    """Return whether anything listens on the port of the settings."""
+    port = _port(settings)
+    if port is None:
+        return False
+    with socket.socket() as sock:
+        sock.settimeout(CONNECT_S)
+        return sock.connect_ex(("127.0.0.1", port)) == 0

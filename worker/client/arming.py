@@ -1,0 +1,148 @@
+"""Arm a scope, once no former switch of it can cancel new orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from worker import clock
+from worker.client.switch import Switch, urgent_bell
+from worker.config.settings import Settings
+from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
+from worker.exchanges.base import Exchange
+from worker.model.names import lane_of
+from worker.model.settlements import new_id
+from worker.model.switches import Armed, Clearing, why_held
+from worker.policy.phases import check_switch, holds_timers, spelled
+from worker.policy.timers import shortest_native_ms, terms_of
+from worker.store.switches import Switches
+
+LOOK_MS = 100
+"""How long to wait between two tries to arm, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a strategy arms: all orders of these pairs, and these orders."""
+
+    pairs: Sequence[str]
+    order_ids: Sequence[str]
+
+
+def native_terms(settings: Settings, account: str) -> tuple[int, int]:
+    """Return the shortest timeout of a native timer, and the budget, by the settings.
+
+    What the account's workers have registered comes first.
+    """
+    known = settings.accounts.get(account)
+    if known is None:
+        return 0, 0
+    terms, budget = terms_of(known)
+    return shortest_native_ms(terms, settings.switches.transit_ms), budget
+
+
+def arm_switch(
+    switches: Switches,
+    settings: Settings,
+    exchange: Exchange,
+    account: str,
+    *,
+    scope: Scope,
+    timeout_ms: int,
+    clear_wait_ms: int,
+) -> Switch:
+    """Arm a scope for a strategy that holds the switch; see `Producer.arm`."""
+    for name, values in (("pairs", scope.pairs), ("order_ids", scope.order_ids)):
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise InvalidCommand(f"{name} must be a list")
+    _check_wait(clear_wait_ms)
+    pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
+    bounds = settings.switches
+    check_switch(
+        exchange,
+        pairs=pairs,
+        order_ids=tuple(scope.order_ids),
+        timeout_ms=timeout_ms,
+        shortest_ms=bounds.min_timeout_ms,
+        longest_ms=bounds.max_timeout_ms,
+    )
+    shortest_ms, budget = native_terms(settings, account)
+    armed = _once_clear(
+        lambda: switches.arm(
+            switch_id=new_id(),
+            lane=lane_of(exchange.name, account),
+            account=account,
+            native=holds_timers(exchange),
+            pairs=pairs,
+            order_ids=scope.order_ids,
+            timeout_ms=timeout_ms,
+            bell=urgent_bell(exchange.name),
+            shortest_ms=shortest_ms,
+            budget=budget,
+        ),
+        wait_ms=clear_wait_ms,
+    )
+    if armed.overlaps:
+        raise SwitchOverlap(
+            f"switch {armed.switch_id} holds a part of this scope ({armed.overlaps}); "
+            f"disarm it, or arm exactly its scope to take it over"
+        )
+    switch = Switch(
+        switches,
+        exchange,
+        switch_id=armed.switch_id,
+        account=account,
+        epoch=armed.epoch,
+        deadline_ms=armed.deadline_ms,
+        held="exchange" if armed.native else "workers",
+        held_why=why_held(armed.held_why, native=armed.native),
+    )
+    switch.hold(armed.ended)
+    return switch
+
+
+def _check_wait(wait_ms: object) -> None:
+    if isinstance(wait_ms, bool) or not isinstance(wait_ms, int) or wait_ms < 0:
+        raise InvalidCommand("clear_wait_ms must be a whole number of milliseconds, 0 or more")
+
+
+def _once_clear(arm: Callable[[], Armed], *, wait_ms: int) -> Armed:
+    """Arm, if need be again and again, until the scope is clear or the time is up.
+
+    Each try is one step in Redis, so that what it arms is clear at that moment.
+
+    Args:
+        arm: Tries once.
+        wait_ms: How long to try again.
+
+    Raises:
+        SwitchClearing: A former switch may still cancel what is placed now.
+            Nothing was armed.
+        StoreUnavailable: Redis did not answer. It may be armed.
+    """
+    until_ms = clock.monotonic_ms() + wait_ms
+    while True:
+        armed = arm()
+        left_ms = until_ms - clock.monotonic_ms()
+        if armed.clearing is None:
+            return armed
+        if left_ms <= 0:
+            raise SwitchClearing(_said(armed.clearing), armed.clearing.wait_ms)
+        clock.sleep_ms(min(LOOK_MS, left_ms))
+
+
+def _said(clearing: Clearing) -> str:
+    """Say why, and what to do."""
+    if not clearing.job_id:
+        return (
+            f"what a former switch of {clearing.pair} has sent may still cancel new orders "
+            f"for about {clearing.wait_ms} ms; arm again after that, or give clear_wait_ms"
+        )
+    last = f" (its last attempt: {clearing.detail})" if clearing.detail else ""
+    return (
+        f"a former switch of {clearing.pair} tripped, and job {clearing.job_id} would cancel new "
+        f"orders until the exchange has listed the open ones once{last}; expected within "
+        f"{clearing.wait_ms} ms if the exchange answers: place nothing there, and arm again, "
+        "or give clear_wait_ms; a job that is given up becomes a dead letter, and then "
+        "arming is possible with its orders perhaps still open"
+    )

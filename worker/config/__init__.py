@@ -1,0 +1,1 @@
+"""Settings: the file, the environment, accounts and files that hold secrets."""

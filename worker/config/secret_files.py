@@ -1,0 +1,62 @@
+"""Files that hold secrets, and whether others than their owner may get at them."""
+
+from __future__ import annotations
+
+import logging
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from worker.config.settings import Settings
+from worker.config.settings_file import config_path, read_table
+
+log = logging.getLogger(__name__)
+
+SECRETS = ("api_key", "api_secret", "memo")
+TOP_SECRETS = ("redis_url", "sentry_dsn")
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""Write counts too: who can change a file can point an account at a host of theirs."""
+
+
+def exposed(settings: Settings) -> list[Path]:
+    """Return the files with secrets whose mode opens them to group or others."""
+    return [path for path in _files(settings) if _open_to_others(path)]
+
+
+def advice(path: Path) -> tuple[str, str]:
+    """Say what is wrong with such a file, and the mend."""
+    return "holds secrets, and others than its owner may open it", f"chmod 600 {path}"
+
+
+def warn_of_exposed(settings: Settings) -> None:
+    """Log a warning for each such file."""
+    for path in exposed(settings):
+        wrong, mend = advice(path)
+        log.warning("%s %s; mend: %s", path, wrong, mend)
+
+
+def _files(settings: Settings) -> Iterator[Path]:
+    path = config_path()
+    if path is not None and _holds_secrets(path):
+        yield path
+    named = [getattr(settings, f"{name}_file") for name in TOP_SECRETS]
+    for account in settings.accounts.values():
+        named += [getattr(account, f"{name}_file") for name in SECRETS]
+    yield from dict.fromkeys(path for path in named if path is not None)
+
+
+def _open_to_others(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & OTHERS)
+    except OSError:
+        return False  # that it cannot be read is said where its secret is missed
+
+
+def _holds_secrets(path: Path) -> bool:
+    table = read_table(path)
+    accounts: dict[str, Any] = table.get("accounts", {})
+    inline = any(name in account for account in accounts.values() for name in SECRETS)
+    url = str(table.get("redis_url", "")).partition("://")[2]
+    with_password = ":" in url.rpartition("@")[0] or "password=" in url
+    return inline or with_password or "sentry_dsn" in table

@@ -1,0 +1,391 @@
+"""Settings: `worker.toml`, `WORKER_…` in the environment, secrets as files.
+
+The environment wins over the file. The file is the one that `WORKER_CONFIG`
+names, else `worker.toml` in the current folder where there is one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from worker.config.accounts import (
+    Account,
+    Alias,
+    LimitSettings,
+    Table,
+    masked,
+    one_line,
+    read_secret,
+    refuse_both,
+)
+from worker.config.environment import nearest, sort_out
+from worker.config.settings_file import CONFIG_VARIABLE, config_path, read_table
+from worker.errors import SettingsError, UnknownAccount
+from worker.exchanges import EXCHANGES
+from worker.exchanges.base import Access, Exchange
+
+log = logging.getLogger(__name__)
+
+PREFIX = "WORKER_"
+WARNED_MAX = 20
+_warned: set[str] = set()
+"""Variables that this process has warned of."""
+
+
+class Jobs(Table):
+    """How long and how often a job is tried.
+
+    `max_age_ms` runs from a job's first attempt, so that waiting for a rate
+    slot behind a long backlog costs nothing of it. `unknown_account_ms` is how long a
+    plain message waits for a worker that registers its account. While an account's
+    credentials are refused, its jobs wait for as long as `max_age_ms`.
+    `unauthorized_attempts` has no effect any more.
+    """
+
+    max_attempts: int = Field(default=5_000, gt=0)
+    max_age_ms: int = Field(default=3_600_000, gt=0)
+    missing_max_ms: int = Field(default=300_000, gt=0)
+    unauthorized_attempts: int = Field(default=3, gt=0)
+    backoff_base_ms: int = Field(default=100, gt=0)
+    backoff_max_ms: int = Field(default=5_000, gt=0)
+    lease_ms: int = Field(default=10_000, ge=500)
+    retention_ms: int = Field(default=86_400_000, gt=0)
+    unknown_account_ms: int = Field(default=30_000, ge=0)
+
+
+class Http(Table):
+    """Bounds on one call of an exchange."""
+
+    deadline_ms: int = Field(default=4_000, ge=50)
+    connect_ms: int = Field(default=1_500, ge=50)
+    resend_budget_ms: int = Field(default=1_000, ge=0)
+    max_reply_bytes: int = Field(default=1_048_576, ge=1_024)
+    idle_ms: int = Field(default=20_000, gt=0)
+    trust_env: bool = False
+    ca_file: Path | None = None
+
+
+class Switches(Table):
+    """Countdown switches."""
+
+    min_timeout_ms: int = Field(default=1_000, ge=100)
+    max_timeout_ms: int = Field(default=86_400_000, gt=0)
+    max_pairs: int = Field(default=50, gt=0)
+    transit_ms: int = Field(default=300, ge=0)
+
+
+class Engine(Table):
+    """The worker process."""
+
+    concurrency: int = Field(default=16, gt=0)
+    exchange_threads: int = Field(default=8, gt=0)
+    sweep_ms: int = Field(default=80, ge=5)
+    shutdown_ms: int = Field(default=10_000, gt=0)
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
+class Metrics(Table):
+    """Where worker and beat serve metrics, health and the status page; port 0: nowhere.
+
+    Nothing secret is shown, and nobody is asked for a password: whoever reaches
+    the port sees accounts, pairs and order ids.
+
+    Attributes:
+        names: Names with a dot by which browsers may reach it, beside `host`.
+    """
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=9464, ge=0, le=65_535)
+    beat_port: int = Field(default=9465, ge=0, le=65_535)
+    names: tuple[str, ...] = ()
+
+    @field_validator("names", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Take names with commas between them, too, as a variable holds them."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+
+class _Environment(EnvSettingsSource):
+    """The variables; one that should be a table and is not is refused with the rest."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+class _File(TomlConfigSettingsSource):
+    """The settings file."""
+
+    def _read_file(self, file_path: Path) -> dict[str, Any]:  # type: ignore[override]
+        return read_table(file_path)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url_file: Path | None = None
+    redis_timeout_ms: int = Field(default=800, ge=10)
+    redis_wait_replicas: int = Field(default=0, ge=0)
+    redis_wait_ms: int = Field(default=200, gt=0)
+    key_prefix: str = Field(default="cx:", pattern=r"^[A-Za-z0-9:_-]{1,32}$")
+    plain_queue: str | None = Field(default=None, pattern=r"^[A-Za-z0-9:._-]{1,64}$")
+    accounts: dict[Alias, Account] = Field(default_factory=dict)
+    jobs: Jobs = Jobs()
+    http: Http = Http()
+    switches: Switches = Switches()
+    worker: Engine = Engine()
+    metrics: Metrics = Metrics()
+    sentry_dsn: SecretStr | None = None
+    sentry_dsn_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.http.deadline_ms + 500 > self.jobs.lease_ms:
+            raise ValueError(
+                "jobs.lease_ms must exceed http.deadline_ms by 500 or more, "
+                "or a live attempt would be taken for a dead one",
+            )
+        if self.redis_wait_replicas and self.redis_wait_ms >= self.redis_timeout_ms:
+            raise ValueError(
+                "redis_wait_ms must be less than redis_timeout_ms, "
+                "or waiting for replicas would look like Redis being away",
+            )
+        refuse_both(self, "redis_url", "sentry_dsn")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the library's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment first, then the file."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, _Environment(settings_cls)]
+        path = config_path()
+        if path is not None:
+            sources.append(_File(settings_cls, toml_file=path))
+        return tuple(sources)
+
+    @property
+    def redis_address(self) -> str:
+        """The Redis URL, which may hold a password."""
+        if self.redis_url_file is not None:
+            return read_secret(self.redis_url_file, "redis_url_file")
+        return self.redis_url.get_secret_value()
+
+    @property
+    def sentry_address(self) -> str | None:
+        """The Sentry DSN, if there is one."""
+        if self.sentry_dsn_file is not None:
+            return read_secret(self.sentry_dsn_file, "sentry_dsn_file")
+        return self.sentry_dsn.get_secret_value() if self.sentry_dsn else None
+
+    def account(self, alias: str) -> Account:
+        """Return the account of `alias`.
+
+        Raises:
+            UnknownAccount: No account has it; the text lists those there are.
+        """
+        try:
+            return self.accounts[alias]
+        except KeyError:
+            raise UnknownAccount(unknown_account(alias, self.accounts)) from None
+
+    def access(self, alias: str) -> Access:
+        """Return where and as whom to send for `alias`.
+
+        Raises:
+            SettingsError: A secret is missing; the text names it.
+        """
+        account = self.account(alias)
+        where = f"accounts.{alias}"
+        try:
+            key, secret = account.secret("api_key"), account.secret("api_secret")
+            memo = account.secret("memo")
+        except SettingsError as error:
+            raise SettingsError(f"{where}.{error}") from None
+        needed = {"api_key": key, "api_secret": secret}
+        if account.adapter.capabilities.needs_memo:
+            needed["memo"] = memo
+        for name, value in needed.items():
+            if not value:
+                variable = f"{PREFIX}ACCOUNTS__{alias.upper()}__{name.upper()}"
+                raise SettingsError(
+                    f"{where}.{name} is missing; set it, {name}_file, or {variable}",
+                )
+        return Access(
+            base_url=account.url,
+            api_key=key or "",
+            api_secret=secret or "",
+            memo=memo or "",
+            auth=account.auth_mode,
+        )
+
+
+def announced_exchange(
+    alias: str, announced: Mapping[str, str], known: Collection[str]
+) -> Exchange:
+    """Return the exchange of an account that workers have registered.
+
+    Args:
+        alias: Its name.
+        announced: Exchange, or several parted by commas, by alias.
+        known: Aliases of the settings.
+
+    Raises:
+        UnknownAccount: None has this alias, or several have, on different exchanges.
+    """
+    name = announced.get(alias, "")
+    if "," in name:
+        raise UnknownAccount(
+            f"{alias} is an account on {name.replace(',', ' and on ')}; "
+            f"give it in the settings: [accounts.{alias}] with its exchange"
+        )
+    if name not in EXCHANGES:
+        raise UnknownAccount(unknown_account(alias, {*known, *announced}))
+    return EXCHANGES[name]
+
+
+def unknown_account(alias: object, known: object) -> str:
+    """Say that no account has `alias`, and which there are."""
+    shown = repr(alias)[:60]
+    names = ", ".join(sorted(str(name) for name in known)) if known else ""  # type: ignore[attr-defined]
+    return f"unknown account {shown}; " + (f"known: {names}" if names else "no account is set up")
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the model
+    """Read the settings in force.
+
+    Raises:
+        SettingsError: One line that names the file or variable, the key and
+            the mend; never a value.
+    """
+    path = config_path()
+    where = one_line(str(path)) if path else "settings"
+    _check_variables()
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error, where)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{where}: not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{where}: cannot be read: {error.strerror}") from None
+    if "unauthorized_attempts" in settings.jobs.model_fields_set:
+        _warn_once("jobs.unauthorized_attempts", "has no effect any more; use jobs.max_age_ms")
+    return settings
+
+
+def _warn_once(key: str, why: str) -> None:
+    """Warn of a setting that is no longer used."""
+    if key not in _warned:
+        _warned.add(key)
+        log.warning("setting %s %s", key, why)
+
+
+def _check_variables() -> None:
+    """Refuse misspelled settings; warn of other programs' variables, once a process."""
+    fields = {name: _table(name) for name in Settings.model_fields}
+    known = {
+        name.upper(): [key.upper() for key in table.model_fields] if table else []
+        for name, table in fields.items()
+    }
+    config = CONFIG_VARIABLE.removeprefix(PREFIX)
+    found = sort_out(os.environ, PREFIX, {**known, config: []})
+    for variable, meant in found.misspelled:
+        hint = f"did you mean {PREFIX}{meant}? " if meant else ""
+        listed = ", ".join(sorted(fields))
+        raise SettingsError(
+            f"environment: {one_line(variable)} is no setting; {one_line(hint)}known: {listed}"
+        )
+    for first, second in found.twice:
+        raise SettingsError(
+            f"environment: {one_line(first)} and {one_line(second)} are one setting with two "
+            "values; drop one"
+        )
+    new = [one_line(variable) for variable in found.foreign if variable not in _warned]
+    _warned.update(found.foreign)
+    if new:
+        log.warning("ignored variables that are no settings: %s", ", ".join(new[:WARNED_MAX]))
+
+
+def _table(name: str) -> type[BaseModel] | None:
+    """Return the table that a setting is, if it is one of fixed keys."""
+    annotation = Settings.model_fields[name].annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
+
+
+def _one_line(error: ValidationError, where: str) -> str:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = errors[0]
+    location = [str(part) for part in first["loc"] if part != "[key]"]
+    given = {name.upper(): name for name in os.environ}
+    variable = given.get(PREFIX + "__".join(location).upper())
+    origin = f"environment: {variable}" if variable else where
+    key = one_line(".".join(map(masked, location)))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key; {_known_keys(location)}"
+    elif first["type"] == "string_pattern_mismatch" and location[:1] == ["accounts"]:
+        message = "an alias is a-z, 0-9, _ and -, at most 32 characters"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{origin}: {key}: {message}{more}" if key else f"{origin}: {message}{more}"
+
+
+def _known_keys(location: list[str]) -> str:
+    table: type[BaseModel] = Settings
+    match location:
+        case ["accounts", _, "limits", _, _]:
+            table = LimitSettings
+        case ["accounts", _, _]:
+            table = Account
+        case [name, _]:
+            table = _table(name) or Settings
+        case _:
+            pass
+    meant = nearest(location[-1].lower(), table.model_fields)
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"known: {', '.join(table.model_fields)}{hint}"

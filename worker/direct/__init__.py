@@ -1,0 +1,1 @@
+"""The emergency path: cancels without Redis, by one process."""

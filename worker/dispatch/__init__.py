@@ -1,0 +1,1 @@
+"""Claim due jobs, attempt them, and record what follows."""

@@ -1,0 +1,20 @@
+"""Alerts of what was due in Redis without a record."""
+
+from __future__ import annotations
+
+from worker.store.orphans import Astray
+from worker.telemetry.alerts import alert
+
+SHOWN_MAX = 5
+
+
+def report(astray: Astray) -> None:
+    """Raise one alert of what was moved aside since the last one.
+
+    Raises:
+        StoreUnavailable: Redis did not answer. It comes back after a while.
+    """
+    if found := astray.due():
+        shown = ", ".join(found[:SHOWN_MAX]) + (", …" if len(found) > SHOWN_MAX else "")
+        alert("astray", f"due without a record, moved to the key astray: {len(found)}: {shown}")
+        astray.reported(found)

@@ -1,0 +1,1 @@
+"""Indodax, legacy API."""

@@ -1,0 +1,1 @@
+"""Send signed requests to exchanges."""

@@ -1,0 +1,104 @@
+"""One account as a worker serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from worker.exchanges.base import Access, Exchange
+from worker.gateway.clock_skew import Skew
+from worker.model.commands import Command
+from worker.model.limits import Rule
+from worker.model.names import account_of, jobs_lane, lane_of
+from worker.model.outcomes import Answer, OrderReport, Unproven
+from worker.model.wire import Reply
+from worker.telemetry.alerts import alert
+from worker.telemetry.logs import MASK, Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One account as a worker serves it.
+
+    Attributes:
+        bulk_max: Most orders in one cancel request; 1 unless its settings ask for more.
+        identity: The same for every alias of one key on one exchange; see `Account.site`.
+    """
+
+    alias: str
+    exchange: Exchange
+    access: Access
+    egress_ip: str | None
+    uses_nonce: bool
+    bulk_max: int
+    rules: tuple[tuple[type[Command], Rule], ...]
+    identity: str = ""
+    mask: Mask = field(default_factory=Mask, compare=False, repr=False)
+    skew: Skew = field(default_factory=Skew, compare=False)
+
+    def rules_for(self, command: Command) -> list[Rule]:
+        """Return the limits that a command counts against."""
+        return [rule for kind, rule in self.rules if kind is type(command)]
+
+    def read(self, command: Command, reply: Reply, *, token: str | None = None) -> Answer:
+        """Read a reply; exchanges have echoed keys and tokens, so its words are masked."""
+        answer = self.exchange.classify(command, reply)
+        if not isinstance(answer, Unproven | OrderReport) or not answer.detail:
+            return answer
+        detail = self.mask(answer.detail)
+        return replace(answer, detail=detail.replace(token, MASK) if token else detail)
+
+    def learn_clock(self, reply: Reply, *, sent_ms: float) -> None:
+        """Learn the exchange's clock of a reply; alert when it is first found apart from ours."""
+        if self.skew.learn(reply, sent_ms=sent_ms):
+            apart = f"{self.skew.ahead_ms:+.0f} ms from ours"
+            alert("clock skew", f"the exchange's clock is {apart}", exchange=self.exchange.name)
+
+    def tell_clock_refused(self) -> None:
+        """Alert that the exchange finds our clock too far from its own."""
+        alert("clock skew", "the exchange refuses our timestamp", exchange=self.exchange.name)
+
+
+class Lanes:
+    """The accounts of one process, by the lanes that it serves.
+
+    Their own, and those of other aliases of their keys. Safe to use from many threads.
+
+    Args:
+        own: By alias, as the settings have them.
+    """
+
+    def __init__(self, own: Mapping[str, Lane]) -> None:
+        self._own = own
+        self._others: Mapping[str, Lane] = {}
+
+    def of(self, lane: str) -> Lane:
+        """Return the account of a lane, or of the lane of switches beside it.
+
+        Raises:
+            KeyError: This process does not serve it.
+        """
+        name = jobs_lane(lane)
+        return self._others.get(name) or self._own[account_of(name)]
+
+    def get(self, lane: str) -> Lane | None:
+        """Return the account of a lane; None if this process does not serve it."""
+        try:
+            return self.of(lane)
+        except KeyError:
+            return None
+
+    def serve(self, lanes: Mapping[str, str]) -> None:
+        """Serve these lanes too, each for the account of that alias."""
+        self._others = {lane: self._own[alias] for lane, alias in lanes.items()}
+
+    @property
+    def names(self) -> set[str]:
+        """The lanes of jobs that this process serves."""
+        own = {lane_of(lane.exchange.name, lane.alias) for lane in self._own.values()}
+        return own | set(self._others)
+
+    @property
+    def accounts(self) -> list[Lane]:
+        """The accounts of the settings."""
+        return list(self._own.values())

@@ -1,0 +1,1 @@
+"""HTTP to exchanges over requests, each wait bounded by a deadline."""

@@ -1,0 +1,1 @@
+"""Celery: its consumer, beat, messages and task events."""

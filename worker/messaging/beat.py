@@ -1,0 +1,86 @@
+"""Celery beat that may run twice: the one with the lease ticks, the other waits."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import Any
+
+from celery.beat import Scheduler
+
+from worker.config.settings import load_settings
+from worker.errors import StoreUnavailable
+from worker.factory import build_store
+from worker.store.connection import Store, unavailable
+from worker.store.doorbell import LATER, queue_key
+from worker.telemetry.liveness import Pulse
+from worker.telemetry.sentry import CheckIns
+
+log = logging.getLogger(__name__)
+
+LEASE_MS = 3_000
+LOOK_S = 0.5
+KEY = "beat"
+QUEUE = queue_key("celery", LATER)
+TICKS_MAX = 3
+"""Ticks in the queue; a worker that lives leaves none there."""
+
+
+class LeaseScheduler(Scheduler):
+    """A scheduler that ticks only while it holds a lease in Redis.
+
+    If the holder dies, another has the lease within `LEASE_MS`. Two never tick
+    at once for longer than it takes to notice; a tick more does no harm, since
+    ticks carry no state.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Celery's signature
+        self._store: Store = build_store(load_settings())
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self._held: bool | None = None
+        self._check_ins = CheckIns()
+        self.pulse = Pulse()
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401  Celery's signature
+        """Send what is due, if the lease is ours; return the seconds to the next look."""
+        self.pulse.moved()
+        try:
+            held = self._store.run("lease", KEY, self._name, LEASE_MS) == 1
+        except StoreUnavailable as error:
+            if self._held is not None:
+                log.warning("Redis is away: %s", error)
+            self._held = None
+            return LOOK_S
+        self.pulse.answered()
+        if held is not self._held:
+            log.info("beat: %s", "ticking" if held else "another beat ticks; standing by")
+        self._held = held
+        if not held:
+            return LOOK_S
+        next_s = float(super().tick(*args, **kwargs))
+        self._check_ins.beat()
+        return min(LOOK_S, next_s)
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:  # noqa: ANN401  Celery's signature
+        """Send a tick, unless some wait already: while no worker lives they would pile up."""
+        try:
+            with unavailable():
+                waiting = int(self._store.client.llen(self._store.key(QUEUE)))  # type: ignore[arg-type]
+        except StoreUnavailable as error:
+            log.warning("Redis is away: %s", error)
+            return
+        if waiting < TICKS_MAX:
+            super().apply_entry(entry, producer)
+
+    def close(self) -> None:
+        """Let another beat have the lease at once."""
+        self.pulse.stopping()
+        if self._held:
+            try:
+                # Ours alone: held up, we may have lost it to another unawares.
+                self._store.run("lease", KEY, self._name, 0)
+            except StoreUnavailable:
+                log.warning("Redis is away; the lease runs out by itself")
+        super().close()

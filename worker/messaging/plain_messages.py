@@ -1,0 +1,152 @@
+"""Messages of plain Celery clients: cancels become jobs, countdowns move switches."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import tenacity
+
+from worker import clock
+from worker.client.arming import native_terms
+from worker.client.switch import urgent_bell
+from worker.errors import StoreUnavailable, SwitchOverlap
+from worker.exchanges.base import Exchange
+from worker.messaging.runtime import Runtime
+from worker.model.commands import ListOpenOrders
+from worker.model.jobs import Kind, NewJob
+from worker.model.messages import CancelMessage, CountdownMessage
+from worker.model.names import lane_of
+from worker.model.settlements import new_id
+from worker.policy.phases import check_cancel, check_switch, holds_timers, spelled
+
+STALE = "stale: nothing changed"
+RECORD_S = 5.0
+
+
+def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tuple[str, str]:
+    """Make a job of a message; delivered twice, it is the same job.
+
+    Returns:
+        The job's id and its lane.
+
+    Raises:
+        InvalidCommand: No job can be made of it.
+        StoreUnavailable: Redis would not take it.
+    """
+    exchange = parts.exchange(message.account)
+    named = spelled(exchange, message.pair)
+    check_cancel(exchange, order_id=message.order_id, pair=named, side=message.side)
+    order = (message.order_id, named or "", message.side or "")
+    lane = lane_of(exchange.name, message.account)
+
+    def accept(job_id: str) -> str:
+        order_id, pair, side = order
+        job = NewJob(job_id, lane, Kind.CANCEL, order_id=order_id, pair=pair, side=side)
+        (accepted,) = parts.ledger.accept([job], follows=True)
+        if accepted.fresh:
+            return accepted.id
+        known = parts.ledger.get(accepted.id)
+        if known is None or (known.lane, known.order_id) == (lane, order_id):
+            return accepted.id
+        # A client that gives several messages one id means each of them.
+        return accept(f"{job_id}.{hashlib.sha256(repr((lane, order)).encode()).hexdigest()[:16]}")
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(StoreUnavailable),
+        stop=tenacity.stop_after_delay(RECORD_S),
+        wait=tenacity.wait_random_exponential(multiplier=0.05, max=0.5),
+        sleep=lambda seconds: clock.sleep_ms(seconds * 1_000),
+        reraise=True,
+    )
+    return retrying(lambda: accept(f"t-{task_id}")), lane
+
+
+def move_switch(
+    parts: Runtime, message: CountdownMessage, *, task_id: str, again: bool = False
+) -> str:
+    """Bring the switch of these pairs to where a message wants it.
+
+    Args:
+        parts: Of this process.
+        message: As read.
+        task_id: The same each time that it comes.
+        again: Whether it may have come before. Then, unless it says when it was
+            sent, it never moves a deadline on, and disarms nothing if it was taken.
+
+    While a former switch of these pairs that tripped may still cancel what is placed
+    now, the switch waits, its deadline running, and workers arm it once that is over.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        InvalidCommand: It cannot be done as it stands. Nothing was changed.
+        StoreUnavailable: Redis did not answer. Asking again is safe.
+    """
+    exchange = parts.exchange(message.account)
+    message = replace(message, pairs=tuple(spelled(exchange, pair) or "" for pair in message.pairs))
+    bell = urgent_bell(exchange.name)
+    if message.timeout_ms == 0:
+        return _disarm(parts, exchange, message, bell, task_id=task_id, again=again)
+    bounds = parts.settings.switches
+    check_switch(
+        exchange,
+        pairs=message.pairs,
+        order_ids=(),
+        timeout_ms=message.timeout_ms,
+        shortest_ms=bounds.min_timeout_ms,
+        longest_ms=bounds.max_timeout_ms,
+    )
+    shortest_ms, budget = native_terms(parts.settings, message.account)
+    armed = parts.switches.arm(
+        switch_id=new_id(),
+        lane=lane_of(exchange.name, message.account),
+        account=message.account,
+        native=holds_timers(exchange),
+        pairs=message.pairs,
+        order_ids=(),
+        timeout_ms=message.timeout_ms,
+        bell=bell,
+        shortest_ms=shortest_ms,
+        budget=budget,
+        mode="again" if again and message.sent_ms is None else "touch",
+        sent_ms=message.sent_ms or 0,
+    )
+    if armed.overlaps:
+        raise SwitchOverlap(f"switch {armed.switch_id} holds a part of these pairs")
+    if armed.waiting:
+        return f"{armed.switch_id} waits to be armed until a former switch's orders are listed"
+    return f"armed {armed.switch_id}" if armed.switch_id else STALE
+
+
+def _disarm(
+    parts: Runtime,
+    exchange: Exchange,
+    message: CountdownMessage,
+    bell: tuple[str, str],
+    *,
+    task_id: str,
+    again: bool,
+) -> str:
+    for pair in message.pairs:
+        exchange.check(ListOpenOrders(pair=pair))
+    state, switch_id, *held = parts.switches.disarm_pairs(
+        lane_of(parts.settings.account(message.account).exchange, message.account),
+        message.pairs,
+        bell,
+        sent_ms=message.sent_ms or 0,
+        message=task_id,
+        again=again,
+    )
+    match state:
+        case "overlap":
+            raise SwitchOverlap(f"switch {switch_id} holds {held[0].replace(',', ', ')}")
+        case "tripped":
+            return f"too late: switch {switch_id} has tripped"
+        case "stale":
+            return STALE
+        case "none":
+            return "no such switch"
+        case _:
+            return "disarmed"

@@ -1,0 +1,104 @@
+"""The one engine of this process, built when it is first needed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from worker.config.settings import Settings, announced_exchange, load_settings
+from worker.dispatch.dispatcher import Engine
+from worker.dispatch.shutdown import Shutdown
+from worker.errors import StoreUnavailable
+from worker.exchanges.base import Exchange
+from worker.factory import build_engine, build_store, secrets_of
+from worker.store.ledger import Ledger
+from worker.store.switches import Switches
+from worker.telemetry import metrics
+from worker.telemetry.alerts import alert
+from worker.telemetry.logs import Mask
+
+log = logging.getLogger(__name__)
+
+REASON_MAX = 300
+RAW_MAX = 2_000
+"""Characters of a malformed message that its dead letter keeps."""
+
+
+class Runtime:
+    """Settings, engine and ledger of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine: Engine = build_engine(settings)
+        self.shutdown = Shutdown(
+            self.engine,
+            bound_ms=settings.worker.shutdown_ms,
+            reserve_ms=settings.redis_timeout_ms,
+        )
+        store = build_store(settings)
+        self.ledger = Ledger(store)
+        self.switches = Switches(store)
+        self.pid = os.getpid()
+        self.mask = Mask(secrets_of(settings))
+
+    def exchange(self, alias: str) -> Exchange:
+        """Return the exchange of an account: of these settings, or of those of other workers.
+
+        Raises:
+            UnknownAccount: No worker has registered one of this alias, or workers of
+                several exchanges have.
+            StoreUnavailable: Redis did not answer.
+        """
+        account = self.settings.accounts.get(alias)
+        if account is not None:
+            return account.adapter
+        announced = self.ledger.accounts()
+        return announced_exchange(alias, announced, self.settings.accounts)
+
+    def bury(
+        self, reason: str, raw: str, *, error: BaseException | None = None, job_id: str = ""
+    ) -> None:
+        """Put a message that no job can be made of into the dead letters.
+
+        With `error` it is one that our own code failed at. If Redis is away the
+        message is in the log and the alert alone.
+        """
+        kept = self.mask(raw)[:RAW_MAX]
+        reason = self.mask(reason)[:REASON_MAX]
+        try:
+            job_id = self.ledger.bury(reason=reason, raw=kept, job_id=job_id)
+        except StoreUnavailable:
+            log.critical("malformed message not recorded: %s: %s", reason, kept)
+            job_id = ""
+        metrics.buried()
+        if error is None:
+            alert("malformed message", f"malformed message: {reason}", job=job_id)
+        else:
+            alert("task failed", f"task failed: {reason}", error, job=job_id)
+
+
+def shown(task: object, args: object, kwargs: object) -> str:
+    """Return a task and its arguments as text, whatever they are."""
+    try:
+        return f"{task} {args!r} {kwargs!r}"
+    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        return f"{task}, arguments that cannot be shown"
+
+
+# Reentrant: a signal's handler may ask while the main thread does.
+_lock = threading.RLock()
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """Return the parts of this process; a forked child gets its own.
+
+    Raises:
+        SettingsError: The settings are wrong, or a secret is missing.
+    """
+    global _runtime  # noqa: PLW0603  one per process
+    with _lock:
+        if _runtime is None or _runtime.pid != os.getpid():
+            _runtime = Runtime(load_settings())
+        return _runtime

@@ -1,0 +1,294 @@
+"""A job: one accepted wish to have orders off the book, and how it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Self, TypeVar
+
+from worker.model.names import account_of, exchange_of
+from worker.model.outcomes import Outcome
+
+E = TypeVar("E", bound=StrEnum)
+FORMAT = 1
+"""The newest form of a job that this version reads; as in `lanes.lua`."""
+
+
+class Kind(StrEnum):
+    """What a job takes down."""
+
+    CANCEL = "cancel"
+    CANCEL_ALL = "cancel_all"
+    MALFORMED = "malformed"
+    """A message that no job could be made of."""
+    UNKNOWN = "unknown"
+    """One that this version does not know: a newer one's."""
+
+
+class Phase(StrEnum):
+    """What the next attempt of a job sends."""
+
+    SEND = "send"
+    BUY = "buy"
+    """Cancels one side of a scope of both, where the exchange takes sides alone."""
+    SELL = "sell"
+    ASK = "ask"
+    LIST = "list"
+
+    @property
+    def cancels(self) -> bool:
+        """Whether it cancels, rather than asks."""
+        return self not in (Phase.ASK, Phase.LIST)
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as the ledger holds it. Times are Unix ms on Redis's clock.
+
+    Attributes:
+        lane: `<exchange>:<account>`.
+        phase: What the next attempt sends; None before the first.
+        streak: Attempts in a row that ended in `outcome`.
+        missing: The exchange last said that it knows no such open order.
+        missing_ms: Since when it has said so, not once showing the order open.
+        attempts: Requests made or under way.
+        claim: Grows with each lease; a settlement made under an older one is
+            dropped unless it brings a proof.
+        lost: The worker of the last attempt was lost in the middle of it.
+        urgent: Of a switch that has tripped; its first leases are short.
+        refused: What of the account the exchange refuses (`cancels`, `reads`, `token`);
+            this attempt is the probe that the account's other jobs wait for.
+        refused_ms: Since when.
+        children: Of a scope: cancels of orders that were found open in it.
+        canceled: How many of those were canceled.
+        closed: How many were found closed, as filled.
+        unproven: How many became dead letters.
+        unseen: No list of the account has shown the scope's pair yet.
+        doubtful: Its attempts prove nothing: others of its account go first, mostly.
+        version: Form of the record; above `FORMAT` it is a newer version's.
+        outcome: Of the last attempt; of the job once it has ended.
+    """
+
+    id: str
+    kind: Kind
+    state: State
+    lane: str = ""
+    order_id: str | None = None
+    pair: str | None = None
+    side: str | None = None
+    parent: str | None = None
+    phase: Phase | None = None
+    streak: int = 0
+    missing: bool = False
+    missing_ms: int | None = None
+    attempts: int = 0
+    claim: int = 0
+    created_ms: int = 0
+    first_ms: int | None = None
+    due_ms: int | None = None
+    finished_ms: int | None = None
+    claimed_by: str | None = None
+    outcome: Outcome | None = None
+    detail: str = ""
+    lost: bool = False
+    urgent: bool = False
+    doubtful: bool = False
+    refused: str = ""
+    refused_ms: int | None = None
+    children: int = 0
+    canceled: int = 0
+    closed: int = 0
+    unproven: int = 0
+    unseen: bool = False
+    lease_ms: int = 0
+    raw: str = ""
+    history: tuple[dict[str, Any], ...] = ()
+    version: int = FORMAT
+
+    @property
+    def foreign(self) -> bool:
+        """Whether this version must leave the job to a newer one."""
+        return self.version > FORMAT or self.kind is Kind.UNKNOWN
+
+    @property
+    def sends(self) -> Phase:
+        """What an attempt of it sends, unless its exchange asks for something else first."""
+        return self.phase or Phase.SEND
+
+    @property
+    def exchange(self) -> str:
+        """Name of the exchange."""
+        return exchange_of(self.lane)
+
+    @property
+    def account(self) -> str:
+        """Alias of the account."""
+        return account_of(self.lane)
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> Self:
+        """Make a job of a ledger record's fields, whoever wrote them.
+
+        What a newer version wrote and this one does not know is left out, so
+        that it can be shown; it must not be attempted (`foreign`). A phase that
+        is not known may have been anything: as after a lost worker, the
+        exchange is asked first.
+        """
+        told = {name: read(text) for name, text in fields.items() if (read := _READ.get(name))}
+        told.setdefault("id", "")
+        told["kind"] = kind = _member(Kind, fields.get("kind")) or Kind.UNKNOWN
+        told["state"] = told.get("state") or State.PENDING
+        told["lost"] = "lost" in fields or (bool(fields.get("phase")) and told["phase"] is None)
+        told["urgent"] = "urgent" in fields
+        told["doubtful"] = "doubtful" in fields
+        told["history"] = (*_only_attempt(fields), *told.get("history", ()))
+        told["unseen"] = "unseen" in fields
+        told["version"] = version = _number(fields.get("v")) or FORMAT
+        if version > FORMAT or kind is Kind.UNKNOWN:
+            named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
+            told["detail"] = fields.get("detail") or f"{named}: left to its workers"
+        return cls(**told)
+
+    def counts(self) -> dict[str, int]:
+        """Return how the orders that were found open in a scope have ended."""
+        return {"canceled": self.canceled, "closed": self.closed, "unproven": self.unproven}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the job as JSON shows it."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "state": self.state,
+            "exchange": self.exchange or None,
+            "account": self.account or None,
+            "order_id": self.order_id,
+            "pair": self.pair,
+            "side": self.side,
+            "parent": self.parent,
+            "outcome": self.outcome,
+            "detail": self.detail,
+            "attempts": self.attempts,
+            **(self.counts() if self.kind is Kind.CANCEL_ALL else {}),
+            "created_ms": self.created_ms,
+            "due_ms": self.due_ms if self.state is State.PENDING else None,
+            "finished_ms": self.finished_ms,
+            "claimed_by": self.claimed_by,
+            "history": list(self.history),
+            **({"raw": self.raw} if self.raw else {}),
+            **({"version": self.version} if self.foreign else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be accepted."""
+
+    id: str
+    lane: str
+    kind: Kind
+    order_id: str = ""
+    pair: str = ""
+    side: str = ""
+    parent: str = ""
+    urgent: bool = False
+
+
+def _number(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _member(kind: type[E], text: str | None) -> E | None:
+    try:
+        return kind(text) if text else None
+    except ValueError:
+        return None
+
+
+def _only_attempt(fields: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Return the history of a job that is done, as its short record has it; see `settle.lua`."""
+    made = fields.get("made")
+    if made is None:  # it is not done
+        return
+    at_ms, took_ms, phase = (*made.split(" "), "", "")[:3]
+    if at_ms:
+        yield {
+            "n": 1,
+            "at_ms": _count(at_ms),
+            "phase": phase,
+            "outcome": fields.get("outcome", ""),
+            "detail": fields.get("detail", ""),
+            "took_ms": _count(took_ms),
+            "by": fields.get("by", ""),
+        }
+
+
+def _lines(history: str) -> Iterator[dict[str, Any]]:
+    for line in history.splitlines():
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(
+        (
+            "id",
+            "lane",
+            "order_id",
+            "pair",
+            "side",
+            "parent",
+            "claimed_by",
+            "detail",
+            "raw",
+            "refused",
+        ),
+        str,
+    ),
+    **dict.fromkeys(
+        (
+            "streak",
+            "attempts",
+            "claim",
+            "created_ms",
+            "lease_ms",
+            "children",
+            "canceled",
+            "closed",
+            "unproven",
+        ),
+        _count,
+    ),
+    **dict.fromkeys(("missing_ms", "first_ms", "due_ms", "finished_ms", "refused_ms"), _number),
+    "state": lambda text: _member(State, text),
+    "phase": lambda text: _member(Phase, text),
+    "missing": "1".__eq__,
+    "outcome": lambda text: _member(Outcome, text) or (Outcome.UNKNOWN if text else None),
+    "history": lambda text: tuple(_lines(text)),
+}
+"""How each field of a record is read that is not read together with another."""

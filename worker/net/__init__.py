@@ -1,0 +1,1 @@
+"""Sockets and host names, in bounded time."""

@@ -1,0 +1,124 @@
+"""What a job may send next: pure decisions from the job and the exchange."""
+
+from __future__ import annotations
+
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Exchange
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
+from worker.model.jobs import Job, Kind, Phase
+
+
+def able(exchange: Exchange, command: Command) -> bool:
+    """Return whether the exchange can carry out this command as it stands."""
+    try:
+        exchange.check(command)
+    except InvalidCommand:
+        return False
+    return True
+
+
+def command_of(job: Job, phase: Phase) -> Command:
+    """Return what `phase` of a job sends."""
+    match phase:
+        case Phase.LIST:
+            return ListOpenOrders(pair=job.pair, side=job.side)
+        case Phase.ASK:
+            return QueryOrder(order_id=job.order_id or "", pair=job.pair)
+        case _ if job.kind is not Kind.CANCEL_ALL:
+            return CancelOrder(order_id=job.order_id or "", pair=job.pair, side=job.side)
+        case Phase.SEND:
+            return CancelScope(pair=job.pair, side=job.side)
+        case Phase.BUY | Phase.SELL:
+            return CancelScope(pair=job.pair, side=job.side or phase.value)
+
+
+def next_phase(job: Job, exchange: Exchange) -> Phase:
+    """Return what the next attempt of a job sends.
+
+    A job whose worker was lost in mid-attempt may have been done by it, which
+    one question tells sooner than another cancel.
+    """
+    phase = job.phase or _first_phase(job, exchange)
+    if job.lost:
+        return asking_phase(job, exchange) or phase
+    return phase
+
+
+def _first_phase(job: Job, exchange: Exchange) -> Phase:
+    if job.kind is not Kind.CANCEL_ALL or able(exchange, command_of(job, Phase.SEND)):
+        return Phase.SEND
+    return Phase.BUY if able(exchange, command_of(job, Phase.BUY)) else Phase.LIST
+
+
+def asking_phase(job: Job, exchange: Exchange) -> Phase | None:
+    """Return the phase that asks what became of a job's orders, if there is one."""
+    phase = Phase.LIST if job.kind is Kind.CANCEL_ALL else Phase.ASK
+    return phase if able(exchange, command_of(job, phase)) else None
+
+
+def spelled(exchange: Exchange, pair: str | None) -> str | None:
+    """Return a pair as the exchange's documents spell it; what is no pair as it is."""
+    return exchange.capabilities.spelling(pair) if isinstance(pair, str) else pair
+
+
+def check_cancel(exchange: Exchange, *, order_id: str, pair: str | None, side: str | None) -> None:
+    """Refuse a cancel that the exchange could not be sent.
+
+    Raises:
+        InvalidCommand: The text says what is missing or wrong.
+    """
+    exchange.check(CancelOrder(order_id=order_id, pair=pair, side=side))
+
+
+def check_cancel_all(exchange: Exchange, *, pair: str | None, side: str | None) -> None:
+    """Refuse a cancel-all whose scope the exchange cannot be asked about.
+
+    Raises:
+        InvalidCommand: The text says what is missing or wrong.
+    """
+    exchange.check(ListOpenOrders(pair=pair, side=side))
+
+
+def holds_timers(exchange: Exchange) -> bool:
+    """Return whether an exchange keeps countdowns itself."""
+    return SetCountdown in exchange.capabilities.commands
+
+
+def check_switch(
+    exchange: Exchange,
+    *,
+    pairs: tuple[str, ...],
+    order_ids: tuple[str, ...],
+    timeout_ms: int,
+    shortest_ms: int,
+    longest_ms: int,
+) -> None:
+    """Refuse a switch that could not be kept, or could not cancel its scope.
+
+    Raises:
+        InvalidCommand: The text says what is missing or wrong.
+    """
+    if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int):
+        raise InvalidCommand("timeout_ms must be a whole number of milliseconds")
+    if not shortest_ms <= timeout_ms <= longest_ms:
+        raise InvalidCommand(f"timeout_ms must be from {shortest_ms} to {longest_ms}")
+    if not pairs and not order_ids:
+        raise InvalidCommand("a switch needs a scope: give pairs, order ids, or both")
+    if holds_timers(exchange):
+        if not pairs:
+            raise InvalidCommand(
+                f"{exchange.name} keeps its countdown by pair; give pairs "
+                '(--pair btc_idr, or pairs=["btc_idr"])'
+            )
+        exchange.check(SetCountdown(pairs, timeout_ms))
+    for pair in pairs:
+        exchange.check(ListOpenOrders(pair=pair))
+    for order_id in order_ids:
+        check_cancel(exchange, order_id=order_id, pair=None, side=None)

@@ -1,0 +1,312 @@
+"""What to do after an attempt: a pure decision, from the job and the answer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from worker.config.settings import Jobs
+from worker.model.decisions import Again, Dead, Decision, Done
+from worker.model.jobs import Job, Kind, Phase
+from worker.model.outcomes import (
+    Answer,
+    Closed,
+    ClosedMany,
+    CountdownSet,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    ScopeCanceled,
+    TokenGrant,
+    Unproven,
+)
+from worker.policy.scopes import LIST_AGAIN_MS, LISTED, SCOPE_SENT, by_list, emptied, listed
+
+SENDS_BEFORE_ASKING = 2
+"""An exchange that says it could not is sent the cancel again this often
+before it is asked what became of the order."""
+ASKS_IN_VAIN = 3
+"""Answers in a row that prove nothing, after which an order is not only asked about."""
+REJECTED_WAIT_MS = 1_000
+"""From a refusal for good to the one attempt that must confirm it: a state of the exchange
+that its code does not tell from a mistake may have passed by then."""
+MISSING_STEPS = 3**6
+MISSING_FACTOR = 3
+MISSING_GROWTH = 8
+"""An order that is not known is tried again after this part of `missing_max_ms`, then after
+`MISSING_FACTOR` times as long with each attempt, but at most `MISSING_GROWTH` times as long
+as it has been unknown: at most 12 attempts in all. An attempt that says nothing of the
+order puts nothing off, and a cancel's word for it is first confirmed by a question."""
+EAGER_ATTEMPTS = 3
+"""Attempts after which even a hopeful next step waits its backoff."""
+DOUBTFUL_ATTEMPTS = 3
+"""Attempts without a proof after which a job no longer goes before others."""
+UNAUTHORIZED_WAIT_MS = 1_000
+UNAUTHORIZED_WAIT_MAX_MS = 60_000
+"""How long a job leaves refused credentials alone at first, then twice as long each time, at
+most so long. What the account's other jobs do meanwhile is in `access.lua`."""
+REFUSALS_BEFORE_TURNING = 2
+"""Refusals of an order's cancel after which the exchange is asked about it, or the reverse:
+a key may lack the right to one of the two."""
+ASKED_URGENT_MAX_MS = 2_000
+ASKED_MAX_MS = 30_000
+"""The longest that one reply may put an urgent job off, and another, for any reason but the
+rate: the exchange may be back long before."""
+THROTTLED_MAX_MS = 60_000
+"""The longest that one reply may make an account rest for the rate: the longest window in
+which an exchange is known to count. What asks for more is no rate rule, and is asked again."""
+
+
+def doubtful(job: Job, decision: Again) -> bool:
+    """Return whether a job gets only a small share of the attempts while others wait.
+
+    So it is from its third attempt on, and once the exchange has twice called its order
+    unknown, or its request a mistake; unless it shows the order open: then another cancel may well
+    end it. What is refused for the rate or the credentials says nothing of the order.
+    """
+    if decision.outcome in (Outcome.THROTTLED, Outcome.UNAUTHORIZED):
+        return job.doubtful
+    mistake = (job.missing and decision.missing) or decision.outcome is Outcome.REJECTED
+    return (mistake or job.attempts >= DOUBTFUL_ATTEMPTS) and not decision.found
+
+
+def backoff_ms(attempts: int, jobs: Jobs, rng: random.Random) -> int:
+    """Return a full-jitter backoff: anywhere from 0 to a bound that doubles."""
+    bound = min(jobs.backoff_max_ms, jobs.backoff_base_ms * 2 ** max(0, min(attempts, 20)))
+    return rng.randrange(bound + 1)
+
+
+def decide(
+    job: Job,
+    answer: Answer,
+    *,
+    asks: Phase | None,
+    now_ms: int,
+    jobs: Jobs,
+    rng: random.Random,
+) -> Decision:
+    """Decide what follows from an answer.
+
+    Args:
+        job: As claimed; what it `sends` is what was sent.
+        answer: What came back.
+        asks: The phase that asks the exchange about this job; None if it cannot
+            be asked. Only what is unproven comes to that.
+        now_ms: Redis time.
+        jobs: The budgets.
+        rng: For the jitter.
+    """
+    decision = (
+        _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng)
+        if _fits(job, answer)
+        else _misplaced(job, backoff_ms(job.attempts, jobs, rng))
+    )
+    if not isinstance(decision, Again):
+        return decision
+    age = now_ms - (job.first_ms or now_ms)
+    if decision.refused and job.refused_ms is not None:
+        # Others may have been its account's probes for all that time.
+        age = max(age, now_ms - max(job.created_ms, job.refused_ms))
+    missing = now_ms - (job.missing_ms or now_ms)
+    if _missing(answer) and missing >= jobs.missing_max_ms:
+        gone = f"unknown to the exchange for {missing} ms"
+        return Dead(decision.outcome, f"{gone}; {decision.detail}", decision.detail)
+    if _missing(answer) and (asks is None or isinstance(answer, OrderReport)):
+        spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
+        decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
+    if job.attempts >= jobs.max_attempts:
+        return Dead(
+            decision.outcome, f"{job.attempts} attempts made; {decision.detail}", decision.detail
+        )
+    if age >= jobs.max_age_ms:
+        return Dead(
+            decision.outcome, f"not proven within {age} ms; {decision.detail}", decision.detail
+        )
+    return decision
+
+
+def _spaced_ms(missing_ms: int, attempts: int, jobs: Jobs, rng: random.Random) -> int:
+    """Return how long to wait with an order that has been unknown to the exchange for so long.
+
+    Time that was spent behind a backlog does not make the next wait longer.
+    """
+    first_ms = max(1, jobs.missing_max_ms // MISSING_STEPS)
+    by_count_ms = first_ms * int(MISSING_FACTOR ** max(0, min(attempts, 20) - 2))
+    spaced_ms = max(first_ms, min(MISSING_GROWTH * missing_ms, by_count_ms))
+    spaced_ms += rng.randrange(spaced_ms // 10 + 1)
+    return max(first_ms, min(spaced_ms, jobs.missing_max_ms - missing_ms))
+
+
+def _missing(answer: Answer) -> bool:
+    match answer:
+        case Unproven(missing=True) | OrderReport(state=OrderState.MISSING):
+            return True
+        case _:
+            return False
+
+
+def _by_answer(
+    job: Job,
+    answer: Answer,
+    *,
+    asks: Phase | None,
+    now_ms: int,
+    jobs: Jobs,
+    rng: random.Random,
+) -> Decision:
+    if isinstance(answer, Closed):  # first: most are
+        return Done(answer.outcome, answer.detail)
+    wait = backoff_ms(job.attempts, jobs, rng)
+    soon = 0 if job.attempts < EAGER_ATTEMPTS else wait
+    match answer:
+        case OrderReport(OrderState.CANCELED, detail):
+            return Done(Outcome.CANCELED, detail)
+        case OrderReport(OrderState.FILLED, detail):
+            return Done(Outcome.GONE, detail)
+        case OrderReport(OrderState.OPEN, detail):
+            return Again(Phase.SEND, soon, Outcome.UNKNOWN, detail or "still open", found=True)
+        case OrderReport(OrderState.MISSING, detail):
+            unknown = detail or "order not known"
+            return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
+        case ScopeCanceled():
+            then = Phase.SELL if job.sends is Phase.BUY else Phase.LIST
+            return Again(then, 0, Outcome.UNKNOWN, SCOPE_SENT)
+        case OpenOrders():
+            return by_list(job, answer, wait, now_ms)
+        case Unproven():
+            return _unproven(job, answer, asks=asks, wait=wait, soon=soon)
+        case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
+            return _misplaced(job, wait)
+
+
+def _misplaced(job: Job, wait: int) -> Again:
+    streak = LISTED if listed(job) else 1
+    detail = "an answer out of place"
+    return Again(job.sends, wait, Outcome.UNKNOWN, detail, streak, missing=emptied(job))
+
+
+def _fits(job: Job, answer: Answer) -> bool:
+    """Return whether this answers what the job sent: nothing else proves anything of it."""
+    phase, whole = job.sends, job.kind is Kind.CANCEL_ALL
+    match answer:
+        case Unproven():
+            return True
+        case Closed(outcome):
+            return phase is Phase.SEND and not whole and outcome.proven
+        case ScopeCanceled():
+            return phase.cancels and whole
+        case OrderReport():
+            return phase is Phase.ASK and not whole
+        case OpenOrders():
+            return phase is Phase.LIST and whole
+        case ClosedMany() | CountdownSet() | TokenGrant():
+            return False
+
+
+def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon: int) -> Decision:
+    phase = job.sends
+    if answer.outcome.proven:
+        answer = replace(answer, outcome=Outcome.UNKNOWN)
+    streak = 1 + (abs(job.streak) if job.outcome is answer.outcome else 0)
+    # What the exchange called missing is more likely closed than open, so that
+    # only an answer can help; else send again, in case it never arrived.
+    # That a scope was listed and showed nothing stays so, too.
+    missing = answer.missing or (job.missing and phase is Phase.ASK) or emptied(job)
+    if phase.cancels:
+        turned = asks or phase
+    else:
+        tired = streak >= ASKS_IN_VAIN
+        turned = Phase.SEND if phase is Phase.ASK and (tired or not missing) else phase
+    sends = SENDS_BEFORE_ASKING if job.missing_ms is None else 1
+    delay = _delay_ms(job, answer, wait, streak)
+    again = Again(
+        phase,
+        delay,
+        answer.outcome,
+        answer.detail or answer.outcome.lower(),
+        _kept(job, answer.outcome, streak),
+        missing,
+        put_off=answer.retry_after_ms is not None and answer.outcome is not Outcome.THROTTLED,
+    )
+    if answer.nonce_floor is not None or answer.clock_refused:
+        # Refused for the stamp alone: nothing was done, and the next is mended.
+        return replace(again, delay_ms=soon)
+    match answer.outcome:
+        case Outcome.REJECTED if phase is Phase.ASK:
+            # The question was refused, not the cancel.
+            return replace(again, phase=Phase.SEND, outcome=Outcome.UNKNOWN)
+        case Outcome.REJECTED:
+            return _rejected(job, again, final=answer.final)
+        case Outcome.UNAUTHORIZED if answer.token_refused and streak == 1 and not job.refused:
+            return replace(again, delay_ms=0)
+        case Outcome.UNAUTHORIZED:
+            return _unauthorized(job, again, asks=asks, streak=streak)
+        case Outcome.THROTTLED:
+            return again
+        case Outcome.UNAVAILABLE if phase.cancels and streak < sends:
+            return again
+        case Outcome.UNAVAILABLE:
+            return replace(again, phase=turned)
+        case Outcome.UNKNOWN | Outcome.CANCELED | Outcome.GONE:
+            hopeful = not turned.cancels and answer.retry_after_ms is None
+            return replace(
+                again,
+                phase=turned,
+                delay_ms=soon if hopeful else delay,
+            )
+
+
+def _rejected(job: Job, again: Again, *, final: bool) -> Decision:
+    """End a job that was refused for good twice in a row, in the same words."""
+    if final or (job.outcome is Outcome.REJECTED and job.detail == again.detail):
+        return Dead(again.outcome, again.detail)
+    return replace(again, delay_ms=max(again.delay_ms, REJECTED_WAIT_MS))
+
+
+def _kept(job: Job, outcome: Outcome, streak: int) -> int:
+    """Return how a job keeps what has come so often in a row; what is listed stays so."""
+    if not listed(job):
+        return streak
+    return -streak if outcome is Outcome.UNAUTHORIZED else LISTED
+
+
+def _unauthorized(job: Job, again: Again, *, asks: Phase | None, streak: int) -> Again:
+    """Wait for better credentials; the account's other jobs wait for this attempt's like."""
+    phase, turns = again.phase, streak >= REFUSALS_BEFORE_TURNING
+    if turns and phase is Phase.ASK:
+        phase = Phase.SEND
+    elif turns and job.kind is not Kind.CANCEL_ALL:
+        phase = asks or phase
+    return replace(again, phase=phase, refused=True)
+
+
+def _delay_ms(job: Job, answer: Unproven, wait: int, streak: int) -> int:
+    if answer.outcome is Outcome.UNAUTHORIZED:
+        refused_ms = UNAUTHORIZED_WAIT_MS << min(streak - 1, 10)
+        wait = max(wait, min(refused_ms, UNAUTHORIZED_WAIT_MAX_MS))
+    asked_ms = answer.retry_after_ms
+    return wait if asked_ms is None else max(_granted_ms(job, answer, asked_ms), wait // 2)
+
+
+def _granted_ms(job: Job, answer: Unproven, asked_ms: int) -> int:
+    """Return how much of what one reply asks for is granted: an hour would bury a cancel."""
+    longest_ms = ASKED_URGENT_MAX_MS if job.urgent else ASKED_MAX_MS
+    if answer.outcome is Outcome.THROTTLED:
+        longest_ms = THROTTLED_MAX_MS
+    return min(asked_ms, longest_ms)
+
+
+__all__ = [
+    "LISTED",
+    "LIST_AGAIN_MS",
+    "Again",
+    "Dead",
+    "Decision",
+    "Done",
+    "backoff_ms",
+    "decide",
+    "doubtful",
+    "emptied",
+    "listed",
+]

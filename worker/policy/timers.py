@@ -1,0 +1,106 @@
+"""What it takes to keep a countdown at an exchange: pure figures, all in ms.
+
+A request takes `call_ms` at most: its socket is reset then, and so much is taken
+off each countdown, as the timer starts when the request arrives. So no timer
+outlives its deadline, whether or not the reply comes. A strategy that beats at
+least every half timeout leaves `LEFT` of the timeout when a renewal becomes due.
+In that time one failure must fit, and the renewal after it: a reply that is lost,
+or a worker killed while it holds the account.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from worker.config.accounts import Account
+from worker.model.commands import SetCountdown
+
+CALL_MAX_MS = 2_500
+"""Longest that a countdown request may take."""
+LAUNCH_MAX_MS = 500
+"""A leave to send that was asked for longer ago than this is not used. What it took is
+taken off the countdown."""
+HOLD_MARGIN_MS = 200
+"""From the end of a call until Redis has been told what came of it."""
+SKEW_MS = 1_000
+"""How far behind the exchange's clock a timestamp may be when it is made."""
+AHEAD_MAX_MS = 1_000
+"""How far ahead of the exchange's clock a timestamp may be and still be accepted."""
+SWEEP_MS = 100
+"""How long a worker takes to see that a renewal is due."""
+SERIAL_MIN_MS = 1_000
+"""Shortest lease of a job where one request of a key goes at a time; as in `lanes.lua`."""
+SERIAL_SHARE = 4
+"""Else such a lease is this part of the shortest native timeout; as in `arm.lua`."""
+LEFT = 15 / 32
+"""Part of the timeout that is left until a timer fires when its renewal becomes due, before
+the call is taken off; as `needs_sync` in `switches.lua` has it."""
+SPENT = 0.9
+"""Part of the exchange's limit that renewals may take; stops and retries need the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How an account's countdown requests go.
+
+    Attributes:
+        nonce: Requests carry a nonce, so that the exchange refuses what arrives after a
+            later one, and other requests of the key take turns with countdowns.
+        step_ms: From one request to the next at the limit; 0 without a limit.
+    """
+
+    nonce: bool
+    step_ms: int
+
+    def window_ms(self, call_ms: int) -> int:
+        """Return how long after its timestamp the exchange may accept a request."""
+        return call_ms + SKEW_MS
+
+    def flight_ms(self, call_ms: int) -> int:
+        """Return until when after its leave a request may take effect, its sender dead or not."""
+        if self.nonce:
+            return LAUNCH_MAX_MS + call_ms
+        return LAUNCH_MAX_MS + self.window_ms(call_ms) + AHEAD_MAX_MS
+
+    def hold_ms(self, call_ms: int) -> int:
+        """Return how long the account is held for one request."""
+        return LAUNCH_MAX_MS + call_ms + HOLD_MARGIN_MS
+
+    def blocked_ms(self, call_ms: int, timeout_ms: int) -> float:
+        """Return how long one failure keeps others from renewing a timer."""
+        serial_ms = max(SERIAL_MIN_MS, timeout_ms / SERIAL_SHARE) if self.nonce else 0
+        return max(self.hold_ms(call_ms), self.flight_ms(call_ms), serial_ms, self.step_ms)
+
+    def keeps(self, timeout_ms: int, call_ms: int) -> bool:
+        """Return whether a timer of this timeout survives one failure."""
+        needed_ms = 2 * call_ms + SWEEP_MS + self.blocked_ms(call_ms, timeout_ms)
+        return needed_ms <= LEFT * timeout_ms
+
+
+def shortest_native_ms(terms: Terms, call_ms: int) -> int:
+    """Return the shortest timeout that the exchange's own timer is used for.
+
+    Below it workers hold the deadline, and no timer is set.
+    """
+    return bisect_right(range(1_000_000), 0, key=lambda ms: terms.keeps(ms, call_ms))
+
+
+def longest_call_ms(terms: Terms, timeout_ms: int) -> int:
+    """Return how long a request may take for a timer of this timeout to be kept; 0: at no pace."""
+    calls = range(CALL_MAX_MS + 1)
+    return max(0, bisect_right(calls, 0, key=lambda ms: not terms.keeps(timeout_ms, ms)) - 1)
+
+
+def budget_of(max_requests: int, window_ms: int, *, accounts: int = 1) -> int:
+    """Return how many requests in 1,000 s one of `accounts` that share a limit may renew with."""
+    return int(SPENT * max_requests * 1_000_000 / window_ms / max(1, accounts))
+
+
+def terms_of(account: Account) -> tuple[Terms, int]:
+    """Return how an account's countdown requests go by its settings, and their budget."""
+    limits = [limit for limit in account.limits_in_force if SetCountdown in limit.commands]
+    steps = [limit.window_ms // limit.max_requests for limit in limits]
+    budgets = [budget_of(limit.max_requests, limit.window_ms) for limit in limits]
+    terms = Terms(nonce=account.uses_nonce, step_ms=max(steps, default=0))
+    return terms, min(budgets, default=0)

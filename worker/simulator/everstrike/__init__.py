@@ -1,0 +1,1 @@
+"""Everstrike, simulated."""

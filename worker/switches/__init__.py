@@ -1,0 +1,1 @@
+"""Bring the exchanges' timers in line with the switches."""

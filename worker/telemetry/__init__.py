@@ -1,0 +1,1 @@
+"""What is seen from outside: alerts, logs, metrics, health."""

@@ -1,0 +1,122 @@
+"""What a worker or a beat shows of itself: /metrics, /healthz, and a page at /."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from worker.config.settings import Settings
+from worker.errors import StoreUnavailable
+from worker.telemetry import metrics
+from worker.telemetry.health.collector import StoreCollector
+from worker.telemetry.health.page import draw
+from worker.telemetry.health.reading import Watch
+from worker.telemetry.health.request import Hosts
+from worker.telemetry.health.server import Page, Server, open_server
+from worker.telemetry.liveness import Pulse
+
+JSON = "application/json"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+NEXT_PORTS = 20
+"""How many ports are tried, so that several workers may share a machine."""
+Role = Literal["worker", "beat"]
+
+
+class Monitor:
+    """The pages of one process.
+
+    Args:
+        role: What the process is.
+        pulse: The sign of life of its loop.
+        watch: What looks at Redis.
+    """
+
+    def __init__(self, role: Role, pulse: Pulse, watch: Watch) -> None:
+        self._role = role
+        self._pulse = pulse
+        self._watch = watch
+        self._registry = CollectorRegistry()
+        self._registry.register(StoreCollector(watch))
+        self.server: Server | None = None
+
+    def metrics(self) -> Page:
+        """Return what Prometheus reads."""
+        text = generate_latest(metrics.REGISTRY) + generate_latest(self._registry)
+        return Page(text.decode(), METRICS)
+
+    def live(self) -> Page:
+        """Return whether a restart is no help; Redis being away is no reason for one."""
+        live = self._pulse.live
+        return _json({"live": live, "role": self._role}, ok=live)
+
+    def ready(self) -> Page:
+        """Return whether work can be expected, and if not, why."""
+        faults = self._pulse.faults()
+        redis: dict[str, object] = {"up": True}
+        counts: dict[str, object] = {}
+        try:
+            reading = self._watch.look()
+        except StoreUnavailable as error:
+            redis = {"up": False, "error": str(error)}
+            faults.append("Redis does not answer")
+        else:
+            redis["latency_ms"] = round(reading.latency_ms, 1)
+            if reading.refusal:
+                redis["refuses"] = reading.refusal
+                faults.append(reading.refusal)
+            counts = {
+                "workers": reading.workers,
+                "dead_letters": reading.dead,
+                "jobs_due": sum(lane.due for lane in reading.lanes),
+                "jobs_pending": sum(lane.pending for lane in reading.lanes),
+            }
+        ready = not faults
+        told = {"ready": ready, "live": self._pulse.live, "role": self._role, "faults": faults}
+        return _json({**told, "redis": redis, **counts}, ok=ready)
+
+    def status(self) -> Page:
+        """Return the page for people."""
+        return Page(draw(self._watch, role=self._role, faults=self._pulse.faults()))
+
+    def serve(self, host: str, ports: Sequence[int], *, names: Sequence[str] = ()) -> None:
+        """Serve all of it, if a port can be had.
+
+        Args:
+            host: Address or name to bind.
+            ports: To try, in order.
+            names: Further names under which it is served; see `Hosts`.
+        """
+        pages = {
+            "/": self.status,
+            "/metrics": self.metrics,
+            "/healthz": self.ready,
+            "/healthz/ready": self.ready,
+            "/healthz/live": self.live,
+        }
+        hosts = Hosts(frozenset(name.lower() for name in (host, *names)))
+        self.server = open_server(host, ports, pages, instant=["/healthz/live"], hosts=hosts)
+
+    def stop(self) -> None:
+        """Serve no more."""
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+
+
+def ports_of(settings: Settings, role: Role) -> list[int]:
+    """Return the ports to try: the one set, then those after it that are not the other's."""
+    table = settings.metrics
+    mine, other = table.port, table.beat_port
+    if role == "beat":
+        mine, other = other, mine
+    last = min(65_535, mine + NEXT_PORTS)
+    return [port for port in range(mine, last + 1) if port == mine or port != other] if mine else []
+
+
+def _json(told: dict[str, object], *, ok: bool) -> Page:
+    status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return Page(json.dumps(told) + "\n", JSON, status)

@@ -1,0 +1,74 @@
+"""Sentry, where there is a DSN: alerts alone, and nothing secret in them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import sentry_sdk
+from sentry_sdk.crons import MonitorStatus, capture_checkin
+from sentry_sdk.integrations.atexit import AtexitIntegration
+from sentry_sdk.integrations.celery import CeleryIntegration
+from sentry_sdk.types import Event, Hint, MonitorConfig
+
+from worker import clock
+from worker.telemetry.logs import Mask
+
+MINUTE_MS = 60_000
+"""Sentry takes no shorter interval."""
+MONITOR = "cancel-worker-beat"
+SCHEDULE: MonitorConfig = {
+    "schedule": {"type": "interval", "value": 1, "unit": "minute"},
+    "checkin_margin": 2,
+    "max_runtime": 1,
+    "failure_issue_threshold": 1,
+    "recovery_threshold": 1,
+}
+
+
+def start(dsn: str | None, mask: Mask) -> None:
+    """Send alerts to Sentry from now on; without a DSN to nobody.
+
+    Local variables, breadcrumbs and request data are left out, since they hold
+    headers and bodies; what remains is masked. No trace header is put into
+    messages: it would carry the DSN's key through Redis.
+    """
+
+    def scrub(event: Event, _hint: Hint) -> Event | None:
+        if _of_celery(event):
+            return None  # a task that fails raises an alert of its own, with the trace
+        return cast("Event", mask.deep(event))
+
+    if dsn:
+        sentry_sdk.init(
+            dsn=dsn,
+            include_local_variables=False,
+            max_breadcrumbs=0,
+            max_request_body_size="never",
+            auto_session_tracking=False,
+            default_integrations=False,
+            integrations=[
+                CeleryIntegration(propagate_traces=False, monitor_beat_tasks=False),
+                AtexitIntegration(callback=lambda _pending, _timeout: None),
+            ],
+            before_send=scrub,
+        )
+
+
+class CheckIns:
+    """Tells Sentry's cron monitor, once a minute, that beat ticks."""
+
+    def __init__(self) -> None:
+        self._next_ms = 0.0
+
+    def beat(self) -> None:
+        """Check in if it is time to; sending happens in a thread of the SDK's."""
+        now = clock.monotonic_ms()
+        if now < self._next_ms or not sentry_sdk.is_initialized():
+            return
+        self._next_ms = now + MINUTE_MS
+        capture_checkin(monitor_slug=MONITOR, status=MonitorStatus.OK, monitor_config=SCHEDULE)
+
+
+def _of_celery(event: Event) -> bool:
+    values = (event.get("exception") or {}).get("values") or []
+    return any((value.get("mechanism") or {}).get("type") == "celery" for value in values)
