@@ -196,7 +196,7 @@ def _show_worker(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     """Answer probes before the broker does."""
     global _monitor  # noqa: PLW0603  one per process
     parts = runtime()
-    _monitor = serve_health(parts.settings, parts.engine.pulse, "worker")
+    _monitor = serve_health(parts.settings, parts.dispatcher.pulse, "worker")
 
 
 @signals.worker_ready.connect
@@ -208,7 +208,7 @@ def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
     shutdown = runtime().shutdown
     shutdown.watch(give_back)
     shutdown.hear(lambda: setattr(state, "should_stop", 0))
-    runtime().engine.start()
+    runtime().dispatcher.start()
     global _deferred  # noqa: PLW0603  one per process
     _deferred = Deferred(runtime())
     _deferred.start()
@@ -265,6 +265,6 @@ def _expired(
 def _stop(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     if _deferred is not None:
         _deferred.stop()
-    runtime().engine.stop()
+    runtime().dispatcher.stop()
     if _monitor is not None:
         _monitor.stop()

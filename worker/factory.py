@@ -14,31 +14,31 @@ from worker.direct.nonces import MemoryNonces
 from worker.direct.runner import Direct
 from worker.direct.switches import MemorySwitches
 from worker.direct.tokens import MemoryTokens
-from worker.dispatch.attempt import Pipeline
-from worker.dispatch.dispatcher import Engine
+from worker.dispatch.attempt import AttemptRunner
+from worker.dispatch.dispatcher import Dispatcher
 from worker.errors import SettingsError
 from worker.exchanges.base import Access, Limit
-from worker.gateway.account import Lane, Lanes
+from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.egress import ANY_IP, at_default_address
 from worker.gateway.http.transport import Transport
-from worker.gateway.ports import Shared
+from worker.gateway.ports import Ports
 from worker.model.limits import Rule
 from worker.store.address import parse
 from worker.store.connection import Store, connect
-from worker.store.due_poll import Lookout
+from worker.store.due_poll import DuePoll
 from worker.store.holds import Holds
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces, key_id
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
-from worker.switches.reconciler import Keeper
+from worker.switches.reconciler import Reconciler
 from worker.telemetry import metrics
 from worker.telemetry.health.reading import Budget, Watch
 from worker.telemetry.health.serving import Monitor, Role, ports_of
-from worker.telemetry.liveness import Pulse
+from worker.telemetry.liveness import Liveness
 from worker.telemetry.logs import Mask
-from worker.telemetry.redis_durability import Durability
+from worker.telemetry.redis_durability import RedisDurability
 
 
 def build_store(settings: Settings, *, promising: bool = False) -> Store:
@@ -54,14 +54,14 @@ def build_store(settings: Settings, *, promising: bool = False) -> Store:
     return Store(client, prefix=settings.key_prefix, replicas=(wanted, settings.redis_wait_ms))
 
 
-def build_lanes(settings: Settings, *, only: str = "") -> dict[str, Lane]:
+def build_lanes(settings: Settings, *, only: str = "") -> dict[str, AccountSession]:
     """Return the accounts, or `only` one, with their secrets read.
 
     Raises:
         SettingsError: A secret is missing, two aliases have one key, or accounts share a
             budget that they see differently.
     """
-    lanes: dict[str, Lane] = {}
+    lanes: dict[str, AccountSession] = {}
     known: dict[str, str] = {}
     budgets: dict[str, tuple[Rule, str]] = {}
     for alias, account in settings.accounts.items():
@@ -86,7 +86,7 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, Lane]:
                     f"accounts.{alias}.limits.{limit.name} differs from that of accounts.{first}, "
                     "which shares its budget; give both the same, or each an egress_ip of its own",
                 )
-        lanes[alias] = Lane(
+        lanes[alias] = AccountSession(
             alias=alias,
             exchange=account.adapter,
             access=access,
@@ -100,7 +100,7 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, Lane]:
     return lanes
 
 
-def build_engine(settings: Settings) -> Engine:
+def build_dispatcher(settings: Settings) -> Dispatcher:
     """Return the motor of one worker process.
 
     Raises:
@@ -109,17 +109,17 @@ def build_engine(settings: Settings) -> Engine:
     own = build_lanes(settings)
     if not own:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
-    lanes = Lanes({alias: at_default_address(lane) for alias, lane in own.items()})
+    lanes = AccountSessions({alias: at_default_address(lane) for alias, lane in own.items()})
     store, transport = build_store(settings), Transport(settings.http)
     limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)
-    pipeline = Pipeline(
+    pipeline = AttemptRunner(
         settings=settings,
         lanes=lanes,
-        shared=Shared(limiter, nonces, Tokens(store), switches),
+        shared=Ports(limiter, nonces, Tokens(store), switches),
         transport=transport,
         rng=random.Random(),  # noqa: S311  jitter
     )
-    keeper = Keeper(
+    keeper = Reconciler(
         settings=settings,
         lanes=lanes,
         switches=switches,
@@ -128,19 +128,19 @@ def build_engine(settings: Settings) -> Engine:
         transport=transport,
     )
     ledger = Ledger(store, digest=digest_of(own))
-    return Engine(
+    return Dispatcher(
         settings=settings,
         lanes=lanes,
         ledger=ledger,
         pipeline=pipeline,
         keeper=keeper,
         limiter=limiter,
-        lookout=Lookout(store),
-        durability=Durability(store),
+        lookout=DuePoll(store),
+        durability=RedisDurability(store),
     )
 
 
-class _LazyLanes(dict[str, Lane]):
+class _LazyLanes(dict[str, AccountSession]):
     """Accounts whose secrets are read when they are first needed.
 
     In an emergency the secrets of other accounts may be missing.
@@ -150,7 +150,7 @@ class _LazyLanes(dict[str, Lane]):
         super().__init__()
         self._settings = settings
 
-    def __missing__(self, alias: str) -> Lane:
+    def __missing__(self, alias: str) -> AccountSession:
         self._settings.account(alias)
         return self.setdefault(alias, build_lanes(self._settings, only=alias)[alias])
 
@@ -160,9 +160,9 @@ def build_direct(settings: Settings) -> Direct:
     store = build_store(settings)
     return Direct(
         settings,
-        lanes=Lanes(_LazyLanes(settings)),
-        common=Shared(Limiter(store), Nonces(store), Tokens(store), Switches(store)),
-        own=Shared(MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches()),
+        lanes=AccountSessions(_LazyLanes(settings)),
+        common=Ports(Limiter(store), Nonces(store), Tokens(store), Switches(store)),
+        own=Ports(MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches()),
         look=Ledger(store).now_ms,
         holds=Holds(store),
         transport=Transport(settings.http),
@@ -195,7 +195,7 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
     )
 
 
-def digest_of(lanes: dict[str, Lane]) -> str:
+def digest_of(lanes: dict[str, AccountSession]) -> str:
     """Return the name under which workers with these accounts are known."""
     served = sorted(
         (lane.exchange.name, lane.alias, lane.uses_nonce, lane.identity) for lane in lanes.values()
@@ -203,7 +203,7 @@ def digest_of(lanes: dict[str, Lane]) -> str:
     return hashlib.sha256(json.dumps(served).encode()).hexdigest()[:16]
 
 
-def budgets_of(lanes: Iterable[Lane]) -> list[Budget]:
+def budgets_of(lanes: Iterable[AccountSession]) -> list[Budget]:
     """Return the rate limits of these accounts, each once."""
     budgets: dict[str, Budget] = {}
     for lane in lanes:
@@ -215,7 +215,7 @@ def budgets_of(lanes: Iterable[Lane]) -> list[Budget]:
     return list(budgets.values())
 
 
-def serve_health(settings: Settings, pulse: Pulse, role: Role) -> Monitor:
+def serve_health(settings: Settings, pulse: Liveness, role: Role) -> Monitor:
     """Serve what a process shows of itself where the settings say.
 
     Never keeps the process from its work: without a port there is a warning.

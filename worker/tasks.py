@@ -67,7 +67,7 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
     except StoreUnavailable as error:
         raise _again(parts, error) from error
     try:
-        outcome = parts.engine.run_job(job_id, lane=lane)
+        outcome = parts.dispatcher.run_job(job_id, lane=lane)
     except StoreUnavailable:
         return DEFERRED
     return str(outcome) if outcome else DEFERRED
@@ -80,7 +80,7 @@ def _run_named(parts: Runtime, message: CancelMessage) -> str:
     try:
         if account is not None:
             lane = lane_of(account.exchange, message.account)
-            if outcome := parts.engine.run_job(job_id, lane=lane):
+            if outcome := parts.dispatcher.run_job(job_id, lane=lane):
                 return str(outcome)
         return DEFERRED if parts.ledger.known(job_id) else ""
     except StoreUnavailable:
@@ -113,7 +113,7 @@ def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
         runtime().bury(f"{DRAIN}: exchange is missing", shown(DRAIN, args, kwargs))
         return
     try:
-        runtime().engine.run_exchange(exchange)
+        runtime().dispatcher.run_exchange(exchange)
     except StoreUnavailable:
         return  # the sweep goes on with it
 
@@ -155,7 +155,7 @@ def tick() -> None:
         parts.ledger.ticked()
     for exchange in {account.exchange for account in parts.settings.accounts.values()}:
         try:
-            parts.engine.run_exchange(exchange)
+            parts.dispatcher.run_exchange(exchange)
         except StoreUnavailable:
             return  # the sweep goes on with it
 
@@ -167,12 +167,12 @@ def _tag(task: Task[..., str]) -> str:
 
 def _again(parts: Runtime, error: StoreUnavailable) -> Reject:
     """Give a message back that Redis would not record, and not at once: it may refuse it again."""
-    parts.engine.wait_ms(LATER_MS)
+    parts.dispatcher.wait_ms(LATER_MS)
     return Reject(str(error), requeue=True)
 
 
 def _left(parts: Runtime, error: LaterFormat) -> Reject:
     """Leave a message to a newer worker, and give one the time to take it."""
     log.info("left to a newer worker: %s", error)
-    parts.engine.wait_ms(LATER_MS)
+    parts.dispatcher.wait_ms(LATER_MS)
     return Reject(str(error), requeue=True)

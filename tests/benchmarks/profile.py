@@ -25,7 +25,7 @@ from tests.benchmarks.exchange import Exchange
 from tests.benchmarks.redis_stats import asked
 from worker import Producer
 from worker.config.settings import Settings, load_settings
-from worker.factory import build_engine, build_store, secrets_of
+from worker.factory import build_dispatcher, build_store, secrets_of
 from worker.telemetry.logs import set_up
 
 JOBS = 3_000
@@ -66,7 +66,7 @@ def _profile(settings: Settings, log: Any) -> None:
         set_up("INFO", secrets_of(settings))
     finally:
         sys.stderr = shown
-    engine, producer = build_engine(settings), Producer(settings)
+    engine, producer = build_dispatcher(settings), Producer(settings)
     engine.register()
     client = build_store(settings).client
 

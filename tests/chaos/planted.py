@@ -11,7 +11,7 @@ from typing import Any
 from worker import clock
 from worker.client.producer import Producer
 from worker.dispatch import attempt as its
-from worker.dispatch.batch import Attempts
+from worker.dispatch.batch import BatchRunner
 from worker.dispatch.completion import Attempted
 from worker.errors import StoreUnavailable
 from worker.messaging.runtime import runtime
@@ -217,9 +217,9 @@ def _limit_by_local_clock() -> None:
 
 
 def _settle_early() -> None:
-    attempt = Attempts._attempt  # noqa: SLF001  planted
+    attempt = BatchRunner._attempt  # noqa: SLF001  planted
 
-    def hasty(self: Attempts, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
+    def hasty(self: BatchRunner, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
         early = Settlement(Verb.DONE, outcome=Outcome.CANCELED, detail="sent")
         runtime().ledger.settle(
             [(job, early) for job in jobs],
@@ -233,4 +233,4 @@ def _settle_early() -> None:
             for attempted in attempt(self, jobs, now_ms, held_ms)
         ]
 
-    Attempts._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted
+    BatchRunner._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted

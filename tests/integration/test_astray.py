@@ -13,7 +13,7 @@ from tests.support.switchboard import Board
 from tests.support.world import World
 from worker import Producer
 from worker.config.settings import Settings
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.model.outcomes import Outcome
 
 SWITCH_ALIAS = "switch"
@@ -36,7 +36,7 @@ def test_an_account_called_switch_is_served(world: World) -> None:
     settings = world.settings(accounts={SWITCH_ALIAS: world.account("ev")})
     (order_id,) = world.place("ev")
     (other_id,) = world.place("ev")
-    engine = build_engine(settings)
+    engine = build_dispatcher(settings)
     engine.start()
     try:
         producer = Producer(settings)
@@ -110,7 +110,7 @@ def test_strays_are_reported_once(bench: Bench) -> None:
 
 def test_a_worker_raises_an_alert_of_strays(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A person must look at them."""
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     client: Any = world.store().client
     client.zadd("cx:due:everstrike:ev", {"lost-job": 1})

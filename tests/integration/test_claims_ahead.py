@@ -16,16 +16,16 @@ from tests.support.ledgers import EV, EV2, IX, LEASE_MS, new_job
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome, Ticket, clock
-from worker.dispatch.batch import Attempts, Work
+from worker.dispatch.batch import BatchRunner, Work
 from worker.dispatch.completion import Attempted
-from worker.dispatch.concurrency import Crew
-from worker.dispatch.dispatcher import Engine
-from worker.dispatch.leases import STORE_RETRY_MS, Claims, Flight
+from worker.dispatch.concurrency import ExchangeThreads
+from worker.dispatch.dispatcher import Dispatcher
+from worker.dispatch.leases import STORE_RETRY_MS, Flight, Leases
 from worker.errors import StoreUnavailable
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.model.jobs import Job, State
 from worker.model.settlements import Claimed, Settlement, Verb
-from worker.policy.batch_sizing import CHUNK_MAX, FLUSH_MS, Pace
+from worker.policy.batch_sizing import CHUNK_MAX, FLUSH_MS, BatchSizing
 from worker.store.connection import Sent
 from worker.store.ledger import Ledger, Settling
 
@@ -228,7 +228,7 @@ def never_late(monkeypatch: pytest.MonkeyPatch, late_ms: int = 60_000) -> None:
     monkeypatch.setattr("worker.dispatch.dispatcher.TURN_MS", 60_000)
 
 
-class Fast(Pace):
+class Fast(BatchSizing):
     """That of an exchange which is known to be fast, whatever holds the machine up."""
 
     def __init__(self) -> None:
@@ -289,14 +289,16 @@ def test_a_record_of_nonsense_holds_up_none_of_its_chunk(process: Process) -> No
     assert bench.claim("other", lane=EV, limit=9).jobs == ()
 
 
-class Watched(Attempts):
+class Watched(BatchRunner):
     """Says what it works on."""
 
-    claims: Claims
+    claims: Leases
     chunks: list[tuple[int, bool, int]]
     """How many jobs, whether they were claimed ahead, and how many were put back."""
 
-    def work(self, crew: Crew, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
+    def work(
+        self, crew: ExchangeThreads, claimed: Claimed, since_ms: float, *, put_back: bool
+    ) -> Work:
         """Work, and say so."""
         work = super().work(crew, claimed, since_ms, put_back=put_back)
         back = sum(each.settlement.verb is Verb.WAIT for _, each in work.done)
@@ -310,7 +312,7 @@ class Watched(Attempts):
 class Turning:
     """A worker's engine that knows its exchange to be fast, and what it works on."""
 
-    engine: Engine
+    engine: Dispatcher
     watched: Watched
 
     @property
@@ -325,7 +327,7 @@ class Turning:
 
 def turning(world: World) -> Turning:
     """Return an engine of this process."""
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     engine._crews["everstrike"].pace = Fast()  # noqa: SLF001
     watched = engine._attempts  # noqa: SLF001
@@ -366,12 +368,12 @@ def test_a_turn_ends_with_what_has_been_claimed(
     never_late(monkeypatch)
     engine = turning(world)
     world.producer().cancel_many("ev", world.place("ev", MANY))
-    goes_on = Engine._goes_on  # noqa: SLF001
+    goes_on = Dispatcher._goes_on  # noqa: SLF001
 
-    def for_three(self: Engine, exchange: str, started: float, turn_ms: float | None) -> bool:
+    def for_three(self: Dispatcher, exchange: str, started: float, turn_ms: float | None) -> bool:
         return len(engine.chunks) < 3 and goes_on(self, exchange, started, turn_ms)
 
-    monkeypatch.setattr(Engine, "_goes_on", for_three)
+    monkeypatch.setattr(Dispatcher, "_goes_on", for_three)
     engine.run()
     assert [size for size, _, _ in engine.chunks] == [CHUNK_MAX] * 4
     left = world.ledger().pending(limit=MANY)
@@ -395,16 +397,16 @@ def test_what_waited_too_long_is_put_back_and_done_all_the_same(
     never_late(monkeypatch)
     engine = turning(world)
     late = threading.Event()
-    send = Claims.send
+    send = Leases.send
 
-    def long_ago(self: Claims, *args: Any, **options: Any) -> Flight | None:
+    def long_ago(self: Leases, *args: Any, **options: Any) -> Flight | None:
         flight = send(self, *args, **options)
         if flight is None or late.is_set():
             return flight
         late.set()
         return replace(flight, sent_ms=flight.sent_ms - 60_001)
 
-    monkeypatch.setattr(Claims, "send", long_ago)
+    monkeypatch.setattr(Leases, "send", long_ago)
     work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
     assert late.is_set()
     claimed_ahead = [ahead for _, ahead, _ in engine.chunks]
@@ -441,16 +443,16 @@ def test_what_redis_refuses_an_attempt_is_not_tried_again_at_once(
     """Redis may give out jobs and yet not do what their attempts need: the lane rests."""
     engine = turning(world)
     (ticket,) = world.producer().cancel_many("ev", world.place("ev", 1))
-    attempt = Attempts._attempt  # noqa: SLF001
+    attempt = BatchRunner._attempt  # noqa: SLF001
     refused = []
 
-    def refuse(self: Attempts, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+    def refuse(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Attempted]:
         refused.append(clock.monotonic_ms())
         if len(refused) > 3:
             return attempt(self, jobs, *args)
         raise StoreUnavailable("NOPERM")
 
-    monkeypatch.setattr(Attempts, "_attempt", refuse)
+    monkeypatch.setattr(BatchRunner, "_attempt", refuse)
     work_off(engine, [ticket])
     assert len(refused) == 4
     assert all(b - a >= STORE_RETRY_MS / 2 for a, b in itertools.pairwise(refused))
@@ -498,14 +500,14 @@ def test_a_redis_far_away_is_worked_for_all_the_same(
         engine.engine._look()  # noqa: SLF001  as the sweep does meanwhile
         return read(self)
 
-    settle = Claims.settle
+    settle = Leases.settle
 
-    def slower(self: Claims, *args: Any, **options: Any) -> Claimed:
+    def slower(self: Leases, *args: Any, **options: Any) -> Claimed:
         later.pass_ms(2 * late_ms)
         return settle(self, *args, **options)
 
     monkeypatch.setattr(Settling, "claimed", slow)
-    monkeypatch.setattr(Claims, "settle", slower)
+    monkeypatch.setattr(Leases, "settle", slower)
     work_off(engine, world.producer().cancel_many("ev", world.place("ev", MANY)))
     assert any(ahead for _, ahead, _ in engine.chunks)
     assert sum(back == CHUNK_MAX for _, _, back in engine.chunks) == 0
@@ -532,15 +534,15 @@ def test_a_lane_that_is_told_to_rest_rests(world: World, monkeypatch: pytest.Mon
     world.producer().cancel_many("ev", world.place("ev", MANY))
     before = 3 * CHUNK_MAX + 5
     rest = Settlement(Verb.AGAIN, outcome=Outcome.THROTTLED, phase="send", pause_ms=60_000)
-    attempt = Attempts._attempt  # noqa: SLF001
+    attempt = BatchRunner._attempt  # noqa: SLF001
     attempted = 0
 
-    def throttled(self: Attempts, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+    def throttled(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Attempted]:
         nonlocal attempted
         attempted += 1
         return [Attempted(rest)] if attempted > before else attempt(self, jobs, *args)
 
-    monkeypatch.setattr(Attempts, "_attempt", throttled)
+    monkeypatch.setattr(BatchRunner, "_attempt", throttled)
     engine.run()
     assert attempted == before + 1
     assert engine.chunks[-1] == (CHUNK_MAX, True, CHUNK_MAX)

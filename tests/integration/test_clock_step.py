@@ -15,9 +15,9 @@ from tests.support.polling import eventually
 from tests.support.world import World
 from worker import clock
 from worker.client.switch import Switch
-from worker.dispatch.dispatcher import Engine
+from worker.dispatch.dispatcher import Dispatcher
 from worker.errors import StoreUnavailable, SwitchTripped
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.simulator import Simulator
 from worker.store import connection
 from worker.store.connection import Store, connect
@@ -39,12 +39,12 @@ def _host_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def engines(world: World, count: int) -> Iterator[list[Engine]]:
+def engines(world: World, count: int) -> Iterator[list[Dispatcher]]:
     """Run workers in this process, until each has said that it lives."""
     with ExitStack() as stack:
         started = []
         for _ in range(count):
-            engine = build_engine(world.settings())
+            engine = build_dispatcher(world.settings())
             engine.start()
             stack.callback(engine.stop)
             started.append(engine)
@@ -196,7 +196,7 @@ def test_a_worker_that_starts_right_after_a_step_trips_nothing(world: World, *, 
         beaten = strategy.arm("ev", pairs=["btc_idr"], timeout_ms=4_000)
         beat_for(300, beaten)
         client.zadd("cx:workers", {"killed": clock.now_ms() + offset_ms(client)})
-        newcomer = build_engine(world.settings())
+        newcomer = build_dispatcher(world.settings())
         step(client, 12_000)
         if seen:
             eventually(lambda: client.hget("cx:clock", "doubt"), what="the one has seen it")

@@ -12,10 +12,10 @@ import redis
 from tests.support.polling import eventually
 from tests.support.sentinels import Node, redis_node
 from worker.config.settings import Settings
-from worker.factory import build_engine, build_store
+from worker.factory import build_dispatcher, build_store
 from worker.store.connection import Store, connect
 from worker.store.embedded import EmbeddedRedis
-from worker.telemetry.redis_durability import Durability
+from worker.telemetry.redis_durability import RedisDurability
 
 ACCOUNT = {"exchange": "everstrike", "api_key": "k" * 20, "api_secret": "s" * 20}
 
@@ -37,7 +37,7 @@ def test_a_worker_warns_when_it_starts(
 ) -> None:
     """In the log with the mend, and as an alert, since jobs may be lost by it."""
     client.config_set("appendonly", "no")
-    engine = build_engine(Settings(redis_url=own_redis.url, accounts={"ev": ACCOUNT}))
+    engine = build_dispatcher(Settings(redis_url=own_redis.url, accounts={"ev": ACCOUNT}))
     engine.start()
     try:
         eventually(lambda: warned(caplog, logging.ERROR), what="the alert")
@@ -53,7 +53,7 @@ def test_each_thing_is_said_once_until_it_is_mended(
     own_redis: EmbeddedRedis, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a limit of memory the wrong policy loses nothing yet: no alert."""
-    durability = Durability(build_store(Settings(redis_url=own_redis.url)))
+    durability = RedisDurability(build_store(Settings(redis_url=own_redis.url)))
     durability.look()
     assert not caplog.records
     client.config_set("maxmemory-policy", "allkeys-lru")
@@ -82,7 +82,7 @@ def test_what_may_not_be_asked_is_said(node: Node, caplog: pytest.LogCaptureFixt
     """CONFIG refused is no fault; INFO refused is a warning, no alert."""
     for user, said in (("worker", []), ("producer", ["redis set-up: could not be checked"])):
         caplog.clear()
-        Durability(Store(connect(node.url(user), timeout_ms=800), prefix="cx:")).look()
+        RedisDurability(Store(connect(node.url(user), timeout_ms=800), prefix="cx:")).look()
         assert [
             text[: len("redis set-up: could not be checked")] for text in warned(caplog, 30)
         ] == said

@@ -11,7 +11,7 @@ from tests.support.world import World
 from worker import Producer
 from worker.config.accounts import plain_address
 from worker.config.settings import Settings
-from worker.factory import build_engine, build_lanes
+from worker.factory import build_dispatcher, build_lanes
 from worker.gateway.egress import at_default_address, default_sources
 
 LIMIT = {"countdown": {"max_requests": 3, "window_ms": 1_500}}
@@ -30,7 +30,7 @@ def test_an_account_at_the_default_address_shares_the_budget_of_those_without(
     """Both send from the same one, whether or not their settings say so."""
     settings = settings_of(world, "127.0.0.1")
     producer = Producer(settings)
-    engine = build_engine(settings)
+    engine = build_dispatcher(settings)
     engine.start()
     try:
         for number in range(4):

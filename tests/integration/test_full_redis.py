@@ -12,8 +12,8 @@ from tests.support.full import VERSIONS, a_redis, fill
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Producer, StoreUnavailable
-from worker.dispatch.dispatcher import Engine
-from worker.factory import build_engine
+from worker.dispatch.dispatcher import Dispatcher
+from worker.factory import build_dispatcher
 from worker.model.outcomes import Outcome
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis
@@ -44,9 +44,9 @@ def world(server: EmbeddedRedis, sim: Simulator, tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def engine(world: World) -> Iterator[Engine]:
+def engine(world: World) -> Iterator[Dispatcher]:
     """A worker's engine."""
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     engine.start()
     yield engine

@@ -14,8 +14,8 @@ from tests.support.switchboard import QUEUE
 from tests.support.world import KEYS, World
 from worker import Producer, SwitchOverlap, SwitchReplaced, UnknownAccount
 from worker.config.settings import Settings
-from worker.dispatch.dispatcher import Engine
-from worker.factory import build_engine
+from worker.dispatch.dispatcher import Dispatcher
+from worker.factory import build_dispatcher
 from worker.model.jobs import Kind, NewJob
 from worker.model.limits import Rule
 from worker.model.names import lane_of, switch_lane
@@ -31,9 +31,9 @@ RULES = (Rule("countdown", 10, 10_000, paced=True),)
 
 
 @contextmanager
-def running(*settings: Settings) -> Iterator[list[Engine]]:
+def running(*settings: Settings) -> Iterator[list[Dispatcher]]:
     """Run an engine for each."""
-    engines = [build_engine(each) for each in settings]
+    engines = [build_dispatcher(each) for each in settings]
     for engine in engines:
         engine.start()
         engine.register()

@@ -11,7 +11,7 @@ from tests.support.ledgers import EV, EV2, IX, LANES, LEASE_MS, Bench, new_job
 from worker.model.jobs import State
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Verb
-from worker.store.due_poll import Lookout
+from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 
 STRANGERS = 1_500
@@ -270,7 +270,7 @@ def test_many_claimants_share_out_the_jobs(bench: Bench) -> None:
 
 def test_first_due_and_due_lanes_say_where_to_look(bench: Bench) -> None:
     """The sweep's two questions are answered from the index of lanes."""
-    lookout = Lookout(bench.clock.store())
+    lookout = DuePoll(bench.clock.store())
     assert lookout.first_due() is None
     bench.one("a1", EV)
     bench.clock.advance(10)

@@ -9,9 +9,9 @@ import pytest
 from tests.support.stepped import Stepped
 from tests.support.world import World
 from worker.errors import StoreUnavailable
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.store.connection import Store, connect
-from worker.store.due_poll import Lookout
+from worker.store.due_poll import DuePoll
 from worker.store.embedded import EmbeddedRedis
 
 
@@ -24,7 +24,7 @@ def test_it_asks_on_one_connection_and_whoever_writes_next_has_it(own_redis: Emb
     """So that a write which finds a replica there closes what the looks go by."""
     store = store_of(own_redis)
     mine = store.client.client_id()
-    lookout = Lookout(store)
+    lookout = DuePoll(store)
     lookout.first_due()
     others = store.client.client_id()
     assert others != mine, "it is kept from others meanwhile"
@@ -41,7 +41,7 @@ def test_a_restart_costs_one_look(own_redis: EmbeddedRedis) -> None:
     """The look in which it is found out; the next one connects anew."""
     store = store_of(own_redis)
     store.client.zadd("cx:lanes", {"everstrike:ev": 5})
-    lookout = Lookout(store)
+    lookout = DuePoll(store)
     assert lookout.first_due() == 5
     own_redis.stop()
     for _ in range(2):
@@ -54,7 +54,7 @@ def test_a_restart_costs_one_look(own_redis: EmbeddedRedis) -> None:
 def test_a_refusal_leaves_the_connection_in_step(redis_url: str) -> None:
     """An error is the answer to its own question and to no other."""
     store = Stepped(redis_url).store()
-    lookout = Lookout(store)
+    lookout = DuePoll(store)
     store.client.set("cx:lanes", "no sorted set")
     with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
         lookout.first_due()
@@ -64,7 +64,7 @@ def test_a_refusal_leaves_the_connection_in_step(redis_url: str) -> None:
 
 def test_a_worker_beats_on_the_connection_that_its_looks_go_by(world: World) -> None:
     """What beats finds a replica out, and closes the connection for both."""
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     store = engine._ledger._store  # noqa: SLF001
     looks = engine._lookout  # noqa: SLF001
     looks.first_due()

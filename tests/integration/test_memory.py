@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.ledgers import EV, Bench
 from tests.support.world import World
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Verb
 from worker.policy.retention import SHORTEST_MS
@@ -100,7 +100,7 @@ def test_a_dead_letter_is_bounded(bench: Bench) -> None:
 
 def test_outcomes_are_kept_for_less_long_in_a_filling_redis(world: World) -> None:
     """A worker looks at how full it is; what is pending, and dead letters, stay."""
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     client = world.store().client
     used: Any = client.info("memory")
     client.config_set("maxmemory", int(used["used_memory"] / 0.76))

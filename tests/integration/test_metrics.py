@@ -15,7 +15,7 @@ from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import Outcome, clock
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.messaging import runtime
 from worker.model.names import lane_of, switch_lane
 from worker.telemetry import metrics
@@ -44,7 +44,7 @@ def rise() -> Rise:
 def test_a_cancel_is_counted_and_timed(world: World, rise: Rise) -> None:
     """By exchange and outcome; to its first send and to its proof, on Redis's clock."""
     (order_id,) = world.place("ev")
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     ticket = world.producer().cancel("ev", order_id)
     late_ms = world.ledger().now_ms() + 30
@@ -64,7 +64,7 @@ def test_a_cancel_is_counted_and_timed(world: World, rise: Rise) -> None:
 def test_a_job_is_sent_once_and_attempted_often(world: World, rise: Rise) -> None:
     """An order that never was: the first send alone is timed, and nothing is proven."""
     jobs = {"missing_max_ms": 1, "backoff_base_ms": 1, "backoff_max_ms": 5}
-    engine = build_engine(world.settings(jobs=jobs))
+    engine = build_dispatcher(world.settings(jobs=jobs))
     engine.register()
     ticket = world.producer().cancel("ev", "404404")
 
@@ -88,7 +88,7 @@ def test_a_job_is_sent_once_and_attempted_often(world: World, rise: Rise) -> Non
 def test_a_wait_for_a_slot_is_counted_and_is_no_attempt(world: World, rise: Rise) -> None:
     """With how long it is, under the limit's name."""
     world.limits = {"bm": TIGHT}
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     world.producer().cancel_many("bm", world.place("bm", 2))
     engine.run_exchange("bitmart")
@@ -132,7 +132,7 @@ def fill(keeping: Keeping) -> None:
 
 def test_a_trip_is_counted_with_its_lateness(world: World, rise: Rise) -> None:
     """From the deadline to its cancels being accepted."""
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     world.producer().arm("ev", order_ids=["a1"], timeout_ms=1_000)
     eventually(lambda: lane_due(world), what="the deadline")

@@ -15,8 +15,8 @@ import pytest
 from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
-from worker.dispatch.dispatcher import Engine
-from worker.factory import budgets_of, build_engine, build_lanes
+from worker.dispatch.dispatcher import Dispatcher
+from worker.factory import budgets_of, build_dispatcher, build_lanes
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis, free_port
 from worker.telemetry import liveness
@@ -57,10 +57,10 @@ class Document(HTMLParser):
 
 
 @contextlib.contextmanager
-def watched(world: World) -> Iterator[tuple[Engine, Monitor, str]]:
+def watched(world: World) -> Iterator[tuple[Dispatcher, Monitor, str]]:
     """Run an engine of this process, and serve what it shows."""
     settings = world.settings()
-    engine = build_engine(settings)
+    engine = build_dispatcher(settings)
     watch = Watch(world.store(), budgets_of(build_lanes(settings).values()))
     monitor = Monitor("worker", engine.pulse, watch)
     monitor.serve("127.0.0.1", [0])

@@ -11,8 +11,8 @@ from tests.support.attempts import FAST, SCOPE, Attempts
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
 from worker import Outcome, State, StoreUnavailable, clock
-from worker.dispatch.attempt import Pipeline
-from worker.gateway.account import Lane
+from worker.dispatch.attempt import AttemptRunner
+from worker.gateway.account import AccountSession
 from worker.model.commands import CancelOrder, Command, ListOpenOrders
 from worker.model.jobs import Kind, Phase
 from worker.model.limits import Grant
@@ -204,14 +204,16 @@ def test_what_is_placed_after_arming_again_is_left_alone(
         placed.extend(world.place("ev", 1, pair=pair))
 
     if while_listing:
-        answer = Pipeline._answer  # noqa: SLF001
+        answer = AttemptRunner._answer  # noqa: SLF001
 
-        def meanwhile(self: Pipeline, lane: Lane, command: Command, *args: Any) -> Any:
+        def meanwhile(
+            self: AttemptRunner, lane: AccountSession, command: Command, *args: Any
+        ) -> Any:
             if isinstance(command, ListOpenOrders) and not placed:
                 come_back()
             return answer(self, lane, command, *args)
 
-        monkeypatch.setattr(Pipeline, "_answer", meanwhile)
+        monkeypatch.setattr(AttemptRunner, "_answer", meanwhile)
     else:
         world.sim.fault_next("html_5xx", "everstrike", paths=["open_orders"])
         made = attempts.get(job_id).attempts
@@ -242,9 +244,9 @@ def test_what_a_list_goes_on_to_show_is_canceled_once(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row of a status that no document knows: its cancel is taken, and it stays."""
-    answer, sent = Pipeline._answer, []  # noqa: SLF001
+    answer, sent = AttemptRunner._answer, []  # noqa: SLF001
 
-    def stubborn(self: Pipeline, lane: Lane, command: Command, *args: Any) -> Any:
+    def stubborn(self: AttemptRunner, lane: AccountSession, command: Command, *args: Any) -> Any:
         if isinstance(command, ListOpenOrders):
             return OpenOrders((OpenOrder("77", "btc_idr", None),), complete=False)
         if isinstance(command, CancelOrder):
@@ -252,7 +254,7 @@ def test_what_a_list_goes_on_to_show_is_canceled_once(
             return Closed(Outcome.CANCELED)
         return answer(self, lane, command, *args)
 
-    monkeypatch.setattr(Pipeline, "_answer", stubborn)
+    monkeypatch.setattr(AttemptRunner, "_answer", stubborn)
     job_id = attempts.accept("ev", pair="btc_idr")
     eventually(lambda: attempts.step("ev") and attempts.get(job_id).attempts > 3)
     assert sent == ["77"]

@@ -15,7 +15,7 @@ from worker.factory import build_store
 from worker.store.embedded import EmbeddedRedis
 from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.serving import Monitor
-from worker.telemetry.liveness import Pulse
+from worker.telemetry.liveness import Liveness
 
 
 def alone(client: redis.Redis) -> None:
@@ -43,7 +43,7 @@ def test_check_and_readiness_fail(
     monkeypatch.setenv("WORKER_REDIS_URL", own_redis.url)
     client = redis.Redis(port=own_redis.port)
     settings = Settings()
-    pulse = Pulse()
+    pulse = Liveness()
     pulse.moved()
     pulse.answered()
 

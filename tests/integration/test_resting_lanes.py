@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.telemetry import metrics
 
 ROOM = 50
@@ -24,7 +24,7 @@ def waits() -> float:
 def test_a_spent_limit_is_asked_for_once(world: World) -> None:
     """The others of its chunk are put back untried, and none of them is lost or counted."""
     world.limits = {"bm": {"orders": {"max_requests": ROOM, "window_ms": 60_000}}}
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     tickets = world.producer().cancel_many("bm", world.place("bm", 3 * ROOM))
     before = waits()

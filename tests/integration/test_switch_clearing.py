@@ -12,7 +12,7 @@ from tests.support.polling import eventually
 from tests.support.switchboard import TIMEOUT_MS, Board
 from tests.support.world import World
 from worker import Producer, SwitchClearing, clock
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.model.jobs import Job, Kind, NewJob
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Settlement, Verb, new_id
@@ -242,7 +242,7 @@ def patient(sim: Simulator, redis_url: str, tmp_path: Any) -> World:
 @pytest.fixture
 def working(patient: World) -> Iterator[Producer]:
     """A worker in this process, and a producer."""
-    engine = build_engine(patient.settings())
+    engine = build_dispatcher(patient.settings())
     engine.register()
     engine.start()
     yield patient.producer()

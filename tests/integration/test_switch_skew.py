@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.world import KEYS, World
 from worker import Outcome, clock
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 
 ORDERS = 12
 
@@ -15,7 +15,7 @@ ORDERS = 12
 def test_only_the_first_request_is_refused(world: World, skew_ms: int) -> None:
     """By the first reply's Date the clock is known; what follows is taken, soon."""
     world.sim.set_clock_skew(skew_ms)
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     producer = world.producer()
     orders = world.place("it", ORDERS)

@@ -18,7 +18,7 @@ from worker.direct.switches import MemorySwitches
 from worker.direct.tokens import MemoryTokens
 from worker.errors import StoreUnavailable
 from worker.exchanges.base import Access
-from worker.gateway.ports import Shared, TokenBox
+from worker.gateway.ports import Ports, TokenBox
 from worker.model.outcomes import TokenGrant
 from worker.model.tokens import MARGIN_MS, SHORT_MS, SharedToken, used_until_ms
 from worker.store.connection import Store
@@ -279,8 +279,8 @@ def test_token_seen_in_redis_is_used_as_long_without_it(store: Store, tokens: To
     put(tokens)
     own = MemoryTokens()
     others = (MemoryLimiter(), MemoryNonces(), own, MemorySwitches())
-    common = Shared(Limiter(store), Nonces(store), tokens, Switches(store))
-    box = mirrored(common, Shared(*others)).tokens
+    common = Ports(Limiter(store), Nonces(store), tokens, Switches(store))
+    box = mirrored(common, Ports(*others)).tokens
     assert get(box) == PLAIN
     assert get(own, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN
     assert get(own, NOW_MS + LIFE_MS - MARGIN_MS) is None

@@ -10,7 +10,7 @@ import pytest
 from tests.support.ledgers import DIGEST, EV, IX, LANES, LEASE_MS, Bench
 from worker.config.settings import Engine, Jobs, Settings
 from worker.dispatch.completion import Attempted
-from worker.dispatch.leases import Claims
+from worker.dispatch.leases import Leases
 from worker.errors import StoreUnavailable
 from worker.model.jobs import State
 from worker.model.outcomes import Outcome
@@ -54,7 +54,7 @@ class Process:
         self.deaf = Deaf(store.client, prefix=store.prefix, clock=clock, local=store.local_ms)
         self.deaf.misses, self.deaf.cut = {}, set()
         self.stopping = threading.Event()
-        self.claims = Claims(
+        self.claims = Leases(
             Ledger(self.deaf, digest=DIGEST),
             name="w",
             settings=Settings(jobs=Jobs(lease_ms=LEASE_MS), worker=Engine(shutdown_ms=1)),

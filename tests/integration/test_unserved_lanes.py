@@ -9,23 +9,23 @@ import pytest
 from tests.support.ledgers import new_job
 from tests.support.polling import eventually
 from tests.support.world import World
-from worker.dispatch.dispatcher import Engine
-from worker.factory import build_engine
+from worker.dispatch.dispatcher import Dispatcher
+from worker.factory import build_dispatcher
 from worker.model.names import lane_of
 
 MANY = 400
 
 
 @pytest.fixture
-def engine(world: World) -> Iterator[Engine]:
+def engine(world: World) -> Iterator[Dispatcher]:
     """A worker's engine."""
-    engine = build_engine(world.settings())
+    engine = build_dispatcher(world.settings())
     engine.register()
     yield engine
     engine.stop()
 
 
-def test_they_hide_none_that_is_served(world: World, engine: Engine) -> None:
+def test_they_hide_none_that_is_served(world: World, engine: Dispatcher) -> None:
     """However many are due before it: no bell rings for its job, and the sweep finds it."""
     ledger = world.ledger()
     gone = [new_job("a1", lane_of("bitmart", f"gone{n}")) for n in range(MANY)]
@@ -37,7 +37,7 @@ def test_they_hide_none_that_is_served(world: World, engine: Engine) -> None:
     eventually(lambda: (found := ledger.get(job.id)) and found.state == "done", what="it ends")
 
 
-def test_they_do_not_keep_a_retry_waiting(world: World, engine: Engine) -> None:
+def test_they_do_not_keep_a_retry_waiting(world: World, engine: Dispatcher) -> None:
     """The sweep wakes for what is served at its time, though others are always due."""
     ledger = world.ledger()
     ledger.accept([new_job("a1", lane_of("bitmart", "gone"))])

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker.dispatch.completion import Attempted
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 from worker.model.jobs import Job, Kind, NewJob, State
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
@@ -30,7 +30,7 @@ class Attempts:
     def __init__(self, world: World, **tables: Any) -> None:
         self.world = world
         self.settings = world.settings(**{"jobs": FAST, **tables})
-        engine = build_engine(self.settings)
+        engine = build_dispatcher(self.settings)
         engine.register()
         self.pipeline = engine._attempts._pipeline  # noqa: SLF001
         self.ledger = engine._ledger  # noqa: SLF001

@@ -16,13 +16,13 @@ from worker import clock as local_clock
 from worker import factory
 from worker.client.switch import renewal_bell, urgent_bell
 from worker.config.settings import Http, Settings
-from worker.dispatch.dispatcher import Engine
-from worker.factory import build_engine, build_lanes, digest_of
+from worker.dispatch.dispatcher import Dispatcher
+from worker.factory import build_dispatcher, build_lanes, digest_of
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
 from worker.model.switches import Armed
 from worker.simulator import Simulator
-from worker.store.due_poll import Lookout
+from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 from worker.store.sharedtime import PRESENCE_MS
 from worker.store.switches import Switches
@@ -66,7 +66,7 @@ class Fleet:
         self.sim = simulator
         self.settings = self._settings(url)
         self.switches = Switches(stepped.store())
-        self.lookout = Lookout(stepped.store())
+        self.lookout = DuePoll(stepped.store())
         self.ledger = Ledger(stepped.store(), digest=digest_of(build_lanes(self.settings)))
         self.killed = self.restarted = 0
         self.workers = [self._worker(), self._worker()]
@@ -139,8 +139,8 @@ class Fleet:
         self.workers[at].stop()
         self.workers[at] = self._worker()
 
-    def _worker(self) -> Engine:
-        engine = build_engine(self.settings)
+    def _worker(self) -> Dispatcher:
+        engine = build_dispatcher(self.settings)
         engine.register()
         return engine
 

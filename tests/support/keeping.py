@@ -13,7 +13,7 @@ from tests.support.switchboard import Board
 from worker import clock as local_clock
 from worker.config.settings import Http, Settings
 from worker.factory import build_lanes
-from worker.gateway.account import Lane, Lanes
+from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.http.transport import Transport
 from worker.model.names import switch_lane
 from worker.model.switches import NO_REST, Launch, NativeSwitch, Rest
@@ -23,7 +23,7 @@ from worker.store.connection import Store
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
 from worker.store.switches import Switches
-from worker.switches.reconciler import Keeper
+from worker.switches.reconciler import Reconciler
 
 API_KEYS = {"ix": "ix-key-0123456789", "it": "it-key-0123456789"}
 API_SECRET = "secret-0123456789"
@@ -146,7 +146,7 @@ class Keeping:
         """The time."""
         return self.board.now_ms
 
-    def lanes(self) -> dict[str, Lane]:
+    def lanes(self) -> dict[str, AccountSession]:
         """Return the accounts as a new worker process sees them."""
         return build_lanes(self.settings)
 
@@ -200,9 +200,9 @@ class KeeperAtWork:
         self.board = keeping.board
         self.switches = StagedSwitches(store, hook)
         self.transport = StagedTransport(keeping.settings.http, hook)
-        self.keeper = Keeper(
+        self.keeper = Reconciler(
             settings=keeping.settings,
-            lanes=Lanes(keeping.lanes()),
+            lanes=AccountSessions(keeping.lanes()),
             switches=self.switches,
             limiter=Limiter(store),
             nonces=StagedNonces(store, hook),

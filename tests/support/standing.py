@@ -10,7 +10,7 @@ from worker.direct.mirror import mirrored
 from worker.direct.nonces import MemoryNonces
 from worker.direct.switches import MemorySwitches
 from worker.direct.tokens import MemoryTokens
-from worker.gateway.ports import Sequences, Shared, Slots
+from worker.gateway.ports import Ports, Sequences, Slots
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
 from worker.store.switches import Switches
@@ -61,8 +61,8 @@ def nonces_of(clock: Clock) -> Sequences:
     return _kept(clock).nonces
 
 
-def _kept(clock: Clock) -> Shared:
-    own = Shared(
+def _kept(clock: Clock) -> Ports:
+    own = Ports(
         MemoryLimiter(lambda: clock.now_ms),
         MemoryNonces(lambda: clock.now_ms),
         MemoryTokens(),
@@ -71,5 +71,5 @@ def _kept(clock: Clock) -> Shared:
     if isinstance(clock, Standing):
         return own
     store = clock.store()
-    common = Shared(Limiter(store), Nonces(store), Tokens(store), Switches(store))
+    common = Ports(Limiter(store), Nonces(store), Tokens(store), Switches(store))
     return mirrored(common, own) if isinstance(clock, Both) else common

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from tests.support.world import KEYS
 from worker import Producer, clock
 from worker.config.settings import Settings
-from worker.factory import build_engine
+from worker.factory import build_dispatcher
 
 TIMEOUT_MS = 4_000
 BEAT_MS = 50
@@ -26,7 +26,7 @@ def main(redis_url: str, base_url: str) -> None:
     # Plain HTTP to another host is refused by the settings.
     plain = settings.accounts["ix"].model_copy(update={"base_url": base_url})
     settings = settings.model_copy(update={"accounts": {"ix": plain}})
-    producer, engine = Producer(settings), build_engine(settings)
+    producer, engine = Producer(settings), build_dispatcher(settings)
     engine.start()
     switch = producer.arm("ix", pairs=["btc_idr"], timeout_ms=TIMEOUT_MS)
     while True:

@@ -7,12 +7,12 @@ from threading import Barrier
 
 import pytest
 
-from worker.dispatch.concurrency import Bulkhead
+from worker.dispatch.concurrency import ThreadLimit
 
 
 def test_places_are_taken_and_given_back() -> None:
     """There are as many as were asked for, and each can be used again."""
-    bulkhead = Bulkhead(2)
+    bulkhead = ThreadLimit(2)
     assert [bulkhead.enter() for _ in range(3)] == [True, True, False]
     bulkhead.leave()
     assert [bulkhead.enter() for _ in range(2)] == [True, False]
@@ -20,7 +20,7 @@ def test_places_are_taken_and_given_back() -> None:
 
 def test_fewer_may_be_let_in_than_there_are_places() -> None:
     """Whoever comes may ask for more room to be left; those inside stay."""
-    bulkhead = Bulkhead(3)
+    bulkhead = ThreadLimit(3)
     assert [bulkhead.enter(2) for _ in range(3)] == [True, True, False]
     assert bulkhead.enter()
     assert not bulkhead.enter(9)
@@ -29,13 +29,13 @@ def test_fewer_may_be_let_in_than_there_are_places() -> None:
 
 def test_bulkhead_without_places_lets_nobody_in() -> None:
     """Nothing is a size too."""
-    assert not Bulkhead(0).enter()
+    assert not ThreadLimit(0).enter()
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_many_threads_share_the_places(size: int) -> None:
     """Of eight that come together, as many get in as there are places."""
-    bulkhead = Bulkhead(size)
+    bulkhead = ThreadLimit(size)
     together = Barrier(8)
 
     def enter(_: int) -> bool:

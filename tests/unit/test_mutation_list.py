@@ -12,7 +12,7 @@ from tests.mutation.survivors import Change, Figures, Listed, read, report
 LIST = Path(__file__).parent.parent / "mutation" / "survivors.toml"
 A = Change("worker.policy.phases.able", "if a:", "if True:")
 B = Change("worker.policy.phases.able", "return b", "return None")
-C = Change("worker.pace.Pace.learn", "c + 1", "c - 1")
+C = Change("worker.policy.batch_sizing.BatchSizing.learn", "c + 1", "c - 1")
 LISTED = Listed(equivalent={A: "a is always true"}, accepted={B: "words for people"})
 
 

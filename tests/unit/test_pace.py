@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from worker.policy.batch_sizing import CHUNK_MAX, CHUNK_MS, Pace
+from worker.policy.batch_sizing import CHUNK_MAX, CHUNK_MS, BatchSizing
 
 
 def test_the_first_is_taken_alone() -> None:
     """Nothing is known of the exchange yet."""
-    assert Pace().chunk == 1
+    assert BatchSizing().chunk == 1
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_the_first_is_taken_alone() -> None:
 )
 def test_a_thread_takes_what_keeps_it_busy_for_a_moment(took_ms: float, chunk: int) -> None:
     """Many of a fast exchange's, one of a slow one's."""
-    pace = Pace()
+    pace = BatchSizing()
     for _ in range(100):
         pace.learn(took_ms, 0.4)
     assert pace.chunk in (chunk, chunk + 1)
@@ -27,7 +27,7 @@ def test_a_thread_takes_what_keeps_it_busy_for_a_moment(took_ms: float, chunk: i
 @pytest.mark.parametrize(("took_ms", "chunk"), [(0.9, 22), (3.0, 6), (6.9, 2), (11.0, 1)])
 def test_a_chunk_is_rounded_down(took_ms: float, chunk: int) -> None:
     """What a thread takes is done within the time it should be busy."""
-    pace = Pace()
+    pace = BatchSizing()
     for _ in range(200):
         pace.learn(took_ms, 0.4)
     assert pace.chunk == chunk
@@ -35,7 +35,7 @@ def test_a_chunk_is_rounded_down(took_ms: float, chunk: int) -> None:
 
 def test_it_slows_down_sooner_than_it_hurries() -> None:
     """One attempt that hangs is enough to take one at a time."""
-    pace = Pace()
+    pace = BatchSizing()
     for _ in range(100):
         pace.learn(0.5, 0.4)
     pace.learn(2_000, 0.4)
@@ -57,7 +57,7 @@ def test_threads_are_few_where_they_would_wait_for_each_other(
     took_ms: float, cpu_ms: float, threads: int
 ) -> None:
     """What an exchange takes brings more threads; what a processor takes does not."""
-    pace = Pace()
+    pace = BatchSizing()
     for _ in range(200):
         pace.learn(took_ms, cpu_ms)
     assert pace.threads() == threads
@@ -65,7 +65,7 @@ def test_threads_are_few_where_they_would_wait_for_each_other(
 
 def test_threads_that_only_wait_for_each_other_grow_fewer() -> None:
     """Eight at one processor take eight times as long each, and end as one."""
-    pace = Pace()
+    pace = BatchSizing()
     for _ in range(200):
         pace.learn(8 * 0.4, 0.4)
     for _ in range(20):
@@ -77,7 +77,7 @@ def test_threads_that_only_wait_for_each_other_grow_fewer() -> None:
 
 def test_an_attempt_that_hangs_brings_more_threads_before_it_ends() -> None:
     """What is learned when it ends would come too late for the others."""
-    pace = Pace()
+    pace = BatchSizing()
     for _ in range(200):
         pace.learn(0.4, 0.4)
     assert pace.threads() == 1

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.configs import ACCOUNT, KEYS, SECRET, Place
 from worker.errors import SettingsError
-from worker.factory import build_engine, build_lanes, secrets_of
+from worker.factory import build_dispatcher, build_lanes, secrets_of
 from worker.store.connection import connect
 
 
@@ -285,7 +285,7 @@ def test_shared_budget_is_seen_alike(place: Place) -> None:
 def test_worker_without_accounts_is_told_so(place: Place) -> None:
     """A worker with nothing to serve does not start in silence."""
     with pytest.raises(SettingsError, match=r"no account is set up; add \[accounts.NAME\]"):
-        build_engine(place.load())
+        build_dispatcher(place.load())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worker import clock
-from worker.gateway.clock_skew import FORGET_MS, Skew
+from worker.gateway.clock_skew import FORGET_MS, ClockSkew
 from worker.model.wire import Reply
 
 START_MS = 1_700_000_000_000
@@ -62,7 +62,7 @@ def reply(date: str, received_ms: int) -> Reply:
     return Reply(status=200, headers={"date": date}, body=b"{}", received_ms=received_ms)
 
 
-def call(local: Local, skew: Skew, *, fast_ms: int, out_ms: int, back_ms: int) -> int:
+def call(local: Local, skew: ClockSkew, *, fast_ms: int, out_ms: int, back_ms: int) -> int:
     """Make a call by a clock that is fast; return by how much its stamp was ahead on arrival."""
     sent_ms, stamp_ms = local.now_ms, skew.now_ms()
     local.advance(out_ms)
@@ -91,7 +91,7 @@ def test_a_wrong_clock_is_mended_by_the_first_reply(
 ) -> None:
     """Only the first request may be refused, whatever the ways and wherever in its second."""
     local.now_ms = START_MS + start
-    skew = Skew()
+    skew = ClockSkew()
     ahead = []
     for out_ms, back_ms, pause_ms in calls:
         ahead.append(call(local, skew, fast_ms=fast_ms, out_ms=out_ms, back_ms=back_ms))
@@ -113,7 +113,7 @@ def test_clocks_that_agree_are_never_corrected(
 ) -> None:
     """However slow the ways are, and however often the bounds are learned anew."""
     local.now_ms = START_MS + start
-    skew = Skew()
+    skew = ClockSkew()
     for out_ms, back_ms, pause_ms in calls:
         call(local, skew, fast_ms=0, out_ms=out_ms, back_ms=back_ms)
         assert skew.ahead_ms == 0
@@ -131,7 +131,7 @@ def test_the_correction_is_within_the_bounds(
 ) -> None:
     """It is off by half a second and half of the shortest round trip at most."""
     local.now_ms = START_MS + start
-    skew = Skew()
+    skew = ClockSkew()
     for out_ms, back_ms, pause_ms in calls:
         call(local, skew, fast_ms=fast_ms, out_ms=out_ms, back_ms=back_ms)
         local.advance(pause_ms)
@@ -144,7 +144,7 @@ def test_the_correction_is_within_the_bounds(
 
 def test_nothing_is_corrected_before_the_first_reply(local: Local) -> None:
     """The exchange's time is ours until something is known."""
-    skew = Skew()
+    skew = ClockSkew()
     assert skew.ahead_ms == 0
     assert skew.now_ms() == local.now_ms
 
@@ -152,7 +152,7 @@ def test_nothing_is_corrected_before_the_first_reply(local: Local) -> None:
 @pytest.mark.parametrize("step_ms", [1_800, -4_000, 60_000, -60_000])
 def test_a_clock_that_is_set_is_noticed(local: Local, step_ms: int) -> None:
     """When the local clock is set anew, what was learned gives way to what contradicts it."""
-    skew = Skew()
+    skew = ClockSkew()
     for _ in range(20):
         call(local, skew, fast_ms=0, out_ms=20, back_ms=20)
         local.advance(333)
@@ -163,7 +163,7 @@ def test_a_clock_that_is_set_is_noticed(local: Local, step_ms: int) -> None:
 
 def test_old_bounds_are_forgotten(local: Local) -> None:
     """Clocks drift: what was learned long ago does not narrow what is learned now."""
-    skew = Skew()
+    skew = ClockSkew()
     call(local, skew, fast_ms=2_000, out_ms=5, back_ms=5)
     narrow = skew.ahead_ms
     local.advance(FORGET_MS + 1)
@@ -174,7 +174,7 @@ def test_old_bounds_are_forgotten(local: Local) -> None:
 
 def test_a_clock_set_in_mid_call_teaches_nothing(local: Local) -> None:
     """A reply that seems to have come before it was asked for bounds nothing."""
-    skew = Skew()
+    skew = ClockSkew()
     date = http_date(local.now_ms)
     skew.learn(reply(date, local.now_ms - 60_000), sent_ms=local.now_ms)
     assert skew.ahead_ms == 0
@@ -204,7 +204,7 @@ GARBAGE = [
 @pytest.mark.parametrize("date", GARBAGE)
 def test_garbage_is_ignored(local: Local, date: str) -> None:
     """It neither raises nor moves what is known."""
-    skew = Skew()
+    skew = ClockSkew()
     skew.learn(reply(date, local.now_ms), sent_ms=local.now_ms - 10)
     assert skew.ahead_ms == 0
     call(local, skew, fast_ms=3_000, out_ms=5, back_ms=5)
@@ -215,7 +215,7 @@ def test_garbage_is_ignored(local: Local, date: str) -> None:
 
 def test_a_reply_without_a_date_is_ignored(local: Local) -> None:
     """Not every reply has one."""
-    skew = Skew()
+    skew = ClockSkew()
     skew.learn(Reply(200, {}, b"", local.now_ms), sent_ms=local.now_ms)
     assert skew.ahead_ms == 0
 
@@ -231,7 +231,7 @@ dated = st.from_regex(
 @given(date=st.one_of(st.text(max_size=40), dated))
 def test_no_date_raises(local: Local, date: str) -> None:
     """Whatever stands in the header, a reply is read."""
-    skew = Skew()
+    skew = ClockSkew()
     skew.learn(reply(date, local.now_ms), sent_ms=local.now_ms - 10)
     assert abs(skew.ahead_ms) < 2 * 86_400_000
 
@@ -253,7 +253,7 @@ def jakarta() -> Iterator[None]:
 @pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S -0000", "%a %b %d %H:%M:%S %Y"])
 def test_a_date_without_a_zone_is_in_utc(local: Local, form: str) -> None:
     """HTTP knows no other, in any of its forms, wherever the worker runs."""
-    skew = Skew()
+    skew = ClockSkew()
     date = datetime.fromtimestamp(local.now_ms / 1_000, UTC).strftime(form)
     skew.learn(reply(date, local.now_ms + 20), sent_ms=local.now_ms)
     assert skew.ahead_ms == 0
@@ -261,7 +261,7 @@ def test_a_date_without_a_zone_is_in_utc(local: Local, form: str) -> None:
 
 def test_clocks_found_apart_are_news_once(local: Local) -> None:
     """Not each reply says so again; once together, and apart anew, it is news anew."""
-    skew = Skew()
+    skew = ClockSkew()
 
     def learn(ahead_ms: int) -> bool:
         local.advance(FORGET_MS + 1)

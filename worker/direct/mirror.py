@@ -10,14 +10,14 @@ import threading
 from collections.abc import Sequence
 
 from worker.exchanges.base import Access
-from worker.gateway.ports import Sequences, Shared, Slots, TokenBox
+from worker.gateway.ports import Ports, Sequences, Slots, TokenBox
 from worker.model.limits import Grant, Rule
 from worker.model.tokens import SharedToken
 
 
-def mirrored(common: Shared, own: Shared) -> Shared:
+def mirrored(common: Ports, own: Ports) -> Ports:
     """Return what is common, with all that is taken of it noted in `own`."""
-    return Shared(
+    return Ports(
         limiter=_Slots(common.limiter, own.limiter),
         nonces=_Sequences(common.nonces, own.nonces),
         tokens=_Tokens(common.tokens, own.tokens),

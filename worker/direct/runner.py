@@ -29,12 +29,12 @@ from worker import clock
 from worker.config.settings import Settings
 from worker.direct.jobs import accepted, settled, taken
 from worker.direct.mirror import mirrored
-from worker.dispatch.attempt import SETTLE_MARGIN_MS, Pipeline
+from worker.dispatch.attempt import SETTLE_MARGIN_MS, AttemptRunner
 from worker.dispatch.completion import Attempted, crashed, tell
 from worker.errors import StoreUnavailable
-from worker.gateway.account import Lane, Lanes
+from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.http.transport import Transport
-from worker.gateway.ports import Shared
+from worker.gateway.ports import Ports
 from worker.model.jobs import Job, NewJob, State
 from worker.model.outcomes import Evidence, Outcome
 from worker.model.settlements import Settlement, Verb
@@ -89,9 +89,9 @@ class Direct:
         self,
         settings: Settings,
         *,
-        lanes: Lanes,
-        common: Shared,
-        own: Shared,
+        lanes: AccountSessions,
+        common: Ports,
+        own: Ports,
         look: Callable[[], object],
         holds: Holds,
         transport: Transport,
@@ -101,7 +101,7 @@ class Direct:
         self._look = look
         self._holds = holds
         self._together, self._alone = (
-            Pipeline(
+            AttemptRunner(
                 settings=settings,
                 lanes=lanes,
                 shared=shared,
@@ -141,13 +141,13 @@ class Direct:
             run.end()
         return DirectRun(tuple(run.jobs.values()), run.alone, run.refused)
 
-    def _work(self, run: _Run, lane: Lane) -> None:
+    def _work(self, run: _Run, lane: AccountSession) -> None:
         while (job := run.take(self.name, self._settings.jobs.lease_ms)) is not None:
             attempted = self._attempt(run, lane, job)
             tell([attempted])
             run.settle(job, attempted)
 
-    def _attempt(self, run: _Run, lane: Lane, job: Job) -> Attempted:
+    def _attempt(self, run: _Run, lane: AccountSession, job: Job) -> Attempted:
         places = self._places(lane)
         if not places.acquire(timeout=max(0.0, run.left_ms) / 1_000):
             return Attempted(Settlement(Verb.WAIT))
@@ -165,7 +165,7 @@ class Direct:
         finally:
             places.release()
 
-    def _beside_workers(self, run: _Run, lane: Lane, job: Job) -> Attempted:
+    def _beside_workers(self, run: _Run, lane: AccountSession, job: Job) -> Attempted:
         """Attempt a job in turn with the workers, where one request goes at a time."""
         if not lane.uses_nonce:
             return self._together.attempt(job, now_ms=clock.now_ms())
@@ -184,7 +184,7 @@ class Direct:
             with contextlib.suppress(StoreUnavailable):  # the lease ends it
                 self._holds.give_up(job.lane, lane.identity, holder)
 
-    def _places(self, lane: Lane) -> threading.Semaphore:
+    def _places(self, lane: AccountSession) -> threading.Semaphore:
         """Return the places of an account: one if its requests must arrive in order."""
         width = 1 if lane.uses_nonce else self._settings.worker.exchange_threads
         with self._lock:

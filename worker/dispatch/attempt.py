@@ -2,7 +2,7 @@
 
 The job has been admitted (leased) and the thread counted in its bulkhead. Here:
 token → rate slot → nonce → sign → send → classify → decide. What the attempt
-came to is returned, not recorded: the engine settles it with the ledger.
+came to is returned, not recorded: the dispatcher settles it with the ledger.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from worker.config.settings import Settings
 from worker.dispatch.completion import Attempted, attempted
 from worker.errors import InvalidCommand, LaterFormat, NotSent, ReplyLost, StoreUnavailable
 from worker.exchanges.base import Stamp
-from worker.gateway.account import Lane, Lanes
+from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.http.transport import Transport
-from worker.gateway.ports import Shared
+from worker.gateway.ports import Ports
 from worker.gateway.tokens import Bearers, NoToken, Wait
 from worker.model.commands import CancelOrders, Command, FetchToken
 from worker.model.decisions import Dead, Decision
@@ -49,7 +49,7 @@ RETRY_WAIT_S = 0.05
 RETRY_WAIT_MAX_S = 0.4
 
 
-class Pipeline:
+class AttemptRunner:
     """Carries out attempts for the accounts of one process.
 
     Safe to use from many threads. Raises `StoreUnavailable` when what is shared
@@ -61,8 +61,8 @@ class Pipeline:
         self,
         *,
         settings: Settings,
-        lanes: Lanes,
-        shared: Shared,
+        lanes: AccountSessions,
+        shared: Ports,
         transport: Transport,
         rng: random.Random,
     ) -> None:
@@ -158,7 +158,7 @@ class Pipeline:
 
     def _conclude(
         self,
-        lane: Lane,
+        lane: AccountSession,
         job: Job,
         answer: Answer | Wait | NoToken,
         *,
@@ -202,7 +202,7 @@ class Pipeline:
 
     def _answer(
         self,
-        lane: Lane,
+        lane: AccountSession,
         command: Command,
         started: float,
         lease_ms: int,
@@ -237,7 +237,7 @@ class Pipeline:
 
     def _send(
         self,
-        lane: Lane,
+        lane: AccountSession,
         command: Command,
         started: float,
         *,
@@ -278,7 +278,7 @@ class Pipeline:
         lane.learn_clock(reply, sent_ms=sent_ms)
         return lane.read(command, reply, token=token)
 
-    def _deliver(self, lane: Lane, request: Request, until_ms: float) -> Reply:
+    def _deliver(self, lane: AccountSession, request: Request, until_ms: float) -> Reply:
         """Send; again within a small budget, and only while it surely never left."""
         begun = clock.monotonic_ms()
         failed: list[NotSent] = []
@@ -303,7 +303,9 @@ class Pipeline:
         )
         return retrying(again)
 
-    def _send_once(self, lane: Lane, request: Request, until_ms: float, at_ms: float) -> Reply:
+    def _send_once(
+        self, lane: AccountSession, request: Request, until_ms: float, at_ms: float
+    ) -> Reply:
         left_ms = round(min(self._settings.http.deadline_ms, until_ms - at_ms))
         if left_ms <= 0:
             raise NotSent("no time left")

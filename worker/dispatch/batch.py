@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.config.settings import Settings
-from worker.dispatch.attempt import Pipeline
+from worker.dispatch.attempt import AttemptRunner
 from worker.dispatch.completion import Attempted, crashed, tell
-from worker.dispatch.concurrency import Crew
+from worker.dispatch.concurrency import ExchangeThreads
 from worker.dispatch.leases import STORE_RETRY_MS, Done
 from worker.errors import StoreUnavailable
 from worker.model.jobs import Job
@@ -46,8 +46,8 @@ class Work:
     smooth: bool
 
 
-class Attempts:
-    """Attempts the jobs that a thread has claimed. Safe to use from many threads.
+class BatchRunner:
+    """BatchRunner the jobs that a thread has claimed. Safe to use from many threads.
 
     Args:
         pipeline: Makes the attempts.
@@ -56,13 +56,15 @@ class Attempts:
     """
 
     def __init__(
-        self, pipeline: Pipeline, *, settings: Settings, stopping: threading.Event
+        self, pipeline: AttemptRunner, *, settings: Settings, stopping: threading.Event
     ) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._stopping = stopping
 
-    def work(self, crew: Crew, claimed: Claimed, since_ms: float, *, put_back: bool) -> Work:
+    def work(
+        self, crew: ExchangeThreads, claimed: Claimed, since_ms: float, *, put_back: bool
+    ) -> Work:
         """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
 
         So is what follows one for which the lane must rest, and, once Redis is

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 from worker import clock
-from worker.policy.batch_sizing import Pace
+from worker.policy.batch_sizing import BatchSizing
 
 TENDERS = 2
 """Kept for switches, which must not wait for cancels."""
@@ -16,7 +16,7 @@ NAMED_MAX = 1_000
 """Single cancels that may wait for those; the oldest beyond them queue."""
 
 
-class Bulkhead:
+class ThreadLimit:
     """Counts the threads busy with one exchange. Never waits."""
 
     def __init__(self, size: int) -> None:
@@ -43,7 +43,7 @@ class Bulkhead:
         return self._inside
 
 
-class Crew:
+class ExchangeThreads:
     """Who may enter, and how fast they are.
 
     Attributes:
@@ -56,11 +56,11 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self.pace = Pace()
+        self.pace = BatchSizing()
         self._learning = threading.Lock()
-        self.workers = Bulkhead(size)
-        self.singles = Bulkhead(SINGLES)
-        self.tenders = Bulkhead(TENDERS)
+        self.workers = ThreadLimit(size)
+        self.singles = ThreadLimit(SINGLES)
+        self.tenders = ThreadLimit(TENDERS)
         self.named: deque[tuple[str, str]] = deque(maxlen=NAMED_MAX)
         self._since: dict[int, tuple[float, float]] = {}
         """Thread → when its attempt began, and what the thread had used of a processor."""

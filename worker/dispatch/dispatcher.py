@@ -16,27 +16,27 @@ from contextlib import suppress
 
 from worker import clock
 from worker.config.settings import Settings
-from worker.dispatch.attempt import Pipeline
-from worker.dispatch.batch import Attempts
-from worker.dispatch.concurrency import TENDERS, Bulkhead, Crew
-from worker.dispatch.leases import NOTHING, Claims, Done, Flight
+from worker.dispatch.attempt import AttemptRunner
+from worker.dispatch.batch import BatchRunner
+from worker.dispatch.concurrency import TENDERS, ExchangeThreads, ThreadLimit
+from worker.dispatch.leases import NOTHING, Done, Flight, Leases
 from worker.dispatch.orphans import report
 from worker.dispatch.sweep import Sweep
 from worker.errors import StoreUnavailable
-from worker.gateway.account import Lanes
+from worker.gateway.account import AccountSessions
 from worker.model.names import exchange_of, is_switch_lane, switch_lane
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Claimed
 from worker.policy.batch_sizing import FLUSH_MS
 from worker.policy.phases import holds_timers
-from worker.store.due_poll import Lookout
+from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.store.sharedtime import PRESENCE_MS
 from worker.store.timing import STEP_MS
-from worker.switches.reconciler import Keeper
+from worker.switches.reconciler import Reconciler
 from worker.telemetry.alerts import alert
-from worker.telemetry.redis_durability import Durability
+from worker.telemetry.redis_durability import RedisDurability
 
 log = logging.getLogger(__name__)
 
@@ -44,20 +44,20 @@ TURN_MS = 1_000
 """How long a thread that a doorbell woke goes on with other due jobs."""
 
 
-class Engine:
+class Dispatcher:
     """Works off the ledger for the accounts of one worker process."""
 
     def __init__(
         self,
         *,
         settings: Settings,
-        lanes: Lanes,
+        lanes: AccountSessions,
         ledger: Ledger,
-        pipeline: Pipeline,
-        keeper: Keeper,
+        pipeline: AttemptRunner,
+        keeper: Reconciler,
         limiter: Limiter,
-        lookout: Lookout,
-        durability: Durability,
+        lookout: DuePoll,
+        durability: RedisDurability,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -69,13 +69,15 @@ class Engine:
         self._served: Collection[str] = ()
         self._contested: Collection[str] = ()
         self._serve({})
-        self._crews = {name: Crew(settings.worker.exchange_threads) for name in exchanges}
+        self._crews = {
+            name: ExchangeThreads(settings.worker.exchange_threads) for name in exchanges
+        }
         self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         lookout.vote_as(self.name)
         self._offset_ms: int | None = None
         self._stopping = threading.Event()
-        self._attempts = Attempts(pipeline, settings=settings, stopping=self._stopping)
-        self._claims = Claims(ledger, name=self.name, settings=settings, stopping=self._stopping)
+        self._attempts = BatchRunner(pipeline, settings=settings, stopping=self._stopping)
+        self._claims = Leases(ledger, name=self.name, settings=settings, stopping=self._stopping)
         self._executor: ThreadPoolExecutor | None = None
         self._ahead_ms = 0.0
         """Redis time less the local monotonic clock."""
@@ -114,7 +116,7 @@ class Engine:
             log.warning("Redis is away: what it may have leased us waits for that: %s", error)
 
     def hand_back(self) -> int:
-        """Give up the jobs in mid-attempt, and what has been claimed ahead; see `Claims`."""
+        """Give up the jobs in mid-attempt, and what has been claimed ahead; see `Leases`."""
         count = self._claims.hand_back()
         with suppress(StoreUnavailable):  # then their leases run out
             self._claims.take_back(self._served)
@@ -209,7 +211,7 @@ class Engine:
     def _drain(
         self,
         exchange: str,
-        entered: Bulkhead | None = None,
+        entered: ThreadLimit | None = None,
         *,
         lane: str = "",
         job_id: str = "",
@@ -363,7 +365,7 @@ class Engine:
         if not self._stopping.is_set() and self._crews[exchange].enter():
             self._submit(self._crews[exchange].workers, self._drain, exchange)
 
-    def _submit(self, bulkhead: Bulkhead, work: Callable[[str], object], name: str) -> None:
+    def _submit(self, bulkhead: ThreadLimit, work: Callable[[str], object], name: str) -> None:
         """Have a thread do `work`, which leaves the bulkhead that has been entered."""
         if self._executor is None:
             bulkhead.leave()
@@ -396,4 +398,4 @@ def _quietly(work: Callable[[str], object], name: str) -> None:
     except StoreUnavailable as error:
         log.warning("Redis is away in mid-attempt: %s", error)
     except Exception:
-        log.exception("a thread of the engine crashed; the sweep goes on")
+        log.exception("a thread of the dispatcher crashed; the sweep goes on")

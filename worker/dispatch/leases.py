@@ -73,7 +73,7 @@ class Flight:
     settling: Settling
 
 
-class Claims:
+class Leases:
     """The jobs that this process holds, and what it must tell the ledger of them.
 
     A holder is one thread's turn, or a flight. Safe to use from many threads.

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import sentry_sdk
 
 from worker import clock
-from worker.dispatch.dispatcher import Engine
+from worker.dispatch.dispatcher import Dispatcher
 from worker.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Shutdown:
     """Ends this process, once told to, within a bound.
 
     Args:
-        engine: What is to be stopped.
+        dispatcher: What is to be stopped.
         bound_ms: From being told until the process has ended.
         reserve_ms: How long handing back may take, Redis being away.
         leave: Ends the process with an exit code, whatever its threads do.
@@ -42,13 +42,13 @@ class Shutdown:
 
     def __init__(
         self,
-        engine: Engine,
+        dispatcher: Dispatcher,
         *,
         bound_ms: int,
         reserve_ms: int,
         leave: Callable[[int], object] = os._exit,
     ) -> None:
-        self._engine = engine
+        self._dispatcher = dispatcher
         self._left_ms = bound_ms - min(reserve_ms, bound_ms * RESERVE_SHARE)
         self._give_back: Callable[[], object] = lambda: None
         self._leave = leave
@@ -67,7 +67,7 @@ class Shutdown:
     def begin(self, *, at_once: bool = False) -> None:
         """Take nothing more; with `at_once`, hand back now. For signal handlers, too."""
         # An event that is set already is left alone: its lock may be held below us.
-        self._engine.stop_taking()
+        self._dispatcher.stop_taking()
         if at_once and not self._at_once.is_set():
             self._at_once.set()
         if not self._told.is_set():
@@ -98,7 +98,7 @@ class Shutdown:
         clock.wait_ms(self._at_once, self._left_ms)
         code = NOT_TOLD
         try:
-            count = self._engine.hand_back()
+            count = self._dispatcher.hand_back()
             code = HANDED_BACK
             log.warning("time is up: %d jobs in mid-attempt handed back", count)
         except StoreUnavailable as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from worker import clock
 from worker.errors import StoreUnavailable
-from worker.telemetry.liveness import Pulse
+from worker.telemetry.liveness import Liveness
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Sweep:
         self._reached = reached
         self._sweep_ms = sweep_ms
         self._stopping = stopping
-        self.pulse = Pulse()
+        self.pulse = Liveness()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:

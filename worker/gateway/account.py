@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from worker.exchanges.base import Access, Exchange
-from worker.gateway.clock_skew import Skew
+from worker.gateway.clock_skew import ClockSkew
 from worker.model.commands import Command
 from worker.model.limits import Rule
 from worker.model.names import account_of, jobs_lane, lane_of
@@ -17,7 +17,7 @@ from worker.telemetry.logs import MASK, Mask
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class AccountSession:
     """One account as a worker serves it.
 
     Attributes:
@@ -34,7 +34,7 @@ class Lane:
     rules: tuple[tuple[type[Command], Rule], ...]
     identity: str = ""
     mask: Mask = field(default_factory=Mask, compare=False, repr=False)
-    skew: Skew = field(default_factory=Skew, compare=False)
+    skew: ClockSkew = field(default_factory=ClockSkew, compare=False)
 
     def rules_for(self, command: Command) -> list[Rule]:
         """Return the limits that a command counts against."""
@@ -59,7 +59,7 @@ class Lane:
         alert("clock skew", "the exchange refuses our timestamp", exchange=self.exchange.name)
 
 
-class Lanes:
+class AccountSessions:
     """The accounts of one process, by the lanes that it serves.
 
     Their own, and those of other aliases of their keys. Safe to use from many threads.
@@ -68,11 +68,11 @@ class Lanes:
         own: By alias, as the settings have them.
     """
 
-    def __init__(self, own: Mapping[str, Lane]) -> None:
+    def __init__(self, own: Mapping[str, AccountSession]) -> None:
         self._own = own
-        self._others: Mapping[str, Lane] = {}
+        self._others: Mapping[str, AccountSession] = {}
 
-    def of(self, lane: str) -> Lane:
+    def of(self, lane: str) -> AccountSession:
         """Return the account of a lane, or of the lane of switches beside it.
 
         Raises:
@@ -81,7 +81,7 @@ class Lanes:
         name = jobs_lane(lane)
         return self._others.get(name) or self._own[account_of(name)]
 
-    def get(self, lane: str) -> Lane | None:
+    def get(self, lane: str) -> AccountSession | None:
         """Return the account of a lane; None if this process does not serve it."""
         try:
             return self.of(lane)
@@ -99,6 +99,6 @@ class Lanes:
         return own | set(self._others)
 
     @property
-    def accounts(self) -> list[Lane]:
+    def accounts(self) -> list[AccountSession]:
         """The accounts of the settings."""
         return list(self._own.values())

@@ -28,7 +28,7 @@ TOLERABLE_MS = 1_000
 """Clocks that are surely further apart than this are worth telling a person of."""
 
 
-class Skew:
+class ClockSkew:
     """One exchange's clock as seen from this process."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from worker.config.accounts import plain_address
-from worker.gateway.account import Lane
+from worker.gateway.account import AccountSession
 
 ANY_IP = "any"
 """Budget of accounts without an `egress_ip`: one for all of them, wherever
@@ -37,7 +37,7 @@ def default_sources(url: str) -> set[str]:
     return found
 
 
-def at_default_address(lane: Lane) -> Lane:
+def at_default_address(lane: AccountSession) -> AccountSession:
     """Return an account that also counts against `ANY_IP` if its `egress_ip` is the default.
 
     Accounts without one send from there too. What cannot be found out is taken to be so.

@@ -64,7 +64,7 @@ class Scopes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class Ports:
     """All of them together."""
 
     limiter: Slots

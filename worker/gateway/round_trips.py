@@ -20,7 +20,7 @@ SLOW_MAX = 4
 timers cannot be kept."""
 
 
-class Ways:
+class RoundTrips:
     """The ways to the exchange of each lane of switches, as one worker knows them."""
 
     def __init__(self, settings: Settings) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.config.settings import Http
-from worker.gateway.account import Lane
+from worker.gateway.account import AccountSession
 from worker.gateway.ports import TokenBox
 from worker.model.outcomes import Answer, Outcome, TokenGrant, Unproven
 from worker.model.tokens import SharedToken, used_until_ms
@@ -51,7 +51,7 @@ class Bearers:
         self._turn_ms = http.deadline_ms + http.resend_budget_ms + MARGIN_MS
 
     def get(
-        self, lane: Lane, *, lease_ms: int, fetch: Callable[[], Answer | Wait]
+        self, lane: AccountSession, *, lease_ms: int, fetch: Callable[[], Answer | Wait]
     ) -> SharedToken | NoToken | Wait:
         """Return the lane's token, fetched if there is none and no other worker is at it.
 
@@ -76,7 +76,7 @@ class Bearers:
         finally:
             self._tokens.end_refresh(lane.identity)
 
-    def drop(self, lane: Lane, shared: SharedToken) -> None:
+    def drop(self, lane: AccountSession, shared: SharedToken) -> None:
         """Forget a token that the exchange refused, unless a newer one is there.
 
         Raises:
@@ -84,7 +84,7 @@ class Bearers:
         """
         self._tokens.drop(lane.identity, shared)
 
-    def _fetched(self, lane: Lane, answer: Answer | Wait) -> SharedToken | NoToken | Wait:
+    def _fetched(self, lane: AccountSession, answer: Answer | Wait) -> SharedToken | NoToken | Wait:
         if isinstance(answer, Wait):
             return answer
         if not isinstance(answer, TokenGrant):

@@ -14,7 +14,7 @@ from worker.errors import StoreUnavailable
 from worker.factory import build_store
 from worker.store.connection import Store, unavailable
 from worker.store.doorbell import LATER, queue_key
-from worker.telemetry.liveness import Pulse
+from worker.telemetry.liveness import Liveness
 from worker.telemetry.sentry import CheckIns
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class LeaseScheduler(Scheduler):
         self._name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._held: bool | None = None
         self._check_ins = CheckIns()
-        self.pulse = Pulse()
+        self.pulse = Liveness()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401  Celery's signature

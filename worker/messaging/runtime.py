@@ -1,4 +1,4 @@
-"""The one engine of this process, built when it is first needed."""
+"""The one dispatcher of this process, built when it is first needed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import threading
 
 from worker.config.settings import Settings, announced_exchange, load_settings
-from worker.dispatch.dispatcher import Engine
+from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.shutdown import Shutdown
 from worker.errors import StoreUnavailable
 from worker.exchanges.base import Exchange
-from worker.factory import build_engine, build_store, secrets_of
+from worker.factory import build_dispatcher, build_store, secrets_of
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 from worker.telemetry import metrics
@@ -26,13 +26,13 @@ RAW_MAX = 2_000
 
 
 class Runtime:
-    """Settings, engine and ledger of one process."""
+    """Settings, dispatcher and ledger of one process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.engine: Engine = build_engine(settings)
+        self.dispatcher: Dispatcher = build_dispatcher(settings)
         self.shutdown = Shutdown(
-            self.engine,
+            self.dispatcher,
             bound_ms=settings.worker.shutdown_ms,
             reserve_ms=settings.redis_timeout_ms,
         )

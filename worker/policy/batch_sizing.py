@@ -16,7 +16,7 @@ WEIGHT = 0.2
 """Of the latest attempt in the average."""
 
 
-class Pace:
+class BatchSizing:
     """How long attempts at one exchange take, as seen from this process.
 
     A fast exchange is worked off in chunks, since then it is the ledger that

@@ -15,7 +15,7 @@ from worker.store.sharedtime import ALWAYS, exchange
 from worker.store.timing import Reading
 
 
-class Lookout:
+class DuePoll:
     """Asks on a connection of the pool that it keeps for a while.
 
     For one thread, of a worker that votes on steps of shared time; see `SharedTime`. What

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from worker.gateway.account import Lane
+from worker.gateway.account import AccountSession
 from worker.model.outcomes import Answer, Unproven
 from worker.model.switches import NativeSwitch
 from worker.switches.plan import Sync
@@ -32,7 +32,7 @@ class Hold:
             the switches they are for.
     """
 
-    lane: Lane
+    lane: AccountSession
     name: str
     holder: str
     known: Mapping[str, NativeSwitch]

@@ -18,9 +18,9 @@ from worker import clock
 from worker.config.settings import Settings
 from worker.errors import InvalidCommand, NotSent, ReplyLost
 from worker.exchanges.base import Stamp
-from worker.gateway.account import Lane, Lanes
+from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.http.transport import Transport
-from worker.gateway.round_trips import Ways
+from worker.gateway.round_trips import RoundTrips
 from worker.model.commands import SetCountdown
 from worker.model.names import exchange_of, lane_of
 from worker.model.outcomes import CountdownSet, Outcome, Unproven
@@ -57,14 +57,14 @@ class _LaneLostError(Exception):
     """The lane is another's by now."""
 
 
-class Keeper:
+class Reconciler:
     """Keeps the native switches of one worker's accounts."""
 
     def __init__(
         self,
         *,
         settings: Settings,
-        lanes: Lanes,
+        lanes: AccountSessions,
         switches: Switches,
         limiter: Limiter,
         nonces: Nonces,
@@ -78,7 +78,7 @@ class Keeper:
         self._transport = transport
         self._lock = threading.Lock()
         self._failures: dict[str, int] = {}
-        self._ways = Ways(settings)
+        self._ways = RoundTrips(settings)
         self._alone: set[str] = set()
         self._refusals = Refusals()
         self._parts: dict[str, tuple[float, dict[Part, int]]] = {}
@@ -217,7 +217,7 @@ class Keeper:
             fires_ms = launch.now_ms + waited_ms + sent.left_ms
         return self._landed(hold, sync, fires_ms, call_ms, deadline_ms=launch.deadline_ms)
 
-    def _connect(self, lane: Lane) -> Unproven | None:
+    def _connect(self, lane: AccountSession) -> Unproven | None:
         """Connect before a countdown is computed, which connecting would make late."""
         try:
             self._transport.connect(
@@ -259,7 +259,9 @@ class Keeper:
             self._switches.synced(hold.name, hold.holder, min(times), sync.members, way_ms=call_ms)
         return None
 
-    def _send(self, lane: Lane, sync: Sync, launch: Launch, begun: float, call_ms: int) -> Sent:
+    def _send(
+        self, lane: AccountSession, sync: Sync, launch: Launch, begun: float, call_ms: int
+    ) -> Sent:
         """Stamp, sign and send; the answer is None if the leave was given up."""
         left_ms, at = 0, begun
         try:
@@ -356,7 +358,7 @@ class Keeper:
         return _jittered(min(BACKOFF_MAX_MS, BACKOFF_MS << min(failures - 1, 10)))
 
 
-def terms_of(lane: Lane) -> Terms:
+def terms_of(lane: AccountSession) -> Terms:
     """Return how an account's countdown requests go."""
     rules = lane.rules_for(SetCountdown((), 0))
     steps = [rule.window_ms // rule.max_requests for rule in rules]

@@ -9,7 +9,7 @@ LIVE_MS = 15_000
 READY_MS = 5_000
 
 
-class Pulse:
+class Liveness:
     """When a loop last moved, and when Redis last answered it.
 
     One thread writes, any may read.

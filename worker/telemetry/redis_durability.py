@@ -12,7 +12,7 @@ from worker.telemetry.alerts import alert
 log = logging.getLogger(__name__)
 
 
-class Durability:
+class RedisDurability:
     """Looks at how Redis is set up, and says each thing once.
 
     Worth another look whenever Redis was away: it may be another one.

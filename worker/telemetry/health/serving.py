@@ -17,7 +17,7 @@ from worker.telemetry.health.page import draw
 from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.request import Hosts
 from worker.telemetry.health.server import Page, Server, open_server
-from worker.telemetry.liveness import Pulse
+from worker.telemetry.liveness import Liveness
 
 JSON = "application/json"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,7 +35,7 @@ class Monitor:
         watch: What looks at Redis.
     """
 
-    def __init__(self, role: Role, pulse: Pulse, watch: Watch) -> None:
+    def __init__(self, role: Role, pulse: Liveness, watch: Watch) -> None:
         self._role = role
         self._pulse = pulse
         self._watch = watch
