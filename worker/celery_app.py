@@ -84,11 +84,11 @@ def make_app(settings: Settings) -> Celery:
         loader="celery.loaders.app:AppLoader",
         fixups=[],
         include=["worker.tasks"],
-        events="worker.task_events:Events",
+        events="worker.messaging.task_events:Events",
     )
     app.conf.update(
         broker_url=address.broker_url,
-        broker_transport=f"worker.broker:{transport}",
+        broker_transport=f"worker.messaging.broker:{transport}",
         broker_use_ssl=None if address.tls is None else dict(address.tls),
         broker_transport_options={
             # Within a queue cancels go ahead of heartbeats, over all queues.
@@ -120,7 +120,7 @@ def make_app(settings: Settings) -> Celery:
         accept_content=["json"],
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
-        worker_consumer="worker.broker:Consumer",
+        worker_consumer="worker.messaging.broker:Consumer",
         worker_pool="threads",
         worker_concurrency=settings.worker.concurrency,
         worker_prefetch_multiplier=4,
@@ -130,7 +130,7 @@ def make_app(settings: Settings) -> Celery:
         worker_enable_remote_control=True,
         worker_send_task_events=False,
         enable_utc=True,
-        beat_scheduler="worker.beat:LeaseScheduler",
+        beat_scheduler="worker.messaging.beat:LeaseScheduler",
         beat_schedule={
             TICK: {
                 "task": TICK,

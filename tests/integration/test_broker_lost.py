@@ -25,7 +25,7 @@ def taken(connection: Connection) -> Message:
 
 def test_acknowledging_it_is_an_error_of_the_connection(own_redis: EmbeddedRedis) -> None:
     """One that Celery expects and connects anew for; any other would end the worker."""
-    connection = Connection(own_redis.url, transport="worker.broker:Transport")
+    connection = Connection(own_redis.url, transport="worker.messaging.broker:Transport")
     message = taken(connection)
     errors = connection.connection_errors
     connection.collect()

@@ -192,7 +192,7 @@ def test_every_kind_of_alert_counts_from_0() -> None:
         for kind in re.findall(r'(?<![\w.])alert\(\s*"([^"]+)"', path.read_text())
     }
     assert said
-    assert said <= set(metrics.ALERTS), "add it to worker.metrics.ALERTS"
+    assert said <= set(metrics.ALERTS), "add it to worker.telemetry.metrics.ALERTS"
     assert set(metrics.ALERTS) <= said, "no longer raised"
     metrics.prepare([("everstrike", "ev", False, [])])
     for kind in metrics.ALERTS:

@@ -321,9 +321,9 @@ def test_connection_is_not_kept_for_longer_than_its_server_does(
 
 FORK = """
 import os, sys
-from worker.settings import Http
-from worker.transport import Transport
-from worker.wire import Request
+from worker.config.settings import Http
+from worker.gateway.http.transport import Transport
+from worker.model.wire import Request
 transport, request = Transport(Http()), Request("GET", sys.argv[1])
 def send():
     return transport.send(request, egress_ip=None, deadline_ms=3_000).status

@@ -163,9 +163,9 @@ def test_what_cannot_mislead_is_read(name: str) -> None:
 MEET = """
 import json, resource, sys
 from worker.errors import ReplyLost
-from worker.settings import Http
-from worker.transport import Transport
-from worker.wire import Request
+from worker.config.settings import Http
+from worker.gateway.http.transport import Transport
+from worker.model.wire import Request
 def size(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 transport = Transport(Http())
 urls = json.loads(sys.argv[1])

@@ -28,7 +28,7 @@ SAMPLE = "*__mutmut_9"
 def main(arguments: list[str]) -> int:
     """Make the changes, run the tests on each, and compare what survives with the list."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("names", nargs="*", help="modules, as in worker.gate; none: all")
+    parser.add_argument("names", nargs="*", help="modules, as in worker.policy.phases; none: all")
     parser.add_argument("--sample", action="store_true", help="a small fixed part")
     parser.add_argument(
         "--again", action="store_true", help="keep what was killed of functions that are as before"

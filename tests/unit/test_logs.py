@@ -43,7 +43,7 @@ SECRETS = (SECRET, AWKWARD)
 
 WRITES_MANY = """
 import logging, sys
-from worker.logs import LINES, set_up
+from worker.telemetry.logs import LINES, set_up
 set_up("INFO")
 for chunk in range(50):
     said = [

@@ -43,7 +43,7 @@ def test_what_survived_must_be_listed() -> None:
     text, ok = report([Figures("worker.policy.phases", 10, (A, B, C))], LISTED, whole=True)
     assert not ok
     assert f"survived, and is not listed: {C}" in text
-    assert text.splitlines()[1].split() == ["gate", "10", "7", "1", "1", "1", "77.8"]
+    assert text.splitlines()[1].split() == ["policy.phases", "10", "7", "1", "1", "1", "77.8"]
 
 
 @pytest.mark.parametrize(

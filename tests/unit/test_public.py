@@ -13,8 +13,8 @@ import worker
 from worker.client import producer
 
 HOMES = {
-    "Beat": "worker.switch",
-    "Switch": "worker.switch",
+    "Beat": "worker.client.switch",
+    "Switch": "worker.client.switch",
     "SwitchDisarmed": "worker.errors",
     "SwitchError": "worker.errors",
     "SwitchClearing": "worker.errors",

@@ -32,4 +32,4 @@ class MaskingDispatcher(EventDispatcher):
 class Events(CeleryEvents):
     """Celery's events, sent by `MaskingDispatcher`."""
 
-    dispatcher_cls = "worker.task_events:MaskingDispatcher"
+    dispatcher_cls = "worker.messaging.task_events:MaskingDispatcher"

@@ -1,7 +1,7 @@
 """What this process counts, at the points where it is decided.
 
 Every name and label of a count stands here; what stands in Redis is read when
-it is asked for (`worker.monitor`). Labels are exchanges, accounts and words of
+it is asked for (`worker.telemetry.health`). Labels are exchanges, accounts and words of
 this program: never an order, a job or a pair, which would grow without bound.
 A call costs a few microseconds and never raises.
 """

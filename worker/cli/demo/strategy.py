@@ -1,6 +1,6 @@
 """A strategy with nothing but its switch, for the demo to start, stop and kill.
 
-`python -m worker.cli.demonstration.strategy '{"account": …, "pairs": […], "timeout_ms": …}'`
+`python -m worker.cli.demo.strategy '{"account": …, "pairs": […], "timeout_ms": …}'`
 arms it, prints its id and beats. SIGTERM is a clean end; SIGKILL is a crash.
 """
 
