@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 import time
 from pathlib import Path
 
 from tests.chaos import planted
+from tests.chaos.planted import CLOCK
 from worker.celery_app import app
-
-CLOCK = struct.Struct("<q")
 
 __all__ = ["app"]
 

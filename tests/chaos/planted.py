@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -49,6 +50,8 @@ class Bug(StrEnum):
     STEPPED = "follow Redis's clock where it steps"
 
 
+CLOCK = struct.Struct("<q")
+"""What the file of a clock holds: by how many ms it is off."""
 STEP_KEY = "chaos:step"
 STEPPED_CLOCK = f"""
 local function raw_ms()

@@ -16,7 +16,6 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.chaos import planted
-from tests.chaos.child import CLOCK
 from tests.chaos.deployment import Deployment, Standalone, told
 from tests.chaos.history import Bounds, Life, Limit, Recorder
 from tests.chaos.links import ROOT, Links
@@ -221,7 +220,7 @@ class Stage:
     def set_clock(self, slot: Slot, offset_ms: int) -> None:
         """Have a worker's wall clock be off by so much."""
         with slot.clock_file.open("r+b") as file:
-            file.write(CLOCK.pack(offset_ms))
+            file.write(planted.CLOCK.pack(offset_ms))
 
     def logs(self) -> list[dict[str, Any]]:
         """Return every JSON line that workers have logged."""
@@ -266,7 +265,7 @@ class Stage:
         folder = self.folder / name
         folder.mkdir()
         file = folder / "clock"
-        file.write_bytes(CLOCK.pack(0))
+        file.write_bytes(planted.CLOCK.pack(0))
         sim: Any = self.sim
         if command == "worker":
             sim = _Through(self.sim.base_url(), self.links.doors[f"{name}-exchange"][0])

@@ -13,7 +13,7 @@
 local p, worker, digest = ARGV[1], ARGV[2], ARGV[4]
 local LATELY_MS, QUIET_MS = 60000, 1500
 
--- greet_newcomer(p, worker, now) -> the ms that are in doubt. Note a worker that has just started and knows no other
+-- greet_newcomer(p, worker, now): note a worker that has just started and knows no other
 -- time than now. It takes the word of who has seen a step. If nobody has yet, but workers
 -- lived a moment ago by an earlier time, then either all have ended, or Redis's clock has
 -- stepped since: nobody is tripped by the difference until one that lives can have said so.
@@ -24,17 +24,14 @@ local function greet_newcomer(p, worker, now)
   local last = tonumber(redis.call('ZREVRANGE', p .. 'workers', 0, 0, 'WITHSCORES')[2])
   if last and now - last > QUIET_MS and now - last < LATELY_MS then
     redis.call('HSET', p .. 'clock', 'unseen', now - last, 'unseen_until', now + QUIET_MS)
-    return now - last
   end
-  return doubt
 end
 
 local now = now_ms()
 note_failover(p, now)
-local doubt = math.max(doubt_ms(), unseen_ms())
-if not redis.call('ZSCORE', p .. 'workers', worker) then doubt = greet_newcomer(p, worker, now) end
+if not redis.call('ZSCORE', p .. 'workers', worker) then greet_newcomer(p, worker, now) end
 redis.call('ZADD', p .. 'workers', called_ms(), worker)
-redis.call('ZREMRANGEBYSCORE', p .. 'workers', '-inf', now - doubt - ARGV[3])
+redis.call('ZREMRANGEBYSCORE', p .. 'workers', '-inf', now - ARGV[3])
 redis.call('ZREMRANGEBYSCORE', p .. 'serving', '-inf', now - ARGV[3])
 redis.call('ZADD', p .. 'serving', now, digest)
 local known, born = ARGV[6], redis.call('GET', p .. 'born')
