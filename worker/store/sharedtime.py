@@ -63,6 +63,8 @@ class SharedTime:
         self._prefix = prefix
         self._local = local
         self._bounds: Bounds | None = None
+        self._offset_ms = 0
+        """The offset of the reading that the bounds were last set by."""
         self._unsettled: Reading | None = None
         """What first showed a step that is not settled yet."""
         self._readings: WeakKeyDictionary[redis.Connection, tuple[object, Reading]] = (
@@ -100,6 +102,8 @@ class SharedTime:
                 clock.sleep_ms(POLL_MS)
                 continue
             size_ms = self._bounds.step(reading) if self._bounds else 0
+            if size_ms and self._taken_back(reading, size_ms):
+                size_ms, self._bounds = 0, None
             if size_ms and not self._real(connection, reading, size_ms, seen_ms, until_ms):
                 polls -= 1
                 if not polls or self._local() + POLL_MS > until_ms:
@@ -108,6 +112,7 @@ class SharedTime:
                 continue
             known = None if size_ms else self._bounds
             self._bounds = known.narrowed(reading) if known else Bounds.of(reading)
+            self._offset_ms = reading.offset_ms
             self._unsettled, self.suspect = None, False
             self._readings[connection] = (connection._sock, reading)  # noqa: SLF001
             return reading
@@ -122,6 +127,14 @@ class SharedTime:
             self.suspect = True
         else:
             self._bounds = self._bounds.narrowed(reading)
+
+    def _taken_back(self, reading: Reading, size_ms: int) -> bool:
+        """Whether workers have taken back a step on that this process took for the time.
+
+        It was started after the step: the offset alone explains what it sees.
+        """
+        moved_ms = reading.offset_ms - self._offset_ms
+        return size_ms < 0 and abs(moved_ms - size_ms) <= STEP_MS
 
     def _read(self, connection: redis.Connection, until_ms: float) -> tuple[Reading, int]:
         """Return shared time, and when a worker last said by it that it lives."""
