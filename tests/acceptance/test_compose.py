@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import image
-from tests.support.composed import TOP, Stack, load
+from tests.support.compose_services import TOP, Stack, load
 from tests.support.polling import eventually
 from worker import Producer
 from worker.config.settings import Settings

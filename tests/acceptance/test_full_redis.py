@@ -9,7 +9,7 @@ import pytest
 import redis
 from celery import Celery
 
-from tests.support.full import VERSIONS, a_redis, fill
+from tests.support.full_redis import VERSIONS, a_redis, fill
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker.simulator import Simulator

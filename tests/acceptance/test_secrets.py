@@ -24,10 +24,10 @@ import pytest
 import redis
 from celery import Celery
 
-from tests.support.leaks import leaks
 from tests.support.pages import get
 from tests.support.polling import eventually
-from tests.support.sentries import KEY, FakeSentry, fake_sentry
+from tests.support.secret_leaks import leaks
+from tests.support.sentry_server import KEY, FakeSentry, fake_sentry
 from tests.support.world import KEYS, World
 from worker.cli import main
 from worker.model.jobs import State
@@ -37,7 +37,7 @@ from worker.simulator.wire import MOUNTS, Delivery, Request, json_reply
 from worker.store.embedded import EmbeddedRedis, free_port
 
 PASSWORD = 'rp/w+"0123456789'
-LOUD = Path(__file__).parents[1] / "support" / "loud"
+LOUD = Path(__file__).parents[1] / "support" / "verbose_http"
 ECHOES = 3
 """Every so many requests of a path are answered with all that they carried."""
 SIGNATURES = ("sign", "x-signature", "x-bm-signature")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from tests.support.durable import until_written
+from tests.support.persistence import until_written
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import KEYS, World

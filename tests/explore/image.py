@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from tests.support.stepped import CLOCK, KEY, START_MS
+from tests.support.stepped_time import CLOCK, KEY, START_MS
 from worker.store.connection import Store
 
 PREFIX = "cx:"

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tests.explore.image import Content, Late, Staged
-from tests.support.stepped import START_MS
+from tests.support.stepped_time import START_MS
 from worker.config.settings import Jobs as Budgets
 from worker.model.decisions import Again, Dead
 from worker.model.jobs import Job, Kind, NewJob, Phase, State

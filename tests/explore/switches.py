@@ -14,7 +14,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tests.explore.image import Content, Late, Staged
-from tests.support.stepped import START_MS
+from tests.support.stepped_time import START_MS
 from worker.model.limits import Rule
 from worker.model.names import switch_lane
 from worker.model.switches import NO_REST, Launch, Rest

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.fuzz.target import Target
-from tests.support.verdicts import COMMANDS, ORDER, SECRET, assert_earned
+from tests.support.answer_rules import COMMANDS, ORDER, SECRET, assert_earned
 from worker.model.wire import Reply
 
 DATA = Path(__file__).parents[1] / "data"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.hand import Hand
+from tests.support.manual_jobs import Hand
 from tests.support.shell import Run, Told, run_main
 from tests.support.world import World
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.held import Held
+from tests.support.delaying_proxy import Held
 from tests.support.polling import eventually
-from tests.support.stepped import KEY, START_MS, Stepped
+from tests.support.stepped_time import KEY, START_MS, Stepped
 from tests.support.switchboard import Board
 from worker import Producer, clock
 from worker.client.switch import Switch

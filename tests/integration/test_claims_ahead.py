@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_unanswered_claims import DONE, Deaf, Process
 from tests.support.ledgers import EV, EV2, IX, LEASE_MS, new_job
+from tests.support.lost_replies import DONE, Deaf, Process
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome, Ticket, clock

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hand import LINE, Hand
+from tests.support.manual_jobs import LINE, Hand
 from tests.support.shell import Run, Told
 from tests.support.world import World
 from worker.errors import StoreUnavailable

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from worker.config.settings import Settings
 from worker.model.messages import CANCEL
 from worker.store.doorbell import LATER, PRIORITIES, URGENT, queue_key, ring

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.durable import until_written
 from tests.support.ledgers import Bench
+from tests.support.persistence import until_written
 from worker.errors import StoreUnavailable
 from worker.store.embedded import EmbeddedRedis
 

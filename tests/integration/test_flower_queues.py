@@ -11,7 +11,7 @@ import pytest
 from tests.support.flower import FlowerProcess
 from tests.support.polling import eventually
 from tests.support.sentinels import SentinelRedis
-from tests.support.socketed import socket_redis
+from tests.support.unix_socket_redis import socket_redis
 from tests.support.world import World
 from worker.simulator import Simulator
 from worker.store.connection import connect

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.stepped import KEY
+from tests.support.stepped_time import KEY
 from tests.support.switchboard import QUEUE, TIMEOUT_MS, Board
 from tests.support.upgrade import FOLDER
 from worker.model.names import lane_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.full import VERSIONS, a_redis, fill
+from tests.support.full_redis import VERSIONS, a_redis, fill
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Producer, StoreUnavailable

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fuzz import run, targets
 from tests.fuzz.target import Target
-from tests.support.configs import Place
+from tests.support.config_files import Place
 from tests.support.world import World
 from worker.model.jobs import Job
 

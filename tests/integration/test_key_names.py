@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.support.stepped import KEY, Stepped
+from tests.support.stepped_time import KEY, Stepped
 from worker.model.jobs import Kind, NewJob
 from worker.model.names import lane_of
 from worker.model.outcomes import Outcome

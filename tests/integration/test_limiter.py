@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.standing import ALL_KEPT_BY, Clock, a_limiter, clock_of
-from tests.support.stepped import Stepped
+from tests.support.frozen_clock import ALL_KEPT_BY, Clock, a_limiter, clock_of
+from tests.support.stepped_time import Stepped
 from worker.gateway.ports import Slots
 from worker.model.limits import Grant, Rule
 from worker.store.ledger import Ledger

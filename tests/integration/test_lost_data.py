@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from worker.model.limits import Rule
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter

@@ -10,9 +10,9 @@ import pytest
 from celery import Celery
 
 from tests.support.attempts import Attempts
-from tests.support.keeping import API_KEYS, Keeping, stand
 from tests.support.pages import get, served_at
 from tests.support.polling import eventually
+from tests.support.reconcilers import API_KEYS, Keeping, stand
 from tests.support.world import KEYS, World
 from worker import Outcome, clock
 from worker.factory import build_dispatcher

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from tests.support.standing import KEPT_BY, Clock, clock_of, nonces_of
-from tests.support.stepped import START_MS, Stepped
+from tests.support.frozen_clock import KEPT_BY, Clock, clock_of, nonces_of
+from tests.support.stepped_time import START_MS, Stepped
 from worker.store.nonces import Nonces, key_id
 
 KEY = "key-0123456789"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.standing import ALL_KEPT_BY, Clock, clock_of, nonces_of
-from tests.support.stepped import Stepped
+from tests.support.frozen_clock import ALL_KEPT_BY, Clock, clock_of, nonces_of
+from tests.support.stepped_time import Stepped
 from worker.gateway.ports import Sequences
 from worker.store.nonces import Nonces, key_id
 

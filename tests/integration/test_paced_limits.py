@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.standing import KEPT_BY, Clock, a_limiter, clock_of
-from tests.support.stepped import START_MS
+from tests.support.frozen_clock import KEPT_BY, Clock, a_limiter, clock_of
+from tests.support.stepped_time import START_MS
 from worker.model.limits import Grant, Rule
 
 MAX = 10

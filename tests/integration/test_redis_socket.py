@@ -10,7 +10,7 @@ from celery import Celery
 
 from tests.support.polling import eventually
 from tests.support.shell import run_main
-from tests.support.socketed import socket_redis
+from tests.support.unix_socket_redis import socket_redis
 from tests.support.world import World
 from worker.client.producer import Producer
 from worker.config.settings import Settings

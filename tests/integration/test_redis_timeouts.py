@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import SecretStr
 
-from tests.support.sockets import Peer, Server
+from tests.support.raw_server import Peer, Server
 from worker import clock
 from worker.config.settings import Settings
 from worker.errors import StoreUnavailable

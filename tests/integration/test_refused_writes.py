@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from tests.support.full import fill
+from tests.support.full_redis import fill
 from worker.cli import main
 from worker.config.settings import Settings
 from worker.factory import build_store

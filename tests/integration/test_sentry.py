@@ -12,7 +12,7 @@ from celery import Celery
 
 from tests.support.attempts import Attempts
 from tests.support.polling import eventually
-from tests.support.sentries import FakeSentry, fake_sentry
+from tests.support.sentry_server import FakeSentry, fake_sentry
 from tests.support.world import KEYS, World
 from worker import clock
 from worker.model.jobs import State

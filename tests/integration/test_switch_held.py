@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.keeping import Died, Keeping, stand
+from tests.support.reconcilers import Died, Keeping, stand
 from tests.support.switchboard import Board
 from tests.support.world import World
 from worker.client.switch import Switch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.interleaving import History, fresh
-from tests.support.keeping import stand
+from tests.support.reconcilers import stand
 
 HISTORIES = 500
 

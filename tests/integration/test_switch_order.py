@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from tests.integration.test_switch_plain import T_MS, Plain
+from tests.support.plain_countdowns import T_MS, Plain
 from worker.errors import InvalidCommand, SwitchOverlap
 from worker.messaging.plain_messages import move_switch
 from worker.model.messages import CountdownMessage

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.keeping import KeeperAtWork, Keeping, stand
+from tests.support.reconcilers import KeeperAtWork, Keeping, stand
 from worker.errors import NotSent
 from worker.model.switches import Armed
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.standing import KEPT_BY
-from tests.support.stepped import Stepped
+from tests.support.frozen_clock import KEPT_BY
+from tests.support.stepped_time import Stepped
 from worker.direct.limiter import MemoryLimiter
 from worker.direct.mirror import mirrored
 from worker.direct.nonces import MemoryNonces

@@ -14,7 +14,7 @@ from zlib import compress
 import pytest
 
 from tests.support.polling import eventually
-from tests.support.sockets import Peer, Server, forever, full_listener, reply
+from tests.support.raw_server import Peer, Server, forever, full_listener, reply
 from worker.config.settings import Http
 from worker.errors import NotSent, ReplyLost
 from worker.gateway.http.transport import Transport

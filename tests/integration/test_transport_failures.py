@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.support.sockets import Act, Peer, Server, forever, full_listener, reply
+from tests.support.raw_server import Act, Peer, Server, forever, full_listener, reply
 from worker import clock
 from worker.config.settings import Http
 from worker.errors import NotSent, ReplyLost, TransportError

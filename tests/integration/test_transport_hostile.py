@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.sockets import Act, Peer, Server, reply
+from tests.support.raw_server import Act, Peer, Server, reply
 from worker.config.settings import Http
 from worker.errors import ReplyLost
 from worker.exchanges import EXCHANGES

@@ -9,7 +9,7 @@ import ssl
 import sys
 
 from tests.support.hosts import FAR
-from tests.support.sockets import Peer, Server, reply
+from tests.support.raw_server import Peer, Server, reply
 
 
 def answer(peer: Peer) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.keeping import Died, StagedTransport
-from tests.support.stepped import Stepped
+from tests.support.reconcilers import Died, StagedTransport
+from tests.support.stepped_time import Stepped
 from worker import clock as local_clock
 from worker import factory
 from worker.client.switch import renewal_bell, urgent_bell

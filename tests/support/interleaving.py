@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.support.keeping import API_KEYS, Died, Keeping
+from tests.support.reconcilers import API_KEYS, Died, Keeping
 from worker.errors import NotSent, ReplyLost
 from worker.model.switches import Armed, Launch
 from worker.simulator import Arrival

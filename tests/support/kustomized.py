@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.composed import TOP
+from tests.support.compose_services import TOP
 
 FOLDER = TOP / "ops" / "k8s"
 KNOWN = {"apiVersion", "kind", "namespace", "resources", "images"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from worker.model.jobs import Job, Kind, NewJob
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Accepted, Claimed, Settlement, Verb, new_id

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from worker.client.switch import Switch
 from worker.exchanges import EXCHANGES
 from worker.model.jobs import Job, Kind

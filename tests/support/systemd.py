@@ -8,7 +8,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from tests.support.composed import TOP
+from tests.support.compose_services import TOP
 
 FOLDER = TOP / "ops" / "systemd"
 ETC = "/etc/cancel-worker/"

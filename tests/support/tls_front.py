@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.sockets import Peer, Server
+from tests.support.raw_server import Peer, Server
 
 CHUNK = 65_536
 

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from tests.support import image
-from tests.support.composed import SECRETS, TOP, load, mounts
+from tests.support.compose_services import SECRETS, TOP, load, mounts
 from worker.cli.simulated import open_accounts, settings_text
 from worker.config.settings import Engine, Settings
 from worker.simulator import Simulator

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import worker
-from tests.support.composed import TOP
+from tests.support.compose_services import TOP
 
 PAGES = sorted([TOP / "README.md", *(TOP / "ops").rglob("*.md")])
 README_LINES_MAX = 130

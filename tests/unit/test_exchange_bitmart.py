@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.plain_ids import plain
-from tests.support.shapes import with_shape
+from tests.support.reply_shapes import with_shape
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Stamp
 from worker.exchanges.bitmart.adapter import BITMART

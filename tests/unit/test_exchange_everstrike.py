@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.shapes import with_shape
+from tests.support.reply_shapes import with_shape
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Stamp
 from worker.exchanges.everstrike import adapter

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.verdicts import COMMANDS, ORDER, SECRET, assert_earned
+from tests.support.answer_rules import COMMANDS, ORDER, SECRET, assert_earned
 from worker.exchanges import EXCHANGES
 from worker.model.commands import CancelOrder, Command
 from worker.model.outcomes import Closed, Outcome, Unproven

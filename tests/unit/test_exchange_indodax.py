@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.shapes import with_shape
+from tests.support.reply_shapes import with_shape
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Stamp
 from worker.exchanges.indodax.adapter import INDODAX, Indodax

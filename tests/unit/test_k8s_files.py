@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.support.composed import TOP
+from tests.support.compose_services import TOP
 from tests.support.kustomized import FOLDER, build, containers
 from worker.config.settings import Engine
 

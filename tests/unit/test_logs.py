@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 import urllib3
 
-from tests.support.sockets import Server, forever
+from tests.support.raw_server import Server, forever
 from worker.config.settings import Http
 from worker.gateway.http.transport import Transport
 from worker.model.wire import Request

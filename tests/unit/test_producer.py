@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.ledgers import DIGEST, LEASE_MS, RETENTION_MS
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from worker import InvalidCommand, Outcome, Producer, Result, State, Ticket, UnknownAccount
 from worker.client.producer import MANY_BELLS
 from worker.config.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.configs import ACCOUNT, KEYS, SECRET, Place
+from tests.support.config_files import ACCOUNT, KEYS, SECRET, Place
 from worker.config.settings import Settings
 from worker.errors import UnknownAccount
 from worker.exchanges import EXCHANGES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.configs import ACCOUNT, KEYS, SECRET, Place
+from tests.support.config_files import ACCOUNT, KEYS, SECRET, Place
 from worker.errors import SettingsError
 from worker.factory import build_dispatcher, build_lanes, secrets_of
 from worker.store.connection import connect

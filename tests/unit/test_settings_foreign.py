@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.configs import ACCOUNT, KEYS, SECRET, Place
+from tests.support.config_files import ACCOUNT, KEYS, SECRET, Place
 from worker.config import secret_files, settings
 from worker.config.environment import edits, nearest
 from worker.config.settings import load_settings

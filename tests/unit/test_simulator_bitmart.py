@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.test_simulator_traders import BITMART_KEY, BitmartTrader, ask
+from tests.support.exchange_clients import BITMART_KEY, BitmartTrader, ask
 from worker.simulator import Options, Simulator
 
 # 2023-11-14 22:13:20 UTC: 6,400 s before midnight.

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import worker.simulator
-from tests.unit.test_simulator_traders import (
+from tests.support.exchange_clients import (
     BITMART_KEY,
     KEY,
     BitmartTrader,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.test_simulator_traders import KEY, Answer, EverstrikeTrader, ask
+from tests.support.exchange_clients import KEY, Answer, EverstrikeTrader, ask
 from worker.simulator import Options, Simulator
 
 INVALID = {"code": 503, "msg": "Invalid request", "result": {}}

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.unit.test_simulator_traders import (
+from tests.support.exchange_clients import (
     BITMART_KEY,
     KEY,
     BitmartTrader,
     EverstrikeTrader,
     IndodaxTrader,
-    wait_until,
 )
+from tests.support.polling import eventually
 from worker.simulator import FAULTS, Simulator
 from worker.simulator.clock import host_now_ms
 from worker.simulator.signing import everstrike_signature
@@ -84,7 +84,7 @@ def test_delay_is_applied_at_once(sim: Simulator, order_id: str) -> None:
     sim.set_option("delay_ms", 60_000)
     sim.fault_next("delay")
     with _send_cancel(sim, order_id) as sock:
-        wait_until(lambda: sim.order("everstrike", order_id).status == "canceled")
+        eventually(lambda: sim.order("everstrike", order_id).status == "canceled", within_ms=5_000)
         assert select.select([sock], [], [], 0)[0] == []
         before_ms = host_now_ms()
         sim.stop()

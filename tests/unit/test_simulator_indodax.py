@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.test_simulator_traders import (
+from tests.support.exchange_clients import (
     BODY,
     BODY_SIGN,
     KEY,
@@ -15,8 +15,8 @@ from tests.unit.test_simulator_traders import (
     SECRET,
     IndodaxTrader,
     ask,
-    wait_until,
 )
+from tests.support.polling import eventually
 from worker.simulator import Options, Simulator
 from worker.simulator.engine import Engine
 from worker.simulator.wire import Request
@@ -75,7 +75,7 @@ def test_a_countdown_runs_out_by_itself() -> None:
         trader = IndodaxTrader(sim)
         (order_id,) = sim.place("indodax", KEY)
         trader.countdown(pair="btc_idr", countdownTime=40)
-        wait_until(lambda: sim.order("indodax", order_id).status == "canceled")
+        eventually(lambda: sim.order("indodax", order_id).status == "canceled", within_ms=5_000)
         closed_ms = sim.order("indodax", order_id).closed_ms
         assert closed_ms is not None
         assert closed_ms - sim.journal()[0].at_ms >= 40

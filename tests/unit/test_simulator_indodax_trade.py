@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.test_simulator_traders import KEY, IndodaxTrader
+from tests.support.exchange_clients import KEY, IndodaxTrader
 from worker.simulator import Simulator
 
 INVALID_ORDER = {"success": 0, "error": "invalid order.", "error_code": "invalid_order"}

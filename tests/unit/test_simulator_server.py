@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import worker.simulator
-from tests.unit.test_simulator_traders import KEY, EverstrikeTrader, IndodaxTrader, ask
+from tests.support.exchange_clients import KEY, EverstrikeTrader, IndodaxTrader, ask
 from worker.simulator import EXCHANGES, Simulator
 
 

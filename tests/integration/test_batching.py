@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.support.attempts import Attempts
-from tests.support.sockets import Act, Peer, Server, reply
+from tests.support.raw_server import Act, Peer, Server, reply
 from tests.support.world import World
 from worker.dispatch.completion import Attempted
 from worker.model.jobs import Job

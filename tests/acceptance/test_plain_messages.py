@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 
 import pytest
 from celery import Celery
 
+from tests.support.plain_messages import SOON, envelope
 from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import Outcome, State
@@ -19,34 +19,6 @@ def client(world: World) -> Celery:
     return Celery("stranger", broker=world.redis_url)
 
 
-def envelope(body: object, /, **changes: object) -> dict[str, object]:
-    """Return a message as kombu writes it."""
-    headers = {
-        "task": "worker.cancel",
-        "id": "0b0d",
-        "lang": "py",
-        "argsrepr": "",
-        "kwargsrepr": "",
-    }
-    properties = {
-        "delivery_tag": "d-1",
-        "delivery_info": {"exchange": "", "routing_key": "celery"},
-        "body_encoding": "base64",
-        "correlation_id": "0b0d",
-    }
-    encoded = base64.b64encode(json.dumps(body).encode()).decode()
-    return {
-        "body": encoded,
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": headers,
-        "properties": properties,
-        **changes,
-    }
-
-
-SOON = {"jobs": {"unknown_account_ms": 0}}
-"""A message of an unknown account waits for no other worker."""
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 RUBBISH: dict[str, bytes] = {
     "no JSON": b"\x00\x01 rubbish",

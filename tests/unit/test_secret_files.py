@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.configs import Place
+from tests.support.config_files import Place
 from worker.config.secret_files import exposed, warn_of_exposed
 from worker.config.settings import load_settings
 

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from pydantic import SecretStr
 
 from tests.support.polling import eventually
-from tests.support.sockets import Peer, Server, forever, full_listener
+from tests.support.raw_server import Peer, Server, forever, full_listener
 from worker import clock
 from worker.celery_app import make_app
 from worker.config.settings import Http, Settings

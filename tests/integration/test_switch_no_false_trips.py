@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.fleet import EMULATED, NATIVE, STRATEGIES, Fleet, one_time
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.durable import until_written
+from tests.support.persistence import until_written
 from worker import Producer, StoreUnavailable, Ticket, clock
 from worker.config.settings import Settings
 from worker.store.embedded import EmbeddedRedis, free_port

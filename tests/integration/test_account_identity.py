@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.polling import eventually
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from tests.support.switchboard import QUEUE
 from tests.support.world import KEYS, World
 from worker import Producer, SwitchOverlap, SwitchReplaced, UnknownAccount

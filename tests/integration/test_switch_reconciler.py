@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.keeping import API_KEYS, Died, Keeping, stand
+from tests.support.reconcilers import API_KEYS, Died, Keeping, stand
 from tests.support.switchboard import TEND_MS, TIMEOUT_MS
 from worker.model.commands import SetCountdown
 from worker.net import sockets

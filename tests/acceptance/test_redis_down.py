@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from tests.support.held import Held
+from tests.support.delaying_proxy import Held
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from tests.support.switchboard import Board
 from worker import clock as local_clock
 from worker.config.settings import Http, Settings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.attempts import Attempts
-from tests.support.hand import Hand
+from tests.support.manual_jobs import Hand
 from tests.support.polling import eventually
 from tests.support.shell import Run, Told
 from tests.support.world import World

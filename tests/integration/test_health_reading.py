@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.polling import eventually
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from tests.support.world import World
 from worker.factory import budgets_of, build_lanes
 from worker.model.jobs import Kind, NewJob

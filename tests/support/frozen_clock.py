@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.stepped import START_MS, Stepped
+from tests.support.stepped_time import START_MS, Stepped
 from worker.direct.limiter import MemoryLimiter
 from worker.direct.mirror import mirrored
 from worker.direct.nonces import MemoryNonces

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from tests.support.switchboard import Board
 from worker import Producer, SwitchOverlap, SwitchReplaced
 from worker.config.settings import Settings

@@ -1,7 +1,7 @@
-"""Traders who speak to the simulator, and the documented signature vectors.
+"""HTTP clients of the simulated exchanges.
 
-The clients here are the simulator's own test tools: they share no code with
-the adapters, so that neither hides the other's mistakes.
+They share no code with the adapters, so that a mistake in one cannot hide a
+mistake in the other.
 """
 
 from __future__ import annotations
@@ -11,17 +11,11 @@ import hashlib
 import hmac
 import http.client
 import json
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import pytest
-
 from worker.simulator import Simulator
-from worker.simulator.clock import host_now_ms
-from worker.simulator.signing import bitmart_signature, everstrike_signature, indodax_signature
 
 KEY = "LSCE7NJG-JACRNTBX-D834R4UG-KMMTV8OP-PS1NHRBA"
 SECRET = "da78a39e9dda31c399bcc293d997a347dc7fd0408cb5151931243a302b273ec3238510ea61e11f7c"
@@ -75,14 +69,6 @@ def ask(
         return Answer(reply.status, names, reply.read())
     finally:
         connection.close()
-
-
-def wait_until(condition: Callable[[], object], timeout_ms: float = 5_000) -> None:
-    """Poll until `condition` holds."""
-    deadline = host_now_ms() + timeout_ms
-    while not condition():
-        assert host_now_ms() < deadline, "did not happen in time"
-        threading.Event().wait(0.002)
 
 
 class EverstrikeTrader:
@@ -188,35 +174,3 @@ class BitmartTrader:
         message = urlencode(sorted(params.items()))
         mac = hmac.new(BITMART_SECRET.encode(), message.encode(), hashlib.sha256)
         return {"X-BM-SIGNATURE": mac.hexdigest()}
-
-
-def test_indodax_query_vector() -> None:
-    """The documented query gives the documented signature."""
-    assert indodax_signature(SECRET, QUERY, b"") == QUERY_SIGN
-
-
-def test_indodax_body_vector() -> None:
-    """The documented body gives the documented signature."""
-    assert indodax_signature(SECRET, "", BODY) == BODY_SIGN
-
-
-@pytest.mark.parametrize(
-    ("message", "signature"),
-    [
-        ("entrust_id=1223181", "de4ed768cea4eb2f0fe081009eab1f41c5fd6ff6ed53768df7fe252472c257b3"),
-        (
-            f"{BITMART_KEY}:{BITMART_SECRET}:{MEMO}",
-            "18b9beb027d9ee75202655f37344ea5829c5c0d66a0781bf642bb3e944cf5019",
-        ),
-    ],
-)
-def test_bitmart_vectors(message: str, signature: str) -> None:
-    """The documented messages give the documented signatures."""
-    assert bitmart_signature(BITMART_SECRET, message) == signature
-
-
-def test_everstrike_signature_is_base64_of_the_raw_mac() -> None:
-    """RFC 4231's second case, in base64 as the document asks."""
-    expected = bytes.fromhex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
-    signature = everstrike_signature("Jefe", b"what do ya want for nothing?")
-    assert base64.b64decode(signature) == expected

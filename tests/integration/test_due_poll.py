@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stepped import Stepped
+from tests.support.stepped_time import Stepped
 from tests.support.world import World
 from worker.errors import StoreUnavailable
 from worker.factory import build_dispatcher

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.acceptance.test_messages import SOON, envelope
+from tests.support.plain_messages import SOON, envelope
 from tests.support.polling import eventually
 from tests.support.world import World
 
