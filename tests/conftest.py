@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from tests.support.world import World
 from worker.simulator import Simulator
@@ -54,7 +55,11 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
 
 
 def pytest_configure() -> None:
-    """Give each process of a parallel run ports of its own."""
+    """Give each process of a parallel run its own ports; let no property test depend on speed."""
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("untimed")
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     embedded.OWN_PORTS = embedded.OWN_PORTS[process::processes]
