@@ -62,7 +62,7 @@ def prometheus_programs() -> Path:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    """All services, prepared and started as ops/deploy.md says."""
+    """All services, prepared and started as ops/docs/operations/deploy.md says."""
     env_file = tmp_path / "env"
     home = tmp_path / "deploy"
     prepare = [sys.executable, str(TOP / "ops" / "prepare.py"), "--simulator"]

@@ -24,6 +24,7 @@ OPS = Path(__file__).parents[2] / "ops"
 PROMETHEUS = OPS / "prometheus"
 GRAFANA = OPS / "grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
+RUNBOOK = OPS / "docs" / "operations" / "runbook.md"
 SECTION = ("What it means.", "Look at.", "Do.", "Mended when.")
 LABEL_IN_TEXT = re.compile(r"\$labels\.(\w+)")
 LABEL_IN_LEGEND = re.compile(r"{{\s*(\w+)\s*}}")
@@ -224,21 +225,23 @@ def test_a_broken_alert_fails_its_test(promtool: str, tmp_path: Path) -> None:
 def test_each_alert_has_its_section_of_the_runbook() -> None:
     """What it means, what to look at, what to do, how to prove it is mended."""
     sections = {
-        part.partition("\n")[0].strip(): part
-        for part in (OPS / "runbook.md").read_text().split("\n## ")[1:]
+        part.partition("\n")[0].strip(): part for part in RUNBOOK.read_text().split("\n## ")[1:]
     }
     assert sorted(sections) == sorted(rule["alert"] for rule in rules())
     for rule in rules():
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-        assert rule["annotations"]["runbook_url"] == f"ops/runbook.md#{rule['alert'].lower()}"
+        assert (
+            rule["annotations"]["runbook_url"]
+            == f"ops/docs/operations/runbook.md#{rule['alert'].lower()}"
+        )
         said = [f"**{heading}**" in sections[rule["alert"]] for heading in SECTION]
         assert all(said), f"{rule['alert']}: {said}"
 
 
 def test_metrics_that_the_runbook_names_are_exported(exported: Exported) -> None:
     """A person at 3 a.m. should find them."""
-    for name in re.findall(r"cancel_worker_\w+", (OPS / "runbook.md").read_text()):
+    for name in re.findall(r"cancel_worker_\w+", RUNBOOK.read_text()):
         assert name in exported.metrics, name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,17 +17,46 @@ PAGES = sorted([TOP / "README.md", *(TOP / "ops").rglob("*.md")])
 README_LINES_MAX = 130
 
 
-def test_reference_is_built_from_the_docstrings(tmp_path: Path) -> None:
-    """One command, no warning; every public name is in it with its text."""
-    command = [sys.executable, "-W", "error", "-m", "pdoc", "--docformat", "google", "worker"]
-    done = subprocess.run(
-        [*command, "-o", tmp_path], capture_output=True, text=True, check=False, timeout=100
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the site is built from, so that tests may change it."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copy(TOP / "zensical.toml", folder)
+    shutil.copytree(TOP / "ops" / "docs", folder / "ops" / "docs")
+    (folder / "worker").symlink_to(TOP / "worker")
+    return folder
+
+
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site as `ops/check` does."""
+    command = [sys.executable, "-m", "zensical", "build", "--strict"]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=100
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    page = (tmp_path / "worker.html").read_text()
+
+
+def test_reference_is_built_from_the_docstrings(sources: Path) -> None:
+    """One command, no warning; every public name is in it with its text."""
+    done = build(sources)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No issues found" in done.stdout + done.stderr
+    page = (sources / ".site" / "api.html").read_text()
     for name in worker.__all__:
-        assert f'id="{name}"' in page, name
+        home = worker._HOMES[name]  # noqa: SLF001  where it is defined
+        assert re.search(rf'id="worker\.({home}\.)?{name}"', page), name
     assert "Returns once Redis has recorded it" in page
+
+
+@pytest.mark.parametrize("link", ["operations/missing.md", "operations/deploy.md#missing"])
+def test_broken_link_fails_the_build(sources: Path, link: str) -> None:
+    """A page or a heading that does not exist is an error."""
+    page = sources / "ops" / "docs" / "index.md"
+    text = page.read_text()
+    page.write_text(f"{text}\n[broken]({link})\n")
+    try:
+        assert build(sources).returncode != 0
+    finally:
+        page.write_text(text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -102,13 +102,13 @@ def test_probes_ask_for_life_and_readiness_apart(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
 def test_what_a_pod_reads_is_mounted_from_a_secret(name: str) -> None:
-    """No variable holds a secret; ops/deploy.md says how each is made."""
+    """No variable holds a secret; ops/docs/operations/deploy.md says how each is made."""
     pod = DEPLOYMENTS[name]["spec"]["template"]["spec"]
     (container,) = containers(DEPLOYMENTS[name])
     mounted = {it["name"]: it["mountPath"] for it in container["volumeMounts"]}
     secrets = {it["name"]: it["secret"] for it in pod["volumes"] if "secret" in it}
     assert set(mounted) == {it["name"] for it in pod["volumes"]}
-    page = (TOP / "ops" / "deploy.md").read_text()
+    page = (TOP / "ops" / "docs" / "operations" / "deploy.md").read_text()
     for it in container["env"]:
         if it["value"].startswith("/"):
             folder, _, key = it["value"].rpartition("/")

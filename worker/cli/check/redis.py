@@ -109,7 +109,7 @@ def _clocks(ledger: Listing) -> Iterator[Finding]:
         detail = (
             f"shared time is {abs(offset_ms)} ms {side} the clock of Redis's host, which stepped"
         )
-        yield warn("redis clock", detail, "see ops/runbook.md#clockstep")
+        yield warn("redis clock", detail, "see ops/docs/operations/runbook.md#clockstep")
 
 
 def _skew(ahead_ms: float) -> Finding:
