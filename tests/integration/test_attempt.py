@@ -11,8 +11,8 @@ from tests.support.attempts import FAST, SCOPE, Attempts
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
 from worker import Outcome, State, StoreUnavailable, clock
-from worker.dispatch.attempt import AttemptRunner
 from worker.gateway.account import AccountSession
+from worker.gateway.exchange_client import ExchangeClient
 from worker.model.commands import CancelOrder, Command, ListOpenOrders
 from worker.model.jobs import Kind, Phase
 from worker.model.limits import Grant
@@ -204,16 +204,16 @@ def test_what_is_placed_after_arming_again_is_left_alone(
         placed.extend(world.place("ev", 1, pair=pair))
 
     if while_listing:
-        answer = AttemptRunner._answer  # noqa: SLF001
+        ask = ExchangeClient.ask
 
         def meanwhile(
-            self: AttemptRunner, lane: AccountSession, command: Command, *args: Any
+            self: ExchangeClient, session: AccountSession, command: Command, **options: Any
         ) -> Any:
             if isinstance(command, ListOpenOrders) and not placed:
                 come_back()
-            return answer(self, lane, command, *args)
+            return ask(self, session, command, **options)
 
-        monkeypatch.setattr(AttemptRunner, "_answer", meanwhile)
+        monkeypatch.setattr(ExchangeClient, "ask", meanwhile)
     else:
         world.sim.fault_next("html_5xx", "everstrike", paths=["open_orders"])
         made = attempts.get(job_id).attempts
@@ -244,17 +244,19 @@ def test_what_a_list_goes_on_to_show_is_canceled_once(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row of a status that no document knows: its cancel is taken, and it stays."""
-    answer, sent = AttemptRunner._answer, []  # noqa: SLF001
+    ask, sent = ExchangeClient.ask, []
 
-    def stubborn(self: AttemptRunner, lane: AccountSession, command: Command, *args: Any) -> Any:
+    def stubborn(
+        self: ExchangeClient, session: AccountSession, command: Command, **options: Any
+    ) -> Any:
         if isinstance(command, ListOpenOrders):
             return OpenOrders((OpenOrder("77", "btc_idr", None),), complete=False)
         if isinstance(command, CancelOrder):
             sent.append(command.order_id)
             return Closed(Outcome.CANCELED)
-        return answer(self, lane, command, *args)
+        return ask(self, session, command, **options)
 
-    monkeypatch.setattr(AttemptRunner, "_answer", stubborn)
+    monkeypatch.setattr(ExchangeClient, "ask", stubborn)
     job_id = attempts.accept("ev", pair="btc_idr")
     eventually(lambda: attempts.step("ev") and attempts.get(job_id).attempts > 3)
     assert sent == ["77"]

@@ -13,7 +13,6 @@ from worker.config.settings import Jobs
 from worker.dispatch.completion import (
     CHILD_MS,
     CRASH_PAUSE_MS,
-    THROTTLED_MS,
     Attempted,
     attempted,
     crashed,
@@ -34,7 +33,8 @@ from worker.model.outcomes import (
     Unproven,
 )
 from worker.model.settlements import Settlement, Verb
-from worker.policy.retries import DOUBTFUL_ATTEMPTS, THROTTLED_MAX_MS
+from worker.policy.pauses import THROTTLED_MAX_MS, THROTTLED_MS
+from worker.policy.retries import DOUBTFUL_ATTEMPTS
 from worker.policy.scopes import UNSEEN
 from worker.telemetry.logs import LINES
 

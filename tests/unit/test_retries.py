@@ -28,12 +28,12 @@ from worker.model.outcomes import (
     TokenGrant,
     Unproven,
 )
+from worker.policy.pauses import THROTTLED_MAX_MS
 from worker.policy.retries import (
     ASKED_MAX_MS,
     EAGER_ATTEMPTS,
     MISSING_STEPS,
     SENDS_BEFORE_ASKING,
-    THROTTLED_MAX_MS,
     backoff_ms,
     decide,
 )

@@ -25,7 +25,8 @@ from worker.model.outcomes import (
     Unproven,
 )
 from worker.model.settlements import Settlement, Verb
-from worker.policy.retries import DOUBTFUL_ATTEMPTS, THROTTLED_MAX_MS, doubtful
+from worker.policy.pauses import throttled_ms
+from worker.policy.retries import DOUBTFUL_ATTEMPTS, doubtful
 from worker.policy.scopes import UNSEEN
 from worker.telemetry.alerts import alert
 from worker.telemetry.logs import LINES
@@ -35,10 +36,6 @@ log = logging.getLogger(__name__)
 CRASH_PAUSE_MS = 1_000
 CHILD_MS = 60_000
 """How often an order that a scope goes on to show has a cancel of its own, at most."""
-THROTTLED_MS = 1_000
-"""How long an account is left alone that is throttled, and not told for how long."""
-
-
 MAYBE_DONE = (Outcome.UNKNOWN, Outcome.UNAVAILABLE)
 """What an exchange says, or does not, that may go on with what it was asked."""
 
@@ -81,7 +78,7 @@ def attempted(
     """
     shown = evidence(job, answer, decision, no_token=no_token)
     settlement = _settlement(job, decision, shown, now_ms=now_ms, took_ms=took_ms)
-    if pause_ms := max(pause_ms, _lane_pause(answer)):
+    if pause_ms := max(pause_ms, throttled_ms(answer)):
         settlement = replace(settlement, pause_ms=pause_ms)
     if _unanswered(job, answer):
         settlement = replace(settlement, unanswered=True)
@@ -218,15 +215,6 @@ def evidence(job: Job, answer: Answer, decision: Decision, *, no_token: bool) ->
             return Evidence.PUT_OFF
         case _:
             return Evidence.NONE
-
-
-def _lane_pause(answer: Answer) -> int:
-    """Return how long an account that is throttled must be left alone."""
-    match answer:
-        case Unproven(outcome=Outcome.THROTTLED, retry_after_ms=asked_ms):
-            return THROTTLED_MS if asked_ms is None else min(asked_ms, THROTTLED_MAX_MS)
-        case _:
-            return 0
 
 
 def _children(job: Job, answer: Answer, now_ms: int) -> tuple[NewJob, ...]:

@@ -11,7 +11,7 @@ from worker.gateway.account import AccountSession
 from worker.gateway.ports import TokenBox
 from worker.model.outcomes import Answer, Outcome, TokenGrant, Unproven
 from worker.model.tokens import SharedToken, used_until_ms
-from worker.policy.retries import THROTTLED_MAX_MS
+from worker.policy.pauses import THROTTLED_MAX_MS
 
 RETRY_MS = 1_000
 """How long a lane rests after it was refused a token."""

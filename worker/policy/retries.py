@@ -21,6 +21,7 @@ from worker.model.outcomes import (
     TokenGrant,
     Unproven,
 )
+from worker.policy.pauses import THROTTLED_MAX_MS, delayed_ms
 from worker.policy.scopes import LIST_AGAIN_MS, LISTED, SCOPE_SENT, by_list, emptied, listed
 
 SENDS_BEFORE_ASKING = 2
@@ -53,9 +54,6 @@ ASKED_URGENT_MAX_MS = 2_000
 ASKED_MAX_MS = 30_000
 """The longest that one reply may put an urgent job off, and another, for any reason but the
 rate: the exchange may be back long before."""
-THROTTLED_MAX_MS = 60_000
-"""The longest that one reply may make an account rest for the rate: the longest window in
-which an exchange is known to count. What asks for more is no rate rule, and is asked again."""
 
 
 def doubtful(job: Job, decision: Again) -> bool:
@@ -285,16 +283,15 @@ def _delay_ms(job: Job, answer: Unproven, wait: int, streak: int) -> int:
     if answer.outcome is Outcome.UNAUTHORIZED:
         refused_ms = UNAUTHORIZED_WAIT_MS << min(streak - 1, 10)
         wait = max(wait, min(refused_ms, UNAUTHORIZED_WAIT_MAX_MS))
-    asked_ms = answer.retry_after_ms
-    return wait if asked_ms is None else max(_granted_ms(job, answer, asked_ms), wait // 2)
+    return delayed_ms(wait, _granted_ms(job, answer))
 
 
-def _granted_ms(job: Job, answer: Unproven, asked_ms: int) -> int:
-    """Return how much of what one reply asks for is granted: an hour would bury a cancel."""
+def _granted_ms(job: Job, answer: Unproven) -> int | None:
+    """Return how much of the wait that one reply asks for is granted; None for no wait."""
     longest_ms = ASKED_URGENT_MAX_MS if job.urgent else ASKED_MAX_MS
     if answer.outcome is Outcome.THROTTLED:
         longest_ms = THROTTLED_MAX_MS
-    return min(asked_ms, longest_ms)
+    return None if answer.retry_after_ms is None else min(answer.retry_after_ms, longest_ms)
 
 
 __all__ = [

@@ -25,8 +25,8 @@ from worker.model.commands import SetCountdown
 from worker.model.names import exchange_of, lane_of
 from worker.model.outcomes import CountdownSet, Outcome, Unproven
 from worker.model.switches import NO_REST, Launch, Rest
+from worker.policy.pauses import THROTTLED_MAX_MS
 from worker.policy.phases import holds_timers
-from worker.policy.retries import THROTTLED_MAX_MS
 from worker.policy.timers import LAUNCH_MAX_MS, Terms, budget_of, shortest_native_ms
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
