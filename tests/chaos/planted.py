@@ -21,14 +21,15 @@ from worker.model.jobs import Job, NewJob
 from worker.model.outcomes import Outcome, Unproven
 from worker.model.settlements import Accepted, Settlement, Verb
 from worker.net import sockets
-from worker.store import connection
-from worker.store.connection import Store, source, unavailable
+from worker.store import scripts
+from worker.store.connection import Store, unavailable
 from worker.store.ledger import Ledger
+from worker.store.scripts import source
 from worker.store.sharedtime import ALWAYS
 
 RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
-SCRIPTS = ("call", "identity", "switches", "tending", "arm", "beat")
+SCRIPTS = ("arm", "beat", "register")
 LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
 
 
@@ -118,12 +119,12 @@ def in_producer(bug: Bug | None, producer: Producer) -> Producer:
 def out() -> None:
     """Take out what has been planted into this process for all its producers."""
     sockets.guard, sockets.drop_unsent_after = _GUARD, _DROP_UNSENT_AFTER
-    connection.source = source
+    scripts.source = source
 
 
 def step_clock() -> None:
     """Have this process's scripts read a clock of Redis that can be stepped."""
-    connection.source = lambda name: STEPPED_CLOCK if name == "now" else source(name)  # type: ignore[assignment]
+    scripts.source = lambda name: STEPPED_CLOCK if name == "lib/raw_time" else source(name)  # type: ignore[assignment]
 
 
 def _rewrite(store: Any, *changes: tuple[str, str]) -> None:
@@ -137,7 +138,7 @@ def _rewrite(store: Any, *changes: tuple[str, str]) -> None:
         return whole
 
     for old, _ in changes:
-        assert any(old in source(name) for name in SCRIPTS), f"no script holds {old}"
+        assert any(old in scripts.whole(name, "") for name in SCRIPTS), f"no script holds {old}"
     store.text = changed
 
 
@@ -199,17 +200,15 @@ def _judge_not_found() -> None:
 def _limit_by_local_clock() -> None:
     run = Store.run
 
-    def local(
-        self: Store, name: str, *args: str | float, shared: str = "", promised: bool = False
-    ) -> Any:
-        if "limits" not in shared.split() and name != "landed":
-            return run(self, name, *args, shared=shared, promised=promised)
+    def local(self: Store, name: str, *args: str | float, promised: bool = False) -> Any:
+        if name not in ("heartbeat", "landed", "launch", "reserve"):
+            return run(self, name, *args, promised=promised)
         # Fresh each time, with this process's time written into it.
         local_now = clock.now_ms()
-        text = self.text(name, shared).replace("wait, by = 0, called_ms()", "wait, by = 0, now")
+        text = self.text(name).replace("wait, by = 0, called_ms()", "wait, by = 0, now")
         if name in ("landed", "reserve"):
             now = f"local function raw_ms() return {local_now} end"
-            text = text.replace(connection.source("now"), now)
+            text = text.replace(scripts.source("lib/raw_time"), now)
         if name == "launch":
             assert LAUNCH in text
             text = text.replace(LAUNCH, LAUNCH.replace("now,", f"{local_now},"))

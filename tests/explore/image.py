@@ -100,15 +100,15 @@ class Staged(Store):
         self._capture = self.raw.script_load(CAPTURE)
         self._restore = self.raw.script_load(RESTORE)
 
-    def text(self, name: str, shared: str = "") -> str:
+    def text(self, name: str) -> str:
         """Return the whole text of a script, with the planted bug if it holds that part."""
         # No clock steps here, and what is noted of time would tell states apart.
-        text = super().text(name, shared).replace("local WRITES = true", "local WRITES = false")
+        text = super().text(name).replace("local WRITES = true", "local WRITES = false")
         return text if self._planted is None else text.replace(*self._planted)
 
-    def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ARG002  as its base
+    def run(self, name: str, *args: str | float, promised: bool = False) -> Any:  # noqa: ARG002  as its base
         """Put the image back, run the script, and keep what it leaves: one round trip."""
-        script = self._script(name, shared)
+        script = self._script(name)
         if script.sha not in self._loaded:
             self.raw.script_load(script.script)
             self._loaded.add(script.sha)

@@ -30,7 +30,6 @@ from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
-from worker.store.presence import SCRIPTS as CLAIMING
 from worker.store.switches import Switches
 
 PREFIX = "fz:"
@@ -39,13 +38,7 @@ OWN_PREFIX = "own-7c1f:"
 BELL = ("fz:bell", "ding")
 TIDY_EVERY = 2_000
 """Inputs after which the keys are looked at and swept away."""
-SHARED = ("now", *CLAIMING.split(), "limits")
-"""What the scripts are built on: no scripts themselves."""
-RAW = sorted(
-    path.stem
-    for path in (Path(connection.__file__).parent / "lua").glob("*.lua")
-    if path.stem not in SHARED
-)
+RAW = sorted(path.stem for path in (Path(connection.__file__).parent / "lua").glob("*.lua"))
 PARTS = ("ev", "indodax:ix", "j1", "cancel", "a1", "btc_idr", "buy", "1", "0", "1000", "w1")
 CORPUS: tuple[Any, ...] = (
     list(PARTS),
@@ -106,7 +99,7 @@ class Reckless:
         if name == "nonce":
             args = args[:2]  # the fourth is a number of digits that only our own code gives
         try:
-            self.store.run(name, *args, shared=" ".join(SHARED[1:]))
+            self.store.run(name, *args)
         except StoreUnavailable as error:
             assert str(error).startswith("Redis refused"), error  # noqa: PT017  it may refuse
 

@@ -19,7 +19,7 @@ from worker.dispatch.dispatcher import Dispatcher
 from worker.errors import StoreUnavailable, SwitchTripped
 from worker.factory import build_dispatcher
 from worker.simulator import Simulator
-from worker.store import connection
+from worker.store import scripts
 from worker.store.connection import Store, connect
 from worker.store.embedded import EmbeddedRedis
 
@@ -34,8 +34,10 @@ WINDOW_MS = 10_000
 @pytest.fixture(autouse=True)
 def _host_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have scripts see a clock that the test can step."""
-    real = connection.source
-    monkeypatch.setattr(connection, "source", lambda name: RAW if name == "now" else real(name))
+    real = scripts.source
+    monkeypatch.setattr(
+        scripts, "source", lambda name: RAW if name == "lib/raw_time" else real(name)
+    )
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def test_a_producer_without_the_right_rings(bench: Bench) -> None:
     )
     client = redis.Redis.from_url(bench.clock.url, username="old", password="x")
     store = bench.clock.store()
-    narrow = Ledger(Store(client, prefix=store.prefix, clock=store._clock, local=store.local_ms))  # noqa: SLF001
+    narrow = Ledger(Store(client, prefix=store.prefix, clock=store._raw_time, local=store.local_ms))  # noqa: SLF001
     try:
         narrow.accept([new_job("a1")], [(QUEUE, BELL)])
     finally:

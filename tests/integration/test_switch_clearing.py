@@ -20,9 +20,9 @@ from worker.model.switches import Armed
 from worker.simulator import Simulator
 
 EXECUTED_MS = 3_000
-"""As in `lanes.lua`."""
+"""As in `lib/reach.lua`."""
 FIRED_MS = 200
-"""As in `switches.lua`."""
+"""As in `lib/trips.lua`."""
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from tests.mutation.survivors import Change, Figures
-from worker.store import connection
+from worker.store import scripts
 
 TESTS: Mapping[str, tuple[str, ...]] = {
-    "limits": (
+    "lib/limits": (
         "tests/integration/test_limiter.py",
         "tests/integration/test_limiter_failover.py",
         "tests/integration/test_paced_limits.py",
@@ -84,7 +84,7 @@ def run(script: str, say: Callable[[str], None], only: range | None = None) -> F
     Raises:
         RuntimeError: The tests fail on the script as it is.
     """
-    text = connection.source(script)
+    text = scripts.source(script)
     every = [each for n, each in enumerate(changes(text)) if only is None or n in only]
     tests = _by_duration(TESTS[script])
     survived = []
@@ -129,8 +129,8 @@ def _passes(script: str, changed: str, tests: Sequence[str]) -> bool:
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
-            whole = connection.source
-            connection.source = cache(lambda name: changed if name == script else whole(name))
+            source = scripts.source
+            scripts.source = cache(lambda name: changed if name == script else source(name))
             code = int(pytest.main([*QUIET, NO_CACHE, *tests]))
         finally:
             os._exit(code)

@@ -63,7 +63,7 @@ class Held:
 
 @dataclass
 class Runs:
-    """Attempts made in a row of kinds that go first; see `turns.lua`."""
+    """Attempts made in a row of kinds that go first; see `lib/turns.lua`."""
 
     urgent: int = 0
     single: int = 0

@@ -49,7 +49,7 @@ class Process:
     def __init__(self, url: str) -> None:
         self.bench = Bench(url)
         store = self.bench.clock.store()
-        clock = store._clock  # noqa: SLF001
+        clock = store._raw_time  # noqa: SLF001
         self.deaf = Deaf(store.client, prefix=store.prefix, clock=clock, local=store.local_ms)
         self.deaf.misses, self.deaf.cut = {}, set()
         self.stopping = threading.Event()

@@ -14,7 +14,7 @@ REFUSALS = {
     Evidence.NO_READS: "reads",
     Evidence.NO_TOKEN: "token",
 }
-"""As in `access.lua`."""
+"""As in `lib/access.lua`."""
 
 
 def accepted(new: NewJob, *, now_ms: int) -> Job:

@@ -1,6 +1,6 @@
 """Rate limits in exact sliding windows, as one process can keep them.
 
-The same rules as `lua/limits.lua`: a grant counts as under way until it is said
+The same rules as `lua/lib/limits.lua`: a grant counts as under way until it is said
 to have landed. What other processes send is not seen here.
 """
 

@@ -198,7 +198,7 @@ def _unanswered(job: Job, answer: Answer) -> bool:
 
 
 def evidence(job: Job, answer: Answer, decision: Decision, *, no_token: bool) -> Evidence:
-    """Return what an answer shows of the account; see `access.lua` for what follows."""
+    """Return what an answer shows of the account; see `lib/access.lua` for what follows."""
     cancels = job.sends.cancels
     match answer:
         case Unproven(outcome=Outcome.UNAUTHORIZED):

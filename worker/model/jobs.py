@@ -14,7 +14,7 @@ from worker.model.outcomes import Outcome
 
 E = TypeVar("E", bound=StrEnum)
 FORMAT = 1
-"""The newest form of a job that this version reads; as in `lanes.lua`."""
+"""The newest form of a job that this version reads; as in `lib/jobs.lua`."""
 
 
 class Kind(StrEnum):

@@ -27,7 +27,7 @@ class Settlement:
         delay_ms: For `AGAIN`: from now until the next attempt.
         doubtful: For `AGAIN`: its attempts prove nothing, so that from now on it is
             served after urgent and single jobs, and gets a small share of the
-            attempts while others wait; see `turns.lua`.
+            attempts while others wait; see `lib/turns.lua`.
         pause_ms: How long the whole lane rests.
         line: History entry as JSON; empty for none.
         unanswered: A cancel of a whole scope was sent and no reply came.

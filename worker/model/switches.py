@@ -113,7 +113,7 @@ class Armed:
 
     Attributes:
         native: Whether the exchange holds a timer for it.
-        held_why: Why it does not, where it has timers; see `budget.lua`.
+        held_why: Why it does not, where it has timers; see `lib/budget.lua`.
         ended: The state that it had come to before all of very many orders were
             tracked; empty if they are.
     """

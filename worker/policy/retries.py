@@ -46,7 +46,7 @@ DOUBTFUL_ATTEMPTS = 3
 UNAUTHORIZED_WAIT_MS = 1_000
 UNAUTHORIZED_WAIT_MAX_MS = 60_000
 """How long a job leaves refused credentials alone at first, then twice as long each time, at
-most so long. What the account's other jobs do meanwhile is in `access.lua`."""
+most so long. What the account's other jobs do meanwhile is in `lib/access.lua`."""
 REFUSALS_BEFORE_TURNING = 2
 """Refusals of an order's cancel after which the exchange is asked about it, or the reverse:
 a key may lack the right to one of the two."""

@@ -30,12 +30,12 @@ AHEAD_MAX_MS = 1_000
 SWEEP_MS = 100
 """How long a worker takes to see that a renewal is due."""
 SERIAL_MIN_MS = 1_000
-"""Shortest lease of a job where one request of a key goes at a time; as in `lanes.lua`."""
+"""Shortest lease of a job where one request of a key goes at a time; as in `lib/claims.lua`."""
 SERIAL_SHARE = 4
-"""Else such a lease is this part of the shortest native timeout; as in `arm.lua`."""
+"""Else such a lease is this part of the shortest native timeout; as in `lib/budget.lua`."""
 LEFT = 15 / 32
 """Part of the timeout that is left until a timer fires when its renewal becomes due, before
-the call is taken off; as `needs_sync` in `switches.lua` has it."""
+the call is taken off; as `needs_sync` in `lib/renewals.lua` has it."""
 SPENT = 0.9
 """Part of the exchange's limit that renewals may take; stops and retries need the rest."""
 

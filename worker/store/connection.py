@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import redis
@@ -18,8 +16,9 @@ from redis.retry import Retry
 
 from worker import clock
 from worker.errors import NotReplicated, StoreUnavailable
+from worker.store import scripts
 from worker.store.address import Address, parse
-from worker.store.full import FULL, NEW_WORK, is_full
+from worker.store.full import FULL, is_full
 from worker.store.guarded import LEAST_MS, GuardedConnection, GuardedSSLConnection
 from worker.store.packer import Packer
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, NoMasterError, Sentinels
@@ -35,34 +34,11 @@ UNBOUNDED_MS = 60_000
 """How long a call is valid on a connection whose waits are not bounded."""
 NOT_RUN = (redis.exceptions.BusyLoadingError, redis.AuthenticationError)
 """Errors of a connection that are Redis's answers: what was sent does not run later."""
-READS = ("first", "look", "time")
-"""Scripts that only read."""
-NOT_NOTING = (*READS, "lease")
-"""Scripts that write nothing of shared time: they only read, or their user may not."""
 
 
 def local_ms() -> float:
     """Return the local clock, as whoever replaces it has it."""
     return clock.monotonic_ms()
-
-
-@cache
-def source(name: str) -> str:
-    """Return the text of one Lua file."""
-    return resources.files("worker.store").joinpath("lua", f"{name}.lua").read_text()
-
-
-def _shared(part: str) -> str:
-    """Return a Lua file; for `function=file+file` a function that loads these once it is called.
-
-    Each is a function of that name itself, which is called in its place then. What a
-    script defines costs time in each call, also where it is not used.
-    """
-    name, _, files = part.partition("=")
-    if not files:
-        return source(part)
-    body = "\n".join(map(source, files.split("+")))
-    return f"function {name}(...)\n{body}\nreturn {name}(...)\nend"
 
 
 def connect(url: str, *, timeout_ms: int) -> redis.Redis:
@@ -190,7 +166,7 @@ class Store:
     Args:
         client: From `connect`.
         prefix: Begins every key of this program.
-        clock: Lua that defines `raw_ms()`; tests step it.
+        clock: Lua that defines `raw_ms()`, in place of `lib/raw_time`; tests step it.
         replicas: How many must have what is promised, and for how many ms at
             most that is waited for.
         local: The local clock, in ms; tests step it with the other.
@@ -208,7 +184,7 @@ class Store:
         self.client = client
         self.prefix = prefix
         self._replicas = replicas
-        self._clock = source("now") if clock is None else clock
+        self._raw_time = scripts.source("lib/raw_time") if clock is None else clock
         self.local_ms = local
         self._scripts: dict[str, Script] = {}
         self.time = SharedTime(self._script, prefix, local)
@@ -217,25 +193,20 @@ class Store:
         """Return the full name of a key."""
         return self.prefix + name
 
-    def text(self, name: str, shared: str = "") -> str:
+    def text(self, name: str) -> str:
         """Return the whole text of a script, as Redis gets it."""
-        head = f"{self._clock}\nlocal WRITES = {str(name not in NOT_NOTING).lower()}"
-        works_on = [] if name in (*NEW_WORK, *READS) else ["work_on()"]
-        parts = [head, source("full"), *works_on]
-        return "\n".join([*parts, *map(_shared, ("call", *shared.split(), name))])
+        return scripts.whole(name, self._raw_time)
 
-    def sha(self, name: str, shared: str = "") -> str:
+    def sha(self, name: str) -> str:
         """Return what Redis knows a script by, once it has been loaded."""
-        return str(self._script(name, shared).sha)
+        return str(self._script(name).sha)
 
-    def run(self, name: str, *args: str | float, shared: str = "", promised: bool = False) -> Any:  # noqa: ANN401  Redis's answer
+    def run(self, name: str, *args: str | float, promised: bool = False) -> Any:  # noqa: ANN401  Redis's answer
         """Run the script of that name in one round trip.
 
         Args:
             name: Lua file, without its ending.
             args: Its arguments after the prefix.
-            shared: Lua files to put before it, in order, parted by spaces; `function=file+file`
-                for what is loaded only once that function is called.
             promised: Whether somebody is told that it is done, so that the
                 replicas are waited for, if that is asked for at all. Where its
                 connection breaks, the call does not fail before it is no longer valid:
@@ -246,9 +217,7 @@ class Store:
                 have run; if `promised`, it does not run later.
             NotReplicated: It has run, but too few replicas have it.
         """
-        call = _Call(
-            self._script(name, shared), (self.prefix, *args), self.local_ms(), self._budget
-        )
+        call = _Call(self._script(name), (self.prefix, *args), self.local_ms(), self._budget)
         with unavailable():
             connection = self.client.connection_pool.get_connection()
             try:
@@ -268,7 +237,7 @@ class Store:
             )
         return answer
 
-    def send(self, name: str, *args: str | float, shared: str = "") -> Sent:
+    def send(self, name: str, *args: str | float) -> Sent:
         """Send the script of that name, and leave its answer to be read later.
 
         Args: as for `run`.
@@ -277,9 +246,7 @@ class Store:
             StoreUnavailable: Redis was out of reach. The script may have run, or may
                 yet, while the call is valid.
         """
-        call = _Call(
-            self._script(name, shared), (self.prefix, *args), self.local_ms(), self._budget
-        )
+        call = _Call(self._script(name), (self.prefix, *args), self.local_ms(), self._budget)
         pool = self.client.connection_pool
         with unavailable():
             connection = pool.get_connection()
@@ -289,7 +256,7 @@ class Store:
             except BaseException:
                 _give_up(pool, connection)
                 raise
-        return Sent(pool, connection, lambda: self.run(name, *args, shared=shared))
+        return Sent(pool, connection, lambda: self.run(name, *args))
 
     @property
     def _budget(self) -> float:
@@ -297,10 +264,10 @@ class Store:
         timeout_s = self.client.get_connection_kwargs().get("socket_timeout")
         return UNBOUNDED_MS if timeout_s is None else timeout_s * 1_000
 
-    def _script(self, name: str, shared: str = "") -> Script:
+    def _script(self, name: str) -> Script:
         script = self._scripts.get(name)
         if script is None:
-            script = self.client.register_script(self.text(name, shared))
+            script = self.client.register_script(self.text(name))
             self._scripts[name] = script
         return script
 

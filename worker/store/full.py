@@ -6,7 +6,7 @@ import redis
 
 NEW_WORK = frozenset({"accept", "arm", "probe", "track"})
 """Scripts that it refuses. All others go on, so that what has been accepted is brought to
-its end; see `full.lua`."""
+its end; see `lib/memory.lua`."""
 FULL = (
     "Redis refused: it is full (OOM, at its maxmemory) and takes no new work; nothing was recorded"
 )

@@ -33,4 +33,4 @@ class Holds:
 
     def _run(self, lane: str, identity: str, holder: str, lease_ms: int) -> int:
         args = (lane, identity, holder, lease_ms)
-        return int(self._store.run("hold", *args, shared="lanes accepting scopes switches tending"))
+        return int(self._store.run("hold", *args))

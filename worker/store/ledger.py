@@ -17,8 +17,6 @@ from worker.store.connection import Sent, unavailable
 from worker.store.listing import CHUNK, RECENT
 from worker.store.presence import Presence
 
-CLAIMING = "lanes access turns claims tend=accepting+scopes+switches+tending"
-"""What the scripts that claim are built on: what switches need is seldom asked for."""
 TAKE_BACK_LOOK = 2_000
 """How many jobs of a lane are looked at for claims to undo."""
 DEFERRED_MAX = 10_000
@@ -68,7 +66,6 @@ class Ledger(Presence):
                 len(rung) // 2,
                 *rung,
                 *parts,
-                shared="lanes accepting",
                 promised=True,
             )
             added = [
@@ -91,7 +88,7 @@ class Ledger(Presence):
     ) -> Claimed:
         """Lease due jobs: of all lanes of an exchange in turn, of one, or one job."""
         args = (self._digest, exchange, lane, job_id, holder, lease_ms, limit)
-        now, unregistered, tended, more, *jobs = self._store.run("claim", *args, shared=CLAIMING)
+        now, unregistered, tended, more, *jobs = self._store.run("claim", *args)
         return Claimed(int(now), _read(jobs), unregistered, tended, more == 1)
 
     def settle(
@@ -110,7 +107,7 @@ class Ledger(Presence):
         """
         exchange = settled[0][0].exchange
         head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, "")
-        answer = self._store.run("settle", *head, *_parts(settled), shared=CLAIMING)
+        answer = self._store.run("settle", *head, *_parts(settled))
         return _settled(answer)
 
     def send_settlement(
@@ -130,7 +127,7 @@ class Ledger(Presence):
             the caller has in hand is done; see `settle.lua`.
         """
         head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, ahead)
-        return Settling(self._store.send("settle", *head, *_parts(settled), shared=CLAIMING))
+        return Settling(self._store.send("settle", *head, *_parts(settled)))
 
     def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:
         """Give up leases in mid-attempt, each job with its holder; return how many were ours.
@@ -142,14 +139,14 @@ class Ledger(Presence):
             for job, holder in in_hand
             for part in (job.id, job.claim, job.claimed_by or "", holder)
         ]
-        return int(self._store.run("hand_back", HANDED_BACK, *parts, shared="lanes"))
+        return int(self._store.run("hand_back", HANDED_BACK, *parts))
 
     def take_back(self, lane: str, holders: Collection[str]) -> int:
         """Undo the claims in a lane of holders that never heard of them; return how many jobs.
 
         Only for holders that have attempted none of what they may have claimed.
         """
-        return int(self._store.run("take_back", lane, TAKE_BACK_LOOK, *holders, shared="lanes"))
+        return int(self._store.run("take_back", lane, TAKE_BACK_LOOK, *holders))
 
     def bury(self, *, reason: str, raw: str, job_id: str = "") -> str:
         """Record a message that no job could be made of as a dead letter; return its id."""

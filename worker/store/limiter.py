@@ -87,7 +87,7 @@ class Limiter:
         if to_prove:
             flight_ms += PROVING_MS
         args = (member, flight_ms, int(urgent), *rule_args(rules))
-        wait_ms = int(self._store.run("reserve", *args, shared="limits"))
+        wait_ms = int(self._store.run("reserve", *args))
         grant = Grant(wait_ms, member, tuple(rule.key for rule in rules))
         if wait_ms:
             return grant

@@ -8,8 +8,6 @@ from worker.store.connection import Store
 from worker.store.listing import SERVING_MS, Listing
 from worker.store.orphans import Astray
 
-SCRIPTS = "lanes accepting access turns claims scopes switches tending"
-"""What the scripts that claim are built on, all of it loaded at once."""
 KEEP_MS = 86_400_000
 """How long Redis remembers the lanes of workers that are gone."""
 
@@ -36,7 +34,7 @@ class Presence(Listing):
     def heartbeat(self, worker: str, *, ttl_ms: int) -> tuple[int, bool]:
         """Say that a worker lives; return Redis time and whether its lanes are known."""
         args = (worker, ttl_ms, self._digest, KEEP_MS, self._born)
-        answer = self._store.run("heartbeat", *args, shared="limits")
+        answer = self._store.run("heartbeat", *args)
         now, registered, self._born, owes, strays = answer
         self.owes, self.strays = owes == 1, strays == 1
         return int(now), registered == 1
@@ -80,7 +78,7 @@ class Presence(Listing):
             )
         ]
         head = (self._digest, KEEP_MS, SERVING_MS)
-        served = self._store.run("register", *head, *parts, shared=f"{SCRIPTS} identity")
+        served = self._store.run("register", *head, *parts)
         rows = list(zip(served[::2], served[1::2], strict=True))
         self.contested = [alias for lane, alias in rows if not lane]
         return {lane: alias for lane, alias in rows if lane}

@@ -28,9 +28,8 @@ from worker.store.connection import Store, unavailable
 from worker.store.limiter import rule_args
 from worker.store.switch_records import read_record
 
-SCRIPTS = "lanes accepting scopes switches tending"
-LIVE_MAX = 1_000
 TELL_AGAIN_MS = 30_000
+LIVE_MAX = 1_000
 TRACK_MAX = 2_000
 """Orders of one call at most, so that Redis serves others in between."""
 Mode = Literal["arm", "touch", "again"]
@@ -69,7 +68,7 @@ class Switches:
         terms = (shortest_ms, budget, len(pairs))
         args: list[str | int] = [switch_id, *kind, timeout_ms, mode, sent_ms, *bell, *terms]
         args += [*pairs, *order_ids]
-        answer = self._store.run("arm", *args, shared=f"{SCRIPTS} budget", promised=True)
+        answer = self._store.run("arm", *args, promised=True)
         if answer[0] == "stale":
             return Armed("")
         if answer[0] == "overlap":
@@ -95,15 +94,13 @@ class Switches:
 
     def beat(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> Beaten:
         """Move the deadline on; one Redis call. Epoch 0 is any."""
-        state, left, in_time, current = self._store.run(
-            "beat", switch_id, epoch, *bell, shared=SCRIPTS
-        )
+        state, left, in_time, current = self._store.run("beat", switch_id, epoch, *bell)
         return Beaten(state, int(left), in_time == 1, int(current))
 
     def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> str:
         """End a switch without canceling; return its state before. Epoch 0 is any."""
         args = (switch_id, epoch, *bell)
-        state, _ = self._store.run("disarm", *args, shared=SCRIPTS, promised=True)
+        state, _ = self._store.run("disarm", *args, promised=True)
         return str(state)
 
     def disarm_pairs(
@@ -119,7 +116,7 @@ class Switches:
         """End the switch of exactly these pairs; see `disarm_pairs.lua`."""
         head = (lane, *bell, sent_ms, message, int(again))
         named = sorted(set(pairs))
-        answer = self._store.run("disarm_pairs", *head, *named, shared=SCRIPTS, promised=True)
+        answer = self._store.run("disarm_pairs", *head, *named, promised=True)
         return tuple(map(str, answer))
 
     def track(
@@ -133,7 +130,7 @@ class Switches:
         ids, state, other = [*order_ids], "armed", ""
         for first in range(0, max(1, len(ids)), TRACK_MAX):
             part = ids[first : first + TRACK_MAX]
-            state, other = self._store.run("track", *head, *part, shared=SCRIPTS, promised=True)
+            state, other = self._store.run("track", *head, *part, promised=True)
             if state != "armed":
                 break
         return str(state), str(other)
@@ -143,7 +140,7 @@ class Switches:
 
         From its holder, the hold is made to last until the first request from here.
         """
-        now, *rows = self._store.run("survey", lane, holder, shared=SCRIPTS)
+        now, *rows = self._store.run("survey", lane, holder)
         width = 8
         return int(now), [
             NativeSwitch(
@@ -174,9 +171,7 @@ class Switches:
         member = os.urandom(8).hex()
         head = (lane, holder, lease_ms, int(urgent), member, flight_ms, len(rules))
         flat = [part for switch in members for part in switch]
-        verdict, *rest = self._store.run(
-            "launch", *head, *rule_args(rules), *flat, shared=f"{SCRIPTS} limits"
-        )
+        verdict, *rest = self._store.run("launch", *head, *rule_args(rules), *flat)
         if verdict == "go":
             grant = Grant(0, member, tuple(rule.key for rule in rules))
             return Launch(verdict, 0, int(rest[0]), int(rest[1]), grant)
@@ -197,7 +192,7 @@ class Switches:
         it is not taken.
         """
         flat = [part for switch in members for part in switch]
-        self._store.run("synced", lane, holder, fires_ms, way_ms, *flat, shared=SCRIPTS)
+        self._store.run("synced", lane, holder, fires_ms, way_ms, *flat)
 
     def give_up_timers(
         self,
@@ -210,16 +205,16 @@ class Switches:
         """Have workers hold the deadlines of these switches; see `give_up_timers.lua`."""
         flat = [part for switch in members for part in switch]
         head = (lane, holder, shortest_ms, keep_ms)
-        self._store.run("give_up_timers", *head, *flat, shared=SCRIPTS)
+        self._store.run("give_up_timers", *head, *flat)
 
     def register_terms(self, terms: Sequence[tuple[str, int, int]]) -> None:
         """Say of lanes the shortest timeout of a native timer, and the budget of requests."""
-        self._store.run("terms", *(part for lane in terms for part in lane), shared=SCRIPTS)
+        self._store.run("terms", *(part for lane in terms for part in lane))
 
     def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:
         """Give a lane up, and say when it and what failed are to be looked at again."""
         head = (lane, holder, rest.pause_ms, int(rest.quiet), rest.first_ms, rest.longest_ms)
-        self._store.run("rest", *head, *rest.failed, shared=SCRIPTS)
+        self._store.run("rest", *head, *rest.failed)
 
     def next_tripped(self) -> str | None:
         """Return the id of a tripped switch of which somebody is to be told now.
@@ -234,9 +229,7 @@ class Switches:
 
     def owners(self, lane: str, pairs: Sequence[str]) -> list[str]:
         """Return the switches that hold any of these pairs of the lane's account."""
-        return sorted(
-            {str(each) for each in self._store.run("owners", lane, *pairs, shared=SCRIPTS)}
-        )
+        return sorted({str(each) for each in self._store.run("owners", lane, *pairs)})
 
     def get(self, switch_id: str) -> SwitchRecord | None:
         """Return a switch, or None if there is none or it has been forgotten."""

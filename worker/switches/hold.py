@@ -12,7 +12,7 @@ from worker.model.switches import NativeSwitch
 from worker.switches.plan import Sync
 
 LAG_SHARE = 4
-"""As in `switches.lua`: a timer that lags by that part of its timeout is renewed."""
+"""As in `lib/renewals.lua`: a timer that lags by that part of its timeout is renewed."""
 Members = tuple[tuple[str, int], ...]
 Part = tuple[Members, bool, tuple[str, ...]]
 """The switches and their epochs, whether it stops the timer, the pairs."""

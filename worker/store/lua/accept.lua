@@ -5,11 +5,15 @@
 -- already, or whose id is known, is that job: its id comes back with fresh 0.
 -- Pair and side are part of an order's name: ids may repeat from pair to pair,
 -- and one order's proof must never be another's.
--- follows is 1 for what is no new work, which a full Redis takes too; see full.lua.
--- Keys: see lanes.lua; P <queue> list, the broker's.
+-- follows is 1 for what is no new work, which a full Redis takes too; see lib/memory.
+-- Keys: see lib/lanes; P <queue> list, the broker's.
 -- A bell wakes workers. Where so many messages wait for them they are awake, and one
 -- more would only keep them from the jobs: the bell of one job, which names it so that
 -- it passes a backlog, leaves the name where they look next.
+--- @include lib/accepting
+--- @include lib/bells
+--- @include lib/jobs
+--- @include lib/lanes
 local p, bells = ARGV[1], tonumber(ARGV[3])
 if ARGV[2] == '1' then work_on() end
 local now = now_ms()

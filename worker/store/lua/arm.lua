@@ -18,8 +18,17 @@
 -- Where the exchange has timers (native 1) one is set if it can be kept: from shortest_ms on,
 -- and within the budget of requests in 1,000 s, both by what the account's workers have
 -- registered, if any has. Else workers hold the deadline (native 0), as `why` says.
--- Keys: see switches.lua; P <queue> list, the broker's; P lane:<lane>:switch has shortest_ms, budget,
+-- Keys: see lib/switches; P <queue> list, the broker's; P lane:<lane>:switch has shortest_ms, budget,
 -- and slow_ms until slow_until
+--- @include lib/bells
+--- @include lib/budget
+--- @include lib/clearing
+--- @include lib/disarms
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/scopes
+--- @include lib/switches
+--- @include lib/trips
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[13])

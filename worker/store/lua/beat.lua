@@ -8,6 +8,12 @@
 -- BELL in the message becomes an id of its own.
 -- Keys: P switch:<id>; P due:<lane>:switch; P ends:<lane>:switch; P lanes;
 -- P servers:<lane>; P serving; P <queue> list, the broker's
+--- @include lib/bells
+--- @include lib/endings
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/switches
+--- @include lib/trips
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
 local now = now_ms()
 local switch = read_switch(p, id)

@@ -5,7 +5,9 @@
 -- has not registered, or ''.
 -- `tended` names a lane of switches that the holder now holds, or ''. more: 1 if the
 -- lane has others due that may be claimed, or more to be done.
--- Keys: see lanes.lua
+-- Keys: see lib/lanes
+--- @include lib/claims
+--- @include lib/lanes
 local p, digest, exchange, lane, id, holder = unpack(ARGV, 1, 6)
 local lease, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()

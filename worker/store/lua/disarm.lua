@@ -1,7 +1,10 @@
 -- disarm(p, id, epoch, queue, bell) -> state before, epoch
 -- End a switch without canceling. An epoch of 0 is any. Where the exchange holds
 -- a timer, the switch is kept until that is known to be stopped.
--- Keys: see switches.lua; P <queue> list, the broker's
+-- Keys: see lib/switches; P <queue> list, the broker's
+--- @include lib/endings
+--- @include lib/switches
+--- @include lib/trips
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
 local now = now_ms()
 local switch = read_switch(p, id)

@@ -6,7 +6,12 @@
 -- Without sent_ms (0), a message (its id) that comes again (again 1) and was taken before
 -- ends nothing: what is armed by now came later. 'overlap': an armed switch holds some of
 -- the pairs, or more than them; nothing is changed.
--- Keys: see switches.lua; P said:<message>; P <queue> list, the broker's
+-- Keys: see lib/switches; P said:<message>; P <queue> list, the broker's
+--- @include lib/disarms
+--- @include lib/endings
+--- @include lib/lanes
+--- @include lib/switches
+--- @include lib/trips
 local p, lane, queue, bell = unpack(ARGV, 1, 4)
 local sent, message, again = tonumber(ARGV[5]), ARGV[6], ARGV[7] == '1'
 local now = now_ms()

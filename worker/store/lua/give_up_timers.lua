@@ -2,7 +2,11 @@
 -- The exchange answers too slowly for the timers of these switches: workers hold their
 -- deadlines from now on, and the timers are to be stopped. For keep_ms what is armed
 -- in the lane with a timeout below shortest_ms is held by workers, too.
--- Keys: see lanes.lua, switches.lua
+-- Keys: see lib/lanes, lib/switches
+--- @include lib/holds
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/switches
 local p, lane, holder = ARGV[1], ARGV[2], ARGV[3]
 local shortest, keep = tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = now_ms()

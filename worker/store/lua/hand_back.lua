@@ -2,7 +2,12 @@
 -- Give up leases and holds in the middle of attempts: the jobs are due now. A
 -- request may be under way, as when a worker is lost, so that who attempts the
 -- job next asks the exchange first.
--- Keys: see lanes.lua
+-- Keys: see lib/lanes
+--- @include lib/history
+--- @include lib/holds
+--- @include lib/jobs
+--- @include lib/lanes
+--- @include lib/reach
 local p, detail = ARGV[1], ARGV[2]
 local now = now_ms()
 local count = 0

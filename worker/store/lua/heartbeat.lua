@@ -9,7 +9,8 @@
 -- The sign is dated by the worker's own knowledge of shared time: by that others tell
 -- whether it has lived through a step; see step.lua.
 -- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
--- same; P registered:<digest>; P born string; see limits.lua
+-- same; P registered:<digest>; P born string; see lib/limits
+--- @include lib/limits
 local p, worker, digest = ARGV[1], ARGV[2], ARGV[4]
 local LATELY_MS, QUIET_MS = 60000, 1500
 

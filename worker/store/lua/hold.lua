@@ -2,7 +2,9 @@
 -- Take the hold of an account for one request that is no job of the ledger, or give it up
 -- (lease_ms 0). Who waits for it is next: no worker claims in the account until then, for as
 -- long as it goes on to ask.
--- Keys: see lanes.lua, identity.lua; P lane:<lane> guest_until, ms
+-- Keys: see lib/lanes, lib/identity; P lane:<lane> guest_until, ms
+--- @include lib/holds
+--- @include lib/lanes
 local p, lane, identity, holder, lease = unpack(ARGV, 1, 5)
 -- For how long the next turn is kept, and how soon at the latest to ask again.
 local GUEST_MS, LOOK_MS = 300, 50

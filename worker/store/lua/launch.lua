@@ -5,7 +5,10 @@
 -- holder may yet arrive: from its leave on for flight_ms, unless `rest` said that
 -- its fate is known. All in one step. From here on nobody knows where the timers
 -- stand, until `synced` tells.
--- Keys: see lanes.lua, switches.lua, limits.lua
+-- Keys: see lib/lanes, lib/switches, lib/limits
+--- @include lib/holds
+--- @include lib/limits
+--- @include lib/switches
 local p, lane, holder, lease, urgent, member, flight = unpack(ARGV, 1, 7)
 local rules = tonumber(ARGV[8])
 local now = now_ms()

@@ -3,8 +3,9 @@
 -- `most` lanes, switches of a lane, and ended switches are looked at, and of many lanes
 -- fewer switches each, so that Redis is not held up.
 -- Who may not read P vain learns nothing of attempts in vain.
--- Keys: see lanes.lua (loaded before it), switches.lua, limits.lua; P accounts, P workers, P dead,
+-- Keys: see lib/lanes, lib/jobs, lib/switches, lib/limits; P accounts, P workers, P dead,
 -- P ticked, P beat
+--- @include lib/lanes
 local p, presence, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = now_ms()
 -- How many that are said to be attempted in vain are looked at: an older version's

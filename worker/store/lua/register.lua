@@ -5,15 +5,19 @@
 -- and how many orders one request takes (bulk). Where the exchange holds the timers
 -- (native 1), the account's countdowns go one at a time too, and take turns with
 -- its other requests where those do. Accounts are one where their identity is (a digest of
--- exchange and key; '' if not known), whatever their aliases; see identity.lua. The answer
+-- exchange and key; '' if not known), whatever their aliases; see lib/identity. The answer
 -- names the lanes to serve, each with the alias of the caller's that it belongs to; and ''
 -- with an alias that living claimants have for another key.
 -- The strictest width that a living claimant asks for counts. What could not be done
 -- beside another version, or may be loosened later, is tried again: see heartbeat.lua.
 -- Pending jobs that have lost their place are due again: older versions' workers took the
 -- places of an account called `switch` for those of switches.
--- Keys: see lanes.lua, identity.lua; P accounts hash alias -> exchange, or several with commas; P lane:<lane>;
+-- Keys: see lib/lanes, lib/identity; P accounts hash alias -> exchange, or several with commas; P lane:<lane>;
 -- P registered:<digest> set; P servers:<lane> set of digests; P serving
+--- @include lib/accepting
+--- @include lib/access
+--- @include lib/identity
+--- @include lib/lanes
 local p, digest, keep, presence = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local now = now_ms()
 local own = p .. 'registered:' .. digest

@@ -6,7 +6,11 @@
 -- rest. The switches named have failed: each is put off by first_ms, or by twice
 -- as long as the last time, up to longest_ms, so that it does not stand before
 -- the others.
--- Keys: see lanes.lua, switches.lua
+-- Keys: see lib/lanes, lib/switches
+--- @include lib/holds
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/switches
 local p, lane, holder, pause, quiet = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local first, longest = tonumber(ARGV[6]), tonumber(ARGV[7])
 local now = now_ms()

@@ -16,13 +16,21 @@
 -- true whoever brings it; whatever else it brings is dropped (applied 0). Its claim is
 -- known by number and by name: a failover may forget a claim and give its number again.
 -- doubtful is 1 if a job that is due again is no longer served as urgent or single, for its
--- attempts prove nothing: see turns.lua.
+-- attempts prove nothing: see lib/turns.
 -- unanswered is 1 if a cancel of a whole scope was sent and no reply came: it may yet be
 -- carried out.
--- evidence is what the attempt shows of the account: see access.lua.
+-- evidence is what the attempt shows of the account: see lib/access.
 -- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
 -- it knows no such open order, found if it shows it open, 0 if it says neither.
--- Keys: see lanes.lua; P dead zset id -> ms; P recent list of ended ids
+-- Keys: see lib/lanes; P dead zset id -> ms; P recent list of ended ids
+--- @include lib/access
+--- @include lib/claims
+--- @include lib/history
+--- @include lib/holds
+--- @include lib/jobs
+--- @include lib/lanes
+--- @include lib/reach
+--- @include lib/turns
 local p, holder, retention, recent, digest, exchange, lease, limit, ahead = unpack(ARGV, 1, 9)
 local now = now_ms()
 local ended, lanes, closed, rows, runs, parents = {}, {}, {}, {}, {}, {}

@@ -6,7 +6,7 @@
 --   taken, gone  shared time is as before, or has been moved since: measure again
 --   wait         for other workers
 --   real         others have lived through that time: it is to be followed
--- Keys: P clock hash, see call.lua; P workers zset; P clock:votes hash worker -> its
+-- Keys: P clock hash, see lib/call; P workers zset; P clock:votes hash worker -> its
 -- size_ms and the ms of its first vote; or 'new' and
 -- when it started, of who has seen no other time
 local p, worker = ARGV[1], ARGV[2]

@@ -5,8 +5,15 @@
 -- 'yielded'. Not those put off after a failure, nor pairs that a later switch has taken
 -- over, nor what has no pairs left.
 -- A holder, if it still is, holds the lane for HOLD_MS from here, until it has leave to send.
--- Keys: see switches.lua
+-- Keys: see lib/switches
+--- @include lib/holds
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/retire
+--- @include lib/switches
 local HOLD_MS = 1000
+-- How many neighbors are looked at for a request to share, about as many as it names.
+local NEAR_MAX = 50
 local p, lane, holder = ARGV[1], ARGV[2], ARGV[3]
 local now = now_ms()
 if holder ~= '' and hold_is(p, lane, holder, now) then take_hold(p, lane, holder, HOLD_MS, now) end

@@ -2,7 +2,12 @@
 -- The exchange's timer is known to stand at fires_ms (0: stopped) for these
 -- switches, with way_ms taken off for the way. A stopped one that is still disarmed at that epoch ends here.
 -- Who no longer holds the lane knows nothing: another may have moved the timer.
--- Keys: see lanes.lua, switches.lua
+-- Keys: see lib/lanes, lib/switches
+--- @include lib/holds
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/retire
+--- @include lib/switches
 local p, lane, holder, fires, way = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local now = now_ms()
 if not hold_is(p, lane, holder, now) then return 0 end

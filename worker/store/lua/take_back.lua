@@ -2,7 +2,11 @@
 -- Undo claims whose answers the holders never got: none of the jobs has been attempted
 -- since, and none of the holds is used. Who holds nothing changes nothing. Each job's
 -- history says so, as it was out of reach till then.
--- Keys: see lanes.lua
+-- Keys: see lib/lanes
+--- @include lib/history
+--- @include lib/holds
+--- @include lib/jobs
+--- @include lib/lanes
 local p, lane, look_max = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local DETAIL = 'not sent: who claimed it never heard so'
 local now = now_ms()

@@ -2,6 +2,7 @@
 -- Say, for those who arm, what the exchange's timers of accounts can be used for.
 -- Keys: P lane:<lane>:switch hash, of the lane that stands for the account: shortest_ms,
 -- budget; see arm.lua
+--- @include lib/lanes
 local p = ARGV[1]
 for i = 2, #ARGV, 3 do
   redis.call('HSET', p .. 'lane:' .. switch_lane(canon(p, ARGV[i])), 'shortest_ms', ARGV[i + 1],

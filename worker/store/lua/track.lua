@@ -1,7 +1,12 @@
 -- track(p, id, epoch, verb, order_id * n) -> state, other switch
 -- Add order ids to a switch, or take them out (verb 'track', 'untrack'). An order
 -- that another armed switch tracks is refused: state 'overlap'.
--- Keys: see switches.lua
+-- Keys: see lib/switches
+--- @include lib/endings
+--- @include lib/lanes
+--- @include lib/scopes
+--- @include lib/switches
+--- @include lib/trips
 local p, id, epoch, verb = unpack(ARGV, 1, 4)
 local now = now_ms()
 local switch = read_switch(p, id)

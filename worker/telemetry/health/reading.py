@@ -130,9 +130,7 @@ class Watch:
     def _read(self) -> Reading:
         rules = [part for b in self._budgets for part in (b.rule.key, b.rule.window_ms)]
         begun = clock.monotonic_ms()
-        found: dict[str, Any] = json.loads(
-            self.store.run("look", PRESENCE_MS, MOST, *rules, shared="lanes")
-        )
+        found: dict[str, Any] = json.loads(self.store.run("look", PRESENCE_MS, MOST, *rules))
         latency_ms = clock.monotonic_ms() - begun
         return Reading(
             now_ms=int(found["now_ms"]),

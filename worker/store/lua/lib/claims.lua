@@ -1,9 +1,16 @@
--- Shared by the scripts that claim; comes after turns.lua, and before switches.lua. How jobs are
--- leased, and lanes served in turns.
--- Keys: see lanes.lua, turns.lua
+-- How jobs are leased, and lanes served in turns.
+-- Keys: see lib/lanes, lib/jobs, lib/turns
+--- @include lib/access
+--- @include lib/history
+--- @include lib/holds
+--- @include lib/jobs
+--- @include lib/lanes
+--- @include lib/reach
+--- @lazy lib/tending tend
+--- @include lib/turns
 
 -- Leases where switches wait for the hold: a worker's death must not cost them more. Shorter
--- where a switch of a short timeout was armed; see budget.lua.
+-- where a switch of a short timeout was armed; see lib/budget.
 local SERIAL_LEASE_MS = 3000
 -- How long one who brings the exchange in line may take to connect to it; see survey.lua and
 -- launch.lua for how long it holds the lane then.

@@ -1,4 +1,4 @@
--- In every script, after call.lua.
+-- In every script, after lib/call.
 -- work_on(): let this script write though Redis is at maxmemory. Redis refuses the first write of
 -- a script then, if it could take memory; what has written by then may go on. This removes nothing,
 -- and is refused to users who may not remove fields: for them it is as before.

@@ -1,6 +1,7 @@
--- Shared by the scripts that accept jobs, switches' among them; comes after lanes.lua. How a job is
--- recorded, and how one that is pending is brought forward.
--- Keys: see lanes.lua
+-- How a job is recorded, and how a pending one is made urgent.
+-- Keys: see lib/jobs, lib/lanes
+--- @include lib/jobs
+--- @include lib/lanes
 
 -- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
 -- hand keeps it for no longer than the first lease of an urgent one.

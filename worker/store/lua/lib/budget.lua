@@ -1,4 +1,6 @@
--- What the exchange's timers are used for; comes after switches.lua.
+-- Which switches the exchange's timers are used for.
+-- Keys: P lane:<lane>:switch hash  shortest_ms, budget, slow_ms, slow_until, hold, serial_ms; see arm.lua
+--- @include lib/switches
 
 -- Switches of a lane that are counted at most.
 local COUNTED_MAX = 1000

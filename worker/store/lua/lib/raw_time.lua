@@ -1,4 +1,4 @@
--- raw_ms() -> integer: the server's own time, Unix ms. Only call.lua asks for it; tests
+-- raw_ms() -> integer: the server's own time, Unix ms. Only lib/call asks for it; tests
 -- put another in its place.
 local function raw_ms()
   local time = redis.call('TIME')

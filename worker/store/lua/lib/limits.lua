@@ -1,4 +1,5 @@
--- Shared by the scripts that grant rate slots.
+-- How rate slots are granted.
+-- Keys:
 --   P limit:<rule>         zset    grant -> ms of its latest possible arrival
 --   P limit:<rule>:next    string  ms from which work that is not urgent may go:
 --                                  each grant, urgent or not, moves it on by a step

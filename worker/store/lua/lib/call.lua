@@ -1,4 +1,4 @@
--- Begins every script, after now.lua. Takes two arguments off the end of ARGV:
+-- Begins every script, after lib/raw_time. Takes two arguments off the end of ARGV:
 --   called_ms  the latest shared time at which the caller can have made this call
 --   valid_ms   shared time from which on the caller has given it up
 -- A call that is no longer valid, or comes from a time yet to come, changes nothing: the

@@ -1,4 +1,5 @@
--- Shared by the scripts that claim jobs; comes after lanes.lua. Which of a lane's due jobs go next.
+-- Which of a lane's due jobs go next.
+-- Keys:
 --   P doubtful:<lane> zset  due job whose attempts prove nothing -> ms at which it is due;
 --                           the others are in P due:<lane> alone, or also in P urgent:<lane>
 --   P lane:<lane>     hash  urgent_run, single_run, clear_run: see below

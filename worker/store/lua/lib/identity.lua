@@ -1,12 +1,16 @@
--- Shared by the scripts that register accounts; comes after switches.lua.
+-- Which lanes are one account.
 -- An account is what its exchange and its key are; aliases are names for it. The lane that
 -- was registered first for an identity stands for its others: it has their scopes, their
 -- switches and their hold. Jobs stay in the lane that they were accepted in.
 --   P identity:<digest>  zset  lane -> ms since when it is registered for that identity
---   P lane:<lane>        hash  beside what lanes.lua has: identity; canon, the lane that
+--   P lane:<lane>        hash  beside what lib/lanes has: identity; canon, the lane that
 --                              stands for the account; joined, the lanes of one hold
 --   P lane:<alias>       hash  moved: 1 once no scope is kept by that alias any more
 --   P scope:<alias>      what an older version's arm finds in place of its hash, and fails at
+--- @include lib/disarms
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/switches
 
 -- Members of P registered:<digest> that are no lanes: the claimant's form of registration,
 -- and that it is to register again.

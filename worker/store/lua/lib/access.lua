@@ -1,5 +1,5 @@
--- Shared by the scripts that claim and settle; comes after lanes.lua. What one reply makes wait,
--- and what ends that: whether an account's credentials are refused, and jobs that were put off.
+-- Jobs of an account that wait because of one reply: refused credentials, and jobs that were put off.
+-- Keys:
 --   P lane:<lane>   hash  refused (what was refused: cancels, reads or token; absent while they
 --                         are accepted), refused_ms (since when), refusals (probes refused in a
 --                         row), refused_at (ms of the last refusal)
@@ -8,6 +8,8 @@
 -- makes the others wait for: first after FIRST_PROBE_MS, then after twice as long each time. A
 -- worker that dies with the probe in hand costs its lease. The first attempt that shows the
 -- account to work again sets all of them free.
+--- @include lib/jobs
+--- @include lib/lanes
 
 local FIRST_PROBE_MS, LAST_PROBE_MS = 1000, 60000
 -- How many jobs that were put off one answer makes due, and how far apart.
@@ -19,7 +21,7 @@ local none_asked = {}
 -- Where these are in what read_lane gives.
 local HOLD, HOLDER, CANON = 4, 7, 8
 
--- read_lane(p, lane) -> values of its hash; its runs, see turns.lua. All that one who claims or
+-- read_lane(p, lane) -> values of its hash; its runs, see lib/turns. All that one who claims or
 -- settles asks of it, in one command; what is refused is kept for refusal_of. The first values
 -- are those of ready_of.
 local function read_lane(p, lane)

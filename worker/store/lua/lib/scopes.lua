@@ -1,6 +1,6 @@
--- Shared by the scripts that move switches: what of an account is which switch's. A scope may
+-- Which switch owns what of an account. A scope may
 -- hold tens of thousands of orders, so that none is looked at by a command of its own.
---   P scope:<lane>  hash  see switches.lua
+--   P scope:<lane>  hash  see lib/switches
 
 -- How many fields or members one command names.
 local BATCH = 1000

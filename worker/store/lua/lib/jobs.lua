@@ -1,0 +1,65 @@
+-- A job's places in the indexes of its lane.
+-- Keys:
+--   P job:<id>       hash  the job; see model/jobs.py
+--   P due:<lane>     zset  job id -> ms at which it is due (a claim moves it on)
+--   P urgent:<lane>  zset  the same of urgent jobs that are not doubtful; see lib/turns
+--   P doubtful:<lane> zset the same of doubtful jobs; see lib/turns
+--   P named:<lane>   list  ids of single jobs, which go ahead of those due before them where
+--                          no bell names them; the next one is the last
+--   P vain:<lane>    zset  job that has been attempted without a proof -> ms of its first attempt
+--   P asked:<lane>   zset  see lib/access
+--   P pending:<lane> hash  dedup field -> job id
+--   P pairs:<lane>   set   pairs that a list of the account has shown
+--   P astray         zset  "<lane> <id>" of what was due there without a record -> ms from
+--                          which a person is to be alerted; inf once that is done
+
+local MAX_VERSION = 1
+-- What else there is, is a newer version's, and left to its workers.
+local KINDS = { cancel = true, cancel_all = true }
+-- Leases of urgent jobs: short at first, so that a worker's death costs little.
+local URGENT_LEASE_MS = 1800
+
+-- order_field(kind, pair, side, order_id) -> what the order is called in
+-- P pending:<lane>. The id comes last: it alone may hold a '|'.
+local function order_field(kind, pair, side, order_id)
+  return kind .. '|' .. pair .. '|' .. side .. '|' .. order_id
+end
+
+-- place_job(p, lane, id, at, urgent, doubtful), drop_job(p, lane, id, urgent): when somebody
+-- must look at it; of which class it is says lib/turns.
+local function place_job(p, lane, id, at, urgent, doubtful)
+  redis.call('ZADD', p .. 'due:' .. lane, at, id)
+  if doubtful then redis.call('ZADD', p .. 'doubtful:' .. lane, at, id)
+  elseif urgent then redis.call('ZADD', p .. 'urgent:' .. lane, at, id) end
+end
+
+local function drop_job(p, lane, id, urgent)
+  redis.call('ZREM', p .. 'due:' .. lane, id)
+  redis.call('ZREM', p .. 'vain:' .. lane, id)
+  redis.call('ZREM', p .. 'doubtful:' .. lane, id)
+  if urgent then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
+end
+
+-- set_aside(p, lane, id, now): what is due without a record is moved out of the way, and kept.
+local function set_aside(p, lane, id, now)
+  for _, index in ipairs({ 'due:', 'urgent:', 'doubtful:', 'vain:', 'ends:', 'asked:' }) do
+    redis.call('ZREM', p .. index .. lane, id)
+  end
+  redis.call('ZADD', p .. 'astray', now, lane .. ' ' .. id)
+end
+
+-- name_job(p, lane, id) -> whether it could be named: who claims in the lane comes to it
+-- next. Not by users whose rights are of a version that had no names.
+local function name_job(p, lane, id)
+  return type(redis.pcall('LPUSH', p .. 'named:' .. lane, id)) == 'number'
+end
+
+-- unclaim(p, lane, id, attempts, due, urgent, single, doubtful): nothing was attempted. The job is
+-- due as it was before its claim, which counts for nothing; a single one is the next.
+local function unclaim(p, lane, id, attempts, due, urgent, single, doubtful)
+  local key, made = p .. 'job:' .. id, tonumber(attempts) - 1
+  redis.call('HDEL', key, 'claimed_by', 'claimed_ms', made == 0 and 'first_ms' or 'claimed_by')
+  redis.call('HSET', key, 'attempts', made)
+  place_job(p, lane, id, due, urgent, doubtful)
+  if single and not doubtful then redis.call('RPUSH', p .. 'named:' .. lane, id) end
+end

@@ -1,0 +1,86 @@
+-- When the exchange's timer of a switch is to be set, and when the switch is looked at next.
+-- Keys: see lib/switches
+--- @include lib/lanes
+--- @include lib/switches
+
+-- How often a waiting switch is looked at.
+local WAITING_LOOK_MS = 200
+
+-- call_to(p, lane): have a lane looked at however long it was to rest; also when
+-- it is being tended to, and is about to be put to rest.
+local function call_to(p, lane)
+  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
+  redis.call('HSET', p .. 'lane:' .. lane, 'called', 1)
+end
+
+-- lag_of(switch) -> ms by which the exchange's timer could fire later than it will
+local function lag_of(switch)
+  return tonumber(switch.deadline_ms) - tonumber(switch.way_ms or 0) - tonumber(switch.fires_ms or 0)
+end
+
+-- renews_at(switch) -> ms from which a timer that lags a little is renewed, or nil: so that
+-- a failure finds time left however rarely its strategy beats.
+local function renews_at(switch)
+  local timeout = tonumber(switch.timeout_ms)
+  if lag_of(switch) <= timeout / 32 then return nil end
+  return tonumber(switch.fires_ms or 0) - timeout / 2
+end
+
+-- needs_sync(switch): whether the exchange's timer is not where it should be: it
+-- lags by a quarter of the timeout, or a little when half of the timeout is left, would
+-- outlive a deadline that was moved closer, or may be anywhere.
+local function needs_sync(switch)
+  if switch.native == '0' or switch.state == 'waiting' then return false end
+  if switch.state == 'disarmed' or switch.unsure or switch.native == '2' then return true end
+  if tonumber(switch.fires_ms or 0) > tonumber(switch.deadline_ms) then return true end
+  if lag_of(switch) >= tonumber(switch.timeout_ms) / 4 then return true end
+  local at = renews_at(switch)
+  return at ~= nil and now_ms() >= at
+end
+
+-- sync_from(switch, now) -> ms from which the exchange is to be brought in line
+local function sync_from(switch, now) return math.max(now, tonumber(switch.put_off_ms or 0)) end
+
+-- merely_lags(switch): whether the exchange's timer does run, and fires by the deadline.
+local function merely_lags(switch)
+  local fires = tonumber(switch.fires_ms or 0)
+  return switch.state == 'armed' and switch.native == '1' and fires > 0 and fires <= tonumber(switch.deadline_ms)
+end
+
+-- want(p, switch, now): its timer is not where it should be; since when, is kept.
+local function want(p, switch, now)
+  if not switch.wants_ms then redis.call('HSET', p .. 'switch:' .. switch.id, 'wants_ms', now) end
+end
+
+-- place_switch(p, switch, now): say when it must be looked at next. What is more
+-- than a renewal goes ahead of all renewals, however many wait.
+local function place_switch(p, switch, now)
+  local lane = switch_lane(switch.lane)
+  if switch.ending or switch.state == 'tripped' then -- its orders are not all dealt with
+    if switch.state == 'tripped' then redis.call('ZADD', p .. 'ends:' .. lane, 0, switch.id) end
+    redis.call('ZADD', p .. 'due:' .. lane, 0, switch.id)
+    return lane
+  end
+  local at = math.huge
+  if not needs_sync(switch) then
+    if switch.wants_ms then redis.call('HDEL', p .. 'switch:' .. switch.id, 'wants_ms') end
+    if switch.native == '1' and switch.state == 'armed' then at = renews_at(switch) or at end
+  else
+    want(p, switch, now)
+    at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
+  end
+  if switch.state == 'waiting' then
+    at = math.min(now + WAITING_LOOK_MS, ends_at(switch))
+  elseif switch.state == 'armed' then
+    at = math.min(at, ends_at(switch))
+    if switch.native ~= '0' then
+      redis.call('ZADD', p .. 'ends:' .. lane, ends_at(switch), switch.id)
+    else
+      redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+    end
+  else
+    redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+  end
+  redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
+  return lane
+end

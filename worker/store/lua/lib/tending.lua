@@ -1,0 +1,65 @@
+-- What is done with the switches of a lane that are due.
+-- Keys: see lib/switches
+--- @include lib/clearing
+--- @include lib/holds
+--- @include lib/jobs
+--- @include lib/lanes
+--- @include lib/renewals
+--- @include lib/retire
+--- @include lib/switches
+--- @include lib/trips
+
+-- ended_by(switch) -> ms from which a timer that could not be stopped has long fired.
+local function ended_by(switch)
+  return math.max(tonumber(switch.deadline_ms), tonumber(switch.fires_ms or 0),
+    tonumber(switch.lasts_ms or 0)) + 10000
+end
+
+-- tend(p, lane, holder, lease, now) -> whether the holder must bring the exchange
+-- in line, and now holds the lane; whether more is to be done at once. Trips what has run out.
+local function tend(p, lane, holder, lease, now)
+  local syncs, room = false, { left = PART }
+  -- However many wait to be renewed before them.
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+    if room.left <= 0 then break end
+    local switch = read_switch(p, id)
+    if not switch then set_aside(p, lane, id, now)
+    elseif switch.state == 'tripped' then go_on(p, switch, now, room)
+    elseif has_ended(switch, now) then trip(p, switch, now, room)
+    elseif now < ends_at(switch) then place_switch(p, switch, now) end
+  end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+    local switch = read_switch(p, id)
+    local over = switch and is_live(switch) and has_ended(switch, now)
+    if not switch then
+      set_aside(p, lane, id, now)
+    elseif switch.ending then
+      retire(p, switch, switch.state, now)
+      room.left = 0
+    elseif switch.state == 'tripped' or (over and room.left <= 0) then -- left to the next time
+    elseif over then
+      trip(p, switch, now, room)
+    elseif switch.state == 'waiting' and clearing(p, switch.lane, split(switch.pairs), now) then
+      place_switch(p, switch, now)
+    elseif switch.state == 'waiting' then
+      switch.state = 'armed'
+      redis.call('HSET', p .. 'switch:' .. id, 'state', 'armed')
+      redis.call('ZADD', p .. 'switches', now, id)
+      place_switch(p, switch, now)
+      syncs = syncs or needs_sync(switch)
+    elseif switch.state == 'disarmed' and now > ended_by(switch) then
+      retire(p, switch, 'disarmed', now)
+    elseif needs_sync(switch) and sync_from(switch, now) <= now then
+      syncs = true
+      want(p, switch, now)
+    else
+      place_switch(p, switch, now)
+    end
+  end
+  if syncs then
+    take_hold(p, lane, holder, lease, now)
+    redis.call('HDEL', p .. 'lane:' .. lane, 'called')
+  end
+  reindex(p, lane, now)
+  return syncs, room.left <= 0
+end

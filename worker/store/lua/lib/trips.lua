@@ -1,0 +1,70 @@
+-- How a switch trips: its cancels become jobs.
+-- Keys: see lib/switches, lib/jobs
+--- @include lib/accepting
+--- @include lib/disarms
+--- @include lib/jobs
+--- @include lib/lanes
+--- @include lib/reach
+--- @include lib/retire
+--- @include lib/scopes
+--- @include lib/switches
+
+-- How many orders and pairs one step accepts cancels of, lest it keep Redis to itself.
+local PART = 250
+-- How long the exchange takes to cancel orders once its timer fires.
+local FIRED_MS = 200
+
+-- accept_cancels(p, switch, now, orders, pairs): each is named by what it cancels: after a
+-- failover that has forgotten this, another trip names it the same.
+local function accept_cancels(p, switch, now, orders, pairs)
+  local stem = switch.id .. '.' .. switch.epoch .. '.'
+  local function accept(kind, order_id, pair)
+    local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
+    accept_job(p, now, id, switch.lane, kind, order_id, pair, '', switch.id, true)
+  end
+  for _, order in ipairs(orders) do accept('cancel', order, '') end
+  for _, pair in ipairs(pairs) do accept('cancel_all', '', pair) end
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
+end
+
+-- go_on(p, switch, now, room): accept cancels of orders of a tripped switch that have none yet,
+-- as many as there is room for; with the last of them it leaves its lane.
+local function go_on(p, switch, now, room)
+  local key = p .. 'switch:' .. switch.id
+  local orders, more = some_of(key .. ':orders', math.max(room.left, 1))
+  room.left = room.left - #orders
+  accept_cancels(p, switch, now, orders, {})
+  if more then
+    give_up(p, switch, orders)
+  else
+    disown(by_account(p, 'scope', switch.lane), order_fields(orders), switch.id)
+    leave_lane(p, switch, now)
+  end
+end
+
+-- trip(p, switch, now, room): the deadline has passed. In the same step the cancels
+-- of its scope are accepted as jobs, so that nothing can come in between. Where there are more
+-- orders than one step may accept (room.left, PART if not said), the switch stays in the indexes
+-- of its lane until `go_on` has accepted the last of them.
+local function trip(p, switch, now, room)
+  work_on() -- whatever script met it
+  room = room or { left = PART }
+  local key, lane, pairs = p .. 'switch:' .. switch.id, switch_lane(switch.lane), split(switch.pairs)
+  redis.call('HSET', key, 'state', 'tripped', 'tripped_ms', now)
+  redis.call('ZADD', p .. 'switches', now, switch.id)
+  redis.call('ZADD', p .. 'tripped', now, switch.id)
+  disown(by_account(p, 'scope', switch.lane), pair_fields(pairs), switch.id)
+  note_disarm(p, switch.lane, pairs, last_word(switch))
+  local last = last_fires(switch)
+  if last then
+    for _, pair in ipairs(pairs) do note_reach(p, switch.lane, pair, last + FIRED_MS) end
+  end
+  accept_cancels(p, switch, now, {}, pairs)
+  -- In both, so that an older version's workers go on with it too.
+  redis.call('ZADD', p .. 'due:' .. lane, 0, switch.id)
+  redis.call('ZADD', p .. 'ends:' .. lane, 0, switch.id)
+  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
+  redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
+  room.left = room.left - #pairs - 1
+  go_on(p, switch, now, room)
+end
