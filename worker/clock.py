@@ -1,4 +1,4 @@
-"""The local clock. Nothing else reads it; shared time belongs to Redis."""
+"""The local clock. No other module reads it; shared time belongs to Redis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 
 _ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux's CLOCK_MONOTONIC stands still in a suspend; elsewhere there may be no other."""
+"""On Linux CLOCK_MONOTONIC stops during suspend. Other systems may lack CLOCK_BOOTTIME."""
 
 
 def now_ms() -> int:
@@ -15,20 +15,20 @@ def now_ms() -> int:
 
 
 def monotonic_ms() -> float:
-    """Return a local time in ms that never goes back, and goes on while the host is suspended."""
+    """Return local time in ms that never decreases and keeps running during suspend."""
     return time.clock_gettime_ns(_ELAPSED) / 1_000_000
 
 
 def cpu_ms() -> float:
-    """Return what this thread has used of a processor, in ms."""
+    """Return the CPU time of this thread in ms."""
     return time.thread_time() * 1_000
 
 
 def sleep_ms(duration_ms: float) -> None:
-    """Wait."""
+    """Block this thread for a duration; a negative one returns at once."""
     time.sleep(max(0.0, duration_ms) / 1_000)  # noqa: TID251
 
 
 def wait_ms(event: threading.Event, duration_ms: float) -> bool:
-    """Wait until `event` is set, at most `duration_ms`; return whether it is."""
+    """Wait until `event` is set, at most `duration_ms`; return whether it is set."""
     return event.wait(max(0.0, duration_ms) / 1_000)

@@ -1,22 +1,22 @@
-"""Everything that this program raises.
+"""All errors that this program raises.
 
 CancelWorkerError
 ├── SettingsError          a setting is missing or wrong
-├── InvalidCommand         the request cannot be carried out as it stands
+├── InvalidCommand         the command is invalid
 │   ├── UnknownAccount     no account has this alias
-│   └── SwitchOverlap      another switch holds a part of this scope
-├── SwitchError            a switch is no longer what its holder believes
+│   └── SwitchOverlap      another switch covers part of this scope
+├── SwitchError            the switch is not in the state that the caller expects
 │   ├── SwitchTripped      its deadline has passed
 │   ├── SwitchReplaced     the same scope was armed again
 │   ├── SwitchDisarmed     it was disarmed
 │   ├── SwitchClearing     a former switch of its pairs is still canceling
-│   └── SwitchUnknown      there is none, or it has been forgotten
-├── LaterFormat            a newer version wrote this; it is left to its workers
+│   └── SwitchUnknown      no such switch, or its record has expired
+├── LaterFormat            a newer version wrote this message; its workers read it
 ├── StoreUnavailable       Redis did not answer
-│   └── NotReplicated      it did, but too few replicas have it
+│   └── NotReplicated      Redis answered, but too few replicas have the write
 └── TransportError         no reply from the exchange
-    ├── NotSent            the request surely never left
-    └── ReplyLost          it may have arrived; its outcome is unknown
+    ├── NotSent            no byte of the request was sent
+    └── ReplyLost          the request was sent; its outcome is unknown
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class CancelWorkerError(Exception):
 
 
 class SettingsError(CancelWorkerError):
-    """A setting is missing or wrong; the text names it and the mend."""
+    """A setting is missing or wrong; the text names it and the fix."""
 
 
 class InvalidCommand(CancelWorkerError, ValueError):
-    """The request cannot be carried out as it stands. Nothing was queued."""
+    """The command is invalid. Nothing was queued."""
 
 
 class UnknownAccount(InvalidCommand):
@@ -39,31 +39,31 @@ class UnknownAccount(InvalidCommand):
 
 
 class SwitchOverlap(InvalidCommand):
-    """Another armed switch holds a part of this scope. Nothing was armed."""
+    """Another armed switch covers part of this scope. Nothing was armed."""
 
 
 class SwitchError(CancelWorkerError):
-    """A switch is no longer what its holder believes. Nothing was changed."""
+    """The switch is not in the state that the caller expects. Nothing was changed."""
 
 
 class SwitchTripped(SwitchError):
-    """The deadline has passed: the orders of the scope are being canceled."""
+    """The deadline has passed; workers are canceling the orders of the scope."""
 
 
 class SwitchReplaced(SwitchError):
-    """The same scope was armed again, by a later start of the strategy."""
+    """The same scope was armed again, for example by a restarted strategy."""
 
 
 class SwitchDisarmed(SwitchError):
-    """The switch was disarmed; no deadline holds."""
+    """The switch was disarmed; it has no deadline."""
 
 
 class SwitchClearing(SwitchError):
-    """A former switch may still cancel what is placed now. Nothing was armed.
+    """A former switch may still cancel orders placed now. Nothing was armed.
 
     Attributes:
-        retry_after_ms: How long that is expected to last. While the exchange does
-            not answer it lasts longer.
+        retry_after_ms: Expected time until arming is possible. It takes longer
+            while the exchange does not answer.
     """
 
     def __init__(self, text: str, retry_after_ms: int = 0) -> None:
@@ -76,26 +76,26 @@ class SwitchClearing(SwitchError):
 
 
 class SwitchUnknown(SwitchError):
-    """There is no such switch, or it has been forgotten."""
+    """No switch has this id, or its record has expired."""
 
 
 class LaterFormat(CancelWorkerError):
-    """A message says that it is of a format that this version does not know."""
+    """A message declares a format that this version does not know."""
 
 
 class StoreUnavailable(CancelWorkerError):
-    """Redis did not answer in time, or refused.
+    """Redis did not answer in time, or refused the command.
 
-    What was asked may or may not have been done. Asking again is safe: the
-    same order enqueued twice while pending is one job.
+    The command may or may not have taken effect. Retrying is safe: the same
+    order enqueued twice while pending is one job.
     """
 
 
 class NotReplicated(StoreUnavailable):
-    """Redis has recorded it, but fewer replicas than asked for have said so in time.
+    """Redis has recorded the command, but too few replicas confirmed it in time.
 
-    It is being worked at as any other, and is lost only if the master is lost
-    before a replica has it. Asking again is safe, and waits anew.
+    Workers run it as any other. It is lost only if the master is lost before a
+    replica has it. Retrying is safe and waits again.
     """
 
 
@@ -104,8 +104,8 @@ class TransportError(CancelWorkerError):
 
 
 class NotSent(TransportError):
-    """The request surely never left: no connection, or no time left for one."""
+    """No byte of the request was sent: no connection, or no time left for one."""
 
 
 class ReplyLost(TransportError):
-    """The request left and no whole reply came. Its outcome is unknown."""
+    """The request was sent and no complete reply arrived. Its outcome is unknown."""

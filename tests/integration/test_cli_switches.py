@@ -125,7 +125,7 @@ def test_a_scope_that_cannot_be_armed_is_wrong_usage(world: World, run: Run) -> 
     """An overlap names the other switch and the mend; nothing is armed."""
     other = hour(world, "ix", pairs=["btc_idr", "eth_idr"])
     for arguments, words in (
-        (("ix", "--pair", "eth_idr"), f"switch {other.id} holds a part of this scope"),
+        (("ix", "--pair", "eth_idr"), f"switch {other.id} covers part of this scope"),
         (("ix", "--pair", "eth_idr"), "disarm it, or arm exactly its scope"),
         (("nosuch", "--order", "a"), "unknown account 'nosuch'; known: bm, ev, it, ix"),
     ):
@@ -172,13 +172,13 @@ def test_what_has_tripped_or_never_was_is_exit_code_1(world: World, run: Run) ->
     overdue(world, late)
     for command in (("beat",), ("disarm",), ("beat", "--every", "1")):
         line = refused(run(*command, late.id))
-        assert f"switch {late.id} has tripped: too late" in line
+        assert f"switch {late.id} has tripped: its deadline has passed" in line
         assert "cancel-worker jobs" in line
     assert [job.order_id for job in world.ledger().pending(limit=9)] == ["a1"]
     for name in ("nosuch", "", f"{late.id}:orders", "x\n\x1b[31m", "\udcff"):
         for command in (("beat",), ("disarm",), ("beat", "--every", "1")):
             line = refused(run(*command, name))
-            assert "is not known, or has been forgotten; `cancel-worker switches`" in line
+            assert "does not exist, or its record has expired; `cancel-worker switches`" in line
             assert "\x1b" not in line
 
 

@@ -277,7 +277,7 @@ def test_a_trip_that_is_listed_late_spares_new_orders(patient: World, working: P
     patient.sim.set_faults({"html_5xx": 1.0}, exchange="everstrike", paths=paths)
     trip(working, "ev", "BTC_USD")
     begun = clock.monotonic_ms()
-    with pytest.raises(SwitchClearing, match="tripped, and job"):
+    with pytest.raises(SwitchClearing, match="tripped; job"):
         working.arm("ev", pairs=["BTC_USD"], timeout_ms=20_000, clear_wait_ms=600)
     assert clock.monotonic_ms() - begun >= 600
     heal = threading.Timer(0.3, lambda: patient.sim.set_faults({}, exchange="everstrike"))

@@ -101,7 +101,7 @@ def test_last_good_answer_is_used_and_its_age_logged(
     names.running.clear()
     names.answers = socket.gaierror(socket.EAI_AGAIN, "try again")
     assert look_up(resolver, SHORT_MS) == [row("192.0.2.1")]
-    assert f"slow for {HOST}; its addresses of 0 s ago are used" in caplog.text
+    assert f"slow for {HOST}; using its addresses from 0 s ago" in caplog.text
     names.running.set()
     assert look_up(resolver) == [row("192.0.2.1")]
     assert len(caplog.records) == 1, "logged again within a minute"

@@ -44,7 +44,7 @@ def test_reference_is_built_from_the_docstrings(sources: Path) -> None:
     for name in worker.__all__:
         home = worker._HOMES[name]  # noqa: SLF001  where it is defined
         assert re.search(rf'id="worker\.({home}\.)?{name}"', page), name
-    assert "Returns once Redis has recorded it" in page
+    assert "Returns once Redis has recorded the job" in page
 
 
 @pytest.mark.parametrize("link", ["operations/missing.md", "operations/deploy.md#missing"])

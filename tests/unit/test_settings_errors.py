@@ -163,10 +163,10 @@ def test_named_file_must_be_there(place: Place, name: str) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("WORKER_REDIS", SECRET, ["no setting", "redis_url"]),
-        ("WORKER_REDIS_ULR", SECRET, ["no setting", "redis_url"]),
-        ("WORKER_", SECRET, ["no setting"]),
-        ("WORKER_ACCOUNT__IX__API_KEY", SECRET, ["no setting", "accounts"]),
+        ("WORKER_REDIS", SECRET, ["is not a setting", "redis_url"]),
+        ("WORKER_REDIS_ULR", SECRET, ["is not a setting", "redis_url"]),
+        ("WORKER_", SECRET, ["is not a setting"]),
+        ("WORKER_ACCOUNT__IX__API_KEY", SECRET, ["is not a setting", "accounts"]),
         ("WORKER_JOBS__LEASE", SECRET, ["jobs.lease", "unknown key", "lease_ms"]),
         ("WORKER_JOBS__LEASE_MS", SECRET, ["jobs.lease_ms", "integer"]),
         ("worker_jobs__lease_ms", SECRET, ["jobs.lease_ms", "integer"]),

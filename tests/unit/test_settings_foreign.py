@@ -52,7 +52,7 @@ def test_foreign_variables_are_ignored_with_one_warning(
         assert SECRET not in message
         place.env(WORKER_DIR="/srv")
         place.load()
-    assert caplog.messages[1:] == ["ignored variables that are no settings: WORKER_DIR"]
+    assert caplog.messages[1:] == ["ignored variables that are not settings: WORKER_DIR"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_may_be_a_misspelled_setting_stays_an_error(
     """With the setting that was meant."""
     place.env(**{variable: SECRET})
     text = place.error()
-    assert text.startswith(f"environment: {variable} is no setting; did you mean {meant}? ")
+    assert text.startswith(f"environment: {variable} is not a setting; did you mean {meant}? ")
 
 
 @pytest.mark.parametrize(

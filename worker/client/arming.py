@@ -1,4 +1,4 @@
-"""Arm a scope, once no former switch of it can cancel new orders."""
+"""Arm a scope once no former switch of it can cancel new orders."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from worker.policy.timers import shortest_native_ms, terms_of
 from worker.store.switches import Switches
 
 LOOK_MS = 100
-"""How long to wait between two tries to arm, at most."""
+"""Maximum time between two attempts to arm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a strategy arms: all orders of these pairs, and these orders."""
+    """The orders that a switch covers: all orders of `pairs`, and `order_ids`."""
 
     pairs: Sequence[str]
     order_ids: Sequence[str]
 
 
 def native_terms(settings: Settings, account: str) -> tuple[int, int]:
-    """Return the shortest timeout of a native timer, and the budget, by the settings.
+    """Return the shortest timeout in ms of a native timer, and the renewal budget.
 
-    What the account's workers have registered comes first.
+    Both come from the settings. Values that the account's workers registered in
+    Redis take precedence.
     """
     known = settings.accounts.get(account)
     if known is None:
@@ -51,7 +52,7 @@ def arm_switch(
     timeout_ms: int,
     clear_wait_ms: int,
 ) -> Switch:
-    """Arm a scope for a strategy that holds the switch; see `Producer.arm`."""
+    """Arm a scope and return its switch; see `Producer.arm`."""
     for name, values in (("pairs", scope.pairs), ("order_ids", scope.order_ids)):
         if isinstance(values, str) or not isinstance(values, Sequence):
             raise InvalidCommand(f"{name} must be a list")
@@ -84,7 +85,7 @@ def arm_switch(
     )
     if armed.overlaps:
         raise SwitchOverlap(
-            f"switch {armed.switch_id} holds a part of this scope ({armed.overlaps}); "
+            f"switch {armed.switch_id} covers part of this scope ({armed.overlaps}); "
             f"disarm it, or arm exactly its scope to take it over"
         )
     switch = Switch(
@@ -97,7 +98,7 @@ def arm_switch(
         held="exchange" if armed.native else "workers",
         held_why=why_held(armed.held_why, native=armed.native),
     )
-    switch.hold(armed.ended)
+    switch.raise_if_ended(armed.ended)
     return switch
 
 
@@ -107,18 +108,18 @@ def _check_wait(wait_ms: object) -> None:
 
 
 def _once_clear(arm: Callable[[], Armed], *, wait_ms: int) -> Armed:
-    """Arm, if need be again and again, until the scope is clear or the time is up.
+    """Retry arming until the scope is clear or `wait_ms` has passed.
 
-    Each try is one step in Redis, so that what it arms is clear at that moment.
+    Each attempt is one atomic step in Redis: it arms only a scope that is clear.
 
     Args:
-        arm: Tries once.
-        wait_ms: How long to try again.
+        arm: Makes one attempt.
+        wait_ms: How long to retry; 0 for one attempt.
 
     Raises:
-        SwitchClearing: A former switch may still cancel what is placed now.
+        SwitchClearing: A former switch may still cancel orders placed now.
             Nothing was armed.
-        StoreUnavailable: Redis did not answer. It may be armed.
+        StoreUnavailable: Redis did not answer. The scope may be armed.
     """
     until_ms = clock.monotonic_ms() + wait_ms
     while True:
@@ -127,22 +128,22 @@ def _once_clear(arm: Callable[[], Armed], *, wait_ms: int) -> Armed:
         if armed.clearing is None:
             return armed
         if left_ms <= 0:
-            raise SwitchClearing(_said(armed.clearing), armed.clearing.wait_ms)
+            raise SwitchClearing(_clearing_text(armed.clearing), armed.clearing.wait_ms)
         clock.sleep_ms(min(LOOK_MS, left_ms))
 
 
-def _said(clearing: Clearing) -> str:
-    """Say why, and what to do."""
+def _clearing_text(clearing: Clearing) -> str:
+    """Return why the scope is not clear and what to do."""
     if not clearing.job_id:
         return (
-            f"what a former switch of {clearing.pair} has sent may still cancel new orders "
-            f"for about {clearing.wait_ms} ms; arm again after that, or give clear_wait_ms"
+            f"a request of a former switch of {clearing.pair} may still cancel new orders "
+            f"for about {clearing.wait_ms} ms; arm again after that, or set clear_wait_ms"
         )
     last = f" (its last attempt: {clearing.detail})" if clearing.detail else ""
     return (
-        f"a former switch of {clearing.pair} tripped, and job {clearing.job_id} would cancel new "
-        f"orders until the exchange has listed the open ones once{last}; expected within "
-        f"{clearing.wait_ms} ms if the exchange answers: place nothing there, and arm again, "
-        "or give clear_wait_ms; a job that is given up becomes a dead letter, and then "
-        "arming is possible with its orders perhaps still open"
+        f"a former switch of {clearing.pair} tripped; job {clearing.job_id} cancels new orders "
+        f"too, until the exchange has listed the open orders once{last}; expected within "
+        f"{clearing.wait_ms} ms if the exchange answers: place no orders there, and arm again, "
+        "or set clear_wait_ms; if the job becomes a dead letter, arming is possible again, "
+        "but its orders may still be open"
     )

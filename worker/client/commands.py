@@ -1,4 +1,4 @@
-"""What is asked for, checked and put as jobs, whoever then attempts them."""
+"""Validate cancel commands and turn them into jobs, for workers or the direct path."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def cancels(
     pair: str | None,
     side: str | None,
 ) -> list[NewJob]:
-    """Return a job for each order, in order.
+    """Return one job for each order, in the given order.
 
     Raises:
-        InvalidCommand: The list is empty, or something is missing or wrong.
+        InvalidCommand: The list is empty, or an argument is missing or wrong.
     """
     if isinstance(order_ids, str) or not isinstance(order_ids, Sequence):
         raise InvalidCommand("order_ids must be a list of order ids; for one use cancel()")
@@ -48,10 +48,10 @@ def cancels(
 def cancel_of_all(
     exchange: Exchange, account: str, *, pair: str | None, side: str | None
 ) -> NewJob:
-    """Return a job for all open orders of a scope.
+    """Return one job for all open orders of a scope.
 
     Raises:
-        InvalidCommand: The exchange needs a narrower scope, or something is wrong.
+        InvalidCommand: The exchange needs a narrower scope, or an argument is wrong.
     """
     pair = spelled(exchange, pair)
     check_cancel_all(exchange, pair=pair, side=side)

@@ -1,4 +1,4 @@
-"""What a strategy imports: enqueue cancels, wait for what came of them."""
+"""The client of a strategy: enqueue cancels, arm switches, wait for results."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 
 MANY_BELLS = 8
-"""Doorbells for a burst; a woken worker goes on with whatever is due."""
+"""Doorbells for a burst of jobs; a woken worker continues with all due jobs."""
 DIRECT_MS = 30_000
-"""How long a cancel that this process sends itself is tried."""
+"""Default time that a direct cancel is tried."""
 
 
 class Producer:
-    """Enqueues for the workers. Needs Redis and account aliases, no secrets.
+    """Enqueues commands for the workers. Needs Redis and account aliases, no secrets.
 
-    An account's exchange is read from the settings, else from what the workers
-    have told Redis. Safe to use from many threads, and after a fork.
+    The exchange of an account comes from the settings, else from the workers'
+    registration in Redis. Safe to use from many threads, and after a fork.
 
     Args:
-        settings: Read from `worker.toml` and the environment if not given.
+        settings: Default: read from `worker.toml` and the environment.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -54,21 +54,22 @@ class Producer:
     def cancel(
         self, account: str, order_id: str, *, pair: str | None = None, side: str | None = None
     ) -> Ticket:
-        """Have one order taken off the book.
+        """Enqueue the cancel of one order.
 
-        Returns once Redis has recorded it; it then survives whatever dies.
+        Returns once Redis has recorded the job. It then survives the death of any
+        process.
 
         Args:
             account: Alias from the settings.
-            order_id: As the exchange gave it.
-            pair: Where the exchange needs it, such as `btc_idr`.
-            side: `buy` or `sell`, where the exchange needs it.
+            order_id: The exchange's order id.
+            pair: If the exchange needs it, such as `btc_idr`.
+            side: `buy` or `sell`, if the exchange needs it.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.
-            InvalidCommand: Something is missing or wrong. Nothing was queued.
-            StoreUnavailable: Redis did not answer within a second. It may have
-                been queued; asking again is safe.
+            InvalidCommand: An argument is missing or wrong. Nothing was queued.
+            StoreUnavailable: Redis did not answer within a second. The job may
+                have been queued; retrying is safe.
         """
         return self.cancel_many(account, [order_id], pair=pair, side=side)[0]
 
@@ -80,17 +81,17 @@ class Producer:
         pair: str | None = None,
         side: str | None = None,
     ) -> list[Ticket]:
-        """Have these orders taken off the book; one round trip for many.
+        """Enqueue the cancels of several orders in one round trip.
 
         Returns:
-            One ticket an order, in order.
+            One ticket for each order, in the given order.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.
-            InvalidCommand: The list is empty, or something is missing or
+            InvalidCommand: The list is empty, or an argument is missing or
                 wrong. Nothing was queued.
-            StoreUnavailable: Redis did not answer. Some may have been queued;
-                asking again is safe.
+            StoreUnavailable: Redis did not answer. Some jobs may have been
+                queued; retrying is safe.
         """
         exchange = self._exchange(account)
         jobs = cancels(exchange, account, order_ids, pair=pair, side=side)
@@ -103,19 +104,19 @@ class Producer:
     def cancel_all(
         self, account: str, *, pair: str | None = None, side: str | None = None
     ) -> Ticket:
-        """Have all open orders of a scope taken off the book.
+        """Enqueue the cancel of all open orders of a scope.
 
-        The job ends when the exchange lists no open order in the scope, at a second
-        look if it showed none at the first. Until then it takes off what is placed
-        there meanwhile, too. An exchange may show nothing for a pair that it does not
-        know: name it as the exchange writes it.
+        The job ends when the exchange lists no open order in the scope; if its first
+        list is empty, a second one must be empty too. Until then the job also cancels
+        orders that are placed there later. An exchange may return an empty list for a
+        pair that it does not know: use the exchange's spelling.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.
-            InvalidCommand: The exchange needs a narrower scope, or something
+            InvalidCommand: The exchange needs a narrower scope, or an argument
                 is wrong. Nothing was queued.
-            StoreUnavailable: Redis did not answer. It may have been queued;
-                asking again is safe.
+            StoreUnavailable: Redis did not answer. The job may have been queued;
+                retrying is safe.
         """
         exchange = self._exchange(account)
         job = cancel_of_all(exchange, account, pair=pair, side=side)
@@ -132,28 +133,28 @@ class Producer:
         side: str | None = None,
         timeout_ms: int = DIRECT_MS,
     ) -> Result:
-        """Take one order off the book from this process, without the workers.
+        """Cancel one order from this process, without the workers.
 
-        For when Redis is away. The account's credentials are needed here. The
-        requests, and what they prove, are those of a worker; but nothing is
-        recorded: once the time is up nobody goes on. Where Redis answers,
-        limits and nonces are shared with the workers; where it does not, they
-        are this process's own, and workers that still run do not know of them.
+        For outages of Redis. Needs the account's credentials in the settings. It
+        sends and judges requests as a worker does, but records nothing: after
+        `timeout_ms` no process continues. If Redis answers, limits and nonces are
+        shared with the workers. If not, this process keeps its own, and running
+        workers do not see them.
 
         Args:
             account: Alias from the settings.
-            order_id: As the exchange gave it.
-            pair: Where the exchange needs it, such as `btc_idr`.
-            side: `buy` or `sell`, where the exchange needs it.
+            order_id: The exchange's order id.
+            pair: If the exchange needs it, such as `btc_idr`.
+            side: `buy` or `sell`, if the exchange needs it.
             timeout_ms: How long to try.
 
         Returns:
-            What is proven; `UNKNOWN` with the state `dead` if nothing is in time, and
-            `UNAUTHORIZED` once the exchange has refused the credentials for 3 s.
+            The proven outcome; `UNKNOWN` with the state `dead` if nothing is proven
+            in time, `UNAUTHORIZED` if the exchange refused the credentials for 3 s.
 
         Raises:
             UnknownAccount: The settings have no such account. Nothing was sent.
-            InvalidCommand: Something is missing or wrong. Nothing was sent.
+            InvalidCommand: An argument is missing or wrong. Nothing was sent.
             SettingsError: A secret is missing. Nothing was sent.
         """
         exchange = self._settings.account(account).adapter
@@ -168,14 +169,14 @@ class Producer:
         side: str | None = None,
         timeout_ms: int = DIRECT_MS,
     ) -> Result:
-        """Take all open orders of a scope off the book from this process.
+        """Cancel all open orders of a scope from this process.
 
-        As `cancel_direct`; proven once the exchange lists no open order in the
-        scope.
+        As `cancel_direct`. The outcome is proven once the exchange lists no open
+        order in the scope.
 
         Raises:
             UnknownAccount: The settings have no such account. Nothing was sent.
-            InvalidCommand: The exchange needs a narrower scope, or something
+            InvalidCommand: The exchange needs a narrower scope, or an argument
                 is wrong. Nothing was sent.
             SettingsError: A secret is missing. Nothing was sent.
         """
@@ -184,17 +185,17 @@ class Producer:
         return read_result(self._sender.run([job], timeout_ms=timeout_ms).jobs[0])
 
     def replay(self, job_id: str) -> Ticket:
-        """Give the command of a dead letter to the workers again, as a new job.
+        """Enqueue the command of a dead letter again, as a new job.
 
-        The new job has the old one as its parent. Once it is recorded, the dead
-        letter leaves their list; until then it stays on it, whatever dies.
+        The new job has the dead letter as its parent. The dead letter is removed
+        only after the new job is recorded.
 
         Raises:
-            UnknownAccount: Its account is no longer set up. Nothing was queued.
-            InvalidCommand: There is no such dead letter, or no job can be made
-                of it. Nothing was queued.
-            StoreUnavailable: Redis did not answer. It may have been queued;
-                asking again is safe.
+            UnknownAccount: Its account is no longer configured. Nothing was queued.
+            InvalidCommand: There is no such dead letter, or it cannot be replayed.
+                Nothing was queued.
+            StoreUnavailable: Redis did not answer. The job may have been queued;
+                retrying is safe.
         """
         dead = self._ledger.get(job_id)
         if dead is None or dead.state is not State.DEAD:
@@ -215,17 +216,19 @@ class Producer:
         return Ticket(accepted.id, dead.account, dead.order_id, accepted.fresh, self._ledger)
 
     def check_replay(self, dead: Job) -> Exchange:
-        """Return the exchange that a dead letter would be replayed to.
+        """Return the exchange that a replay of a dead letter would use.
 
         Raises:
-            UnknownAccount: Its account is no longer set up.
-            InvalidCommand: No job can be made of it.
+            UnknownAccount: Its account is no longer configured.
+            InvalidCommand: It cannot be replayed.
             StoreUnavailable: Redis did not answer.
         """
         if dead.kind is Kind.MALFORMED:
-            raise InvalidCommand("a malformed message cannot be replayed; send it anew, or discard")
+            raise InvalidCommand(
+                "a malformed message cannot be replayed; send it again, or discard it"
+            )
         if dead.foreign:
-            raise InvalidCommand(f"{dead.id} is a newer version's: replay it with that")
+            raise InvalidCommand(f"a newer version wrote {dead.id}: replay it with that version")
         exchange = self._exchange(dead.account)
         if exchange.name != dead.exchange:
             raise InvalidCommand(
@@ -246,30 +249,30 @@ class Producer:
         timeout_ms: int,
         clear_wait_ms: int = 0,
     ) -> Switch:
-        """Arm a switch: the scope's orders come off if no beat comes in time.
+        """Arm a switch: workers cancel the scope's orders if no heartbeat arrives in time.
 
-        The same scope armed before is taken over from its former holder, whose
-        beats then raise. Once this has returned, no cancel of a former switch that
-        tripped takes off an order that is placed in its pairs afterwards.
+        If the same scope is armed already, it is taken over: heartbeats of the
+        former holder then raise. Once this returns, no cancel of a former switch
+        that tripped cancels an order placed in its pairs afterwards.
 
         Args:
             account: Alias from the settings.
-            pairs: All open orders of these pairs.
-            order_ids: These orders; `Switch.track` adds more.
-            timeout_ms: From each beat to the deadline.
-            clear_wait_ms: How long to wait at most for a former switch of these pairs
-                that tripped, until the exchange has listed their open orders once.
+            pairs: Covers all open orders of these pairs.
+            order_ids: Covers these orders; `Switch.track` adds more.
+            timeout_ms: From each heartbeat to the deadline.
+            clear_wait_ms: Maximum wait for a former switch of these pairs that
+                tripped, until the exchange has listed their open orders once.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was armed.
-            SwitchOverlap: Another armed switch holds a part of the scope.
-            SwitchClearing: A former switch of one of the pairs tripped, and may still
-                cancel what is placed now. Nothing was armed.
-            SwitchError: While very many orders were being tracked it tripped, or was
-                armed or disarmed elsewhere; not all of them are tracked.
-            InvalidCommand: Something is missing or wrong. Nothing was armed.
-            StoreUnavailable: Redis did not answer. It may be armed; arming
-                again is safe.
+            SwitchOverlap: Another armed switch covers part of the scope.
+            SwitchClearing: A former switch of one of the pairs tripped and may still
+                cancel orders placed now. Nothing was armed.
+            SwitchError: The switch tripped, or was armed or disarmed elsewhere,
+                while a long list of orders was added. Not all are tracked.
+            InvalidCommand: An argument is missing or wrong. Nothing was armed.
+            StoreUnavailable: Redis did not answer. The switch may be armed;
+                retrying is safe.
         """
         return arm_switch(
             self._switches,
@@ -290,7 +293,7 @@ class Producer:
         timeout_ms: int,
         clear_wait_ms: int = 0,
     ) -> Switch:
-        """Arm a switch for a `with` block: a clean exit disarms, an exception does not."""
+        """Arm a switch for a `with` block. A clean exit disarms it, an exception does not."""
         return self.arm(
             account,
             pairs=pairs,
@@ -303,16 +306,18 @@ class Producer:
         """Return a switch armed elsewhere.
 
         Args:
-            switch_id: As `arm` gave it.
-            epoch: Act only as the holder of this epoch; 0 acts whoever holds it.
+            switch_id: Id that `arm` returned.
+            epoch: Act as the holder of this epoch; with 0, as any holder.
 
         Raises:
-            SwitchUnknown: There is none.
+            SwitchUnknown: No such switch, or its record has expired.
             StoreUnavailable: Redis did not answer.
         """
         record = self._switches.get(switch_id) if switch_id.isalnum() else None
         if record is None:
-            raise SwitchUnknown(f"switch {switch_id[:64]!r} is not known, or has been forgotten")
+            raise SwitchUnknown(
+                f"switch {switch_id[:64]!r} does not exist, or its record has expired"
+            )
         return Switch(
             self._switches,
             EXCHANGES[exchange_of(record.lane)],
@@ -325,7 +330,7 @@ class Producer:
         )
 
     def switches(self, *, limit: int = 100) -> list[SwitchRecord]:
-        """Return switches, those changed last ahead.
+        """Return switches, the most recently changed first.
 
         Raises:
             StoreUnavailable: Redis did not answer.
@@ -333,7 +338,7 @@ class Producer:
         return self._switches.recent(limit=limit)
 
     def ticket(self, job_id: str) -> Ticket | None:
-        """Return the ticket of a job accepted earlier, or None if it is forgotten.
+        """Return the ticket of an accepted job, or None if its record has expired.
 
         Raises:
             StoreUnavailable: Redis did not answer.
@@ -345,7 +350,7 @@ class Producer:
 
     @property
     def _sender(self) -> Direct:
-        """What sends from this process; a forked child gets its own."""
+        """The direct sender of this process; a forked child builds its own."""
         with self._lock:
             if self._direct is None or self._direct[0] != os.getpid():
                 self._direct = os.getpid(), build_direct(self._settings)
@@ -367,7 +372,7 @@ class Producer:
 
 
 def _bells(exchange: str, account: str, jobs: Sequence[NewJob]) -> Iterable[tuple[str, str]]:
-    """Ring for one job by name, so that it is seen in Flower; for many, a few times."""
+    """Return doorbells: one that names a single job, for Flower, or a few for many jobs."""
     if len(jobs) == 1:
         (job,) = jobs
         named = {"account": account, "order_id": job.order_id, "job": job.id}

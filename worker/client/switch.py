@@ -1,4 +1,4 @@
-"""A countdown switch in a strategy's hand."""
+"""A dead man's switch, as a strategy uses it."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ from worker.store.doorbell import LATER, URGENT, ring
 from worker.store.switches import Switches
 
 BELL = "BELL"
-"""Stands in a doorbell for an id that the script gives it."""
+"""Placeholder in a doorbell for the id that the script inserts."""
 ENDED: dict[str, tuple[type[SwitchError], str]] = {
     "tripped": (
         SwitchTripped,
-        "has tripped: too late, its orders are being canceled",
+        "has tripped: its deadline has passed, and its orders are being canceled",
     ),
-    "replaced": (SwitchReplaced, "was armed again elsewhere; this holder's word no longer counts"),
+    "replaced": (SwitchReplaced, "was armed again elsewhere; this holder no longer controls it"),
     "disarmed": (SwitchDisarmed, "was disarmed"),
-    "unknown": (SwitchUnknown, "is not known, or has been forgotten"),
+    "unknown": (SwitchUnknown, "does not exist, or its record has expired"),
 }
+"""By the state that a script returns: the error to raise, and its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a beat came to.
+    """Result of a heartbeat.
 
     Attributes:
-        left_ms: Until the deadline, if no further beat comes.
-        in_time: Whether the switch would work now: the exchange's own timer was
-            brought in line in time, or, where it has none, a worker lives to
-            hold the deadline. False for some beats after arming is normal; if
-            it stays false, workers are away.
+        left_ms: Time until the deadline if no further heartbeat follows.
+        in_time: Whether the switch would fire in time now: the exchange's own timer
+            is up to date, or, without such a timer, a worker is alive. False is
+            normal for a few heartbeats after arming; if it stays false, no worker
+            is running.
     """
 
     left_ms: int
@@ -52,18 +53,18 @@ class Beat:
 
 
 class Switch:
-    """An armed deadline for a scope's orders.
+    """An armed switch: a deadline for the orders of a scope.
 
-    As a context manager a clean exit disarms; an exception or a crash does not,
-    so that the orders come off at the deadline.
+    As a context manager it disarms on a clean exit only. After an exception or a
+    crash it stays armed, so the orders are canceled at the deadline.
 
     Attributes:
-        epoch: Rises with each arming; 0 acts whoever holds the switch.
-        held: Who held the deadline when this was made: `exchange`, by a timer of its own
-            that needs no worker to fire, or `workers`.
-        held_why: Why.
-        deadline_ms: As it stood when this was made, Unix ms on Redis's clock;
-            beats have moved it since.
+        epoch: Rises with each arming. With 0, calls are accepted from any holder.
+        held: What enforced the deadline when this object was made: `exchange`, by a
+            native timer that fires without a worker, or `workers`.
+        held_why: The reason for `held`.
+        deadline_ms: The deadline when this object was made, in Unix ms on Redis's
+            clock. Later heartbeats do not update it.
     """
 
     def __init__(
@@ -89,65 +90,65 @@ class Switch:
         self._renewal = renewal_bell(exchange.name)
 
     def __repr__(self) -> str:
-        """Name the switch."""
+        """Return id, account and epoch."""
         return f"Switch(id={self.id!r}, account={self.account!r}, epoch={self.epoch})"
 
     def beat(self) -> Beat:
-        """Move the deadline to one timeout from now. One Redis call.
+        """Send a heartbeat: set the deadline to one timeout from now. One Redis call.
 
-        Beat at least every half timeout; then the switch never trips.
+        Send one at least every half timeout; then the switch never trips.
 
         Raises:
-            SwitchTripped: Too late: the orders are being canceled.
+            SwitchTripped: The deadline has passed; the orders are being canceled.
             SwitchReplaced: The same scope was armed again, elsewhere.
-            SwitchDisarmed: It was disarmed.
-            SwitchUnknown: It has been forgotten, or Redis lost its data.
-            StoreUnavailable: Redis did not answer. The deadline may stand as
-                it was; beat again.
+            SwitchDisarmed: The switch was disarmed.
+            SwitchUnknown: The record has expired, or Redis lost its data.
+            StoreUnavailable: Redis did not answer. The deadline may be
+                unchanged; retry.
         """
         beaten = self._switches.beat(self.id, self.epoch, self._renewal)
-        self.hold(self._told_apart(beaten.state))
+        self.raise_if_ended(self._distinguish_disarm(beaten.state))
         return Beat(beaten.left_ms, beaten.in_time)
 
     def track(self, *order_ids: str) -> None:
         """Add orders to the scope.
 
         Raises:
-            InvalidCommand: An order could not be canceled by its id alone.
-            SwitchOverlap: Another armed switch tracks one of them.
+            InvalidCommand: The exchange cannot cancel an order by its id only.
+            SwitchOverlap: Another armed switch tracks one of these orders.
             SwitchError: As for `beat`.
-            StoreUnavailable: Redis did not answer. They may be tracked.
+            StoreUnavailable: Redis did not answer. The orders may be tracked.
         """
         for order_id in order_ids:
             check_cancel(self._exchange, order_id=order_id, pair=None, side=None)
         self._change(order_ids, add=True)
 
     def untrack(self, *order_ids: str) -> None:
-        """Take orders out of the scope.
+        """Remove orders from the scope.
 
         Raises:
             SwitchError: As for `beat`.
-            StoreUnavailable: Redis did not answer. They may be untracked.
+            StoreUnavailable: Redis did not answer. The orders may be untracked.
         """
         self._change(order_ids, add=False)
 
     def disarm(self) -> None:
-        """End the switch; its orders stay. Disarming twice is no error.
+        """End the switch; its orders stay open. Disarming twice is not an error.
 
-        Where the exchange holds a timer, workers stop it; until then it runs.
+        If the exchange runs a native timer, workers stop it afterwards.
 
         Raises:
-            SwitchTripped: Too late: the orders are being canceled.
+            SwitchTripped: The deadline has passed; the orders are being canceled.
             SwitchReplaced: The same scope was armed again, elsewhere.
-            SwitchUnknown: It has been forgotten, or Redis lost its data.
-            StoreUnavailable: Redis did not answer. It may be disarmed; ask again.
+            SwitchUnknown: The record has expired, or Redis lost its data.
+            StoreUnavailable: Redis did not answer. The switch may be disarmed; retry.
         """
         state = self._switches.disarm(self.id, self.epoch, urgent_bell(self._exchange.name))
-        if self._told_apart(state) != "disarmed":
-            self.hold(state)
+        if self._distinguish_disarm(state) != "disarmed":
+            self.raise_if_ended(state)
 
     def record(self) -> SwitchRecord | None:
-        """Return how the switch stands.
+        """Return the current record, or None if it has expired.
 
         Raises:
             StoreUnavailable: Redis did not answer.
@@ -164,7 +165,7 @@ class Switch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Disarm after a clean exit alone."""
+        """Disarm after a clean exit only."""
         if kind is None:
             self.disarm()
 
@@ -174,28 +175,31 @@ class Switch:
         state, other = self._switches.track(self.id, self.epoch, order_ids, add=add)
         if state == "overlap":
             raise SwitchOverlap(f"switch {other} tracks one of these orders; untrack it there")
-        self.hold(self._told_apart(state))
+        self.raise_if_ended(self._distinguish_disarm(state))
 
-    def _told_apart(self, state: str) -> str:
-        """Tell a disarm of this arming from a later arming: both raise the epoch."""
+    def _distinguish_disarm(self, state: str) -> str:
+        """Return `disarmed` if this arming was disarmed; a later arming is `replaced`.
+
+        Both raise the epoch, so the script reports both as `replaced`.
+        """
         if state == "replaced":
             record = self._switches.get(self.id)
             if record and record.state == "disarmed" and record.epoch == self.epoch + 1:
                 return "disarmed"
         return state
 
-    def hold(self, state: str) -> None:
-        """Raise what a state that a script answered with means for the holder."""
+    def raise_if_ended(self, state: str) -> None:
+        """Raise the error for a state in which this holder no longer controls the switch."""
         if state in ENDED:
             kind, text = ENDED[state]
             raise kind(f"switch {self.id} {text}")
 
 
 def urgent_bell(exchange: str) -> tuple[str, str]:
-    """Return a doorbell ahead of renewals."""
+    """Return a doorbell with a higher priority than renewals."""
     return ring(DRAIN, {"exchange": exchange}, queue=exchange, priority=URGENT)
 
 
 def renewal_bell(exchange: str) -> tuple[str, str]:
-    """Return a doorbell that a script may ring many times."""
+    """Return a doorbell that a script may ring repeatedly."""
     return ring(DRAIN, {"exchange": exchange}, queue=exchange, priority=LATER, task_id=BELL)

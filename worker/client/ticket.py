@@ -1,4 +1,4 @@
-"""What a strategy gets for a cancel: a ticket, and in time a result."""
+"""Ticket of an accepted cancel, and its result."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ POLL_MAX_MS = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a job stands.
+    """State of a job.
 
     Attributes:
-        outcome: `UNKNOWN` until something is proven.
-        attempts: Requests made so far.
-        latency_ms: From the job's acceptance to its end, on Redis's clock;
-            None while it has not ended.
-        detail: The exchange's words, or why nothing is proven yet.
+        outcome: The proven outcome; `UNKNOWN` while the job is pending.
+        attempts: Attempts so far.
+        latency_ms: From acceptance to the end of the job, on Redis's clock;
+            None while it is pending.
+        detail: The exchange's reply text, or why nothing is proven yet.
         state: `pending`, `done` (proven), or `dead` (given up; see the dead
             letters).
-        canceled: Of a cancel-all: orders that it found open and had canceled one by
-            one. What a request for the whole scope has canceled is not counted.
-        closed: Of a cancel-all: orders that it found open and that were closed
-            otherwise, as by being filled.
+        canceled: Of a cancel-all: open orders that it canceled one by one. Orders
+            canceled by a request for the whole scope are not counted.
+        closed: Of a cancel-all: open orders that closed otherwise, for example by
+            a fill.
     """
 
     outcome: Outcome
@@ -41,7 +41,7 @@ class Result:
 
     @property
     def proven(self) -> bool:
-        """Whether the order is proven not to be open."""
+        """Whether the exchange has proven that the order is not open."""
         return self.state is State.DONE and self.outcome.proven
 
 
@@ -50,8 +50,8 @@ class Ticket:
     """Proof that a cancel was accepted.
 
     Attributes:
-        id: The job; the same for the same order while it is pending.
-        fresh: False if the order was pending already.
+        id: Id of the job; the same for the same order while it is pending.
+        fresh: False if a job for the order was already pending.
     """
 
     id: str
@@ -61,14 +61,14 @@ class Ticket:
     _ledger: Ledger
 
     def __repr__(self) -> str:
-        """Name the job."""
+        """Return job, account and order."""
         return f"Ticket(id={self.id!r}, account={self.account!r}, order_id={self.order_id!r})"
 
     def result(self) -> Result:
-        """Return how the job stands now.
+        """Return the current state of the job.
 
         Raises:
-            StoreUnavailable: Redis did not answer. The job goes on.
+            StoreUnavailable: Redis did not answer. Workers continue the job.
         """
         return read_result(self._ledger.get(self.id))
 
@@ -76,11 +76,11 @@ class Ticket:
         """Wait until the job has ended, at most `timeout_ms`.
 
         Returns:
-            How it stands then; `state` tells whether it has ended. A job that
-            has not goes on being worked at.
+            Its state then. If `state` is `pending`, the time was up, and workers
+            continue the job.
 
         Raises:
-            StoreUnavailable: Redis did not answer. The job goes on.
+            StoreUnavailable: Redis did not answer. Workers continue the job.
         """
         until = clock.monotonic_ms() + timeout_ms
         pause_ms = POLL_FIRST_MS
@@ -94,9 +94,9 @@ class Ticket:
 
 
 def read_result(job: Job | None) -> Result:
-    """Return how a job stands, from its record."""
+    """Return the state of a job from its record; None stands for an expired record."""
     if job is None:
-        return Result(Outcome.UNKNOWN, 0, None, "no such job, or forgotten", State.DEAD)
+        return Result(Outcome.UNKNOWN, 0, None, "no such job, or its record expired", State.DEAD)
     ended = job.state is not State.PENDING
     return Result(
         outcome=(job.outcome or Outcome.UNKNOWN) if ended else Outcome.UNKNOWN,

@@ -1,1 +1,1 @@
-"""Settings: the file, the environment, accounts and files that hold secrets."""
+"""Settings: the settings file, environment variables, accounts, secret files."""

@@ -1,4 +1,4 @@
-"""Accounts: which exchange, where, as whom. Secrets are read only when asked for."""
+"""Settings of an account: exchange, host, credentials. Secrets are read on demand."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from worker.exchanges.base import Exchange, Limit
 SECRET_MAX_BYTES = 16_384
 BARE = "holds more than one line or a control character; give the bare secret"
 PLAIN_WORD = re.compile(r"[a-z_]{1,16}")
-"""What a value may look like that an error shows: too short and plain for a secret."""
+"""Values that an error may show: too short and plain to be a secret."""
 MAYBE_SECRET = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9+/=_.-]{20,}")
-"""What may be a secret pasted where a name belongs."""
+"""Text that may be a secret, pasted in place of a name."""
 SHOWN_MAX = 120
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -37,13 +37,13 @@ Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 class Table(BaseModel):
-    """A table of settings: no unknown keys, no changes, no values in errors."""
+    """A frozen table of settings. Unknown keys are errors; errors never show values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class LimitSettings(Table):
-    """Another budget in place of an exchange's default."""
+    """A rate limit that replaces the exchange's default."""
 
     max_requests: int = Field(gt=0)
     window_ms: int = Field(gt=0)
@@ -99,7 +99,7 @@ class Account(Table):
     def _address(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                # Its limits are kept under it, however it is written.
+                # Rate limits are keyed by the address: use one spelling.
                 return plain_address(value)
             except ValueError:
                 raise ValueError("give a local IP address such as 203.0.113.7") from None
@@ -116,7 +116,7 @@ class Account(Table):
         if self.testnet and not self.adapter.hosts.testnet:
             raise ValueError(f"{self.exchange} documents no test host; give base_url instead")
         if self.bulk and not self.adapter.capabilities.bulk_max:
-            raise ValueError(f"{self.exchange} cancels no several orders at once; leave out bulk")
+            raise ValueError(f"{self.exchange} cancels one order a request; remove bulk")
         names = [limit.name for limit in self.adapter.capabilities.limits]
         for name in self.limits:
             if name not in names:
@@ -139,18 +139,18 @@ class Account(Table):
 
     @property
     def auth_mode(self) -> str:
-        """The auth mode in force; empty where there is but one way."""
+        """The auth mode in use; empty if the exchange has only one."""
         modes = self.adapter.capabilities.auth_modes
         return self.auth or (modes[0] if modes else "")
 
     @property
     def uses_nonce(self) -> bool:
-        """Whether requests carry a nonce and so must arrive one at a time."""
+        """Whether requests carry a nonce, and so must be sent one at a time."""
         return self.auth_mode in self.adapter.capabilities.nonce_auth
 
     @property
     def url(self) -> str:
-        """Base URL in force, without a slash at the end."""
+        """The base URL in use, without a trailing slash."""
         hosts = self.adapter.hosts
         if self.testnet and hosts.testnet:
             return hosts.testnet
@@ -158,9 +158,10 @@ class Account(Table):
 
     @property
     def site(self) -> str:
-        """Which of an exchange's sites holds the account: a key is another one on a test host.
+        """The exchange's site that holds the account: production, testnet, or a URL.
 
-        All documented hosts of production are one site, whichever is used.
+        The same key names different accounts on different sites. All documented
+        production hosts are one site.
         """
         hosts = self.adapter.hosts
         if self.url in (hosts.production, *hosts.others):
@@ -191,10 +192,10 @@ class Account(Table):
 
 
 def plain_address(text: str) -> str:
-    """Return an IP address in its one form, whichever way it is written.
+    """Return the canonical form of an IP address.
 
     Raises:
-        ValueError: It is none.
+        ValueError: `text` is not an IP address.
     """
     address = ipaddress.ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -202,7 +203,7 @@ def plain_address(text: str) -> str:
 
 
 def refuse_both(table: BaseModel, *names: str) -> None:
-    """Refuse a secret that is given both itself and as a file."""
+    """Refuse a secret that is given both inline and as a file."""
     for name in names:
         if {name, f"{name}_file"} <= {
             given for given in table.model_fields_set if getattr(table, given) is not None
@@ -211,12 +212,12 @@ def refuse_both(table: BaseModel, *names: str) -> None:
 
 
 def _named(value: str) -> str:
-    """Show a wrong value, but never one that could be a secret in the wrong place."""
+    """Return a wrong value for an error text; empty if it could be a secret."""
     return f" {value!r}" if PLAIN_WORD.fullmatch(value) else ""
 
 
 def read_secret(path: Path, name: str) -> str:
-    """Read a secret from a file; `name` is the setting that names it.
+    """Read a secret from a file; `name` is the setting that gives its path.
 
     Raises:
         SettingsError: The file cannot be read, is empty or is too large.
@@ -242,18 +243,18 @@ def read_secret(path: Path, name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Show a name that a file or the environment gave on one line, cut short."""
+    """Return a name from outside as one printable line, at most `SHOWN_MAX` characters."""
     shown = "".join(char if char.isprintable() else "?" for char in text)
     return shown if len(shown) <= SHOWN_MAX else f"{shown[:SHOWN_MAX]}…"
 
 
 def masked(text: str) -> str:
-    """Hide what may be a secret pasted where a name belongs."""
+    """Replace text that may be a secret, pasted in place of a name."""
     return MAYBE_SECRET.sub("***", text)
 
 
 def _place(path: Path) -> str:
-    """Show a path that leads nowhere, unless it may be the secret itself."""
+    """Return a missing path for an error text; masked if it may be the secret itself."""
     text = str(path)
     leads = len(path.parts) > 1 and os.path.isdir(path.parent)  # noqa: PTH112  never raises
     return one_line(text if leads else masked(text))

@@ -1,4 +1,4 @@
-"""Variables of the environment: settings, misspelled settings, other programs'. Pure."""
+"""Classify environment variables: settings, misspelled settings, foreign ones. Pure."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 NEAR = 2
-"""Edits by which a name may differ from a setting's to be taken for it, misspelled."""
+"""Edits by which a misspelled name may differ from a setting's name."""
 _SERVICE = re.compile(r"(SERVICE_|PORT)")
-"""What Kubernetes sets in every pod where a service is called `worker`; see `_ADDRESS`."""
+"""Variables that Kubernetes sets in every pod for a service named `worker`; see `_ADDRESS`."""
 _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
-"""Begins the value by which Kubernetes and `docker --link` name another service, such as
-`WORKER_REDIS_PORT` for one called `worker-redis`."""
+"""Prefix of the values that Kubernetes and `docker --link` set for other services, such as
+`WORKER_REDIS_PORT` for a service named `worker-redis`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """What the variables of one prefix are.
+    """Variables of one prefix that are not plain settings.
 
     Attributes:
-        misspelled: Each with the setting that was meant, or an empty text.
-        twice: Pairs whose names differ in the case of letters alone, and whose values differ.
-        foreign: Another program's.
+        misspelled: Each variable with the setting it resembles, or an empty string.
+        twice: Pairs whose names differ only by case and whose values differ.
+        foreign: Variables of other programs.
     """
 
     misspelled: tuple[tuple[str, str], ...] = ()
@@ -33,12 +33,12 @@ class Variables:
 def sort_out(
     environment: Mapping[str, str], prefix: str, known: Mapping[str, Collection[str]]
 ) -> Variables:
-    """Tell settings from misspelled ones and from other programs' variables.
+    """Find misspelled settings, settings given twice, and variables of other programs.
 
     Args:
         environment: All variables.
-        prefix: Begins those of this program.
-        known: Settings, in upper case, with the keys in each that is a table.
+        prefix: Prefix of this program's variables.
+        known: Settings in upper case; for each table, its keys.
     """
     names = {*known, *(f"{table}__{key}" for table, keys in known.items() for key in keys)}
     misspelled: list[tuple[str, str]] = []
@@ -64,7 +64,7 @@ def sort_out(
 
 
 def _meant(name: str, first: str, names: Collection[str]) -> str | None:
-    """Return the setting that a name was meant for, if it looks like one."""
+    """Return the setting that a name resembles; None if it resembles none."""
     if found := nearest(name, names):
         return found
     if found := nearest(first, names):
@@ -76,13 +76,13 @@ def _meant(name: str, first: str, names: Collection[str]) -> str | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that a word differs least from, by `NEAR` edits at most."""
+    """Return the known word with the fewest edits to `word`, at most `NEAR`; None if none."""
     near = [(distance, each) for each in known if (distance := edits(word, each)) <= NEAR]
     return min(near)[1] if near else None
 
 
 def edits(one: str, other: str) -> int:
-    """Return how many characters to insert, delete or replace make one word the other."""
+    """Return the edit distance: characters to insert, delete or replace."""
     row = list(range(len(other) + 1))
     for i, char in enumerate(one, start=1):
         last, row = row, [i]

@@ -1,4 +1,4 @@
-"""Files that hold secrets, and whether others than their owner may get at them."""
+"""File modes of secret files: find those that group or others can access."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ log = logging.getLogger(__name__)
 SECRETS = ("api_key", "api_secret", "memo")
 TOP_SECRETS = ("redis_url", "sentry_dsn")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-"""Write counts too: who can change a file can point an account at a host of theirs."""
+"""Includes write access: a changed file can point an account at another host."""
 
 
 def exposed(settings: Settings) -> list[Path]:
-    """Return the files with secrets whose mode opens them to group or others."""
+    """Return the files with secrets that group or others can access."""
     return [path for path in _files(settings) if _open_to_others(path)]
 
 
 def advice(path: Path) -> tuple[str, str]:
-    """Say what is wrong with such a file, and the mend."""
-    return "holds secrets, and others than its owner may open it", f"chmod 600 {path}"
+    """Return the problem with an exposed file and the command that fixes it."""
+    return "holds secrets, and users other than its owner can open it", f"chmod 600 {path}"
 
 
 def warn_of_exposed(settings: Settings) -> None:
-    """Log a warning for each such file."""
+    """Log a warning for each exposed file."""
     for path in exposed(settings):
-        wrong, mend = advice(path)
-        log.warning("%s %s; mend: %s", path, wrong, mend)
+        problem, fix = advice(path)
+        log.warning("%s %s; fix: %s", path, problem, fix)
 
 
 def _files(settings: Settings) -> Iterator[Path]:
@@ -50,7 +50,7 @@ def _open_to_others(path: Path) -> bool:
     try:
         return bool(path.stat().st_mode & OTHERS)
     except OSError:
-        return False  # that it cannot be read is said where its secret is missed
+        return False  # reading the secret reports it
 
 
 def _holds_secrets(path: Path) -> bool:

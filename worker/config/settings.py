@@ -1,7 +1,7 @@
 """Settings: `worker.toml`, `WORKER_…` in the environment, secrets as files.
 
-The environment wins over the file. The file is the one that `WORKER_CONFIG`
-names, else `worker.toml` in the current folder where there is one.
+The environment overrides the file. The file is the one that `WORKER_CONFIG`
+names, else `worker.toml` in the current folder if it exists.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ log = logging.getLogger(__name__)
 PREFIX = "WORKER_"
 WARNED_MAX = 20
 _warned: set[str] = set()
-"""Variables that this process has warned of."""
+"""Variables and settings that this process has warned about."""
 
 
 class Jobs(Table):
-    """How long and how often a job is tried.
+    """Retry limits of a job.
 
-    `max_age_ms` runs from a job's first attempt, so that waiting for a rate
-    slot behind a long backlog costs nothing of it. `unknown_account_ms` is how long a
+    `max_age_ms` counts from a job's first attempt, so waiting for a rate slot
+    behind a long backlog does not use it up. `unknown_account_ms` is how long a
     plain message waits for a worker that registers its account. While an account's
-    credentials are refused, its jobs wait for as long as `max_age_ms`.
-    `unauthorized_attempts` has no effect any more.
+    credentials are refused, its jobs wait for up to `max_age_ms`.
+    `unauthorized_attempts` no longer has an effect.
     """
 
     max_attempts: int = Field(default=5_000, gt=0)
@@ -76,7 +76,7 @@ class Jobs(Table):
 
 
 class Http(Table):
-    """Bounds on one call of an exchange."""
+    """Limits of one HTTP call to an exchange."""
 
     deadline_ms: int = Field(default=4_000, ge=50)
     connect_ms: int = Field(default=1_500, ge=50)
@@ -88,7 +88,7 @@ class Http(Table):
 
 
 class Switches(Table):
-    """Countdown switches."""
+    """Limits of dead man's switches."""
 
     min_timeout_ms: int = Field(default=1_000, ge=100)
     max_timeout_ms: int = Field(default=86_400_000, gt=0)
@@ -107,13 +107,13 @@ class Engine(Table):
 
 
 class Metrics(Table):
-    """Where worker and beat serve metrics, health and the status page; port 0: nowhere.
+    """Where worker and Celery beat serve metrics, health and the status page.
 
-    Nothing secret is shown, and nobody is asked for a password: whoever reaches
-    the port sees accounts, pairs and order ids.
+    Port 0 turns it off. No secret is shown and no password is required: every
+    client that reaches the port sees accounts, pairs and order ids.
 
     Attributes:
-        names: Names with a dot by which browsers may reach it, beside `host`.
+        names: Further host names, with a dot, under which browsers may open it.
     """
 
     host: str = Field(default="127.0.0.1", min_length=1)
@@ -124,14 +124,14 @@ class Metrics(Table):
     @field_validator("names", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        """Take names with commas between them, too, as a variable holds them."""
+        """Accept comma-separated names, as an environment variable gives them."""
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
 
 
 class _Environment(EnvSettingsSource):
-    """The variables; one that should be a table and is not is refused with the rest."""
+    """Environment source that leaves malformed tables to validation."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401
         try:
@@ -141,14 +141,14 @@ class _Environment(EnvSettingsSource):
 
 
 class _File(TomlConfigSettingsSource):
-    """The settings file."""
+    """Settings file source."""
 
     def _read_file(self, file_path: Path) -> dict[str, Any]:  # type: ignore[override]
         return read_table(file_path)
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """All settings."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -179,12 +179,12 @@ class Settings(BaseSettings):
         if self.http.deadline_ms + 500 > self.jobs.lease_ms:
             raise ValueError(
                 "jobs.lease_ms must exceed http.deadline_ms by 500 or more, "
-                "or a live attempt would be taken for a dead one",
+                "or another worker could claim a job while its request runs",
             )
         if self.redis_wait_replicas and self.redis_wait_ms >= self.redis_timeout_ms:
             raise ValueError(
                 "redis_wait_ms must be less than redis_timeout_ms, "
-                "or waiting for replicas would look like Redis being away",
+                "or waiting for replicas would look like an outage of Redis",
             )
         refuse_both(self, "redis_url", "sentry_dsn")
         return self
@@ -207,14 +207,14 @@ class Settings(BaseSettings):
 
     @property
     def redis_address(self) -> str:
-        """The Redis URL, which may hold a password."""
+        """The Redis URL; it may contain a password."""
         if self.redis_url_file is not None:
             return read_secret(self.redis_url_file, "redis_url_file")
         return self.redis_url.get_secret_value()
 
     @property
     def sentry_address(self) -> str | None:
-        """The Sentry DSN, if there is one."""
+        """The Sentry DSN, or None."""
         if self.sentry_dsn_file is not None:
             return read_secret(self.sentry_dsn_file, "sentry_dsn_file")
         return self.sentry_dsn.get_secret_value() if self.sentry_dsn else None
@@ -223,7 +223,7 @@ class Settings(BaseSettings):
         """Return the account of `alias`.
 
         Raises:
-            UnknownAccount: No account has it; the text lists those there are.
+            UnknownAccount: No account has this alias; the text lists the known ones.
         """
         try:
             return self.accounts[alias]
@@ -231,7 +231,7 @@ class Settings(BaseSettings):
             raise UnknownAccount(unknown_account(alias, self.accounts)) from None
 
     def access(self, alias: str) -> Access:
-        """Return where and as whom to send for `alias`.
+        """Return host and credentials of `alias`.
 
         Raises:
             SettingsError: A secret is missing; the text names it.
@@ -267,18 +267,19 @@ def announced_exchange(
     """Return the exchange of an account that workers have registered.
 
     Args:
-        alias: Its name.
-        announced: Exchange, or several parted by commas, by alias.
-        known: Aliases of the settings.
+        alias: Name of the account.
+        announced: By alias, the exchange, or several separated by commas.
+        known: Aliases in the settings.
 
     Raises:
-        UnknownAccount: None has this alias, or several have, on different exchanges.
+        UnknownAccount: No worker registered this alias, or workers registered it on
+            different exchanges.
     """
     name = announced.get(alias, "")
     if "," in name:
         raise UnknownAccount(
             f"{alias} is an account on {name.replace(',', ' and on ')}; "
-            f"give it in the settings: [accounts.{alias}] with its exchange"
+            f"add [accounts.{alias}] with its exchange to the settings"
         )
     if name not in EXCHANGES:
         raise UnknownAccount(unknown_account(alias, {*known, *announced}))
@@ -286,18 +287,18 @@ def announced_exchange(
 
 
 def unknown_account(alias: object, known: object) -> str:
-    """Say that no account has `alias`, and which there are."""
+    """Return the error text for an unknown alias; it lists the known ones."""
     shown = repr(alias)[:60]
     names = ", ".join(sorted(str(name) for name in known)) if known else ""  # type: ignore[attr-defined]
     return f"unknown account {shown}; " + (f"known: {names}" if names else "no account is set up")
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the model
-    """Read the settings in force.
+    """Read and check the settings.
 
     Raises:
         SettingsError: One line that names the file or variable, the key and
-            the mend; never a value.
+            the fix; never a value.
     """
     path = config_path()
     where = one_line(str(path)) if path else "settings"
@@ -313,19 +314,19 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
     except OSError as error:
         raise SettingsError(f"{where}: cannot be read: {error.strerror}") from None
     if "unauthorized_attempts" in settings.jobs.model_fields_set:
-        _warn_once("jobs.unauthorized_attempts", "has no effect any more; use jobs.max_age_ms")
+        _warn_once("jobs.unauthorized_attempts", "no longer has an effect; use jobs.max_age_ms")
     return settings
 
 
 def _warn_once(key: str, why: str) -> None:
-    """Warn of a setting that is no longer used."""
+    """Log a warning about a setting, once a process."""
     if key not in _warned:
         _warned.add(key)
         log.warning("setting %s %s", key, why)
 
 
 def _check_variables() -> None:
-    """Refuse misspelled settings; warn of other programs' variables, once a process."""
+    """Refuse misspelled settings; warn about foreign variables once a process."""
     fields = {name: _table(name) for name in Settings.model_fields}
     known = {
         name.upper(): [key.upper() for key in table.model_fields] if table else []
@@ -337,21 +338,21 @@ def _check_variables() -> None:
         hint = f"did you mean {PREFIX}{meant}? " if meant else ""
         listed = ", ".join(sorted(fields))
         raise SettingsError(
-            f"environment: {one_line(variable)} is no setting; {one_line(hint)}known: {listed}"
+            f"environment: {one_line(variable)} is not a setting; {one_line(hint)}known: {listed}"
         )
     for first, second in found.twice:
         raise SettingsError(
             f"environment: {one_line(first)} and {one_line(second)} are one setting with two "
-            "values; drop one"
+            "values; remove one"
         )
     new = [one_line(variable) for variable in found.foreign if variable not in _warned]
     _warned.update(found.foreign)
     if new:
-        log.warning("ignored variables that are no settings: %s", ", ".join(new[:WARNED_MAX]))
+        log.warning("ignored variables that are not settings: %s", ", ".join(new[:WARNED_MAX]))
 
 
 def _table(name: str) -> type[BaseModel] | None:
-    """Return the table that a setting is, if it is one of fixed keys."""
+    """Return the model of a setting that is a table with fixed keys, else None."""
     annotation = Settings.model_fields[name].annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation

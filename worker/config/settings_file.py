@@ -1,4 +1,4 @@
-"""The settings file: where it is, and reading it."""
+"""Find and read the settings file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DEFAULT_FILE = "worker.toml"
 
 
 def config_path() -> Path | None:
-    """Return the settings file in force, if any.
+    """Return the path of the settings file, or None without one.
 
     Raises:
-        SettingsError: `WORKER_CONFIG` names a file that is not there, or `worker.toml` is
-            none, such as the folder that a container's mount of a missing file leaves.
+        SettingsError: `WORKER_CONFIG` names a missing file, or `worker.toml` is a
+            folder. Container runtimes create one when they mount a missing file.
     """
     named = next((os.environ[name] for name in _given(CONFIG_VARIABLE)), "")
     path = Path(named or DEFAULT_FILE)
@@ -40,17 +40,17 @@ def config_path() -> Path | None:
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """Read a settings file; a byte order mark, as some editors write, is no part of it.
+    """Read a settings file; a byte order mark is skipped.
 
     Raises:
-        OSError: It cannot be read.
-        UnicodeDecodeError: It is not UTF-8 text.
-        TOMLDecodeError: It is not TOML.
+        OSError: The file cannot be read.
+        UnicodeDecodeError: The file is not UTF-8 text.
+        TOMLDecodeError: The file is not TOML.
     """
     return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
 
 
 def _given(variable: str) -> list[str]:
-    """Return the names by which a variable is set, in whatever case, the exact one first."""
+    """Return the names under which a variable is set, in any case, the exact one first."""
     found = [name for name in os.environ if name.upper() == variable]
     return sorted(found, key=lambda name: name != variable)

@@ -1,1 +1,1 @@
-"""Sockets and host names, in bounded time."""
+"""Connect sockets and resolve host names, in bounded time."""

@@ -1,7 +1,7 @@
-"""Look up host names in bounded time, and keep the last good answer of each.
+"""Look up host names in bounded time; cache the last good answer of each.
 
-`getaddrinfo` takes no deadline: with a dead resolver it returns after 5 to 30 s.
-It runs in a thread here, and a caller waits for it as long as the caller can.
+`getaddrinfo` has no timeout: without a resolver it returns after 5 to 30 s. It runs
+in a thread here, and each caller waits at most until its own deadline.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from dataclasses import dataclass, field
 from worker import clock
 
 LOOKUPS_MAX = 16
-"""Most look-ups that run at once; each stuck one holds a thread."""
+"""Maximum concurrent look-ups; each stuck one blocks a thread."""
 SHARE_MS = 1_000
-"""How old a look-up may be that a new caller joins; after that the resolver is asked again."""
+"""Maximum age of a running look-up that a new caller joins; an older one is not shared."""
 PATIENCE_SHARE = 0.25
-"""Part of the time given that a look-up may take where an older answer is known."""
+"""Share of the caller's time that a look-up may take if an older answer is cached."""
 STALE_MAX_MS = 86_400_000
-"""Oldest answer that is used in place of a new one (RFC 8767 suggests one to three days)."""
+"""Maximum age of a cached answer (RFC 8767 suggests one to three days)."""
 WARN_MS = 60_000
 HOSTS_MAX = 256
 DEFINITE = tuple(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)
 )
-"""Errors by which the resolver says that the name has no address."""
+"""Resolver errors that mean: the name has no address."""
 
 Row = tuple[int, int, int, str, tuple[str | int | bytes, ...]]
 """Family, type, protocol, canonical name and address, as `getaddrinfo` returns them."""
@@ -37,16 +37,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Host:
-    """What is known of one host and port.
+    """Look-ups of one host and port. Times are those of `clock.monotonic_ms`.
 
     Attributes:
-        rows: The last good answer; empty if there was none.
-        at_ms: When it came.
-        ended: How many look-ups have ended.
+        rows: The last good answer; empty without one.
+        at_ms: When the last good answer arrived.
+        ended: Number of finished look-ups.
         error: What the latest look-up raised; None if it succeeded.
-        running: Look-ups under way.
+        running: Number of running look-ups.
         asked_ms: When the latest look-up began.
-        warned_ms: When its age was last logged.
+        warned_ms: When the last warning about a stale answer was logged.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -59,7 +59,7 @@ class _Host:
 
 
 class Resolver:
-    """Looks up names for all threads of a process; after a fork a new one is needed."""
+    """Looks up names for all threads of a process. A forked child needs a new one."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -67,21 +67,21 @@ class Resolver:
         self._running = 0
 
     def addresses(self, host: str, port: int, *, until_ms: float) -> list[Row]:
-        """Return the addresses of a host, as `getaddrinfo` orders them.
+        """Return the addresses of a host in `getaddrinfo`'s order.
 
-        Where the resolver is slow or fails, the last good answer is returned, if
-        it is not older than `STALE_MAX_MS`.
+        If the resolver is slow or fails, return the last good answer, unless it is
+        older than `STALE_MAX_MS`.
 
         Args:
             host: A name, or an address, which needs no look-up.
-            port: Part of each address returned.
-            until_ms: When to stop waiting, by `clock.monotonic_ms`.
+            port: Part of each returned address.
+            until_ms: Deadline, as `clock.monotonic_ms`.
 
         Raises:
-            TimeoutError: There is no answer in time. The look-up goes on, for
-                the next caller.
-            OSError: The name has no address, or cannot be looked up.
-            ValueError: It is no name.
+            TimeoutError: No answer arrived in time. The look-up continues for
+                later callers.
+            OSError: The name has no address, or the look-up failed.
+            ValueError: `host` is not a valid name.
         """
         if _is_address(host):
             return _look_up(host, port)
@@ -95,7 +95,7 @@ class Resolver:
 
             def over() -> bool:
                 if not known.running and known.ended == seen:
-                    self._begin(host, port, known, now)  # there may be room for it by now
+                    self._begin(host, port, known, now)  # retry: LOOKUPS_MAX was reached before
                 return known.ended > seen
 
             ended = self._changed.wait_for(over, max(0.0, wait_ms) / 1_000)
@@ -106,7 +106,7 @@ class Resolver:
                 self._warn(host, known, error)
                 return stale
         if error is not None:
-            # A copy: the threads that wait for one look-up must not share its traceback.
+            # Raise a copy: threads that wait for one look-up must not share a traceback.
             raise type(error)(*error.args)
         raise TimeoutError("the resolver did not answer in time")
 
@@ -118,7 +118,7 @@ class Resolver:
         return self._hosts.setdefault((host, port), _Host())
 
     def _begin(self, host: str, port: int, known: _Host, now: float) -> None:
-        """Start a look-up, unless one that began lately is under way."""
+        """Start a look-up, unless a recent one is running."""
         recent = known.running and now - known.asked_ms < SHARE_MS
         if recent or self._running >= LOOKUPS_MAX:
             return
@@ -128,7 +128,7 @@ class Resolver:
         try:
             thread.start()
         except RuntimeError:
-            return  # no thread to be had
+            return  # the system has no free thread
         known.asked_ms = now
         known.running += 1
         self._running += 1
@@ -156,7 +156,7 @@ class Resolver:
             return
         known.warned_ms = now
         log.warning(
-            "the resolver %s for %s; its addresses of %.0f s ago are used",
+            "the resolver %s for %s; using its addresses from %.0f s ago",
             "fails" if error else "is slow",
             host,
             (now - known.at_ms) / 1_000,
@@ -164,7 +164,7 @@ class Resolver:
 
 
 def addresses(host: str, port: int, *, until_ms: float) -> list[Row]:
-    """Return the addresses of a host by the resolver of this process."""
+    """Return the addresses of a host from this process's resolver; see `Resolver.addresses`."""
     return _resolver.addresses(host, port, until_ms=until_ms)
 
 
@@ -192,7 +192,7 @@ def _is_definite(error: OSError | ValueError | None) -> bool:
 
 
 def _start_over() -> None:
-    """Drop what a fork left behind: its look-ups end in the parent alone."""
+    """Replace the resolver in a forked child: its look-up threads run only in the parent."""
     global _resolver  # noqa: PLW0603  one per process
     _resolver = Resolver()
 

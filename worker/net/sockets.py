@@ -1,10 +1,9 @@
-"""Connect to a host by whichever of its addresses answers, and drop what was given up.
+"""Connect to the first address of a host that answers; discard unsent bytes on close.
 
-Closing a socket leaves its unacknowledged bytes with the kernel, which sends
-them again for minutes, after the death of the process too. A request that
-was given up would take effect once the network is back. `guard` has a close
-reset the connection and drop those bytes; `drop_unsent_after` bounds how long
-the kernel tries while the process is alive but does not run.
+After a normal close the kernel retransmits unacknowledged bytes for minutes, even
+if the process has died. An abandoned request would then take effect once the
+network is back. `guard` makes a close reset the connection and discard those bytes.
+`drop_unsent_after` limits retransmission while the process is suspended.
 """
 
 from __future__ import annotations
@@ -20,28 +19,28 @@ from worker import clock
 from worker.net.dns import Row, addresses
 
 STAGGER_MS = 250
-"""How long an address may take before the next is tried beside it (RFC 8305, section 5)."""
+"""Time after which the next address is tried in parallel (RFC 8305, section 5)."""
 STAGGER_MIN_MS = 10
 RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
-"""Linux has it; elsewhere a process that is stopped may yet send what it had begun to."""
+"""Linux only. On other systems a suspended process may still send unacknowledged bytes."""
 HOSTS_MAX = 256
 
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _ranks: dict[tuple[str, int], dict[str, int]] = {}
-"""By host and port: the address that answered last (-1), and those that did not (1)."""
+"""By host and port: rank of each address; -1 answered last, 1 did not answer."""
 
 
 def guard(sock: socket.socket) -> None:
-    """Have a close, or the death of this process, drop what was not acknowledged."""
+    """Make a close, or the death of this process, discard unacknowledged bytes."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
 def drop_unsent_after(sock: socket.socket, left_ms: float) -> None:
-    """Have the kernel reset the connection if bytes stay unacknowledged for so long.
+    """Make the kernel reset the connection if bytes stay unacknowledged for `left_ms`.
 
-    It holds for what is sent from now on, until it is set again. A system
-    without `TCP_USER_TIMEOUT` ignores it.
+    Applies to bytes sent from now on, until the next call. Systems without
+    `TCP_USER_TIMEOUT` ignore it.
     """
     if USER_TIMEOUT is not None:
         sock.setsockopt(socket.IPPROTO_TCP, USER_TIMEOUT, max(1, int(left_ms)))
@@ -52,20 +51,19 @@ def connect(
 ) -> socket.socket:
     """Return a guarded connection to the first address of a host that accepts one.
 
-    The address that worked last is tried first, then both families in turn; an
-    address that is slow is not waited for before the next is tried beside it.
-    Nothing is sent.
+    The address that worked last is tried first, then the families alternate. A slow
+    address does not delay the next: they are tried in parallel. No byte is sent.
 
     Args:
         host: A name or an address.
-        port: Where the host listens.
-        until_ms: When to give up, by `clock.monotonic_ms`; the look-up counts.
-        source: Local address and port. Addresses of another family are left out.
+        port: Port of the host.
+        until_ms: Deadline, as `clock.monotonic_ms`; it includes the look-up.
+        source: Local address and port. Addresses of another family are skipped.
 
     Raises:
         TimeoutError: No address answered in time.
-        OSError: Each address failed, or the name has none.
-        ValueError: `host` is no name.
+        OSError: Every address failed, or the name has no address.
+        ValueError: `host` is not a valid name.
     """
     rows = _in_order(host, port, addresses(host, port, until_ms=until_ms))
     if source is not None:
@@ -77,20 +75,20 @@ def connect(
 
 
 def rank(host: str, port: int, address: str, *, answered: bool) -> None:
-    """Note whether an address answers: if so it is tried first from now on, else last."""
+    """Record whether an address answered: it is then tried first, else last."""
     key, place = (host, port), -1 if answered else 1
     ranks = _ranks.get(key, {})
     if ranks.get(address) == place:
         return
     if len(_ranks) >= HOSTS_MAX:
         _ranks.clear()
-    # Without a lock, which a fork might copy locked: of two notes at once one is lost.
+    # No lock: a fork could copy it locked. Of two concurrent records one is lost.
     others = {other: known for other, known in ranks.items() if known > 0 or not answered}
     _ranks[key] = {**others, address: place}
 
 
 class _Race:
-    """Attempts to connect, of which the first that succeeds is kept."""
+    """Parallel connection attempts; the first that succeeds wins."""
 
     def __init__(self, rows: list[Row], until_ms: float, source: tuple[str, int] | None) -> None:
         self._rows = rows
@@ -120,7 +118,7 @@ class _Race:
                 if (sock := self._begin(rows.pop(0))) is not None:
                     return sock
                 if len(self._pending) == begun:
-                    continue  # it failed at once
+                    continue  # the attempt failed immediately
             wait_ms = left_ms
             if rows:
                 wait_ms = min(wait_ms, max(STAGGER_MIN_MS, left_ms / (len(rows) + 2)), STAGGER_MS)
@@ -130,7 +128,7 @@ class _Race:
         raise self._error
 
     def _begin(self, row: Row) -> socket.socket | None:
-        """Start to connect; return the socket if that is done at once."""
+        """Start an attempt; return the socket if it connected immediately."""
         family, kind, proto, _, address = row
         sock: socket.socket | None = None
         try:
@@ -168,7 +166,7 @@ class _Race:
 
 
 def _in_order(host: str, port: int, rows: list[Row]) -> list[Row]:
-    """Put the address that worked first, one that failed last, and alternate families."""
+    """Sort: working address first, failed ones last, families alternating."""
     if len(rows) == 1:
         return rows[:]
     first = [row for row in rows if row[0] == rows[0][0]]
