@@ -75,7 +75,7 @@ def _cause(history: History, name: tuple[str, str], former: Arrival, later: Arri
     if former.refusal in NAMED_REFUSALS:
         return f"it was refused: {former.refusal}"
     jobs = history.jobs_by_order[name]
-    if _sender(jobs, former) is not _sender(jobs, later):
+    if _sender(history, jobs, former) is not _sender(history, jobs, later):
         return "another job was for the same order"
     if former.refusal == "order":
         return "retry rule: the exchange knew no such open order"
@@ -122,11 +122,11 @@ def _slots(history: History, jobs: list[Job]) -> set[str]:
     return {f"w{life.slot}" for life in history.lives if str(life.pid) in pids}
 
 
-def _sender(jobs: list[Job], send: Arrival) -> Job | None:
+def _sender(history: History, jobs: list[Job], send: Arrival) -> Job | None:
     """Return the job whose attempt a send was; the last claimed before it arrived."""
     claims = [(float(row.get("at_ms") or 0), job) for job in jobs for row in job.history]
-    # To the millisecond, if it can be: clocks may differ by some.
-    for apart_ms in (1, 5):
+    # To the millisecond, if it can be: clocks differ by some, and more after a step.
+    for apart_ms in (1 + history.apart_ms, 5 + history.apart_ms):
         before = [claim for claim in claims if claim[0] <= send.at_ms + apart_ms]
         if before:
             return max(before, key=lambda claim: claim[0])[1]
