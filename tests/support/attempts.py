@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.support.polling import eventually
-from tests.support.world import KEYS, World
+from tests.support.world import ALL_KEYS, PAIRS, World
 from worker.dispatch.completion import Attempted
 from worker.factory import build_dispatcher
 from worker.model.jobs import Job, Kind, NewJob, State
@@ -37,9 +37,10 @@ class Attempts:
 
     def accept(self, alias: str, order_id: str = "", **fields: Any) -> str:
         """Record a cancel, or without an order id a cancel-all; return the job's id."""
-        exchange = KEYS[alias][0]
+        exchange = ALL_KEYS[alias][0]
         kind = Kind.CANCEL if order_id else Kind.CANCEL_ALL
         scope = SCOPE if exchange == "indodax" and order_id else {}
+        scope = {"pair": PAIRS[alias]} if alias in PAIRS else scope
         job = NewJob(
             id=new_id(),
             lane=lane_of(exchange, alias),
@@ -52,8 +53,8 @@ class Attempts:
     def claim(self, alias: str, holder: str = "w", **options: Any) -> Job | None:
         """Claim what is due of an account, if anything is."""
         claimed = self.ledger.claim(
-            exchange=KEYS[alias][0],
-            lane=lane_of(KEYS[alias][0], alias),
+            exchange=ALL_KEYS[alias][0],
+            lane=lane_of(ALL_KEYS[alias][0], alias),
             holder=holder,
             lease_ms=self.settings.jobs.lease_ms,
             **options,

@@ -24,6 +24,15 @@ KEYS = {
     "it": ("indodax", "it-key-0123456789", "it-secret-0123456789", ""),
     "bm": ("bitmart", "bm-key-0123456789", "bm-secret-0123456789", "bm-memo-0123456789"),
 }
+MORE_KEYS = {
+    "bn": ("binance", "bn-key-0123456789", "bn-secret-0123456789", ""),
+    "bu": ("binanceusdm", "bu-key-0123456789", "bu-secret-0123456789", ""),
+    "bc": ("binancecoinm", "bc-key-0123456789", "bc-secret-0123456789", ""),
+}
+"""Of the exchanges that only their own tests use."""
+ALL_KEYS = {**KEYS, **MORE_KEYS}
+PAIRS = {"bn": "BTCUSDT", "bu": "BTCUSDT", "bc": "BTCUSD_PERP"}
+"""What is traded where, if it is not `btc_idr`."""
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
 SECRETS = [value for _, *values in KEYS.values() for value in values if value]
 AUTH = {"ix": "nonce", "it": "timestamp"}
@@ -49,12 +58,12 @@ class World:
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for exchange, key, secret, memo in KEYS.values():
+        for exchange, key, secret, memo in ALL_KEYS.values():
             self.sim.add_key(exchange, key, secret, memo)
 
     def account(self, alias: str) -> dict[str, Any]:
         """Return the settings of an account."""
-        exchange, key, secret, memo = KEYS[alias]
+        exchange, key, secret, memo = ALL_KEYS[alias]
         table: dict[str, Any] = {
             "exchange": exchange,
             "base_url": self.sim.url(exchange),
@@ -127,12 +136,13 @@ class World:
 
     def place(self, alias: str, count: int = 1, **options: Any) -> list[str]:
         """Place orders on an account; return their ids."""
-        exchange, key, _, _ = KEYS[alias]
+        exchange, key, _, _ = ALL_KEYS[alias]
+        options = {"pair": PAIRS[alias], **options} if alias in PAIRS else options
         return self.sim.place(exchange, key, count=count, **options)
 
     def status(self, alias: str, order_id: str) -> str:
         """Return what became of an order: open, canceled or filled."""
-        return str(self.sim.order(KEYS[alias][0], order_id).status)
+        return str(self.sim.order(ALL_KEYS[alias][0], order_id).status)
 
     def close(self) -> None:
         """Stop the workers."""

@@ -11,13 +11,21 @@ from typing import Final
 
 from worker.errors import SettingsError
 from worker.exchanges.base import Exchange
+from worker.exchanges.binance.adapter import BINANCE, BINANCE_COINM, BINANCE_USDM
 from worker.exchanges.bitmart.adapter import BITMART
 from worker.exchanges.everstrike.adapter import EVERSTRIKE
 from worker.exchanges.indodax.adapter import INDODAX
 
 __all__ = ["EXCHANGES", "exchange_named"]
 
-_ALL: Final[tuple[Exchange, ...]] = (BITMART, EVERSTRIKE, INDODAX)
+_ALL: Final[tuple[Exchange, ...]] = (
+    BITMART,
+    EVERSTRIKE,
+    INDODAX,
+    BINANCE,
+    BINANCE_USDM,
+    BINANCE_COINM,
+)
 
 EXCHANGES: Final[Mapping[str, Exchange]] = MappingProxyType(
     {exchange.name: exchange for exchange in _ALL}

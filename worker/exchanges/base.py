@@ -89,6 +89,7 @@ class Capabilities:
         needs_token: Requests carry a bearer token from `FetchToken`.
         needs_memo: Accounts have a memo beside key and secret.
         limits: The exchange's limits.
+        timer_pairs: Most pairs in one `SetCountdown`.
         stale_ms: How long after its stamp a request without a nonce may still
             be accepted; 0 if not known.
         spelling: Gives the one spelling of a pair that its documents use, of any that
@@ -102,6 +103,7 @@ class Capabilities:
     needs_token: bool = False
     needs_memo: bool = False
     limits: tuple[Limit, ...] = ()
+    timer_pairs: int = 50
     stale_ms: int = 0
     spelling: Callable[[str], str] = str
 

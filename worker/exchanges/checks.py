@@ -50,6 +50,7 @@ class IdForm:
 
 
 PRINTABLE_ID: Final = IdForm(re.compile(r"[!-~]{1,128}"), "printable ASCII without spaces")
+NUMBER_ID: Final = IdForm(re.compile(r"[0-9]{1,20}"), "digits")
 PLAIN_ID: Final = IdForm(re.compile(r"[A-Za-z0-9_-]{1,128}"), "letters, digits, _ and -")
 
 

@@ -6,9 +6,10 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 
+from worker.simulator.binance.api import BinanceCoinm, BinanceSpot, BinanceUsdm
 from worker.simulator.bitmart.api import Bitmart
 from worker.simulator.clock import http_date
-from worker.simulator.countdowns import CHECK_EVERY_MS
+from worker.simulator.countdowns import CHECK_EVERY_MS, Timer
 from worker.simulator.everstrike.api import Everstrike
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.fault_plan import FaultPlan
@@ -33,7 +34,15 @@ class Engine:
         self.indodax = Indodax(seed, options)
         self.bitmart = Bitmart(seed, options)
         self.exchanges: Mapping[str, Exchange] = {
-            exchange.name: exchange for exchange in (self.everstrike, self.indodax, self.bitmart)
+            exchange.name: exchange
+            for exchange in (
+                self.everstrike,
+                self.indodax,
+                self.bitmart,
+                BinanceSpot(seed, options),
+                BinanceUsdm(seed, options),
+                BinanceCoinm(seed, options),
+            )
         }
         self.plan = FaultPlan(self.exchanges)
         self.journal: list[Arrival] = []
@@ -44,6 +53,11 @@ class Engine:
     def now_ms(self) -> float:
         """Return the host's time, with the steps that tests have made."""
         return self._clock() + self.stepped_ms
+
+    def timers(self) -> list[Timer]:
+        """Return the running countdowns of all exchanges, soonest first."""
+        found = [timer for exchange in self.exchanges.values() for timer in exchange.timers()]
+        return sorted(found, key=lambda timer: timer.fires_at_ms)
 
     def tick(self, late_ms: float = 0.0) -> None:
         """Let every exchange do what came due at least `late_ms` ago."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from worker.simulator.book import Book, ClosedBy, Order
+from worker.simulator.countdowns import Timer
 from worker.simulator.journal import Reading
 from worker.simulator.options import Options
 from worker.simulator.wire import MOUNTS, Reply, Request
@@ -90,6 +91,10 @@ class Exchange(ABC):
     def tick(self, at_ms: float) -> None:
         """Do what has come due."""
         del at_ms
+
+    def timers(self) -> list[Timer]:
+        """Return the running countdowns; none where the exchange keeps none."""
+        return []
 
     def subpath(self, request: Request) -> str:
         """Return the path below this exchange's base URL."""

@@ -69,6 +69,9 @@ FAULTS = _table(
     Fault("indodax_bad_sign", applied=False, own=True),
     Fault("indodax_not_authorized", applied=False, own=True),
     Fault("indodax_pair_disabled", applied=False, own=True),
+    Fault("binance_banned", applied=False, own=True),
+    Fault("binance_unknown", applied=None, own=True),
+    Fault("binance_halted", applied=False, own=True),
     Fault("reject_nonce", applied=False, own=True, meets=lambda it: it.nonce is not None),
     Fault("expire_token", applied=False, own=True, meets=lambda it: it.token is not None),
 )

@@ -19,12 +19,14 @@ class SlidingWindow:
     def __init__(self, max_requests: int, window_ms: float) -> None:
         self._max_requests = max_requests
         self._window_ms = window_ms
-        self._arrivals: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._arrivals: defaultdict[str, deque[tuple[float, int]]] = defaultdict(deque)
+        self._totals: defaultdict[str, int] = defaultdict(int)
 
-    def admit(self, who: str, at_ms: float) -> bool:
-        """Count an arrival and say whether it is within the limit."""
+    def admit(self, who: str, at_ms: float, weight: int = 1) -> bool:
+        """Count an arrival by its weight, and return whether it is within the limit."""
         arrivals = self._arrivals[who]
-        while arrivals and arrivals[0] <= at_ms - self._window_ms:
-            arrivals.popleft()
-        arrivals.append(at_ms)
-        return len(arrivals) <= self._max_requests
+        while arrivals and arrivals[0][0] <= at_ms - self._window_ms:
+            self._totals[who] -= arrivals.popleft()[1]
+        arrivals.append((at_ms, weight))
+        self._totals[who] += weight
+        return self._totals[who] <= self._max_requests

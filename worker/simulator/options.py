@@ -24,6 +24,7 @@ class Options:
         indodax_pairs: The pairs there are; empty for all that look like one.
         indodax_disabled_pairs: Pairs answered with "Pair … disabled".
         indodax_whitelist: Keys that may use the countdown; None for all.
+        binance_symbols: The symbols there are; empty for all that look like one.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -38,6 +39,7 @@ class Options:
     indodax_pairs: tuple[str, ...] = ()
     indodax_disabled_pairs: tuple[str, ...] = ()
     indodax_whitelist: tuple[str, ...] | None = None
+    binance_symbols: tuple[str, ...] = ()
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False

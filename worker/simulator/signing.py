@@ -26,6 +26,11 @@ def indodax_signature(secret: str, query: str, body: bytes) -> str:
     return hmac.digest(secret.encode(), query.encode("latin-1") + body, "sha512").hex()
 
 
+def binance_signature(secret: str, payload: str) -> str:
+    """Sign the parameters as they are sent: "query string concatenated with the body"."""
+    return hmac.digest(secret.encode(), payload.encode(), "sha256").hex()
+
+
 def bitmart_signature(secret: str, message: str) -> str:
     """Sign sorted, urlencoded parameters, or the message of a token request."""
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()

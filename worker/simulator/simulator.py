@@ -234,7 +234,7 @@ class Simulator:
     def timers(self) -> list[Timer]:
         """Return the running countdowns, soonest first."""
         with self._engine.lock:
-            return self._engine.indodax.countdowns.running()
+            return self._engine.timers()
 
     def _exchange(self, name: str) -> Exchange:
         self._check(name)
@@ -251,5 +251,5 @@ class Simulator:
 
     def _tick(self) -> None:
         while not self._stopping.wait(CHECK_EVERY_MS / 1_000):
-            if self._engine.indodax.countdowns.running():
+            if self._engine.timers():
                 self._engine.tick()

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
-EXCHANGES = ("everstrike", "indodax", "bitmart")
 MOUNTS: Mapping[str, str] = {
     "everstrike": "/everstrike",
     "indodax": "/indodax/tapi",
     "bitmart": "/bitmart",
+    "binance": "/binance",
+    "binanceusdm": "/binanceusdm",
+    "binancecoinm": "/binancecoinm",
 }
+EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from worker.simulator.countdowns import Countdowns
+from worker.simulator.countdowns import Countdowns, Timer
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.indodax.gate import Gate
@@ -40,6 +40,10 @@ class Indodax(Exchange):
         """Return the next of rising decimal numbers."""
         self._last_id += 1
         return str(self._last_id)
+
+    def timers(self) -> list[Timer]:
+        """Return the running countdowns."""
+        return self.countdowns.running()
 
     def tick(self, at_ms: float) -> None:
         """Cancel what the countdowns that have run out stand for.

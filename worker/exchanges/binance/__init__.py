@@ -1,0 +1,1 @@
+"""Binance: spot, USDS-M futures and COIN-M futures."""

@@ -1,0 +1,188 @@
+"""Binance: spot, USDS-M futures and COIN-M futures share one way to sign.
+
+Written from "binance-spot-api-docs" (REST API) and from the pages of the
+derivatives API. A cancel's reply states what became of the order. The two
+futures keep a timer for each symbol; spot has none.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Access, Capabilities, Hosts, Stamp
+from worker.exchanges.binance.limits import FUTURES_LIMITS, SPOT_LIMITS
+from worker.exchanges.binance.replies import read_reply
+from worker.exchanges.checks import NUMBER_ID, Checker, Need
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
+from worker.model.outcomes import Answer
+from worker.model.wire import Reply, Request
+
+RECV_WINDOW_MS: Final = 5_000
+"""The documents' default: "recvWindow … defaults to 5000"."""
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where one market's endpoints are."""
+
+    order: str
+    open_orders: str
+    cancel_all: str
+    countdown: str = ""
+
+
+def spell(pair: str) -> str:
+    """Return a pair as the exchange writes it, from that or from ccxt's form.
+
+    `BTC/USDT` and `BTC/USDT:USDT` are `BTCUSDT`, `BTC/USD:BTC` is `BTCUSD_PERP`; a
+    date of delivery stays: `BTC/USDT:USDT-240329` is `BTCUSDT_240329`.
+    """
+    parts, _, margin = pair.upper().partition(":")
+    base, _, quote = parts.partition("/")
+    settled, _, delivery = margin.partition("-")
+    contract = delivery or ("PERP" if settled == base else "")
+    return f"{base}{quote}_{contract}" if contract else f"{base}{quote}"
+
+
+_COMMANDS: Final = frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders})
+_NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
+    CancelOrder: ("pair",),
+    CancelScope: ("pair",),
+    QueryOrder: ("pair",),
+}
+_SPOT: Final = Capabilities(
+    commands=_COMMANDS, limits=SPOT_LIMITS, stale_ms=RECV_WINDOW_MS, spelling=spell
+)
+_FUTURES: Final = Capabilities(
+    commands=_COMMANDS | {SetCountdown},
+    limits=FUTURES_LIMITS,
+    stale_ms=RECV_WINDOW_MS,
+    spelling=spell,
+    timer_pairs=1,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binance:
+    """One market of the exchange: a signer of commands and a reader of replies.
+
+    Attributes:
+        name: Name used in settings, which is ccxt's id.
+        hosts: Documented base URLs.
+        capabilities: What it can do, and its limits.
+        paths: Its endpoints.
+    """
+
+    name: str
+    hosts: Hosts
+    capabilities: Capabilities
+    paths: Paths
+
+    def check(self, command: Command) -> None:
+        """Refuse a command that this market cannot carry out.
+
+        Raises:
+            InvalidCommand: The text says what is missing and how to give it.
+        """
+        Checker(self.name, self.capabilities, NUMBER_ID, _NEEDS).check(command)
+
+    def sign(self, command: Command, access: Access, stamp: Stamp) -> Request:
+        """Turn a command into the bytes to send.
+
+        The request is valid for what is left of the call, so that the exchange
+        refuses it when it arrives later.
+
+        Raises:
+            InvalidCommand: As in `check`.
+        """
+        self.check(command)
+        method, path, params = self._request(command)
+        window_ms = min(RECV_WINDOW_MS, stamp.window_ms or RECV_WINDOW_MS)
+        query = urlencode({**params, "recvWindow": window_ms, "timestamp": stamp.now_ms})
+        signed = f"{query}&signature={sign(access.api_secret, query)}"
+        headers = {"X-MBX-APIKEY": access.api_key}
+        url = access.base_url.rstrip("/") + path
+        if method == "POST":
+            return Request(method, url, {**headers, "Content-Type": FORM}, signed.encode())
+        return Request(method, f"{url}?{signed}", headers)
+
+    def classify(self, command: Command, reply: Reply) -> Answer:
+        """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
+        return read_reply(command, reply)
+
+    def _request(self, command: Command) -> tuple[str, str, dict[str, str]]:
+        paths = self.paths
+        match command:
+            case CancelOrder(order_id=order_id, pair=str(pair)):
+                return "DELETE", paths.order, {"symbol": pair, "orderId": order_id}
+            case QueryOrder(order_id=order_id, pair=str(pair)):
+                return "GET", paths.order, {"symbol": pair, "orderId": order_id}
+            case CancelScope(pair=str(pair), side=None):
+                return "DELETE", paths.cancel_all, {"symbol": pair}
+            case ListOpenOrders(pair=str(pair)):
+                return "GET", paths.open_orders, {"symbol": pair}
+            case ListOpenOrders():
+                return "GET", paths.open_orders, {}
+            case SetCountdown(pairs=(pair,), countdown_ms=countdown_ms):
+                params = {"symbol": pair, "countdownTime": str(countdown_ms)}
+                return "POST", paths.countdown, params
+            case _:
+                raise InvalidCommand(f"{self.name}: no request carries out {command}")
+
+
+def sign(secret: str, payload: str) -> str:
+    """Return the signature of a query or form: hex of its HMAC-SHA256."""
+    return hmac.digest(secret.encode(), payload.encode(), "sha256").hex()
+
+
+BINANCE: Final = Binance(
+    name="binance",
+    hosts=Hosts(
+        production="https://api.binance.com",
+        testnet="https://testnet.binance.vision",
+        others=(
+            "https://api-gcp.binance.com",
+            "https://api1.binance.com",
+            "https://api2.binance.com",
+            "https://api3.binance.com",
+            "https://api4.binance.com",
+        ),
+    ),
+    capabilities=_SPOT,
+    paths=Paths("/api/v3/order", "/api/v3/openOrders", "/api/v3/openOrders"),
+)
+BINANCE_USDM: Final = Binance(
+    name="binanceusdm",
+    hosts=Hosts("https://fapi.binance.com", testnet="https://demo-fapi.binance.com"),
+    capabilities=_FUTURES,
+    paths=Paths(
+        "/fapi/v1/order",
+        "/fapi/v1/openOrders",
+        "/fapi/v1/allOpenOrders",
+        "/fapi/v1/countdownCancelAll",
+    ),
+)
+BINANCE_COINM: Final = Binance(
+    name="binancecoinm",
+    hosts=Hosts("https://dapi.binance.com", testnet="https://testnet.binancefuture.com"),
+    capabilities=_FUTURES,
+    paths=Paths(
+        "/dapi/v1/order",
+        "/dapi/v1/openOrders",
+        "/dapi/v1/allOpenOrders",
+        "/dapi/v1/countdownCancelAll",
+    ),
+)

@@ -1,0 +1,202 @@
+"""What Binance's replies mean.
+
+A success carries the order. An error is `{"code": -2011, "msg": "…"}`; some
+codes stand for several fates of an order, and those prove none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from worker.exchanges.base import MINUTE_MS
+from worker.exchanges.checks import NUMBER_ID, PAIR, SIDE
+from worker.exchanges.replies import (
+    at,
+    describe,
+    id_text,
+    in_scope,
+    is_number,
+    read_json,
+    refused,
+    same_id,
+    text_at,
+    unknown,
+    word_at,
+)
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
+from worker.model.outcomes import (
+    Answer,
+    Closed,
+    CountdownSet,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    ScopeCanceled,
+    Unproven,
+)
+from worker.model.wire import Reply
+
+OK: Final = 200
+BAD_REQUEST: Final = 400
+FIREWALL: Final = 403
+TIMED_OUT: Final = 408
+BANNED: Final = 418
+THROTTLED: Final = 429
+SERVER_ERRORS: Final = range(500, 600)
+BAN_MS: Final = 2 * MINUTE_MS
+"""The shortest ban: "2 minutes to 3 days"."""
+
+CLOSED: Final[Mapping[str, Outcome]] = {
+    "canceled": Outcome.CANCELED,
+    "filled": Outcome.GONE,
+    "expired": Outcome.GONE,
+    "expired_in_match": Outcome.GONE,
+    "rejected": Outcome.GONE,
+}
+STATES: Final[Mapping[str, OrderState]] = {
+    "new": OrderState.OPEN,
+    "partially_filled": OrderState.OPEN,
+    "pending_new": OrderState.OPEN,
+    "canceled": OrderState.CANCELED,
+    # Not open, and by no cancel: the same to the caller as filled.
+    "filled": OrderState.FILLED,
+    "expired": OrderState.FILLED,
+    "expired_in_match": OrderState.FILLED,
+    "rejected": OrderState.FILLED,
+}
+UNKNOWN_ORDER: Final = -2011
+NO_SUCH_ORDER: Final = -2013
+ARCHIVED: Final = -2026
+CLOCK: Final = -1021
+BY_CODE: Final[Mapping[int, Outcome]] = {
+    -1003: Outcome.THROTTLED,
+    -1002: Outcome.UNAUTHORIZED,
+    -1022: Outcome.UNAUTHORIZED,
+    -2014: Outcome.UNAUTHORIZED,
+    -2015: Outcome.UNAUTHORIZED,
+    -1121: Outcome.REJECTED,
+    -1008: Outcome.UNAVAILABLE,
+}
+FAILED: Final = (
+    "service unavailable.",
+    "internal error; unable to process your request. please try again.",
+)
+"""503s of the futures that say that nothing was done."""
+
+
+def read_reply(command: Command, reply: Reply) -> Answer:
+    """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
+    body = read_json(reply.body)
+    if reply.status == OK:
+        answer = _read(command, body)
+        return answer or unknown(reply, body, "not the documented reply to what was asked")
+    if reply.status == BANNED:
+        banned = refused(Reply(THROTTLED, reply.headers, reply.body, reply.received_ms), body)
+        wait_ms = banned.retry_after_ms or BAN_MS
+        return Unproven(Outcome.THROTTLED, describe(reply, body), retry_after_ms=wait_ms)
+    if reply.status == FIREWALL:
+        return Unproven(Outcome.THROTTLED, describe(reply, body))
+    code = at(body, "code")
+    if type(code) is not int or code >= 0:
+        return _without_code(reply, body)
+    return _read_error(command, reply, body, code)
+
+
+def _without_code(reply: Reply, body: object) -> Unproven:
+    """Read a status that comes without one of the documented codes.
+
+    "HTTP 5XX … the execution status is UNKNOWN and could have been a success."
+    """
+    answer = refused(reply, body)
+    if reply.status in SERVER_ERRORS and text_at(body, "msg").casefold() not in FAILED:
+        return Unproven(Outcome.UNKNOWN, answer.detail, retry_after_ms=answer.retry_after_ms)
+    return answer
+
+
+def _read_error(command: Command, reply: Reply, body: object, code: int) -> Answer:
+    detail = describe(reply, body)
+    if code == CLOCK:
+        return Unproven(Outcome.UNAVAILABLE, detail, clock_refused=True)
+    if code == UNKNOWN_ORDER and isinstance(command, CancelOrder | CancelScope):
+        # Spot uses the code for orders that may not be canceled, too.
+        missing = text_at(body, "msg").casefold() == "unknown order sent."
+        if missing and isinstance(command, CancelScope):
+            return ScopeCanceled()
+        return Unproven(Outcome.UNKNOWN, detail, missing=missing)
+    if code in (NO_SUCH_ORDER, ARCHIVED) and isinstance(command, QueryOrder):
+        state = OrderState.MISSING if code == NO_SUCH_ORDER else OrderState.FILLED
+        return OrderReport(state, detail)
+    outcome = BY_CODE.get(code)
+    if outcome is None:
+        return _without_code(reply, body)
+    wait_ms = refused(reply, body).retry_after_ms if outcome is Outcome.THROTTLED else None
+    return Unproven(outcome, detail, retry_after_ms=wait_ms)
+
+
+def _read(command: Command, body: object) -> Answer | None:
+    match command:
+        case CancelOrder(order_id=order_id, pair=str(pair)):
+            row = _report_of(body, order_id, pair)
+            outcome = CLOSED.get(word_at(row, "status"))
+            return Closed(outcome) if outcome else None
+        case QueryOrder(order_id=order_id, pair=str(pair)):
+            row = body if _names(body, order_id, pair) else None
+            state = STATES.get(word_at(row, "status"))
+            return OrderReport(state) if state else None
+        case CancelScope():
+            done = isinstance(body, list) or is_number(at(body, "code"), OK)
+            return ScopeCanceled() if done else None
+        case ListOpenOrders() if isinstance(body, list):
+            return _read_list(command, body)
+        case SetCountdown(pairs=(pair,), countdown_ms=countdown_ms):
+            same_time = id_text(at(body, "countdownTime")) == str(countdown_ms)
+            return CountdownSet() if _same_pair(body, pair) and same_time else None
+        case _:
+            return None
+
+
+def _report_of(body: object, order_id: str, pair: str) -> object:
+    """Return what a cancel reports of the order; a leg is reported within its order list."""
+    reports = at(body, "orderReports")
+    rows = reports if isinstance(reports, list) else [body]
+    found = [row for row in rows if _names(row, order_id, pair)]
+    return found[0] if len(found) == 1 else None
+
+
+def _names(row: object, order_id: str, pair: str) -> bool:
+    """Tell whether a row is about the order: ids are unique for a symbol only."""
+    return same_id(at(row, "orderId"), order_id) and _same_pair(row, pair)
+
+
+def _same_pair(row: object, pair: str) -> bool:
+    return text_at(row, "symbol").casefold() == pair.casefold()
+
+
+def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
+    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
+
+    There are no pages, and a symbol that the exchange does not know is refused (-1121).
+    """
+    orders: list[OpenOrder] = []
+    complete = True
+    for row in rows:
+        order_id, pair = id_text(at(row, "orderId")), text_at(row, "symbol")
+        side, state = word_at(row, "side"), STATES.get(word_at(row, "status"))
+        named = NUMBER_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
+        if not (named and state and SIDE.fullmatch(side)):
+            complete = False
+        if not named or state not in (None, OrderState.OPEN):
+            continue
+        if in_scope(scope, pair, side):
+            orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
+    return OpenOrders(tuple(orders), complete)

@@ -1,0 +1,1 @@
+"""Binance, simulated: spot, USDS-M futures and COIN-M futures."""
