@@ -67,7 +67,11 @@ def test_any_reply_is_read_and_none_is_believed_without_proof(
     assert_earned(name, command, reply)
 
 
+CANCELED = b'{"symbol":"BTC_IDR","orderId":1223181,"status":"CANCELED"}'
 PROVING = {
+    "binance": CANCELED,
+    "binancecoinm": CANCELED,
+    "binanceusdm": CANCELED,
     "bitmart": b"{}",
     "everstrike": b'{"code":200,"msg":"","result":{"status":"ACTIVE","id":"1223181"}}',
     "indodax": b'{"success":1,"return":{"order_id":1223181,"pair":"btc_idr"}}',

@@ -72,7 +72,7 @@ EVERSTRIKE = '[accounts.ev]\nexchange = "everstrike"\n'
             f'[accounts.ix]\nexchange = "{SECRET}"',
             ["accounts.ix.exchange", "unknown exchange", "use one of bitmart, everstrike, indodax"],
         ),
-        ('[accounts.ix]\nexchange = "binance"', ["accounts.ix.exchange", "'binance'", "indodax"]),
+        ('[accounts.ix]\nexchange = "nowhere"', ["accounts.ix.exchange", "'nowhere'", "indodax"]),
         (ACCOUNT + f'auth = "{SECRET}"', ["accounts.ix", "auth", "use one of nonce, timestamp"]),
         (EVERSTRIKE + f'auth = "{SECRET}"', ["accounts.ev", "auth", "leave it out"]),
         (

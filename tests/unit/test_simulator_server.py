@@ -34,16 +34,19 @@ def _simulator_threads() -> list[str]:
 
 
 def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
-    """One server, three base URLs."""
+    """One server, a base URL for each exchange."""
     base = sim.base_url()
     assert base.startswith("http://127.0.0.1:")
     assert [sim.url(name) for name in EXCHANGES] == [
         f"{base}/everstrike",
         f"{base}/indodax/tapi",
         f"{base}/bitmart",
+        f"{base}/binance",
+        f"{base}/binanceusdm",
+        f"{base}/binancecoinm",
     ]
     with pytest.raises(ValueError, match="no exchange"):
-        sim.url("binance")
+        sim.url("nowhere")
 
 
 def test_connections_are_kept_alive(sim: Simulator) -> None:

@@ -21,6 +21,7 @@ Base URLs below the server's own:
 `everstrike`  `/everstrike`        stands for `https://api.everstrike.io`
 `indodax`     `/indodax/tapi`      stands for `https://indodax.com/tapi`
 `bitmart`     `/bitmart`           stands for `https://openapi.bitmart.com`
+`binance…`    `/binance…`          stands for the host of each market
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -67,6 +68,9 @@ name                       applied     what the client sees
                                        Everstrike's "try again in 0.043 seconds?"
 `everstrike_503`           by dice     the documented 503
 `indodax_error`            by dice     "Failed to process request"
+`binance_banned`           no          418, with `Retry-After: 1`
+`binance_unknown`          by dice     503 and -1006, "Execution status unknown."
+`binance_halted`           no          503 and -1008
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
