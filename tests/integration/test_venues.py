@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.attempts import Attempts
-from tests.support.world import ALL_KEYS, MORE_KEYS, World
+from tests.support.polling import eventually
+from tests.support.world import ALL_KEYS, MORE_KEYS, PAIRS, World
 from worker import Outcome, State
 from worker.simulator import Simulator
 
@@ -26,9 +28,11 @@ OWN_FAULTS = ["binance_unknown", "binance_halted"]
 
 
 @pytest.fixture
-def world(sim: Simulator, redis_url: str, tmp_path: Path) -> World:
+def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """A world with an account at each of these exchanges."""
-    return World(sim, redis_url, tmp_path, aliases=tuple(MORE_KEYS))
+    made = World(sim, redis_url, tmp_path, aliases=tuple(MORE_KEYS))
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -87,3 +91,50 @@ def test_an_order_is_off_the_book_after_a_fault(
     assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED), job.history
     assert world.status(alias, order_id) == "canceled"
     assert job.attempts >= 2
+
+
+@pytest.mark.parametrize("alias", ["bu", "bc"])
+def test_a_silent_switch_ends_by_the_timers_of_its_pairs(world: World, alias: str) -> None:
+    """Each pair has a timer of its own, set by a request of its own; others stay."""
+    pairs = [PAIRS[alias], "ETHUSDT"]
+    mine = [order for pair in pairs for order in world.place(alias, 2, pair=pair)]
+    (other,) = world.place(alias, pair="XRPUSDT")
+    world.worker()
+    producer = world.producer()
+    switch = producer.arm(alias, pairs=pairs, timeout_ms=8_000)
+
+    def timed() -> bool:
+        return sorted(timer.pair for timer in world.sim.timers()) == sorted(pairs)
+
+    eventually(timed, what="each pair has a timer")
+    record = switch.record()
+    assert record is not None
+    assert record.held == "exchange"
+    eventually(
+        lambda: {world.status(alias, order) for order in mine} == {"canceled"}, within_ms=12_000
+    )
+    closed = {world.sim.order(ALL_KEYS[alias][0], order).closed_by for order in mine}
+    assert closed == {"countdown"}
+    assert world.status(alias, other) == "open"
+
+
+@pytest.mark.parametrize("alias", ["bu", "bc"])
+def test_a_disarmed_switch_leaves_no_timer(world: World, alias: str) -> None:
+    """Each pair's timer is stopped."""
+    world.worker()
+    producer = world.producer()
+    switch = producer.arm(alias, pairs=[PAIRS[alias], "ETHUSDT"], timeout_ms=20_000)
+    eventually(lambda: len(world.sim.timers()) == 2, what="each pair has a timer")
+    switch.disarm()
+    eventually(lambda: not world.sim.timers(), what="the timers are stopped")
+
+
+def test_spot_is_held_by_workers(world: World) -> None:
+    """It keeps no timer."""
+    (order,) = world.place("bn")
+    world.worker()
+    switch = world.producer().arm("bn", pairs=["BTC/USDT"], timeout_ms=1_500)
+    record = switch.record()
+    assert record is not None
+    assert (record.held, record.pairs) == ("workers", ("BTCUSDT",))
+    eventually(lambda: world.status("bn", order) == "canceled", what="the switch has tripped")

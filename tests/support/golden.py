@@ -63,7 +63,7 @@ def cases(venue: str) -> list[Case]:
 
 def vector(name: str) -> dict[str, str]:
     """Return one signing vector."""
-    found = json.loads((FOLDER / "vectors.json").read_text())["vectors"]
+    found: list[dict[str, str]] = json.loads((FOLDER / "vectors.json").read_text())["vectors"]
     return {vector["id"]: vector for vector in found}[name]
 
 

@@ -207,8 +207,13 @@ class Switches:
         head = (lane, holder, shortest_ms, keep_ms)
         self._store.run("give_up_timers", *head, *flat)
 
-    def register_terms(self, terms: Sequence[tuple[str, int, int]]) -> None:
-        """Say of lanes the shortest timeout of a native timer, and the budget of requests."""
+    def register_terms(self, terms: Sequence[tuple[str, int, int, int]]) -> None:
+        """Record what the native timers of lanes can keep.
+
+        Args:
+            terms: Of each lane: its name, the shortest timeout in ms, the requests in
+                1,000 s (0: no bound), and the most pairs in one request.
+        """
         self._store.run("terms", *(part for lane in terms for part in lane))
 
     def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:

@@ -109,7 +109,7 @@ class Reconciler:
             for sync in plan(
                 asked,
                 now_ms=now_ms,
-                max_pairs=self._settings.switches.max_pairs,
+                max_pairs=self._pairs_max(lane),
                 alone=self._alone | short,
             ):
                 if stopping is not None and stopping.is_set():
@@ -143,9 +143,14 @@ class Reconciler:
                 budget_of(rule.max_requests, rule.window_ms, accounts=shares[rule.key])
                 for rule in lane.rules_for(SetCountdown((), 0))
             ]
-            terms.append((name, shortest_ms, min(budgets, default=0)))
+            pairs = self._pairs_max(lane)
+            terms.append((name, shortest_ms, min(budgets, default=0), pairs))
         if terms:
             self._switches.register_terms(terms)
+
+    def _pairs_max(self, lane: AccountSession) -> int:
+        """Return the most pairs that one request for timers may name."""
+        return min(self._settings.switches.max_pairs, lane.exchange.capabilities.timer_pairs)
 
     def tripped(self) -> None:
         """Raise an alert for each switch that has tripped.
