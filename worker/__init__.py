@@ -1,4 +1,4 @@
-"""Takes a trader's orders off an exchange: on command, or when a strategy falls silent."""
+"""A dead man's switch and cancellation service for trading bots."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     )
     from worker.model.jobs import State
     from worker.model.outcomes import Outcome
+
+__version__ = "0.1.0"
 
 _HOMES = {
     "SwitchUnknown": "errors",

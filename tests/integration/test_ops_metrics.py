@@ -245,6 +245,19 @@ def test_metrics_that_the_runbook_names_are_exported(exported: Exported) -> None
         assert name in exported.metrics, name
 
 
+def test_http_page_names_every_metric_with_its_labels(exported: Exported) -> None:
+    """And none that is not exported."""
+    row = re.compile(r"^\| `(cancel_worker_\w+)` \|(.*?)\|", re.MULTILINE)
+    rows = row.findall((OPS / "docs" / "http.md").read_text())
+    shown = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    found: dict[str, set[str]] = {}
+    for name, labels in exported.metrics.items():
+        family = re.sub(r"_(bucket|count|sum)$", "", name)
+        if family.startswith("cancel_worker_"):
+            found.setdefault(family, set()).update(set(labels) - {"le"})
+    assert shown == found
+
+
 def test_no_label_grows_without_bound(exported: Exported) -> None:
     """Exchanges, accounts, and words of this program alone."""
     known = {"exchange", "account", "outcome", "kind", "state", "limit", "owner", "le"}
