@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.switchboard import ACCOUNTS, QUEUE, TEND_MS
+from tests.support.switchboard import ACCOUNTS, QUEUE
 from worker import clock
+from worker.model.constants import TEND_MS
 from worker.model.names import jobs_lane, lane_of, switch_lane
 from worker.model.switches import Armed, Rest
 from worker.store.connection import Store, connect

@@ -76,7 +76,7 @@ REWRITTEN: Mapping[Bug | None, tuple[tuple[str, str], ...]] = {
     Bug.STEPPED: (
         ("OFFSET = tonumber(not known.err and known[1] or 0)", "OFFSET = 0"),
         (
-            "sure >= ends and called_ms() + ENDED_APART_MS >= ends",
+            "sure >= ends and called_ms() + STEP_MS >= ends",
             "now >= ends",
         ),
         _VALID,

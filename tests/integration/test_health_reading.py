@@ -10,13 +10,13 @@ from tests.support.polling import eventually
 from tests.support.stepped_time import Stepped
 from tests.support.world import World
 from worker.factory import budgets_of, build_lanes
+from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import Kind, NewJob
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Settlement, Verb
 from worker.model.switches import Armed
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
-from worker.store.sharedtime import PRESENCE_MS
 from worker.store.switches import Switches
 from worker.telemetry.health.reading import LaneReading, Reading, Watch
 from worker.telemetry.health.verdict import troubles

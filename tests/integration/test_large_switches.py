@@ -12,9 +12,9 @@ from worker.client.arming import Scope, arm_switch
 from worker.config.settings import Settings
 from worker.errors import SwitchTripped
 from worker.exchanges import EXCHANGES
+from worker.model.constants import TRACK_MAX
 from worker.model.names import lane_of, switch_lane
 from worker.model.switches import Armed
-from worker.store.switches import TRACK_MAX
 
 PART = 250
 RELEASE = 2_000

@@ -13,16 +13,12 @@ from tests.support.switchboard import TIMEOUT_MS, Board
 from tests.support.world import World
 from worker import Producer, SwitchClearing, clock
 from worker.factory import build_dispatcher
+from worker.model.constants import EXECUTED_MS, FIRED_MS
 from worker.model.jobs import Job, Kind, NewJob
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Settlement, Verb, new_id
 from worker.model.switches import Armed
 from worker.simulator import Simulator
-
-EXECUTED_MS = 3_000
-"""As in `lib/reach.lua`."""
-FIRED_MS = 200
-"""As in `lib/trips.lua`."""
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.switchboard import RULES, TEND_MS, TIMEOUT_MS, Board
+from tests.support.switchboard import RULES, TIMEOUT_MS, Board
+from worker.model.constants import TEND_MS
 from worker.model.jobs import Kind, NewJob
 from worker.model.settlements import new_id
 from worker.model.switches import Armed

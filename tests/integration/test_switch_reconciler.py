@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.reconcilers import API_KEYS, Died, Keeping, stand
-from tests.support.switchboard import TEND_MS, TIMEOUT_MS
+from tests.support.switchboard import TIMEOUT_MS
 from worker.model.commands import SetCountdown
+from worker.model.constants import TEND_MS
 from worker.net import sockets
 
 STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "synced", "rest")

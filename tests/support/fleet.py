@@ -18,13 +18,13 @@ from worker.client.switch import renewal_bell, urgent_bell
 from worker.config.settings import Http, Settings
 from worker.dispatch.dispatcher import Dispatcher
 from worker.factory import build_dispatcher, build_lanes, digest_of
+from worker.model.constants import PRESENCE_MS
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
 from worker.model.switches import Armed
 from worker.simulator import Simulator
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
-from worker.store.sharedtime import PRESENCE_MS
 from worker.store.switches import Switches
 
 SECRET = "secret-0123456789"

@@ -9,6 +9,7 @@ import redis
 from tests.support.stepped_time import Stepped
 from worker.client.switch import Switch
 from worker.exchanges import EXCHANGES
+from worker.model.constants import TEND_MS
 from worker.model.jobs import Job, Kind
 from worker.model.limits import Rule
 from worker.model.names import lane_of, switch_lane
@@ -21,7 +22,6 @@ ACCOUNTS = {"ix": "indodax", "it": "indodax", "ev": "everstrike"}
 """`ix` is native and its requests go one at a time, `it` is native, `ev` emulated."""
 LANES = (("ix", "indodax", 1), ("it", "indodax", 0), ("ev", "everstrike", 0))
 TIMEOUT_MS = 20_000
-TEND_MS = 2_000
 QUEUE = "bells"
 RULES = (Rule("countdown", 10, 10_000, paced=True),)
 

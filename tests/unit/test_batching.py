@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from worker.model.jobs import FORMAT, Job, Kind, Phase, State
+from worker.model.constants import JOB_FORMAT
+from worker.model.jobs import Job, Kind, Phase, State
 from worker.model.outcomes import Answer, Closed, ClosedMany, Outcome, Unproven
 from worker.policy.batching import answer_to, together
 
@@ -50,7 +51,7 @@ def test_each_goes_alone_where_nothing_else_is_asked_for() -> None:
         {"phase": Phase.ASK},
         {"lost": True},
         {"kind": Kind.CANCEL_ALL, "order_id": None},
-        {"version": FORMAT + 1},
+        {"version": JOB_FORMAT + 1},
     ],
 )
 def test_what_was_attempted_before_goes_alone(fields: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from worker.model import constants
 from worker.store import scripts
 
 FOLDER = Path(scripts.__file__).parent / "lua"
@@ -41,6 +42,11 @@ def included(name: str) -> list[str]:
     return re.findall(r"^--- @(?:include|lazy) (\S+)", scripts.source(name), re.MULTILINE)
 
 
+def declared(name: str) -> list[str]:
+    """Return the shared constants that a file declares."""
+    return re.findall(r"^--- @constants (.+)", scripts.source(name), re.MULTILINE)
+
+
 LIBRARY = {name: defined(name) for name in FILES if name.startswith("lib/")}
 
 
@@ -55,6 +61,15 @@ def test_each_file_includes_what_it_uses(name: str) -> None:
     """And nothing else."""
     needed = {file for file, names in LIBRARY.items() if file != name and names & used(name)}
     assert included(name) == sorted(needed - PRELUDE)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_file_declares_the_constants_it_uses(name: str) -> None:
+    """And no others; nor does it state one itself."""
+    shared = {each for each in vars(constants) if each.isupper()}
+    needed = " ".join(sorted(used(name) & shared))
+    assert declared(name) == [needed] * bool(needed)
+    assert not defined(name) & shared
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

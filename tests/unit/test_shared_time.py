@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.store.timing import STEP_MS, Bounds, Reading
+from worker.model.constants import STEP_MS
+from worker.store.timing import Bounds, Reading
 
 T = 1_700_000_000_000
 KNOWN = Bounds.of(Reading(1_000, T, 1_002))

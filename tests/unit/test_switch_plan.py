@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.model.constants import NEAR_SHARE
 from worker.model.switches import NativeSwitch
-from worker.switches.plan import SHARE, Sync, countdown_ms, plan
+from worker.switches.plan import Sync, countdown_ms, plan
 
 NOW_MS = 1_700_000_000_000
 TRANSIT_MS = 300
@@ -266,7 +267,7 @@ def check_shared(members: list[NativeSwitch], call_ms: int) -> None:
     countdown = countdown_ms(earliest, NOW_MS, call_ms)
     assert 1 <= countdown <= earliest - NOW_MS
     for member in members:
-        assert member.deadline_ms - earliest <= member.timeout_ms / SHARE
+        assert member.deadline_ms - earliest <= member.timeout_ms / NEAR_SHARE
         lag_ms = member.deadline_ms - (NOW_MS + countdown)
         assert lag_ms >= 0
         assert lag_ms - call_ms < member.timeout_ms / 4

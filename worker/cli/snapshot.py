@@ -9,11 +9,11 @@ from typing import Any
 from worker.cli.commands.switches import SwitchState, every_switch
 from worker.cli.parts import where
 from worker.config.settings import Settings
+from worker.model.constants import PRESENCE_MS
 from worker.model.names import account_of, exchange_of
 from worker.store.connection import Store
 from worker.store.durability import RedisFacts, read_facts
 from worker.store.listing import LaneStatus, Listing
-from worker.store.sharedtime import PRESENCE_MS
 from worker.store.switches import Switches
 
 LOOK_BACK = 400

@@ -5,16 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from worker.model.constants import REFUSALS
 from worker.model.jobs import Job, NewJob, Phase, State
-from worker.model.outcomes import Evidence
 from worker.model.settlements import Settlement, Verb
-
-REFUSALS = {
-    Evidence.NO_CANCELS: "cancels",
-    Evidence.NO_READS: "reads",
-    Evidence.NO_TOKEN: "token",
-}
-"""As in `lib/access.lua`."""
 
 
 def accepted(new: NewJob, *, now_ms: int) -> Job:

@@ -12,12 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from worker import clock
+from worker.model.constants import COME_BACK_MS, URGENT_GRANTS
 from worker.model.limits import Grant, Rule
-
-URGENT_GRANTS = 4
-"""How many urgent grants go before one that is not urgent and waits."""
-COME_BACK_MS = 250
-"""How late urgent work may come for the slot it has waited for."""
 
 
 @dataclass(slots=True)

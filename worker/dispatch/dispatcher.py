@@ -24,6 +24,7 @@ from worker.dispatch.orphans import report
 from worker.dispatch.sweep import Sweep
 from worker.errors import StoreUnavailable
 from worker.gateway.account import AccountSessions
+from worker.model.constants import PRESENCE_MS, STEP_MS
 from worker.model.names import exchange_of, is_switch_lane, switch_lane
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Claimed
@@ -32,8 +33,6 @@ from worker.policy.phases import holds_timers
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
-from worker.store.sharedtime import PRESENCE_MS
-from worker.store.timing import STEP_MS
 from worker.switches.reconciler import Reconciler
 from worker.telemetry.alerts import alert
 from worker.telemetry.redis_durability import RedisDurability

@@ -9,12 +9,11 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
+from worker.model.constants import JOB_FORMAT
 from worker.model.names import account_of, exchange_of
 from worker.model.outcomes import Outcome
 
 E = TypeVar("E", bound=StrEnum)
-FORMAT = 1
-"""The newest form of a job that this version reads; as in `lib/jobs.lua`."""
 
 
 class Kind(StrEnum):
@@ -76,7 +75,7 @@ class Job:
         unproven: How many became dead letters.
         unseen: No list of the account has shown the scope's pair yet.
         doubtful: Its attempts prove nothing: others of its account go first, mostly.
-        version: Form of the record; above `FORMAT` it is a newer version's.
+        version: Form of the record; above `JOB_FORMAT` it is a newer version's.
         outcome: Of the last attempt; of the job once it has ended.
     """
 
@@ -114,12 +113,12 @@ class Job:
     lease_ms: int = 0
     raw: str = ""
     history: tuple[dict[str, Any], ...] = ()
-    version: int = FORMAT
+    version: int = JOB_FORMAT
 
     @property
     def foreign(self) -> bool:
         """Whether this version must leave the job to a newer one."""
-        return self.version > FORMAT or self.kind is Kind.UNKNOWN
+        return self.version > JOB_FORMAT or self.kind is Kind.UNKNOWN
 
     @property
     def sends(self) -> Phase:
@@ -154,8 +153,8 @@ class Job:
         told["doubtful"] = "doubtful" in fields
         told["history"] = (*_only_attempt(fields), *told.get("history", ()))
         told["unseen"] = "unseen" in fields
-        told["version"] = version = _number(fields.get("v")) or FORMAT
-        if version > FORMAT or kind is Kind.UNKNOWN:
+        told["version"] = version = _number(fields.get("v")) or JOB_FORMAT
+        if version > JOB_FORMAT or kind is Kind.UNKNOWN:
             named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
             told["detail"] = fields.get("detail") or f"{named}: left to its workers"
         return cls(**told)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from worker.config.accounts import Account
 from worker.model.commands import SetCountdown
+from worker.model.constants import LEFT_SHARE, SERIAL_MIN_MS, SERIAL_SHARE, SLACK_SHARE
 
 CALL_MAX_MS = 2_500
 """Longest that a countdown request may take."""
@@ -29,13 +30,9 @@ AHEAD_MAX_MS = 1_000
 """How far ahead of the exchange's clock a timestamp may be and still be accepted."""
 SWEEP_MS = 100
 """How long a worker takes to see that a renewal is due."""
-SERIAL_MIN_MS = 1_000
-"""Shortest lease of a job where one request of a key goes at a time; as in `lib/claims.lua`."""
-SERIAL_SHARE = 4
-"""Else such a lease is this part of the shortest native timeout; as in `lib/budget.lua`."""
-LEFT = 15 / 32
+LEFT = 1 / LEFT_SHARE - 1 / SLACK_SHARE
 """Part of the timeout that is left until a timer fires when its renewal becomes due, before
-the call is taken off; as `needs_sync` in `lib/renewals.lua` has it."""
+the call is taken off."""
 SPENT = 0.9
 """Part of the exchange's limit that renewals may take; stops and retries need the rest."""
 

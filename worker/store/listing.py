@@ -9,6 +9,7 @@ from typing import Any
 import redis
 
 from worker.errors import StoreUnavailable
+from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import Job, Kind, State
 from worker.model.names import account_of, is_switch_lane, lane_of
 from worker.store.connection import Store, unavailable
@@ -17,8 +18,6 @@ RECENT = 10_000
 """Ended jobs kept in the list that `jobs` shows."""
 CHUNK = 500
 """Jobs of one call at most, so that Redis serves others in between."""
-SERVING_MS = 5_000
-"""A worker not heard of for this long serves no account; as in `beat.lua`."""
 GONE = "its record is gone: Redis has dropped it, which `noeviction` forbids"
 
 
@@ -135,7 +134,7 @@ class Listing:
                 pipe.zcount(due, "-inf", now)
                 pipe.zrange(due, 0, 0, withscores=True)
                 pipe.smembers(self._store.key(f"servers:{lane}"))
-            pipe.zrangebyscore(self._store.key("serving"), now - SERVING_MS, "+inf")
+            pipe.zrangebyscore(self._store.key("serving"), now - PRESENCE_MS, "+inf")
             *answers, living = pipe.execute()
         rows = []
         for i, lane in enumerate(names):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from worker.store.connection import Store
-from worker.store.listing import SERVING_MS, Listing
+from worker.store.listing import Listing
 from worker.store.orphans import Astray
 
 KEEP_MS = 86_400_000
@@ -77,7 +77,7 @@ class Presence(Listing):
                 (identities or {}).get(alias, ""),
             )
         ]
-        head = (self._digest, KEEP_MS, SERVING_MS)
+        head = (self._digest, KEEP_MS)
         served = self._store.run("register", *head, *parts)
         rows = list(zip(served[::2], served[1::2], strict=True))
         self.contested = [alias for lane, alias in rows if not lane]

@@ -19,19 +19,14 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from worker import clock
+from worker.model.constants import LATELY_MS, OTHERS_MS, PRESENCE_MS, STEP_MS
 from worker.store.guarded import LEAST_MS
-from worker.store.timing import STEP_MS, Bounds, Reading
+from worker.store.timing import Bounds, Reading
 
 ALWAYS = (0, 1 << 52)
 """What is sent for the times of a call that changes nothing."""
 POLL_MS = 20
 """How long is waited before a step is looked at again."""
-PRESENCE_MS = 5_000
-"""A worker not heard of for this long is not counted as alive; as in `step.lua`."""
-OTHERS_MS = 1_500
-"""A worker that goes on by a time for this long takes it for real; as in `step.lua`."""
-
-LATELY_MS = 60_000
 DOUBTS_MAX = 15
 """How often a process that knows of no earlier time looks again whether workers take the
 time that it finds for real: it may have been started right after a step."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from worker.model.constants import TRACK_MAX
 from worker.model.limits import Grant, Rule
 from worker.model.names import is_switch_lane
 from worker.model.switches import (
@@ -30,8 +31,6 @@ from worker.store.switch_records import read_record
 
 TELL_AGAIN_MS = 30_000
 LIVE_MAX = 1_000
-TRACK_MAX = 2_000
-"""Orders of one call at most, so that Redis serves others in between."""
 Mode = Literal["arm", "touch", "again"]
 
 

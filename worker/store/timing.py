@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from worker.model.constants import STEP_MS
+
 DRIFT = 0.001
 """By how much of the time that passes two clocks may drift apart: twice the most that
 NTP slews a clock by."""
 OLD_MS = 60_000
 """A measurement older than this is made again, as the drift takes off a call's time."""
-STEP_MS = 500
-"""What a clock moved by at least, beyond the time that passed, to count as stepped."""
 
 
 @dataclass(frozen=True, slots=True)

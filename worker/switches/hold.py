@@ -7,12 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from worker.gateway.account import AccountSession
+from worker.model.constants import LAG_SHARE
 from worker.model.outcomes import Answer, Unproven
 from worker.model.switches import NativeSwitch
 from worker.switches.plan import Sync
 
-LAG_SHARE = 4
-"""As in `lib/renewals.lua`: a timer that lags by that part of its timeout is renewed."""
 Members = tuple[tuple[str, int], ...]
 Part = tuple[Members, bool, tuple[str, ...]]
 """The switches and their epochs, whether it stops the timer, the pairs."""

@@ -1,7 +1,7 @@
 """Which countdown requests bring an exchange in line: a pure plan.
 
 Switches share a request, with the earliest of their deadlines, only where that
-costs none of them more than an eighth of its timeout.
+costs none of them more than `NEAR_SHARE` of its timeout.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from worker.model.constants import LAG_SHARE, LEFT_SHARE, NEAR_SHARE
 from worker.model.switches import NativeSwitch
 
-SHARE = 8
 STOPPED = ("disarmed", "yielded")
 """States in which the exchange is to hold no timer: ended, or held by workers."""
-LATE_SHARE = 4
-"""A timer that fires within this part of its timeout is renewed out of turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def _close(armed: Sequence[NativeSwitch]) -> list[list[NativeSwitch]]:
     groups: list[list[NativeSwitch]] = []
     for switch in armed:
         first = groups[-1][0] if groups else None
-        if first and switch.deadline_ms - first.deadline_ms <= switch.timeout_ms // SHARE:
+        if first and switch.deadline_ms - first.deadline_ms <= switch.timeout_ms // NEAR_SHARE:
             groups[-1].append(switch)
         else:
             groups.append([switch])
@@ -131,8 +129,8 @@ def _urgent(group: Sequence[NativeSwitch], now_ms: int, max_pairs: int) -> bool:
         and (
             not switch.fires_ms
             or switch.fires_ms > switch.deadline_ms
-            or 0 < switch.fires_ms - now_ms < switch.timeout_ms / LATE_SHARE
-            or (long and switch.fires_ms - now_ms < switch.timeout_ms / 2)
+            or 0 < switch.fires_ms - now_ms < switch.timeout_ms / LAG_SHARE
+            or (long and switch.fires_ms - now_ms < switch.timeout_ms / LEFT_SHARE)
         )
         for switch in group
     )

@@ -21,10 +21,11 @@ local answer, touched, fresh, found = {}, {}, 0, {}
 local many = #ARGV > 3 + 2 * bells + 8
 
 for i = 4 + 2 * bells, #ARGV, 8 do
-  local id, lane, kind, order_id, pair, side, parent, urgent = unpack(ARGV, i, i + 7)
-  local known, new = accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent == '1',
-    not many)
-  if new then
+  local lane, pair, parent = ARGV[i + 1], ARGV[i + 4], ARGV[i + 6]
+  local known, is_new = accept_job(p, { id = ARGV[i], lane = lane, kind = ARGV[i + 2],
+    order_id = ARGV[i + 3], pair = pair, side = ARGV[i + 5], parent = parent,
+    urgent = ARGV[i + 7] == '1', single = not many }, now)
+  if is_new then
     touched[lane] = true
     fresh = fresh + 1
     if parent ~= '' then
@@ -34,7 +35,7 @@ for i = 4 + 2 * bells, #ARGV, 8 do
     end
   end
   answer[#answer + 1] = known
-  answer[#answer + 1] = new and 1 or 0
+  answer[#answer + 1] = is_new and 1 or 0
 end
 
 -- A scope's record counts the cancels that it was given, and its pairs are ones that exist.

@@ -20,6 +20,7 @@
 -- registered, if any has. Else workers hold the deadline (native 0), as `why` says.
 -- Keys: see lib/switches; P <queue> list, the broker's; P lane:<lane>:switch has shortest_ms, budget,
 -- and slow_ms until slow_until
+--- @constants TRACK_MAX
 --- @include lib/bells
 --- @include lib/budget
 --- @include lib/clearing
@@ -33,8 +34,6 @@ local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[13])
 local now = now_ms()
--- So many of very many order ids are named here, the others tracked afterwards; as in switches.py.
-local FIRST_ORDERS = 2000
 local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
 for i = 14, 13 + n do
@@ -69,7 +68,7 @@ for i, owner in ipairs(owners_of(scope, fields)) do
       named = named or table.concat(tracked, ',') == orders_text
     end
     -- An older version's callers named all at once, where now the first are.
-    named = named or (#order_list >= FIRST_ORDERS
+    named = named or (#order_list >= TRACK_MAX
       and string.sub(with, 1, #orders_text + 1) == orders_text .. ',')
     if same_pairs(switch.pairs, pairs_text) and named then
       same = switch
@@ -114,8 +113,8 @@ local why = ''
 if native == '1' and same and same.timeout_ms == ARGV[6] and mode ~= 'arm' and is_live(same) then
   native, why = same.native, same.held_why or ''
 elseif native == '1' then
-  why = why_by_workers(p, switch_lane(canon(p, lane)), id, timeout, pair_list, tonumber(ARGV[11]),
-    tonumber(ARGV[12]), now)
+  why = why_by_workers(p, switch_lane(canon(p, lane)), { id = id, timeout = timeout,
+    pairs = pair_list, shortest = ARGV[11], budget = ARGV[12] }, now)
   if why ~= '' then native = running and '2' or '0' end
 end
 local key = p .. 'switch:' .. id

@@ -8,6 +8,7 @@
 -- BELL in the message becomes an id of its own.
 -- Keys: P switch:<id>; P due:<lane>:switch; P ends:<lane>:switch; P lanes;
 -- P servers:<lane>; P serving; P <queue> list, the broker's
+--- @constants LAG_SHARE PRESENCE_MS
 --- @include lib/bells
 --- @include lib/endings
 --- @include lib/lanes
@@ -39,7 +40,7 @@ if switch.state == 'waiting' then
 elseif switch.native == '1' then
   -- A timer that would outlive the deadline that was beaten is not in time either.
   local fires = tonumber(switch.fires_ms or 0)
-  in_time = fires > now + timeout / 4 and fires <= deadline
+  in_time = fires > now + timeout / LAG_SHARE and fires <= deadline
   local renewal = not planned and renews_at(switch)
   if renewal then
     redis.call('ZADD', p .. 'lanes', 'LT', math.max(renewal, (lane_ready(p, lane, now))), lane)
@@ -51,7 +52,7 @@ elseif switch.native == '1' then
 else
   for _, digest in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. switch.lane)) do
     local seen = redis.call('ZSCORE', p .. 'serving', digest)
-    in_time = in_time or (seen and tonumber(seen) > now - 5000)
+    in_time = in_time or (seen and tonumber(seen) > now - PRESENCE_MS)
   end
 end
 return { 'armed', deadline - now, in_time and 1 or 0, current }

@@ -8,19 +8,19 @@
 -- Keys: see lib/lanes
 --- @include lib/claims
 --- @include lib/lanes
-local p, digest, exchange, lane, id, holder = unpack(ARGV, 1, 6)
-local lease, limit = tonumber(ARGV[7]), tonumber(ARGV[8])
-local now = now_ms()
+local p, lane, now = ARGV[1], ARGV[4], now_ms()
+local claim = { digest = ARGV[2], exchange = ARGV[3], holder = ARGV[6], lease = tonumber(ARGV[7]),
+  limit = tonumber(ARGV[8]), now = now }
 local jobs, unregistered, tended, more
 if is_switch_lane(lane) then
   local held
-  held, more = claim_switches(p, digest, lane, holder, now)
+  held, more = claim_switches(p, claim, lane)
   jobs, tended = {}, held and lane or ''
   unregistered = held == nil and lane or ''
 elseif lane == '' then
-  jobs, unregistered, tended, more = claim_any(p, digest, exchange, holder, lease, limit, now)
+  jobs, unregistered, tended, more = claim_any(p, claim)
 else
-  jobs, more = claim_in(p, digest, lane, id, holder, lease, limit, now)
+  jobs, more = claim_in(p, claim, lane, ARGV[5])
   unregistered = jobs and '' or lane
 end
 local answer = { now, unregistered, tended or '', more and 1 or 0 }

@@ -10,9 +10,9 @@
 -- whether it has lived through a step; see step.lua.
 -- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
 -- same; P registered:<digest>; P born string; see lib/limits
+--- @constants LATELY_MS OTHERS_MS
 --- @include lib/limits
 local p, worker, digest = ARGV[1], ARGV[2], ARGV[4]
-local LATELY_MS, QUIET_MS = 60000, 1500
 
 -- greet_newcomer(p, worker, now): note a worker that has just started and knows no other
 -- time than now. It takes the word of who has seen a step. If nobody has yet, but workers
@@ -23,8 +23,8 @@ local function greet_newcomer(p, worker, now)
   redis.call('HSET', p .. 'clock:votes', worker, (doubt > 0 and doubt or 'new') .. ' ' .. now)
   redis.call('PEXPIRE', p .. 'clock:votes', LATELY_MS)
   local last = tonumber(redis.call('ZREVRANGE', p .. 'workers', 0, 0, 'WITHSCORES')[2])
-  if last and now - last > QUIET_MS and now - last < LATELY_MS then
-    redis.call('HSET', p .. 'clock', 'unseen', now - last, 'unseen_until', now + QUIET_MS)
+  if last and now - last > OTHERS_MS and now - last < LATELY_MS then
+    redis.call('HSET', p .. 'clock', 'unseen', now - last, 'unseen_until', now + OTHERS_MS)
   end
 end
 

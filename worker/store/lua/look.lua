@@ -1,12 +1,13 @@
--- look(p, presence_ms, most, (rule, window_ms) * n) -> JSON
+-- look(p, most, (rule, window_ms) * n) -> JSON
 -- Read how everything stands, for monitors and people; nothing is changed. At most
 -- `most` lanes, switches of a lane, and ended switches are looked at, and of many lanes
 -- fewer switches each, so that Redis is not held up.
 -- Who may not read P vain learns nothing of attempts in vain.
 -- Keys: see lib/lanes, lib/jobs, lib/switches, lib/limits; P accounts, P workers, P dead,
 -- P ticked, P beat
+--- @constants LAG_SHARE PRESENCE_MS
 --- @include lib/lanes
-local p, presence, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local p, most = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 -- How many that are said to be attempted in vain are looked at: an older version's
 -- workers end jobs and leave them said to be so.
@@ -55,7 +56,7 @@ end
 -- untimed(switch...) -> whether the exchange should keep its timer, and has had none in time
 -- for too long: a renewal may wait for as long again as it took to be due.
 local function untimed(native, timeout, deadline, fires, wants)
-  local behind, longest = tonumber(deadline) - tonumber(fires or 0), tonumber(timeout) / 4
+  local behind, longest = tonumber(deadline) - tonumber(fires or 0), tonumber(timeout) / LAG_SHARE
   if native ~= '1' or not wants or (behind >= 0 and behind < longest) then return false end
   if behind < 0 or not fires or fires == '0' then longest = math.min(longest, UNTIMED_MS) end
   return now - tonumber(wants) > longest
@@ -91,7 +92,7 @@ for _, id in ipairs(redis.call('ZREVRANGE', p .. 'switches', 0, most - 1)) do
 end
 
 local used = {}
-for i = 4, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
   used[#used + 1] = redis.call('ZCOUNT', p .. 'limit:' .. ARGV[i], now - ARGV[i + 1], '+inf')
 end
 
@@ -101,7 +102,7 @@ return cjson.encode({
   lanes = order,
   used = used,
   dead = redis.call('ZCARD', p .. 'dead'),
-  workers = redis.call('ZCOUNT', p .. 'workers', now - presence, '+inf'),
+  workers = redis.call('ZCOUNT', p .. 'workers', now - PRESENCE_MS, '+inf'),
   beats = redis.call('EXISTS', p .. 'beat'),
   tick_ago_ms = ticked and now - tonumber(ticked) or nil,
 })

@@ -1,4 +1,4 @@
--- register(p, digest, keep_ms, presence_ms, (alias, exchange, width, native, bulk, identity) * n)
+-- register(p, digest, keep_ms, (alias, exchange, width, native, bulk, identity) * n)
 --   -> (lane, alias) * m
 -- Tell producers which accounts there are, and the scripts which lanes the claimants of that
 -- digest serve, how many requests of each may be under way at once (width 0: any, 1: one),
@@ -14,11 +14,12 @@
 -- places of an account called `switch` for those of switches.
 -- Keys: see lib/lanes, lib/identity; P accounts hash alias -> exchange, or several with commas; P lane:<lane>;
 -- P registered:<digest> set; P servers:<lane> set of digests; P serving
+--- @constants PRESENCE_MS
 --- @include lib/accepting
 --- @include lib/access
 --- @include lib/identity
 --- @include lib/lanes
-local p, digest, keep, presence = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local p, digest, keep = ARGV[1], ARGV[2], ARGV[3]
 local now = now_ms()
 local own = p .. 'registered:' .. digest
 local again = false
@@ -26,7 +27,7 @@ local again = false
 redis.call('DEL', own)
 redis.call('SADD', own, MARK_FORMAT)
 local living, older = { [digest] = true }, false
-for _, other in ipairs(redis.call('ZRANGEBYSCORE', p .. 'serving', now - presence, '+inf')) do
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', p .. 'serving', now - PRESENCE_MS, '+inf')) do
   living[other] = true
   if other ~= '' and redis.call('SISMEMBER', p .. 'registered:' .. other, MARK_FORMAT) == 0 then
     older = true
@@ -113,7 +114,7 @@ local function contested(lane, identity)
 end
 
 local answer = {}
-for i = 5, #ARGV, 6 do
+for i = 4, #ARGV, 6 do
   local alias, exchange, width, native, bulk, identity = unpack(ARGV, i, i + 5)
   local lane = exchange .. ':' .. alias
   redis.call('HSET', p .. 'accounts', alias, exchanges_of(alias, exchange))

@@ -23,6 +23,7 @@
 -- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
 -- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lib/lanes; P dead zset id -> ms; P recent list of ended ids
+--- @constants EXECUTED_MS
 --- @include lib/access
 --- @include lib/claims
 --- @include lib/history
@@ -190,7 +191,7 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
       tidy(lane)
     elseif verb == 'wait' then
       redis.call('HSET', key, 'history', history)
-      unclaim(p, lane, id, job.attempts, job.due_ms, job.urgent, job.single, job.doubtful)
+      unclaim(p, lane, id, job)
     end
   end
   if unanswered == '1' and scope and job.pair then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
@@ -259,9 +260,9 @@ for lane, pause in pairs(lanes) do
 end
 local jobs, unregistered, tended, more = {}, '', '', false
 if tonumber(limit) > 0 then
-  local claimant = ahead == '' and holder or ahead
-  jobs, unregistered, tended, more = claim_any(p, digest, exchange, claimant, tonumber(lease),
-    tonumber(limit), now, ahead ~= '')
+  jobs, unregistered, tended, more = claim_any(p, { digest = digest, exchange = exchange,
+    holder = ahead == '' and holder or ahead, lease = tonumber(lease), limit = tonumber(limit),
+    now = now, ahead = ahead ~= '' })
 end
 local answer = { now, unregistered, tended, more and 1 or 0, applied }
 for _, job in ipairs(jobs) do answer[#answer + 1] = job end

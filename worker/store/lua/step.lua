@@ -9,10 +9,10 @@
 -- Keys: P clock hash, see lib/call; P workers zset; P clock:votes hash worker -> its
 -- size_ms and the ms of its first vote; or 'new' and
 -- when it started, of who has seen no other time
+--- @constants LATELY_MS OTHERS_MS PRESENCE_MS STEP_MS
 local p, worker = ARGV[1], ARGV[2]
 local size, expected = tonumber(ARGV[3]), tonumber(ARGV[4])
 local offset, ago = tonumber(ARGV[5]), tonumber(ARGV[6])
-local PRESENCE_MS, SAME_MS, OTHERS_MS = 5000, 500, 1500
 local now = now_ms()
 local votes = p .. 'clock:votes'
 if offset ~= offset_ms() then return 'gone' end
@@ -28,7 +28,7 @@ end
 
 -- alive(seen) -> whether a worker that was seen then lives, by time as it was or as it is
 local function alive(seen)
-  return seen > expected - PRESENCE_MS or (seen > now - PRESENCE_MS and seen < now + SAME_MS)
+  return seen > expected - PRESENCE_MS or (seen > now - PRESENCE_MS and seen < now + STEP_MS)
 end
 
 -- knows(name) -> whether a worker knows of the time before a step on: not if it started since
@@ -38,7 +38,7 @@ local function knows(name)
 end
 
 local mine, since = vote_of(worker)
-if not mine or math.abs(mine - size) > SAME_MS then since = now end
+if not mine or math.abs(mine - size) > STEP_MS then since = now end
 local others, passed, agreed = 0, 0, nil
 local rows = redis.call('ZRANGE', p .. 'workers', 0, -1, 'WITHSCORES')
 for i = 1, #rows, 2 do
@@ -46,9 +46,9 @@ for i = 1, #rows, 2 do
   if rows[i] ~= worker and alive(seen) and knows(rows[i]) then
     others = others + 1
     local vote = vote_of(rows[i])
-    if vote and math.abs(vote - size) <= SAME_MS then agreed = vote end
-    if size > 0 and seen > expected + SAME_MS then return 'real' end
-    if seen > since + OTHERS_MS and seen < now + SAME_MS then passed = passed + 1 end
+    if vote and math.abs(vote - size) <= STEP_MS then agreed = vote end
+    if size > 0 and seen > expected + STEP_MS then return 'real' end
+    if seen > since + OTHERS_MS and seen < now + STEP_MS then passed = passed + 1 end
   end
 end
 if others == 0 or agreed then
@@ -68,5 +68,5 @@ if size > 0 then
   redis.call('HSET', p .. 'clock', 'doubt', size, 'doubt_until', since + PRESENCE_MS + OTHERS_MS)
 end
 redis.call('HSET', votes, worker, size .. ' ' .. since)
-redis.call('PEXPIRE', votes, 60000)
+redis.call('PEXPIRE', votes, LATELY_MS)
 return 'wait'

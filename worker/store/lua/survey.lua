@@ -6,6 +6,7 @@
 -- over, nor what has no pairs left.
 -- A holder, if it still is, holds the lane for HOLD_MS from here, until it has leave to send.
 -- Keys: see lib/switches
+--- @constants LEFT_SHARE NEAR_SHARE
 --- @include lib/holds
 --- @include lib/lanes
 --- @include lib/renewals
@@ -45,7 +46,7 @@ local function look(id)
         answer[#answer + 1] = value
       end
       local deadline, timeout = tonumber(switch.deadline_ms), tonumber(switch.timeout_ms)
-      from, till = math.min(from, deadline - timeout / 2), math.max(till, deadline + timeout / 8)
+      from, till = math.min(from, deadline - timeout / LEFT_SHARE), math.max(till, deadline + timeout / NEAR_SHARE)
     end
   end
 end

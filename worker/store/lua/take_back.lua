@@ -20,12 +20,14 @@ if not is_switch_lane(lane) then
     local key = p .. 'job:' .. id
     local by = redis.call('HGET', key, 'claimed_by')
     if by and lost[by] then
-      local job = redis.call('HMGET', key, 'attempts', 'due_ms', 'urgent', 'single', 'claimed_ms',
-        'history', 'doubtful')
-      local line = cjson.encode({ n = tonumber(job[1]), at_ms = tonumber(job[5]), by = by,
-        outcome = 'UNAVAILABLE', detail = DETAIL, took_ms = now - tonumber(job[5]) })
-      redis.call('HSET', key, 'history', noted(job[6], line))
-      unclaim(p, lane, id, job[1], job[2], job[3], job[4], job[7])
+      local row = redis.call('HMGET', key, 'attempts', 'due_ms', 'urgent', 'single', 'doubtful',
+        'claimed_ms', 'history')
+      local claimed = tonumber(row[6])
+      local line = cjson.encode({ n = tonumber(row[1]), at_ms = claimed, by = by,
+        outcome = 'UNAVAILABLE', detail = DETAIL, took_ms = now - claimed })
+      redis.call('HSET', key, 'history', noted(row[7], line))
+      unclaim(p, lane, id, { attempts = row[1], due_ms = row[2], urgent = row[3], single = row[4],
+        doubtful = row[5] })
       count = count + 1
     end
   end

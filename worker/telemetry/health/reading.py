@@ -14,7 +14,6 @@ from worker.model.limits import Rule
 from worker.model.names import account_of, exchange_of
 from worker.store.connection import Store, unavailable
 from worker.store.durability import refusal
-from worker.store.sharedtime import PRESENCE_MS
 
 MOST = 500
 """Lanes, switches of a lane and ended switches looked at, lest Redis be held up."""
@@ -130,7 +129,7 @@ class Watch:
     def _read(self) -> Reading:
         rules = [part for b in self._budgets for part in (b.rule.key, b.rule.window_ms)]
         begun = clock.monotonic_ms()
-        found: dict[str, Any] = json.loads(self.store.run("look", PRESENCE_MS, MOST, *rules))
+        found: dict[str, Any] = json.loads(self.store.run("look", MOST, *rules))
         latency_ms = clock.monotonic_ms() - begun
         return Reading(
             now_ms=int(found["now_ms"]),

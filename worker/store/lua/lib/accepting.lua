@@ -1,5 +1,6 @@
 -- How a job is recorded, and how a pending one is made urgent.
 -- Keys: see lib/jobs, lib/lanes
+--- @constants JOB_FORMAT
 --- @include lib/jobs
 --- @include lib/lanes
 
@@ -25,19 +26,20 @@ local function restore_job(p, lane, id, now)
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
 
--- accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
---   -> the job's id, whether it is new. The lane's place is the caller's to set.
-local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, urgent, single)
-  local field = order_field(kind, pair, side, order_id)
+-- accept_job(p, new, now) -> the job's id, whether it is new. The caller sets the lane's place.
+-- new: id, lane, kind, order_id, pair, side, parent (texts, '' for none); urgent, single (booleans)
+local function accept_job(p, new, now)
+  local id, lane = new.id, new.lane
+  local field = order_field(new.kind, new.pair, new.side, new.order_id)
   local pending = p .. 'pending:' .. lane
   local known = redis.call('HGET', pending, field)
   if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
   if known then
     -- "This scope is empty" may have been said before what is now to be canceled was
     -- placed: a list under way, or before, proves nothing for who asks now.
-    if kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
+    if new.kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
     if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end
-    if urgent then hasten(p, lane, known, now) end
+    if new.urgent then hasten(p, lane, known, now) end
     return known, false
   end
   -- What comes twice under one id is one job; another order under it is its own.
@@ -48,10 +50,10 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
     local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
     if named == field then return id, false end
   end
-  local job = { 'HSET', p .. 'job:' .. id, 'v', 1, 'id', id, 'lane', lane, 'kind', kind,
+  local job = { 'HSET', p .. 'job:' .. id, 'v', JOB_FORMAT, 'id', id, 'lane', lane, 'kind', new.kind,
     'state', 'pending', 'created_ms', now, 'due_ms', now }
-  local more = { order_id = order_id, pair = pair, side = side, parent = parent,
-    urgent = urgent and '1' or '', single = single and '1' or '' }
+  local more = { order_id = new.order_id, pair = new.pair, side = new.side, parent = new.parent,
+    urgent = new.urgent and '1' or '', single = new.single and '1' or '' }
   for name, value in pairs(more) do
     if value ~= '' then
       job[#job + 1] = name
@@ -60,6 +62,6 @@ local function accept_job(p, now, id, lane, kind, order_id, pair, side, parent, 
   end
   redis.call(unpack(job))
   redis.call('HSET', pending, field, id)
-  place_job(p, lane, id, now, urgent)
+  place_job(p, lane, id, now, new.urgent)
   return id, true
 end

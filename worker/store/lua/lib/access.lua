@@ -8,13 +8,13 @@
 -- makes the others wait for: first after FIRST_PROBE_MS, then after twice as long each time. A
 -- worker that dies with the probe in hand costs its lease. The first attempt that shows the
 -- account to work again sets all of them free.
+--- @constants REFUSALS
 --- @include lib/jobs
 --- @include lib/lanes
 
 local FIRST_PROBE_MS, LAST_PROBE_MS = 1000, 60000
 -- How many jobs that were put off one answer makes due, and how far apart.
 local WAKE_MAX, WAKE_STEP_MS, WAKE_LAST_MS = 500, 20, 1000
-local REFUSALS = { ['no cancels'] = 'cancels', ['no reads'] = 'reads', ['no token'] = 'token' }
 local states = {}
 -- Lanes of which nothing is put off, as this call of the script has found.
 local none_asked = {}

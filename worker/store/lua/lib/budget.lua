@@ -1,5 +1,6 @@
 -- Which switches the exchange's timers are used for.
 -- Keys: P lane:<lane>:switch hash  shortest_ms, budget, timer_pairs, slow_ms, slow_until, hold, serial_ms; see arm.lua
+--- @constants NEAR_SHARE SERIAL_MAX_MS SERIAL_MIN_MS SERIAL_SHARE
 --- @include lib/switches
 
 -- Switches of a lane that are counted at most.
@@ -7,19 +8,17 @@ local COUNTED_MAX = 1000
 -- Renewals of one switch in a timeout, and of many that share requests; pairs in one
 -- request, where no worker has registered that.
 local RENEWALS, SHARED, TIMER_PAIRS = 3, 10, 50
--- As in timers.py: leases where one request of a key goes at a time.
-local SERIAL_MIN_MS, SERIAL_MAX_MS, SERIAL_SHARE = 1000, 3000, 4
 
--- demand(p, lane, id, timeout, pairs, per_request) -> requests in 1,000 s that renew the timers
--- of the lane, with one more; and the shortest timeout. Switches whose timeouts are within an
+-- demand(p, lane, wanted, per_request) -> requests in 1,000 s that renew the timers of the lane,
+-- with the wanted switch; and the shortest timeout. Switches whose timeouts are within an
 -- eighth share requests, so that they need no more of them however many they are; not where
 -- a request names one pair.
-local function demand(p, lane, id, timeout, pairs, per_request)
-  local all = { { timeout, math.ceil(#pairs / per_request) } }
+local function demand(p, lane, wanted, per_request)
+  local all = { { wanted.timeout, math.ceil(#wanted.pairs / per_request) } }
   for _, other in ipairs(redis.call('ZRANGE', p .. 'ends:' .. lane, 0, COUNTED_MAX - 1)) do
     local switch = redis.call('HMGET', p .. 'switch:' .. other, 'timeout_ms', 'native', 'pairs',
       'state')
-    if other ~= id and switch[2] == '1' and switch[4] == 'armed' then
+    if other ~= wanted.id and switch[2] == '1' and switch[4] == 'armed' then
       all[#all + 1] = { tonumber(switch[1]), math.ceil(#split(switch[3]) / per_request) }
     end
   end
@@ -30,7 +29,7 @@ local function demand(p, lane, id, timeout, pairs, per_request)
     total = total + math.min(RENEWALS * count, shared) * 1000000 / first
   end
   for _, each in ipairs(all) do
-    if each[1] > first * 1.125 then
+    if each[1] > first * (1 + 1 / NEAR_SHARE) then
       add()
       first, count, most = each[1], 0, 1
     end
@@ -40,16 +39,19 @@ local function demand(p, lane, id, timeout, pairs, per_request)
   return total, all[1][1]
 end
 
--- why_by_workers(p, lane, id, timeout, pairs, shortest, budget, now) -> why the exchange's timer
--- is not used for a switch: 'short', 'slow' or 'limit' and a figure; or ''
-local function why_by_workers(p, lane, id, timeout, pairs, shortest, budget, now)
+-- why_by_workers(p, lane, wanted, now) -> why the exchange's timer is not used for a switch:
+-- 'short', 'slow' or 'limit' and a figure; or ''
+-- wanted: id, timeout, pairs; shortest, budget: what counts where no worker has registered any
+local function why_by_workers(p, lane, wanted, now)
+  local timeout = wanted.timeout
   local terms = redis.call('HMGET', p .. 'lane:' .. lane, 'shortest_ms', 'budget', 'slow_ms',
     'slow_until', 'hold', 'timer_pairs')
-  shortest, budget = tonumber(terms[1] or shortest), tonumber(terms[2] or budget)
+  local shortest = tonumber(terms[1] or wanted.shortest)
+  local budget = tonumber(terms[2] or wanted.budget)
   if timeout < shortest then return 'short ' .. shortest end
   if tonumber(terms[4] or 0) > now and timeout < tonumber(terms[3]) then return 'slow ' .. terms[3] end
   local per_request = tonumber(terms[6] or TIMER_PAIRS)
-  local needed, least = demand(p, lane, id, timeout, pairs, per_request)
+  local needed, least = demand(p, lane, wanted, per_request)
   if budget > 0 and needed > budget then return 'limit ' .. math.ceil(needed) end
   if terms[5] then -- it shares the hold with jobs
     local longest = math.min(SERIAL_MAX_MS, math.max(SERIAL_MIN_MS, math.floor(least / SERIAL_SHARE)))

@@ -16,8 +16,8 @@
 -- WRITES is false in scripts that do not write down that time has passed.
 -- Keys: P clock hash  offset; last: shared time as it was lately written down; doubt,
 -- doubt_until, unseen and unseen_until
-local APART_MS = 500
 -- How much time passes before it is written down again, and how much may pass without.
+--- @constants STEP_MS
 local NOTE_MS, IDLE_MS = 50, 1000
 local NOW, CALLED, OFFSET, DOUBT, UNSEEN
 do
@@ -37,7 +37,7 @@ do
     redis.pcall('HSET', key, 'offset', OFFSET)
   end
   if NOW >= valid then return redis.error_reply('LATE the caller has given this call up') end
-  if WRITES and called > NOW + APART_MS then return redis.error_reply('LATE the call is from a later time') end
+  if WRITES and called > NOW + STEP_MS then return redis.error_reply('LATE the call is from a later time') end
   if WRITES and NOW - last >= NOTE_MS then redis.pcall('HSET', key, 'last', NOW) end
   DOUBT = not known.err and NOW < tonumber(known[4] or 0) and tonumber(known[3]) or 0
   UNSEEN = not known.err and NOW < tonumber(known[6] or 0) and tonumber(known[5]) or 0

@@ -1,5 +1,6 @@
 -- How jobs are leased, and lanes served in turns.
 -- Keys: see lib/lanes, lib/jobs, lib/turns
+--- @constants JOB_FORMAT SERIAL_MAX_MS TEND_MS
 --- @include lib/access
 --- @include lib/history
 --- @include lib/holds
@@ -9,15 +10,20 @@
 --- @lazy lib/tending tend
 --- @include lib/turns
 
--- Leases where switches wait for the hold: a worker's death must not cost them more. Shorter
--- where a switch of a short timeout was armed; see lib/budget.
-local SERIAL_LEASE_MS = 3000
--- How long one who brings the exchange in line may take to connect to it; see survey.lua and
--- launch.lua for how long it holds the lane then.
-local TEND_MS = 2000
 -- How many due places one claim looks at, lest it keep Redis to itself.
 local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
+
+-- serves(p, claim, lane) -> whether the claimant has registered the lane. A claim, here and below:
+--   digest     of the lanes that the claimant serves
+--   exchange   whose lanes are served in turn
+--   holder     whose the leases are, for `lease` ms each
+--   limit      how many jobs at most
+--   now        ms
+--   ahead      true if the claimant has other work in hand
+local function serves(p, claim, lane)
+  return redis.call('SISMEMBER', p .. 'registered:' .. claim.digest, lane) == 1
+end
 
 -- sibling_waits(p, lane, now) -> whether the lane that shares the hold is due.
 -- Switches go first, then one job: there are few switches, and they cannot wait
@@ -28,11 +34,12 @@ local function sibling_waits(p, lane, now)
   return score and tonumber(score) <= now
 end
 
--- take(p, lane, id, holder, lease, now, places, writes) -> the job's fields and its lease,
--- or nil. It is the holder's, or no longer due, once `places` (ms, id, ms, id, ...) are in
--- P due:<lane> and `writes` have been called, in this order: a record that cannot be read
--- then leaves none of the others half taken. Of fields given twice the later ones count.
-local function take(p, lane, id, holder, lease, now, places, writes)
+-- take(p, lane, id, claim, lease, batch) -> the job's fields and its lease, or nil. It is the
+-- holder's, or no longer due, once batch.places (ms, id, ms, id, ...) are in P due:<lane> and
+-- batch.writes have been called, in this order: a record that cannot be read then leaves
+-- none of the others half taken. Of fields given twice the later ones count.
+local function take(p, lane, id, claim, lease, batch)
+  local now, places, writes = claim.now, batch.places, batch.writes
   local key, job = p .. 'job:' .. id, {}
   local row = redis.call('HGETALL', key)
   for i = 1, #row, 2 do job[row[i]] = row[i + 1] end
@@ -44,7 +51,7 @@ local function take(p, lane, id, holder, lease, now, places, writes)
     set_aside(p, lane, id, now)
     return nil
   end
-  local known = (tonumber(job.v) or math.huge) <= MAX_VERSION and KINDS[job.kind]
+  local known = (tonumber(job.v) or math.huge) <= JOB_FORMAT and KINDS[job.kind]
     and job.state == 'pending'
   local attempts = known and tonumber(job.attempts) or 0
   if not known then lease = 1000
@@ -55,7 +62,7 @@ local function take(p, lane, id, holder, lease, now, places, writes)
   elseif job.urgent then writes[#writes + 1] = { 'ZADD', p .. 'urgent:' .. lane, now + lease, id } end
   if not known then return nil end
   local at = string.format('%.0f', now)
-  local set = { 'HSET', key, 'claimed_by', holder, 'claimed_ms', at,
+  local set = { 'HSET', key, 'claimed_by', claim.holder, 'claimed_ms', at,
     'lease_ms', string.format('%.0f', lease), 'attempts', string.format('%.0f', attempts + 1),
     'claim', string.format('%.0f', (tonumber(job.claim) or 0) + 1), 'first_ms', job.first_ms or at }
   if job.claimed_by then
@@ -91,12 +98,12 @@ local function keep_name(p, lane, id, now)
   if is_due(p, lane, id, now) then name_job(p, lane, id) end
 end
 
--- claim_in(p, digest, lane, id, holder, lease, limit, now) -> list of jobs'
--- fields and whether there are more; nil when the claimant has not registered the lane. With id ''
--- what `next_due` gives, else that job if it is due and no other class has its turn.
-local function claim_in(p, digest, lane, id, holder, lease, limit, now)
-  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
-  local jobs = {}
+-- claim_in(p, claim, lane, id) -> list of jobs' fields and whether there are more; nil when the
+-- claimant has not registered the lane. With id '' what `next_due` gives, else that job if it is
+-- due and no other class has its turn.
+local function claim_in(p, claim, lane, id)
+  if not serves(p, claim, lane) then return nil end
+  local now, lease, limit, jobs = claim.now, claim.lease, claim.limit, {}
   local row, runs = read_lane(p, lane)
   local ready, serial, bulk = ready_of(p, row, now)
   if ready > now then
@@ -115,8 +122,9 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     end
     local sibling = redis.call('HGET', p .. 'lane:' .. lane, 'sibling')
     if sibling then
+      -- A worker's death must not cost the switches more; see lib/budget.
       local longest = redis.call('HGET', p .. 'lane:' .. sibling, 'serial_ms')
-      lease = math.min(lease, tonumber(longest or SERIAL_LEASE_MS))
+      lease = math.min(lease, tonumber(longest or SERIAL_MAX_MS))
     end
     limit = 1
   end
@@ -136,9 +144,9 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
     else
       ids, one = one or {}, nil
     end
-    local places, writes = {}, {}
+    local batch = { places = {}, writes = {} }
     for _, each in ipairs(ids) do
-      local job, leased = take(p, lane, each, holder, lease, now, places, writes)
+      local job, leased = take(p, lane, each, claim, lease, batch)
       if job then
         if refusal.what then
           for _, part in ipairs({ 'refused', refusal.what, 'refused_ms', string.format('%.0f', refusal.since) }) do
@@ -149,12 +157,12 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
         held = leased
       end
     end
-    if places[1] then redis.call('ZADD', key, unpack(places)) end
-    for _, write in ipairs(writes) do redis.call(unpack(write)) end
+    if batch.places[1] then redis.call('ZADD', key, unpack(batch.places)) end
+    for _, write in ipairs(batch.writes) do redis.call(unpack(write)) end
     seen = seen + #ids
   until #ids == 0 or #jobs == limit or seen > PASS_OVER_MAX
   if serial and #jobs > 0 then
-    take_hold(p, lane, holder, held, now)
+    take_hold(p, lane, claim.holder, held, now)
     redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
   end
   if refusal.what and #jobs > 0 then hold_probe(p, lane, now + held) end
@@ -164,16 +172,16 @@ local function claim_in(p, digest, lane, id, holder, lease, limit, now)
   return jobs, (due and due - 1 or redis.call('ZCOUNT', key, '-inf', now)) > 0
 end
 
--- claim_switches(p, digest, lane, holder, now) -> whether the holder has the lane
--- and must bring the exchange in line, nil when it has not registered the lane; whether more
--- is to be done at once.
-local function claim_switches(p, digest, lane, holder, now)
-  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return nil end
-  if lane_ready(p, lane, now) > now then
-    reindex(p, lane, now)
+-- claim_switches(p, claim, lane) -> whether the holder has the lane and must bring the exchange in
+-- line, nil when it has not registered the lane; whether more is to be done at once.
+local function claim_switches(p, claim, lane)
+  if not serves(p, claim, lane) then return nil end
+  if lane_ready(p, lane, claim.now) > claim.now then
+    reindex(p, lane, claim.now)
     return false
   end
-  return tend(p, lane, holder, TEND_MS, now)
+  -- Until it has connected to the exchange; then see survey.lua and launch.lua.
+  return tend(p, lane, claim.holder, TEND_MS, claim.now)
 end
 
 -- due_lanes(p, now): go through the due lanes, longest unserved first, page by page:
@@ -190,33 +198,32 @@ local function due_lanes(p, now)
   end
 end
 
--- cannot_wait(p, digest, lane, now) -> whether what is due there must not be claimed by who
+-- cannot_wait(p, claim, lane) -> whether what is due there must not be claimed by a claimant that
 -- has other work in hand
-local function cannot_wait(p, digest, lane, now)
-  if redis.call('SISMEMBER', p .. 'registered:' .. digest, lane) == 0 then return false end
+local function cannot_wait(p, claim, lane)
+  if not serves(p, claim, lane) then return false end
   return is_switch_lane(lane)
     or redis.call('HGET', p .. 'lane:' .. lane, 'width') == '1'
-    or redis.call('ZCOUNT', p .. 'urgent:' .. lane, '-inf', now) > 0
+    or redis.call('ZCOUNT', p .. 'urgent:' .. lane, '-inf', claim.now) > 0
 end
 
--- claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
---   -> jobs, unregistered, tended, more
+-- claim_any(p, claim) -> jobs, unregistered, tended, more
 -- From the due lane of the exchange that was served longest ago. `unregistered`
 -- is a due lane that the claimant has not registered, or ''; `tended` a lane of
--- switches that it now holds, or ''. If `ahead`, nothing once it is the turn of a lane
+-- switches that it now holds, or ''. If claim.ahead, nothing once it is the turn of a lane
 -- that cannot wait.
-local function claim_any(p, digest, exchange, holder, lease, limit, now, ahead)
-  local unregistered = ''
-  for _, lane in due_lanes(p, now) do
-    if string.sub(lane, 1, #exchange + 1) == exchange .. ':' then
+local function claim_any(p, claim)
+  local unregistered, begin = '', claim.exchange .. ':'
+  for _, lane in due_lanes(p, claim.now) do
+    if string.sub(lane, 1, #begin) == begin then
       local jobs, more
-      if ahead and cannot_wait(p, digest, lane, now) then return {}, unregistered, '' end
+      if claim.ahead and cannot_wait(p, claim, lane) then return {}, unregistered, '' end
       if is_switch_lane(lane) then
-        local held = claim_switches(p, digest, lane, holder, now)
+        local held = claim_switches(p, claim, lane)
         if held then return {}, '', lane end
         jobs = held == false and {} or nil
       else
-        jobs, more = claim_in(p, digest, lane, '', holder, lease, limit, now)
+        jobs, more = claim_in(p, claim, lane, '')
       end
       if not jobs then
         unregistered = lane

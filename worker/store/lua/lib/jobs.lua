@@ -13,7 +13,6 @@
 --   P astray         zset  "<lane> <id>" of what was due there without a record -> ms from
 --                          which a person is to be alerted; inf once that is done
 
-local MAX_VERSION = 1
 -- What else there is, is a newer version's, and left to its workers.
 local KINDS = { cancel = true, cancel_all = true }
 -- Leases of urgent jobs: short at first, so that a worker's death costs little.
@@ -54,12 +53,12 @@ local function name_job(p, lane, id)
   return type(redis.pcall('LPUSH', p .. 'named:' .. lane, id)) == 'number'
 end
 
--- unclaim(p, lane, id, attempts, due, urgent, single, doubtful): nothing was attempted. The job is
--- due as it was before its claim, which counts for nothing; a single one is the next.
-local function unclaim(p, lane, id, attempts, due, urgent, single, doubtful)
-  local key, made = p .. 'job:' .. id, tonumber(attempts) - 1
+-- unclaim(p, lane, id, job): nothing was attempted. The job is due as it was before its claim,
+-- which counts for nothing; a single one is the next. job: attempts, due_ms, urgent, single, doubtful
+local function unclaim(p, lane, id, job)
+  local key, made = p .. 'job:' .. id, tonumber(job.attempts) - 1
   redis.call('HDEL', key, 'claimed_by', 'claimed_ms', made == 0 and 'first_ms' or 'claimed_by')
   redis.call('HSET', key, 'attempts', made)
-  place_job(p, lane, id, due, urgent, doubtful)
-  if single and not doubtful then redis.call('RPUSH', p .. 'named:' .. lane, id) end
+  place_job(p, lane, id, job.due_ms, job.urgent, job.doubtful)
+  if job.single and not job.doubtful then redis.call('RPUSH', p .. 'named:' .. lane, id) end
 end

@@ -17,12 +17,7 @@
 -- A grant is not the arrival: until `landed` tells when the exchange had it at
 -- the latest, it counts as under way for up to flight ms. So whatever the jitter,
 -- no window as counted at the exchange holds more than max.
-
--- How late urgent work may come for the slot it has waited for: a sweep, and the way.
-local COME_BACK_MS = 250
-
--- How many urgent grants go before one that is not urgent and waits.
-local URGENT_GRANTS = 4
+--- @constants COME_BACK_MS URGENT_GRANTS
 
 -- How soon to come back while workers have yet to tell what they were granted.
 local OWED_LOOK_MS = 200

@@ -2,9 +2,7 @@
 -- Keys:
 --   P lane:<lane>  hash  reach|<pair>: ms until which a request of a former cancel-all, or a
 --                        timer of a tripped switch, may still cancel orders of that pair
-
--- How long after its connection was closed a request that has arrived may be carried out.
-local EXECUTED_MS = 3000
+--- @constants EXECUTED_MS
 
 -- note_reach(p, lane, pair, at): until then orders of the pair, placed from now on, may yet be
 -- canceled by what was sent before.

@@ -1,5 +1,6 @@
 -- When the exchange's timer of a switch is to be set, and when the switch is looked at next.
 -- Keys: see lib/switches
+--- @constants LAG_SHARE LEFT_SHARE SLACK_SHARE
 --- @include lib/lanes
 --- @include lib/switches
 
@@ -22,8 +23,8 @@ end
 -- a failure finds time left however rarely its strategy beats.
 local function renews_at(switch)
   local timeout = tonumber(switch.timeout_ms)
-  if lag_of(switch) <= timeout / 32 then return nil end
-  return tonumber(switch.fires_ms or 0) - timeout / 2
+  if lag_of(switch) <= timeout / SLACK_SHARE then return nil end
+  return tonumber(switch.fires_ms or 0) - timeout / LEFT_SHARE
 end
 
 -- needs_sync(switch): whether the exchange's timer is not where it should be: it
@@ -33,7 +34,7 @@ local function needs_sync(switch)
   if switch.native == '0' or switch.state == 'waiting' then return false end
   if switch.state == 'disarmed' or switch.unsure or switch.native == '2' then return true end
   if tonumber(switch.fires_ms or 0) > tonumber(switch.deadline_ms) then return true end
-  if lag_of(switch) >= tonumber(switch.timeout_ms) / 4 then return true end
+  if lag_of(switch) >= tonumber(switch.timeout_ms) / LAG_SHARE then return true end
   local at = renews_at(switch)
   return at ~= nil and now_ms() >= at
 end

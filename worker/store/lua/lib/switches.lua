@@ -38,6 +38,7 @@
 --   P ends:<lane>:switch  zset  armed switch whose timer the exchange holds -> ms from
 --                               which it counts as tripped
 --   P tripped             zset  tripped switch -> ms from which somebody is to be told
+--- @constants STEP_MS
 
 local KEEP_MS = 86400000
 -- How many switches one look takes in, lest it keep Redis to itself.
@@ -86,11 +87,10 @@ end
 
 -- has_ended(switch, now) -> whether its deadline has passed. Not by the shared time of now
 -- alone, which may have stepped a moment ago, but also by the caller's knowledge of it.
-local ENDED_APART_MS = 500
 local function has_ended(switch, now)
   local ends = ends_at(switch)
   local sure = now - math.max(doubt_ms(), unseen_ms())
-  return sure >= ends and called_ms() + ENDED_APART_MS >= ends
+  return sure >= ends and called_ms() + STEP_MS >= ends
 end
 
 -- pair_field(pair) -> what a scope calls it. Case does not tell pairs apart: who arms one

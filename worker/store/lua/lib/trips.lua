@@ -1,5 +1,6 @@
 -- How a switch trips: its cancels become jobs.
 -- Keys: see lib/switches, lib/jobs
+--- @constants FIRED_MS
 --- @include lib/accepting
 --- @include lib/disarms
 --- @include lib/jobs
@@ -11,8 +12,6 @@
 
 -- How many orders and pairs one step accepts cancels of, lest it keep Redis to itself.
 local PART = 250
--- How long the exchange takes to cancel orders once its timer fires.
-local FIRED_MS = 200
 
 -- accept_cancels(p, switch, now, orders, pairs): each is named by what it cancels: after a
 -- failover that has forgotten this, another trip names it the same.
@@ -20,7 +19,8 @@ local function accept_cancels(p, switch, now, orders, pairs)
   local stem = switch.id .. '.' .. switch.epoch .. '.'
   local function accept(kind, order_id, pair)
     local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
-    accept_job(p, now, id, switch.lane, kind, order_id, pair, '', switch.id, true)
+    accept_job(p, { id = id, lane = switch.lane, kind = kind, order_id = order_id, pair = pair, side = '',
+      parent = switch.id, urgent = true }, now)
   end
   for _, order in ipairs(orders) do accept('cancel', order, '') end
   for _, pair in ipairs(pairs) do accept('cancel_all', '', pair) end
