@@ -196,7 +196,7 @@ def _show_worker(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     """Answer probes before the broker does."""
     global _monitor  # noqa: PLW0603  one per process
     parts = runtime()
-    _monitor = serve_health(parts.settings, parts.dispatcher.pulse, "worker")
+    _monitor = serve_health(parts.settings, parts.dispatcher.liveness, "worker")
 
 
 @signals.worker_ready.connect
@@ -207,7 +207,7 @@ def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
 
     shutdown = runtime().shutdown
     shutdown.watch(give_back)
-    shutdown.hear(lambda: setattr(state, "should_stop", 0))
+    shutdown.handle_signals(lambda: setattr(state, "should_stop", 0))
     runtime().dispatcher.start()
     global _deferred  # noqa: PLW0603  one per process
     _deferred = Deferred(runtime())
@@ -215,13 +215,13 @@ def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 
 @signals.worker_shutting_down.connect
-def _told(**_: Any) -> None:  # noqa: ANN401  Celery's signal
+def _begin_shutdown(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     runtime().shutdown.begin()  # by a signal that came before the worker was ready
 
 
 @signals.beat_init.connect
 def _show_beat(sender: Any = None, **_: Any) -> None:  # noqa: ANN401  Celery's signal
-    serve_health(_settings(), sender.scheduler.pulse, "beat")
+    serve_health(_settings(), sender.scheduler.liveness, "beat")
 
 
 @signals.task_internal_error.connect

@@ -101,7 +101,7 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, AccountSessi
 
 
 def build_dispatcher(settings: Settings) -> Dispatcher:
-    """Return the motor of one worker process.
+    """Return the dispatcher of one worker process.
 
     Raises:
         SettingsError: No account is set up, or a secret is missing.
@@ -109,33 +109,32 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
     own = build_lanes(settings)
     if not own:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
-    lanes = AccountSessions({alias: at_default_address(lane) for alias, lane in own.items()})
+    accounts = AccountSessions({alias: at_default_address(each) for alias, each in own.items()})
     store, transport = build_store(settings), Transport(settings.http)
     limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)
-    pipeline = AttemptRunner(
+    attempts = AttemptRunner(
         settings=settings,
-        lanes=lanes,
+        lanes=accounts,
         shared=Ports(limiter, nonces, Tokens(store), switches),
         transport=transport,
         rng=random.Random(),  # noqa: S311  jitter
     )
-    keeper = Reconciler(
+    reconciler = Reconciler(
         settings=settings,
-        lanes=lanes,
+        lanes=accounts,
         switches=switches,
         limiter=limiter,
         nonces=nonces,
         transport=transport,
     )
-    ledger = Ledger(store, digest=digest_of(own))
     return Dispatcher(
         settings=settings,
-        lanes=lanes,
-        ledger=ledger,
-        pipeline=pipeline,
-        keeper=keeper,
+        accounts=accounts,
+        ledger=Ledger(store, digest=digest_of(own)),
+        attempts=attempts,
+        reconciler=reconciler,
         limiter=limiter,
-        lookout=DuePoll(store),
+        due_poll=DuePoll(store),
         durability=RedisDurability(store),
     )
 
@@ -215,7 +214,7 @@ def budgets_of(lanes: Iterable[AccountSession]) -> list[Budget]:
     return list(budgets.values())
 
 
-def serve_health(settings: Settings, pulse: Liveness, role: Role) -> Monitor:
+def serve_health(settings: Settings, liveness: Liveness, role: Role) -> Monitor:
     """Serve what a process shows of itself where the settings say.
 
     Never keeps the process from its work: without a port there is a warning.
@@ -228,7 +227,7 @@ def serve_health(settings: Settings, pulse: Liveness, role: Role) -> Monitor:
             (lane.exchange.name, lane.alias, lane.uses_nonce, [rule.key for _, rule in lane.rules])
             for lane in lanes
         )
-    monitor = Monitor(role, pulse, Watch(build_store(settings), budgets))
+    monitor = Monitor(role, liveness, Watch(build_store(settings), budgets))
     ports = ports_of(settings, role)
     if ports:
         monitor.serve(settings.metrics.host, ports, names=settings.metrics.names)

@@ -25,8 +25,8 @@ BACK_MS = 5_000
 AWAY_MS = 1_000
 LONG_LEASE_MS = 600_000
 BACKLOG = 300
-AWAY = "Redis is away: "
-TAKEN_BACK = "nobody heard in time who claimed"
+DOWN = "Redis is down: "
+RETURNED = "jobs whose claim reply was lost"
 
 
 @pytest.fixture
@@ -145,11 +145,11 @@ def test_what_was_claimed_unheard_waits_for_no_lease(
         try:
             workers = [far.worker() for _ in range(2)]
             for _ in range(rounds):
-                taken_back = [worker.text().count(TAKEN_BACK) for worker in workers]
+                taken_back = [worker.text().count(RETURNED) for worker in workers]
                 orders = fragile.place("ev", BACKLOG)
                 jobs = [ticket.id for ticket in producer.cancel_many("ev", orders)]
                 _begun(fragile, orders)
-                missed = [worker.text().count(AWAY) for worker in workers]
+                missed = [worker.text().count(DOWN) for worker in workers]
                 way.hold_answers()
                 for worker, before in zip(workers, missed, strict=True):
                     eventually(partial(_misses, worker, before))
@@ -159,7 +159,7 @@ def test_what_was_claimed_unheard_waits_for_no_lease(
                     within_ms=BACK_MS,
                     what="a backlog worked off without waiting for leases",
                 )
-                counts = [worker.text().count(TAKEN_BACK) for worker in workers]
+                counts = [worker.text().count(RETURNED) for worker in workers]
                 assert counts != taken_back, "some were claimed unheard"
         finally:
             way.deliver()
@@ -177,7 +177,7 @@ def _freeze_amid(
     """Freeze Redis once the first of these orders is canceled, until all workers miss it."""
     assert server.process is not None
     _begun(world, orders)
-    missed = [worker.text().count(AWAY) for worker in workers]
+    missed = [worker.text().count(DOWN) for worker in workers]
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
         for worker, before in zip(workers, missed, strict=True):
@@ -187,7 +187,7 @@ def _freeze_amid(
 
 
 def _misses(worker: WorkerProcess, before: int) -> bool:
-    return worker.text().count(AWAY) > before
+    return worker.text().count(DOWN) > before
 
 
 def _all_done(ledger: Ledger, jobs: list[str]) -> bool:

@@ -139,7 +139,7 @@ def test_a_second_signal_hands_back_at_once(patient: World, number: signal.Signa
     eventually(lambda: cancels(world, order_id))
     if number is not signal.SIGQUIT:  # which means at once by itself
         worker.send_signal(number)
-        eventually(lambda: "told to stop" in worker.text(), what="told once")
+        eventually(lambda: "shutdown: finishing" in worker.text(), what="shutdown begun")
     assert ended(worker, number) == 0
     job = world.ledger().get(ticket.id)
     assert job is not None

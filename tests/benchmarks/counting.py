@@ -1,7 +1,7 @@
 """What counting costs a job: `uv run python -m tests.benchmarks.counting`.
 
 Prints microseconds a job spends in the counts of one attempt that proves it,
-as one of a chunk, and milliseconds of one scrape's text.
+as one of a batch, and milliseconds of one scrape's text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 from worker import clock
 from worker.model.jobs import Job, Kind, State
 from worker.model.outcomes import Outcome
-from worker.policy.batch_sizing import CHUNK_MAX
+from worker.policy.batch_sizing import BATCH_MAX
 from worker.telemetry import metrics
 
 JOBS = 50_000
@@ -26,11 +26,11 @@ def round_us(job: Job) -> float:
     """Return the microseconds of CPU a job in one round."""
     begun = clock.monotonic_ms()
     spent = process_time()
-    for _ in range(JOBS // CHUNK_MAX):
-        for _ in range(CHUNK_MAX):
+    for _ in range(JOBS // BATCH_MAX):
+        for _ in range(BATCH_MAX):
             metrics.leaving(job.exchange, (begun,))
             metrics.proven(job.exchange, 39)
-        metrics.attempted([(job.exchange, Outcome.CANCELED)] * CHUNK_MAX)
+        metrics.attempted([(job.exchange, Outcome.CANCELED)] * BATCH_MAX)
     return (process_time() - spent) * 1_000_000 / JOBS
 
 

@@ -41,7 +41,7 @@ STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
         *(("worker/telemetry/metrics.py", name) for name in ("leaving", "attempted", "proven")),
     ),
     "settle and claim": (
-        *(("worker/dispatch/leases.py", name) for name in ("send", "land", "settle", "claim")),
+        *(("worker/dispatch/leases.py", name) for name in ("settle", "claim")),
     ),
 }  # fmt: skip
 """Step → functions, by the end of their file's name, whose time with all they call is its."""

@@ -41,7 +41,7 @@ def running(*settings: Settings) -> Iterator[list[Dispatcher]]:
         yield engines
     finally:
         for engine in engines:
-            engine.stop_taking()
+            engine.stop_claiming()
         for engine in engines:
             engine.stop()
 

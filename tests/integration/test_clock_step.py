@@ -53,7 +53,7 @@ def engines(world: World, count: int) -> Iterator[list[Dispatcher]]:
         workers = world.store().client
         eventually(lambda: workers.zcard("cx:workers") == count, what="the workers live")
         # Only who has read the clock can see it step.
-        eventually(lambda: all(engine._offset_ms is not None for engine in started))  # noqa: SLF001
+        eventually(lambda: all(engine._membership._offset_ms is not None for engine in started))  # noqa: SLF001
         yield started
 
 
@@ -177,9 +177,9 @@ def test_one_worker_alone_moves_nothing_while_another_lives(world: World, ms: in
     """Its own clock is wrong; it finds that others live by the time, and goes on."""
     strategy, client = world.producer(), world.store().client
     with engines(world, 2) as (liar, _):
-        time = liar._lookout._store.time  # noqa: SLF001
+        time = liar._due_poll._store.time  # noqa: SLF001
         time._local = lambda: clock.monotonic_ms() - ms  # noqa: SLF001
-        liar._lookout._store.local_ms = time._local  # noqa: SLF001
+        liar._due_poll._store.local_ms = time._local  # noqa: SLF001
         (order,) = world.place("ev", pair="btc_idr")
         emulated = strategy.arm("ev", pairs=["btc_idr"], timeout_ms=3_000)
         beat_for(4_000, emulated)

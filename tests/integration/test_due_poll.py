@@ -66,11 +66,11 @@ def test_a_worker_beats_on_the_connection_that_its_looks_go_by(world: World) -> 
     """What beats finds a replica out, and closes the connection for both."""
     engine = build_dispatcher(world.settings())
     store = engine._ledger._store  # noqa: SLF001
-    looks = engine._lookout  # noqa: SLF001
+    looks = engine._due_poll  # noqa: SLF001
     looks.first_due()
     kept = looks._connection  # noqa: SLF001
     assert kept is not None
-    engine._beat()  # noqa: SLF001
+    engine._membership.beat()  # noqa: SLF001
     looks.first_due()
     assert looks._connection is kept  # noqa: SLF001
     assert store.client.connection_pool._available_connections == []  # noqa: SLF001

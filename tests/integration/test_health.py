@@ -62,7 +62,7 @@ def watched(world: World) -> Iterator[tuple[Dispatcher, Monitor, str]]:
     settings = world.settings()
     engine = build_dispatcher(settings)
     watch = Watch(world.store(), budgets_of(build_lanes(settings).values()))
-    monitor = Monitor("worker", engine.pulse, watch)
+    monitor = Monitor("worker", engine.liveness, watch)
     monitor.serve("127.0.0.1", [0])
     assert monitor.server is not None
     try:
@@ -195,14 +195,14 @@ def test_a_process_that_hangs_is_not_live(world: World, monkeypatch: pytest.Monk
     with watched(world) as (engine, _, url):
         engine.start()
         eventually(lambda: health(url)[0] == 200, what="ready")
-        look = engine._sweep._look  # noqa: SLF001  where a deadlock would be
+        look = engine._sweep._poll  # noqa: SLF001  where a deadlock would be
 
         def hang() -> float:
             held.set()
             release.wait()
             return look()
 
-        monkeypatch.setattr(engine._sweep, "_look", hang)  # noqa: SLF001  same
+        monkeypatch.setattr(engine._sweep, "_poll", hang)  # noqa: SLF001  same
         assert held.wait(10)
         assert health(url, "/healthz/live")[0] == 200
         monkeypatch.setattr(liveness, "LIVE_MS", 50)

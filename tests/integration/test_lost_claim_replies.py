@@ -55,7 +55,7 @@ def test_only_the_unheard_holder_loses_what_it_has(process: Process) -> None:
     """A thread of the same process that is attempting a job goes on."""
     bench = process.bench
     bench.accept("a1", "a2")
-    holder = process.claims.holder()
+    holder = process.claims.new_holder()
     (job,) = process.claim(holder, EV, limit=1).jobs
     process.deaf_claim(EV)
     assert process.take_back() == 1
@@ -82,14 +82,14 @@ def test_an_unheard_settlement_counts_once_and_claims_nothing(
     """What it came to is recorded, and the jobs that came with the lost answer are due."""
     bench = process.bench
     bench.accept("a1", "a2", "a3")
-    holder = process.claims.holder()
+    holder = process.claims.new_holder()
     (job,) = process.claim(holder, EV, limit=1).jobs
     process.deaf.misses["settle"] = 1
     assert process.claims.settle([(job, outcome)], holder=holder, limit=2).jobs == ()
     found = bench.get(job.id)
     assert (found.attempts, found.state is State.DONE) == (1, outcome is DONE)
     assert process.take_back() == 0, "taken back while the holder may still have some in hand"
-    process.claims.leave(holder)
+    process.claims.release(holder)
     assert process.take_back() == 2
     assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
 
@@ -98,13 +98,13 @@ def test_what_was_attempted_and_never_settled_is_left_to_its_lease(process: Proc
     """A request was sent: it must not look as if none had been."""
     bench = process.bench
     job_id = bench.one()
-    holder = process.claims.holder()
+    holder = process.claims.new_holder()
     (job,) = process.claim(holder, EV, limit=1).jobs
     process.deaf.cut = {"settle"}
     process.stopping.set()
     with pytest.raises(StoreUnavailable):
         process.claims.settle([(job, DONE)], holder=holder, limit=2)
-    process.claims.leave(holder)
+    process.claims.release(holder)
     assert process.take_back() == 0
     assert bench.get(job_id).claimed_by == holder
 

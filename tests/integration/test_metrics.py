@@ -136,8 +136,8 @@ def test_a_trip_is_counted_with_its_lateness(world: World, rise: Rise) -> None:
     engine.register()
     world.producer().arm("ev", order_ids=["a1"], timeout_ms=1_000)
     eventually(lambda: lane_due(world), what="the deadline")
-    engine._tend(f"{lane_of('everstrike', 'ev')}:switch")  # noqa: SLF001  what a sweep calls
-    engine._heartbeat()  # noqa: SLF001  same
+    engine._run_switches(f"{lane_of('everstrike', 'ev')}:switch")  # noqa: SLF001  what a sweep calls
+    engine._membership.heartbeat()  # noqa: SLF001  same
     assert rise("switch_lateness_seconds_count", exchange="everstrike") == 1
     assert 0 <= rise("switch_lateness_seconds_sum", exchange="everstrike") < 30
     assert rise("alerts_total", kind="switch tripped", exchange="everstrike") == 1

@@ -242,7 +242,7 @@ def working(patient: World) -> Iterator[Producer]:
     engine.register()
     engine.start()
     yield patient.producer()
-    engine.stop_taking()
+    engine.stop_claiming()
     engine.stop()
 
 

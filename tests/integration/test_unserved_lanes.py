@@ -44,7 +44,7 @@ def test_they_do_not_keep_a_retry_waiting(world: World, engine: Dispatcher) -> N
     lane = lane_of("everstrike", "ev")
     store = world.store()
     store.client.zadd(store.key("lanes"), {lane: ledger.now_ms() + 60_000})
-    engine._heartbeat()  # noqa: SLF001  for the time of Redis
-    assert engine._look() == world.settings().worker.sweep_ms  # noqa: SLF001  how long it sleeps
+    engine._membership.heartbeat()  # noqa: SLF001  for the time of Redis
+    assert engine._poll() == world.settings().worker.sweep_ms  # noqa: SLF001  how long it sleeps
     store.client.zadd(store.key("lanes"), {lane: ledger.now_ms() + 40})
-    assert engine._look() < world.settings().worker.sweep_ms - 20  # noqa: SLF001  how long it sleeps
+    assert engine._poll() < world.settings().worker.sweep_ms - 20  # noqa: SLF001  how long it sleeps

@@ -32,7 +32,7 @@ class Attempts:
         self.settings = world.settings(**{"jobs": FAST, **tables})
         engine = build_dispatcher(self.settings)
         engine.register()
-        self.pipeline = engine._attempts._pipeline  # noqa: SLF001
+        self.pipeline = engine._parts.batches._attempts  # noqa: SLF001
         self.ledger = engine._ledger  # noqa: SLF001
 
     def accept(self, alias: str, order_id: str = "", **fields: Any) -> str:

@@ -69,11 +69,11 @@ class Process:
 
     def deaf_claim(self, lane: str, *, limit: int = 2, job_id: str = "") -> str:
         """Claim, hear nothing, and give up; return the holder."""
-        holder = self.claims.holder()
+        holder = self.claims.new_holder()
         self.deaf.misses["claim"] = 1
         with pytest.raises(StoreUnavailable):
             self.claim(holder, lane, limit=limit, job_id=job_id)
-        self.claims.leave(holder)
+        self.claims.release(holder)
         return holder
 
     def take_back(self) -> int:

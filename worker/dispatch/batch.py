@@ -1,11 +1,10 @@
-"""Attempting what has been claimed, job after job, for as long as it may be kept from others."""
+"""Run claimed jobs in order; put back those that wait too long."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from worker import clock
 from worker.config.settings import Settings
@@ -17,102 +16,82 @@ from worker.errors import StoreUnavailable
 from worker.model.jobs import Job
 from worker.model.outcomes import Evidence
 from worker.model.settlements import Claimed, Settlement, Verb
-from worker.policy.batch_sizing import FLUSH_MS, SMOOTH_MS
+from worker.policy.batch_sizing import START_WITHIN_MS
 
 log = logging.getLogger(__name__)
 
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
-"""What becomes of a job that was claimed and not begun: as if it had not been."""
-WITHOUT_REDIS = Attempted(Settlement(Verb.WAIT, pause_ms=STORE_RETRY_MS))
-"""The same where Redis did not do what an attempt needs: it may refuse that at once, again
-and again, and yet give out the job."""
-
-
+"""For a job that was claimed and not started: it is due as if it had not been claimed."""
+REDIS_DOWN = Attempted(Settlement(Verb.WAIT, pause_ms=STORE_RETRY_MS))
+"""The same after Redis failed an attempt. The lane pauses: Redis may lease jobs and refuse
+what their attempts need, at once and again and again."""
 REFUSED = (Evidence.NO_CANCELS, Evidence.NO_READS, Evidence.NO_TOKEN)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What became of jobs of a lane.
-
-    Attributes:
-        done: Each with what it came to, in order.
-        rests: Whether the lane must rest.
-        smooth: Whether it took so little that more may be claimed meanwhile.
-    """
-
-    done: list[Done]
-    rests: bool
-    smooth: bool
-
-
 class BatchRunner:
-    """BatchRunner the jobs that a thread has claimed. Safe to use from many threads.
+    """Attempts the jobs that a thread has claimed. Safe to use from many threads.
 
     Args:
-        pipeline: Makes the attempts.
+        attempts: Makes the attempts.
         settings: The budgets.
-        stopping: Once set, nothing more is begun.
+        stopping: Once set, no further job is started.
     """
 
     def __init__(
-        self, pipeline: AttemptRunner, *, settings: Settings, stopping: threading.Event
+        self, attempts: AttemptRunner, *, settings: Settings, stopping: threading.Event
     ) -> None:
-        self._pipeline = pipeline
+        self._attempts = attempts
         self._settings = settings
         self._stopping = stopping
 
-    def work(
-        self, crew: ExchangeThreads, claimed: Claimed, since_ms: float, *, put_back: bool
-    ) -> Work:
-        """Attempt jobs of a lane one after the other; what comes to wait too long is put back.
+    def run(self, threads: ExchangeThreads, claimed: Claimed, asked_ms: float) -> list[Done]:
+        """Attempt the jobs of one lane in order; put back those that wait too long.
 
-        So is what follows one for which the lane must rest, and, once Redis is
-        back, what could not be sent without it.
+        Jobs after one that pauses the lane are put back too, and, once Redis is back, those
+        that could not be sent without it.
 
         Args:
-            crew: That of the exchange.
-            claimed: What to attempt.
-            since_ms: When the claim was asked for.
-            put_back: Whether none of it may be begun: it has waited too long behind other
-                work, or the lane has been found to have to rest.
+            threads: Those of the exchange.
+            claimed: The jobs, at least one.
+            asked_ms: When the claim was sent to Redis, on the local monotonic clock.
+
+        Returns:
+            Each job with its result, in order.
         """
         begun = clock.monotonic_ms()
         done: list[Done] = []
-        rests = False
-        for jobs in self._pipeline.together(claimed.jobs):
+        paused = False
+        for jobs in self._attempts.together(claimed.jobs):
             now = clock.monotonic_ms()
-            # Of when Redis leased it no more is known than that it was after it was asked:
-            # so the lease is reckoned from then, and the time from when that was heard.
-            held_ms, now_ms = round(now - since_ms), claimed.now_ms + round(now - begun)
-            came_to = [PUT_BACK] * len(jobs)
-            late = now - begun > FLUSH_MS or self._stopping.is_set()
-            if not (put_back or rests or (late and done)):
-                crew.begin()
+            # Redis leased the jobs between the call and its reply. The lease is counted from
+            # the call, and Redis's time from the reply, so that neither is overestimated.
+            held_ms, now_ms = round(now - asked_ms), claimed.now_ms + round(now - begun)
+            results = [PUT_BACK] * len(jobs)
+            late = now - begun > START_WITHIN_MS or self._stopping.is_set()
+            if not (paused or (late and done)):
+                threads.begin()
                 sent = False
                 try:
-                    came_to = self._attempt(jobs, now_ms, held_ms)
-                    sent = came_to[0].settlement.verb is not Verb.WAIT
-                    rests = not sent or _rests(came_to)
+                    results = self._attempt(jobs, now_ms, held_ms)
+                    sent = results[0].settlement.verb is not Verb.WAIT
+                    paused = not sent or _pauses(results)
                 except StoreUnavailable as error:
-                    log.warning("Redis is away in mid-attempt: %s", error)
-                    came_to, rests = [WITHOUT_REDIS] * len(jobs), True
+                    log.warning("Redis went down in mid-attempt: %s", error)
+                    results, paused = [REDIS_DOWN] * len(jobs), True
                 finally:
-                    took_ms, cpu_ms = crew.end()
+                    took_ms, cpu_ms = threads.end()
                 if sent:
-                    crew.learn(took_ms / len(jobs), cpu_ms / len(jobs))
-            done += zip(jobs, came_to, strict=True)
+                    threads.learn(took_ms / len(jobs), cpu_ms / len(jobs))
+            done += zip(jobs, results, strict=True)
         tell(attempted for _, attempted in done)
-        return Work(
-            done, rests=rests, smooth=not rests and clock.monotonic_ms() - begun < SMOOTH_MS
-        )
+        return done
 
     def _attempt(self, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
         """Attempt jobs in one request; a fault of our own leaves them unknown, and due again."""
         if self._stopping.is_set():
             return [PUT_BACK] * len(jobs)
         try:
-            return self._pipeline.attempt_together(jobs, now_ms=now_ms, held_ms=held_ms)
+            return self._attempts.attempt_together(jobs, now_ms=now_ms, held_ms=held_ms)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  one job's fault must not cost the others
@@ -120,8 +99,8 @@ class BatchRunner:
             return [Attempted(crashed(job, error, now_ms=now_ms, jobs=budget)) for job in jobs]
 
 
-def _rests(came_to: Sequence[Attempted]) -> bool:
-    """Return whether the account must rest: for the rate, or as its credentials are refused."""
+def _pauses(results: Sequence[Attempted]) -> bool:
+    """Return whether the account must pause: for its rate, or as its credentials are refused."""
     return any(
-        each.settlement.pause_ms > 0 or each.settlement.evidence in REFUSED for each in came_to
+        each.settlement.pause_ms > 0 or each.settlement.evidence in REFUSED for each in results
     )

@@ -1,4 +1,4 @@
-"""The threads of one exchange in one process: how many may do what."""
+"""How many threads of one process may work for one exchange, and on what."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections import deque
 from worker import clock
 from worker.policy.batch_sizing import BatchSizing
 
-TENDERS = 2
+SWITCH_THREADS = 2
 """Kept for switches, which must not wait for cancels."""
-SINGLES = 2
-"""Kept for single cancels, which pass a backlog."""
+NAMED_THREADS = 2
+"""Kept for named jobs, which pass a backlog."""
 NAMED_MAX = 1_000
-"""Single cancels that may wait for those; the oldest beyond them queue."""
+"""Named jobs that may wait for those threads; the oldest beyond them wait their turn."""
 
 
 class ThreadLimit:
@@ -25,7 +25,7 @@ class ThreadLimit:
         self._lock = threading.Lock()
 
     def enter(self, most: int | None = None) -> bool:
-        """Take a place; false if none is free, or `most` are inside."""
+        """Take a place; return false if none is free, or `most` are taken."""
         with self._lock:
             if self._inside >= self._size or (most is not None and self._inside >= most):
                 return False
@@ -39,58 +39,58 @@ class ThreadLimit:
 
     @property
     def inside(self) -> int:
-        """How many have a place."""
+        """How many places are taken."""
         return self._inside
 
 
 class ExchangeThreads:
-    """Who may enter, and how fast they are.
+    """The thread limits of one exchange, and how long its attempts take.
 
     Attributes:
-        pace: How long attempts take.
-        workers: Work off whatever is due; at most `most` at a time.
-        singles: Do what is asked for by name while all workers are busy.
-        tenders: Bring the exchange's timers in line.
-        named: Jobs asked for by name that wait for one of the singles: lane, id.
+        sizing: How long attempts take, and so how many jobs a thread claims at once.
+        for_jobs: Threads that run whatever is due; at most `most` at a time.
+        for_named: Threads that run named jobs while all of those are busy.
+        for_switches: Threads that bring the exchange's timers in line.
+        named: Named jobs that wait for a thread: lane, id.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self.pace = BatchSizing()
+        self.sizing = BatchSizing()
         self._learning = threading.Lock()
-        self.workers = ThreadLimit(size)
-        self.singles = ThreadLimit(SINGLES)
-        self.tenders = ThreadLimit(TENDERS)
+        self.for_jobs = ThreadLimit(size)
+        self.for_named = ThreadLimit(NAMED_THREADS)
+        self.for_switches = ThreadLimit(SWITCH_THREADS)
         self.named: deque[tuple[str, str]] = deque(maxlen=NAMED_MAX)
         self._since: dict[int, tuple[float, float]] = {}
-        """Thread → when its attempt began, and what the thread had used of a processor."""
+        """Thread → when its attempt began, and the CPU time that it had used, in ms."""
 
     def begin(self) -> None:
-        """Know of an attempt of this thread from now on, until `end`."""
+        """Note that an attempt of this thread begins; `end` follows."""
         self._since[threading.get_ident()] = (clock.monotonic_ms(), clock.cpu_ms())
 
     def end(self) -> tuple[float, float]:
-        """Return how long the attempt has taken, and how much of a processor, in ms."""
+        """Return how long this thread's attempt took, and its CPU time, in ms."""
         since, spent = self._since.pop(threading.get_ident())
         return clock.monotonic_ms() - since, clock.cpu_ms() - spent
 
     def learn(self, took_ms: float, cpu_ms: float) -> None:
-        """Take in how long an attempt took, and what of that was a processor's."""
+        """Add the time and the CPU time of an attempt to the averages."""
         with self._learning:
-            self.pace.learn(took_ms, cpu_ms)
+            self.sizing.learn(took_ms, cpu_ms)
 
     @property
     def most(self) -> int:
-        """How many workers are worth having as things stand."""
+        """How many threads for jobs are worth having now."""
         now = clock.monotonic_ms()
         waiting_ms = now - min((since for since, _ in list(self._since.values())), default=now)
-        return min(self._size, self.pace.threads(waiting_ms))
+        return min(self._size, self.sizing.threads(waiting_ms))
 
     @property
     def crowded(self) -> bool:
-        """Whether there are more workers than are worth having, so that one should leave."""
-        return self.workers.inside > self.most
+        """Whether there are more threads for jobs than are worth having."""
+        return self.for_jobs.inside > self.most
 
     def enter(self) -> bool:
-        """Take a place among the workers; false if there is none."""
-        return self.workers.enter(self.most)
+        """Take a place for jobs; return false if there is none."""
+        return self.for_jobs.enter(self.most)

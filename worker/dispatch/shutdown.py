@@ -1,8 +1,8 @@
-"""The end of a worker process, within a bound: what is in hand is finished or handed back.
+"""Shutdown of a worker process within a bound: jobs in progress are finished or handed back.
 
-Celery waits for its threads for as long as they take. Here a thread waits
-beside it: when the time is up, or the worker is told a second time, what is
-still being attempted goes back to the ledger, and the process ends.
+Celery waits for its threads as long as they take. Here another thread waits beside
+it: when the time is up, or on a second signal, it hands the jobs that are still being
+attempted back to the ledger and ends the process.
 """
 
 from __future__ import annotations
@@ -22,21 +22,20 @@ from worker.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-HANDED_BACK, NOT_TOLD = 0, 1
-"""Exit codes of a process whose time was up: whether Redis knows what was in hand.
-If not, leases run out."""
+HANDED_BACK, NOT_HANDED_BACK = 0, 1
+"""Exit codes when the time is up. With 1 the jobs in progress wait for their leases."""
 FLUSH_S = 0.2
 RESERVE_SHARE = 0.5
-"""Most of the bound that may be kept for handing back."""
+"""Largest part of the bound that may be kept for handing back."""
 
 
 class Shutdown:
-    """Ends this process, once told to, within a bound.
+    """Ends this process within a bound once shutdown has begun.
 
     Args:
-        dispatcher: What is to be stopped.
-        bound_ms: From being told until the process has ended.
-        reserve_ms: How long handing back may take, Redis being away.
+        dispatcher: Stops claiming, then hands back.
+        bound_ms: From the beginning of shutdown until the process has ended.
+        reserve_ms: How long handing back may take with Redis down.
         leave: Ends the process with an exit code, whatever its threads do.
     """
 
@@ -49,42 +48,46 @@ class Shutdown:
         leave: Callable[[int], object] = os._exit,
     ) -> None:
         self._dispatcher = dispatcher
-        self._left_ms = bound_ms - min(reserve_ms, bound_ms * RESERVE_SHARE)
-        self._give_back: Callable[[], object] = lambda: None
+        self._finish_ms = bound_ms - min(reserve_ms, bound_ms * RESERVE_SHARE)
+        self._requeue: Callable[[], object] = lambda: None
         self._leave = leave
-        self._told = threading.Event()
+        self._begun = threading.Event()
         self._at_once = threading.Event()
 
-    def watch(self, give_back: Callable[[], object]) -> None:
-        """Be ready: signals must not start threads.
+    def watch(self, requeue: Callable[[], object]) -> None:
+        """Start the thread that waits; a signal handler must not start one.
 
         Args:
-            give_back: Puts messages that were not acknowledged back to their queues.
+            requeue: Returns messages that were not acknowledged to their queues.
         """
-        self._give_back = give_back
+        self._requeue = requeue
         threading.Thread(target=self._wait, name="shutdown", daemon=True).start()
 
     def begin(self, *, at_once: bool = False) -> None:
-        """Take nothing more; with `at_once`, hand back now. For signal handlers, too."""
-        # An event that is set already is left alone: its lock may be held below us.
-        self._dispatcher.stop_taking()
-        if at_once and not self._at_once.is_set():
-            self._at_once.set()
-        if not self._told.is_set():
-            self._told.set()
-
-    def hear(self, stop: Callable[[], object]) -> None:
-        """Take the signals: the first begins the end, the next means at once, as SIGQUIT does.
-
-        In place of Celery's own handlers, whose second step does not work with
-        threads. Does nothing in a thread that may not.
+        """Begin shutdown; Celery calls this for every cause. Safe in a signal handler.
 
         Args:
-            stop: Has Celery begin its own end; called in the signal's handler.
+            at_once: Hand back now, without waiting for jobs in progress.
+        """
+        # Events that are set are left alone: code below this handler may hold their lock.
+        self._dispatcher.stop_claiming()
+        if at_once and not self._at_once.is_set():
+            self._at_once.set()
+        if not self._begun.is_set():
+            self._begun.set()
+
+    def handle_signals(self, stop: Callable[[], object]) -> None:
+        """Handle SIGTERM, SIGINT and SIGQUIT in place of Celery.
+
+        The first begins shutdown; a second one, or SIGQUIT, hands back at once. Celery's
+        own second step does not work with threads. Does nothing outside the main thread.
+
+        Args:
+            stop: Makes Celery stop; called in the signal handler.
         """
 
         def handle(number: int, _frame: object) -> None:
-            at_once = self._told.is_set() or number == signal.SIGQUIT
+            at_once = self._begun.is_set() or number == signal.SIGQUIT
             self.begin(at_once=at_once)
             stop()
 
@@ -93,23 +96,23 @@ class Shutdown:
                 signal.signal(number, handle)
 
     def _wait(self) -> None:
-        self._told.wait()
-        log.info("told to stop: finishing what is in hand, for %d ms at most", self._left_ms)
-        clock.wait_ms(self._at_once, self._left_ms)
-        code = NOT_TOLD
+        self._begun.wait()
+        log.info("shutdown: finishing jobs in progress for up to %d ms", self._finish_ms)
+        clock.wait_ms(self._at_once, self._finish_ms)
+        code = NOT_HANDED_BACK
         try:
             count = self._dispatcher.hand_back()
             code = HANDED_BACK
-            log.warning("time is up: %d jobs in mid-attempt handed back", count)
+            log.warning("shutdown: handed back %d jobs in mid-attempt", count)
         except StoreUnavailable as error:
-            log.warning("time is up, and Redis is away: leases run out by themselves: %s", error)
+            log.warning("shutdown: Redis is down, jobs wait for their leases: %s", error)
         except Exception:
-            log.exception("time is up, and what is in hand cannot be handed back")
+            log.exception("shutdown: jobs in progress could not be handed back")
         finally:
             try:
-                self._give_back()
-            except Exception:  # noqa: BLE001  other workers find them after a while
-                log.warning("messages could not be given back; they come back by themselves")
+                self._requeue()
+            except Exception:  # noqa: BLE001  they come back by themselves
+                log.warning("shutdown: messages not requeued; they return after a timeout")
             sentry_sdk.flush(timeout=FLUSH_S)
             for handler in logging.getLogger().handlers:
                 handler.flush()

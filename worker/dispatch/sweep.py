@@ -1,4 +1,4 @@
-"""The loop that nothing is lost by: it goes round whatever happens."""
+"""Background loop that finds due jobs without a doorbell."""
 
 from __future__ import annotations
 
@@ -13,73 +13,75 @@ from worker.telemetry.liveness import Liveness
 log = logging.getLogger(__name__)
 
 HEARTBEAT_MS = 1_000
-AWAY_MS = 200
-"""Between two tries while Redis is away."""
+REDIS_DOWN_MS = 200
+"""Pause between two tries while Redis is down."""
 CRASH_PAUSE_MS = 1_000
 
 
 class Sweep:
-    """Calls what is to be called again and again, from a thread of its own.
+    """A thread that sends heartbeats and polls for due jobs until `stopping` is set.
+
+    An error never ends it. Redis going down and coming back is logged once each.
 
     Args:
         beat: Called every second, and first of all once Redis is back.
-        look: Called every `sweep_ms`; returns in how many ms at most to call it again.
-        reached: Called once whenever Redis has come within reach.
+        poll: Called at least every `sweep_ms`; returns in how many ms to call it again.
+        connected: Called once each time Redis has become reachable.
         sweep_ms: Longest pause.
-        stopping: Ends it.
+        stopping: Ends the loop.
     """
 
     def __init__(
         self,
         *,
         beat: Callable[[], None],
-        look: Callable[[], float],
-        reached: Callable[[], None],
+        poll: Callable[[], float],
+        connected: Callable[[], None],
         sweep_ms: float,
         stopping: threading.Event,
     ) -> None:
         self._beat = beat
-        self._look = look
-        self._reached = reached
+        self._poll = poll
+        self._connected = connected
         self._sweep_ms = sweep_ms
         self._stopping = stopping
-        self.pulse = Liveness()
+        self.liveness = Liveness()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for its end, which `stopping` brings."""
+        """Wait until the thread has ended; set `stopping` first."""
         if self._thread is not None:
             self._thread.join()
 
     def _run(self) -> None:
-        away = reached = False
+        down = connected = False
         beat_at = 0.0
         while not self._stopping.is_set():
             pause_ms = self._sweep_ms
-            self.pulse.moved()
+            self.liveness.moved()
             try:
                 if clock.monotonic_ms() >= beat_at:
                     self._beat()
                     beat_at = clock.monotonic_ms() + HEARTBEAT_MS
-                pause_ms = min(pause_ms, self._look())
-                if not reached:
-                    self._reached()
-                    reached = True
-                self.pulse.answered()
-                if away:
+                pause_ms = min(pause_ms, self._poll())
+                if not connected:
+                    self._connected()
+                    connected = True
+                self.liveness.answered()
+                if down:
                     log.warning("Redis is back")
-                away = False
+                down = False
             except StoreUnavailable as error:
-                if not away:
-                    log.warning("Redis is away: %s", error)
-                away, reached, beat_at = True, False, 0.0
-                pause_ms = AWAY_MS
+                if not down:
+                    log.warning("Redis is down: %s", error)
+                down, connected, beat_at = True, False, 0.0
+                pause_ms = REDIS_DOWN_MS
             except Exception:
-                log.exception("the sweep crashed; it goes on")
+                log.exception("the sweep crashed; it continues")
                 pause_ms = CRASH_PAUSE_MS
             clock.wait_ms(self._stopping, pause_ms)

@@ -40,20 +40,20 @@ class LeaseScheduler(Scheduler):
         self._name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
         self._held: bool | None = None
         self._check_ins = CheckIns()
-        self.pulse = Liveness()
+        self.liveness = Liveness()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401  Celery's signature
         """Send what is due, if the lease is ours; return the seconds to the next look."""
-        self.pulse.moved()
+        self.liveness.moved()
         try:
             held = self._store.run("lease", KEY, self._name, LEASE_MS) == 1
         except StoreUnavailable as error:
             if self._held is not None:
-                log.warning("Redis is away: %s", error)
+                log.warning("Redis is down: %s", error)
             self._held = None
             return LOOK_S
-        self.pulse.answered()
+        self.liveness.answered()
         if held is not self._held:
             log.info("beat: %s", "ticking" if held else "another beat ticks; standing by")
         self._held = held
@@ -69,18 +69,18 @@ class LeaseScheduler(Scheduler):
             with unavailable():
                 waiting = int(self._store.client.llen(self._store.key(QUEUE)))  # type: ignore[arg-type]
         except StoreUnavailable as error:
-            log.warning("Redis is away: %s", error)
+            log.warning("Redis is down: %s", error)
             return
         if waiting < TICKS_MAX:
             super().apply_entry(entry, producer)
 
     def close(self) -> None:
         """Let another beat have the lease at once."""
-        self.pulse.stopping()
+        self.liveness.stopping()
         if self._held:
             try:
                 # Ours alone: held up, we may have lost it to another unawares.
                 self._store.run("lease", KEY, self._name, 0)
             except StoreUnavailable:
-                log.warning("Redis is away; the lease runs out by itself")
+                log.warning("Redis is down; the lease expires by itself")
         super().close()

@@ -115,43 +115,6 @@ def unavailable() -> Iterator[None]:
         raise StoreUnavailable(f"Redis refused: {text}") from error
 
 
-class Sent:
-    """A script on its way, on a connection of its own until its answer is read or dropped."""
-
-    def __init__(
-        self, pool: redis.ConnectionPool, connection: redis.Connection, again: Callable[[], Any]
-    ) -> None:
-        self._pool = pool
-        self._connection = connection
-        self._again = again
-
-    def answer(self) -> Any:  # noqa: ANN401  Redis's answer
-        """Wait for the answer; to be called once.
-
-        Raises:
-            StoreUnavailable: Redis did not answer, or refused. The script may
-                have run.
-        """
-        try:
-            with unavailable():
-                return self._connection.read_response()  # type: ignore[no-untyped-call]
-        except StoreUnavailable as error:
-            if not (isinstance(error.__cause__, NoScriptError) or _is_late(error.__cause__)):
-                raise
-        finally:
-            self._pool.release(self._connection)
-        return self._again()  # Redis did not know the script or refused it, so it has not run
-
-    def drop(self) -> None:
-        """Give the answer up."""
-        _give_up(self._pool, self._connection)
-
-
-def _give_up(pool: redis.ConnectionPool, connection: redis.Connection) -> None:
-    connection.disconnect()  # type: ignore[no-untyped-call]
-    pool.release(connection)
-
-
 def _is_late(answer: object) -> bool:
     return isinstance(answer, redis.ResponseError) and str(answer).startswith("LATE ")
 
@@ -236,27 +199,6 @@ class Store:
                 f"it is lost if the master is lost now; asking again is safe"
             )
         return answer
-
-    def send(self, name: str, *args: str | float) -> Sent:
-        """Send the script of that name, and leave its answer to be read later.
-
-        Args: as for `run`.
-
-        Raises:
-            StoreUnavailable: Redis was out of reach. The script may have run, or may
-                yet, while the call is valid.
-        """
-        call = _Call(self._script(name), (self.prefix, *args), self.local_ms(), self._budget)
-        pool = self.client.connection_pool
-        with unavailable():
-            connection = pool.get_connection()
-            try:
-                reading = self.time.reading(connection, call.given_up_ms)
-                connection.send_command(*call.command(reading))  # type: ignore[no-untyped-call]
-            except BaseException:
-                _give_up(pool, connection)
-                raise
-        return Sent(pool, connection, lambda: self.run(name, *args))
 
     @property
     def _budget(self) -> float:

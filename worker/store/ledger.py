@@ -13,7 +13,7 @@ from typing import Any
 from worker.model.jobs import Job, NewJob
 from worker.model.names import lane_of
 from worker.model.settlements import Accepted, Claimed, Settlement, Verb, new_id
-from worker.store.connection import Sent, unavailable
+from worker.store.connection import unavailable
 from worker.store.listing import CHUNK, RECENT
 from worker.store.presence import Presence
 
@@ -106,28 +106,17 @@ class Ledger(Presence):
         stop the others.
         """
         exchange = settled[0][0].exchange
-        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, "")
+        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit)
         answer = self._store.run("settle", *head, *_parts(settled))
-        return _settled(answer)
-
-    def send_settlement(
-        self,
-        settled: Sequence[tuple[Job, Settlement]],
-        *,
-        exchange: str,
-        holder: str,
-        ahead: str,
-        retention_ms: int,
-        lease_ms: int,
-        limit: int,
-    ) -> Settling:
-        """Settle as `settle` does, if there is anything, and leave the answer to be read later.
-
-        Args: as for `settle`; leased is, to `ahead`, only what can wait until what
-            the caller has in hand is done; see `settle.lua`.
-        """
-        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, ahead)
-        return Settling(self._store.send("settle", *head, *_parts(settled)))
+        now, unregistered, tended, more, applied, *jobs = answer
+        return Claimed(
+            now_ms=int(now),
+            jobs=_read(jobs),
+            unregistered=unregistered,
+            tended=tended,
+            more=more == 1,
+            counted=tuple(each == "1" for each in str(applied)),
+        )
 
     def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:
         """Give up leases in mid-attempt, each job with its holder; return how many were ours.
@@ -183,25 +172,6 @@ class Ledger(Presence):
         return bool(self._store.run("discard", job_id, 0))
 
 
-class Settling:
-    """A settlement on its way."""
-
-    def __init__(self, sent: Sent) -> None:
-        self._sent = sent
-
-    def claimed(self) -> Claimed:
-        """Wait for what it came to; to be called once.
-
-        Raises:
-            StoreUnavailable: Redis did not answer. What it was sent it may have done.
-        """
-        return _settled(self._sent.answer())
-
-    def drop(self) -> None:
-        """Give the answer up."""
-        self._sent.drop()
-
-
 def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
     return [
         part
@@ -226,18 +196,6 @@ def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
     ]
 
 
-def _settled(answer: Sequence[Any]) -> Claimed:
-    now, unregistered, tended, more, applied, *jobs = answer
-    return Claimed(
-        now_ms=int(now),
-        jobs=_read(jobs),
-        unregistered=unregistered,
-        tended=tended,
-        more=more == 1,
-        counted=tuple(each == "1" for each in str(applied)),
-    )
-
-
 def _read(rows: Iterable[Sequence[str]]) -> tuple[Job, ...]:
     return tuple(Job.read(dict(zip(row[::2], row[1::2], strict=True))) for row in rows)
 
@@ -247,7 +205,6 @@ __all__ = [
     "Claimed",
     "Ledger",
     "Settlement",
-    "Settling",
     "Verb",
     "lane_of",
     "new_id",

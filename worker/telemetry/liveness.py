@@ -1,4 +1,4 @@
-"""The sign of life of a loop that must never stop, for probes to look at."""
+"""Liveness and readiness of a background loop, for probes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ READY_MS = 5_000
 class Liveness:
     """When a loop last moved, and when Redis last answered it.
 
-    One thread writes, any may read.
+    One thread writes, any thread may read.
     """
 
     def __init__(self) -> None:
@@ -21,15 +21,15 @@ class Liveness:
         self._stopping = False
 
     def moved(self) -> None:
-        """Say that the loop goes round."""
+        """Note that the loop has begun another round."""
         self._moved_ms = clock.monotonic_ms()
 
     def answered(self) -> None:
-        """Say that Redis has answered."""
+        """Note that Redis has answered."""
         self._answered_ms = clock.monotonic_ms()
 
     def stopping(self) -> None:
-        """Say that the loop is being ended, which is no fault of it."""
+        """Note that the loop is being stopped, so that its end is no fault."""
         self._stopping = True
 
     def faults(self) -> list[str]:
@@ -47,10 +47,9 @@ class Liveness:
 
     @property
     def live(self) -> bool:
-        """Whether the loop moves, or is not yet or no longer meant to.
+        """Whether the loop moves, has not been started, or is being stopped.
 
-        Redis being away makes nothing but a restart of the loop's own fault
-        worse, so it does not count.
+        Redis being down does not count: a restart of this process would not help.
         """
         idle = self._moved_ms is None or self._stopping
         return idle or _age(self._moved_ms or 0.0) <= LIVE_MS

@@ -1,12 +1,9 @@
--- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, ahead,
+-- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit,
 --        (id, claim, by, verb, line, outcome, detail, delay_ms, phase, streak, missing,
 --        pause_ms, doubtful, unanswered, evidence) * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record what attempts came to, give up their leases and holds, and claim the next
--- due jobs of the exchange (limit 0: none), as `claim` does, in the same step. If `ahead`
--- is not '', they are leased to it rather than to the holder, and only what can wait for
--- others that the caller has in hand: no switches, nothing urgent, nothing of a lane of
--- which one request goes at a time.
+-- due jobs of the exchange (limit 0: none), as `claim` does, in the same step.
 --   verb  done   the outcome is proven: the job ends
 --         again  due after delay_ms, in the given phase
 --         wait   not attempted: due as before, the attempt is not counted, and
@@ -32,7 +29,7 @@
 --- @include lib/lanes
 --- @include lib/reach
 --- @include lib/turns
-local p, holder, retention, recent, digest, exchange, lease, limit, ahead = unpack(ARGV, 1, 9)
+local p, holder, retention, recent, digest, exchange, lease, limit = unpack(ARGV, 1, 8)
 local now = now_ms()
 local ended, lanes, closed, rows, runs, parents = {}, {}, {}, {}, {}, {}
 
@@ -236,7 +233,7 @@ local function clear(lane, of_lane)
 end
 
 local applied = ''
-for i = 10, #ARGV, 15 do
+for i = 9, #ARGV, 15 do
   applied = applied .. (settle(unpack(ARGV, i, i + 14)) and '1' or '0')
 end
 for lane, of_lane in pairs(runs) do
@@ -261,8 +258,7 @@ end
 local jobs, unregistered, tended, more = {}, '', '', false
 if tonumber(limit) > 0 then
   jobs, unregistered, tended, more = claim_any(p, { digest = digest, exchange = exchange,
-    holder = ahead == '' and holder or ahead, lease = tonumber(lease), limit = tonumber(limit),
-    now = now, ahead = ahead ~= '' })
+    holder = holder, lease = tonumber(lease), limit = tonumber(limit), now = now })
 end
 local answer = { now, unregistered, tended, more and 1 or 0, applied }
 for _, job in ipairs(jobs) do answer[#answer + 1] = job end

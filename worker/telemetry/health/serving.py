@@ -31,13 +31,13 @@ class Monitor:
 
     Args:
         role: What the process is.
-        pulse: The sign of life of its loop.
+        liveness: That of the process's loop.
         watch: What looks at Redis.
     """
 
-    def __init__(self, role: Role, pulse: Liveness, watch: Watch) -> None:
+    def __init__(self, role: Role, liveness: Liveness, watch: Watch) -> None:
         self._role = role
-        self._pulse = pulse
+        self._liveness = liveness
         self._watch = watch
         self._registry = CollectorRegistry()
         self._registry.register(StoreCollector(watch))
@@ -50,12 +50,12 @@ class Monitor:
 
     def live(self) -> Page:
         """Return whether a restart is no help; Redis being away is no reason for one."""
-        live = self._pulse.live
+        live = self._liveness.live
         return _json({"live": live, "role": self._role}, ok=live)
 
     def ready(self) -> Page:
         """Return whether work can be expected, and if not, why."""
-        faults = self._pulse.faults()
+        faults = self._liveness.faults()
         redis: dict[str, object] = {"up": True}
         counts: dict[str, object] = {}
         try:
@@ -75,12 +75,12 @@ class Monitor:
                 "jobs_pending": sum(lane.pending for lane in reading.lanes),
             }
         ready = not faults
-        told = {"ready": ready, "live": self._pulse.live, "role": self._role, "faults": faults}
+        told = {"ready": ready, "live": self._liveness.live, "role": self._role, "faults": faults}
         return _json({**told, "redis": redis, **counts}, ok=ready)
 
     def status(self) -> Page:
         """Return the page for people."""
-        return Page(draw(self._watch, role=self._role, faults=self._pulse.faults()))
+        return Page(draw(self._watch, role=self._role, faults=self._liveness.faults()))
 
     def serve(self, host: str, ports: Sequence[int], *, names: Sequence[str] = ()) -> None:
         """Serve all of it, if a port can be had.

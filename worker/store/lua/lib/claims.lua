@@ -20,7 +20,6 @@ local LANES_PAGE = 32
 --   holder     whose the leases are, for `lease` ms each
 --   limit      how many jobs at most
 --   now        ms
---   ahead      true if the claimant has other work in hand
 local function serves(p, claim, lane)
   return redis.call('SISMEMBER', p .. 'registered:' .. claim.digest, lane) == 1
 end
@@ -198,26 +197,15 @@ local function due_lanes(p, now)
   end
 end
 
--- cannot_wait(p, claim, lane) -> whether what is due there must not be claimed by a claimant that
--- has other work in hand
-local function cannot_wait(p, claim, lane)
-  if not serves(p, claim, lane) then return false end
-  return is_switch_lane(lane)
-    or redis.call('HGET', p .. 'lane:' .. lane, 'width') == '1'
-    or redis.call('ZCOUNT', p .. 'urgent:' .. lane, '-inf', claim.now) > 0
-end
-
 -- claim_any(p, claim) -> jobs, unregistered, tended, more
 -- From the due lane of the exchange that was served longest ago. `unregistered`
 -- is a due lane that the claimant has not registered, or ''; `tended` a lane of
--- switches that it now holds, or ''. If claim.ahead, nothing once it is the turn of a lane
--- that cannot wait.
+-- switches that it now holds, or ''.
 local function claim_any(p, claim)
   local unregistered, begin = '', claim.exchange .. ':'
   for _, lane in due_lanes(p, claim.now) do
     if string.sub(lane, 1, #begin) == begin then
       local jobs, more
-      if claim.ahead and cannot_wait(p, claim, lane) then return {}, unregistered, '' end
       if is_switch_lane(lane) then
         local held = claim_switches(p, claim, lane)
         if held then return {}, '', lane end

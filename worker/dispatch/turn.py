@@ -1,0 +1,143 @@
+"""One thread's turn: claim due jobs of an exchange, attempt them, record the results."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from worker import clock
+from worker.dispatch.batch import BatchRunner
+from worker.dispatch.concurrency import ExchangeThreads
+from worker.dispatch.leases import Leases
+from worker.dispatch.membership import Membership
+from worker.model.outcomes import Outcome
+from worker.model.settlements import Claimed
+from worker.switches.reconciler import Reconciler
+
+TURN_MS = 1_000
+"""How long a thread that a doorbell woke continues with other due jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all turns of one process share.
+
+    Attributes:
+        stopping: Once set, a turn claims nothing more.
+    """
+
+    batches: BatchRunner
+    leases: Leases
+    membership: Membership
+    reconciler: Reconciler
+    stopping: threading.Event
+
+
+class Turn:
+    """One turn of one thread. The caller holds a place among the exchange's threads.
+
+    A turn that raises leaves nothing claimed by accident: a job that was attempted and not
+    recorded waits for its lease, and the sweep returns what Redis may have leased unnoticed.
+
+    Args:
+        parts: Shared by all turns.
+        exchange: Whose jobs are claimed.
+        threads: Those of the exchange.
+        add_thread: Starts another thread for the exchange if one is free.
+        turn_ms: After this time nothing more is claimed; None for no limit.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        exchange: str,
+        threads: ExchangeThreads,
+        *,
+        add_thread: Callable[[str], object],
+        turn_ms: float | None = None,
+    ) -> None:
+        self._parts = parts
+        self._exchange = exchange
+        self._threads = threads
+        self._add_thread = add_thread
+        self._turn_ms = turn_ms
+        self._holder = parts.leases.new_holder()
+        self._started_ms = self._asked_ms = clock.monotonic_ms()
+
+    def run(self, *, lane: str = "", job_id: str = "") -> Outcome | None:
+        """Attempt due jobs until there are none, or the turn is over.
+
+        Args:
+            lane: Where `job_id` is; "" for all lanes of the exchange.
+            job_id: The job to begin with; "" for whatever is due.
+
+        Returns:
+            The outcome of that job's attempt; None if it was not attempted.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        outcome: Outcome | None = None
+        try:
+            claimed = self._claim(lane=lane, job_id=job_id)
+            while claimed.jobs or claimed.tended:
+                if claimed.tended:
+                    claimed = self._reconcile(claimed.tended)
+                    continue
+                if claimed.more:
+                    self._add_thread(self._exchange)
+                done = self._parts.batches.run(self._threads, claimed, self._asked_ms)
+                first, attempted = done[0]
+                if first.id == job_id:
+                    outcome = attempted.settlement.outcome
+                limit = self._threads.sizing.batch if self._continues else 0
+                self._asked_ms = clock.monotonic_ms()
+                claimed = self._parts.leases.settle(done, holder=self._holder, limit=limit)
+        finally:
+            self._parts.leases.release(self._holder)
+        return outcome
+
+    def reconcile(self, lane: str) -> None:
+        """Trip the expired switches of a lane, and bring the exchange's timers in line.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. The lane stays due.
+        """
+        try:
+            claimed = self._claim(lane=lane)
+            while claimed.more and not (claimed.tended or self._parts.stopping.is_set()):
+                claimed = self._claim(lane=lane)
+            if claimed.tended:
+                self._parts.reconciler.tend(lane, self._holder, self._parts.stopping)
+        finally:
+            self._parts.leases.release(self._holder)
+
+    def _reconcile(self, lane: str) -> Claimed:
+        """Bring the exchange in line with a claimed lane of switches; claim what is next."""
+        self._parts.reconciler.tend(lane, self._holder, self._parts.stopping)
+        return self._claim() if self._continues else Claimed(0, ())
+
+    def _claim(self, *, lane: str = "", job_id: str = "") -> Claimed:
+        def claim() -> Claimed:
+            self._asked_ms = clock.monotonic_ms()
+            return self._parts.leases.claim(
+                self._exchange,
+                holder=self._holder,
+                limit=1 if job_id else self._threads.sizing.batch,
+                lane=lane,
+                job_id=job_id,
+            )
+
+        claimed = claim()
+        if claimed.unregistered in self._parts.membership.lanes:
+            # Redis may have lost its data. The heartbeat finds out, and holds rate slots off.
+            self._parts.membership.heartbeat()
+            claimed = claim()
+        return claimed
+
+    @property
+    def _continues(self) -> bool:
+        if self._parts.stopping.is_set() or self._threads.crowded:
+            return False
+        return self._turn_ms is None or clock.monotonic_ms() - self._started_ms < self._turn_ms
