@@ -1,4 +1,4 @@
-"""The sweep's question: asked on a connection that is kept, and left when it is of no use."""
+"""The sweep polls on one connection, and drops it when the master has changed."""
 
 from __future__ import annotations
 
@@ -20,59 +20,59 @@ def store_of(server: EmbeddedRedis) -> Store:
     return Store(connect(server.url, timeout_ms=2_000), prefix="cx:")
 
 
-def test_it_asks_on_one_connection_and_whoever_writes_next_has_it(own_redis: EmbeddedRedis) -> None:
-    """So that a write which finds a replica there closes what the looks go by."""
+def test_polls_keep_one_connection_which_the_next_write_uses(own_redis: EmbeddedRedis) -> None:
+    """A write that finds a replica there closes the connection for the polls too."""
     store = store_of(own_redis)
     mine = store.client.client_id()
-    lookout = DuePoll(store)
-    lookout.first_due()
+    poll = DuePoll(store)
+    poll.first_due()
     others = store.client.client_id()
-    assert others != mine, "it is kept from others meanwhile"
+    assert others != mine, "the poll shares its connection"
     store.client.zadd("cx:lanes", {"everstrike:ev": 12_345.5})
-    assert lookout.first_due() == 12_345.5
-    lookout.put_back()
+    assert poll.first_due() == 12_345.5
+    poll.put_back()
     assert store.client.client_id() == mine
-    lookout.put_back()
+    poll.put_back()
     connected: Any = store.client.client_list(_type="normal")
     assert len(connected) == 2
 
 
-def test_a_restart_costs_one_look(own_redis: EmbeddedRedis) -> None:
-    """The look in which it is found out; the next one connects anew."""
+def test_a_restart_costs_one_poll(own_redis: EmbeddedRedis) -> None:
+    """The poll that finds the connection broken; the next one connects again."""
     store = store_of(own_redis)
     store.client.zadd("cx:lanes", {"everstrike:ev": 5})
-    lookout = DuePoll(store)
-    assert lookout.first_due() == 5
+    poll = DuePoll(store)
+    assert poll.first_due() == 5
     own_redis.stop()
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
-            lookout.first_due()
+            poll.first_due()
     own_redis.start()
-    assert lookout.first_due() == 5
+    assert poll.first_due() == 5
 
 
-def test_a_refusal_leaves_the_connection_in_step(redis_url: str) -> None:
-    """An error is the answer to its own question and to no other."""
+def test_a_refused_poll_leaves_the_connection_usable(redis_url: str) -> None:
+    """The error is read as the reply to its own command."""
     store = Stepped(redis_url).store()
-    lookout = DuePoll(store)
+    poll = DuePoll(store)
     store.client.set("cx:lanes", "no sorted set")
     with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
-        lookout.first_due()
+        poll.first_due()
     store.client.delete("cx:lanes")
-    assert lookout.first_due() is None
+    assert poll.first_due() is None
 
 
-def test_a_worker_beats_on_the_connection_that_its_looks_go_by(world: World) -> None:
-    """What beats finds a replica out, and closes the connection for both."""
+def test_a_worker_sends_heartbeats_on_the_connection_of_its_polls(world: World) -> None:
+    """A heartbeat that finds a replica closes the connection for both."""
     engine = build_dispatcher(world.settings())
     store = engine._ledger._store  # noqa: SLF001
-    looks = engine._due_poll  # noqa: SLF001
-    looks.first_due()
-    kept = looks._connection  # noqa: SLF001
+    poll = engine._due_poll  # noqa: SLF001
+    poll.first_due()
+    kept = poll._connection  # noqa: SLF001
     assert kept is not None
     engine._membership.beat()  # noqa: SLF001
-    looks.first_due()
-    assert looks._connection is kept  # noqa: SLF001
+    poll.first_due()
+    assert poll._connection is kept  # noqa: SLF001
     assert store.client.connection_pool._available_connections == []  # noqa: SLF001
     engine.stop()
-    assert looks._connection is None  # noqa: SLF001
+    assert poll._connection is None  # noqa: SLF001

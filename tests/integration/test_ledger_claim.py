@@ -270,13 +270,13 @@ def test_many_claimants_share_out_the_jobs(bench: Bench) -> None:
 
 def test_first_due_and_due_lanes_say_where_to_look(bench: Bench) -> None:
     """The sweep's two questions are answered from the index of lanes."""
-    lookout = DuePoll(bench.clock.store())
-    assert lookout.first_due() is None
+    poll = DuePoll(bench.clock.store())
+    assert poll.first_due() is None
     bench.one("a1", EV)
     bench.clock.advance(10)
     bench.one("a2", IX)
     now = bench.clock.now_ms
-    assert lookout.first_due() == now - 10
+    assert poll.first_due() == now - 10
     assert list(bench.ledger.looks_ms([IX, EV2, EV]).items()) == [(EV, now - 10), (IX, now)]
     assert bench.ledger.looks_ms([IX]) == {IX: now}
 

@@ -14,11 +14,11 @@ from worker.model.settlements import Verb
 
 @pytest.fixture
 def process(redis_url: str) -> Process:
-    """A process with nothing in hand."""
+    """A process that holds nothing."""
     return Process(redis_url)
 
 
-def test_what_an_unheard_claim_took_is_due_at_once(process: Process) -> None:
+def test_jobs_of_a_claim_whose_reply_is_lost_are_due_at_once(process: Process) -> None:
     """Its jobs are as if they had never been claimed."""
     bench = process.bench
     ids = [accepted.id for accepted in bench.accept("a1", "a2", "a3")]
@@ -39,8 +39,8 @@ def test_what_an_unheard_claim_took_is_due_at_once(process: Process) -> None:
         assert (job.first_ms, job.due_ms) == (bench.clock.now_ms, int(before[job.id]["due_ms"]))
 
 
-def test_it_is_taken_back_once(process: Process) -> None:
-    """What another holds by then is the other's."""
+def test_a_lost_claim_is_returned_once(process: Process) -> None:
+    """A job that another worker holds by then stays with it."""
     bench = process.bench
     job_id = bench.one()
     process.deaf_claim(EV, job_id=job_id)
@@ -51,8 +51,8 @@ def test_it_is_taken_back_once(process: Process) -> None:
     assert bench.settle(taken, Verb.DONE, "other").applied
 
 
-def test_only_the_unheard_holder_loses_what_it_has(process: Process) -> None:
-    """A thread of the same process that is attempting a job goes on."""
+def test_only_the_lost_holder_loses_its_jobs(process: Process) -> None:
+    """A thread of the same process that is attempting a job continues."""
     bench = process.bench
     bench.accept("a1", "a2")
     holder = process.claims.new_holder()
@@ -63,8 +63,8 @@ def test_only_the_unheard_holder_loses_what_it_has(process: Process) -> None:
     assert process.claims.settle([(job, DONE)], holder=holder, limit=0).applied
 
 
-def test_a_loss_before_it_stays_known(process: Process) -> None:
-    """Who attempts the job next must ask the exchange first, as before."""
+def test_an_earlier_loss_stays_recorded(process: Process) -> None:
+    """The next attempt must ask the exchange first, as before."""
     bench = process.bench
     job_id = bench.take("dead", lane=EV, job_id=bench.one()).id
     bench.clock.advance(LEASE_MS)
@@ -76,10 +76,10 @@ def test_a_loss_before_it_stays_known(process: Process) -> None:
 
 
 @pytest.mark.parametrize("outcome", [DONE, AGAIN])
-def test_an_unheard_settlement_counts_once_and_claims_nothing(
+def test_a_settlement_whose_reply_is_lost_counts_once_and_claims_nothing(
     process: Process, outcome: Attempted
 ) -> None:
-    """What it came to is recorded, and the jobs that came with the lost answer are due."""
+    """Its result is recorded, and the jobs in the lost reply are due."""
     bench = process.bench
     bench.accept("a1", "a2", "a3")
     holder = process.claims.new_holder()
@@ -88,14 +88,14 @@ def test_an_unheard_settlement_counts_once_and_claims_nothing(
     assert process.claims.settle([(job, outcome)], holder=holder, limit=2).jobs == ()
     found = bench.get(job.id)
     assert (found.attempts, found.state is State.DONE) == (1, outcome is DONE)
-    assert process.take_back() == 0, "taken back while the holder may still have some in hand"
+    assert process.take_back() == 0, "returned while the holder may still be attempting some"
     process.claims.release(holder)
     assert process.take_back() == 2
     assert len(bench.claim("other", lane=EV, limit=9).jobs) == 2
 
 
-def test_what_was_attempted_and_never_settled_is_left_to_its_lease(process: Process) -> None:
-    """A request was sent: it must not look as if none had been."""
+def test_a_job_that_was_attempted_and_not_settled_waits_for_its_lease(process: Process) -> None:
+    """A request was sent, so the claim must not be undone."""
     bench = process.bench
     job_id = bench.one()
     holder = process.claims.new_holder()
@@ -109,7 +109,7 @@ def test_what_was_attempted_and_never_settled_is_left_to_its_lease(process: Proc
     assert bench.get(job_id).claimed_by == holder
 
 
-def test_a_lane_of_one_at_a_time_is_free_again(process: Process) -> None:
+def test_a_serial_lane_is_free_again(process: Process) -> None:
     """The hold that came with the claim is given up with it."""
     bench = process.bench
     bench.accept("1", "2", lane=IX)
@@ -119,13 +119,13 @@ def test_a_lane_of_one_at_a_time_is_free_again(process: Process) -> None:
     assert len(bench.claim("other", lane=IX).jobs) == 1
 
 
-def test_redis_away_again_changes_nothing(process: Process) -> None:
-    """What could not be taken back is, at the next try."""
+def test_a_lost_reply_to_the_return_changes_nothing(process: Process) -> None:
+    """The next call returns what this one may not have."""
     bench = process.bench
     bench.one()
     process.deaf_claim(EV)
     process.deaf.misses["take_back"] = 1
     with pytest.raises(StoreUnavailable):
         process.take_back()
-    assert process.take_back() == 0, "done at the first try, though nobody heard of it"
+    assert process.take_back() == 0, "done at the first call, whose reply was lost"
     assert len(bench.claim("other", lane=EV).jobs) == 1

@@ -66,7 +66,7 @@ class Fleet:
         self.sim = simulator
         self.settings = self._settings(url)
         self.switches = Switches(stepped.store())
-        self.lookout = DuePoll(stepped.store())
+        self.poll = DuePoll(stepped.store())
         self.ledger = Ledger(stepped.store(), digest=digest_of(build_lanes(self.settings)))
         self.killed = self.restarted = 0
         self.workers = [self._worker(), self._worker()]
@@ -116,12 +116,12 @@ class Fleet:
 
     def _sweep(self) -> None:
         """Do what is due, and come back when something is, as late as a sweep may be."""
-        self.lookout.put_back()  # Redis may have been restarted since
-        first = self.lookout.first_due()
+        self.poll.put_back()  # Redis may have been restarted since
+        first = self.poll.first_due()
         if first is not None and first <= self.clock.now_ms:
             for exchange in ("indodax", "everstrike"):
                 self._work(exchange)
-            first = self.lookout.first_due()
+            first = self.poll.first_due()
         soonest = self.clock.now_ms + self.rng.randrange(1, SWEEP_MS)
         next_ms = max(soonest, round(first or 0))
         self._at(min(next_ms, self.clock.now_ms + 5_000), "sweep", None)

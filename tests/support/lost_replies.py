@@ -22,10 +22,10 @@ AGAIN = Attempted(Settlement(Verb.AGAIN, phase="query", delay_ms=1))
 
 
 class Deaf(Store):
-    """Does not hear the answers to some scripts, which Redis has run.
+    """Loses the replies to some scripts, which Redis has run.
 
     Attributes:
-        misses: Script → how many answers more are lost.
+        misses: Script → how many more replies are lost.
         cut: Scripts that Redis is never asked for.
     """
 
@@ -33,7 +33,7 @@ class Deaf(Store):
     cut: set[str]
 
     def run(self, name: str, *args: Any, **options: Any) -> Any:
-        """Run a script, and perhaps lose the answer."""
+        """Run a script, and lose the reply if it is to be lost."""
         if name in self.cut:
             raise StoreUnavailable("it was never asked")
         answer = super().run(name, *args, **options)
@@ -68,7 +68,7 @@ class Process:
         )
 
     def deaf_claim(self, lane: str, *, limit: int = 2, job_id: str = "") -> str:
-        """Claim, hear nothing, and give up; return the holder."""
+        """Claim, lose the reply, and give up; return the holder."""
         holder = self.claims.new_holder()
         self.deaf.misses["claim"] = 1
         with pytest.raises(StoreUnavailable):

@@ -1,4 +1,4 @@
-"""How much to take at once, and by how many threads."""
+"""How many jobs to claim at once, and by how many threads."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from worker.policy.batch_sizing import BATCH_MAX, BATCH_MS, BatchSizing
 
 
-def test_the_first_is_taken_alone() -> None:
-    """Nothing is known of the exchange yet."""
+def test_the_first_job_is_claimed_alone() -> None:
+    """The exchange has not been measured yet."""
     assert BatchSizing().batch == 1
 
 
@@ -16,8 +16,8 @@ def test_the_first_is_taken_alone() -> None:
     ("took_ms", "batch"),
     [(0.0, BATCH_MAX), (0.5, BATCH_MAX), (BATCH_MS / 10, 9), (BATCH_MS, 1), (5_000, 1)],
 )
-def test_a_thread_takes_what_keeps_it_busy_for_a_moment(took_ms: float, batch: int) -> None:
-    """Many of a fast exchange's, one of a slow one's."""
+def test_a_batch_keeps_its_thread_busy_for_batch_ms(took_ms: float, batch: int) -> None:
+    """Many jobs of a fast exchange, one of a slow one."""
     sizing = BatchSizing()
     for _ in range(100):
         sizing.learn(took_ms, 0.4)
@@ -26,15 +26,15 @@ def test_a_thread_takes_what_keeps_it_busy_for_a_moment(took_ms: float, batch: i
 
 @pytest.mark.parametrize(("took_ms", "batch"), [(0.9, 22), (3.0, 6), (6.9, 2), (11.0, 1)])
 def test_a_batch_is_rounded_down(took_ms: float, batch: int) -> None:
-    """What a thread takes is done within the time it should be busy."""
+    """A thread ends its batch within BATCH_MS."""
     sizing = BatchSizing()
     for _ in range(200):
         sizing.learn(took_ms, 0.4)
     assert sizing.batch == batch
 
 
-def test_it_slows_down_sooner_than_it_hurries() -> None:
-    """One attempt that hangs is enough to take one at a time."""
+def test_one_slow_attempt_reduces_the_batch_to_one() -> None:
+    """It grows again over several attempts."""
     sizing = BatchSizing()
     for _ in range(100):
         sizing.learn(0.5, 0.4)
@@ -56,7 +56,7 @@ def test_it_slows_down_sooner_than_it_hurries() -> None:
 def test_threads_are_few_where_they_would_wait_for_each_other(
     took_ms: float, cpu_ms: float, threads: int
 ) -> None:
-    """What an exchange takes brings more threads; what a processor takes does not."""
+    """The exchange's time adds threads; CPU time does not."""
     sizing = BatchSizing()
     for _ in range(200):
         sizing.learn(took_ms, cpu_ms)
@@ -64,7 +64,7 @@ def test_threads_are_few_where_they_would_wait_for_each_other(
 
 
 def test_threads_that_only_wait_for_each_other_grow_fewer() -> None:
-    """Eight at one processor take eight times as long each, and end as one."""
+    """Eight threads on one core take eight times as long each, and end as one."""
     sizing = BatchSizing()
     for _ in range(200):
         sizing.learn(8 * 0.4, 0.4)
@@ -76,7 +76,7 @@ def test_threads_that_only_wait_for_each_other_grow_fewer() -> None:
 
 
 def test_an_attempt_that_hangs_brings_more_threads_before_it_ends() -> None:
-    """What is learned when it ends would come too late for the others."""
+    """Its time is learned when it ends, which is too late for other jobs."""
     sizing = BatchSizing()
     for _ in range(200):
         sizing.learn(0.4, 0.4)

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 PUT_BACK = Attempted(Settlement(Verb.WAIT))
 """For a job that was claimed and not started: it is due as if it had not been claimed."""
 REDIS_DOWN = Attempted(Settlement(Verb.WAIT, pause_ms=STORE_RETRY_MS))
-"""The same after Redis failed an attempt. The lane pauses: Redis may lease jobs and refuse
-what their attempts need, at once and again and again."""
+"""The same after Redis failed an attempt. The lane pauses, since Redis may lease jobs and
+refuse what their attempts need each time."""
 REFUSED = (Evidence.NO_CANCELS, Evidence.NO_READS, Evidence.NO_TOKEN)
 
 

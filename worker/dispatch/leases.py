@@ -94,7 +94,7 @@ class Leases:
             self._memory_at_ms = now_ms
 
     def __contains__(self, job_id: str) -> bool:
-        """Return whether this process has claimed a job lately."""
+        """Return whether this process has claimed a job recently."""
         return job_id in self._recent
 
     def new_holder(self) -> str:

@@ -29,7 +29,7 @@ def worker_name() -> str:
 
 
 class Membership:
-    """Tells Redis that this worker is alive and which accounts it serves.
+    """Records in Redis that this worker is alive and which accounts it serves.
 
     Every method raises `StoreUnavailable` when Redis does not answer; the sweep calls again.
 

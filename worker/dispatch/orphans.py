@@ -1,4 +1,4 @@
-"""Alerts of what was due in Redis without a record."""
+"""Alerts for ids that were due in Redis without a record."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ SHOWN_MAX = 5
 
 
 def report(astray: Astray) -> None:
-    """Raise one alert of what was moved aside since the last one.
+    """Raise one alert for all ids that were moved aside since the last alert.
 
     Raises:
-        StoreUnavailable: Redis did not answer. It comes back after a while.
+        StoreUnavailable: Redis did not answer. The ids are returned again later.
     """
     if found := astray.due():
         shown = ", ".join(found[:SHOWN_MAX]) + (", …" if len(found) > SHOWN_MAX else "")

@@ -79,7 +79,7 @@ class LeaseScheduler(Scheduler):
         self.liveness.stopping()
         if self._held:
             try:
-                # Ours alone: held up, we may have lost it to another unawares.
+                # Only our own: after a long pause another beat may hold it.
                 self._store.run("lease", KEY, self._name, 0)
             except StoreUnavailable:
                 log.warning("Redis is down; the lease expires by itself")

@@ -1,8 +1,8 @@
-"""Asking over and over when something is due, for as little as it can cost.
+"""Polls Redis for the next due lane, as cheaply as possible.
 
-An idle worker does little else. What redis-py does about a call (borrow a
-connection and see whether it is sound, pack, read, put it back) costs three
-times what the question itself does, and mostly when nothing else has run.
+An idle worker does little else. What redis-py does for a call (borrow a connection
+and check it, pack, read, return it) costs three times as much as the command itself,
+and most of all when nothing else has run.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from worker.store.timing import Reading
 
 
 class DuePoll:
-    """Asks on a connection of the pool that it keeps for a while.
+    """Polls on one connection of the pool, which it keeps between polls.
 
-    For one thread, of a worker that votes on steps of shared time; see `SharedTime`. What
-    it asks is a read, which a server that is no longer the master answers too; so the
-    connection is put back whenever something is about to be written, to be what writes
-    next, and to be left by what finds that out.
+    For one thread. A poll is a read, which a server that is no longer the master answers
+    too. So the connection is put back before a write: the write uses it, fails if the
+    master has changed, and closes it.
+
+    Attributes:
+        offset_ms: Shared time less the clock of Redis's host, at the last poll; None before.
     """
 
     def __init__(self, store: Store) -> None:
@@ -30,10 +32,9 @@ class DuePoll:
         self._sha = store.sha("first")
         self._connection: redis.Connection | None = None
         self.offset_ms: int | None = None
-        """Shared time less the clock of Redis's host, as it was last seen."""
 
     def vote_as(self, worker: str) -> None:
-        """Have this worker vote on steps of shared time, by the name that it lives under."""
+        """Have this worker vote on steps of shared time under its name; see `SharedTime`."""
         self._store.time.voter = worker
 
     @property
@@ -42,10 +43,10 @@ class DuePoll:
         return self._store.time.suspect
 
     def first_due(self) -> float | None:
-        """Return when the first lane must be looked at, in Unix ms; one command.
+        """Return when the first lane is due, in Unix ms; None if no lane waits. One command.
 
         Raises:
-            StoreUnavailable: Redis did not answer. Asking again connects anew.
+            StoreUnavailable: Redis did not answer. The next poll connects again.
         """
         with unavailable():
             if self._connection is None:
@@ -68,7 +69,7 @@ class DuePoll:
         return float(first) if first else None
 
     def put_back(self) -> None:
-        """Put the connection back, for whoever writes next."""
+        """Return the connection to the pool, for the next write."""
         if self._connection is not None:
             self._pool.release(self._connection)
             self._connection = None
