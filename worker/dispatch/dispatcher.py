@@ -18,7 +18,7 @@ from worker.dispatch.attempt import AttemptRunner
 from worker.dispatch.batch import BatchRunner
 from worker.dispatch.concurrency import SWITCH_THREADS, ExchangeThreads, ThreadLimit
 from worker.dispatch.leases import Leases
-from worker.dispatch.membership import Membership, worker_name
+from worker.dispatch.membership import Membership, process_name
 from worker.dispatch.sweep import Sweep
 from worker.dispatch.turn import TURN_MS, Parts, Turn
 from worker.errors import StoreUnavailable
@@ -56,7 +56,7 @@ class Dispatcher:
             account.exchange.name: ExchangeThreads(settings.worker.exchange_threads)
             for account in accounts.accounts
         }
-        self.name = worker_name()
+        self.name = process_name()
         self._stopping = threading.Event()
         self._leases = Leases(ledger, name=self.name, settings=settings, stopping=self._stopping)
         self._membership = Membership(

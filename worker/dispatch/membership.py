@@ -23,8 +23,8 @@ from worker.telemetry.alerts import alert
 log = logging.getLogger(__name__)
 
 
-def worker_name() -> str:
-    """Return a name that no other worker process has had."""
+def process_name() -> str:
+    """Return a name for this process that no other has had."""
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from typing import Any
 
 from celery.beat import Scheduler
 
 from worker.config.settings import load_settings
+from worker.dispatch.membership import process_name
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
 from worker.store.connection import Store, unavailable
@@ -37,7 +36,7 @@ class LeaseScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Celery's signature
         self._store: Store = build_store(load_settings())
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
+        self._name = process_name()
         self._held: bool | None = None
         self._check_ins = CheckIns()
         self.liveness = Liveness()
