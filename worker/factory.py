@@ -22,6 +22,7 @@ from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.egress import ANY_IP, at_default_address
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
+from worker.gateway.sender import Sender
 from worker.model.limits import Rule
 from worker.store.address import parse
 from worker.store.connection import Store, connect
@@ -124,8 +125,8 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
         lanes=accounts,
         switches=switches,
         limiter=limiter,
-        nonces=nonces,
-        transport=transport,
+        sender=Sender(nonces, transport, settings.http),
+        rng=random.Random(),  # noqa: S311  jitter
     )
     return Dispatcher(
         settings=settings,

@@ -15,7 +15,7 @@ from tests.support.switchboard import ACCOUNTS, QUEUE
 from worker import clock
 from worker.model.constants import TEND_MS
 from worker.model.names import jobs_lane, lane_of, switch_lane
-from worker.model.switches import Armed, Rest
+from worker.model.switches import AT_ONCE, Armed, Report, Timers
 from worker.store.connection import Store, connect
 from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
@@ -63,7 +63,7 @@ class Account:
         exchange = ACCOUNTS[ALIAS]
         self.ledger.claim(exchange=exchange, holder=HOLDER, lease_ms=10_000, lane=LANE)
         self.switches.survey(LANE)
-        members = [(armed.switch_id, armed.epoch)]
+        members = ((armed.switch_id, armed.epoch),)
         launch = self.switches.launch(
             lane=LANE,
             holder=HOLDER,
@@ -74,8 +74,8 @@ class Account:
             members=members,
         )
         assert launch.verdict == "go"
-        self.switches.synced(LANE, HOLDER, fires_ms, members)
-        self.switches.rest(LANE, HOLDER, Rest())
+        report = Report(launch.grant, timers=Timers(fires_ms, 0, members))
+        self.switches.report(LANE, HOLDER, report, release=AT_ONCE)
 
     def lag(self, armed: Armed) -> None:
         """Let the exchange's timer of one switch lag, so that it must be renewed."""

@@ -1,4 +1,4 @@
-"""The life of one native switch: arm, beat, disarm, trip, launch, synced, re-arm.
+"""The life of one native switch: arm, beat, disarm, trip, launch, report, re-arm.
 
 One strategy arms, beats and disarms; two workers claim the switches' lane,
 survey, plan, ask for leave, send, and record. Requests to the exchange may
@@ -17,7 +17,7 @@ from tests.explore.image import Content, Late, Staged
 from tests.support.stepped_time import START_MS
 from worker.model.limits import Rule
 from worker.model.names import switch_lane
-from worker.model.switches import NO_REST, Launch, Rest
+from worker.model.switches import AT_ONCE, Launch, Release, Report, Timers
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 from worker.switches.plan import countdown_ms, plan
@@ -49,14 +49,13 @@ class Worker(NamedTuple):
     """A worker between two of its steps.
 
     Attributes:
-        at: idle, survey, launch, send, replied, unheard (its request was not
-            answered) or rest.
+        at: idle, survey, launch, send or release.
         epoch: Of the switch as planned for.
         stop: Whether its request stops the timer.
         leave_ms: When the leave was given.
         deadline_ms: Of the leave.
-        fires_ms: When the timer fires, as far as it knows; 0 if stopped.
-        rest: How it gives the lane up.
+        fires_ms: When the timer fires; 0 if it is stopped, -1 if that is unknown.
+        release: How it gives the lane up.
     """
 
     holder: str
@@ -67,8 +66,8 @@ class Worker(NamedTuple):
     stop: bool = False
     leave_ms: int = 0
     deadline_ms: int = 0
-    fires_ms: int = 0
-    rest: Rest = NO_REST
+    fires_ms: int = -1
+    release: Release = AT_ONCE
 
 
 class Strategy(NamedTuple):
@@ -309,15 +308,10 @@ class SwitchesModel:
                 yield f"{name}: launch, given up", lambda: _given_up(idle, "launch", call), True
             case "send":
                 yield from self._send(state, n, worker)
-            case "replied":
-                call = ("synced", worker)
-                rests = _put(state, n, worker._replace(at="rest"))
-                yield f"{name}: synced", lambda: self._run(rests, call)[1], False
-                yield f"{name}: synced, given up", lambda: _given_up(idle, "synced", call), True
             case _:
-                call = ("rest", worker)
-                yield f"{name}: rest", lambda: self._run(idle, call)[1], False
-                yield f"{name}: rest, given up", lambda: _given_up(idle, "rest", call), True
+                call = ("report", worker)
+                yield f"{name}: report", lambda: self._run(idle, call)[1], False
+                yield f"{name}: report, given up", lambda: _given_up(idle, "report", call), True
 
     def _claimed(self, state: World, n: int, worker: Worker) -> World:
         answer, after = self._run(state, ("claim", worker.holder))
@@ -329,7 +323,7 @@ class SwitchesModel:
         now_ms, found = answer
         syncs = plan(found, now_ms=now_ms, max_pairs=50)
         if not syncs:
-            return _put(after, n, worker._replace(at="rest"))
+            return _put(after, n, worker._replace(at="release"))
         ((switch_id, epoch),) = syncs[0].members
         planned = worker._replace(at="launch", switch_id=switch_id, epoch=epoch, stop=syncs[0].stop)
         return _put(after, n, planned)
@@ -346,18 +340,20 @@ class SwitchesModel:
                 )
                 return _put(after, n, leave)
             case "wait":
-                rest = Rest(pause_ms=launch.wait_ms)
-                return _put(after, n, worker._replace(at="rest", rest=rest))
+                release = Release(pause_ms=launch.wait_ms)
+                return _put(after, n, worker._replace(at="release", release=release))
             case "stale":
-                return _put(after, n, worker._replace(at="rest"))
+                return _put(after, n, worker._replace(at="release"))
             case _:
                 return _without(after, n, worker)
 
     def _send(self, state: World, n: int, worker: Worker) -> Iterator[Move]:
         name = f"worker {n + 1}"
-        put_off = Rest(failed=(worker.switch_id,), first_ms=BACKOFF_MS, longest_ms=BACKOFF_MAX_MS)
+        deferral = Release(
+            failed=(worker.switch_id,), first_ms=BACKOFF_MS, longest_ms=BACKOFF_MAX_MS
+        )
         if state.now_ms - worker.leave_ms > LAUNCH_MAX_MS:
-            late = worker._replace(at="rest", rest=Rest(pause_ms=BACKOFF_MS))
+            late = worker._replace(at="release", release=Release(pause_ms=BACKOFF_MS))
             yield f"{name}: leave is too old", lambda: _put(state, n, late), False
             return
         left_ms = 0
@@ -367,13 +363,13 @@ class SwitchesModel:
         sent = state._replace(nonces=nonce)
         request = Request(nonce, left_ms, state.now_ms + FLIGHT_MS)
         fires_ms = state.now_ms + left_ms if left_ms else 0
-        replied = worker._replace(at="replied", fires_ms=fires_ms)
-        lost = worker._replace(at="rest", rest=put_off)
+        replied = worker._replace(at="release", fires_ms=fires_ms)
+        lost = worker._replace(at="release", release=deferral)
         on_its_way = sent._replace(requests=(*sent.requests, request))
         what = f"{name}: send {left_ms} (nonce {nonce})"
         arrived = _arrives(on_its_way, request)
         refused = nonce < state.exchange.nonce
-        answered = worker._replace(at="rest") if refused else replied
+        answered = worker._replace(at="release") if refused else replied
         yield f"{what}, answered", lambda: _put(arrived, n, answered), False
         yield f"{what}, no reply yet", lambda: _put(on_its_way, n, lost), True
 
@@ -434,13 +430,11 @@ class SwitchesModel:
                     rules=(),
                     members=[(worker.switch_id, worker.epoch)],
                 )
-            case ("synced", Worker() as worker):
-                members = [(worker.switch_id, worker.epoch)]
-                self.switches.synced(
-                    lane, worker.holder, worker.fires_ms, members, way_ms=TRANSIT_MS
-                )
-            case ("rest", Worker() as worker):
-                self.switches.rest(lane, worker.holder, worker.rest)
+            case ("report", Worker() as worker):
+                members = ((worker.switch_id, worker.epoch),)
+                timers = Timers(worker.fires_ms, TRANSIT_MS, members)
+                report = None if worker.fires_ms < 0 else Report(timers=timers)
+                self.switches.report(lane, worker.holder, report, release=worker.release)
             case _:
                 raise AssertionError(call)
         return answer, state._replace(image=staged.image)

@@ -21,7 +21,7 @@ from worker.model.limits import Rule
 from worker.model.names import lane_of, switch_lane
 from worker.model.outcomes import Outcome
 from worker.model.settlements import new_id
-from worker.model.switches import Armed
+from worker.model.switches import AT_ONCE, Armed
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 
@@ -196,7 +196,7 @@ class Aliases:
         lane = switch_lane(lane_of("indodax", alias))
         ledger = self.ledger(alias)
         ledger.claim(exchange="indodax", holder="w", lease_ms=1_000, lane=lane)
-        self.switches.rest(lane, "w")
+        self.switches.report(lane, "w", release=AT_ONCE)
         return [(job.lane, job.pair) for job in ledger.pending(limit=10)]
 
 

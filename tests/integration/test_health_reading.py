@@ -14,7 +14,7 @@ from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import Kind, NewJob
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Settlement, Verb
-from worker.model.switches import Armed
+from worker.model.switches import AT_ONCE, Armed, Report, Timers
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.store.switches import Switches
@@ -216,8 +216,8 @@ def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
         ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000, lane=f"{LANE}:switch")
         record = switches.get("native")
         fires_ms = record.deadline_ms if record else 0
-        switches.synced(f"{LANE}:switch", "w", fires_ms, [("native", armed.epoch)])
-        switches.rest(f"{LANE}:switch", "w")
+        timers = Timers(fires_ms, 0, (("native", armed.epoch),))
+        switches.report(f"{LANE}:switch", "w", Report(timers=timers), release=AT_ONCE)
 
     stepped.advance(10_000)
     assert untimed() == 0

@@ -174,7 +174,7 @@ def test_a_way_too_slow_for_a_timeout_leaves_it_to_workers(keeping: Keeping) -> 
     assert board.arm(pairs=["z_x"], timeout_ms=8_000, shortest_ms=shortest_ms).native
 
 
-@pytest.mark.parametrize("step", ["launch", "launched", "send", "replied", "synced", "rest"])
+@pytest.mark.parametrize("step", ["launch", "launched", "send", "replied", "release"])
 @pytest.mark.parametrize("alias", ["ix", "it"])
 def test_the_shortest_timer_outlives_its_holder(keeping: Keeping, alias: str, step: str) -> None:
     """A worker killed at any step of a renewal costs no switch, however rarely it beats."""

@@ -8,6 +8,7 @@ from tests.support.plain_countdowns import PAIRS, T_MS, Plain
 from worker.errors import InvalidCommand, SwitchOverlap, UnknownAccount
 from worker.messaging.plain_messages import move_switch
 from worker.model.messages import CountdownMessage
+from worker.model.switches import Armed
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_shorter_timeout_shortens_what_the_exchange_holds(plain: Plain) -> Non
     plain.say(T_MS)
     (switch,) = plain.board.survey()
     assert plain.board.claim().tended
-    plain.board.switches.synced("indodax:ix:switch", "w1", switch.deadline_ms, [(switch.id, 1)])
+    plain.board.synced(Armed(switch.id, 1), switch.deadline_ms)
     plain.board.rest()
     assert not plain.board.survey()
     plain.say(T_MS // 2)
@@ -148,7 +149,7 @@ def test_a_heartbeat_in_flight_never_undoes_a_disarm(
     if ended and alias == "ix":
         (switch,) = plain.board.survey()
         assert plain.board.claim().tended
-        plain.board.switches.synced("indodax:ix:switch", "w1", 0, [(switch.id, switch.epoch)])
+        plain.board.synced(Armed(switch.id, switch.epoch), 0)
         plain.board.rest()
     assert plain.say(T_MS, late_ms=101, alias=alias).startswith("stale")
     assert plain.say(T_MS, late_ms=101, alias=alias, pairs=("b_x",)).startswith("stale")

@@ -15,7 +15,7 @@ from worker.model.commands import SetCountdown
 from worker.model.constants import TEND_MS
 from worker.net import sockets
 
-STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "synced", "rest")
+STEPS = ("survey", "launch", "launched", "nonce", "send", "replied", "release")
 LAUNCH_MAX_MS = 500
 BACKOFF_MS = 200
 STALE_MS = 1_300
@@ -191,7 +191,7 @@ def test_killed_at_any_step(keeping: Keeping, step: str) -> None:
     assert keeping.timers() == {}
 
 
-@pytest.mark.parametrize("step", ["send", "replied", "synced"])
+@pytest.mark.parametrize("step", ["send", "replied", "release"])
 def test_a_request_of_the_dead_cannot_overtake(keeping: Keeping, step: str) -> None:
     """A request without a nonce may arrive while its timestamp is good: nobody sends till then."""
     armed = keeping.board.arm("it")

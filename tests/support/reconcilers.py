@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +16,9 @@ from worker.config.settings import Http, Settings
 from worker.factory import build_lanes
 from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.http.transport import Transport
+from worker.gateway.sender import Sender
 from worker.model.names import switch_lane
-from worker.model.switches import NO_REST, Launch, NativeSwitch, Rest
+from worker.model.switches import Launch, NativeSwitch, Release, Report
 from worker.model.wire import Reply, Request
 from worker.simulator import Arrival, Simulator
 from worker.store.connection import Store
@@ -31,7 +33,8 @@ EGRESS = {"ix": "127.0.0.1", "it": "127.0.0.2"}
 
 Hook = Callable[[str], None]
 """Called before each step of a keeper: survey, launch, launched, nonce, send, replied,
-synced, rest. It may let time pass, do what others do, or raise `Died`."""
+report (before another request), release. It may let time pass, do what others do, or raise
+`Died`."""
 
 
 class Died(BaseException):
@@ -67,23 +70,17 @@ class StagedSwitches(Switches):
         self.hook("launched")
         return launch
 
-    def synced(
+    def report(
         self,
         lane: str,
         holder: str,
-        fires_ms: int,
-        members: Sequence[tuple[str, int]],
+        report: Report | None = None,
         *,
-        way_ms: int = 0,
+        release: Release | None = None,
     ) -> None:
         """Report, after a step."""
-        self.hook("synced")
-        super().synced(lane, holder, fires_ms, members, way_ms=way_ms)
-
-    def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:
-        """Give up, after a step."""
-        self.hook("rest")
-        super().rest(lane, holder, rest)
+        self.hook("report" if release is None else "release")
+        super().report(lane, holder, report, release=release)
 
 
 class StagedNonces(Nonces):
@@ -205,8 +202,8 @@ class KeeperAtWork:
             lanes=AccountSessions(keeping.lanes()),
             switches=self.switches,
             limiter=Limiter(store),
-            nonces=StagedNonces(store, hook),
-            transport=self.transport,
+            sender=Sender(StagedNonces(store, hook), self.transport, keeping.settings.http),
+            rng=random.Random(),
         )
 
     def tend(self, alias: str = "ix", holder: str = "w1") -> bool:

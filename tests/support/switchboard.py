@@ -14,7 +14,7 @@ from worker.model.jobs import Job, Kind
 from worker.model.limits import Rule
 from worker.model.names import lane_of, switch_lane
 from worker.model.settlements import Claimed, new_id
-from worker.model.switches import Armed, Beaten, Launch, NativeSwitch, Rest
+from worker.model.switches import Armed, Beaten, Launch, NativeSwitch, Release, Report, Timers
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 
@@ -112,13 +112,13 @@ class Board:
     def synced(self, armed: Armed, fires_ms: int, *, holder: str = "w1", alias: str = "ix") -> None:
         """Say where the exchange's timer stands."""
         lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
-        members = [(armed.switch_id, armed.epoch)]
-        self.switches.synced(lane, holder, fires_ms, members)
+        members = ((armed.switch_id, armed.epoch),)
+        self.switches.report(lane, holder, Report(timers=Timers(fires_ms, 0, members)))
 
     def rest(self, alias: str = "ix", holder: str = "w1", *, pause_ms: int = 0) -> None:
         """Give the account's switches up."""
         lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
-        self.switches.rest(lane, holder, Rest(pause_ms=pause_ms))
+        self.switches.report(lane, holder, release=Release(pause_ms=pause_ms))
 
     def in_line(self, armed: Armed, alias: str = "ix", *, fires_ms: int = 0) -> None:
         """Bring the exchange in line with one switch: at its deadline unless told otherwise."""

@@ -176,15 +176,45 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """How a lane is given up; see `rest.lua`.
+class Timers:
+    """Where the exchange's timer is known to be.
 
     Attributes:
-        pause_ms: When to look at the lane again.
-        quiet: Whether nothing may be sent until then, whoever looks at it.
-        failed: Switches to be put off, each longer with each failure.
-        first_ms: By how long at first.
-        longest_ms: By how long at most.
+        fires_ms: When it fires at the earliest, in Redis time; 0 if it is stopped.
+        way_ms: What was taken off the countdown for the request's way.
+        members: The switches that it is for, each with the epoch of the request.
+    """
+
+    fires_ms: int
+    way_ms: int
+    members: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is known of one countdown request, once its fate is known.
+
+    Attributes:
+        grant: Its rate slots.
+        arrived: Whether the exchange replied; false if no byte of the request left.
+        timers: Where the timer is; None if that is unknown.
+    """
+
+    grant: Grant = NO_GRANT
+    arrived: bool = True
+    timers: Timers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """How a lane is given up; see `report.lua`.
+
+    Attributes:
+        pause_ms: When the lane is due again.
+        quiet: Whether no worker may send until then.
+        failed: Switches to be deferred, each for longer with each failure.
+        first_ms: For how long at first.
+        longest_ms: For how long at most.
     """
 
     pause_ms: int = 0
@@ -194,4 +224,5 @@ class Rest:
     longest_ms: int = 0
 
 
-NO_REST = Rest()
+AT_ONCE = Release()
+"""The lane is due again as soon as one of its switches is."""

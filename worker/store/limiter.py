@@ -127,11 +127,18 @@ class Limiter:
         """
         if not grant.keys:
             return
+        self.note_arrival(grant, arrived=sent)
+        self._store.run("landed", grant.member, int(sent), *grant.keys)
+
+    def note_arrival(self, grant: Grant, *, arrived: bool) -> None:
+        """Remember that a granted request has arrived, or that it never left.
+
+        Redis learns of it from the caller: see `Switches.report`.
+        """
         with self._lock:
             known = self._granted.pop(grant.member, None)
-            if known and sent:
+            if known and arrived:
                 self._granted[grant.member] = _Granted(known.rules, clock.monotonic_ms())
-        self._store.run("landed", grant.member, int(sent), *grant.keys)
 
     def recall(self, worker: str) -> None:
         """Tell a new master what this process was granted under the old one.

@@ -16,13 +16,13 @@ from worker.model.constants import TRACK_MAX
 from worker.model.limits import Grant, Rule
 from worker.model.names import is_switch_lane
 from worker.model.switches import (
-    NO_REST,
     Armed,
     Beaten,
     Clearing,
     Launch,
     NativeSwitch,
-    Rest,
+    Release,
+    Report,
     SwitchRecord,
 )
 from worker.store.connection import Store, unavailable
@@ -176,22 +176,37 @@ class Switches:
             return Launch(verdict, 0, int(rest[0]), int(rest[1]), grant)
         return Launch(verdict, wait_ms=int(rest[0]) if rest else 0)
 
-    def synced(
+    def report(
         self,
         lane: str,
         holder: str,
-        fires_ms: int,
-        members: Sequence[tuple[str, int]],
+        report: Report | None = None,
         *,
-        way_ms: int = 0,
+        release: Release | None = None,
     ) -> None:
-        """Record where the exchange's timer is now known to stand; 0: stopped.
+        """Record what is known of a countdown request, and give the lane up.
 
-        With it, what was taken off for the way. From one who no longer holds the lane
-        it is not taken.
+        The request's slots are recorded in any case. Where the timer is counts only from
+        the lane's holder: another worker may have moved it since.
+
+        Args:
+            lane: Of switches.
+            holder: The worker's name.
+            report: What is known of the last request; None if nothing is.
+            release: How the lane is given up; None to keep it.
         """
-        flat = [part for switch in members for part in switch]
-        self._store.run("synced", lane, holder, fires_ms, way_ms, *flat)
+        if report is not None and report.grant.keys:
+            grant = report.grant
+            self._store.run("landed", grant.member, int(report.arrived), *grant.keys)
+        if report is not None and report.timers is not None:
+            timers = report.timers
+            flat = [part for switch in timers.members for part in switch]
+            head = (lane, holder, timers.fires_ms, timers.way_ms)
+            self._store.run("synced", *head, *flat)
+        if release is not None:
+            rest: list[str | int] = [lane, holder, release.pause_ms, int(release.quiet)]
+            rest += [release.first_ms, release.longest_ms, *release.failed]
+            self._store.run("rest", *rest)
 
     def give_up_timers(
         self,
@@ -214,11 +229,6 @@ class Switches:
                 1,000 s (0: no bound), and the most pairs in one request.
         """
         self._store.run("terms", *(part for lane in terms for part in lane))
-
-    def rest(self, lane: str, holder: str, rest: Rest = NO_REST) -> None:
-        """Give a lane up, and say when it and what failed are to be looked at again."""
-        head = (lane, holder, rest.pause_ms, int(rest.quiet), rest.first_ms, rest.longest_ms)
-        self._store.run("rest", *head, *rest.failed)
 
     def next_tripped(self) -> str | None:
         """Return the id of a tripped switch of which somebody is to be told now.
@@ -285,7 +295,8 @@ __all__ = [
     "Clearing",
     "Launch",
     "NativeSwitch",
-    "Rest",
+    "Release",
+    "Report",
     "SwitchRecord",
     "Switches",
 ]

@@ -1,4 +1,4 @@
-"""What a keeper has in hand while it brings one account's timers in line."""
+"""What a worker knows while it brings one account's timers in line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.gateway.account import AccountSession
 from worker.model.constants import LAG_SHARE
-from worker.model.outcomes import Answer, Unproven
+from worker.model.outcomes import Unproven
 from worker.model.switches import NativeSwitch
 from worker.switches.plan import Sync
 
@@ -19,20 +19,20 @@ Part = tuple[Members, bool, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A lane in hand.
+    """One turn with a lane.
 
     Attributes:
+        session: Of the account.
         known: Its switches, by id.
-        short: Those of them that are asked for without a pair that was refused.
-        parts: Those of long lists of pairs that are done, here or in the turn
-            before, and when their timers fire (0: stopped).
-        unreachable: Why no request can be sent now; None if the exchange was reached.
-        fires: When the timers fire that the parts of a list of pairs have set, by
-            the switches they are for.
+        short: Switches that are requested without a pair that was refused.
+        parts: Parts of long lists of pairs that were sent in this turn or the one before,
+            and when their timers fire (0: stopped).
+        unreachable: Why no request can be sent; None if the exchange was reached.
+        fires: When the timers of the parts of a list fire, by the list's switches.
     """
 
-    lane: AccountSession
-    name: str
+    session: AccountSession
+    lane: str
     holder: str
     known: Mapping[str, NativeSwitch]
     short: Collection[str]
@@ -41,7 +41,7 @@ class Hold:
     fires: dict[Members, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def stands(self, sync: Sync) -> bool:
-        """Whether this part of a long list is done, and its timer still near the deadline."""
+        """Return whether this part of a long list was sent, and its timer still fires in time."""
         fires_ms = self.parts.get((sync.members, sync.stop, sync.pairs))
         if fires_ms is None or sync.last:
             return False
@@ -52,20 +52,3 @@ class Hold:
                     return False
             self.fires[sync.members].append(fires_ms)
         return True
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What came of one request.
-
-    Attributes:
-        answer: None if it was not sent.
-        left_ms: What the timer was set to.
-        at: When it left, on the local monotonic clock.
-        took_ms: From then to the end of the call.
-    """
-
-    answer: Answer | None
-    left_ms: int = 0
-    at: float = 0.0
-    took_ms: float = 0.0

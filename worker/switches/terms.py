@@ -1,0 +1,55 @@
+"""How the countdown requests of accounts go: what limits them, and the timers they can keep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from worker.config.settings import Switches
+from worker.gateway.account import AccountSession
+from worker.model.commands import SetCountdown
+from worker.model.names import lane_of
+from worker.policy.phases import holds_timers
+from worker.policy.timers import Terms, budget_of, shortest_native_ms
+
+
+def terms_of(session: AccountSession) -> Terms:
+    """Return how an account's countdown requests go."""
+    rules = session.rules_for(SetCountdown((), 0))
+    steps = [rule.window_ms // rule.max_requests for rule in rules]
+    return Terms(nonce=session.uses_nonce, step_ms=max(steps, default=0))
+
+
+def max_pairs_of(session: AccountSession, settings: Switches) -> int:
+    """Return the most pairs that one countdown request may name."""
+    return min(settings.max_pairs, session.exchange.capabilities.timer_pairs)
+
+
+def registered_terms(
+    sessions: Iterable[AccountSession], settings: Switches
+) -> list[tuple[str, int, int, int]]:
+    """Return what an arm must know of the accounts whose exchange keeps timers.
+
+    Args:
+        sessions: Of all accounts of the worker.
+        settings: Bounds on countdown requests.
+
+    Returns:
+        For each account its lane, the shortest timeout of a native timer in ms, the
+        requests in 1,000 s that may renew timers (0: no bound), and the most pairs in one.
+    """
+    shares: Counter[str] = Counter()
+    native = [session for session in sessions if holds_timers(session.exchange)]
+    for session in native:
+        shares.update(rule.key for rule in session.rules_for(SetCountdown((), 0)))
+    terms = []
+    for session in native:
+        budgets = [
+            budget_of(rule.max_requests, rule.window_ms, accounts=shares[rule.key])
+            for rule in session.rules_for(SetCountdown((), 0))
+        ]
+        lane = lane_of(session.exchange.name, session.alias)
+        shortest_ms = shortest_native_ms(terms_of(session), settings.transit_ms)
+        max_pairs = max_pairs_of(session, settings)
+        terms.append((lane, shortest_ms, min(budgets, default=0), max_pairs))
+    return terms
