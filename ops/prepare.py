@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make what docker-compose.yml needs: passwords, Redis users, data folders, .env.
+"""Create what docker-compose.yml needs: passwords, Redis users, data folders, .env.
 
-Needs Python alone. What is there already is kept, so that it may run again.
+Needs only Python. Keeps existing files, so it can be run again.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ ACL = TOP / "ops" / "redis" / "users.acl"
 PLACE = re.compile(r"@([A-Z]+)@")
 DATA = ("redis", "prometheus", "grafana")
 IMAGE_USER = 10_001
-"""Whom the containers run as if root prepares them: never root."""
+"""User id of the containers if root runs this script; never root."""
 SIMULATED = ("COMPOSE_PROJECT_NAME=cancel-worker-simulated", "COMPOSE_PROFILES=simulator")
-MARK = "# Written by ops/prepare.py; what stands here may be changed."
+MARK = "# Written by ops/prepare.py; values may be changed."
+FORMER_MARK = "# Written by ops/prepare.py; what stands here may be changed."
 
 
 def main() -> int:
-    """Write all that is missing; say what is where."""
+    """Create missing files; print where they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulator", action="store_true", help="simulated exchanges")
-    parser.add_argument("--folder", type=Path, help="of secrets and data (./deploy)")
+    parser.add_argument("--folder", type=Path, help="folder of secrets and data (./deploy)")
     parser.add_argument("--env-file", type=Path, default=TOP / ".env", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    # Apart, so that real jobs never meet simulated exchanges.
+    # Separate folders: real jobs must never reach simulated exchanges.
     default = TOP / ("deploy-simulated" if options.simulator else "deploy")
     home: Path = (options.folder or default).resolve()
     try:
         if not _write_env(options.env_file, home, simulated=options.simulator):
-            sys.stderr.write(f"{options.env_file} is not of this script; move it away\n")
+            sys.stderr.write(f"{options.env_file} is not from this script; move it elsewhere\n")
             return 1
         _fill(home, simulated=options.simulator)
     except OSError as error:
@@ -79,14 +80,14 @@ def _fill(home: Path, *, simulated: bool) -> None:
 
 
 def _keep(path: Path, text: str) -> str:
-    """Write a file unless it is there; return what it holds."""
+    """Write a file unless it exists; return its content."""
     if not path.exists():
         _write(path, text)
     return _read(path)
 
 
 def _read(path: Path) -> str:
-    """Return what a file holds, without what an editor adds at its ends."""
+    """Return the content of a file, without a byte order mark or surrounding whitespace."""
     return path.read_text(encoding="utf-8-sig").strip()
 
 
@@ -97,8 +98,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _write_env(path: Path, home: Path, *, simulated: bool) -> bool:
-    """Point compose at `home`; return whether the file was there to be written."""
-    if path.exists() and not path.read_text(encoding="utf-8").startswith(MARK):
+    """Point compose at `home`; return false if the file is not from this script."""
+    if path.exists() and not path.read_text(encoding="utf-8").startswith((MARK, FORMER_MARK)):
         return False
     user, group = os.getuid() or IMAGE_USER, os.getgid() or IMAGE_USER
     lines = [MARK, f"CANCEL_WORKER_HOME={home}", f"CANCEL_WORKER_USER={user}:{group}"]
@@ -106,7 +107,7 @@ def _write_env(path: Path, home: Path, *, simulated: bool) -> bool:
         lines += SIMULATED
     ours = {line.partition("=")[0] for line in (*lines, *SIMULATED)}
     kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    lines += [line for line in kept if line.partition("=")[0] not in ours]
+    lines += [line for line in kept if line.partition("=")[0] not in {*ours, FORMER_MARK}]
     _write(path, "\n".join(lines) + "\n")
     return True
 

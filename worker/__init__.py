@@ -77,7 +77,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used: the command line starts faster."""
+    """Import a public name on first use, so that the command line starts faster."""
     if name not in _HOMES:
         raise AttributeError(f"module 'worker' has no attribute {name!r}")
     value: object = getattr(importlib.import_module(f"worker.{_HOMES[name]}"), name)

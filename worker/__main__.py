@@ -1,4 +1,4 @@
-"""`python -m worker`: the same as `cancel-worker`."""
+"""`python -m worker`: run `cancel-worker`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Celery application: `celery -A worker.celery_app worker | beat | flower`.
 
-Its defaults are the sane ones, so that no flag needs to be known.
+It needs no command-line flags: all options come from the settings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from worker.store.sentinels import Sentinels
 from worker.telemetry import health, logs, metrics, sentry
 
 DEFAULT_QUEUE = "celery"
-"""Where Celery clients send by default; each exchange has a queue beside it."""
+"""Celery's default queue, for plain messages. Each exchange has a queue of its own too."""
 FOREIGN_PREFIX = "CELERY_"
 DEFAULT_PREFIX = Settings.model_fields["key_prefix"].default
 VISIBILITY_S = 60
@@ -49,9 +49,9 @@ def _fail(error: SettingsError) -> int:
 
 
 def plain_lists(settings: Settings) -> dict[str, str]:
-    """Return by queue which list without the key prefix is read as well.
+    """Return, by queue, the list without the key prefix that is read too.
 
-    Stock clients send to one of that name; and so, to the others, did older versions.
+    Stock clients send to the default queue's list. Older versions sent to the others.
     """
     plain = {} if settings.plain_queue is None else {DEFAULT_QUEUE: settings.plain_queue}
     if settings.key_prefix != DEFAULT_PREFIX:
@@ -60,14 +60,14 @@ def plain_lists(settings: Settings) -> dict[str, str]:
 
 
 def former_lists(settings: Settings) -> list[str]:
-    """Return the lists that older versions rang in and these settings do not read."""
+    """Return the lists of older versions' doorbells that these settings do not read."""
     read = plain_lists(settings).values()
     names = [name for name in (DEFAULT_QUEUE, *EXCHANGES) if name not in read]
     return [queue_key(name, priority) for name in names for priority in PRIORITIES]
 
 
 def make_app(settings: Settings) -> Celery:
-    """Return the application on these settings.
+    """Return the Celery application for these settings.
 
     Raises:
         SettingsError: `redis_url` is wrong.
@@ -91,9 +91,9 @@ def make_app(settings: Settings) -> Celery:
         broker_transport=f"worker.messaging.broker:{transport}",
         broker_use_ssl=None if address.tls is None else dict(address.tls),
         broker_transport_options={
-            # Within a queue cancels go ahead of heartbeats, over all queues.
+            # Cancels come before renewals, across all queues.
             "priority_steps": list(PRIORITIES),
-            # Whatever else uses this Redis, another deployment of ours, too, is apart.
+            # Separates this deployment from all other users of this Redis.
             "global_keyprefix": settings.key_prefix,
             "plain_lists": plain_lists(settings),
             "former_lists": former_lists(settings),
@@ -143,10 +143,10 @@ def make_app(settings: Settings) -> Celery:
 
 
 def _drop_variables() -> list[str]:
-    """Take Celery's own variables, set for another program, out of the environment.
+    """Remove Celery's own variables from the environment; return their names.
 
-    Celery puts them before what is set here: another broker, other queues to listen to. By
-    now its command line has put there what `BROKER_URL` and the like, or `-b`, said.
+    Celery would prefer them to the configuration here: another broker, other queues.
+    Its command line has already copied `-b`, `BROKER_URL` and similar options there.
     """
     names = sorted(name for name in os.environ if name.startswith(FOREIGN_PREFIX))
     for name in names:
@@ -159,7 +159,7 @@ try:
     app = make_app(_settings())
 except SettingsError as error:
     sys.exit(_fail(error))
-# Else Flower would start open to all, as its own defaults have it.
+# Without this file Flower would start without a login.
 os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("flower_config.py")))
 
 
@@ -186,14 +186,14 @@ def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
         secret_files.warn_of_exposed(runtime().settings)
     except SettingsError as error:
         sys.exit(_fail(error))
-    except Exception:  # Celery would log it and run on, hearing messages and doing nothing
+    except Exception:  # Celery would log it and keep consuming messages without running them
         logging.getLogger(__name__).exception("the worker cannot start")
         sys.exit(1)
 
 
 @signals.celeryd_after_setup.connect
 def _show_worker(**_: Any) -> None:  # noqa: ANN401  Celery's signal
-    """Answer probes before the broker does."""
+    """Serve health checks before the connection to the broker is up."""
     global _monitor  # noqa: PLW0603  one per process
     parts = runtime()
     _monitor = serve_health(parts.settings, parts.dispatcher.liveness, "worker")
@@ -201,12 +201,12 @@ def _show_worker(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 @signals.worker_ready.connect
 def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
-    def give_back() -> None:
-        # Looked up then: after an outage of Redis it is another one.
+    def requeue() -> None:
+        # Look up the channel at call time: it changes after an outage of Redis.
         sender.task_consumer.channel.qos.restore_unacked()
 
     shutdown = runtime().shutdown
-    shutdown.watch(give_back)
+    shutdown.watch(requeue)
     shutdown.handle_signals(lambda: setattr(state, "should_stop", 0))
     runtime().dispatcher.start()
     global _deferred  # noqa: PLW0603  one per process
@@ -216,7 +216,7 @@ def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 @signals.worker_shutting_down.connect
 def _begin_shutdown(**_: Any) -> None:  # noqa: ANN401  Celery's signal
-    runtime().shutdown.begin()  # by a signal that came before the worker was ready
+    runtime().shutdown.begin()  # for a signal that arrived before the worker was ready
 
 
 @signals.beat_init.connect
@@ -233,9 +233,9 @@ def _failed(
     kwargs: Any = None,  # noqa: ANN401  Celery's signal
     **_: Any,  # noqa: ANN401  Celery's signal
 ) -> None:
-    """Keep a message whose task failed: a task here records whatever can go wrong."""
+    """Record a message whose task raised: tasks handle every expected error themselves."""
     name = getattr(sender, "name", sender)
-    reason = f"{name} could not be run ({type(exception).__name__}: {exception})"
+    reason = f"{name} failed ({type(exception).__name__}: {exception})"
     runtime().bury(reason, shown(name, args, kwargs), error=exception)
 
 
@@ -246,12 +246,12 @@ def _expired(
     expired: bool = False,  # noqa: FBT001, FBT002  Celery's signal
     **_: Any,  # noqa: ANN401  Celery's signal
 ) -> None:
-    """Let no message go by its age unseen: who sent a cancel may think it done."""
+    """Report an expired message: its sender may assume that it took effect."""
     if not expired:
         return
     name = getattr(sender, "name", sender)
     if name not in (CANCEL, COUNTDOWN) or getattr(request, BELL, None):
-        metrics.expired("bell")  # Celery's own line in the log is enough
+        metrics.expired("doorbell")  # Celery logs it already
         return
     metrics.expired("cancel" if name == CANCEL else "countdown")
     reason = f"{name} expired before a worker read it"

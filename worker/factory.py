@@ -1,4 +1,4 @@
-"""The composition root: from settings to the parts that do the work."""
+"""The composition root: build the program's parts from the settings."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ def build_store(settings: Settings, *, promising: bool = False) -> Store:
 
     Args:
         settings: Where it is.
-        promising: For one who is told that something is accepted, and so waits
-            for the replicas that the settings ask for.
+        promising: Whether callers rely on accepted commands: calls then wait for
+            the replicas that the settings require.
     """
     client = connect(settings.redis_address, timeout_ms=settings.redis_timeout_ms)
     wanted = settings.redis_wait_replicas if promising else 0
     return Store(client, prefix=settings.key_prefix, replicas=(wanted, settings.redis_wait_ms))
 
 
-def build_lanes(settings: Settings, *, only: str = "") -> dict[str, AccountSession]:
-    """Return the accounts, or `only` one, with their secrets read.
+def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSession]:
+    """Return a session for each account, or `only` one, with its secrets read.
 
     Raises:
-        SettingsError: A secret is missing, two aliases have one key, or accounts share a
-            budget that they see differently.
+        SettingsError: A secret is missing, two aliases have one key, or accounts that
+            share a rate limit define it differently.
     """
-    lanes: dict[str, AccountSession] = {}
+    sessions: dict[str, AccountSession] = {}
     known: dict[str, str] = {}
     budgets: dict[str, tuple[Rule, str]] = {}
     for alias, account in settings.accounts.items():
@@ -73,9 +73,9 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, AccountSessi
         other = known.setdefault(identity, alias)
         if other != alias:
             raise SettingsError(
-                f"accounts.{alias}.api_key is that of accounts.{other}: one account has one "
-                "alias, since its orders, timers, limits and nonces are the same; remove one of "
-                "the two",
+                f"accounts.{alias}.api_key is also that of accounts.{other}: use one alias for "
+                "one account, as its orders, timers, limits and nonces are the same; remove one "
+                "of the two",
             )
         limits = [
             (limit, _rule(limit, account, access.api_key)) for limit in account.limits_in_force
@@ -85,9 +85,9 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, AccountSessi
             if budget != rule:
                 raise SettingsError(
                     f"accounts.{alias}.limits.{limit.name} differs from that of accounts.{first}, "
-                    "which shares its budget; give both the same, or each an egress_ip of its own",
+                    "which shares it; give both the same value, or each an egress_ip of its own",
                 )
-        lanes[alias] = AccountSession(
+        sessions[alias] = AccountSession(
             alias=alias,
             exchange=account.adapter,
             access=access,
@@ -98,16 +98,16 @@ def build_lanes(settings: Settings, *, only: str = "") -> dict[str, AccountSessi
             mask=Mask((access.api_key, access.api_secret, access.memo)),
             rules=tuple((command, rule) for limit, rule in limits for command in limit.commands),
         )
-    return lanes
+    return sessions
 
 
 def build_dispatcher(settings: Settings) -> Dispatcher:
     """Return the dispatcher of one worker process.
 
     Raises:
-        SettingsError: No account is set up, or a secret is missing.
+        SettingsError: No account is configured, or a secret is missing.
     """
-    own = build_lanes(settings)
+    own = build_sessions(settings)
     if not own:
         raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
     accounts = AccountSessions({alias: at_default_address(each) for alias, each in own.items()})
@@ -140,8 +140,8 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
     )
 
 
-class _LazyLanes(dict[str, AccountSession]):
-    """Accounts whose secrets are read when they are first needed.
+class _LazySessions(dict[str, AccountSession]):
+    """Sessions that read their secrets on first use.
 
     In an emergency the secrets of other accounts may be missing.
     """
@@ -152,15 +152,15 @@ class _LazyLanes(dict[str, AccountSession]):
 
     def __missing__(self, alias: str) -> AccountSession:
         self._settings.account(alias)
-        return self.setdefault(alias, build_lanes(self._settings, only=alias)[alias])
+        return self.setdefault(alias, build_sessions(self._settings, only=alias)[alias])
 
 
 def build_direct(settings: Settings) -> Direct:
-    """Return what sends without the workers."""
+    """Return the direct sender, which needs no workers."""
     store = build_store(settings)
     return Direct(
         settings,
-        lanes=AccountSessions(_LazyLanes(settings)),
+        sessions=AccountSessions(_LazySessions(settings)),
         common=Ports(Limiter(store), Nonces(store), Tokens(store), Switches(store)),
         own=Ports(MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches()),
         look=Ledger(store).now_ms,
@@ -179,7 +179,7 @@ def secrets_of(settings: Settings) -> list[str]:
 
 
 def _identity(account: Account, access: Access) -> str:
-    """Name what an account is, whatever its alias: exchange, site and key, without the key."""
+    """Return the id of an account: a hash of exchange, site and key, not of its alias."""
     parts = json.dumps([account.exchange, account.site, access.api_key])
     return hashlib.sha256(b"account:" + parts.encode()).hexdigest()[:24]
 
@@ -195,38 +195,39 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
     )
 
 
-def digest_of(lanes: dict[str, AccountSession]) -> str:
-    """Return the name under which workers with these accounts are known."""
+def digest_of(sessions: dict[str, AccountSession]) -> str:
+    """Return the id under which workers with these accounts register."""
     served = sorted(
-        (lane.exchange.name, lane.alias, lane.uses_nonce, lane.identity) for lane in lanes.values()
+        (each.exchange.name, each.alias, each.uses_nonce, each.identity)
+        for each in sessions.values()
     )
     return hashlib.sha256(json.dumps(served).encode()).hexdigest()[:16]
 
 
-def budgets_of(lanes: Iterable[AccountSession]) -> list[Budget]:
+def budgets_of(sessions: Iterable[AccountSession]) -> list[Budget]:
     """Return the rate limits of these accounts, each once."""
     budgets: dict[str, Budget] = {}
-    for lane in lanes:
-        mine = key_id(lane.access.api_key)
-        for _, rule in lane.rules:
+    for session in sessions:
+        own = key_id(session.access.api_key)
+        for _, rule in session.rules:
             exchange, limit, owner = rule.key.split(":", 2)
-            shown = lane.alias if owner == mine else owner
+            shown = session.alias if owner == own else owner
             budgets.setdefault(rule.key, Budget(exchange, limit, shown, rule))
     return list(budgets.values())
 
 
 def serve_health(settings: Settings, liveness: Liveness, role: Role) -> Monitor:
-    """Serve what a process shows of itself where the settings say.
+    """Serve metrics, health and the status page on the configured port.
 
-    Never keeps the process from its work: without a port there is a warning.
+    Never raises for a port that is in use: it logs a warning and serves nothing.
     """
     budgets: Sequence[Budget] = ()
     if role == "worker":
-        lanes = build_lanes(settings).values()
-        budgets = budgets_of(lanes)
+        sessions = build_sessions(settings).values()
+        budgets = budgets_of(sessions)
         metrics.prepare(
-            (lane.exchange.name, lane.alias, lane.uses_nonce, [rule.key for _, rule in lane.rules])
-            for lane in lanes
+            (each.exchange.name, each.alias, each.uses_nonce, [rule.key for _, rule in each.rules])
+            for each in sessions
         )
     monitor = Monitor(role, liveness, Watch(build_store(settings), budgets))
     ports = ports_of(settings, role)

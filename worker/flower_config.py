@@ -1,9 +1,9 @@
-"""Flower's configuration: a login is required, and nothing can be changed.
+"""Flower's configuration: it requires a login and is read-only.
 
-`celery -A worker.celery_app flower` reads this file unless `FLOWER_CONF` names
-another. What its command line or a `FLOWER_…` variable says goes first.
-The login is `name:password`, in the file that `FLOWER_BASIC_AUTH_FILE` names,
-in `FLOWER_BASIC_AUTH`, or given as `--basic_auth`.
+`celery -A worker.celery_app flower` reads this file unless `FLOWER_CONF` names another.
+Command-line options and `FLOWER_…` variables override it. The login is `name:password`,
+in the file that `FLOWER_BASIC_AUTH_FILE` names, in `FLOWER_BASIC_AUTH`, or in
+`--basic_auth`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from worker.flower_queues import Queues
 
 LOGIN_FILE = "FLOWER_BASIC_AUTH_FILE"
 SHORTEST_PASSWORD = 8
-MEND = f"put name:password into a file and its path into {LOGIN_FILE}"
+FIX = f"put name:password into a file and its path into {LOGIN_FILE}"
 
 
 def _refuse(reason: str) -> None:
@@ -36,19 +36,19 @@ def _logins() -> list[str]:
         return [Path(path).read_text(encoding="utf-8-sig").strip()]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        _refuse(f"{LOGIN_FILE}: {path}: cannot be read: {reason}; {MEND}")
+        _refuse(f"{LOGIN_FILE}: {path}: cannot be read: {reason}; {FIX}")
         return []
 
 
 basic_auth = _logins()
 if not basic_auth and not options.auth:
-    _refuse(f"a login is required; {MEND}, or --basic_auth=name:password")
+    _refuse(f"a login is required; {FIX}, or --basic_auth=name:password")
 for login in basic_auth:
     name, _, password = login.partition(":")
     if not name or len(password) < SHORTEST_PASSWORD:
         _refuse(
             f"a login is name:password, the password of {SHORTEST_PASSWORD} characters or more; "
-            f"{MEND}"
+            f"{FIX}"
         )
 
 if "FLOWER_READ_ONLY" not in os.environ:
@@ -58,8 +58,8 @@ if "FLOWER_ADDRESS" not in os.environ:
 if "FLOWER_TASKS_COLUMNS" not in os.environ:
     tasks_columns = "name,uuid,state,kwargs,received,runtime,worker"
 
-# Flower reads no queue, so that kombu's own transport does; but that would not find
-# the master by several Sentinels, nor a socket by its path.
+# Flower consumes no queue, so kombu's own transport suffices. It cannot use several
+# Sentinels or a socket path: keep ours for those.
 if not str(app.conf.broker_url).startswith(("sentinel:", "unix:")):
     app.conf.broker_transport = None
 flower.views.Broker = Queues

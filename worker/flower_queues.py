@@ -1,4 +1,4 @@
-"""What waits in the queues, for Flower's broker page."""
+"""Queue lengths for Flower's broker page."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from worker.store.doorbell import PLAIN_PRIORITIES, queue_key
 
 
 class Queues:
-    """Counts messages over the same way to Redis as everything else: Sentinels, TLS, sockets.
+    """Counts messages through this program's own connection: Sentinels, TLS, sockets.
 
-    Flower's own class asks the first Sentinel alone, knows no database beside 0, and would
-    need options that no other part has. It takes the place of `flower.utils.broker.Broker`.
+    Replaces `flower.utils.broker.Broker`, which asks only the first Sentinel, reads only
+    database 0 and needs options of its own.
 
     Args:
-        broker_url: Not looked at, like all else that Flower passes: the settings are.
+        broker_url: Ignored, like all other arguments of Flower: the settings are used.
     """
 
     def __init__(self, broker_url: str, **_: object) -> None:  # noqa: ARG002  Flower's signature
@@ -29,10 +29,10 @@ class Queues:
         self._plain = plain_lists(settings)
 
     async def queues(self, names: Iterable[str]) -> list[dict[str, object]]:
-        """Return each queue with how many messages wait in it.
+        """Return each queue with its number of messages.
 
         Raises:
-            RedisError: Redis did not answer, or this user may not count; Flower logs it.
+            RedisError: Redis did not answer, or refused this user. Flower logs it.
         """
         return await asyncio.to_thread(self._count, sorted(names))
 
@@ -51,7 +51,7 @@ class Queues:
             self._client.close()
 
     def _lists(self, name: str) -> list[str]:
-        """Return every list in which messages of a queue may lie."""
+        """Return every list that may hold messages of a queue."""
         heads = [self._prefix + name]
         if plain := self._plain.get(name):
             heads.append(plain)

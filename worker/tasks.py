@@ -1,4 +1,4 @@
-"""Celery's door: parse, call, record. No decisions."""
+"""The Celery tasks: parse a message, call the dispatcher, record. No decisions."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ log = logging.getLogger(__name__)
 
 DEFERRED = "left to the sweep"
 LATER_MS = 1_000
-"""How long a message that is put back is kept from coming round again."""
+"""Delay before a message is requeued."""
 
 
 @app.task(name=CANCEL, bind=True, typing=False, acks_late=True)
 def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
-    """Run the job of a doorbell, or make one of a plain message and run it."""
+    """Run the job of a doorbell, or create the job of a plain message and run it."""
     parts, task_id = runtime(), str(task.request.id)
     bell = bool(getattr(task.request, BELL, None))
     try:
@@ -57,15 +57,15 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
         job_id, lane = accept_cancel(parts, message, task_id=task_id)
     except LaterFormat as error:
         if bell and kwargs.get("job"):
-            return DEFERRED  # recorded: a newer worker's sweep finds it
-        raise _left(parts, error) from error
+            return DEFERRED  # the job is recorded: a newer worker's sweep finds it
+        raise _requeue_for_newer(parts, error) from error
     except UnknownAccount as error:
-        return _put_off(parts, CANCEL, message, task_id=task_id, error=error)
+        return _defer(parts, CANCEL, message, task_id=task_id, error=error)
     except InvalidCommand as error:
         parts.bury(str(error), shown(CANCEL, args, kwargs))
         return f"dead letter: {error}"
     except StoreUnavailable as error:
-        raise _again(parts, error) from error
+        raise _requeue(parts, error) from error
     try:
         outcome = parts.dispatcher.run_job(job_id, lane=lane)
     except StoreUnavailable:
@@ -74,7 +74,7 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
 
 
 def _run_named(parts: Runtime, message: CancelMessage) -> str:
-    """Run the job that a doorbell names; empty if there is none."""
+    """Run the job that a doorbell names; return an empty string if it does not exist."""
     job_id = message.job or ""
     account = parts.settings.accounts.get(message.account)
     try:
@@ -87,7 +87,7 @@ def _run_named(parts: Runtime, message: CancelMessage) -> str:
         return DEFERRED
 
 
-def _put_off(
+def _defer(
     parts: Runtime,
     task: str,
     message: CancelMessage | CountdownMessage,
@@ -95,61 +95,61 @@ def _put_off(
     task_id: str,
     error: UnknownAccount | SwitchOverlap,
 ) -> str:
-    """Keep a message for later; while Redis does not take it, it stays in its queue."""
+    """Keep a message in Redis for later; while Redis is down it stays in its queue."""
     fields = {name: value for name, value in asdict(message).items() if value is not None}
     try:
         return defer(parts, task, fields, task_id=task_id, error=error)
-    except StoreUnavailable as away:
-        raise _again(parts, away) from away
+    except StoreUnavailable as unavailable:
+        raise _requeue(parts, unavailable) from unavailable
 
 
 @app.task(name=DRAIN, typing=False)
 def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
-    """Work off what is due of one exchange."""
+    """Run the due jobs of one exchange."""
     exchange = kwargs.get("exchange")
     if is_later(kwargs):
-        return  # the sweep of a newer worker does without the bell
+        return  # the sweep of a newer worker finds the jobs
     if args or not isinstance(exchange, str):
         runtime().bury(f"{DRAIN}: exchange is missing", shown(DRAIN, args, kwargs))
         return
     try:
         runtime().dispatcher.run_exchange(exchange)
     except StoreUnavailable:
-        return  # the sweep goes on with it
+        return  # the sweep continues
 
 
 @app.task(name=COUNTDOWN, bind=True, typing=False, acks_late=True)
 def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
-    """Arm, move on or (with a timeout of 0) disarm the switch of these pairs."""
+    """Arm, renew or, with a timeout of 0, disarm the switch of these pairs."""
     parts, task_id = runtime(), str(task.request.id)
     try:
         again = bool((task.request.delivery_info or {}).get("redelivered"))
         message = read_countdown(args, kwargs)
-        # Those that say when they were sent are put in order by that.
+        # Messages with `sent_ms` need no order of processing: `sent_ms` decides.
         with countdowns.turn(_tag(task), ordered=message.sent_ms is None):
-            said = move_switch(parts, message, task_id=task_id, again=again)
+            result = move_switch(parts, message, task_id=task_id, again=again)
     except LaterFormat as error:
-        raise _left(parts, error) from error
+        raise _requeue_for_newer(parts, error) from error
     except UnknownAccount as error:
-        # It counts from when it was first read, however long it waits.
+        # The deadline counts from the first read, not from a later retry.
         timed = replace(message, sent_ms=message.sent_ms or clock.now_ms())
-        return _put_off(parts, COUNTDOWN, timed, task_id=task_id, error=error)
+        return _defer(parts, COUNTDOWN, timed, task_id=task_id, error=error)
     except InvalidCommand as error:
         if isinstance(error, SwitchOverlap) and message.sent_ms is not None:
-            return _put_off(parts, COUNTDOWN, message, task_id=task_id, error=error)
+            return _defer(parts, COUNTDOWN, message, task_id=task_id, error=error)
         parts.bury(str(error), shown(COUNTDOWN, args, kwargs))
         return f"dead letter: {error}"
     except StoreUnavailable as error:
-        raise _again(parts, error) from error
-    if said == STALE:
+        raise _requeue(parts, error) from error
+    if result == STALE:
         metrics.expired("stale countdown")
-        log.warning("a countdown message came too late and changed nothing: %s", kwargs or args)
-    return said
+        log.warning("ignored a stale countdown message: %s", kwargs or args)
+    return result
 
 
 @app.task(name=TICK, typing=False)
 def tick() -> None:
-    """Look after the switches now: what stands in Redis, not what a message says."""
+    """Reconcile the switches with their records in Redis; the message carries no state."""
     parts = runtime()
     with contextlib.suppress(StoreUnavailable):
         parts.ledger.ticked()
@@ -157,22 +157,22 @@ def tick() -> None:
         try:
             parts.dispatcher.run_exchange(exchange)
         except StoreUnavailable:
-            return  # the sweep goes on with it
+            return  # the sweep continues
 
 
 def _tag(task: Task[..., str]) -> str:
-    """Return the tag that the broker's message of a task was delivered with."""
+    """Return the delivery tag of a task's message."""
     return str((getattr(task.request, "properties", None) or {}).get("delivery_tag", ""))
 
 
-def _again(parts: Runtime, error: StoreUnavailable) -> Reject:
-    """Give a message back that Redis would not record, and not at once: it may refuse it again."""
+def _requeue(parts: Runtime, error: StoreUnavailable) -> Reject:
+    """Return a rejection that requeues a message, after `LATER_MS`: Redis may still be down."""
     parts.dispatcher.wait_ms(LATER_MS)
     return Reject(str(error), requeue=True)
 
 
-def _left(parts: Runtime, error: LaterFormat) -> Reject:
-    """Leave a message to a newer worker, and give one the time to take it."""
+def _requeue_for_newer(parts: Runtime, error: LaterFormat) -> Reject:
+    """Return a rejection that requeues a message, after `LATER_MS`, for a newer worker."""
     log.info("left to a newer worker: %s", error)
     parts.dispatcher.wait_ms(LATER_MS)
     return Reject(str(error), requeue=True)

@@ -1,13 +1,12 @@
-"""A rebalancer on BitMart: places a basket, drops what did not fill, goes again.
+"""A rebalancer on BitMart: places a basket of orders and cancels those that did not fill.
 
-What matters here is to know which orders were filled after all: a canceled
-order can be placed anew, one that is gone may have been bought. Run it with the
-account's alias,
+It must know which orders filled: a canceled order can be placed again, a `GONE` one may
+have filled. Run it with the account's alias:
 
     WORKER_CONFIG=worker.toml python ops/examples/bitmart.py bm
 
-and give it `basket ORDER_ID…`, each with the orders placed; the next basket, or
-the end, drops the one before.
+Write `basket ORDER_ID…` to its standard input for each placed basket. The next basket, or
+the end of the input, cancels the previous one.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ def main(account: str) -> int:
             if switch:
                 switch.beat()
         except SwitchTripped:
-            print("held up for too long; the basket is taken off", flush=True)  # noqa: T201
+            print("missed the deadline; the basket is being canceled", flush=True)  # noqa: T201
             return 1
         if event[:1] == ["basket"]:
-            # The new basket is armed before the old one is looked at.
+            # Arm the new basket before the old one is canceled.
             former, switch = (
                 switch,
                 producer.arm(account, order_ids=event[1:], timeout_ms=TIMEOUT_MS),
@@ -48,14 +47,14 @@ def main(account: str) -> int:
 
 
 def dropped(producer: Producer, account: str, basket: list[str], switch: Switch) -> bool:
-    """Cancel a basket, tell what was filled, and end its switch once all is proven."""
+    """Cancel a basket, print the outcomes, and disarm its switch once all are proven."""
     tickets = producer.cancel_many(account, basket)
     results = [ticket.wait(timeout_ms=PATIENCE_MS) for ticket in tickets]
     for order_id, result in zip(basket, results, strict=True):
         gone = "look for fills" if result.outcome is Outcome.GONE else ""
         print(order_id, result.outcome, gone, flush=True)  # noqa: T201
     if not all(result.proven for result in results):
-        return False  # left armed: it trips, and the workers go on
+        return False  # the switch stays armed: it trips, and the workers continue
     switch.disarm()
     return True
 

@@ -1,11 +1,11 @@
 """A quoter on Everstrike: one order at a time, replaced when the price moves.
 
-Everstrike has no timer of its own, so the workers hold the deadline: the switch
-covers the very orders that it is told of. Run it with the account's alias,
+Everstrike has no native timer, so workers enforce the deadline, for exactly the orders
+that the switch tracks. Run it with the account's alias:
 
     WORKER_CONFIG=worker.toml python ops/examples/everstrike.py ev
 
-and give it `placed ORDER_ID` for each quote that your own client has placed.
+Write `placed ORDER_ID` to its standard input for each quote that your client has placed.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ def main(account: str) -> int:
             try:
                 switch.beat()
                 if new:
-                    # Covered first: from here on a crash takes it off too.
+                    # Track it first: from here on a crash cancels it too.
                     switch.track(new)
             except SwitchTripped:
-                print("held up for too long; the quotes are taken off", flush=True)  # noqa: T201
+                print("missed the deadline; the quotes are being canceled", flush=True)  # noqa: T201
                 return 1
             if new:
-                if not taken_off(producer, account, quote):
+                if not canceled(producer, account, quote):
                     raise SystemExit(1)  # an exception leaves the switch armed
                 switch.untrack(quote)
                 quote = new
-        # While the switch still stands, lest the order rest alone.
-        if not taken_off(producer, account, quote):
+        # Cancel before the switch is disarmed, so that the order is never unprotected.
+        if not canceled(producer, account, quote):
             raise SystemExit(1)
     return 0
 
 
 def placed(feed: Iterator[list[str]]) -> Iterator[str]:
-    """Yield each new quote, and nothing at each quiet moment."""
+    """Yield each new quote, and an empty string at each pause."""
     for event in feed:
         yield event[1] if event[:1] == ["placed"] else ""
 
 
-def taken_off(producer: Producer, account: str, order_id: str) -> bool:
+def canceled(producer: Producer, account: str, order_id: str) -> bool:
     """Return whether the exchange has proven that the order is not open."""
     result = producer.cancel(account, order_id).wait(timeout_ms=PATIENCE_MS)
     print(order_id, result.outcome, flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""Stands for the market data and fills that a strategy hears: lines of standard input."""
+"""Market data and fills of a strategy, simulated by lines of standard input."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 
 def events(pause_ms: int) -> Iterator[list[str]]:
-    """Yield the words of each line, or none at all when nothing came for a while.
+    """Yield the words of each line; yield an empty list after each pause without input.
 
     Args:
-        pause_ms: How long to wait at most; give a quarter of the switch's timeout,
-            so that a quiet market does not look like a dead strategy.
+        pause_ms: Maximum wait. Use a quarter of the switch's timeout, so that a quiet
+            market does not delay heartbeats.
     """
     rest = b""
     while True:

@@ -1,12 +1,12 @@
-"""A grid on Indodax: many resting orders on some pairs, all under one switch.
+"""A grid on Indodax: many open orders on some pairs, covered by one switch.
 
-Indodax holds the timer itself: even with every worker dead the orders go. The
-timer is kept by pair, and 10 requests in 10 s are all that one address has, so
-give it minutes rather than seconds. Run it with the alias and the pairs,
+Indodax has a native timer: it cancels the orders even if every worker is dead. It has one
+timer for each pair and a limit of 10 requests in 10 s for each address, so use timeouts
+of minutes. Run it with the alias and the pairs:
 
     WORKER_CONFIG=worker.toml python ops/examples/indodax.py ix btc_idr eth_idr
 
-and give it `stop PAIR` for a pair whose orders must go now.
+Write `stop PAIR` to its standard input to cancel the orders of a pair now.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CLEAR_WAIT_MS = 60_000
 def main(account: str, *pairs: str) -> int:
     """Keep the grid until the feed ends; return 1 if an order may still be open."""
     producer = Producer()
-    # Restarted after a trip, it waits until the former grid's orders have been listed.
+    # After a trip, wait until the exchange has listed the former grid's orders.
     with producer.countdown(
         account, pairs=pairs, timeout_ms=TIMEOUT_MS, clear_wait_ms=CLEAR_WAIT_MS
     ) as switch:
@@ -35,11 +35,11 @@ def main(account: str, *pairs: str) -> int:
             try:
                 switch.beat()
             except SwitchTripped:
-                print("held up for too long; the grid is taken off", flush=True)  # noqa: T201
+                print("missed the deadline; the grid is being canceled", flush=True)  # noqa: T201
                 return 1
             if event[:1] == ["stop"] and not cleared(producer, account, event[1]):
                 raise SystemExit(1)  # an exception leaves the switch armed
-        # While the switch still stands, lest orders rest alone.
+        # Cancel before the switch is disarmed, so that orders are never unprotected.
         proven = [cleared(producer, account, pair) for pair in pairs]
         if not all(proven):
             raise SystemExit(1)
@@ -47,7 +47,7 @@ def main(account: str, *pairs: str) -> int:
 
 
 def cleared(producer: Producer, account: str, pair: str) -> bool:
-    """Return whether the exchange lists no open order of the pair any more."""
+    """Return whether the exchange no longer lists an open order of the pair."""
     result = producer.cancel_all(account, pair=pair).wait(timeout_ms=PATIENCE_MS)
     print(pair, result.outcome, flush=True)  # noqa: T201
     return result.proven

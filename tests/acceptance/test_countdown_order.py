@@ -70,5 +70,5 @@ def test_what_is_read_before_an_older_disarm_of_other_pairs_waits_for_it(world: 
     assert not ledger.dead_count()
     send(["a_usd", "e_usd"], T_MS, clock.now_ms())
     eventually(ledger.dead_count)
-    assert "holds a part of these pairs" in ledger.dead(limit=1)[0].detail
+    assert "covers part of these pairs" in ledger.dead(limit=1)[0].detail
     assert not ledger.deferred()

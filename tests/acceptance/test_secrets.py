@@ -45,7 +45,7 @@ CREDENTIALS = ("key", "x-api-key", "x-bm-authorization", *SIGNATURES)
 SHOWN = ("cmdline", "environ")
 SETTLED_MS = 60_000
 ALERTS = {"switch tripped", "malformed message", "task failed"}
-GIVEN_UP = {"dead letter", "lost account"}
+GIVEN_UP = {"dead letter", "credentials refused"}
 SCOPES = {"ix": {"pair": "btc_idr", "side": "buy"}, "it": {"pair": "btc_idr", "side": "buy"}}
 
 

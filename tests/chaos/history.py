@@ -181,8 +181,8 @@ class History:
 
     @cached_property
     def dead_alerts(self) -> set[str]:
-        """Ids of jobs of which an alert says that they were given up."""
-        kinds = ("dead letter", "crash")
+        """Ids of jobs whose alert reports that workers gave up."""
+        kinds = ("dead letter", "attempt crashed")
         return {str(row.get("job", "")) for row in self.alerts if row.get("alert") in kinds}
 
 

@@ -12,7 +12,7 @@ from tests.fuzz.target import Target
 from worker.config.settings import PREFIX, load_settings
 from worker.config.settings_file import CONFIG_VARIABLE
 from worker.errors import SettingsError
-from worker.factory import build_lanes, secrets_of
+from worker.factory import build_sessions, secrets_of
 
 SECRET = b"Zk9-planted+secret.0123456789"
 LINE_MAX = 600
@@ -86,7 +86,7 @@ def _check(data: bytes, path: Path) -> None:
         settings = load_settings()
         for account in settings.accounts.values():
             assert account.url.lower().startswith(("https://", "http://"))
-        build_lanes(settings)
+        build_sessions(settings)
         secrets_of(settings)
     except SettingsError as error:
         line = str(error)

@@ -15,7 +15,7 @@ from tests.support.polling import eventually
 from tests.support.world import KEYS, World
 from worker import InvalidCommand, Outcome, Producer, SettingsError, State, UnknownAccount, clock
 from worker.client.commands import cancels
-from worker.direct.runner import AWAY
+from worker.direct.runner import REDIS_LOST
 from worker.factory import build_direct
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis, free_port
@@ -192,7 +192,7 @@ def test_redis_going_away_in_between_is_gone_on_without(
     run = direct.run(jobs, timeout_ms=WITHIN_MS)
     killer.join()
     assert killed.is_set()
-    assert run.alone == AWAY
+    assert run.alone == REDIS_LOST
     assert {job.outcome for job in run.jobs} == {Outcome.CANCELED}
     arrivals = here.sim.journal()
     at_ms = [arrival.at_ms for arrival in arrivals if arrival.operation != "token"]
@@ -230,7 +230,7 @@ def test_refused_for_good_is_not_tried_again(away: World) -> None:
     result = producer.cancel_direct("ix", *away.place("ix"), **SCOPE, timeout_ms=WITHIN_MS)
     assert (result.outcome, result.state) == (Outcome.UNAUTHORIZED, State.DEAD)
     assert result.attempts == REFUSED_ATTEMPTS
-    assert "credentials are refused" in result.detail
+    assert "refused the account's credentials" in result.detail
     assert "wrong-secret" not in result.detail
 
 

@@ -11,7 +11,7 @@ from tests.support.world import World
 from worker import Producer
 from worker.config.accounts import plain_address
 from worker.config.settings import Settings
-from worker.factory import build_dispatcher, build_lanes
+from worker.factory import build_dispatcher, build_sessions
 from worker.gateway.egress import at_default_address, default_sources
 
 LIMIT = {"countdown": {"max_requests": 3, "window_ms": 1_500}}
@@ -59,7 +59,7 @@ def test_the_default_address_is_found_out(
 ) -> None:
     """By the route that leads to the exchange; what cannot be found out is taken to be it."""
     account = {**world.account("ix"), "egress_ip": egress, "base_url": url}
-    lane = at_default_address(build_lanes(world.settings(accounts={"one": account}))["one"])
+    lane = at_default_address(build_sessions(world.settings(accounts={"one": account}))["one"])
     owners = {rule.key.split(":", 2)[2] for _, rule in lane.rules if "countdown" in rule.key}
     assert owners == ({egress, "any"} if shares else {egress})
 

@@ -16,7 +16,7 @@ from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
 from worker.dispatch.dispatcher import Dispatcher
-from worker.factory import budgets_of, build_dispatcher, build_lanes
+from worker.factory import budgets_of, build_dispatcher, build_sessions
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis, free_port
 from worker.telemetry import liveness
@@ -61,7 +61,7 @@ def watched(world: World) -> Iterator[tuple[Dispatcher, Monitor, str]]:
     """Run an engine of this process, and serve what it shows."""
     settings = world.settings()
     engine = build_dispatcher(settings)
-    watch = Watch(world.store(), budgets_of(build_lanes(settings).values()))
+    watch = Watch(world.store(), budgets_of(build_sessions(settings).values()))
     monitor = Monitor("worker", engine.liveness, watch)
     monitor.serve("127.0.0.1", [0])
     assert monitor.server is not None
@@ -210,7 +210,7 @@ def test_a_process_that_hangs_is_not_live(world: World, monkeypatch: pytest.Monk
         eventually(lambda: health(url, "/healthz/live")[0] == 503, what="not live")
         status, told = health(url)
         assert (status, told["live"]) == (503, False)
-        assert "its loop has not moved for" in str(told["faults"])
+        assert "its loop has made no progress for" in str(told["faults"])
         monkeypatch.undo()
         release.set()
         eventually(lambda: health(url, "/healthz/live")[0] == 200, what="live again")
@@ -227,16 +227,16 @@ def test_a_beat_shows_itself_too(world: World) -> None:
     ready = ready_at(url)
     assert (ready["role"], ready["workers"]) == ("beat", 0)
     assert health(url, "/healthz/live")[0] == 200
-    lacks = "No heartbeat of Celery beat has been run lately."
+    lacks = "No tick of Celery beat was run recently."
     assert lacks in Document(get(url)[1]).text
-    assert "No worker lives" in " ".join(Document(get(url)[1]).text)
+    assert "No worker is running" in " ".join(Document(get(url)[1]).text)
     worker = world.worker()
     eventually(
-        lambda: "cancel_worker_heartbeat_lag_seconds" in get(url, "/metrics")[1],
-        what="a heartbeat run",
+        lambda: "cancel_worker_celery_beat_lag_seconds" in get(url, "/metrics")[1],
+        what="a tick run",
     )
     eventually(lambda: lacks not in Document(get(url)[1]).text, what="the page knows")
-    assert "cancel_worker_beats 1.0" in get(url, "/metrics")[1]
+    assert "cancel_worker_celery_beat_ticking 1.0" in get(url, "/metrics")[1]
     assert "status page" not in worker.text()
     assert beat.stop() == 0
 
@@ -251,7 +251,7 @@ def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture)
     second = open_server("127.0.0.1", [taken, spare], pages)
     assert second is not None
     assert get(second.url)[:2] == (200, "here")
-    assert f"port {taken} is taken" in caplog.messages[-1]
+    assert f"port {taken} is in use" in caplog.messages[-1]
     assert second.url in caplog.messages[-1]
     assert open_server("127.0.0.1", [taken, spare], pages) is None
     assert f"ports [{taken}, {spare}] are taken" in caplog.messages[-1]
@@ -285,5 +285,5 @@ def test_a_page_that_cannot_be_made_harms_no_other() -> None:
 
 def test_redis_is_not_asked_anew_for_each_reader(world: World) -> None:
     """Several who ask at once share a look."""
-    watch = Watch(world.store(), budgets_of(build_lanes(world.settings()).values()))
+    watch = Watch(world.store(), budgets_of(build_sessions(world.settings()).values()))
     assert watch.look() is watch.look()

@@ -9,7 +9,7 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.stepped_time import Stepped
 from tests.support.world import World
-from worker.factory import budgets_of, build_lanes
+from worker.factory import budgets_of, build_sessions
 from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import Kind, NewJob
 from worker.model.outcomes import Outcome
@@ -65,7 +65,7 @@ def test_an_empty_redis_is_read_too(stepped: Stepped) -> None:
     assert reading.redis is not None
     assert (reading.redis.appendonly, reading.redis.noeviction) == (True, True)
     assert 0 < (reading.redis.memory_ratio or 0) < 1
-    assert any("No worker lives" in line for line in troubles(reading))
+    assert any("No worker is running" in line for line in troubles(reading))
 
 
 def test_jobs_are_counted_and_aged(stepped: Stepped) -> None:
@@ -84,9 +84,9 @@ def test_jobs_are_counted_and_aged(stepped: Stepped) -> None:
         pending=0,
         due=0,
         oldest_ms=0,
-        vain_ms=0,
+        unproven_ms=0,
         armed=0,
-        untimed=0,
+        without_timer=0,
         disarmed=0,
         tripped=0,
         left_ms=None,
@@ -127,7 +127,7 @@ def test_switches_are_counted_and_the_nearest_is_known(stepped: Stepped) -> None
     assert any("near its deadline" in line for line in troubles(Watch(stepped.store()).look()))
 
 
-def test_what_is_attempted_in_vain_is_aged(stepped: Stepped) -> None:
+def test_age_of_the_oldest_unproven_job(stepped: Stepped) -> None:
     """From its first attempt, however many wait before it, until it is proven."""
     ledger = Ledger(stepped.store(), digest="d")
     ledger.register([("ev", "everstrike", 0)])
@@ -142,25 +142,25 @@ def test_what_is_attempted_in_vain_is_aged(stepped: Stepped) -> None:
         return Watch(stepped.store()).look()
 
     stepped.advance(70_000)
-    assert lane(look()).vain_ms == 0
+    assert lane(look()).unproven_ms == 0
     attempt(Verb.AGAIN, Outcome.UNAVAILABLE)
     ledger.accept([job(number) for number in range(2, 20)])
     stepped.advance(60_000)
     for _ in range(2, 20):
-        assert lane(look()).vain_ms == 60_000
-        assert not any("without a proof" in line for line in troubles(look()))
+        assert lane(look()).unproven_ms == 60_000
+        assert not any("unproven" in line for line in troubles(look()))
         attempt(Verb.DONE, Outcome.CANCELED)
     stepped.advance(1_000)
-    said = "A job of ev has been attempted for 61 s without a proof. See: cancel-worker jobs"
-    assert said in troubles(look())
+    expected = "A job of ev has been unproven for 61 s since its first attempt."
+    assert f"{expected} See: cancel-worker jobs" in troubles(look())
     attempt(Verb.AGAIN, Outcome.UNAVAILABLE)
-    assert lane(look()).vain_ms == 61_000
+    assert lane(look()).unproven_ms == 61_000
     stepped.advance(4_000)
     attempt(Verb.DEAD, Outcome.UNAVAILABLE)
-    assert lane(look()).vain_ms == 0
+    assert lane(look()).unproven_ms == 0
 
 
-def test_an_attempt_that_ends_with_its_worker_is_in_vain(stepped: Stepped) -> None:
+def test_an_attempt_of_a_dead_worker_is_unproven(stepped: Stepped) -> None:
     """Nobody says what came of it."""
     ledger = Ledger(stepped.store(), digest="d")
     ledger.register([("ev", "everstrike", 0)])
@@ -168,23 +168,23 @@ def test_an_attempt_that_ends_with_its_worker_is_in_vain(stepped: Stepped) -> No
     for _ in range(9):
         ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000)
         stepped.advance(9_000)
-    assert lane(Watch(stepped.store()).look()).vain_ms == 81_000
+    assert lane(Watch(stepped.store()).look()).unproven_ms == 81_000
 
 
-def test_a_job_that_an_older_worker_ended_is_not_in_vain(stepped: Stepped) -> None:
+def test_a_job_that_an_older_worker_ended_is_not_unproven(stepped: Stepped) -> None:
     """It takes the job from where it is due, and knows of no other place."""
     ledger = Ledger(stepped.store(), digest="d")
     ledger.register([("ev", "everstrike", 0)])
     ended = {f"ended{n}": stepped.now_ms - 90_000 for n in range(9)}
     stepped.client.zadd("cx:vain:everstrike:ev", ended)
     ledger.accept([job(1)])
-    assert lane(Watch(stepped.store()).look()).vain_ms == 0
+    assert lane(Watch(stepped.store()).look()).unproven_ms == 0
     for _ in range(2):
         claimed = ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000)
         settled = [(each, Settlement(Verb.AGAIN)) for each in claimed.jobs]
         ledger.settle(settled, holder="w", retention_ms=60_000, lease_ms=9_000, limit=0)
     stepped.advance(5_000)
-    assert lane(Watch(stepped.store()).look()).vain_ms == 5_000
+    assert lane(Watch(stepped.store()).look()).unproven_ms == 5_000
     assert stepped.client.zcard("cx:vain:everstrike:ev") == 1
 
 
@@ -210,7 +210,7 @@ def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
     armed = arm_native(switches, 60_000)
 
     def untimed() -> int:
-        return lane(Watch(stepped.store()).look()).untimed
+        return lane(Watch(stepped.store()).look()).without_timer
 
     def sync() -> None:
         ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000, lane=f"{LANE}:switch")
@@ -224,7 +224,7 @@ def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
     stepped.advance(1)
     assert untimed() == 1
     found = troubles(Watch(stepped.store()).look())
-    assert any("everstrike holds no timer in time for" in line for line in found), found
+    assert any("everstrike has no current timer for" in line for line in found), found
     sync()
     assert untimed() == 0
     stepped.advance(30_000)
@@ -248,7 +248,7 @@ def test_switches_without_a_timer_are_counted(stepped: Stepped) -> None:
 
 def test_budgets_are_read_with_their_owners(world: World, stepped: Stepped) -> None:
     """By alias or address, never by the key's hash; what has left the window does not count."""
-    lanes = build_lanes(world.settings())
+    lanes = build_sessions(world.settings())
     budgets = budgets_of(lanes.values())
     owners = {(it.exchange, it.limit, it.owner) for it in budgets}
     assert ("indodax", "countdown", "any") in owners
@@ -281,9 +281,9 @@ def test_who_lives_and_ticks_is_read(stepped: Stepped) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "line"),
     [
-        ("appendonly", "no", "Redis keeps nothing on disk"),
+        ("appendonly", "no", "Redis writes no append-only file"),
         ("maxmemory-policy", "allkeys-lru", "Redis may evict accepted jobs."),
-        ("maxmemory", "1mb", "Redis is short of memory."),
+        ("maxmemory", "1mb", "Redis is running out of memory."),
     ],
 )
 def test_a_redis_that_may_lose_jobs_is_told(

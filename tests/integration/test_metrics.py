@@ -20,7 +20,7 @@ from worker.messaging import runtime
 from worker.model.names import lane_of, switch_lane
 from worker.telemetry import metrics
 
-SOURCE = Path(metrics.__file__).parent
+SOURCE = Path(metrics.__file__).parents[1]
 TIGHT = {"orders": {"max_requests": 1, "window_ms": 60_000}}
 Rise = Callable[..., float]
 
@@ -58,7 +58,7 @@ def test_a_cancel_is_counted_and_timed(world: World, rise: Rise) -> None:
         rise(f"{name}_delay_seconds_sum", exchange="everstrike") for name in ("send", "proof")
     )
     assert sent <= proven + 0.002  # ms of Redis against a finer clock
-    assert rise("jobs_dead_total", exchange="everstrike") == 0
+    assert rise("dead_letters_added_total", exchange="everstrike") == 0
 
 
 def test_a_job_is_sent_once_and_attempted_often(world: World, rise: Rise) -> None:
@@ -81,7 +81,7 @@ def test_a_job_is_sent_once_and_attempted_often(world: World, rise: Rise) -> Non
     assert counted == result.attempts > 1
     assert rise("send_delay_seconds_count", exchange="everstrike") == 1
     assert rise("proof_delay_seconds_count", exchange="everstrike") == 0
-    assert rise("jobs_dead_total", exchange="everstrike") == 1
+    assert rise("dead_letters_added_total", exchange="everstrike") == 1
     assert rise("alerts_total", kind="dead letter", exchange="everstrike") == 1
 
 
@@ -95,8 +95,8 @@ def test_a_wait_for_a_slot_is_counted_and_is_no_attempt(world: World, rise: Rise
     assert rise("attempts_total", exchange="bitmart", outcome="CANCELED") == 1
     assert rise("attempts_total", exchange="bitmart", outcome="UNKNOWN") == 0
     labels = {"exchange": "bitmart", "limit": "orders"}
-    assert rise("limiter_wait_seconds_count", **labels) == 1
-    assert 30 < rise("limiter_wait_seconds_sum", **labels) <= 60.1
+    assert rise("limit_wait_seconds_count", **labels) == 1
+    assert 30 < rise("limit_wait_seconds_sum", **labels) <= 60.1
 
 
 def test_a_refused_nonce_of_a_cancel_is_counted(world: World, rise: Rise) -> None:
@@ -119,7 +119,7 @@ def test_a_keeper_counts_refused_nonces_and_waits(
         keeping.settle()
         assert rise("nonce_refusals_total", exchange="indodax", account="ix") == 1
         fill(keeping)
-        assert rise("limiter_wait_seconds_count", exchange="indodax", limit="countdown") >= 1
+        assert rise("limit_wait_seconds_count", exchange="indodax", limit="countdown") >= 1
 
 
 def fill(keeping: Keeping) -> None:
@@ -157,7 +157,7 @@ def test_a_malformed_message_is_counted(
     """Under no exchange."""
     monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
     runtime.Runtime(world.settings()).bury("not a task", "x")
-    assert rise("jobs_dead_total", exchange="none") == 1
+    assert rise("dead_letters_added_total", exchange="none") == 1
     assert rise("alerts_total", kind="malformed message", exchange="none") == 1
 
 
@@ -175,9 +175,9 @@ def test_messages_that_came_too_late_are_counted(world: World) -> None:
 
     def counted() -> dict[str, str]:
         text = get(url, "/metrics")[1]
-        return dict(re.findall(r'cancel_worker_expired_total{kind="(.+)"} (.+)', text))
+        return dict(re.findall(r'cancel_worker_messages_expired_total{kind="(.+)"} (.+)', text))
 
-    expected = {"bell": "1.0", "cancel": "2.0", "countdown": "1.0", "stale countdown": "1.0"}
+    expected = {"doorbell": "1.0", "cancel": "2.0", "countdown": "1.0", "stale countdown": "1.0"}
     assert set(counted()) == set(expected) == set(metrics.EXPIRED)
     eventually(lambda: counted() == expected, what="all five counted")
     eventually(lambda: [row.pairs for row in world.producer().switches()] == [("eth_idr",)])

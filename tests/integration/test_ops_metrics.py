@@ -25,7 +25,7 @@ PROMETHEUS = OPS / "prometheus"
 GRAFANA = OPS / "grafana"
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 RUNBOOK = OPS / "docs" / "operations" / "runbook.md"
-SECTION = ("What it means.", "Look at.", "Do.", "Mended when.")
+SECTION = ("Meaning.", "Check.", "Do.", "Fixed when.")
 LABEL_IN_TEXT = re.compile(r"\$labels\.(\w+)")
 LABEL_IN_LEGEND = re.compile(r"{{\s*(\w+)\s*}}")
 VARIABLE = re.compile(r"label_values\((\w+), (\w+)\)")
@@ -46,9 +46,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
 
             def scraped() -> str:
                 text = get(served_at(worker), "/metrics")[1]
-                return text if "\ncancel_worker_heartbeat_lag_seconds " in text else ""
+                return text if "\ncancel_worker_celery_beat_lag_seconds " in text else ""
 
-            text = eventually(scraped, within_ms=20_000, what="a heartbeat run")
+            text = eventually(scraped, within_ms=20_000, what="a tick run")
             yield Exported.read(text, get(served_at(beat), "/metrics")[1])
         finally:
             world.close()
@@ -223,7 +223,7 @@ def test_a_broken_alert_fails_its_test(promtool: str, tmp_path: Path) -> None:
 
 
 def test_each_alert_has_its_section_of_the_runbook() -> None:
-    """What it means, what to look at, what to do, how to prove it is mended."""
+    """Its meaning, what to check, what to do, how to see that it is fixed."""
     sections = {
         part.partition("\n")[0].strip(): part for part in RUNBOOK.read_text().split("\n## ")[1:]
     }

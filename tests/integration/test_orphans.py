@@ -118,7 +118,7 @@ def test_a_worker_raises_an_alert_of_strays(world: World, caplog: pytest.LogCapt
     with caplog.at_level(logging.ERROR):
         engine.run_exchange("everstrike")
         engine._membership.heartbeat()  # noqa: SLF001  what a sweep calls
-    (record,) = [row for row in caplog.records if getattr(row, "alert", "") == "astray"]
+    (record,) = [row for row in caplog.records if getattr(row, "alert", "") == "record missing"]
     assert "everstrike:ev lost-job" in record.getMessage()
 
 

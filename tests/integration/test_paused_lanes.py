@@ -17,7 +17,7 @@ def waits() -> float:
         sample.value
         for family in metrics.REGISTRY.collect()
         for sample in family.samples
-        if sample.name == "cancel_worker_limiter_wait_seconds_count"
+        if sample.name == "cancel_worker_limit_wait_seconds_count"
     )
 
 

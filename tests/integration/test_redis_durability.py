@@ -54,20 +54,20 @@ def test_each_thing_is_said_once_until_it_is_mended(
 ) -> None:
     """Without a limit of memory the wrong policy loses nothing yet: no alert."""
     durability = RedisDurability(build_store(Settings(redis_url=own_redis.url)))
-    durability.look()
+    durability.check()
     assert not caplog.records
     client.config_set("maxmemory-policy", "allkeys-lru")
-    durability.look()
-    durability.look()
+    durability.check()
+    durability.check()
     assert len(warned(caplog, logging.WARNING)) == 1
     assert not warned(caplog, logging.ERROR)
     client.config_set("maxmemory", "1gb")
-    durability.look()
+    durability.check()
     assert len(warned(caplog, logging.ERROR)) == 1
     client.config_set("maxmemory-policy", "noeviction")
-    durability.look()
+    durability.check()
     client.config_set("maxmemory-policy", "allkeys-lru")
-    durability.look()
+    durability.check()
     assert len(warned(caplog, logging.ERROR)) == 2
 
 
@@ -80,10 +80,10 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 def test_what_may_not_be_asked_is_said(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     """CONFIG refused is no fault; INFO refused is a warning, no alert."""
-    for user, said in (("worker", []), ("producer", ["redis set-up: could not be checked"])):
+    for user, said in (("worker", []), ("producer", ["redis configuration: could not be checked"])):
         caplog.clear()
-        RedisDurability(Store(connect(node.url(user), timeout_ms=800), prefix="cx:")).look()
+        RedisDurability(Store(connect(node.url(user), timeout_ms=800), prefix="cx:")).check()
         assert [
-            text[: len("redis set-up: could not be checked")] for text in warned(caplog, 30)
+            text[: len("redis configuration: could not be checked")] for text in warned(caplog, 30)
         ] == said
         assert not warned(caplog, logging.ERROR)

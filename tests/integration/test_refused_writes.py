@@ -43,9 +43,9 @@ def test_check_and_readiness_fail(
     monkeypatch.setenv("WORKER_REDIS_URL", own_redis.url)
     client = redis.Redis(port=own_redis.port)
     settings = Settings()
-    pulse = Liveness()
-    pulse.moved()
-    pulse.answered()
+    liveness = Liveness()
+    liveness.moved()
+    liveness.answered()
 
     def writes() -> tuple[str, str]:
         main(["check", "--json"])
@@ -54,7 +54,7 @@ def test_check_and_readiness_fail(
         return found["level"], found["detail"]
 
     def ready() -> tuple[int, str]:
-        page = Monitor("worker", pulse, Watch(build_store(settings))).ready()
+        page = Monitor("worker", liveness, Watch(build_store(settings))).ready()
         return int(page.status), str(page.body)
 
     assert writes() == ("ok", "new work is taken")

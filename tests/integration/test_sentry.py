@@ -18,7 +18,7 @@ from worker import clock
 from worker.model.jobs import State
 from worker.model.outcomes import Outcome
 from worker.telemetry import alerts, sentry
-from worker.telemetry.alerts import AGAIN_MS, QUIET_MS, Restraint, alert
+from worker.telemetry.alerts import REPEAT_MS, RESET_MS, AlertThrottle, alert
 from worker.telemetry.logs import Mask
 from worker.telemetry.sentry import MINUTE_MS, MONITOR, CheckIns
 
@@ -29,7 +29,7 @@ SECRET = "planted-secret-0123456789"
 def received() -> Iterator[FakeSentry]:
     """The alerts of this process go to a Sentry of its own."""
     with fake_sentry() as server:
-        alerts._restraint = Restraint()  # noqa: SLF001  as in a fresh process
+        alerts._throttle = AlertThrottle()  # noqa: SLF001  as in a fresh process
         sentry.start(server.dsn, Mask([SECRET]))
         try:
             yield server
@@ -60,7 +60,7 @@ def test_an_error_arrives_with_its_trace_and_no_local_variable(received: FakeSen
     try:
         raise ValueError(f"about {SECRET}")  # noqa: TRY301
     except ValueError as error:
-        alert("crash", "an attempt crashed", error, account=held[:2])
+        alert("attempt crashed", "an attempt crashed", error, account=held[:2])
     (event,) = events(received)
     (value,) = event["exception"]["values"]
     assert value["type"] == "ValueError"
@@ -85,17 +85,17 @@ def test_an_outage_is_one_issue_and_few_events(received: FakeSentry) -> None:
     assert counts == ["1", "10", "100", "1000", "10000", "1"]
 
 
-def test_restraint_loosens_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throttle_resets_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes on is told again, and what comes back is told as new."""
     now = 1_000_000.0
     monkeypatch.setattr(clock, "monotonic_ms", lambda: now)
-    restraint, cause = Restraint(), ("dead letter", "bitmart", "bm")
-    assert [restraint.admit(cause) for _ in range(11)] == [1, *[0] * 8, 10, 0]
-    now += AGAIN_MS + 1
-    assert restraint.admit(cause) == 12
-    assert restraint.admit(cause) == 0
-    now += QUIET_MS + 1
-    assert restraint.admit(cause) == 1
+    throttle, cause = AlertThrottle(), ("dead letter", "bitmart", "bm")
+    assert [throttle.admit(cause) for _ in range(11)] == [1, *[0] * 8, 10, 0]
+    now += REPEAT_MS + 1
+    assert throttle.admit(cause) == 12
+    assert throttle.admit(cause) == 0
+    now += RESET_MS + 1
+    assert throttle.admit(cause) == 1
 
 
 def test_half_a_surrogate_pair_reaches_sentry(
@@ -138,7 +138,7 @@ def test_a_refused_account_is_a_lost_one(world: World, received: FakeSentry) -> 
     assert {attempts.get(job).state for job in jobs} == {State.PENDING}
     assert Outcome.UNAUTHORIZED in {attempts.get(job).outcome for job in jobs}
     (event,) = events(received)
-    assert event["fingerprint"] == ["lost account", "indodax", "it"]
+    assert event["fingerprint"] == ["credentials refused", "indodax", "it"]
 
 
 def test_a_clock_apart_is_told_once_for_its_exchange(world: World, received: FakeSentry) -> None:

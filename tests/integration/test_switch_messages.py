@@ -46,8 +46,8 @@ def test_a_client_arms_moves_and_disarms(world: World, client: Celery) -> None:
     assert (again.id, again.epoch) == (switch.id, switch.epoch)
     send(0, late_ms=10_000)
     wrong: list[tuple[object, object, str]] = [
-        (T_MS, ["b_idr", "c_idr"], "holds a part of these pairs"),
-        (0, ["b_idr"], "holds a_idr, b_idr"),
+        (T_MS, ["b_idr", "c_idr"], "covers part of these pairs"),
+        (0, ["b_idr"], "covers a_idr, b_idr"),
         (1, ["c_idr"], "timeout_ms must be from"),
         ("30000", ["c_idr"], "timeout_ms must be a whole number"),
         (T_MS, [], "pairs must be a list"),

@@ -17,7 +17,7 @@ from worker import factory
 from worker.client.switch import renewal_bell, urgent_bell
 from worker.config.settings import Http, Settings
 from worker.dispatch.dispatcher import Dispatcher
-from worker.factory import build_dispatcher, build_lanes, digest_of
+from worker.factory import build_dispatcher, build_sessions, digest_of
 from worker.model.constants import PRESENCE_MS
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
@@ -67,7 +67,7 @@ class Fleet:
         self.settings = self._settings(url)
         self.switches = Switches(stepped.store())
         self.poll = DuePoll(stepped.store())
-        self.ledger = Ledger(stepped.store(), digest=digest_of(build_lanes(self.settings)))
+        self.ledger = Ledger(stepped.store(), digest=digest_of(build_sessions(self.settings)))
         self.killed = self.restarted = 0
         self.workers = [self._worker(), self._worker()]
         self.strategies = [*self._natives(), *self._emulated()]

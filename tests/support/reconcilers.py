@@ -13,7 +13,7 @@ from tests.support.stepped_time import Stepped
 from tests.support.switchboard import Board
 from worker import clock as local_clock
 from worker.config.settings import Http, Settings
-from worker.factory import build_lanes
+from worker.factory import build_sessions
 from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.http.transport import Transport
 from worker.gateway.sender import Sender
@@ -145,7 +145,7 @@ class Keeping:
 
     def lanes(self) -> dict[str, AccountSession]:
         """Return the accounts as a new worker process sees them."""
-        return build_lanes(self.settings)
+        return build_sessions(self.settings)
 
     def worker(self, hook: Hook = go_on) -> KeeperAtWork:
         """Return a new worker process's keeper."""

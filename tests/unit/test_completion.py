@@ -126,7 +126,7 @@ def test_a_crash_is_logged_with_its_trace_and_raises_an_alert(
     )
     assert (said(logged, "job"), said(logged, "account")) == ("j", "ev")
     assert alerted.getMessage() == "an attempt crashed: RuntimeError"
-    assert said(alerted, "alert") == "crash"
+    assert said(alerted, "alert") == "attempt crashed"
     assert (said(alerted, "account"), said(alerted, "exchange")) == ("ev", "everstrike")
 
 
@@ -367,20 +367,20 @@ def test_attempt_is_logged_unless_an_alert_shows_it(
             JOB,
             REFUSED,
             replace(AGAIN, refused=True),
-            ("lost account", f"{NO_KEY}; its jobs wait, and one is tried now and then"),
+            ("credentials refused", f"{NO_KEY}; its jobs wait, and one is tried now and then"),
         ),
         (
             JOB,
             REFUSED,
             Dead(Outcome.UNAUTHORIZED, "no reply"),
-            ("lost account", f"{NO_KEY}; given up: no reply"),
+            ("credentials refused", f"{NO_KEY}; given up: no reply"),
         ),
         (JOB, LOST, Dead(Outcome.UNKNOWN, "no reply"), ("dead letter", "given up: no reply")),
         (
             replace(JOB, refused="cancels", phase=Phase.ASK),
             OrderReport(OrderState.OPEN),
             AGAIN,
-            ("lost account", NO_RIGHT),
+            ("credentials refused", NO_RIGHT),
         ),
     ],
 )

@@ -84,7 +84,7 @@ def test_packed_bodies_are_unpacked(name: str) -> None:
 @pytest.mark.parametrize("name", PACKERS)
 def test_what_unpacks_to_too_much_is_refused(name: str) -> None:
     """Before it takes the memory; what is shown of it is short."""
-    with pytest.raises(UnreadableError, match="unpacks to more than") as caught:
+    with pytest.raises(UnreadableError, match="decompresses to more than") as caught:
         read(item(PACKERS[name](BOMB), compression=name))
     assert len(caught.value.shown) <= SHOWN_MAX
 
@@ -97,24 +97,24 @@ def huge_window() -> bytes:
 
 
 REFUSED: dict[str, tuple[object, str]] = {
-    "too large": (item(b"x" * MESSAGE_MAX), "an order takes 1048576 at most"),
+    "too large": (item(b"x" * MESSAGE_MAX), "a message may have 1048576 at most"),
     "unknown packing": (item(compression="application/zstd"), "use gzip, bzip2 or lzma"),
     "packing of another kind": (item(compression=[1]), "compressed as"),
-    "not packed": (item(compression="gzip"), "cannot be unpacked"),
-    "cut short": (item(zlib.compress(BODY)[:-5], compression="gzip"), "cut short"),
-    "lzma cut short": (item(lzma.compress(BODY)[:-5], compression="xz"), "cut short"),
-    "a window of 1.5 GB": (item(huge_window(), compression="lzma"), "cannot be unpacked"),
-    "no body": ({**item(compression="gzip"), "body": None}, "cannot be unpacked"),
+    "not packed": (item(compression="gzip"), "cannot be decompressed"),
+    "cut short": (item(zlib.compress(BODY)[:-5], compression="gzip"), "truncated"),
+    "lzma cut short": (item(lzma.compress(BODY)[:-5], compression="xz"), "truncated"),
+    "a window of 1.5 GB": (item(huge_window(), compression="lzma"), "cannot be decompressed"),
+    "no body": ({**item(compression="gzip"), "body": None}, "cannot be decompressed"),
     "a huge number": (b'{"properties": ' + b"1" * 5_000 + b"}", "cannot be read"),
     "too deep": (b"[" * 100_000, "nested too deep"),
     "no JSON": (b"rubbish", "not JSON"),
     "no UTF-8": (b"\xff", "not UTF-8"),
     "no decimal": (b'{"__type__": "decimal", "__value__": "x"}', "cannot be read"),
     "no bytes": (b'{"__type__": "bytes", "__value__": "%%%"}', "not a Celery message"),
-    "a number": (b"4", "no JSON object"),
+    "a number": (b"4", "not a JSON object"),
     "no properties": ({**item(), "properties": None}, "no properties"),
     "no way": ({**item(), "properties": {"delivery_tag": "t"}}, "no delivery tag or info"),
-    "headers of another kind": ({**item(), "headers": [1]}, "its headers are no object"),
+    "headers of another kind": ({**item(), "headers": [1]}, "its headers are not an object"),
 }
 
 

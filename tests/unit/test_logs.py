@@ -120,7 +120,7 @@ def test_line_says_what_happened(sink: Sink) -> None:
     sink.log.warning("gone %s", "wrong")
     line = sink.line()
     assert (line["level"], line["logger"], line["message"]) == ("WARNING", "t", "gone wrong")
-    assert line["at"].endswith("+00:00")
+    assert line["time"].endswith("+00:00")
 
 
 def test_line_carries_the_context(sink: Sink) -> None:

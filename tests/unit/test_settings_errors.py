@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.config_files import ACCOUNT, KEYS, SECRET, Place
 from worker.errors import SettingsError
-from worker.factory import build_dispatcher, build_lanes, secrets_of
+from worker.factory import build_dispatcher, build_sessions, secrets_of
 from worker.store.connection import connect
 
 
@@ -253,7 +253,7 @@ def test_a_key_belongs_to_one_account(place: Place, auth: str, more: str) -> Non
     account = ACCOUNT.replace('"indodax"', f'"indodax"\nauth = "{auth}"')
     place.toml(account + KEYS + account.replace(".ix", ".other") + KEYS + more)
     with pytest.raises(SettingsError) as caught:
-        build_lanes(place.load())
+        build_sessions(place.load())
     text = str(caught.value)
     assert SECRET not in text
     assert "\n" not in text
@@ -264,7 +264,7 @@ def test_a_key_belongs_to_one_account(place: Place, auth: str, more: str) -> Non
 def test_a_key_on_a_test_host_is_another(place: Place) -> None:
     """What it reaches there is no account of production."""
     place.toml(ACCOUNT + KEYS + ACCOUNT.replace(".ix", ".other") + KEYS + "testnet = true\n")
-    assert set(build_lanes(place.load())) == {"ix", "other"}
+    assert set(build_sessions(place.load())) == {"ix", "other"}
 
 
 def test_shared_budget_is_seen_alike(place: Place) -> None:
@@ -276,10 +276,10 @@ def test_shared_budget_is_seen_alike(place: Place) -> None:
     with pytest.raises(
         SettingsError, match=r"accounts\.other\.limits\.countdown differs"
     ) as caught:
-        build_lanes(place.load())
+        build_sessions(place.load())
     assert "\n" not in str(caught.value)
     place.toml(timestamps + KEYS + other + limit + 'egress_ip = "127.0.0.2"\n')
-    assert set(build_lanes(place.load())) == {"ix", "other"}
+    assert set(build_sessions(place.load())) == {"ix", "other"}
 
 
 def test_worker_without_accounts_is_told_so(place: Place) -> None:

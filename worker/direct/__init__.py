@@ -1,1 +1,1 @@
-"""The emergency path: cancels without Redis, by one process."""
+"""Direct cancels: one process sends them without Redis and without workers."""

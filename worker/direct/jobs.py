@@ -1,4 +1,4 @@
-"""How a job moves on, where no ledger holds it: as `take` and `lua/settle.lua` move it there."""
+"""State changes of a job without a ledger; the same rules as the ledger's Lua scripts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def accepted(new: NewJob, *, now_ms: int) -> Job:
 
 
 def taken(job: Job, *, holder: str, lease_ms: int, now_ms: int) -> Job:
-    """Return a job as its next attempt begins."""
+    """Return a job at the start of its next attempt."""
     return replace(
         job,
         attempts=job.attempts + 1,
@@ -40,7 +40,7 @@ def taken(job: Job, *, holder: str, lease_ms: int, now_ms: int) -> Job:
 
 
 def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
-    """Return a job as an attempt leaves it."""
+    """Return a job after an attempt."""
     line = (json.loads(settlement.line),) if settlement.line else ()
     job = replace(job, claimed_by=None, history=job.history + line)
     told = replace(job, outcome=settlement.outcome, detail=settlement.detail)

@@ -1,7 +1,7 @@
-"""Rate limits in exact sliding windows, as one process can keep them.
+"""Rate limits in exact sliding windows, in the memory of one process.
 
-The same rules as `lua/lib/limits.lua`: a grant counts as under way until it is said
-to have landed. What other processes send is not seen here.
+The same rules as `lua/lib/limits.lua`: a granted request counts as in flight until its
+arrival is reported. Requests of other processes are not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from worker.model.limits import Grant, Rule
 
 @dataclass(slots=True)
 class _Window:
-    """One rule's requests: grant → ms of its latest possible arrival."""
+    """Requests under one rule.
+
+    Attributes:
+        arrivals: By grant, the latest possible arrival in ms.
+        next_ms: Earliest next grant that is not urgent.
+        urgent_ms: Until when a slot is reserved for an urgent caller.
+        waits_ms: Until when a caller that is not urgent waits.
+        run: Urgent grants in a row while such a caller waits.
+    """
 
     arrivals: dict[str, int] = field(default_factory=dict)
     next_ms: int = 0
@@ -31,7 +39,7 @@ class MemoryLimiter:
     """Grants slots under rules to the threads of this process.
 
     Args:
-        now_ms: A clock in ms that never goes back.
+        now_ms: A monotonic clock in ms.
     """
 
     def __init__(self, now_ms: Callable[[], float] = clock.monotonic_ms) -> None:
@@ -40,7 +48,7 @@ class MemoryLimiter:
         self._windows: dict[str, _Window] = {}
 
     def reserve(self, rules: Sequence[Rule], *, flight_ms: int, urgent: bool = True) -> Grant:
-        """Take one slot under every rule, or under none; as `Limiter.reserve`."""
+        """Take one slot under every rule, or under none; see `Limiter.reserve`."""
         if not rules:
             return Grant(0)
         with self._lock:
@@ -69,7 +77,7 @@ class MemoryLimiter:
             return Grant(0, member, tuple(rule.key for rule in rules))
 
     def landed(self, grant: Grant, *, sent: bool = True) -> None:
-        """Say that a granted request has arrived, or, with `sent` false, never left."""
+        """Report that a granted request has arrived or, with `sent` false, was not sent."""
         with self._lock:
             now = int(self._now_ms())
             for key in grant.keys:
@@ -86,7 +94,7 @@ class MemoryLimiter:
                 del window.arrivals[member]
         wait_ms = 0
         turn = rule.paced and window.run >= URGENT_GRANTS and window.waits_ms > now
-        # One slot is left to what has its turn.
+        # Leave one slot to the waiting caller that is not urgent.
         most = max(1, rule.max_requests - 1) if turn and urgent else rule.max_requests
         over = len(window.arrivals) - most
         if over >= 0:

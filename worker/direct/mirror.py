@@ -1,7 +1,6 @@
-"""What workers share, used by a process that may have to go on without it.
+"""Use the workers' shared limits, nonces and tokens, and record the use locally.
 
-What is taken there is noted here as well, so that when Redis goes away this
-process knows at least what it has done itself.
+If Redis stops answering, this process continues with the local record of its own use.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from worker.model.tokens import SharedToken
 
 
 def mirrored(common: Ports, own: Ports) -> Ports:
-    """Return what is common, with all that is taken of it noted in `own`."""
+    """Return `common`, with everything taken from it recorded in `own`."""
     return Ports(
         limiter=_Slots(common.limiter, own.limiter),
         nonces=_Sequences(common.nonces, own.nonces),
@@ -26,14 +25,14 @@ def mirrored(common: Ports, own: Ports) -> Ports:
 
 
 class _Slots:
-    """Grants what both grant."""
+    """Grants a slot if both limiters grant it."""
 
     def __init__(self, common: Slots, own: Slots) -> None:
         self._common = common
         self._own = own
         self._lock = threading.Lock()
         self._noted: dict[str, Grant] = {}
-        """The common grants' members → the grants here."""
+        """By the member of the common grant, the local grant."""
 
     def reserve(self, rules: Sequence[Rule], *, flight_ms: int, urgent: bool = True) -> Grant:
         mine = self._own.reserve(rules, flight_ms=flight_ms, urgent=urgent)
@@ -58,7 +57,7 @@ class _Slots:
 
 
 class _Sequences:
-    """Keeps the sequence here above the common one."""
+    """Keeps the local sequence above the common one."""
 
     def __init__(self, common: Sequences, own: Sequences) -> None:
         self._common = common
@@ -75,7 +74,7 @@ class _Sequences:
 
 
 class _Tokens:
-    """Remembers the common token."""
+    """Caches the common token locally."""
 
     def __init__(self, common: TokenBox, own: TokenBox) -> None:
         self._common = common

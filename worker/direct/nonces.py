@@ -1,4 +1,4 @@
-"""Nonces: one rising sequence per API key, as one process can keep it."""
+"""Nonces: one rising sequence for each API key, in the memory of one process."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from worker.store.nonces import MS_DIGITS, key_id
 
 
 class MemoryNonces:
-    """Allocates nonces to the threads of this process; as `Nonces` does to all workers.
+    """Allocates nonces to the threads of this process; `Nonces` does so for all workers.
 
-    A sequence begins at the local time, and so above one that workers have kept
-    in ms; a key whose nonces have more digits shows them with its first refusal.
+    A sequence starts at the local time, above a workers' sequence in ms. If a key's
+    nonces have more digits, the first refusal of the exchange shows it.
 
     Args:
-        now_ms: Unix time in ms.
+        now_ms: Returns Unix time in ms.
     """
 
     def __init__(self, now_ms: Callable[[], int] = clock.now_ms) -> None:
@@ -25,11 +25,11 @@ class MemoryNonces:
         self._last: dict[str, int] = {}
 
     def allocate(self, api_key: str) -> int:
-        """Take the next nonce: above every one before, not below the time in the key's unit."""
+        """Return the next nonce: above all earlier ones, at least the time in the key's unit."""
         return self._next(api_key, 0)
 
     def raise_above(self, api_key: str, floor: int) -> None:
-        """Give only nonces above `floor` from now on."""
+        """Allocate only nonces above `floor` from now on."""
         self._next(api_key, floor)
 
     def _next(self, api_key: str, floor: int) -> int:

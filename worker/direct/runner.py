@@ -1,15 +1,13 @@
-"""The emergency path: this process takes orders off the book by itself.
+"""Run cancels in this process, without the workers: the path for outages of Redis.
 
-The attempts are those of the workers: the same signing, reading and deciding,
-so that an outcome means the same. What is missing is all that Redis gives: no
-job is recorded, and once the time given is up, or this process dies, nobody
-goes on with it.
+The attempts are the workers' own code, so an outcome has the same meaning. No job is
+recorded: after the timeout, or if this process dies, no process continues.
 
-Where Redis answers, limits, nonces and tokens are those of the workers. Where
-it does not, or stops to, they are this process's own. Workers that still run
-then do not know of them: together they may send more than an exchange allows.
-The key's nonces may move ahead of theirs, which the exchange refuses, and which
-by that mends itself.
+If Redis answers, limits, nonces and tokens are shared with the workers. If it does not,
+or stops answering, this process keeps its own, and running workers do not see them:
+together they may send more than the exchange allows. The key's nonces may overtake the
+workers' sequence. The exchange then refuses one nonce of theirs, which raises the
+sequence.
 """
 
 from __future__ import annotations
@@ -43,25 +41,25 @@ from worker.store.holds import Holds
 log = logging.getLogger(__name__)
 
 HOLD_MARGIN_MS = 500
-"""For how much longer than a request may take it is held, for what comes before and after."""
+"""Added to a request's maximum time for the lease: work before and after the request."""
 REFUSED_MS = 3_000
-"""For how long an account's credentials are refused before a run ends, without one attempt
-that shows them accepted: somebody waits for it, who may be the one to correct them."""
+"""A run ends early if the exchange refuses the credentials for this long: its caller waits
+and may be able to correct them."""
 REFUSED = (Evidence.NO_CANCELS, Evidence.NO_READS, Evidence.NO_TOKEN)
 ACCEPTED = (Evidence.CANCELS, Evidence.READS)
-AWAY = "Redis went away in between"
+REDIS_LOST = "Redis stopped answering"
 
 
 @dataclass(frozen=True, slots=True)
 class DirectRun:
-    """What became of the orders given to `Direct.run`.
+    """Result of `Direct.run`.
 
     Attributes:
-        jobs: As they ended, in the order given, then those that followed from
-            them. None is pending: what is not proven in time is given up.
-        alone: Why limits and nonces were kept by this process alone; empty if
-            they were shared with the workers throughout.
-        refused: Whether it ended before its time, as the exchange refused the account's
+        jobs: The ended jobs in the given order, then the jobs that they created. None is
+            pending: jobs without proof in time are dead.
+        alone: Why this process kept its own limits and nonces; empty if it shared the
+            workers' from start to end.
+        refused: Whether the run ended early because the exchange refused the account's
             credentials.
     """
 
@@ -71,17 +69,17 @@ class DirectRun:
 
 
 class Direct:
-    """Attempts jobs until they are proven or the time given is up.
+    """Attempts jobs until they are proven or the timeout has passed.
 
-    Safe to use from many threads; after a fork make another.
+    Safe to use from many threads. A forked child must build its own.
 
     Args:
-        settings: For the budgets of a job and of a request.
-        lanes: Accounts; looked up when a job is attempted.
-        common: What workers share, in Redis.
-        own: The same, kept by this process, and told what it takes of the other.
+        settings: Limits of jobs and of requests.
+        sessions: Accounts; looked up at each attempt.
+        common: Limits, nonces and tokens shared with the workers, in Redis.
+        own: The same for this process; it also records what is taken from `common`.
         look: Raises `StoreUnavailable` if Redis does not answer.
-        holds: The workers' holds of accounts whose requests must go one at a time.
+        holds: Leases on accounts whose requests must be sent one at a time.
         transport: Sends requests.
     """
 
@@ -89,7 +87,7 @@ class Direct:
         self,
         settings: Settings,
         *,
-        lanes: AccountSessions,
+        sessions: AccountSessions,
         common: Ports,
         own: Ports,
         look: Callable[[], object],
@@ -97,13 +95,13 @@ class Direct:
         transport: Transport,
     ) -> None:
         self._settings = settings
-        self._lanes = lanes
+        self._sessions = sessions
         self._look = look
         self._holds = holds
         self._together, self._alone = (
             AttemptRunner(
                 settings=settings,
-                lanes=lanes,
+                lanes=sessions,
                 shared=shared,
                 transport=transport,
                 rng=random.Random(),  # noqa: S311  jitter
@@ -117,20 +115,21 @@ class Direct:
     def run(self, jobs: Sequence[NewJob], *, timeout_ms: int) -> DirectRun:
         """Attempt jobs of one account until each is proven, at most `timeout_ms`.
 
-        It ends sooner once the account's credentials have been refused for `REFUSED_MS`.
-        No request is under way once this has returned, and none waits for Redis
-        for longer than `redis_timeout_ms`.
+        Ends early if the exchange refuses the account's credentials for `REFUSED_MS`.
+        No request is running after this returns. A call to Redis takes at most
+        `redis_timeout_ms`.
         """
         until_ms = clock.monotonic_ms() + timeout_ms
-        lane = self._lanes.of(jobs[0].lane)
+        session = self._sessions.of(jobs[0].lane)
         run = _Run(jobs, until_ms)
         try:
             self._look()
         except StoreUnavailable as error:
             run.alone = str(error)
-        count = 1 if lane.uses_nonce else self._settings.worker.exchange_threads
+        count = 1 if session.uses_nonce else self._settings.worker.exchange_threads
         threads = [
-            threading.Thread(target=self._work, args=(run, lane), daemon=True) for _ in range(count)
+            threading.Thread(target=self._work, args=(run, session), daemon=True)
+            for _ in range(count)
         ]
         try:
             for thread in threads:
@@ -141,58 +140,61 @@ class Direct:
             run.end()
         return DirectRun(tuple(run.jobs.values()), run.alone, run.refused)
 
-    def _work(self, run: _Run, lane: AccountSession) -> None:
+    def _work(self, run: _Run, session: AccountSession) -> None:
         while (job := run.take(self.name, self._settings.jobs.lease_ms)) is not None:
-            attempted = self._attempt(run, lane, job)
+            attempted = self._attempt(run, session, job)
             tell([attempted])
             run.settle(job, attempted)
 
-    def _attempt(self, run: _Run, lane: AccountSession, job: Job) -> Attempted:
-        places = self._places(lane)
+    def _attempt(self, run: _Run, session: AccountSession, job: Job) -> Attempted:
+        places = self._places(session)
         if not places.acquire(timeout=max(0.0, run.left_ms) / 1_000):
             return Attempted(Settlement(Verb.WAIT))
         try:
             job = replace(job, lease_ms=min(job.lease_ms, round(run.left_ms) + SETTLE_MARGIN_MS))
             if not run.alone:
                 with contextlib.suppress(StoreUnavailable):
-                    return self._beside_workers(run, lane, job)
-                run.alone = AWAY
-                log.warning("Redis went away; going on without", extra={"account": lane.alias})
+                    return self._beside_workers(run, session, job)
+                run.alone = REDIS_LOST
+                log.warning(
+                    "Redis stopped answering; continuing without it",
+                    extra={"account": session.alias},
+                )
             return self._alone.attempt(job, now_ms=clock.now_ms())
-        except Exception as error:  # noqa: BLE001  one order's fault must not cost the others
+        except Exception as error:  # noqa: BLE001  a failure of one order must not end the run
             budget = self._settings.jobs
             return Attempted(crashed(job, error, now_ms=clock.now_ms(), jobs=budget))
         finally:
             places.release()
 
-    def _beside_workers(self, run: _Run, lane: AccountSession, job: Job) -> Attempted:
-        """Attempt a job in turn with the workers, where one request goes at a time."""
-        if not lane.uses_nonce:
+    def _beside_workers(self, run: _Run, session: AccountSession, job: Job) -> Attempted:
+        """Attempt a job; take the account's lease first if its requests go one at a time."""
+        if not session.uses_nonce:
             return self._together.attempt(job, now_ms=clock.now_ms())
         holder = f"{self.name}:{job.id}"
         http = self._settings.http
         lease_ms = http.deadline_ms + http.resend_budget_ms + HOLD_MARGIN_MS
-        while wait_ms := self._holds.take(job.lane, lane.identity, holder, lease_ms=lease_ms):
+        while wait_ms := self._holds.take(job.lane, session.identity, holder, lease_ms=lease_ms):
             if run.left_ms <= wait_ms:
-                self._holds.give_up(job.lane, lane.identity, holder)
+                self._holds.give_up(job.lane, session.identity, holder)
                 return Attempted(Settlement(Verb.WAIT))
             clock.sleep_ms(wait_ms)
         try:
             job = replace(job, lease_ms=min(job.lease_ms, round(run.left_ms) + SETTLE_MARGIN_MS))
             return self._together.attempt(job, now_ms=clock.now_ms())
         finally:
-            with contextlib.suppress(StoreUnavailable):  # the lease ends it
-                self._holds.give_up(job.lane, lane.identity, holder)
+            with contextlib.suppress(StoreUnavailable):  # the lease expires
+                self._holds.give_up(job.lane, session.identity, holder)
 
-    def _places(self, lane: AccountSession) -> threading.Semaphore:
-        """Return the places of an account: one if its requests must arrive in order."""
-        width = 1 if lane.uses_nonce else self._settings.worker.exchange_threads
+    def _places(self, session: AccountSession) -> threading.Semaphore:
+        """Return the semaphore of an account: of one if its requests must arrive in order."""
+        width = 1 if session.uses_nonce else self._settings.worker.exchange_threads
         with self._lock:
-            return self._busy.setdefault(lane.alias, threading.Semaphore(width))
+            return self._busy.setdefault(session.alias, threading.Semaphore(width))
 
 
 class _Run:
-    """The jobs of one call, and which of them comes next."""
+    """The jobs of one `Direct.run`, and which of them is next."""
 
     def __init__(self, jobs: Iterable[NewJob], until_ms: float) -> None:
         self.alone = ""
@@ -206,17 +208,17 @@ class _Run:
         self._count = itertools.count()
         self._due: list[tuple[float, int, str]] = []
         self._open: dict[tuple[object, ...], str] = {}
-        """Jobs not ended, by what they take down."""
+        """Pending jobs by what they cancel."""
         with self._changed:
             self._accept(jobs)
 
     @property
     def left_ms(self) -> float:
-        """How much of the time given is left."""
+        """Remaining time in ms."""
         return self._until_ms - clock.monotonic_ms()
 
     def take(self, holder: str, lease_ms: int) -> Job | None:
-        """Wait for the next job to attempt; None once there is none, or no time."""
+        """Wait for the next due job; return None without pending jobs or remaining time."""
         with self._changed:
             while True:
                 now = clock.monotonic_ms()
@@ -234,11 +236,11 @@ class _Run:
             return job
 
     def settle(self, job: Job, attempted: Attempted) -> None:
-        """Record what an attempt came to."""
+        """Record the result of an attempt."""
         with self._changed:
             now = clock.monotonic_ms()
             settlement = attempted.settlement
-            # Cancels of a scope's orders may have ended since it was taken.
+            # Child jobs of a cancel-all may have ended during the attempt.
             now_known = self.jobs[job.id]
             job = replace(
                 job,
@@ -251,15 +253,15 @@ class _Run:
             self._accept(attempted.children)
             self._count_end(job)
             self._rests_until_ms = max(self._rests_until_ms, now + settlement.pause_ms)
-            self._look_at(settlement.evidence, now)
+            self._note_evidence(settlement.evidence, now)
             if job.state is State.PENDING:
                 self._put(job, now + settlement.delay_ms)
             else:
                 del self._open[_target(job)]
             self._changed.notify_all()
 
-    def _look_at(self, evidence: Evidence, now: float) -> None:
-        """Take nothing more once the credentials have been refused for too long."""
+    def _note_evidence(self, evidence: Evidence, now: float) -> None:
+        """End the run once the credentials have been refused for `REFUSED_MS`."""
         if evidence in ACCEPTED:
             self._refused_since = None
         elif evidence in REFUSED:
@@ -269,13 +271,13 @@ class _Run:
                 self._until_ms = 0.0
 
     def end(self) -> None:
-        """Give up what is not proven; take nothing more."""
+        """End the run: unproven jobs are dead, and no further job is taken."""
         with self._changed:
             self._until_ms = 0.0
             spent_ms = round(clock.monotonic_ms() - self._begun_ms)
             why = f"not proven within {spent_ms} ms"
             if self.refused:
-                why = f"the account's credentials are refused, for {spent_ms} ms"
+                why = f"the exchange refused the account's credentials for {spent_ms} ms"
             for job_id in self._open.values():
                 job = self.jobs[job_id]
                 last = job.detail or "not attempted"
@@ -300,7 +302,7 @@ class _Run:
                     self.jobs[parent.id] = replace(parent, children=parent.children + 1)
 
     def _count_end(self, job: Job) -> None:
-        """Note with a scope how the cancel of one of its orders has ended."""
+        """Count the end of a child job in its cancel-all job."""
         parent = self.jobs.get(job.parent or "")
         if parent is None or job.state is State.PENDING:
             return

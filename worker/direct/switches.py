@@ -1,4 +1,4 @@
-"""Switches, of which a process without Redis knows none."""
+"""Armed scopes for a process without Redis: none."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 
 class MemorySwitches:
-    """Knows no armed scope; only what a tripped switch has left asks for them."""
+    """Reports no armed scope. Only cancels of a tripped switch ask for them."""
 
     def owners(self, lane: str, pairs: Sequence[str]) -> list[str]:  # noqa: ARG002  as `Switches.owners`
-        """Return the switches that hold these pairs: none."""
+        """Return the switches that cover these pairs: none."""
         return []

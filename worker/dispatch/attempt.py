@@ -129,7 +129,7 @@ class AttemptRunner:
         if isinstance(answer, ClosedMany) and answer.others:
             self._astray.add(lane.alias)
             alert(
-                "canceled unasked",
+                "unrequested cancel",
                 f"a cancel of {len(jobs)} orders named {answer.others} others as canceled; "
                 "from now on each order has a request of its own",
                 account=lane.alias,

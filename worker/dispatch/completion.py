@@ -93,7 +93,7 @@ def crashed(job: Job, error: Exception, *, now_ms: int, jobs: Jobs) -> Settlemen
     late = now_ms - (job.first_ms or now_ms) >= jobs.max_age_ms
     log.error("an attempt crashed", exc_info=error, extra={"job": job.id, "account": job.account})
     where = {"account": job.account, "exchange": job.exchange}
-    alert("crash", f"an attempt crashed: {type(error).__name__}", error, **where)
+    alert("attempt crashed", f"an attempt crashed: {type(error).__name__}", error, **where)
     return Settlement(
         Verb.DEAD if spent or late else Verb.AGAIN,
         detail=f"internal error: {type(error).__name__}",
@@ -132,7 +132,7 @@ def _report(
     }
     if job.refused == "cancels" and shown is Evidence.READS:
         refused = "the exchange answers this account's questions, but refuses its cancels"
-        alert("lost account", f"{refused}: its key may lack the right to them", **context)
+        alert("credentials refused", f"{refused}: its key may lack the right to them", **context)
     match decision:
         case Done():
             if job.unseen and not job.children:
@@ -140,12 +140,12 @@ def _report(
             return {"message": "done", **context}
         case Again(refused=True) if not job.refused:
             refused = "the exchange refuses this account's credentials; its jobs wait"
-            alert("lost account", f"{refused}, and one is tried now and then", **context)
+            alert("credentials refused", f"{refused}, and one is tried now and then", **context)
         case Again():
             return {"message": "not proven", **context}
         case Dead(outcome=Outcome.UNAUTHORIZED):
             refused = "the exchange refuses this account's credentials"
-            alert("lost account", f"{refused}; given up: {decision.detail}", **context)
+            alert("credentials refused", f"{refused}; given up: {decision.detail}", **context)
         case Dead():
             alert("dead letter", f"given up: {decision.detail}", **context)
     return None

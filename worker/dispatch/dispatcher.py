@@ -79,7 +79,7 @@ class Dispatcher:
         self._sweep = Sweep(
             beat=self._membership.beat,
             poll=self._poll,
-            connected=durability.look,
+            connected=durability.check,
             sweep_ms=settings.worker.sweep_ms,
             stopping=self._stopping,
         )

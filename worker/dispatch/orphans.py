@@ -16,5 +16,8 @@ def report(astray: Astray) -> None:
     """
     if found := astray.due():
         shown = ", ".join(found[:SHOWN_MAX]) + (", …" if len(found) > SHOWN_MAX else "")
-        alert("astray", f"due without a record, moved to the key astray: {len(found)}: {shown}")
+        alert(
+            "record missing",
+            f"due without a record, moved to the key astray: {len(found)}: {shown}",
+        )
         astray.reported(found)

@@ -1,1 +1,1 @@
-"""Celery: its consumer, beat, messages and task events."""
+"""Celery integration: consumer, beat, messages and task events."""

@@ -1,4 +1,4 @@
-"""Celery beat that may run twice: the one with the lease ticks, the other waits."""
+"""Celery beat with a lease in Redis: of several instances only one ticks."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LOOK_S = 0.5
 KEY = "beat"
 QUEUE = queue_key("celery", LATER)
 TICKS_MAX = 3
-"""Ticks in the queue; a worker that lives leaves none there."""
+"""Maximum queued ticks. A running worker keeps the queue empty."""
 
 
 class LeaseScheduler(Scheduler):
     """A scheduler that ticks only while it holds a lease in Redis.
 
-    If the holder dies, another has the lease within `LEASE_MS`. Two never tick
-    at once for longer than it takes to notice; a tick more does no harm, since
-    ticks carry no state.
+    If the holder dies, another instance takes the lease within `LEASE_MS`. After a
+    lost lease two instances may tick until the first one notices. An extra tick is
+    harmless: ticks carry no state.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Celery's signature
@@ -43,7 +43,7 @@ class LeaseScheduler(Scheduler):
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401  Celery's signature
-        """Send what is due, if the lease is ours; return the seconds to the next look."""
+        """Send due ticks if this instance holds the lease; return seconds to the next call."""
         self.liveness.moved()
         try:
             held = self._store.run("lease", KEY, self._name, LEASE_MS) == 1
@@ -54,7 +54,7 @@ class LeaseScheduler(Scheduler):
             return LOOK_S
         self.liveness.answered()
         if held is not self._held:
-            log.info("beat: %s", "ticking" if held else "another beat ticks; standing by")
+            log.info("beat: %s", "ticking" if held else "standby; another instance ticks")
         self._held = held
         if not held:
             return LOOK_S
@@ -63,7 +63,7 @@ class LeaseScheduler(Scheduler):
         return min(LOOK_S, next_s)
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:  # noqa: ANN401  Celery's signature
-        """Send a tick, unless some wait already: while no worker lives they would pile up."""
+        """Send a tick, unless `TICKS_MAX` are queued: without a worker they would pile up."""
         try:
             with unavailable():
                 waiting = int(self._store.client.llen(self._store.key(QUEUE)))  # type: ignore[arg-type]
@@ -74,12 +74,12 @@ class LeaseScheduler(Scheduler):
             super().apply_entry(entry, producer)
 
     def close(self) -> None:
-        """Let another beat have the lease at once."""
+        """Release the lease, so that another instance takes over at once."""
         self.liveness.stopping()
         if self._held:
             try:
-                # Only our own: after a long pause another beat may hold it.
+                # Releases our own lease only: another instance may hold it by now.
                 self._store.run("lease", KEY, self._name, 0)
             except StoreUnavailable:
-                log.warning("Redis is down; the lease expires by itself")
+                log.warning("Redis is down; the lease will expire")
         super().close()

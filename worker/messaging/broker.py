@@ -1,7 +1,7 @@
-"""Celery's consumer on Redis, such that no message can stop it or vanish.
+"""Celery's transport and consumer on Redis, hardened against invalid messages.
 
-kombu reads a list item inside the event loop: one that is not what it expects
-ends the worker. Here it becomes a dead letter; see `envelope.py`.
+kombu parses list items inside the event loop: an invalid one would end the worker.
+Here it becomes a dead letter; see `envelope.py`.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ log = logging.getLogger(__name__)
 RECONNECT_STEP_S = 0.25
 RECONNECT_MAX_S = 2.0
 LATER_S = 1.0
-"""How long a message that a newer worker must read is kept from coming round again."""
+"""Delay before a message that only a newer worker can read is requeued."""
 ALERT_MS = 60_000
 FOREIGN_WORKERS = "_kombu.binding.celery.pidbox"
-"""Where the workers of Celery applications without a key prefix are listed."""
+"""Key that lists the workers of Celery applications without a key prefix."""
 _alerted_ms: float | None = None
 
 
 @contextmanager
-def _room_later() -> Iterator[None]:
-    """Leave a write for later that a full Redis refuses: it must not end the worker."""
+def _ignore_full() -> Iterator[None]:
+    """Ignore that a full Redis refuses a write that is retried later."""
     try:
         yield
     except redis.ResponseError as error:
@@ -61,10 +61,11 @@ def _room_later() -> Iterator[None]:
 
 
 class QoS(kombu_redis.QoS):
-    """Acknowledgements, kept in Redis for messages that are the only record there is.
+    """Unacknowledged messages: plain messages are kept in Redis, doorbells are not.
 
-    A doorbell is not: should it be lost, the sweep finds its job. It is counted
-    here alone, so that a worker takes no more of them than it may.
+    A plain message is the only record of its command. A lost doorbell is harmless:
+    the sweep finds its job. Doorbells are counted in this process only, for the
+    prefetch limit.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
@@ -72,7 +73,7 @@ class QoS(kombu_redis.QoS):
         self._bells: set[str] = set()
 
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  kombu's Message
-        """Count a message as taken; keep it, unless it is a doorbell."""
+        """Count a message as received; keep it in Redis, unless it is a doorbell."""
         if BELL in (message.headers or {}):
             self._bells.add(delivery_tag)
             virtual.QoS.append(self, message, delivery_tag)
@@ -82,14 +83,14 @@ class QoS(kombu_redis.QoS):
         except redis.ResponseError as error:
             if not is_full(error):
                 raise
-            # Off its queue already, it must not be lost for want of a copy.
-            log.warning("Redis is full: a message is kept by this process alone")
+            # The message has left its queue: keep it here, as no copy can be written.
+            log.warning("Redis is full: a message is kept in this process only")
             self._bells.add(delivery_tag)
             virtual.QoS.append(self, message, delivery_tag)
 
     @contextmanager
     def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:  # noqa: ANN401
-        """Return a pipeline, but no transaction: a full Redis refuses all that is in one."""
+        """Return a pipeline without a transaction: a full Redis refuses whole transactions."""
         if pipe is not None:
             yield pipe
             return
@@ -97,13 +98,13 @@ class QoS(kombu_redis.QoS):
             yield acquired.pipeline(transaction=False)
 
     def restore_by_tag(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
-        """Give a message back; a full Redis keeps it among those taken, to be given back later."""
-        with _room_later():
+        """Requeue a message; with a full Redis it stays unacknowledged and is requeued later."""
+        with _ignore_full():
             super().restore_by_tag(*args, **kwargs)
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
-        """Put back what dead workers had taken, now and then; see `leftover`, too."""
-        with _room_later():
+        """Requeue messages of dead workers, every `interval` calls; see `unprefixed.py` too."""
+        with _ignore_full():
             super().restore_visible(start, num, interval)
             channel: Any = self.channel
             if (self._vrestore_count - 1) % interval:  # type: ignore[attr-defined]
@@ -112,17 +113,17 @@ class QoS(kombu_redis.QoS):
                 pool = client.connection_pool
                 drop_old_bells(pool, channel.former_lists)
                 if lists := {*channel.plain_lists.values()}:
-                    # A user of Redis who may not look there has nothing there.
+                    # A Redis user without access to these keys has no messages there.
                     with contextlib.suppress(redis.ResponseError):
                         put_back(pool, lists, older_than_s=channel.visibility_timeout)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Give it back, or up."""
+        """Requeue or drop a message."""
         countdowns.leave(delivery_tag)
         super().reject(delivery_tag, requeue)
 
     def ack(self, delivery_tag: str) -> None:
-        """Count it no more."""
+        """Acknowledge a message."""
         countdowns.leave(delivery_tag)
         if delivery_tag in self._bells:
             self._bells.discard(delivery_tag)
@@ -132,12 +133,12 @@ class QoS(kombu_redis.QoS):
 
 
 class Channel(kombu_redis.Channel):
-    """A channel on lists under the key prefix, and on those that stock clients send to.
+    """A channel that reads lists under the key prefix and the lists of stock clients.
 
-    Every key of kombu's is under `global_keyprefix`, so that other applications on this
-    Redis and ours do not meet. `plain_lists` are the exceptions: by queue, the lists without
-    a prefix that are read as well. A message goes back to the list that it came from.
-    `former_lists` are those that older versions rang in, and that are not read.
+    All keys of kombu are under `global_keyprefix`, apart from those of other
+    applications on the same Redis. `plain_lists` are the exceptions: by queue, lists
+    without the prefix that are read too. A requeued message returns to the list that
+    it came from. `former_lists` hold doorbells of older versions and are not read.
     """
 
     QoS = QoS
@@ -157,7 +158,7 @@ class Channel(kombu_redis.Channel):
         super().__init__(*args, **kwargs)
 
     def lists(self, queue: str, priority: int) -> list[str]:
-        """Return the lists that a queue's messages of a priority lie in."""
+        """Return the lists that hold a queue's messages of one priority."""
         plain = self.plain_lists.get(queue)
         found = [queue_key(plain, priority)] if plain else []
         if priority in self.priority_steps:
@@ -168,7 +169,7 @@ class Channel(kombu_redis.Channel):
         queues = self._queue_cycle.consume(len(self.active_queues))  # type: ignore[attr-defined]
         if not queues:
             return
-        # In turns, so that neither of a queue's lists keeps the other waiting.
+        # Alternate the order, so that neither of a queue's two lists starves.
         self._turned = not self._turned
         plan = (self._turned, *queues)
         if plan not in self._plans:
@@ -186,7 +187,7 @@ class Channel(kombu_redis.Channel):
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401  kombu's signature
         connection = self.client.connection
         try:
-            # Not by kombu's client, which would take the prefix off.
+            # Bypass kombu's client, which would strip the prefix.
             answer = redis.Redis.parse_response(self.client, connection, "BRPOP", **options)  # type: ignore[no-untyped-call]
         except self.connection_errors:  # type: ignore[attr-defined]
             connection.disconnect()
@@ -218,7 +219,7 @@ class Channel(kombu_redis.Channel):
         pipe: Any,  # noqa: ANN401  kombu's pipeline
         leftmost: bool = False,  # noqa: FBT001, FBT002  kombu's signature
     ) -> None:
-        """Put a message back into the list that it came from, to be read next or last."""
+        """Requeue a message to the list that it came from, at its head or its tail."""
         written = written_back(payload)
         if written is None:
             super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)  # type: ignore[misc]
@@ -229,35 +230,35 @@ class Channel(kombu_redis.Channel):
         redis.client.Pipeline.execute_command(pipe, push, source, dumps(message))  # type: ignore[no-untyped-call]
 
     def shared(self) -> bool:
-        """Return whether another Celery application's workers are on this Redis."""
+        """Return whether workers of another Celery application use this Redis."""
         with self.conn_or_acquire() as client:
             return bool(redis.Redis.execute_command(client, "EXISTS", FOREIGN_WORKERS))  # type: ignore[no-untyped-call]
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
         if getattr(self.connection, "client", None) is None:
-            # An acknowledgement that came after its connection was given up. What kombu
-            # makes of it, an AttributeError, would end the worker.
-            raise redis.ConnectionError("the connection of this channel was given up")
-        # A narrow Redis user may not say which library it uses.
+            # A late acknowledgement on a closed connection. kombu would raise an
+            # AttributeError, which ends the worker.
+            raise redis.ConnectionError("the connection of this channel was closed")
+        # A least-privilege Redis user may not run CLIENT SETINFO.
         params: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         return {**params, "lib_name": None, "lib_version": None}
 
     def _size(self, queue: str) -> int:
-        # Not as a transaction, of which a full Redis refuses even reads.
+        # No transaction: a full Redis refuses even its reads.
         with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
             for step in self.priority_steps:
                 pipe.llen(self._q_for_pri(queue, step))  # type: ignore[attr-defined]
             return sum(size for size in pipe.execute() if isinstance(size, int))
 
     def _queue_bind(self, *args: Any) -> None:  # noqa: ANN401  kombu's signature
-        # A full Redis refuses this, known or not. Mostly it is known; if not, a broadcast
-        # does not reach this worker.
-        with _room_later():
+        # A full Redis refuses this write. The binding usually exists already; without it
+        # broadcasts do not reach this worker.
+        with _ignore_full():
             super()._queue_bind(*args)  # type: ignore[misc]
 
 
 class SentinelChannel(Channel):
-    """The same, on the master that the Sentinels name each time that it connects."""
+    """A channel that asks the Sentinels for the master at each connect."""
 
     from_transport_options = (*Channel.from_transport_options, "sentinels")
     connection_class = MasterConnection
@@ -271,7 +272,7 @@ class SentinelChannel(Channel):
 
 
 class SocketChannel(Channel):
-    """The same, by way of a Unix socket."""
+    """A channel over a Unix socket."""
 
     from_transport_options = (*Channel.from_transport_options, "socket_path")
     connection_class = redis.UnixDomainSocketConnection
@@ -285,7 +286,7 @@ class SocketChannel(Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """A transport that survives messages without what kombu needs in them."""
+    """A transport that turns messages that kombu cannot deliver into dead letters."""
 
     Channel = Channel
 
@@ -298,27 +299,27 @@ class Transport(kombu_redis.Transport):
 
 
 class SocketTransport(Transport):
-    """The same, by way of a Unix socket."""
+    """A transport over a Unix socket."""
 
     Channel = SocketChannel
 
 
 class SentinelTransport(Transport):
-    """The same, by way of Sentinels."""
+    """A transport that finds the master through Sentinels."""
 
     default_port = SENTINEL_PORT
     Channel = SentinelChannel
 
 
 class Consumer(CeleryConsumer):
-    """A consumer that buries what it cannot run, and is soon back after an outage."""
+    """A consumer that makes dead letters of invalid messages and reconnects quickly."""
 
     def close(self) -> None:
-        """Begin to stop: called whoever told the worker to, be it without a signal."""
+        """Begin shutdown; Celery calls this for every cause."""
         runtime().shutdown.begin()
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401  kombu's Connection
-        """Connect, trying again every 2 s at most instead of Celery's 30."""
+        """Connect; retry at least every 2 s, instead of Celery's 30 s."""
         conn.ensure_connection = functools.partial(
             conn.ensure_connection,
             interval_start=RECONNECT_STEP_S,
@@ -328,24 +329,24 @@ class Consumer(CeleryConsumer):
         return super().ensure_connected(conn)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401
-        """Bury a message whose body cannot be decoded."""
+        """Make a dead letter of a message whose body cannot be decoded."""
         runtime().bury(f"body cannot be decoded ({type(exc).__name__})", _shown(message))
         message.ack()
 
     def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ANN401
-        """Bury a message that is no task."""
+        """Make a dead letter of a message that is not a task."""
         runtime().bury("not a task", _shown(message, body))
         message.ack()
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002
-        """Bury a task of another name."""
+        """Make a dead letter of an unknown task, or requeue it for the workers that know it."""
         if _is_later(message):
-            # Not at once, or it would come round at full speed until a newer worker has it.
+            # With a delay: without one it would circulate until a newer worker takes it.
             self.timer.call_after(LATER_S, message.requeue)
             return
         name = message.headers.get("task") or (body.get("task") if isinstance(body, dict) else "")
         if message.channel.shared():
-            # Perhaps theirs, who send to the same list: not ours to bury, nor to keep.
+            # The other application may send to this list: its task must stay there.
             self.timer.call_after(LATER_S, message.requeue)
             _alert_foreign(str(name)[:100])
             return
@@ -353,7 +354,7 @@ class Consumer(CeleryConsumer):
         message.ack()
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401
-        """Bury a task that Celery cannot read."""
+        """Make a dead letter of a task that Celery cannot read."""
         runtime().bury(f"not a readable task ({type(exc).__name__})", _shown(message, body))
         message.ack()
 
@@ -365,13 +366,13 @@ def _alert_foreign(name: str) -> None:
         _alerted_ms = now_ms
         alert(
             "queue shared",
-            f"task {name!r} of another application is in our queue, and is left there; "
-            "its workers may take and drop our messages: part the two by plain_queue",
+            f"task {name!r} of another application is in our queue and was requeued; its "
+            "workers may take and drop our messages: set plain_queue to separate the two",
         )
 
 
 def _is_later(message: Any) -> bool:  # noqa: ANN401  kombu's Message
-    """Return whether a task of this program says that it is of a later format."""
+    """Return whether a task of this program declares a later format."""
     try:
         _, kwargs, *_ = message.payload
     except (ValueError, TypeError, KombuError):

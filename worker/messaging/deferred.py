@@ -1,11 +1,11 @@
-"""Plain messages that cannot be taken yet, and soon may: kept, not buried.
+"""Plain messages that cannot be processed yet: kept in Redis and retried.
 
-A worker that lacks an account may read its messages while another, started a moment later,
-will serve it. They wait in Redis until one has registered it, and become dead letters if
-none does within `jobs.unknown_account_ms`.
+An unknown account: a worker may read a message just before another worker registers
+its account. The message waits in Redis until one does, and becomes a dead letter after
+`jobs.unknown_account_ms`.
 
-A countdown that says when it was sent may be read before an older one that ends the switch
-in its way. It waits for that, and becomes a dead letter if none comes within `OVERLAP_MS`.
+An overlap: a countdown with `sent_ms` may be read before an older one that disarms the
+overlapping switch. It waits for that, and becomes a dead letter after `OVERLAP_MS`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from worker.model.messages import CANCEL, read_cancel, read_countdown
 
 log = logging.getLogger(__name__)
 
-LOOK_MS = 1_000
+POLL_MS = 1_000
 OVERLAP_MS = 5_000
-WAITS = "waits for a worker that has its account"
-BEHIND = "waits for an older message that ends the other switch"
+WAITS_FOR_ACCOUNT = "waits for a worker that has its account"
+WAITS_FOR_DISARM = "waits for an older message that disarms the other switch"
 
 
 def defer(
@@ -38,22 +38,25 @@ def defer(
     task_id: str,
     error: UnknownAccount | SwitchOverlap,
 ) -> str:
-    """Keep a message until what is in its way is over; return what was done, for people.
+    """Keep a message for later, or make a dead letter of it if it may not wait.
+
+    Returns:
+        What was done, as the task's result in Flower.
 
     Raises:
-        StoreUnavailable: Redis did not answer. Asking again is safe.
+        StoreUnavailable: Redis did not answer. Retrying is safe.
     """
     message = json.dumps({"task": task, "id": task_id, "fields": fields}, sort_keys=True)
-    if _patience_ms(parts, error) and parts.ledger.defer(message):
-        waits = BEHIND if isinstance(error, SwitchOverlap) else WAITS
+    if _wait_max_ms(parts, error) and parts.ledger.defer(message):
+        waits = WAITS_FOR_DISARM if isinstance(error, SwitchOverlap) else WAITS_FOR_ACCOUNT
         log.warning("%s; the message %s", error, waits)
         return waits
     parts.bury(str(error), f"{task} {fields!r}", job_id=f"t-{task_id}")
     return f"dead letter: {error}"
 
 
-def _patience_ms(parts: Runtime, error: InvalidCommand) -> int:
-    """Return how long a message may wait for what this error says to be over."""
+def _wait_max_ms(parts: Runtime, error: InvalidCommand) -> int:
+    """Return how long in ms a message may wait after this error; 0 for not at all."""
     match error:
         case UnknownAccount():
             return parts.settings.jobs.unknown_account_ms
@@ -64,7 +67,7 @@ def _patience_ms(parts: Runtime, error: InvalidCommand) -> int:
 
 
 class Deferred:
-    """Looks at the messages that wait, from a thread of its own."""
+    """Retries deferred messages from a background thread."""
 
     def __init__(self, parts: Runtime) -> None:
         self._parts = parts
@@ -72,31 +75,31 @@ class Deferred:
         self._thread = threading.Thread(target=self._run, name="deferred", daemon=True)
 
     def start(self) -> None:
-        """Start to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; what waits is left to other workers."""
+        """Stop the thread; other workers retry the remaining messages."""
         self._stopping.set()
 
-    def look(self) -> None:
-        """Take what can be taken by now, and bury what has waited for too long.
+    def retry_all(self) -> None:
+        """Process the messages that can be processed now; make dead letters of expired ones.
 
         Raises:
-            StoreUnavailable: Redis did not answer. Looking again is safe.
+            StoreUnavailable: Redis did not answer. Calling again is safe.
         """
         for text, age_ms in self._parts.ledger.deferred():
             message: dict[str, Any] = json.loads(text)
             task, fields, task_id = message["task"], message["fields"], message["id"]
             try:
-                self._take(task, fields, task_id)
+                self._process(task, fields, task_id)
             except InvalidCommand as error:
-                if age_ms < _patience_ms(self._parts, error):
+                if age_ms < _wait_max_ms(self._parts, error):
                     continue
                 self._parts.bury(str(error), f"{task} {fields!r}", job_id=f"t-{task_id}")
             self._parts.ledger.forget_deferred(text)
 
-    def _take(self, task: str, fields: Mapping[str, object], task_id: str) -> None:
+    def _process(self, task: str, fields: Mapping[str, object], task_id: str) -> None:
         if task == CANCEL:
             accept_cancel(self._parts, read_cancel((), fields), task_id=task_id)
         else:
@@ -105,9 +108,9 @@ class Deferred:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self.look()
+                self.retry_all()
             except StoreUnavailable as error:
-                log.debug("what waits for its account is looked at later: %s", error)
+                log.debug("deferred messages are retried later: %s", error)
             except Exception:
-                log.exception("what waits for its account could not be looked at")
-            clock.wait_ms(self._stopping, LOOK_MS)
+                log.exception("deferred messages could not be retried")
+            clock.wait_ms(self._stopping, POLL_MS)

@@ -1,7 +1,7 @@
-"""What a list item in the broker holds: a Celery message, read within bounds, or no message.
+"""Parse a list item of the broker as a Celery message, with limits on size and memory.
 
-kombu reads items as JSON inside the event loop, and unpacks compressed bodies there whatever
-they grow to. Here both are bounded, before they cost memory.
+kombu parses items as JSON inside the event loop and decompresses bodies there without a
+limit. Here both are limited before they use memory.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ from kombu.utils.json import loads
 from worker.store.doorbell import BELL
 
 MESSAGE_MAX = 1_048_576
-"""Bytes of one message, as it lies in Redis and once unpacked. A thousand pairs take 20,000."""
+"""Maximum bytes of a message, compressed and decompressed. A thousand pairs take 20,000."""
 SHOWN_MAX = 2_000
 LZMA_MEMORY = 128 * 1_048_576
-"""What unpacking may take; the widest window of the usual levels takes 65 MiB."""
+"""Maximum memory for decompression; the largest window of the usual levels takes 65 MiB."""
 SOURCE = "source"
-"""Where a message's `delivery_info` has the list that it was read from, and what it came with."""
+"""Field of `delivery_info`: the list that the message was read from, its original
+`delivery_info` and its original delivery tag."""
 
 
 class UnreadableError(Exception):
-    """An item that is no message that can be run.
+    """An item that is not a message that can be processed.
 
     Attributes:
-        shown: The item, as far as a dead letter shows it.
+        shown: The start of the item, for the dead letter.
     """
 
     def __init__(self, reason: str, shown: str) -> None:
@@ -42,21 +43,22 @@ class UnreadableError(Exception):
 
 
 def read_envelope(item: bytes, *, queue: str, source: str) -> dict[str, Any]:
-    """Read a list item as kombu's envelope of a message.
+    """Parse a list item as kombu's envelope of a message.
 
-    What its sender wrote about its way is replaced: it goes back to the list that it came
-    from, and is told apart from any other message, whatever a client put there.
+    The sender's routing data is replaced: the message has a unique delivery tag, and a
+    requeue returns it to the list that it came from.
 
     Args:
-        item: As it lies in Redis.
+        item: Bytes of the list item.
         queue: The queue that the list belongs to.
-        source: The list.
+        source: Name of the list.
 
     Raises:
-        UnreadableError: It is too large, no JSON, no Celery message, or cannot be unpacked.
+        UnreadableError: The item is too large, not JSON, not a Celery message, or cannot
+            be decompressed.
     """
     if len(item) > MESSAGE_MAX:
-        reason = f"{len(item)} bytes; a message that names an order takes {MESSAGE_MAX} at most"
+        reason = f"{len(item)} bytes; a message may have {MESSAGE_MAX} at most"
         raise UnreadableError(reason, _text(item))
     try:
         message = loads(item)
@@ -66,7 +68,7 @@ def read_envelope(item: bytes, *, queue: str, source: str) -> dict[str, Any]:
         raise UnreadableError("not a Celery message: not JSON", _text(item)) from None
     except RecursionError:
         raise UnreadableError("not a Celery message: nested too deep", _text(item)) from None
-    except Exception as error:  # numbers and types that JSON may name and Python not have
+    except Exception as error:  # kombu's decoder also builds types that the JSON names
         reason = f"not a Celery message: cannot be read ({type(error).__name__})"
         raise UnreadableError(reason, _text(item)) from error
     if fault := _fault(message):
@@ -77,7 +79,7 @@ def read_envelope(item: bytes, *, queue: str, source: str) -> dict[str, Any]:
         _unpack(message, compression, _text(item))
     came, tag = properties["delivery_info"], properties["delivery_tag"]
     if BELL not in headers or not isinstance(tag, str):
-        # Two messages of one tag would be one to kombu's bookkeeping.
+        # kombu tracks messages by tag: two with one tag would be one message.
         properties["delivery_tag"] = os.urandom(16).hex()
     properties["delivery_info"] = {
         "exchange": "",
@@ -89,7 +91,7 @@ def read_envelope(item: bytes, *, queue: str, source: str) -> dict[str, Any]:
 
 
 def written_back(message: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return the list that a message was read from and the message as it came; None if unknown."""
+    """Return the list that a message came from and its original form; None if unknown."""
     properties = message["properties"]
     try:
         source, came, tag = properties["delivery_info"][SOURCE]
@@ -101,7 +103,7 @@ def written_back(message: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
 
 def _fault(message: object) -> str:
     if not isinstance(message, dict):
-        return "no JSON object"
+        return "not a JSON object"
     properties = message.get("properties")
     if not isinstance(properties, dict):
         return "no properties"
@@ -109,7 +111,7 @@ def _fault(message: object) -> str:
     if "delivery_tag" not in properties or not isinstance(info, dict):
         return "no delivery tag or info"
     if not isinstance(message.get("headers") or {}, dict):
-        return "its headers are no object"
+        return "its headers are not an object"
     return ""
 
 
@@ -121,13 +123,13 @@ def _unpack(message: dict[str, Any], compression: object, shown: str) -> None:
     try:
         body, ended = unpack(base64.b64decode(message["body"]))
     except (binascii.Error, OSError, EOFError, ValueError, TypeError, KeyError) as error:
-        raise UnreadableError(f"cannot be unpacked ({type(error).__name__})", shown) from None
+        raise UnreadableError(f"cannot be decompressed ({type(error).__name__})", shown) from None
     except (zlib.error, lzma.LZMAError) as error:
-        raise UnreadableError(f"cannot be unpacked: {error}", shown) from None
+        raise UnreadableError(f"cannot be decompressed: {error}", shown) from None
     if len(body) > MESSAGE_MAX:
-        raise UnreadableError(f"unpacks to more than {MESSAGE_MAX} bytes", shown)
+        raise UnreadableError(f"decompresses to more than {MESSAGE_MAX} bytes", shown)
     if not ended:
-        raise UnreadableError("cannot be unpacked: it is cut short", shown)
+        raise UnreadableError("cannot be decompressed: it is truncated", shown)
     message["body"] = base64.b64encode(body).decode()
     message["properties"]["body_encoding"] = "base64"
 
@@ -152,7 +154,7 @@ _UNPACKERS: dict[str, Callable[[bytes], tuple[bytes, bool]]] = {
     **dict.fromkeys(("application/x-bz2", "bzip2", "bzip"), _bz2),
     **dict.fromkeys(("application/x-lzma", "lzma", "xz"), _lzma),
 }
-"""By the names that Celery's clients send."""
+"""Decompressors by the names that Celery clients send."""
 
 
 def _text(item: bytes) -> str:

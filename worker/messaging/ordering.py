@@ -1,4 +1,4 @@
-"""Messages of one process in the order in which they were read, whatever threads do."""
+"""Process messages in the order in which this process read them, across threads."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from contextlib import contextmanager
 from worker import clock
 
 WAIT_MAX_MS = 1_000
-"""What is not done by then keeps those behind it no longer."""
+"""Maximum wait for earlier messages; after it they are skipped."""
 
 
 class Turns:
-    """Lets what was read first be done first. Safe to use from many threads."""
+    """A queue of messages: each waits for the earlier ones. Safe to use from many threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: dict[str, None] = {}
 
     def enter(self, tag: str) -> None:
-        """Take the next place for a message."""
+        """Add a message at the end of the queue."""
         with self._changed:
             self._waiting[tag] = None
 
     def leave(self, tag: str) -> None:
-        """Give a place up, if the message has one."""
+        """Remove a message from the queue, if it is there."""
         if tag not in self._waiting:
             return
         with self._changed:
@@ -34,9 +34,9 @@ class Turns:
 
     @contextmanager
     def turn(self, tag: str, *, ordered: bool = True) -> Iterator[None]:
-        """Wait until all that was read before is done, for a while at most; then leave.
+        """Wait for earlier messages, at most `WAIT_MAX_MS`; leave the queue on exit.
 
-        Without `ordered` there is nothing to wait for.
+        With `ordered` false it does not wait.
         """
         until_ms = clock.monotonic_ms() + WAIT_MAX_MS
         try:
@@ -52,7 +52,7 @@ class Turns:
             self.leave(tag)
 
     def _drop_before(self, tag: str) -> None:
-        """Forget what was read before: its thread is stuck, or its connection was lost."""
+        """Remove earlier messages: their thread is stuck, or their connection was lost."""
         for other in list(self._waiting):
             if other == tag:
                 return
@@ -60,4 +60,4 @@ class Turns:
 
 
 countdowns = Turns()
-"""The countdown messages of this process that say not when they were sent."""
+"""Countdown messages of this process without `sent_ms`."""

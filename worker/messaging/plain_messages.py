@@ -1,4 +1,4 @@
-"""Messages of plain Celery clients: cancels become jobs, countdowns move switches."""
+"""Process messages of plain Celery clients: cancels become jobs, countdowns set switches."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from worker.policy.phases import check_cancel, check_switch, holds_timers, spell
 
 STALE = "stale: nothing changed"
 RECORD_S = 5.0
+"""How long to retry while Redis does not record a job."""
 
 
 def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tuple[str, str]:
-    """Make a job of a message; delivered twice, it is the same job.
+    """Create the job of a message. A message that is delivered twice creates one job.
 
     Returns:
         The job's id and its lane.
 
     Raises:
-        InvalidCommand: No job can be made of it.
-        StoreUnavailable: Redis would not take it.
+        InvalidCommand: The message is not a valid cancel.
+        StoreUnavailable: Redis did not record the job within `RECORD_S`.
     """
     exchange = parts.exchange(message.account)
     named = spelled(exchange, message.pair)
@@ -49,7 +50,7 @@ def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tu
         known = parts.ledger.get(accepted.id)
         if known is None or (known.lane, known.order_id) == (lane, order_id):
             return accepted.id
-        # A client that gives several messages one id means each of them.
+        # The client reused a task id for another order: create a job for each order.
         return accept(f"{job_id}.{hashlib.sha256(repr((lane, order)).encode()).hexdigest()[:16]}")
 
     retrying = tenacity.Retrying(
@@ -65,24 +66,24 @@ def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tu
 def move_switch(
     parts: Runtime, message: CountdownMessage, *, task_id: str, again: bool = False
 ) -> str:
-    """Bring the switch of these pairs to where a message wants it.
+    """Arm, renew or disarm the switch of a countdown message's pairs.
+
+    A former switch of these pairs that tripped may still cancel new orders. The new
+    switch then waits with its deadline running, and workers arm it afterwards.
 
     Args:
-        parts: Of this process.
-        message: As read.
-        task_id: The same each time that it comes.
-        again: Whether it may have come before. Then, unless it says when it was
-            sent, it never moves a deadline on, and disarms nothing if it was taken.
-
-    While a former switch of these pairs that tripped may still cancel what is placed
-    now, the switch waits, its deadline running, and workers arm it once that is over.
+        parts: Runtime of this process.
+        message: The parsed message.
+        task_id: Id of the message; the same for each delivery.
+        again: Whether this may be a redelivery. A redelivered message without `sent_ms`
+            never extends a deadline, and disarms nothing that it disarmed before.
 
     Returns:
-        What was done, for people.
+        What was done, as the task's result in Flower.
 
     Raises:
-        InvalidCommand: It cannot be done as it stands. Nothing was changed.
-        StoreUnavailable: Redis did not answer. Asking again is safe.
+        InvalidCommand: The message is invalid. Nothing was changed.
+        StoreUnavailable: Redis did not answer. Retrying is safe.
     """
     exchange = parts.exchange(message.account)
     message = replace(message, pairs=tuple(spelled(exchange, pair) or "" for pair in message.pairs))
@@ -114,9 +115,9 @@ def move_switch(
         sent_ms=message.sent_ms or 0,
     )
     if armed.overlaps:
-        raise SwitchOverlap(f"switch {armed.switch_id} holds a part of these pairs")
+        raise SwitchOverlap(f"switch {armed.switch_id} covers part of these pairs")
     if armed.waiting:
-        return f"{armed.switch_id} waits to be armed until a former switch's orders are listed"
+        return f"{armed.switch_id} will be armed once a former switch's orders are listed"
     return f"armed {armed.switch_id}" if armed.switch_id else STALE
 
 
@@ -141,7 +142,7 @@ def _disarm(
     )
     match state:
         case "overlap":
-            raise SwitchOverlap(f"switch {switch_id} holds {held[0].replace(',', ', ')}")
+            raise SwitchOverlap(f"switch {switch_id} covers {held[0].replace(',', ', ')}")
         case "tripped":
             return f"too late: switch {switch_id} has tripped"
         case "stale":

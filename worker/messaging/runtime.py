@@ -1,4 +1,4 @@
-"""The one dispatcher of this process, built when it is first needed."""
+"""The runtime of a worker process, built on first use."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 REASON_MAX = 300
 RAW_MAX = 2_000
-"""Characters of a malformed message that its dead letter keeps."""
+"""Maximum characters of a malformed message in its dead letter."""
 
 
 class Runtime:
-    """Settings, dispatcher and ledger of one process."""
+    """Settings, dispatcher, ledger and switches of one process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -43,11 +43,11 @@ class Runtime:
         self.mask = Mask(secrets_of(settings))
 
     def exchange(self, alias: str) -> Exchange:
-        """Return the exchange of an account: of these settings, or of those of other workers.
+        """Return the exchange of an account, from the settings or from other workers.
 
         Raises:
-            UnknownAccount: No worker has registered one of this alias, or workers of
-                several exchanges have.
+            UnknownAccount: No worker has registered this alias, or workers registered
+                it on different exchanges.
             StoreUnavailable: Redis did not answer.
         """
         account = self.settings.accounts.get(alias)
@@ -59,10 +59,10 @@ class Runtime:
     def bury(
         self, reason: str, raw: str, *, error: BaseException | None = None, job_id: str = ""
     ) -> None:
-        """Put a message that no job can be made of into the dead letters.
+        """Record a message that cannot become a job as a dead letter, and raise an alert.
 
-        With `error` it is one that our own code failed at. If Redis is away the
-        message is in the log and the alert alone.
+        With `error`, our own code failed to process it. If Redis is down, the message
+        is only in the log and the alert.
         """
         kept = self.mask(raw)[:RAW_MAX]
         reason = self.mask(reason)[:REASON_MAX]
@@ -79,20 +79,20 @@ class Runtime:
 
 
 def shown(task: object, args: object, kwargs: object) -> str:
-    """Return a task and its arguments as text, whatever they are."""
+    """Return a task and its arguments as text, for any arguments."""
     try:
         return f"{task} {args!r} {kwargs!r}"
     except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
-        return f"{task}, arguments that cannot be shown"
+        return f"{task}, arguments cannot be shown"
 
 
-# Reentrant: a signal's handler may ask while the main thread does.
+# Reentrant: a signal handler may call `runtime` while the main thread does.
 _lock = threading.RLock()
 _runtime: Runtime | None = None
 
 
 def runtime() -> Runtime:
-    """Return the parts of this process; a forked child gets its own.
+    """Return the runtime of this process; a forked child builds its own.
 
     Raises:
         SettingsError: The settings are wrong, or a secret is missing.

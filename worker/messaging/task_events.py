@@ -1,8 +1,8 @@
-"""What workers tell Flower of their tasks, without the secrets they hold.
+"""Task events for Flower, with secrets masked.
 
-A worker sends events only while somebody asks for them, as Flower does every
-5 s. This program's own messages hold no secret; one that another Celery client
-sends may, and an error may repeat it.
+A worker sends events only while a monitor requests them; Flower does so every 5 s.
+This program's own messages contain no secret. A message of another Celery client may,
+and an error may repeat it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class MaskingDispatcher(EventDispatcher):
     """Masks the secrets of the settings in every field of an event."""
 
     def send(self, type: str, *args: Any, **fields: Any) -> Any:  # noqa: A002, ANN401  Celery's signature
-        """Send one event; nothing is masked, as nothing is sent, while none are wanted."""
+        """Send one event, masked; does nothing while events are disabled."""
         if self.enabled:
             mask = runtime().mask
             fields = {

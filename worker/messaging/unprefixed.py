@@ -1,10 +1,11 @@
-"""What versions from before the key prefix left, or still write, without the prefix.
+"""Clean up messages without the key prefix, written by older versions.
 
-Plain messages that their workers had taken when they died: kombu kept them under `unacked`,
-where none of its own restores looks now. They go back into the list that they came from.
+Plain messages that a worker had taken when it died: kombu kept them under `unacked`,
+where it no longer looks for messages to restore. They return to the list that they
+came from.
 
-Doorbells and ticks of their producers and beats, in lists that no worker of these settings
-reads: they are dropped once they are too old to wake a worker.
+Doorbells and ticks in lists that no worker of these settings reads: they are dropped
+once they are too old to matter.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ from worker.store.doorbell import BELL
 
 UNACKED, INDEX = "unacked", "unacked_index"
 NAMESPACE = "worker."
-"""Begins the names of this program's tasks."""
+"""Prefix of the names of this program's tasks."""
 TASKS = (CANCEL, COUNTDOWN, DRAIN, TICK)
-"""What else begins so may be another application's, of a module of that name."""
+"""Other names with the prefix may belong to another application's module `worker`."""
 LOOK_MAX = 1_000
 LOOKS = 20
-"""How often a list is looked at in one go: the event loop waits meanwhile."""
+"""Maximum reads of one list in a call: the event loop is blocked during them."""
 BELL_MAX_MS = 60_000
-"""How old a doorbell gets. Every sweep has found its job long before."""
+"""Age after which a doorbell is dropped. The sweep finds its job long before."""
 
 
 def put_back(pool: redis.ConnectionPool, lists: Collection[str], *, older_than_s: float) -> int:
-    """Put messages of this program back; return how many.
+    """Requeue this program's messages that dead workers had taken; return how many.
 
-    Each is moved in one step, so that of several workers one does, and none is lost.
-    Another application's, under the same keys, are left alone.
+    Each is moved in one transaction: of several workers only one moves it, and none is
+    lost. Messages of other applications under the same keys are not touched.
 
     Args:
         pool: Connections to the broker.
         lists: Names of the lists without a prefix that are read.
-        older_than_s: How long ago a message was taken, for its worker to be dead.
+        older_than_s: Age in seconds from which a taken message belongs to a dead worker.
 
     Raises:
-        RedisError: Redis did not answer, or refused. Asking again is safe.
+        RedisError: Redis did not answer, or refused. Retrying is safe.
     """
     client = redis.Redis(connection_pool=pool)
     until_s = clock.now_ms() / 1_000 - older_than_s
@@ -55,18 +56,18 @@ def put_back(pool: redis.ConnectionPool, lists: Collection[str], *, older_than_s
 
 
 def drop_old_bells(pool: redis.ConnectionPool, keys: Iterable[str]) -> int:
-    """Drop doorbells and ticks of this program that are old; return how many.
+    """Drop old doorbells and ticks of this program; return how many.
 
-    They say nothing that is not in Redis, whichever deployment they are of. Everything
-    else in these lists stays.
+    They carry no state that is not in Redis, for any deployment. All other messages in
+    these lists are kept.
 
     Args:
         pool: Connections to the broker.
-        keys: Lists without a prefix that are not read. Those that this user of Redis may
-            not look at are left alone.
+        keys: Lists without a prefix that are not read. Lists that this Redis user may
+            not access are skipped.
 
     Raises:
-        RedisError: Redis did not answer. Asking again is safe.
+        RedisError: Redis did not answer. Retrying is safe.
     """
     client = redis.Redis(connection_pool=pool)
     count = 0
@@ -85,13 +86,13 @@ def drop_old_bells(pool: redis.ConnectionPool, keys: Iterable[str]) -> int:
 
 
 def _old(items: Any) -> list[Any]:  # noqa: ANN401  Redis's
-    """Return those of the items that are old doorbells or ticks."""
+    """Return the items that are old doorbells or ticks."""
     before_ms = clock.now_ms() - BELL_MAX_MS
     return [item for item in items if (end_ms := _end_ms(item)) is not None and end_ms < before_ms]
 
 
 def _end_ms(item: Any) -> float | None:  # noqa: ANN401  Redis's
-    """Return when a doorbell rang or a tick expired; None if it is neither."""
+    """Return when a doorbell was sent or a tick expired, in Unix ms; None for other items."""
     try:
         headers = json.loads(item)["headers"]
         if headers["task"] not in TASKS:
@@ -119,7 +120,7 @@ def _mover(tag: bytes, lists: Collection[str]) -> Any:  # noqa: ANN401  what `tr
 
 
 def _read(item: Any, lists: Collection[str]) -> tuple[str, str] | None:  # noqa: ANN401  Redis's
-    """Return list and text of a message that is ours; None if it is not."""
+    """Return list and text of a message of this program; None for other messages."""
     try:
         message, _, routing_key = json.loads(item)
         if routing_key not in lists or message["headers"]["task"] not in TASKS:

@@ -1,1 +1,1 @@
-"""What is seen from outside: alerts, logs, metrics, health."""
+"""Observability: alerts, logs, metrics, Sentry, health."""

@@ -1,4 +1,4 @@
-"""What a person must hear of: an error in the log, and in Sentry if there is one."""
+"""Alerts: errors that an operator must see, in the log and, if configured, in Sentry."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from worker.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-AGAIN_MS = 300_000
-"""A cause that goes on is told of at least this often."""
-QUIET_MS = 600_000
-"""A cause that was silent for so long begins anew."""
+REPEAT_MS = 300_000
+"""A recurring cause is reported at least this often."""
+RESET_MS = 600_000
+"""After this time without an alert the count of a cause restarts."""
 
 
-class Restraint:
-    """Lets the first alert of a cause through, the 10th, the 100th, and one every five minutes.
+class AlertThrottle:
+    """Passes the 1st, 10th, 100th … alert of a cause, and one every five minutes.
 
-    So ten thousand dead letters of one outage are five events, each of which
-    says how many there have been, and none waits for a timer.
+    Ten thousand dead letters of one outage become five events. Each carries the count
+    so far, and none is delayed.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._causes: dict[tuple[str, ...], tuple[int, float, float]] = {}
-        """Cause → how many, when last told, when last seen."""
+        """By cause: alerts so far, when last passed, when last seen."""
 
     def admit(self, cause: tuple[str, ...]) -> int:
-        """Return how often a cause has been seen by now; 0 if that is not to be told."""
+        """Count an alert; return the count if it passes, 0 if it is suppressed."""
         now = clock.monotonic_ms()
         with self._lock:
-            count, told, seen = self._causes.get(cause, (0, 0.0, 0.0))
-            if now - seen > QUIET_MS:
+            count, passed_ms, seen_ms = self._causes.get(cause, (0, 0.0, 0.0))
+            if now - seen_ms > RESET_MS:
                 count = 0
             count += 1
-            tell = str(count).rstrip("0") == "1" or now - told > AGAIN_MS
-            self._causes[cause] = (count, now if tell else told, now)
-        return count if tell else 0
+            passes = str(count).rstrip("0") == "1" or now - passed_ms > REPEAT_MS
+            self._causes[cause] = (count, now if passes else passed_ms, now)
+        return count if passes else 0
 
 
-_restraint = Restraint()
+_throttle = AlertThrottle()
 
 
 def alert(
     kind: str, message: str, error: BaseException | None = None, /, **context: object
 ) -> None:
-    """Raise an alert: each into the log, of one cause but a few to Sentry.
+    """Raise an alert: log every one, and send a few of each cause to Sentry.
 
     Args:
-        kind: Groups alerts of one cause, so that an outage is one issue.
-        message: One line for a person. Never a secret.
-        error: What was caught, if a trace helps.
-        context: Job, account, exchange and the like.
+        kind: Groups alerts of one cause, so that an outage is one Sentry issue.
+        message: One line for an operator. Never a secret.
+        error: The caught exception, if its traceback helps.
+        context: Job, account, exchange and similar fields.
     """
     metrics.alerted(kind, context.get("exchange"))
     log.error(message, extra={"alert": kind, **context})
     cause = (kind, str(context.get("exchange", "")), str(context.get("account", "")))
-    if not sentry_sdk.is_initialized() or not (times := _restraint.admit(cause)):
+    if not sentry_sdk.is_initialized() or not (times := _throttle.admit(cause)):
         return
     with sentry_sdk.new_scope() as scope:
         scope.fingerprint = [*cause]
         scope.set_tag("alert", kind)
-        told = {"message": message, "times": times, **context}
-        scope.set_context("cancel_worker", {name: str(value) for name, value in told.items()})
+        fields = {"message": message, "times": times, **context}
+        scope.set_context("cancel_worker", {name: str(value) for name, value in fields.items()})
         if error is None:
             sentry_sdk.capture_message(message, level="error")
         else:

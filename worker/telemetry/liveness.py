@@ -5,12 +5,13 @@ from __future__ import annotations
 from worker import clock
 
 LIVE_MS = 15_000
-"""A loop that has not moved for this long hangs: no call in it may take so long."""
+"""A loop without progress for this long hangs: no call in it takes as long."""
 READY_MS = 5_000
+"""Maximum time since the loop's last progress, and since Redis's last answer, if ready."""
 
 
 class Liveness:
-    """When a loop last moved, and when Redis last answered it.
+    """Times of a loop's last progress and of Redis's last answer.
 
     One thread writes, any thread may read.
     """
@@ -33,12 +34,12 @@ class Liveness:
         self._stopping = True
 
     def faults(self) -> list[str]:
-        """Return why no work can be expected now; empty if ready."""
+        """Return why the process is not ready; empty if it is."""
         faults = ["stopping"] if self._stopping else []
         if self._moved_ms is None:
             return [*faults, "not started yet"]
         if _age(self._moved_ms) > READY_MS:
-            faults.append(f"its loop has not moved for {_age(self._moved_ms)} ms")
+            faults.append(f"its loop has made no progress for {_age(self._moved_ms)} ms")
         if self._answered_ms is None:
             faults.append("Redis has not answered yet")
         elif _age(self._answered_ms) > READY_MS:

@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line, with every known secret masked."""
+"""JSON logs, one object a line, with every known secret masked."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 PIECE = 4_096
-"""Bytes that Linux writes to a pipe in one piece (`PIPE_BUF`)."""
+"""Bytes that Linux writes to a pipe atomically (`PIPE_BUF`)."""
 SHORTEST_SECRET = 6
-"""Shorter strings would mask ordinary words."""
+"""Shorter secrets are not masked: they would mask ordinary words."""
 FIELDS = (
     "alert",
     "job",
@@ -32,10 +32,9 @@ FIELDS = (
     "detail",
     "took_ms",
 )
-SAID = ("message", *FIELDS)
+OUTPUT = ("message", *FIELDS)
 LINES = "lines"
-"""What a record holds that stands for several lines: for each its message and fields,
-and nothing else."""
+"""Attribute of a record for several lines: for each, its message and fields."""
 UNWRITTEN = "a record could not be written"
 CHATTY = (
     "urllib3",
@@ -47,15 +46,15 @@ CHATTY = (
     "celery.app.trace",
     "celery.worker.strategy",
 )
-"""Loggers whose lines show requests, headers or messages, or repeat with every
-message what the attempt's own line says."""
+"""Loggers limited to warnings: they log requests, headers or messages, or repeat the
+attempt's own line."""
 
 SILENCED = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
-"""Loggers that show URLs, whatever their level."""
+"""Disabled loggers: they log URLs at every level."""
 
 
 class Mask:
-    """Replaces known secrets in text, however Python, JSON or a URL writes them."""
+    """Replaces known secrets in text, including their Python, JSON and URL encodings."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         kept = {
@@ -64,8 +63,8 @@ class Mask:
         self._secrets = sorted(kept, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """Return `text` without the secrets."""
-        if not text:  # as most details are
+        """Return `text` with the secrets masked."""
+        if not text:  # the usual case
             return text
         for secret in self._secrets:
             text = text.replace(secret, MASK)
@@ -86,7 +85,7 @@ class Mask:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; a record may hold several (`LINES`)."""
+    """Formats a record as one JSON object, or as several (`LINES`)."""
 
     def __init__(self, mask: Mask) -> None:
         super().__init__()
@@ -95,19 +94,19 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, or lines."""
-        begins: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        head: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
         }
-        told = record.__dict__.get(LINES) or (_said(record),)
+        bodies = record.__dict__.get(LINES) or (_body(record),)
         lines = [
-            {**begins, **{name: value for name, value in said.items() if value is not None}}
-            for said in told
+            {**head, **{name: value for name, value in body.items() if value is not None}}
+            for body in bodies
         ]
         if record.exc_info:
             lines[-1]["error"] = "".join(traceback.format_exception(*record.exc_info))
-        # Before it is JSON, where a quote in a secret would hide it. Hardly any line has one.
+        # Mask before encoding: JSON escapes would hide a secret. Few lines contain one.
         values = "\0".join(map(str, chain.from_iterable(map(dict.values, lines))))
         if self._mask(values) != values:
             lines = self._mask.deep(lines)
@@ -115,10 +114,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class WholeLines(logging.StreamHandler[TextIO]):
-    """Writes whole lines, so few at once that no other process's come in between.
+    """Writes whole lines in pieces that a pipe takes atomically.
 
-    A worker's processes share one standard error. What is longer than a pipe
-    takes in one piece may be parted there by what another process writes.
+    Several processes share one standard error: a longer write could be interleaved
+    with another process's output.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -133,10 +132,10 @@ class WholeLines(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
-        """Say that a record could not be written, and not, as logging would, what it holds."""
-        said = {"level": "ERROR", "logger": record.name, "message": f"{UNWRITTEN}: {_failure()}"}
+        """Report an unwritten record without its content, which may hold a secret."""
+        line = {"level": "ERROR", "logger": record.name, "message": f"{UNWRITTEN}: {_failure()}"}
         with contextlib.suppress(Exception):
-            self.stream.write(json.dumps(said) + self.terminator)
+            self.stream.write(json.dumps(line) + self.terminator)
             self.stream.flush()
 
 
@@ -146,7 +145,7 @@ def _failure() -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the lines of ASCII text in pieces of at most `PIECE`, or of one longer line."""
+    """Yield ASCII text in pieces of whole lines, of at most `PIECE` bytes or one line."""
     begin = 0
     while len(text) - begin > PIECE:
         end = text.rfind("\n", begin, begin + PIECE) + 1 or text.index("\n", begin) + 1
@@ -156,16 +155,16 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[begin:]
 
 
-def _said(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a record says, without all else that it carries."""
+def _body(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields of a record that are logged."""
     given = {**record.__dict__, "message": _message(record)}
-    return {name: given[name] for name in SAID if name in given}
+    return {name: given[name] for name in OUTPUT if name in given}
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001  else logging shows the arguments, unmasked
+    except Exception:  # noqa: BLE001  logging would print the arguments unmasked
         return str(record.msg)
 
 
@@ -182,7 +181,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def set_up(level: str, secrets: Iterable[str] = ()) -> Mask:
-    """Send all logs to standard error as JSON; return the mask in force."""
+    """Send all logs to standard error as JSON; return the mask in use."""
     mask = Mask(secrets)
     handler = WholeLines(sys.stderr)
     handler.setFormatter(JsonFormatter(mask))
@@ -196,11 +195,10 @@ def set_up(level: str, secrets: Iterable[str] = ()) -> Mask:
 
 
 def _silence_http() -> None:
-    """Keep the HTTP libraries from showing requests, whoever turns their levels up.
+    """Stop the HTTP libraries from logging requests at any log level.
 
-    http.client prints each header once its debug level is set, ours or that of
-    a library that we use; urllib3 logs each URL, and those whose replies it
-    cannot parse as warnings.
+    http.client prints each header if its debug level is set. urllib3 logs each URL, and
+    as a warning if it cannot parse the reply.
     """
     vars(http.client)["print"] = lambda *_args, **_options: None
     for name in SILENCED:

@@ -1,9 +1,9 @@
-"""What this process counts, at the points where it is decided.
+"""Counters and histograms of this process.
 
-Every name and label of a count stands here; what stands in Redis is read when
-it is asked for (`worker.telemetry.health`). Labels are exchanges, accounts and words of
-this program: never an order, a job or a pair, which would grow without bound.
-A call costs a few microseconds and never raises.
+All their names and labels are defined here. Gauges of the state in Redis are read at
+each scrape (`worker.telemetry.health`). Labels are exchanges, accounts and fixed words:
+never an order, a job or a pair, whose number is unbounded. A call takes a few
+microseconds and never raises.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from worker.model.outcomes import Outcome
 M = TypeVar("M", Counter, Histogram)
 REGISTRY = CollectorRegistry()
 NONE = "none"
-"""Label of what belongs to no exchange, such as a malformed message."""
+"""Label value for events without an exchange, such as a malformed message."""
 ALERTS = (
-    "astray",
-    "canceled unasked",
+    "attempt crashed",
     "clock skew",
     "clock step",
-    "crash",
+    "credentials refused",
     "dead letter",
-    "lost account",
     "malformed message",
     "nonce refused",
     "queue shared",
+    "record missing",
     "redis not durable",
-    "switch not armed",
     "switch tripped",
     "task failed",
+    "timer refused",
+    "unrequested cancel",
 )
-"""Every kind of alert, so that each counts from 0: the first is a rise too."""
-EXPIRED = ("bell", "cancel", "countdown", "stale countdown")
-"""Messages too old to change anything. A bell only wakes: what it tells of stands in Redis."""
+"""All kinds of alerts. Each counter starts at 0, so that its first alert is an increase."""
+EXPIRED = ("cancel", "countdown", "doorbell", "stale countdown")
+"""Kinds of messages that expired without effect. A lost doorbell is harmless."""
 BUCKETS_S = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0),
@@ -57,71 +57,71 @@ ProcessCollector(registry=REGISTRY)
 
 _attempts = Counter(
     "cancel_worker_attempts",
-    "Attempts of jobs, by what the exchange's answer came to.",
+    "Attempts of jobs by outcome.",
     ("exchange", "outcome"),
     registry=REGISTRY,
 )
 _sends = Histogram(
     "cancel_worker_send_delay_seconds",
-    "From a job being accepted to its first request leaving.",
+    "Time from a job's acceptance to its first request.",
     ("exchange",),
     buckets=BUCKETS_S,
     registry=REGISTRY,
 )
 _proofs = Histogram(
     "cancel_worker_proof_delay_seconds",
-    "From a job being accepted to its outcome being proven and recorded.",
+    "Time from a job's acceptance to its proven and recorded outcome.",
     ("exchange",),
     buckets=BUCKETS_S,
     registry=REGISTRY,
 )
 _dead = Counter(
-    "cancel_worker_jobs_dead",
+    "cancel_worker_dead_letters_added",
     "Jobs and messages that became dead letters.",
     ("exchange",),
     registry=REGISTRY,
 )
 _waits = Histogram(
-    "cancel_worker_limiter_wait_seconds",
-    "Waits told to requests that found no room under a limit of the exchange.",
+    "cancel_worker_limit_wait_seconds",
+    "Waits of requests that found no free slot under a rate limit.",
     ("exchange", "limit"),
     buckets=BUCKETS_S,
     registry=REGISTRY,
 )
 _nonces = Counter(
     "cancel_worker_nonce_refusals",
-    "Nonces that the exchange refused as not above the last one.",
+    "Nonces that the exchange refused as too low.",
     ("exchange", "account"),
     registry=REGISTRY,
 )
 _lateness = Histogram(
     "cancel_worker_switch_lateness_seconds",
-    "From a switch's deadline to its cancels being accepted; 0 if its exchange fired sooner.",
+    "Time from a switch's deadline to the acceptance of its cancels; 0 if a timer fired first.",
     ("exchange",),
     buckets=BUCKETS_S,
     registry=REGISTRY,
 )
 _alerts = Counter(
     "cancel_worker_alerts",
-    "Alerts raised, by kind.",
+    "Alerts by kind.",
     ("kind", "exchange"),
     registry=REGISTRY,
 )
 _expired = Counter(
-    "cancel_worker_expired",
-    "Messages that changed nothing since they came too late, by kind.",
+    "cancel_worker_messages_expired",
+    "Messages that expired without effect, by kind.",
     ("kind",),
     registry=REGISTRY,
 )
 
 
-def prepare(lanes: Iterable[tuple[str, str, bool, Sequence[str]]]) -> None:
-    """Begin every count of these accounts at 0, since only a rise from 0 is seen as one.
+def prepare(accounts: Iterable[tuple[str, str, bool, Sequence[str]]]) -> None:
+    """Start every series of these accounts at 0: Prometheus sees only increases.
 
     Args:
-        lanes: Exchange, account, whether it uses nonces, the keys of its rate limits.
+        accounts: Exchange, alias, whether it uses nonces, keys of its rate limits.
     """
-    for exchange, account, uses_nonce, limits in lanes:
+    for exchange, account, uses_nonce, limits in accounts:
         for outcome in Outcome:
             _attempts.labels(exchange, outcome)
         for family in (_sends, _proofs, _dead, _lateness):
@@ -140,45 +140,45 @@ def prepare(lanes: Iterable[tuple[str, str, bool, Sequence[str]]]) -> None:
 
 
 def leaving(exchange: str, accepted_ms: Iterable[float]) -> None:
-    """Count that the first request of jobs leaves now.
+    """Record that the first request of some jobs is sent now.
 
     Args:
-        exchange: Where to.
-        accepted_ms: When each was accepted, on the local monotonic clock; nothing
-            of those of which this is not the first request.
+        exchange: Exchange of the request.
+        accepted_ms: For each job whose first request this is, when it was accepted, on
+            the local monotonic clock.
     """
     for each in accepted_ms:
         _child(_sends, exchange).observe(_seconds(clock.monotonic_ms() - each))
 
 
 def attempted(outcomes: Iterable[tuple[str, Outcome]]) -> None:
-    """Count attempts that have been recorded, each by its exchange and outcome."""
+    """Count recorded attempts by exchange and outcome."""
     for labels, count in collections.Counter(outcomes).items():
         _child(_attempts, *labels).inc(count)
 
 
 def proven(exchange: str, delay_ms: float) -> None:
-    """Count an outcome that is proven and recorded, so long after its job was accepted."""
+    """Record a proven outcome, `delay_ms` after the job's acceptance."""
     _child(_proofs, exchange).observe(_seconds(delay_ms))
 
 
 def died(exchange: str) -> None:
-    """Count a job that has become a dead letter."""
+    """Count a job that became a dead letter."""
     _child(_dead, exchange).inc()
 
 
 def buried() -> None:
-    """Count a message that no job could be made of."""
+    """Count a message that became a dead letter."""
     _dead.labels(NONE).inc()
 
 
 def expired(kind: str) -> None:
-    """Count a message that came too late; `kind` is one of `EXPIRED`."""
+    """Count a message that expired without effect; `kind` is one of `EXPIRED`."""
     _expired.labels(kind).inc()
 
 
 def held_back(keys: Sequence[str], wait_ms: float) -> None:
-    """Count a request that must wait; `keys` are those of the limits it counts against."""
+    """Record the wait of a request; `keys` are the rate limits that it counts against."""
     if keys:
         _waits.labels(*_limit(keys[0])).observe(_seconds(wait_ms))
 
@@ -189,7 +189,7 @@ def nonce_refused(exchange: str, account: str) -> None:
 
 
 def tripped(exchange: str, late_ms: float) -> None:
-    """Count a switch that has tripped, so long after its deadline."""
+    """Record a tripped switch, `late_ms` after its deadline."""
     _lateness.labels(exchange).observe(_seconds(late_ms))
 
 
@@ -200,12 +200,12 @@ def alerted(kind: str, exchange: object) -> None:
 
 @cache
 def _child(family: M, *labels: str) -> M:
-    """Return what counts under these labels; looking it up anew costs more than counting."""
+    """Return the child of these labels, cached: the look-up costs more than counting."""
     return family.labels(*labels)
 
 
 def _limit(key: str) -> tuple[str, str]:
-    """Return exchange and name of a limit; its owner may be secret or many."""
+    """Return exchange and name of a limit; owners are secret or too many for a label."""
     exchange, name, _ = key.split(":", 2)
     return exchange, name
 

@@ -1,4 +1,4 @@
-"""What a worker says of a Redis that may lose what it was given."""
+"""Warn about a Redis configuration that may lose accepted data."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ log = logging.getLogger(__name__)
 
 
 class RedisDurability:
-    """Looks at how Redis is set up, and says each thing once.
+    """Checks the configuration of Redis and reports each fault once.
 
-    Worth another look whenever Redis was away: it may be another one.
+    Check again after each outage: another server may answer then.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._said: set[Fault] = set()
+        self._reported: set[Fault] = set()
 
-    def look(self) -> None:
-        """Warn of what is wrong, with the mend; raise an alert if jobs may be lost by it."""
+    def check(self) -> None:
+        """Log each new fault with its fix; raise an alert if it may lose jobs."""
         try:
             found = set(faults(read_facts(self._store)))
         except StoreUnavailable as error:
-            mend = "allow this user INFO, or run `cancel-worker check` as one who may"
-            found = {Fault("set-up", f"could not be checked: {error}", mend, loses=False)}
-        for fault in sorted(found - self._said, key=lambda fault: fault.subject):
+            fix = "allow this user INFO, or run `cancel-worker check` as a user with INFO"
+            found = {Fault("configuration", f"could not be checked: {error}", fix, loses=False)}
+        for fault in sorted(found - self._reported, key=lambda fault: fault.subject):
             text = f"redis {fault.subject}: {fault.detail}; {fault.mend}"
             log.warning(text)
             if fault.loses:
                 alert("redis not durable", text)
-        self._said = found
+        self._reported = found

@@ -1,4 +1,4 @@
-"""Sentry, where there is a DSN: alerts alone, and nothing secret in them."""
+"""Sentry, if a DSN is configured: alerts only, with secrets masked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker import clock
 from worker.telemetry.logs import Mask
 
 MINUTE_MS = 60_000
-"""Sentry takes no shorter interval."""
+"""The shortest interval that Sentry accepts."""
 MONITOR = "cancel-worker-beat"
 SCHEDULE: MonitorConfig = {
     "schedule": {"type": "interval", "value": 1, "unit": "minute"},
@@ -26,16 +26,16 @@ SCHEDULE: MonitorConfig = {
 
 
 def start(dsn: str | None, mask: Mask) -> None:
-    """Send alerts to Sentry from now on; without a DSN to nobody.
+    """Send alerts to Sentry from now on; does nothing without a DSN.
 
-    Local variables, breadcrumbs and request data are left out, since they hold
-    headers and bodies; what remains is masked. No trace header is put into
-    messages: it would carry the DSN's key through Redis.
+    Local variables, breadcrumbs and request data are not sent: they contain headers and
+    bodies. The rest is masked. Messages get no trace header: it would carry the DSN's
+    key through Redis.
     """
 
     def scrub(event: Event, _hint: Hint) -> Event | None:
         if _of_celery(event):
-            return None  # a task that fails raises an alert of its own, with the trace
+            return None  # a failed task raises an alert with the traceback
         return cast("Event", mask.deep(event))
 
     if dsn:
@@ -55,13 +55,13 @@ def start(dsn: str | None, mask: Mask) -> None:
 
 
 class CheckIns:
-    """Tells Sentry's cron monitor, once a minute, that beat ticks."""
+    """Reports Celery beat's ticks to Sentry's cron monitor once a minute."""
 
     def __init__(self) -> None:
         self._next_ms = 0.0
 
     def beat(self) -> None:
-        """Check in if it is time to; sending happens in a thread of the SDK's."""
+        """Check in if a minute has passed; a thread of the SDK sends it."""
         now = clock.monotonic_ms()
         if now < self._next_ms or not sentry_sdk.is_initialized():
             return

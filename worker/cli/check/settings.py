@@ -11,7 +11,7 @@ from worker.config.secret_files import SECRETS, advice, exposed
 from worker.config.settings import Settings
 from worker.config.settings_file import CONFIG_VARIABLE, DEFAULT_FILE, config_path
 from worker.errors import SettingsError
-from worker.factory import build_lanes
+from worker.factory import build_sessions
 from worker.gateway.http.transport import proxied
 from worker.net.sockets import USER_TIMEOUT
 from worker.policy.phases import holds_timers
@@ -46,7 +46,7 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
     yield from alone
     if not any(finding.setting for finding in alone):
         try:
-            build_lanes(settings)
+            build_sessions(settings)
         except SettingsError as error:
             yield misset("accounts", str(error))
 

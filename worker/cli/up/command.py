@@ -108,13 +108,13 @@ def _ready_settings() -> Settings:
         SettingsError: A worker would end at once with these.
         CliError: Nothing is set up yet.
     """
-    from worker.factory import build_lanes  # noqa: PLC0415  slow
+    from worker.factory import build_sessions  # noqa: PLC0415  slow
 
     settings = parts.open_settings()
     if not settings.accounts:
         output.say(first_run.example())
         raise CliError(first_run.ADVICE, code=MISUSED)
-    build_lanes(settings)
+    build_sessions(settings)
     return settings
 
 

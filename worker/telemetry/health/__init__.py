@@ -1,4 +1,4 @@
-"""Metrics, health and a status page over HTTP, beside the work and never in its way."""
+"""Metrics, health probes and a status page over HTTP."""
 
 from __future__ import annotations
 

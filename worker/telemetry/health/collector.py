@@ -1,4 +1,4 @@
-"""What stands in Redis, as metrics, read when somebody asks for them."""
+"""Metrics of the state in Redis, read at each scrape."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Row = tuple[Sequence[str], float]
 
 
 class StoreCollector(Collector):
-    """Reads Redis once a scrape; if it does not answer, says so and no more.
+    """Reads Redis once a scrape. While Redis is down it exports only `redis_up`.
 
-    Every process that serves metrics reads the same: aggregate with `max` or
-    `min`, never with `sum`.
+    Every process that serves metrics reads the same Redis: aggregate these gauges with
+    `max` or `min`, never with `sum`.
     """
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that to be registered needs no Redis."""
+        """Return no metrics, so that registration needs no Redis."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -35,16 +35,16 @@ class StoreCollector(Collector):
         try:
             reading = self._watch.look()
         except StoreUnavailable as error:
-            log.debug("Redis is away: %s", error)
+            log.debug("Redis is down: %s", error)
             yield _one("redis_up", "Whether Redis answers.", 0)
             return
         except Exception:
-            log.exception("what stands in Redis cannot be read")
+            log.exception("the state in Redis cannot be read")
             yield _one("redis_up", "Whether Redis answers.", 0)
             return
         yield _one("redis_up", "Whether Redis answers.", 1)
         yield _one("redis_latency_seconds", "One round trip to Redis.", reading.latency_ms / 1_000)
-        yield _one("redis_takes_work", "Whether Redis takes new work.", float(not reading.refusal))
+        yield _one("redis_accepts_work", "Whether Redis accepts new work.", not reading.refusal)
         if reading.redis is not None:
             yield from _redis(reading.redis)
         yield from _processes(reading)
@@ -55,37 +55,37 @@ class StoreCollector(Collector):
 
 def _redis(facts: RedisFacts) -> Iterator[Metric]:
     yield _one("redis_appendonly", "Whether the append-only file is on.", facts.appendonly)
-    yield _one("redis_noeviction", "Whether nothing is ever evicted.", facts.noeviction)
+    yield _one("redis_noeviction", "Whether Redis never evicts keys.", facts.noeviction)
     yield _one(
         "redis_aof_write_ok",
-        "Whether the last write to the append-only file went well.",
+        "Whether the last write to the append-only file succeeded.",
         facts.aof_write_ok,
     )
     if facts.memory_ratio is not None:
         yield _one(
             "redis_memory_used_ratio",
-            "Memory used, of maxmemory, or without one of the machine's.",
+            "Used share of maxmemory or, if unset, of the machine's memory.",
             facts.memory_ratio,
         )
 
 
 def _processes(reading: Reading) -> Iterator[Metric]:
-    yield _one("workers", "Workers that live.", reading.workers)
-    yield _one("beats", "Whether a Celery beat holds the lease and ticks.", reading.beats)
+    yield _one("workers", "Running workers.", reading.workers)
+    yield _one(
+        "celery_beat_ticking", "Whether a Celery beat holds the lease and ticks.", reading.beats
+    )
     if reading.tick_ago_ms is not None:
         yield _one(
-            "heartbeat_lag_seconds",
-            "Since a worker last ran a heartbeat of beat.",
+            "celery_beat_lag_seconds",
+            "Time since a worker last ran a tick of Celery beat.",
             max(0, reading.tick_ago_ms) / 1_000,
         )
-    yield _one("dead_letters", "Dead letters that nobody has dealt with.", reading.dead)
+    yield _one("dead_letters", "Dead letters not yet replayed or discarded.", reading.dead)
 
 
 def _jobs(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
     labels = ("exchange", "account")
-    yield _family(
-        "jobs_pending", "Jobs that have not ended.", labels, [(_of(it), it.pending) for it in lanes]
-    )
+    yield _family("jobs_pending", "Pending jobs.", labels, [(_of(it), it.pending) for it in lanes])
     yield _family(
         "jobs_due",
         "Jobs that wait for a worker or a rate slot.",
@@ -94,15 +94,15 @@ def _jobs(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
     )
     yield _family(
         "oldest_due_seconds",
-        "For how long the oldest due job has been due.",
+        "Time since the oldest due job became due.",
         labels,
         [(_of(it), it.oldest_ms / 1_000) for it in lanes],
     )
     yield _family(
-        "vain_attempts_seconds",
-        "For how long the job that was first attempted has been so without a proof.",
+        "oldest_unproven_seconds",
+        "Time since the first attempt of the job that has been unproven the longest.",
         labels,
-        [(_of(it), it.vain_ms / 1_000) for it in lanes if it.vain_ms is not None],
+        [(_of(it), it.unproven_ms / 1_000) for it in lanes if it.unproven_ms is not None],
     )
 
 
@@ -110,7 +110,7 @@ def _switches(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
     labels = ("exchange", "account")
     yield _family(
         "switches",
-        "Switches by state; of the tripped, those of late.",
+        "Switches by state; of the tripped ones, the recent ones.",
         (*labels, "state"),
         [
             ((*_of(it), state), count)
@@ -123,20 +123,20 @@ def _switches(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
         ],
     )
     yield _family(
-        "switches_untimed",
-        "Armed switches whose exchange should keep a timer, and has none in time.",
+        "switches_without_timer",
+        "Armed switches that need a timer at the exchange and have no current one.",
         labels,
-        [(_of(it), it.untimed) for it in lanes],
+        [(_of(it), it.without_timer) for it in lanes],
     )
     yield _family(
         "switch_nearest_deadline_seconds",
-        "Until the nearest deadline of an armed switch; negative once it has passed.",
+        "Time until the nearest deadline of an armed switch; negative after it.",
         labels,
         [(_of(it), it.left_ms / 1_000) for it in lanes if it.left_ms is not None],
     )
     yield _family(
-        "switch_least_left_ratio",
-        "Least time left of an armed switch, as a part of its timeout.",
+        "switch_min_remaining_ratio",
+        "Minimum remaining time of an armed switch as a share of its timeout.",
         labels,
         [(_of(it), it.left_ratio) for it in lanes if it.left_ratio is not None],
     )
@@ -146,13 +146,13 @@ def _budgets(reading: Reading) -> Iterator[Metric]:
     labels = ("exchange", "limit", "owner")
     rows = [((it.exchange, it.limit, it.owner), it.rule, used) for it, used in reading.budgets]
     yield _family(
-        "budget_used_slots",
+        "limit_used_requests",
         "Requests counted in the window of a rate limit.",
         labels,
         [(names, used) for names, _, used in rows],
     )
     yield _family(
-        "budget_allowed_slots",
+        "limit_max_requests",
         "Requests that a rate limit allows in its window.",
         labels,
         [(names, rule.max_requests) for names, rule, _ in rows],

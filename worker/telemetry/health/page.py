@@ -1,4 +1,4 @@
-"""The status page: one document, no scripts, nothing from elsewhere."""
+"""The status page: one HTML document without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.telemetry.health.verdict import troubles
 
 REFRESH_S = 5
 SHOWN_MAX = 20
-"""Switches of an account, and dead letters, that are listed."""
+"""Maximum switches of an account, and dead letters, in a list."""
 SCOPE_SHOWN = 6
 SECOND_MS = 1_000
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (SECOND_MS, "s"))
@@ -49,15 +49,15 @@ footer { font-size: .85rem; margin-top: 2rem; }
 
 
 def draw(watch: Watch, *, role: str, faults: Sequence[str]) -> str:
-    """Return the page; while Redis is away, one that says so."""
+    """Return the page; while Redis is down, one that reports it."""
     try:
         reading = watch.look()
         switches = Switches(watch.store).live(limit=SHOWN_MAX)
     except StoreUnavailable as error:
-        found = [f"{error}: what waits is safe if Redis comes back with its data.", *faults]
+        found = [f"{error}: pending jobs are safe once Redis is back with its data.", *faults]
         return _document(role, _verdict(found), "")
     dead: Sequence[Job] | None = None
-    with contextlib.suppress(StoreUnavailable):  # not every user may read jobs: beat's may not
+    with contextlib.suppress(StoreUnavailable):  # Celery beat's Redis user may not read jobs
         dead = Listing(watch.store).dead(limit=SHOWN_MAX)
     found = [*troubles(reading), *(f"This {role}: {fault}." for fault in faults)]
     parts = [
@@ -78,7 +78,7 @@ def _document(role: str, verdict: str, body: str, *, at_ms: int | None = None) -
         f'<meta http-equiv="refresh" content="{REFRESH_S}">'
         f"<title>cancel-worker</title><style>{STYLE}</style></head>"
         f"<body><header><h1>cancel-worker</h1></header><main>{verdict}{body}</main>"
-        f"<footer><p>Served by a {escape(role)}; anew every {REFRESH_S} s.{when}</p>"
+        f"<footer><p>Served by a {escape(role)}; refreshed every {REFRESH_S} s.{when}</p>"
         '<nav aria-label="For machines"><a href="/metrics">metrics</a> · '
         '<a href="/healthz">health</a></nav></footer></body></html>\n'
     )
@@ -86,11 +86,9 @@ def _document(role: str, verdict: str, body: str, *, at_ms: int | None = None) -
 
 def _verdict(found: Sequence[str]) -> str:
     if not found:
-        return '<section class="verdict" role="status"><p>All is well.</p></section>'
+        return '<section class="verdict" role="status"><p>No problems found.</p></section>'
     items = "".join(f"<li>{escape(line)}</li>" for line in found)
-    return (
-        f'<section class="verdict bad" role="status"><p>To look into:</p><ul>{items}</ul></section>'
-    )
+    return f'<section class="verdict bad" role="status"><p>Problems:</p><ul>{items}</ul></section>'
 
 
 def _facts(reading: Reading) -> str:
@@ -176,9 +174,9 @@ def _dead(dead: Iterable[Job], reading: Reading) -> str:
 
 def _beat(reading: Reading) -> str:
     if reading.tick_ago_ms is None:
-        return "no heartbeat run yet"
-    last = f"last heartbeat run {_span(reading.tick_ago_ms)} ago"
-    return last if reading.beats else f"{last}; none ticks now"
+        return "no tick run yet"
+    last = f"last tick run {_span(reading.tick_ago_ms)} ago"
+    return last if reading.beats else f"{last}; no instance ticks now"
 
 
 def _scope(record: SwitchRecord) -> str:
@@ -238,7 +236,7 @@ def _cell(value: object, *, number: bool = False) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return text with every character that is not for reading written out."""
+    """Return text with unprintable characters escaped."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

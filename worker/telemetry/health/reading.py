@@ -1,4 +1,4 @@
-"""One look at everything that stands in Redis."""
+"""Read the whole state in Redis in one call, for metrics and the status page."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from worker.store.connection import Store, unavailable
 from worker.store.durability import refusal
 
 MOST = 500
-"""Lanes, switches of a lane and ended switches looked at, lest Redis be held up."""
+"""Maximum lanes, switches of a lane and ended switches read, so that Redis is not blocked."""
 FRESH_MS = 1_000
-"""Several who ask at once share a look."""
+"""Maximum age of a reading that several callers share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """One rate limit as it is shared.
+    """One shared rate limit.
 
     Attributes:
-        owner: Alias of the account that it belongs to, or the address.
+        owner: Alias of the account, or the address, that the limit belongs to.
     """
 
     exchange: str
@@ -37,17 +37,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class LaneReading:
-    """One account: jobs not ended and due, and its switches.
+    """State of one account: its jobs and switches.
 
     Attributes:
-        oldest_ms: For how long the oldest due job has been due; 0 if none is.
-        vain_ms: For how long a job has been attempted without a proof, at the most; 0 if
-            none has, None if that may not be read.
-        untimed: Armed switches whose exchange should keep a timer for them, and for too
-            long has had none that fires in time.
-        left_ms: Until the nearest deadline of an armed switch, negative once it
-            has passed; None without one.
-        left_ratio: Least time left of an armed switch, as a part of its timeout.
+        oldest_ms: Time since the oldest due job became due; 0 without one.
+        unproven_ms: Time since the first attempt of the job that has been unproven the
+            longest; 0 without one, None if the Redis user may not read it.
+        without_timer: Armed switches that need a timer at the exchange and have had none
+            that fires in time for too long.
+        left_ms: Time until the nearest deadline of an armed switch, negative after it;
+            None without one.
+        left_ratio: Minimum remaining time of an armed switch as a share of its timeout.
     """
 
     exchange: str
@@ -55,9 +55,9 @@ class LaneReading:
     pending: int
     due: int
     oldest_ms: int
-    vain_ms: int | None
+    unproven_ms: int | None
     armed: int
-    untimed: int
+    without_timer: int
     disarmed: int
     tripped: int
     left_ms: int | None
@@ -66,11 +66,11 @@ class LaneReading:
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """How Redis is set up and does.
+    """Configuration and state of Redis.
 
     Attributes:
-        memory_ratio: Memory used, of what it may use or else of the machine's.
-        aof_write_ok: Whether the last write to the append-only file went well.
+        memory_ratio: Used share of maxmemory or, if unset, of the machine's memory.
+        aof_write_ok: Whether the last write to the append-only file succeeded.
     """
 
     version: str
@@ -82,14 +82,14 @@ class RedisFacts:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How everything stands at one moment of Redis's clock.
+    """The state at one moment of Redis's clock.
 
     Attributes:
-        latency_ms: What one round trip took.
-        budgets: Each with the slots used in its window.
-        tick_ago_ms: Since a heartbeat of beat was last run; None for never.
-        redis: None if Redis does not let us ask.
-        refusal: Why Redis takes no new work; empty if it does.
+        latency_ms: Duration of one round trip.
+        budgets: Rate limits, each with the requests counted in its window.
+        tick_ago_ms: Time since a worker last ran a tick of Celery beat; None for never.
+        redis: None if the Redis user may not read it.
+        refusal: Why Redis accepts no new work; empty if it does.
     """
 
     now_ms: int
@@ -105,7 +105,7 @@ class Reading:
 
 
 class Watch:
-    """Looks at Redis, at most once a second however many ask."""
+    """Reads the state, at most once a second for any number of callers."""
 
     def __init__(self, store: Store, budgets: Sequence[Budget] = ()) -> None:
         self.store = store
@@ -114,7 +114,7 @@ class Watch:
         self._last: tuple[float, Reading] | None = None
 
     def look(self) -> Reading:
-        """Return how everything stands.
+        """Return the current state.
 
         Raises:
             StoreUnavailable: Redis did not answer in time.
@@ -134,7 +134,7 @@ class Watch:
         return Reading(
             now_ms=int(found["now_ms"]),
             latency_ms=latency_ms,
-            # An empty Lua table is an object in JSON.
+            # Lua encodes an empty table as a JSON object.
             lanes=tuple(_lane(row) for row in sorted(found["lanes"], key=lambda row: row["lane"])),
             budgets=tuple(zip(self._budgets, map(int, found["used"]), strict=True)),
             dead=int(found["dead"]),
@@ -153,9 +153,9 @@ def _lane(row: Mapping[str, Any]) -> LaneReading:
         pending=row["pending"],
         due=row["due"],
         oldest_ms=row.get("oldest_ms", 0),
-        vain_ms=row.get("vain_ms"),
+        unproven_ms=row.get("vain_ms"),
         armed=row["armed"],
-        untimed=row["untimed"],
+        without_timer=row["untimed"],
         disarmed=row["disarmed"],
         tripped=row["tripped"],
         left_ms=row.get("left_ms"),

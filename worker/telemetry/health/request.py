@@ -1,4 +1,4 @@
-"""HTTP requests of the monitor: reading one, and whom it may be answered to. Pure."""
+"""HTTP requests to the health server: parsing and host checks. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 HEAD_MAX = 16_384
-"""Bytes of a request line with its headers."""
+"""Maximum bytes of a request line with its headers."""
 _LINE = re.compile(r"([A-Z]{1,20}) (\S+)(?: HTTP/1\.\d)?")
 _BROWSER = ("accept-language", "origin", "referer", "sec-fetch-mode")
-"""Headers that browsers send, and scrapers and probes do not; `Accept-Language` always."""
+"""Headers that browsers send and scrapers and probes do not; always `Accept-Language`."""
 
 
 class BadRequest(Exception):
-    """A request that is not answered with a page; the status says why."""
+    """A refused request; `status` is the HTTP status of the reply."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -29,9 +29,8 @@ class Request:
     """One request without its body.
 
     Attributes:
-        path: Without the query.
-        host: Name or address that the client believes it is asking, in lower case,
-            without a port; empty if it does not say.
+        path: Path without the query.
+        host: Host of the request in lower case, without the port; empty if not given.
         browser: Whether a browser may have sent it.
     """
 
@@ -42,10 +41,10 @@ class Request:
 
 
 def head_of(received: bytes) -> bytes | None:
-    """Return the head of a request once all of it has been received.
+    """Return the head of a request; None while it is incomplete.
 
     Raises:
-        BadRequest: It is longer than `HEAD_MAX`.
+        BadRequest: The head is longer than `HEAD_MAX`.
     """
     ends = [at for end in (b"\r\n\r\n", b"\n\n") if (at := received.find(end)) >= 0]
     if min(ends, default=len(received)) > HEAD_MAX:
@@ -57,7 +56,7 @@ def read_request(head: bytes) -> Request:
     """Read a request line and its headers.
 
     Raises:
-        BadRequest: It is no HTTP request, or of a method that changes something.
+        BadRequest: It is not an HTTP request, or its method is not GET or HEAD.
     """
     first, *lines = head.decode("latin-1").lstrip("\r\n").splitlines() or [""]
     matched = _LINE.fullmatch(first)
@@ -67,7 +66,7 @@ def read_request(head: bytes) -> Request:
     headers = _headers(lines)
     host = headers.get("host", "")
     if not target.startswith("/"):
-        # A whole URL, as for a proxy: it counts, and the header does not.
+        # An absolute URL, as sent to proxies: its host overrides the header.
         host, target = _split(target)
     if method not in ("GET", "HEAD"):
         raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
@@ -105,26 +104,25 @@ def _name_of(host: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The names by which the monitor is asked for what names accounts.
+    """Host names under which browsers may read pages that name accounts.
 
-    A page of another site may have its own name point to this address (DNS rebinding), and
-    a browser then takes what is served here for that site's own. Such a name has a dot.
-    Addresses, names without a dot (`localhost`, a container's) and those in `names`
-    cannot be another site's.
+    Protects against DNS rebinding: another site's name, resolved to this address, lets
+    that site's scripts read replies as its own. Such a name has a dot. Addresses, names
+    without a dot (`localhost`, a container's name) and those in `names` are safe.
 
     Attributes:
-        names: Further names, in lower case.
+        names: Further allowed names, in lower case.
     """
 
     names: Collection[str] = field(default=())
 
     def refuse(self, request: Request, *, page: bool) -> bool:
-        """Return whether a request is not to be answered.
+        """Return whether to refuse a request.
 
         Args:
-            request: As read.
-            page: Whether it is for the page, which only people read; scrapers and
-                probes may use any name for the rest, and browsers may not.
+            request: The parsed request.
+            page: Whether it is for the status page. For other paths, scrapers and
+                probes may use any name; browsers may not.
         """
         return not self._known(request.host) and (page or request.browser)
 

@@ -1,4 +1,4 @@
-"""A small HTTP server on a thread of its own, for a few readers at a time."""
+"""A small HTTP server in its own thread, with limits on connections and time."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from worker.telemetry.health.request import (
 log = logging.getLogger(__name__)
 
 READERS_MAX = 128
-"""Connections at a time; one more, and the oldest of the address with the most is closed."""
+"""Maximum connections. For a new one, the oldest of the address with the most is closed."""
 READER_S = 8.0
-"""How long a connection lasts at most, with its request and its reply."""
+"""Maximum duration of a connection, with its request and its reply."""
 BACKLOG = 1_024
 TURNS = 2
-"""How many threads make one page at a time, so that readers of one do not keep up another."""
+"""Maximum threads that render one page, so that slow requests do not block other pages."""
 CHUNK = 4_096
 TEXT = "text/plain; charset=utf-8"
 HEADERS = {
@@ -48,7 +48,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a path answers with."""
+    """The reply for a path."""
 
     body: str
     kind: str = "text/html; charset=utf-8"
@@ -59,7 +59,7 @@ Pages = Mapping[str, Callable[[], Page]]
 
 
 def url(host: str, port: int | str) -> str:
-    """Return where to look."""
+    """Return the URL of a host and port."""
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
@@ -73,22 +73,21 @@ class _Reader:
 
 
 class Server:
-    """Serves pages, each made anew for each reader.
+    """Serves pages; each is rendered for each request.
 
-    A connection lasts `READER_S` at most, whatever it sends or takes. There are
-    `READERS_MAX` at most: for a new one, an old one is closed, of the address that has the
-    most, and one that has not asked yet before one that has. So neither slow nor many
-    readers keep others out.
+    A connection lasts at most `READER_S`. At `READERS_MAX` connections, a new one closes
+    an old one: of the address with the most connections, one without a complete request
+    first. So neither slow nor many clients block others.
 
     Args:
-        host: The one address to bind.
-        port: 0 for any that is free.
-        pages: By path; each is made on a thread, as it may wait for Redis.
-        instant: Paths whose pages wait for nothing; they are made at once.
-        hosts: The names that pages are served under.
+        host: The address to bind.
+        port: The port to bind; 0 for any free one.
+        pages: Renderers by path; each runs in a thread, as it may wait for Redis.
+        instant: Paths whose renderers never block; they run in the event loop.
+        hosts: Host names under which pages are served.
 
     Raises:
-        OSError: The address cannot be had.
+        OSError: The address cannot be bound.
     """
 
     def __init__(
@@ -123,23 +122,23 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where to look."""
+        """URL of the server."""
         return url(str(self.host), self.port)
 
     @property
     def readers(self) -> int:
-        """How many are connected."""
+        """Number of open connections."""
         return len(self._readers)
 
     def start(self) -> None:
-        """Serve from now on, on a thread."""
+        """Start serving in a thread."""
         self._thread.start()
         self._started.wait()
 
     def stop(self) -> None:
-        """Serve no more, and close every connection."""
+        """Stop serving and close every connection."""
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has stopped before
+            with contextlib.suppress(RuntimeError):  # stopped already
                 self._loop.call_soon_threadsafe(self._ending.set)
             self._thread.join()
         self._socket.close()
@@ -162,7 +161,7 @@ class Server:
                 writer.close()
                 await writer.wait_closed()
         except (OSError, TimeoutError):
-            log.debug("a reader went away, or was too slow")
+            log.debug("a client disconnected, or was too slow")
         finally:
             self._readers.pop(reader, None)
             _drop(writer)
@@ -206,7 +205,7 @@ class Server:
         return _make(make) if path in self._instant else await self._made(path, make)
 
     async def _made(self, path: str, make: Callable[[], Page]) -> Page:
-        """Have a thread make a page; its turn ends with the thread, whoever still waits."""
+        """Render a page in a thread; its slot is freed when the thread ends."""
         turns, loop = self._turns[path], asyncio.get_running_loop()
         await turns.acquire()
         made: asyncio.Future[Page] = loop.create_future()
@@ -218,19 +217,19 @@ class Server:
 
         def work() -> None:
             page = _make(make)
-            with contextlib.suppress(RuntimeError):  # the server has stopped meanwhile
+            with contextlib.suppress(RuntimeError):  # the server has stopped
                 loop.call_soon_threadsafe(take, page)
 
         try:
             threading.Thread(target=work, name="monitor page", daemon=True).start()
-        except RuntimeError:  # no thread to be had
+        except RuntimeError:  # the system has no free thread
             turns.release()
             raise BadRequest(HTTPStatus.SERVICE_UNAVAILABLE) from None
         return await made
 
 
 async def _read(source: asyncio.StreamReader) -> Request | None:
-    """Read a request; None if the reader went away before it had asked."""
+    """Read a request; None if the client disconnected before it was complete."""
     received = b""
     while (head := head_of(received)) is None:
         more = await source.read(CHUNK)
@@ -241,7 +240,7 @@ async def _read(source: asyncio.StreamReader) -> Request | None:
 
 
 def _drop(writer: asyncio.StreamWriter) -> None:
-    """End a connection at once, if it has not ended: the kernel is to keep nothing for it."""
+    """Reset a connection: the kernel then keeps no data for it."""
     sock = writer.get_extra_info("socket")
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -252,7 +251,7 @@ def _make(make: Callable[[], Page]) -> Page:
     try:
         return make()
     except Exception:
-        log.exception("a page of the monitor cannot be made")
+        log.exception("a page of the health server could not be rendered")
         return Page("see the log\n", TEXT, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -264,7 +263,7 @@ def _text(status: HTTPStatus) -> Page:
 
 
 def free_port(host: str, ports: Iterable[int]) -> int | None:
-    """Return the first of these ports that is free now; None if none can be had."""
+    """Return the first free port of these; None if none can be bound."""
     for port in ports:
         try:
             Server(host, port, {}).stop()
@@ -284,13 +283,12 @@ def open_server(
     instant: Collection[str] = (),
     hosts: Hosts = ANY_LOCAL,
 ) -> Server | None:
-    """Serve on the first of these ports that is free, and log which if it is another.
+    """Serve on the first free port of these; log the URL.
 
     Args: as for `Server`.
 
     Returns:
-        The server; None, and a warning, if none can be had: the work goes on
-        without.
+        The server; None, with a warning in the log, if no port can be bound.
     """
     taken: list[int] = []
     for port in ports:
@@ -305,9 +303,9 @@ def open_server(
             return None
         server.start()
         if taken:
-            log.warning("port %s is taken; metrics and status page at %s", taken[0], server.url)
+            log.warning("port %s is in use; metrics and status page at %s", taken[0], server.url)
         else:
             log.info("metrics and status page at %s", server.url)
         return server
-    log.warning("no metrics and no status page: ports %s are taken; set metrics.port", taken)
+    log.warning("no metrics and no status page: ports %s are in use; set metrics.port", taken)
     return None

@@ -1,4 +1,4 @@
-"""What a worker or a beat shows of itself: /metrics, /healthz, and a page at /."""
+"""The health endpoints of a worker or Celery beat: /metrics, /healthz, the status page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.telemetry.liveness import Liveness
 JSON = "application/json"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 NEXT_PORTS = 20
-"""How many ports are tried, so that several workers may share a machine."""
+"""Ports that are tried after the configured one, for several workers on one machine."""
 Role = Literal["worker", "beat"]
 
 
@@ -44,7 +44,7 @@ class Monitor:
         self.server: Server | None = None
 
     def metrics(self) -> Page:
-        """Return what Prometheus reads."""
+        """Return the metrics for Prometheus."""
         text = generate_latest(metrics.REGISTRY) + generate_latest(self._registry)
         return Page(text.decode(), METRICS)
 
@@ -83,12 +83,12 @@ class Monitor:
         return Page(draw(self._watch, role=self._role, faults=self._liveness.faults()))
 
     def serve(self, host: str, ports: Sequence[int], *, names: Sequence[str] = ()) -> None:
-        """Serve all of it, if a port can be had.
+        """Start the server, if a port can be bound.
 
         Args:
             host: Address or name to bind.
-            ports: To try, in order.
-            names: Further names under which it is served; see `Hosts`.
+            ports: Ports to try, in order.
+            names: Further host names for browsers; see `Hosts`.
         """
         pages = {
             "/": self.status,
@@ -101,14 +101,14 @@ class Monitor:
         self.server = open_server(host, ports, pages, instant=["/healthz/live"], hosts=hosts)
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop the server."""
         if self.server is not None:
             self.server.stop()
             self.server = None
 
 
 def ports_of(settings: Settings, role: Role) -> list[int]:
-    """Return the ports to try: the one set, then those after it that are not the other's."""
+    """Return the ports to try: the configured one and the next ones, without the other role's."""
     table = settings.metrics
     mine, other = table.port, table.beat_port
     if role == "beat":
@@ -117,6 +117,6 @@ def ports_of(settings: Settings, role: Role) -> list[int]:
     return [port for port in range(mine, last + 1) if port == mine or port != other] if mine else []
 
 
-def _json(told: dict[str, object], *, ok: bool) -> Page:
+def _json(fields: dict[str, object], *, ok: bool) -> Page:
     status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
-    return Page(json.dumps(told) + "\n", JSON, status)
+    return Page(json.dumps(fields) + "\n", JSON, status)

@@ -1,4 +1,4 @@
-"""What a person should look into, in words, worst first."""
+"""List the problems that an operator should look at, worst first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from worker.telemetry.health.reading import LaneReading, Reading, RedisFacts
 
 OLD_MS = 60_000
-"""As the alerts under `ops/prometheus` have it; so are the others."""
+"""This and the next thresholds are those of the alerts in `ops/prometheus`."""
 LAG_MS = 15_000
 NEAR = 0.25
 OVERDUE_MS = -2_000
@@ -15,12 +15,12 @@ MEMORY = 0.8
 
 
 def troubles(reading: Reading) -> list[str]:
-    """Return what is wrong; empty if all is well."""
+    """Return one sentence for each problem; empty without any."""
     found: list[str] = []
     if reading.workers == 0:
-        found.append("No worker lives: jobs wait, and switches held by workers do not fire.")
+        found.append("No worker is running: jobs wait, switches held by workers do not fire.")
     if reading.refusal:
-        found.append(f"No new work is taken. {reading.refusal}.")
+        found.append(f"No new work is accepted. {reading.refusal}.")
     for lane in reading.lanes:
         found += _of_lane(lane)
     if reading.dead:
@@ -29,7 +29,7 @@ def troubles(reading: Reading) -> list[str]:
     if reading.redis is not None:
         found += _of_redis(reading.redis)
     if reading.tick_ago_ms is None or reading.tick_ago_ms > LAG_MS:
-        found.append("No heartbeat of Celery beat has been run lately.")
+        found.append("No tick of Celery beat was run recently.")
     found += [
         f"The limit {it.limit} of {it.exchange} ({it.owner}) is used up."
         for it, used in reading.budgets
@@ -42,30 +42,30 @@ def _of_lane(lane: LaneReading) -> Iterator[str]:
     if lane.left_ms is not None and lane.left_ms < OVERDUE_MS:
         yield f"A switch of {lane.account} is past its deadline and has not tripped."
     elif lane.left_ratio is not None and lane.left_ratio < NEAR:
-        yield f"A switch of {lane.account} is near its deadline: no beat has come."
-    if lane.untimed:
+        yield f"A switch of {lane.account} is near its deadline: no heartbeat has arrived."
+    if lane.without_timer:
         yield (
-            f"{lane.exchange} holds no timer in time for armed switches of {lane.account} "
-            f"({lane.untimed}): only workers cancel at the deadline. See: cancel-worker switches"
+            f"{lane.exchange} has no current timer for armed switches of {lane.account} "
+            f"({lane.without_timer}): only workers cancel at the deadline. "
+            "See: cancel-worker switches"
         )
     if lane.oldest_ms > OLD_MS:
         yield f"Jobs of {lane.account} have been due for {lane.oldest_ms // 1_000} s."
-    if lane.vain_ms is not None and lane.vain_ms > OLD_MS:
+    if lane.unproven_ms is not None and lane.unproven_ms > OLD_MS:
         yield (
-            f"A job of {lane.account} has been attempted for {lane.vain_ms // 1_000} s "
-            "without a proof. "
-            "See: cancel-worker jobs"
+            f"A job of {lane.account} has been unproven for {lane.unproven_ms // 1_000} s "
+            "since its first attempt. See: cancel-worker jobs"
         )
 
 
 def _of_redis(facts: RedisFacts) -> list[str]:
     found: list[str] = []
     if not facts.appendonly:
-        found.append("Redis keeps nothing on disk: a restart of it loses accepted jobs.")
+        found.append("Redis writes no append-only file: a restart loses accepted jobs.")
     elif not facts.aof_write_ok:
         found.append("Redis could not write its append-only file.")
     if not facts.noeviction:
         found.append("Redis may evict accepted jobs.")
     if facts.memory_ratio is not None and facts.memory_ratio > MEMORY:
-        found.append("Redis is short of memory.")
+        found.append("Redis is running out of memory.")
     return found
