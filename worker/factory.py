@@ -109,7 +109,7 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
     """
     own = build_sessions(settings)
     if not own:
-        raise SettingsError("no account is set up; add [accounts.NAME] to worker.toml")
+        raise SettingsError("no account is configured; add [accounts.NAME] to worker.toml")
     accounts = AccountSessions({alias: at_default_address(each) for alias, each in own.items()})
     store, transport = build_store(settings), Transport(settings.http)
     limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)

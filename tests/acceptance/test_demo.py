@@ -19,7 +19,7 @@ def test_the_demo_shows_that_all_of_it_holds() -> None:
 
     # A silent strategy's orders, by its deadline; nothing else, and none after a clean end.
     assert out.count("then SIGKILL") == 2
-    native, emulated = re.findall(r"all off the book (\d+) ms after its last beat, (\d+) ms", out)
+    native, emulated = re.findall(r"all canceled (\d+) ms after its last heartbeat, (\d+) ms", out)
     assert 2_400 <= int(native[0]) <= 4_000
     assert 1_900 <= int(emulated[0]) <= 4_500
     by_exchange, by_worker = re.findall(r"(\d+) by the exchange's own timer, (\d+) by a", out)[0]
@@ -27,4 +27,4 @@ def test_the_demo_shows_that_all_of_it_holds() -> None:
     assert out.count("orders of another pair and of another trader: still open") == 2
     assert "all 6 orders still open" in out
 
-    assert re.search(r"All of it held, in [\d.]+ s", out)
+    assert re.search(r"All promises held, in [\d.]+ s", out)

@@ -34,7 +34,7 @@ from worker.model.jobs import State
 from worker.simulator import Simulator
 from worker.simulator.faults import FAULTS
 from worker.simulator.wire import MOUNTS, Delivery, Request, json_reply
-from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.embedded import EmbeddedRedis, own_port
 
 PASSWORD = 'rp/w+"0123456789'
 LOUD = Path(__file__).parents[1] / "support" / "verbose_http"
@@ -106,7 +106,7 @@ def place(
         world.tables = {
             "worker": {"log_level": "DEBUG"},
             # Else a worker of another test may be there first.
-            "metrics": {"port": free_port(), "beat_port": free_port()},
+            "metrics": {"port": own_port(), "beat_port": own_port()},
             "http": {"deadline_ms": 400, "connect_ms": 300},
             "jobs": {"max_attempts": 12, "backoff_base_ms": 5, "backoff_max_ms": 60},
         }

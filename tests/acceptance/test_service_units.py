@@ -17,7 +17,7 @@ from tests.support.kustomized import build, containers
 from tests.support.polling import eventually
 from tests.support.systemd import environment, read
 from tests.support.world import World
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 BIN = Path(sys.executable).parent
 
@@ -87,7 +87,7 @@ def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -
     for name in ("beat", "flower"):
         (etc / f"{name}.toml").write_text(f'redis_url = "{world.redis_url}"\n')
     (etc / "flower_login").write_text("operator:a-long-password\n")
-    port = str(free_port())
+    port = str(own_port())
     stops: dict[str, int] = {}
     for unit in ("cancel-worker@worker", "cancel-worker@beat", "cancel-worker-flower"):
         name = unit.rpartition("-" if "@" not in unit else "@")[2]
@@ -119,7 +119,7 @@ def test_kubernetes_pods_work(world: World, started: Started, tmp_path: Path) ->
     ports: dict[str, int] = {}
     for name, pod in pods.items():
         (container,) = containers(pod)
-        ports[name] = free_port()
+        ports[name] = own_port()
         named = str(container["ports"][0]["containerPort"])
         started.start(
             name,

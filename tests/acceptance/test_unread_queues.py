@@ -10,7 +10,7 @@ from celery import Celery
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker.cli.check.findings import Level
-from worker.cli.check.queues import look_at_queues
+from worker.cli.check.queues import check_queues
 from worker.store.doorbell import queue_key, ring
 
 CANCEL = "worker.cancel"
@@ -19,7 +19,7 @@ CANCEL = "worker.cancel"
 def findings(world: World) -> dict[Level, list[str]]:
     """Return what `check` says of the lists, by how bad it is."""
     found: dict[Level, list[str]] = {}
-    for finding in look_at_queues(world.settings(), world.store()):
+    for finding in check_queues(world.settings(), world.store()):
         found.setdefault(finding.level, []).append(finding.detail)
     return found
 
@@ -58,7 +58,7 @@ def test_what_is_sent_to_another_prefix_is_found(world: World, tmp_path: Path) -
     top = {"key_prefix": "staging:"}
     staging = World(world.sim, world.redis_url, tmp_path / "staging", top=top)
     (detail,) = findings(staging)[Level.FAIL]
-    assert "which no worker of these settings reads" in detail
+    assert "which no worker with these settings reads" in detail
     staging.top["plain_queue"] = "celery"
     assert set(findings(staging)) == {Level.WARN}
 

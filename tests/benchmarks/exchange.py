@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.polling import eventually
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 START_MS = 20_000
 
@@ -19,7 +19,7 @@ class Exchange:
     """One exchange process, from `with` to its end."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = own_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

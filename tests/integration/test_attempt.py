@@ -21,7 +21,7 @@ from worker.model.settlements import Verb
 from worker.policy.scopes import LISTED
 from worker.simulator import Simulator
 from worker.simulator.clock import next_midnight_ms
-from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.embedded import EmbeddedRedis, own_port
 from worker.store.limiter import Limiter
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
@@ -141,7 +141,7 @@ def test_asked_pause_rests_the_account(world: World, attempts: Attempts) -> None
 def test_refused_connection_sent_nothing(world: World) -> None:
     """A request that never left is said so, and costs no rate slot."""
     world.limits = {"bm": TIGHT}
-    dead = {**world.account("ev"), "base_url": f"http://127.0.0.1:{free_port()}"}
+    dead = {**world.account("ev"), "base_url": f"http://127.0.0.1:{own_port()}"}
     attempts = Attempts(world, http=HTTP, accounts={"ev": dead, "bm": world.account("bm")})
     settlement = attempts.first("ev", "a1").settlement
     assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNAVAILABLE)

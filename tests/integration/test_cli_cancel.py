@@ -58,7 +58,7 @@ def test_orders_are_waited_for_until_proven(world: World, run: Run) -> None:
     (stuck,) = world.place("ev")
     told = run("cancel", "ev", stuck, "--wait", "0.3", "--json")
     assert told[0] == 1
-    assert "1 of 1 not proven within 0.3 s; pending jobs go on" in told[2]
+    assert "1 of 1 not proven within 0.3 s; workers continue the pending jobs" in told[2]
     answer = document(told)
     assert answer["proven"] is False
     (job,) = answer["jobs"]
@@ -126,7 +126,7 @@ def test_redis_going_away_while_waiting_is_not_an_end(
 ) -> None:
     """The wait goes on; what cannot be told at its end is unknown."""
     from worker.errors import StoreUnavailable  # noqa: PLC0415
-    from worker.store.ledger import Ledger  # noqa: PLC0415
+    from worker.store.listing import Listing  # noqa: PLC0415
 
     asked = 0
 
@@ -135,13 +135,13 @@ def test_redis_going_away_while_waiting_is_not_an_end(
         asked += 1
         raise StoreUnavailable("Redis did not answer (ConnectionError)")
 
-    monkeypatch.setattr(Ledger, "many", away)
+    monkeypatch.setattr(Listing, "many", away)
     told = run("cancel", "ev", "a1", "a2", "--wait", "0.2", "--json")
     assert told[0] == 1
     assert asked > 2
     for job in document(told)["jobs"]:
         assert (job["outcome"], job["state"]) == ("UNKNOWN", "pending")
-        assert "the job goes on" in job["detail"]
+        assert "workers continue the job" in job["detail"]
     monkeypatch.undo()
     assert len(world.ledger().pending(limit=10)) == 2
 

@@ -12,7 +12,7 @@ from tests.support.manual_jobs import Hand
 from tests.support.polling import eventually
 from tests.support.shell import Run, Told
 from tests.support.world import World
-from worker.cli.letters import HEADERS
+from worker.cli.commands.dead_letters import HEADERS
 from worker.model.jobs import State
 from worker.model.outcomes import Outcome
 from worker.model.settlements import Verb
@@ -88,7 +88,7 @@ def test_what_is_selected_is_done_to_it_alone(
 
     code, out, err = run("dead", "discard", "--exchange", "indodax", "--outcome", "REJECTED")
     assert (code, out) == (2, "")
-    assert "forget every dead letter of exchange indodax, with outcome REJECTED" in err
+    assert "delete every dead letter of exchange indodax, with outcome REJECTED" in err
     assert run("dead", "discard", "--exchange", "indodax", "--yes")[0] == 0
     assert set(hand.letters()) == {letters["new"], letters["bad"]}
 

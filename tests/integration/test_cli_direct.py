@@ -16,13 +16,13 @@ from tests.support.polling import eventually
 from tests.support.shell import Run, Told, run_main
 from tests.support.world import World
 from worker.simulator import Simulator
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 
 @pytest.fixture
 def away(sim: Simulator, tmp_path: Path) -> World:
     """A world without Redis."""
-    return World(sim, f"redis://127.0.0.1:{free_port()}/0", tmp_path)
+    return World(sim, f"redis://127.0.0.1:{own_port()}/0", tmp_path)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_without_redis_orders_come_off_and_it_says_what_that_means(away: World, 
     ]
     assert err.count("\n") == 1
     assert "without Redis (Redis did not answer" in err
-    assert "their nonces, left behind, mend themselves" in err
+    assert "their nonces may be refused until they have caught up" in err
 
     orders = away.place("bm", 2, pair="BTC_USDT")
     told = run(away, "cancel-all", "bm", "--pair", "BTC_USDT", "--yes", "--direct", "--json")
@@ -80,7 +80,7 @@ def test_what_is_not_proven_in_time_fails(away: World, run: Run) -> None:
     orders = away.place("ev", 2)
     told = run(away, "cancel", "ev", *orders, "--direct", "--wait", "0.3", "--json")
     assert told[0] == 1
-    assert "2 of 2 not proven within 0.3 s, and nobody goes on with them" in told[2]
+    assert "2 of 2 not proven within 0.3 s; no worker retries them" in told[2]
     answer = document(told)
     assert answer["proven"] is False
     assert {job["outcome"] for job in answer["jobs"]} == {"UNKNOWN"}
@@ -114,5 +114,5 @@ def test_ctrl_c_ends_it_with_plain_words(away: World) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=8)
     assert (process.returncode, out) == (1, "")
-    assert "interrupted: what was sent may have been done" in err
+    assert "interrupted: orders may have been canceled" in err
     assert err.count("\n") == 1

@@ -76,7 +76,7 @@ def test_show_tells_all_of_one_job(run: Run, hand: Hand) -> None:
     assert "2023-11-14T22:13:20.000+00:00  a worker  REJECTED" in out
     code, out, err = run("show", "nosuch")
     assert (code, out) == (1, "")
-    assert err == "cancel-worker: no job has the id 'nosuch', or it has been forgotten\n"
+    assert err == "cancel-worker: no job has the id 'nosuch', or its record has expired\n"
 
 
 def test_dead_shows_what_a_stranger_sent_without_obeying_it(run: Run, hand: Hand) -> None:
@@ -123,7 +123,7 @@ def test_replay_all_leaves_what_cannot_be_replayed(run: Run, hand: Hand) -> None
     assert code == 1
     assert err == (
         f"cancel-worker: {bad}: a malformed message cannot be replayed: "
-        "have it sent anew, or discard it\n"
+        "have it sent again, or discard it\n"
     )
     fates = {fate["id"]: fate for fate in json.loads(out)["letters"]}
     assert [fates[job_id]["ok"] for job_id in (*dead, bad)] == [True, True, False]
@@ -191,6 +191,6 @@ def test_discard_forgets_dead_letters_alone(run: Run, hand: Hand) -> None:
     assert told[0] == 0
     assert [fate["done"] for fate in document(told)["letters"]] == ["discarded"]
     assert document(run("dead", "list", "--json")) == {"jobs": []}
-    none = "cancel-worker: no dead letter is meant by that\n"
+    none = "cancel-worker: no dead letter matches\n"
     assert run("dead", "discard", "--all", "--yes") == (0, "", none)
     assert run("dead", "replay", "--reason", "no reply", "--dry-run") == (0, "", none)

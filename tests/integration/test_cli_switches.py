@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -83,13 +84,13 @@ def test_arm_prints_what_one_needs_to_beat(world: World, run: Run) -> None:
     (switch_id,) = re.findall(r"^switch +([0-9a-f]{24})$", out, re.MULTILINE)
     assert lines[1].split() == ["epoch", "1"]
     assert re.fullmatch(r"deadline  20\d\d-.*, 1h", lines[2])
-    assert "someone must beat it at least every 30m" in lines[3]
+    assert "send a heartbeat at least every 30m" in lines[3]
     assert lines[4].strip() == f"cancel-worker beat {switch_id} --every 900"
     (record,) = world.producer().switches()
     assert (record.id, record.pairs, record.state) == (switch_id, ("btc_idr", "eth_idr"), "armed")
 
     again = run("arm", "ix", "--pair", "eth_idr", "--pair", "btc_idr", *HOUR)
-    assert "2 (armed before: a former holder's beats now fail)" in again[1]
+    assert "2 (armed before: heartbeats of the former holder now fail)" in again[1]
     armed = document(run("arm", "ev", "--order", "a1", "--order", "a2", *HOUR, "--json"))
     record = next(each for each in world.producer().switches() if each.account == "ev")
     assert (record.id, record.order_ids) == (armed["id"], ("a1", "a2"))
@@ -108,7 +109,7 @@ def test_arm_prints_what_one_needs_to_beat(world: World, run: Run) -> None:
 def test_without_a_worker_it_says_that_nobody_would_act(world: World, run: Run) -> None:
     """On standard error; what was asked is done all the same."""
     told = run("arm", "ix", "--pair", "btc_idr", *HOUR, "--json")
-    assert "no worker lives to act on it" in told[2]
+    assert "no worker is alive to act on it" in told[2]
     switch_id = document(told)["id"]
     code, out, err = run("beat", switch_id)
     assert (code, err) == (0, "")
@@ -116,9 +117,9 @@ def test_without_a_worker_it_says_that_nobody_would_act(world: World, run: Run) 
     store = world.store()
     store.client.hset(store.key(f"switch:{switch_id}"), "fires_ms", str(clock.now_ms() + HOUR_MS))
     code, out, err = run("disarm", switch_id)
-    assert (code, out.splitlines()[0]) == (0, f"{switch_id} disarmed; its orders stay")
+    assert (code, out.splitlines()[0]) == (0, f"{switch_id} disarmed; its orders stay open")
     assert "a worker now stops the exchange's own timer" in out
-    assert "no worker lives" in err
+    assert "no worker is alive" in err
 
 
 def test_a_scope_that_cannot_be_armed_is_wrong_usage(world: World, run: Run) -> None:
@@ -155,13 +156,13 @@ def test_beat_and_disarm_tell_how_it_stands(world: World, run: Run) -> None:
         assert "was armed again elsewhere" in refused(run(command, held.id, "--epoch", "1"))
     assert run("disarm", held.id, "--epoch", "2")[:2] == (
         0,
-        f"{held.id} disarmed; its orders stay\n",
+        f"{held.id} disarmed; its orders stay open\n",
     )
     again = document(run("disarm", held.id, "--json"))
     assert (again["state"], again["order_ids"], again["left_ms"]) == ("disarmed", ["a1"], None)
     for arguments in ((), ("--epoch", "2")):
         line = refused(run("beat", held.id, *arguments))
-        assert "was disarmed; to have a deadline again, arm the same scope" in line
+        assert "was disarmed; to set a deadline again, arm the same scope" in line
     with pytest.raises(SwitchReplaced):
         held.beat()
 
@@ -311,7 +312,10 @@ def test_ids_are_completed_from_what_stands(world: World) -> None:
 def beating(
     world: World, shells: list[subprocess.Popen[str]], switch_id: str, *, left: str = "2s"
 ) -> subprocess.Popen[str]:
-    """Start `beat --every`; return once it has beaten."""
+    """Start `beat --every`; return once it has sent a heartbeat.
+
+    Until then this process holds the switch: the shell may take long to start.
+    """
     shell = subprocess.Popen(
         [sys.executable, "-m", "worker", "beat", switch_id, "--every", "0.2"],
         env={**os.environ, "WORKER_CONFIG": str(world.config())},
@@ -321,6 +325,8 @@ def beating(
     )
     shells.append(shell)
     assert shell.stdout is not None
+    switch, output = world.producer().switch(switch_id), [shell.stdout]
+    eventually(lambda: [switch.beat()] and select.select(output, [], [], 0)[0])
     assert shell.stdout.readline().startswith(f"{left} left, ")
     return shell
 
@@ -334,12 +340,13 @@ def test_a_shell_holds_a_switch_and_lets_it_go(
     orders = [part for order_id in ids for part in ("--order", order_id)]
     armed = document(run("arm", "ev", *orders, "--timeout-ms", "2000", "--json"))
     shell = beating(world, shells, armed["id"])
-    eventually(lambda: world.ledger().now_ms() > armed["deadline_ms"] + 200)
+    (record,) = world.producer().switches(limit=1)
+    eventually(lambda: world.ledger().now_ms() > record.deadline_ms + 200)
     assert {world.status("ev", order_id) for order_id in ids} == {"open"}
     shell.send_signal(signal.SIGINT)
     out, err = shell.communicate(timeout=10)
     assert (shell.returncode, err) == (0, "")
-    assert "stopped beating; without another beat its orders come off within 2s" in out
+    assert "stopped sending heartbeats; the switch trips within 2s" in out
     eventually(lambda: all(world.status("ev", order_id) == "canceled" for order_id in ids))
     assert "has tripped" in refused(run("beat", armed["id"]))
 

@@ -17,12 +17,12 @@ from tests.support.polling import eventually
 from tests.support.world import World
 from worker.cli import main
 from worker.cli.up.command import workers_by_default
-from worker.cli.up.data_folder import end_leftover, forget_port, held, remember_port
+from worker.cli.up.data_folder import forget_port, locked, remember_port, stop_leftover
 from worker.config.settings import Settings, load_settings
 from worker.factory import build_store
 from worker.messaging.beat import KEY as BEAT
 from worker.store.connection import Store
-from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.embedded import EmbeddedRedis, own_port
 from worker.store.ledger import Ledger
 
 SCOPE = ("--pair", "btc_idr", "--side", "buy")
@@ -229,7 +229,7 @@ def test_a_real_set_up_with_its_own_redis(
 
 def test_several_workers_share_a_machine(started: list[Up], tmp_path: Path, world: World) -> None:
     """Each has a page of its own; one that is killed comes back; all end together."""
-    world.tables["metrics"] = {"port": free_port(), "beat_port": free_port()}
+    world.tables["metrics"] = {"port": own_port(), "beat_port": own_port()}
     up = Up(tmp_path, workers=3, WORKER_CONFIG=str(world.config()))
     started.append(up)
     up.printed("running")
@@ -244,7 +244,7 @@ def test_several_workers_share_a_machine(started: list[Up], tmp_path: Path, worl
     eventually(lambda: len(ledger.workers()) == 3, what="three workers alive")
     first = worker_pid(ledger)
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: up.err.read_text().count("starting it again") == 1, what="the death seen")
+    eventually(lambda: up.err.read_text().count("restarting it") == 1, what="the death seen")
     assert main(["--config", str(world.config()), "cancel", "ev", *world.place("ev", 2)]) == 0
 
     def back() -> set[int]:
@@ -287,16 +287,16 @@ def test_a_redis_of_others_is_never_stopped(
 ) -> None:
     """Only one that keeps its data in the very folder; a port may be another's now."""
     folder = tmp_path / "data"
-    with held(folder):
+    with locked(folder):
         remember_port(folder, redis_server.port)
-        end_leftover(folder)
+        stop_leftover(folder)
         forget_port(folder)
-        end_leftover(folder)
+        stop_leftover(folder)
     assert redis.Redis(port=redis_server.port).ping()
     assert own_redis.process is not None
-    with held(own_redis.folder):
+    with locked(own_redis.folder):
         remember_port(own_redis.folder, own_redis.port)
-        end_leftover(own_redis.folder)
+        stop_leftover(own_redis.folder)
     assert own_redis.process.wait(10) == 0
 
 

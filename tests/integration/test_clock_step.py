@@ -231,7 +231,7 @@ def test_a_strategy_that_starts_right_after_a_step_waits_for_workers(world: Worl
 
 
 def test_a_strategy_alone_moves_nothing(world: World) -> None:
-    """Where no worker lives, time is followed as it is."""
+    """Where no worker is alive, time is followed as it is."""
     strategy, client = world.producer(), world.store().client
     switch = strategy.arm("ev", pairs=["btc_idr"], timeout_ms=3_000)
     switch.beat()

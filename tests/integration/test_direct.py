@@ -18,7 +18,7 @@ from worker.client.commands import cancels
 from worker.direct.runner import REDIS_LOST
 from worker.factory import build_direct
 from worker.simulator import Simulator
-from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.embedded import EmbeddedRedis, own_port
 
 SCOPE: dict[str, Any] = {"pair": "btc_idr", "side": "buy"}
 FAST = {"backoff_base_ms": 1, "backoff_max_ms": 5}
@@ -35,7 +35,7 @@ def scope_of(alias: str) -> dict[str, Any]:
 @pytest.fixture
 def away(sim: Simulator, tmp_path: Path) -> World:
     """A world without Redis."""
-    return World(sim, f"redis://127.0.0.1:{free_port()}/0", tmp_path, tables={"jobs": FAST})
+    return World(sim, f"redis://127.0.0.1:{own_port()}/0", tmp_path, tables={"jobs": FAST})
 
 
 @pytest.mark.parametrize("alias", KEYS)

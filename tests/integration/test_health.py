@@ -18,7 +18,7 @@ from tests.support.world import KEYS, SECRETS, World
 from worker.dispatch.dispatcher import Dispatcher
 from worker.factory import budgets_of, build_dispatcher, build_sessions
 from worker.simulator import Simulator
-from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.embedded import EmbeddedRedis, own_port
 from worker.telemetry import liveness
 from worker.telemetry.health import Monitor, ports_of
 from worker.telemetry.health.reading import Watch
@@ -91,7 +91,7 @@ def ready_at(url: str) -> dict[str, object]:
 
 def test_a_worker_shows_what_it_does(world: World) -> None:
     """A cancel is counted where it belongs, and the page names all that stands."""
-    world.tables["metrics"] = {"port": free_port(), "beat_port": free_port()}
+    world.tables["metrics"] = {"port": own_port(), "beat_port": own_port()}
     worker = world.worker()
     url = served_at(worker)
     assert f":{world.tables['metrics']['port']}/" in url
@@ -221,7 +221,7 @@ def test_a_process_that_hangs_is_not_live(world: World, monkeypatch: pytest.Monk
 
 def test_a_beat_shows_itself_too(world: World) -> None:
     """Ready while it stands by or ticks; the ticks that workers run are seen."""
-    world.tables["metrics"] = {"port": 0, "beat_port": free_port()}
+    world.tables["metrics"] = {"port": 0, "beat_port": own_port()}
     beat = world.beat()
     url = served_at(beat)
     ready = ready_at(url)
@@ -247,7 +247,7 @@ def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture)
     pages = {"/": lambda: Page("here")}
     first = open_server("127.0.0.1", [0], pages)
     assert first is not None
-    taken, spare = first.port, free_port()
+    taken, spare = first.port, own_port()
     second = open_server("127.0.0.1", [taken, spare], pages)
     assert second is not None
     assert get(second.url)[:2] == (200, "here")

@@ -15,7 +15,7 @@ from tests.support.polling import eventually
 from tests.support.sentinels import Node, password, redis_node
 from worker.model.limits import Rule
 from worker.store.connection import Store, connect
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.store.replicas import PROOF_MS
@@ -65,7 +65,7 @@ class Pair:
     def cut(self) -> None:
         """Keep from the replica what the master is told from now on."""
         eventually(lambda: self.master.ask("WAIT", "1", "100") == 1, what="in step")
-        self.replica.ask("REPLICAOF", "127.0.0.1", str(free_port()))
+        self.replica.ask("REPLICAOF", "127.0.0.1", str(own_port()))
 
     def promote(self, *workers: Worker) -> None:
         """Lose the master, make the replica one, and have the workers speak to it."""

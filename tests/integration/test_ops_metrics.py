@@ -18,7 +18,7 @@ from tests.support.polling import eventually
 from tests.support.promql import Exported, PromqlError
 from tests.support.world import World
 from worker.simulator import Simulator
-from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.embedded import EmbeddedRedis, own_port
 
 OPS = Path(__file__).parents[2] / "ops"
 PROMETHEUS = OPS / "prometheus"
@@ -37,7 +37,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
     """What a worker and a beat export, one switch being armed."""
     folder = tmp_path_factory.mktemp("ops")
     with EmbeddedRedis(folder / "redis") as server, Simulator(seed=7) as sim:
-        ports = {"port": free_port(), "beat_port": free_port()}
+        ports = {"port": own_port(), "beat_port": own_port()}
         world = World(sim, server.url, folder, tables={"metrics": ports})
         try:
             worker, beat = world.worker(wait=False), world.beat()

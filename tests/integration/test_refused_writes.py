@@ -57,7 +57,7 @@ def test_check_and_readiness_fail(
         page = Monitor("worker", liveness, Watch(build_store(settings))).ready()
         return int(page.status), str(page.body)
 
-    assert writes() == ("ok", "new work is taken")
+    assert writes() == ("ok", "new work is accepted")
     assert ready()[0] == 200
     assert client.keys("cx:job:*") == []
     refuse(client)

@@ -15,7 +15,7 @@ from tests.support.sentinels import MASTER, OPS, Node, SentinelRedis, password, 
 from worker import Producer, StoreUnavailable, clock
 from worker.config.settings import Settings
 from worker.store.address import parse
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 from worker.store.sentinels import Sentinels
 
 WITHIN_MS = 1_000
@@ -35,7 +35,7 @@ class Stand:
         text = (OPS / "sentinel.conf").read_text().replace("@MASTER_HOST@", "127.0.0.1")
         text = text.replace("@MASTER_PORT@", str(port or self.redis.port))
         text = text.replace("port 26379", "")
-        node = Node(self._folder / f"sentinel-{free_port()}", f"{text}\n{conf}\n", "--sentinel")
+        node = Node(self._folder / f"sentinel-{own_port()}", f"{text}\n{conf}\n", "--sentinel")
         return self._stack.enter_context(node)
 
     def silent(self) -> int:
@@ -95,7 +95,7 @@ def test_one_that_lives_is_enough(stand: Stand) -> None:
     frozen = stand.sentinel()
     frozen.send_signal(signal.SIGSTOP)
     live = stand.sentinel()
-    producer = producer_by(free_port(), stand.silent(), frozen.port, live.port)
+    producer = producer_by(own_port(), stand.silent(), frozen.port, live.port)
     within(lambda: producer.cancel("ev", "a1"))
     within(lambda: producer.cancel("ev", "a2"))
 
@@ -111,7 +111,7 @@ def test_none_that_helps_is_told_of(stand: Stand, password_at_fault: bool) -> No
         said = refused(producer_by(guarded.port, query=f"{query}{SECRET}").switches)
         assert "sentinel_password is wrong" in said
         return
-    dead, deaf = [free_port() for _ in range(3)], [stand.silent() for _ in range(3)]
+    dead, deaf = [own_port() for _ in range(3)], [stand.silent() for _ in range(3)]
     assert "no Sentinel names the master" in refused(lambda: producer_by(*dead).switches())
     assert "none answered in time" in refused(lambda: producer_by(*deaf).switches())
     live = stand.sentinel()

@@ -20,7 +20,7 @@ from worker.config.settings import Http
 from worker.errors import NotSent, ReplyLost, TransportError
 from worker.gateway.http.transport import Transport
 from worker.model.wire import Request
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 DEADLINE_MS = 150
 SLACK_MS = 100
@@ -195,7 +195,7 @@ def test_living_address_is_found_among_dead_ones(
     with Server(forever) as server:
         rows = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
-            for port in (free_port(), server.port)
+            for port in (own_port(), server.port)
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: rows)
         url = f"http://exchange.test:{server.port}/x?a=b"
@@ -221,7 +221,7 @@ def test_call_without_time_sends_nothing(transport: Transport, deadline_ms: int)
 
 def test_refused_connection_sent_nothing(transport: Transport) -> None:
     """Nothing listens: nothing left."""
-    error = fail(transport, f"http://127.0.0.1:{free_port()}/x?a=b", NotSent)
+    error = fail(transport, f"http://127.0.0.1:{own_port()}/x?a=b", NotSent)
     assert "Connection refused" in str(error)
 
 
@@ -470,5 +470,5 @@ def test_libraries_log_no_secret(transport: Transport, caplog: pytest.LogCapture
     for act in acts[:4]:
         with Server(after_request(act)) as server:
             fail(transport, server.url, ReplyLost, deadline_ms=2_000)
-    fail(transport, f"http://127.0.0.1:{free_port()}/x?a=b", NotSent)
+    fail(transport, f"http://127.0.0.1:{own_port()}/x?a=b", NotSent)
     assert SECRET not in caplog.text

@@ -12,7 +12,7 @@ from tests.support.polling import eventually
 from tests.support.sentinels import Node, password, redis_node
 from worker import NotReplicated, Producer, StoreUnavailable, Ticket, clock
 from worker.cli.check.findings import Finding, Level
-from worker.cli.check.redis import look_at_redis
+from worker.cli.check.redis import check_redis
 from worker.config.settings import Settings, load_settings
 from worker.errors import SettingsError
 
@@ -98,13 +98,13 @@ def test_check_counts_the_replicas(master: Node, replica: Node) -> None:
         settings = Settings(
             redis_url=master.url("worker"), redis_wait_replicas=wanted, accounts=ACCOUNTS
         )
-        (found,) = [it for it in look_at_redis(settings) if it.subject == "redis replicas"]
+        (found,) = [it for it in check_redis(settings) if it.subject == "redis replicas"]
         return found
 
     assert told(1).level is Level.WARN
     assert told(2).level is Level.FAIL
-    assert "1 keep up, redis_wait_replicas = 2" in told(2).detail
-    assert told(2).mend
+    assert "1 in sync, redis_wait_replicas = 2" in told(2).detail
+    assert told(2).fix
     replica.send_signal(signal.SIGSTOP)
     try:
         eventually(lambda: told(1).level is Level.FAIL, within_ms=10_000, what="its silence told")

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests.support.polling import eventually
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 TOP = Path(__file__).parents[2]
 FILE = TOP / "docker-compose.yml"
@@ -81,7 +81,7 @@ class Stack:
         text = FILE.read_text()
         named = set(re.findall(r"127\.0\.0\.1:(\d+)", text)) | set(re.findall(r":(\d{4})\b", text))
         named |= set(re.findall(r"(?:--port=|--port, |--port\n +- )\"?(\d{4})", text))
-        self.ports = {port: free_port() for port in sorted(named)}
+        self.ports = {port: own_port() for port in sorted(named)}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, service: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.polling import eventually
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 LOGIN = "desk:flower-password-0123"
 
@@ -22,7 +22,7 @@ class FlowerProcess:
     """`celery -A worker.celery_app flower`, on a settings file and a login file."""
 
     def __init__(self, config: Path, folder: Path, *options: str) -> None:
-        self.port = free_port()
+        self.port = own_port()
         self.log = folder / "flower.log"
         login = folder / "flower_login"
         login.write_text(f"{LOGIN}\n")

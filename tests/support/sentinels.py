@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.polling import eventually
-from worker.store.embedded import free_port, server_binary
+from worker.store.embedded import own_port, server_binary
 
 OPS = Path(__file__).parents[2] / "ops" / "redis"
 MASTER = "mymaster"
@@ -57,7 +57,7 @@ class Node:
         self, folder: Path, conf: str, *options: str, user: str = "", port: int | None = None
     ) -> None:
         self.folder = folder
-        self.port = port or free_port()
+        self.port = port or own_port()
         self.options = options
         self._user = user
         self._conf = folder / "server.conf"

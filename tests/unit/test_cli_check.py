@@ -13,7 +13,7 @@ from worker.cli import main
 from worker.cli.check.findings import Level
 from worker.cli.check.redis import judge, judge_replicas
 from worker.store.durability import RedisFacts
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 KEY, SECRET = "planted-key-0123456789", "planted-secret-0123456789"
 
@@ -24,7 +24,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("WORKER_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WORKER_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    monkeypatch.setenv("WORKER_REDIS_URL", f"redis://127.0.0.1:{own_port()}/0")
     return tmp_path / "worker.toml"
 
 
@@ -56,7 +56,7 @@ def test_redis_away_fails(settings: Path, capsys: pytest.CaptureFixture[str]) ->
     write(settings)
     found = findings(capsys)
     assert found["redis"][0] == "fail"
-    assert found["redis"][2] == "start it, or mend redis_url"
+    assert found["redis"][2] == "start it, or correct redis_url"
     assert found["settings"] == ("ok", "worker.toml is valid", "")
     assert found["accounts.ev"][0] == "ok"
     assert found["accounts.ev"][1].endswith("api_key, api_secret present")
@@ -224,7 +224,7 @@ def test_a_redis_that_would_lose_jobs_is_found(
     """Each with its mend; the rest is fine."""
     (bad,) = [finding for finding in judge(facts) if finding.level is not Level.OK]
     assert (bad.level, bad.subject) == (level, subject)
-    assert bad.mend
+    assert bad.fix
 
 
 def test_a_redis_that_is_fit_is_all_ok() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from worker import clock
 from worker.cli.up import supervisor
-from worker.cli.up.supervisor import BACKOFF_MAX_MS, LOOK_MS, Supervisor, backoff_ms
+from worker.cli.up.supervisor import BACKOFF_MAX_MS, CHECK_MS, Supervisor, backoff_ms
 from worker.errors import CancelWorkerError, StoreUnavailable
 
 
@@ -149,7 +149,7 @@ def test_wrong_settings_end_everything(passing: Until) -> None:
     """No restart mends them."""
     journal: list[str] = []
     parts = [[Fake("redis", journal)], [Fake("worker", journal, endings=[2])]]
-    assert Supervisor(parts, passing(10 * LOOK_MS)).run() == 2
+    assert Supervisor(parts, passing(10 * CHECK_MS)).run() == 2
     assert journal == ["start redis", "start worker", "stop redis"]
 
 

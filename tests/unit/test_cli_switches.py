@@ -10,7 +10,7 @@ import pytest
 from worker import clock
 from worker.cli.beating import keep_beating
 from worker.cli.commands.switches import HEADERS, row
-from worker.cli.demo.silence import hold
+from worker.cli.demo.silence import check_delay
 from worker.cli.demo.stage import NotShown
 from worker.cli.errors import MISUSED, CliError, explain
 from worker.client.producer import Producer
@@ -147,7 +147,10 @@ def test_it_beats_for_one_epoch_until_ctrl_c(
     first, second, last = told.out.splitlines()
     assert first.startswith("30s left, not in time: no worker")
     assert second == "30s left, in time"
-    assert "its orders come off within 30s: `cancel-worker disarm abc` keeps them" in last
+    assert (
+        "the switch trips within 30s unless another heartbeat comes: `cancel-worker disarm abc`"
+        in last
+    )
 
 
 def test_redis_being_away_does_not_end_it(
@@ -178,7 +181,7 @@ def test_an_end_of_the_switch_is_raised() -> None:
 def test_beats_that_would_not_hold_it_are_refused() -> None:
     """Before the first one; half the timeout is enough."""
     hand = Hand(IN_TIME)
-    with pytest.raises(CliError, match=r"too seldom for a timeout of 30s: give at most 15") as told:
+    with pytest.raises(CliError, match=r"too long for a timeout of 30s: give at most 15") as told:
         keep(hand, every_ms=15_001)
     assert told.value.code == MISUSED
     assert hand.epochs == []
@@ -186,7 +189,7 @@ def test_beats_that_would_not_hold_it_are_refused() -> None:
 
 def test_the_demo_holds_times_against_the_promise() -> None:
     """Too early is as bad as too late."""
-    hold(-500, 300, early_ms=500, late_ms=300)
+    check_delay(-500, 300, early_ms=500, late_ms=300)
     for first_ms, last_ms in ((-501, 0), (0, 301), (400, 500), (-900, -800)):
-        with pytest.raises(NotShown, match="instead of from -500 to 300"):
-            hold(first_ms, last_ms, early_ms=500, late_ms=300)
+        with pytest.raises(NotShown, match="instead of -500 to 300"):
+            check_delay(first_ms, last_ms, early_ms=500, late_ms=300)

@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 from worker.cli import main
-from worker.store.embedded import free_port
+from worker.store.embedded import own_port
 
 SECRET = "planted-secret-0123456789"
 GOOD = f'[accounts.ev]\nexchange = "everstrike"\napi_key = "{SECRET}k"\napi_secret = "{SECRET}"\n'
@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORKER_CONFIG", "")
-    monkeypatch.setenv("WORKER_REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{free_port()}/0")
+    monkeypatch.setenv("WORKER_REDIS_URL", f"redis://:{SECRET}@127.0.0.1:{own_port()}/0")
 
     def go(*arguments: str) -> Told:
         code = main(arguments)
@@ -63,20 +63,20 @@ def one_line(err: str) -> str:
         (("cancel", "ev", "a", "--wait", "nan"), "give seconds"),
         (("cancel", "ev", "a", "--wait", "inf"), "give seconds"),
         (("cancel", "ev", "a", "--wait", "-1"), "give seconds"),
-        (("cancel", "ev", "a", "-"), "must stand alone"),
+        (("cancel", "ev", "a", "-"), "must be alone"),
         (("cancel-all", "ev", "--direct"), "this would cancel all open orders"),
-        (("cancel", "nosuch", "a", "--direct"), "no account is set up"),
+        (("cancel", "nosuch", "a", "--direct"), "no account is configured"),
         (("jobs", "--state", "open"), "'pending', 'done', 'dead'"),
         (("jobs", "--limit", "0"), "'--limit'"),
         (("show",), "Missing argument 'ID'"),
-        (("dead", "replay"), "name ids of dead letters, or give --all"),
-        (("dead", "replay", "a", "--all"), "name ids of dead letters, or give --all"),
-        (("dead", "discard"), "name ids of dead letters, or give --all"),
-        (("dead", "discard", "a", "b"), "this would forget a, b"),
-        (("dead", "replay", "a", "--account", "ev"), "name ids of dead letters, or give --all"),
+        (("dead", "replay"), "give ids of dead letters, or --all"),
+        (("dead", "replay", "a", "--all"), "give ids of dead letters, or --all"),
+        (("dead", "discard"), "give ids of dead letters, or --all"),
+        (("dead", "discard", "a", "b"), "this would delete a, b"),
+        (("dead", "replay", "a", "--account", "ev"), "give ids of dead letters, or --all"),
         (("dead", "list", "--older-than", "2"), "such as 90s or 2h"),
         (("dead", "list", "--outcome", "MAYBE"), "'--outcome'"),
-        (("dead", "discard", "--all"), "this would forget every dead letter"),
+        (("dead", "discard", "--all"), "this would delete every dead letter"),
         (("status", "--watch"), "--watch needs a terminal"),
         (("simulator", "--port", "70000"), "'--port'"),
         (("arm",), "Missing argument 'ACCOUNT'"),
@@ -216,12 +216,12 @@ def test_a_switch_that_could_not_be_kept_is_refused(run: Run, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (b"", "holds no order id"),
-        (b"\n \n", "holds no order id"),
+        (b"", "contains no order id"),
+        (b"\n \n", "contains no order id"),
         (b"x" * 10_000_000, "too long for an order id"),
         (b"a\n" + b"x" * 10_000_000 + b"\n", "too long for an order id"),
         (b"\xff\xfe\n", "not UTF-8"),
-        (b"a\n-\n", "must stand alone"),
+        (b"a\n-\n", "must be alone"),
     ],
 )
 def test_order_ids_from_standard_input_that_are_none(
@@ -267,7 +267,7 @@ def test_redis_away_is_exit_code_1_and_says_where(
     code, out, err = run(*command)
     assert code == 1
     port = os.environ["WORKER_REDIS_URL"].rpartition(":")[2].removesuffix("/0")
-    assert f"at 127.0.0.1:{port}; start it or mend redis_url" in one_line(err)
+    assert f"at 127.0.0.1:{port}; start it or correct redis_url" in one_line(err)
     assert out == ""
 
 
@@ -284,7 +284,7 @@ def test_up_guides_who_has_set_up_nothing(run: Run, tmp_path: Path) -> None:
     """Without an account it prints a settings file to fill in, and that file is valid."""
     code, out, err = run("up")
     assert code == 2
-    assert "no account is set up" in one_line(err)
+    assert "no account is configured" in one_line(err)
     assert "up --simulator" in err
     (tmp_path / "worker.toml").write_text(out)
     code, out, _ = run("check", "--json")
@@ -357,7 +357,7 @@ def test_accounts_are_completed_from_the_settings(tmp_path: Path) -> None:
         environment = {
             "PATH": os.environ["PATH"],
             "_CANCEL_WORKER_COMPLETE": "complete_bash",
-            "WORKER_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+            "WORKER_REDIS_URL": f"redis://127.0.0.1:{own_port()}/0",
             "COMP_WORDS": line,
             "COMP_CWORD": str(len(line.split(" ")) - 1),
         }
@@ -390,7 +390,7 @@ def test_an_unforeseen_error_shows_where_but_not_what(
     def broken() -> None:
         raise RuntimeError(SECRET)
 
-    monkeypatch.setattr("worker.cli.parts.open_ledger", broken)
+    monkeypatch.setattr("worker.cli.resources.open_listing", broken)
     code, _, err = run("jobs")
     assert code == 1
     assert "internal error: RuntimeError at" in one_line(err)
@@ -402,10 +402,10 @@ def test_an_interrupt_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) 
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("worker.cli.parts.open_ledger", interrupted)
+    monkeypatch.setattr("worker.cli.resources.open_listing", interrupted)
     code, _, err = run("jobs")
     assert code == 1
-    assert "go on" in one_line(err)
+    assert "accepted jobs continue" in one_line(err)
 
 
 def written_to(out: IO[bytes], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

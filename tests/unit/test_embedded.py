@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import StoreUnavailable
-from worker.store.embedded import EmbeddedRedis, free_port, server_binary
+from worker.store.embedded import EmbeddedRedis, own_port, server_binary
 
 
 def fake_binary(folder: Path, name: str, text: str = "#!/bin/sh\nexit 1\n") -> Path:
@@ -55,10 +55,10 @@ def test_server_that_ends_at_once_is_told_with_its_log(
     assert server.process is None
 
 
-def test_free_port_can_be_bound() -> None:
+def test_own_port_can_be_bound() -> None:
     """The port is free when it is given."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", free_port()))
+        sock.bind(("127.0.0.1", own_port()))
 
 
 def test_stopping_what_never_started_does_nothing(tmp_path: Path) -> None:

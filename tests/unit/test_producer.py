@@ -168,7 +168,7 @@ def test_account_known_to_the_workers_alone_is_known(clock: Stepped, worker: Led
 def test_account_that_workers_announce_later_is_found(clock: Stepped) -> None:
     """What was unknown is looked up again."""
     producer = Producer(Settings(redis_url=clock.url))
-    with pytest.raises(UnknownAccount, match="no account is set up"):
+    with pytest.raises(UnknownAccount, match="no account is configured"):
         producer.cancel("late", "a1")
     Ledger(clock.store()).register([("late", "everstrike", 0)])
     assert producer.cancel("late", "a1").fresh

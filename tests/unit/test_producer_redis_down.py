@@ -12,7 +12,7 @@ import pytest
 from tests.support.persistence import until_written
 from worker import Producer, StoreUnavailable, Ticket, clock
 from worker.config.settings import Settings
-from worker.store.embedded import EmbeddedRedis, free_port
+from worker.store.embedded import EmbeddedRedis, own_port
 
 WITHIN_MS = 1_000
 SECRET = "Zk9-planted-secret-0123456789"
@@ -53,7 +53,7 @@ def assert_away(call: Callable[[], object]) -> None:
 @pytest.mark.parametrize("name", ["cancel", "cancel many", "cancel all", "unknown account"])
 def test_nothing_listens(name: str) -> None:
     """A cold call where no Redis is fails at once."""
-    producer = producer_at(f"redis://:{SECRET}@127.0.0.1:{free_port()}/0")
+    producer = producer_at(f"redis://:{SECRET}@127.0.0.1:{own_port()}/0")
     assert_away(lambda: CALLS[name](producer, None))
 
 

@@ -284,7 +284,7 @@ def test_shared_budget_is_seen_alike(place: Place) -> None:
 
 def test_worker_without_accounts_is_told_so(place: Place) -> None:
     """A worker with nothing to serve does not start in silence."""
-    with pytest.raises(SettingsError, match=r"no account is set up; add \[accounts.NAME\]"):
+    with pytest.raises(SettingsError, match=r"no account is configured; add \[accounts.NAME\]"):
         build_dispatcher(place.load())
 
 

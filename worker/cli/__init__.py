@@ -1,4 +1,4 @@
-"""The shell's door: `cancel-worker`."""
+"""Command line: `cancel-worker`."""
 
 from worker.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The commands of `cancel-worker`, put together, and its entry point."""
+"""The commands of `cancel-worker`, and its entry point."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name=NAME,
-    help="Takes a trader's orders off an exchange, on command or when a strategy falls silent.",
+    help="Cancels a trader's orders, on command or when a strategy stops sending heartbeats.",
     epilog="Exit codes: 0 done, 1 failed or not proven in time, 2 wrong usage or settings.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -60,14 +60,14 @@ def options(
         typer.Option(
             "--config",
             metavar="PATH",
-            help="Settings file; else WORKER_CONFIG, else worker.toml here.",
+            help="Settings file; default: WORKER_CONFIG, then ./worker.toml.",
         ),
     ] = None,
-    version: Annotated[  # noqa: ARG001  its callback does it
+    version: Annotated[  # noqa: ARG001  its callback prints it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Take what holds for every command."""
+    """Apply the options of every command."""
     if config is not None:
         os.environ["WORKER_CONFIG"] = str(config)
 
@@ -80,18 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    told = False
+    explained = False
     try:
         code = _run(arguments)
-    except Exception as error:  # noqa: BLE001  the last door before the shell
+    except Exception as error:  # noqa: BLE001  no traceback reaches the shell
         line, code = explain(error)
         output.note(line)
-        told = True
+        explained = True
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Without a word if the reader has seen enough, as `head` does.
-        if not (told or isinstance(error, BrokenPipeError)):
+        # No message if the reader has closed the pipe, as `head` does.
+        if not (explained or isinstance(error, BrokenPipeError)):
             output.note(explain(error)[0])
         _drop_output()
         return code or FAILED
@@ -103,13 +103,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     given = None if arguments is None else list(arguments)
     result = command.main(args=given, prog_name=NAME, standalone_mode=False)
     if result == INTERRUPTED:
-        output.note("interrupted; jobs that were accepted go on, switches that were armed stand")
+        output.note("interrupted; accepted jobs continue, and armed switches stay armed")
         return FAILED
     return result if isinstance(result, int) else 0
 
 
 def _drop_output() -> None:
-    """Let the interpreter's last flush fail no more."""
+    """Redirect standard output, so that the interpreter's last flush succeeds."""
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):

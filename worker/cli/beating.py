@@ -1,4 +1,4 @@
-"""`beat --every`: a shell that beats in a strategy's place."""
+"""`beat --every`: send a switch's heartbeats from the shell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from worker import clock
 from worker.cli import output
-from worker.cli.commands.switch import SAFE_SHARE, told_of
 from worker.cli.errors import MISUSED, CliError, explain
 from worker.errors import StoreUnavailable, SwitchUnknown
 
@@ -15,27 +14,33 @@ if TYPE_CHECKING:
     from worker.client.producer import Producer
     from worker.client.switch import Beat, Switch
 
-AWAY = object()
+SAFE_SHARE = 2
+"""A switch that gets a heartbeat at least every half timeout never trips."""
+LATE = (
+    "not in time: no worker has updated the exchange yet; this is normal just after arming, "
+    "else see `cancel-worker status`"
+)
+DOWN = object()
 
 
 def keep_beating(producer: Producer, switch: Switch, *, every_ms: float) -> None:
-    """Beat until Ctrl-C; say what came of it whenever that changes.
+    """Send heartbeats until Ctrl-C; print the result whenever it changes.
 
-    Redis being away for a while is no reason to stop. Another arming of the
-    same scope is: it beats for one epoch alone.
+    A Redis outage after the first heartbeat does not end the loop. Another
+    arming of the same scope does: the heartbeats are for one epoch.
 
     Raises:
-        SwitchError: The switch has ended, or is another's.
-        StoreUnavailable: Redis did not answer the first beat.
-        CliError: So few beats would not hold the switch. None was made.
+        SwitchError: The switch has ended, or has another holder.
+        StoreUnavailable: Redis did not answer the first heartbeat.
+        CliError: The interval is too long to hold the switch. No heartbeat was sent.
     """
     record = switch.record()
     if record is None:
-        raise SwitchUnknown(f"switch {switch.id} has just been forgotten")
+        raise SwitchUnknown(f"the record of switch {switch.id} has just expired")
     timeout_ms = record.timeout_ms
     if every_ms > timeout_ms / SAFE_SHARE:
         raise CliError(
-            f"--every {every_ms / 1_000:g} is too seldom for a timeout of "
+            f"--every {every_ms / 1_000:g} is too long for a timeout of "
             f"{output.duration(timeout_ms)}: give at most {timeout_ms / SAFE_SHARE / 1_000:g}",
             code=MISUSED,
         )
@@ -43,33 +48,39 @@ def keep_beating(producer: Producer, switch: Switch, *, every_ms: float) -> None
         switch = producer.switch(switch.id, epoch=record.epoch)
     first = switch.beat()
     try:
-        _go_on(switch, first, every_ms)
+        _repeat(switch, first, every_ms)
     except KeyboardInterrupt:
         output.say(
-            f"stopped beating; without another beat its orders come off within "
-            f"{output.duration(timeout_ms)}: `cancel-worker disarm {switch.id}` keeps them"
+            f"stopped sending heartbeats; the switch trips within {output.duration(timeout_ms)} "
+            f"unless another heartbeat comes: `cancel-worker disarm {switch.id}` keeps its orders"
         )
 
 
-def _go_on(switch: Switch, first: Beat, every_ms: float) -> None:
-    told: object = first.in_time
-    _tell(first)
+def beat_text(beat: Beat) -> str:
+    """Return the result of a heartbeat as text."""
+    left = output.duration(beat.left_ms)
+    return f"{left} left, {'in time' if beat.in_time else LATE}"
+
+
+def _repeat(switch: Switch, first: Beat, every_ms: float) -> None:
+    printed: object = first.in_time
+    _print(first)
     due_ms = clock.monotonic_ms()
     while True:
         due_ms = max(due_ms + every_ms, clock.monotonic_ms())
         clock.sleep_ms(due_ms - clock.monotonic_ms())
         try:
-            beaten = switch.beat()
+            beat = switch.beat()
         except StoreUnavailable as error:
-            if told is not AWAY:
-                output.note(f"{explain(error)[0]}; beating on")
-            told = AWAY
+            if printed is not DOWN:
+                output.note(f"{explain(error)[0]}; still sending heartbeats")
+            printed = DOWN
             continue
-        if told is not beaten.in_time:
-            _tell(beaten)
-        told = beaten.in_time
+        if printed is not beat.in_time:
+            _print(beat)
+        printed = beat.in_time
 
 
-def _tell(beaten: Beat) -> None:
-    output.say(told_of(beaten))
+def _print(beat: Beat) -> None:
+    output.say(beat_text(beat))
     sys.stdout.flush()

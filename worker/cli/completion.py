@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed. Never an error, never a long wait."""
+"""Shell completion: quick, and without errors."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import os
 
 import typer
 
-from worker.cli.output import one_line
-from worker.cli.parts import open_settings
+from worker.cli.output import scope
+from worker.cli.resources import open_settings
 from worker.errors import CancelWorkerError
+from worker.model.text import one_line
 
-PATIENCE_MS = 300
+TIMEOUT_MS = 300
 SWITCHES_MAX = 50
 
 
 def account_aliases(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the account aliases of the settings that begin as typed."""
+    """Return the account aliases that start with the typed text."""
     _use_config(context)
     try:
         aliases = open_settings().accounts
@@ -25,15 +26,14 @@ def account_aliases(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def switch_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Return the switches that stand and begin as typed, each with what it is for."""
-    from worker.cli.commands.switches import scope  # noqa: PLC0415  imports this by way of its options
+    """Return the live switches that start with the typed text: id, and account with scope."""
     from worker.store.connection import Store, connect  # noqa: PLC0415  slow
     from worker.store.switches import Switches  # noqa: PLC0415  slow
 
     _use_config(context)
     try:
         settings = open_settings()
-        client = connect(settings.redis_address, timeout_ms=PATIENCE_MS)
+        client = connect(settings.redis_address, timeout_ms=TIMEOUT_MS)
         known = Switches(Store(client, prefix=settings.key_prefix)).live(limit=SWITCHES_MAX)
     except CancelWorkerError:
         return []
@@ -45,7 +45,7 @@ def switch_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]
 
 
 def sides(incomplete: str) -> list[str]:
-    """Return the sides that begin as typed."""
+    """Return the sides that start with the typed text."""
     return [side for side in ("buy", "sell") if side.startswith(incomplete)]
 
 

@@ -1,4 +1,4 @@
-"""What is said when a command fails, and the exit code it ends with.
+"""Error messages of commands, and their exit codes.
 
 0 done, 1 failed or not proven in time, 2 wrong usage or settings.
 """
@@ -9,7 +9,7 @@ import traceback
 
 import typer
 
-from worker.cli.parts import where
+from worker.cli.resources import redis_place
 from worker.errors import (
     CancelWorkerError,
     InvalidCommand,
@@ -28,7 +28,7 @@ MISUSED = 2
 
 
 class CliError(CancelWorkerError):
-    """A command cannot go on; the text says what, where, and the mend."""
+    """A command cannot continue; the text names the problem, the place and the fix."""
 
     def __init__(self, text: str, *, code: int = FAILED) -> None:
         super().__init__(text)
@@ -36,7 +36,7 @@ class CliError(CancelWorkerError):
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """Return one line for a person, and the exit code. Never a secret."""
+    """Return the one-line message of an error, without secrets, and the exit code."""
     match error:
         case typer.TyperException():
             return _usage(error), error.exit_code
@@ -48,19 +48,19 @@ def explain(error: Exception) -> tuple[str, int]:
             return str(error), FAILED
         case StoreUnavailable():
             return (
-                f"{error} at {where()}; start it or mend redis_url, and run this again: "
-                "that is safe (`cancel-worker check` tells more; `cancel --direct` needs no Redis)"
+                f"{error} at {redis_place()}; start it or correct redis_url, then run this again: "
+                "that is safe (details: `cancel-worker check`; `cancel --direct` needs no Redis)"
             ), FAILED
         case SwitchClearing():
             return f"{error}; --clear-wait-ms waits for it", FAILED
         case SwitchError():
-            return f"{error}; {_mend(error)}", FAILED
+            return f"{error}; {_fix(error)}", FAILED
         case CancelWorkerError():
             return str(error), FAILED
         case OSError():
-            return f"{error.strerror or type(error).__name__}{_named(error)}", FAILED
+            return f"{error.strerror or type(error).__name__}{_file(error)}", FAILED
         case _:
-            # Not its text, which may hold anything.
+            # Without its text, which may hold a secret.
             return f"internal error: {type(error).__name__} at {_place(error)}", FAILED
 
 
@@ -70,19 +70,19 @@ def _usage(error: typer.TyperException) -> str:
     return f"{error.format_message().rstrip('.')} (see `{command} --help`)"
 
 
-def _mend(error: SwitchError) -> str:
+def _fix(error: SwitchError) -> str:
     match error:
         case SwitchTripped():
-            return "see `cancel-worker jobs` for them, and arm anew"
+            return "see its cancels in `cancel-worker jobs`, and arm it again"
         case SwitchReplaced():
             return "to take it back, arm the same scope"
         case SwitchDisarmed():
-            return "to have a deadline again, arm the same scope"
+            return "to set a deadline again, arm the same scope"
         case _:
-            return "`cancel-worker switches` lists those there are"
+            return "`cancel-worker switches` lists the switches"
 
 
-def _named(error: OSError) -> str:
+def _file(error: OSError) -> str:
     return f": {error.filename}" if error.filename else ""
 
 

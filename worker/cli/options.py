@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options of several commands."""
 
 from __future__ import annotations
 
@@ -31,20 +31,18 @@ JobArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of a job.", s
 JobsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]…", help="Ids of dead letters.")
 ]
-AllOption = Annotated[
-    bool, typer.Option("--all", help="Every dead letter there is, or that is selected.")
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do not.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only report what would be done.")]
 PairOption = Annotated[
     str | None,
-    typer.Option("--pair", metavar="PAIR", help="Such as btc_idr, where the exchange needs it."),
+    typer.Option("--pair", metavar="PAIR", help="For example btc_idr, if the exchange needs it."),
 ]
 SideOption = Annotated[
     str | None,
     typer.Option(
         "--side",
         metavar="SIDE",
-        help="buy or sell, where the exchange needs it.",
+        help="buy or sell, if the exchange needs it.",
         autocompletion=sides,
     ),
 ]
@@ -53,7 +51,7 @@ WaitOption = Annotated[
     typer.Option(
         "--wait",
         metavar="SECONDS",
-        help="Wait for the proof at most so long; exit 1 if it has not come by then.",
+        help="Wait at most this long for proof; exit 1 without it.",
         callback=_bounded,
     ),
 ]
@@ -61,8 +59,8 @@ DirectOption = Annotated[
     bool,
     typer.Option(
         "--direct",
-        help="Send from here, without workers, and without Redis if it is away; nothing is "
-        "recorded. Needs the account's keys. Tries for --wait seconds, 30 if not given.",
+        help="Send from this process, without workers, and without Redis if it is down; nothing is "
+        "recorded. Needs the account's keys. Retries for --wait seconds, by default 30.",
     ),
 ]
 OfAccountOption = Annotated[
@@ -70,14 +68,14 @@ OfAccountOption = Annotated[
     typer.Option(
         "--account",
         metavar="ACCOUNT",
-        help="Only what is of this account.",
+        help="Only of this account.",
         autocompletion=account_aliases,
     ),
 ]
 OfExchangeOption = Annotated[
     str | None,
     typer.Option(
-        "--exchange", metavar="EXCHANGE", help="Only what is of this exchange.", show_default=False
+        "--exchange", metavar="EXCHANGE", help="Only of this exchange.", show_default=False
     ),
 ]
 OutcomeOption = Annotated[
@@ -86,21 +84,27 @@ OutcomeOption = Annotated[
 ]
 ReasonOption = Annotated[
     str | None,
-    typer.Option("--reason", metavar="TEXT", help="Only with this in the reason."),
+    typer.Option("--reason", metavar="TEXT", help="Only if the reason contains this."),
 ]
 OlderOption = Annotated[
     str | None,
-    typer.Option("--older-than", metavar="AGE", help="Only what was given up before, as 90s, 2h."),
+    typer.Option(
+        "--older-than",
+        metavar="AGE",
+        help="Only if given up longer ago than this, such as 90s or 2h.",
+    ),
 ]
 NewerOption = Annotated[
     str | None,
-    typer.Option("--newer-than", metavar="AGE", help="Only what was given up since, as 90s, 2h."),
+    typer.Option(
+        "--newer-than", metavar="AGE", help="Only if given up within this time, such as 90s or 2h."
+    ),
 ]
 SwitchArgument = Annotated[
     str,
     typer.Argument(
         metavar="SWITCH",
-        help="Id of a switch, as `arm` printed it.",
+        help="Id of a switch, printed by `arm`.",
         autocompletion=switch_ids,
         show_default=False,
     ),
@@ -111,11 +115,13 @@ EpochOption = Annotated[
         "--epoch",
         metavar="N",
         min=1,
-        help="Only while nobody has armed it again since this epoch.",
+        help="Only if the switch still has this epoch: no one has armed it again.",
         show_default=False,
     ),
 ]
-LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="At most so many.")]
+LimitOption = Annotated[
+    int, typer.Option("--limit", metavar="N", min=1, help="Most rows to print.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Keep showing it until Ctrl-C.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Really do it.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Update every second until Ctrl-C.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Confirm.")]

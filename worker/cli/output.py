@@ -1,7 +1,7 @@
 """Standard output: tables for people, one JSON document for programs.
 
-On a terminal tables have colors and fit its width. Elsewhere they are plain
-columns, one line a row, with nothing cut off.
+On a terminal, tables have colors and fit its width. Elsewhere they are plain
+columns, one line a row, never cut.
 """
 
 from __future__ import annotations
@@ -10,7 +10,13 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from worker.model.text import one_line
+
+if TYPE_CHECKING:
+    from worker.model.jobs import Job
+    from worker.model.switches import SwitchRecord
 
 STYLES = {
     "ok": "green",
@@ -31,6 +37,8 @@ STYLES = {
     "no": "red",
 }
 GAP = "  "
+SCOPE_SHOWN = 4
+"""Names of a scope that a table shows."""
 SECOND_MS = 1_000
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (SECOND_MS, "s"))
 
@@ -45,8 +53,8 @@ def note(text: str) -> None:
     sys.stderr.write(f"cancel-worker: {one_line(text)}\n")
 
 
-def document(value: Any) -> None:  # noqa: ANN401  whatever JSON can be
-    """Write the one JSON document."""
+def document(value: Any) -> None:  # noqa: ANN401  any JSON value
+    """Write a JSON document, the only output of a command."""
     say(json.dumps(value, indent=2))
 
 
@@ -86,7 +94,7 @@ def grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:  # noqa:
 
 
 def shown(value: object) -> str:
-    """Return a value as one line that a terminal cannot be led astray by."""
+    """Return a value as one line without control characters."""
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):
@@ -94,15 +102,8 @@ def shown(value: object) -> str:
     return one_line(str(value))
 
 
-def one_line(text: str) -> str:
-    """Return text with every character that is not for reading written out."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
 def duration(ms: float | None) -> str:
-    """Return a time span for people: 42ms, 3.1s, 5m, 2h, 4d."""
+    """Return a time span as text: 42ms, 3.1s, 5m, 2h, 4d."""
     if ms is None:
         return "-"
     ms = max(0, round(ms))
@@ -110,7 +111,7 @@ def duration(ms: float | None) -> str:
         return f"{ms}ms"
     lower = (*(size for size, _ in UNITS[1:]), 1)
     for (size, unit), smaller in zip(UNITS, lower, strict=True):
-        # 59.99 minutes are shown as an hour.
+        # Round first: 59.99 minutes are an hour.
         if ms >= size or round(ms / smaller, 1) * smaller >= size:
             return f"{ms / size:.1f}".removesuffix(".0") + unit
     raise AssertionError  # a second is the last unit
@@ -121,3 +122,15 @@ def moment(ms: int | None) -> str:
     if ms is None:
         return "-"
     return datetime.fromtimestamp(ms / 1_000, UTC).isoformat(timespec="milliseconds")
+
+
+def target(job: Job) -> str:
+    """Return the order of a job, `all` for a whole scope; empty for a malformed message."""
+    return job.order_id or ("all" if job.account else "")
+
+
+def scope(record: SwitchRecord) -> str:
+    """Return the pairs and orders of a switch, the first few by name."""
+    names = [*record.pairs, *record.order_ids]
+    more = len(names) - SCOPE_SHOWN
+    return " ".join(names[:SCOPE_SHOWN]) + (f" +{more}" if more > 0 else "")

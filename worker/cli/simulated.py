@@ -1,4 +1,4 @@
-"""The accounts of the simulated exchanges, for trying things out."""
+"""Accounts on the simulated exchanges."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from worker.exchanges import EXCHANGES
 ALIASES = {"ev": "everstrike", "ix": "indodax", "bm": "bitmart"}
 
 
-class Hands(Protocol):
-    """What moves a simulator, in this process or in another."""
+class Control(Protocol):
+    """Control of a simulator, in this process or in another."""
 
     def url(self, exchange: str) -> str:
-        """Return what stands for an exchange's base URL."""
+        """Return the base URL of an exchange."""
 
     def add_key(self, exchange: str, api_key: str, api_secret: str, memo: str = "") -> None:
-        """Let a trader in."""
+        """Register a trader's API key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedAccount:
-    """An account at a simulated exchange. Its secrets are none."""
+    """An account at a simulated exchange. Its credentials are not secret."""
 
     alias: str
     exchange: str
@@ -34,19 +34,19 @@ class SimulatedAccount:
     memo: str
 
 
-def open_accounts(hands: Hands) -> list[SimulatedAccount]:
-    """Let one trader into each exchange."""
+def open_accounts(control: Control) -> list[SimulatedAccount]:
+    """Register one trader at each exchange."""
     accounts = []
     for alias, exchange in ALIASES.items():
         account = SimulatedAccount(
             alias=alias,
             exchange=exchange,
-            base_url=hands.url(exchange),
+            base_url=control.url(exchange),
             api_key=f"simulated-key-{alias}",
             api_secret=f"simulated-secret-{alias}",
             memo="simulated" if EXCHANGES[exchange].capabilities.needs_memo else "",
         )
-        hands.add_key(exchange, account.api_key, account.api_secret, account.memo)
+        control.add_key(exchange, account.api_key, account.api_secret, account.memo)
         accounts.append(account)
     return accounts
 
@@ -61,8 +61,8 @@ def settings_text(
 
     Args:
         accounts: From `open_accounts`.
-        redis_url: Left to its default if empty.
-        reachable: Turns a base URL into the one to be used.
+        redis_url: Omitted if empty, so that the default holds.
+        reachable: Returns the URL that clients must use for a base URL.
     """
     lines = [f"redis_url = {json.dumps(redis_url)}", ""] if redis_url else []
     for account in accounts:

@@ -1,4 +1,4 @@
-"""What `status` and `check` read of Redis."""
+"""State of workers, lanes, switches and Redis, for `status`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from worker.cli.commands.switches import SwitchState, every_switch
-from worker.cli.parts import where
+from worker.cli.listings import SwitchState, every_switch
+from worker.cli.resources import redis_place
 from worker.config.settings import Settings
 from worker.model.constants import PRESENCE_MS
 from worker.model.names import account_of, exchange_of
@@ -17,19 +17,18 @@ from worker.store.listing import LaneStatus, Listing
 from worker.store.switches import Switches
 
 LOOK_BACK = 400
-"""Ended switches that are counted at most, so that a look stays cheap."""
+"""Most ended switches to count, so that reading stays cheap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How everything stands at one moment of Redis's clock.
+    """State of the system at one moment of Redis's clock.
 
     Attributes:
-        workers: Name of each worker that lives → ms since its last sign.
-        dead: How many dead letters there are.
-        switches: State → how many switches stand so; of the ended, only the
-            latest are counted.
-        nearest_deadline_ms: Of the armed ones; None if there are none.
+        workers: Name of each live worker → ms since its last sign of life.
+        dead: Number of dead letters.
+        switches: State → number of switches; of the ended, only the latest are counted.
+        nearest_deadline_ms: Of the armed switches; None without one.
     """
 
     where: str
@@ -42,7 +41,7 @@ class Snapshot:
     nearest_deadline_ms: int | None
 
     def describe(self) -> dict[str, Any]:
-        """Return it as JSON shows it."""
+        """Return the snapshot as JSON."""
         return {
             "now_ms": self.now_ms,
             "redis": {
@@ -70,24 +69,24 @@ class Snapshot:
         }
 
     def age_ms(self, lane: LaneStatus) -> int | None:
-        """Return for how long the oldest due job of a lane has been due."""
+        """Return how long the oldest due job of a lane has been due; None without one."""
         return None if lane.oldest_due_ms is None else max(0, self.now_ms - lane.oldest_due_ms)
 
 
 def take(store: Store, settings: Settings) -> Snapshot:
-    """Look at everything once.
+    """Read everything once.
 
     Raises:
         StoreUnavailable: Redis did not answer.
     """
-    ledger = Listing(store)
-    lanes = ledger.lanes()
+    listing = Listing(store)
+    lanes = listing.lanes()
     known = list(every_switch(Switches(store), look_back=LOOK_BACK))
     states = Counter(record.state for record in known)
     armed = [record.deadline_ms for record in known if record.live]
-    dead, workers, now_ms = ledger.dead_count(), living(ledger), ledger.now_ms()
+    dead, workers, now_ms = listing.dead_count(), live_workers(listing), listing.now_ms()
     return Snapshot(
-        where=where(settings),
+        where=redis_place(settings),
         now_ms=now_ms,
         redis=read_facts(store),
         workers=workers,
@@ -98,12 +97,12 @@ def take(store: Store, settings: Settings) -> Snapshot:
     )
 
 
-def living(ledger: Listing) -> dict[str, int]:
-    """Return the workers that live, each with the ms since its last sign.
+def live_workers(listing: Listing) -> dict[str, int]:
+    """Return the live workers, each with the ms since its last sign of life.
 
     Raises:
         StoreUnavailable: Redis did not answer.
     """
-    seen, now_ms = ledger.workers(), ledger.now_ms()
+    seen, now_ms = listing.workers(), listing.now_ms()
     ages = {name: max(0, now_ms - at_ms) for name, at_ms in seen.items()}
     return {name: age for name, age in ages.items() if age <= PRESENCE_MS}

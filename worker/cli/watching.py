@@ -1,4 +1,4 @@
-"""Showing something again and again until Ctrl-C."""
+"""`--watch`: redraw a table every second until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ WATCH_MS = 1_000
 
 
 def check_watch(*, as_json: bool) -> None:
-    """Refuse `--watch` where it makes no sense.
+    """Refuse `--watch` without a terminal, and together with `--json`.
 
     Raises:
-        CliError: There is no terminal, or a document is asked for.
+        CliError: Standard output is no terminal, or `as_json` is true.
     """
     if as_json or not sys.stdout.isatty():
         raise CliError("--watch needs a terminal, and no --json", code=MISUSED)
 
 
 def watch(draw: Callable[[], RenderableType]) -> None:
-    """Show what `draw` returns, anew each second; Redis being away is shown, too."""
+    """Show what `draw` returns, every second; while Redis is down, show the error."""
     from rich.live import Live  # noqa: PLC0415  slow
     from rich.text import Text  # noqa: PLC0415  slow
 

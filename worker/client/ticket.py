@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from worker import clock
+from worker.errors import StoreUnavailable
 from worker.model.jobs import Job, State
 from worker.model.outcomes import Outcome
-from worker.store.ledger import Ledger
+from worker.store.listing import Listing
 
 POLL_FIRST_MS = 2.0
 POLL_MAX_MS = 50.0
+POLLED_MAX = 500
+"""Jobs polled at a time. All must end, so the first ones that have not are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Ticket:
     account: str
     order_id: str | None
     fresh: bool
-    _ledger: Ledger
+    _ledger: Listing
 
     def __repr__(self) -> str:
         """Return job, account and order."""
@@ -82,15 +86,59 @@ class Ticket:
         Raises:
             StoreUnavailable: Redis did not answer. Workers continue the job.
         """
-        until = clock.monotonic_ms() + timeout_ms
-        pause_ms = POLL_FIRST_MS
-        while True:
-            result = self.result()
-            left_ms = until - clock.monotonic_ms()
-            if result.state is not State.PENDING or left_ms <= 0:
-                return result
-            clock.sleep_ms(min(pause_ms, left_ms))
-            pause_ms = min(POLL_MAX_MS, pause_ms * 1.5)
+        return wait_for(self._ledger, [self.id], timeout_ms=timeout_ms)[self.id]
+
+
+def wait_for(
+    listing: Listing,
+    job_ids: Sequence[str],
+    *,
+    timeout_ms: float,
+    on_ended: Callable[[int], None] = lambda _count: None,
+    through_outages: bool = False,
+) -> dict[str, Result]:
+    """Wait until all jobs have ended, at most `timeout_ms`.
+
+    Args:
+        listing: Where the jobs are recorded.
+        job_ids: The jobs; duplicates count once.
+        timeout_ms: Time limit for all of them together.
+        on_ended: Called with the number of jobs that ended since the last call.
+        through_outages: Keep waiting while Redis is down. A job that cannot be
+            read at the end is `UNKNOWN` and `pending`.
+
+    Returns:
+        The state of each job at the end, by id.
+
+    Raises:
+        StoreUnavailable: Redis did not answer. Workers continue the jobs.
+    """
+    until = clock.monotonic_ms() + timeout_ms
+    waiting = list(dict.fromkeys(job_ids))
+    known: dict[str, Result] = {}
+    pause_ms = POLL_FIRST_MS
+    while True:
+        late = clock.monotonic_ms() >= until
+        polled = waiting if late else waiting[:POLLED_MAX]
+        try:
+            results = dict(zip(polled, map(read_result, listing.many(polled)), strict=True))
+        except StoreUnavailable as error:
+            if not through_outages:
+                raise
+            lost = Result(
+                Outcome.UNKNOWN, 0, None, f"{error}; workers continue the job", State.PENDING
+            )
+            results = dict.fromkeys(waiting, lost)
+        known |= results
+        ended = {job_id for job_id, result in results.items() if result.state is not State.PENDING}
+        if ended:
+            waiting = [job_id for job_id in waiting if job_id not in ended]
+            on_ended(len(ended))
+            pause_ms = POLL_FIRST_MS
+        if late or not waiting:
+            return known
+        clock.sleep_ms(min(pause_ms, until - clock.monotonic_ms()))
+        pause_ms = min(POLL_MAX_MS, pause_ms * 1.5)
 
 
 def read_result(job: Job | None) -> Result:

@@ -23,6 +23,7 @@ from pydantic import (
 from worker.errors import SettingsError
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange, Limit
+from worker.model.text import shortened
 
 SECRET_MAX_BYTES = 16_384
 BARE = "holds more than one line or a control character; give the bare secret"
@@ -30,7 +31,6 @@ PLAIN_WORD = re.compile(r"[a-z_]{1,16}")
 """Values that an error may show: too short and plain to be a secret."""
 MAYBE_SECRET = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9+/=_.-]{20,}")
 """Text that may be a secret, pasted in place of a name."""
-SHOWN_MAX = 120
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -242,12 +242,6 @@ def read_secret(path: Path, name: str) -> str:
     return text
 
 
-def one_line(text: str) -> str:
-    """Return a name from outside as one printable line, at most `SHOWN_MAX` characters."""
-    shown = "".join(char if char.isprintable() else "?" for char in text)
-    return shown if len(shown) <= SHOWN_MAX else f"{shown[:SHOWN_MAX]}…"
-
-
 def masked(text: str) -> str:
     """Replace text that may be a secret, pasted in place of a name."""
     return MAYBE_SECRET.sub("***", text)
@@ -257,4 +251,4 @@ def _place(path: Path) -> str:
     """Return a missing path for an error text; masked if it may be the secret itself."""
     text = str(path)
     leads = len(path.parts) > 1 and os.path.isdir(path.parent)  # noqa: PTH112  never raises
-    return one_line(text if leads else masked(text))
+    return shortened(text if leads else masked(text))

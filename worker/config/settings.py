@@ -36,7 +36,6 @@ from worker.config.accounts import (
     LimitSettings,
     Table,
     masked,
-    one_line,
     read_secret,
     refuse_both,
 )
@@ -45,6 +44,7 @@ from worker.config.settings_file import CONFIG_VARIABLE, config_path, read_table
 from worker.errors import SettingsError, UnknownAccount
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Access, Exchange
+from worker.model.text import shortened
 
 log = logging.getLogger(__name__)
 
@@ -290,7 +290,8 @@ def unknown_account(alias: object, known: object) -> str:
     """Return the error text for an unknown alias; it lists the known ones."""
     shown = repr(alias)[:60]
     names = ", ".join(sorted(str(name) for name in known)) if known else ""  # type: ignore[attr-defined]
-    return f"unknown account {shown}; " + (f"known: {names}" if names else "no account is set up")
+    known_names = f"known: {names}" if names else "no account is configured"
+    return f"unknown account {shown}; {known_names}"
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the model
@@ -301,7 +302,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
             the fix; never a value.
     """
     path = config_path()
-    where = one_line(str(path)) if path else "settings"
+    where = shortened(str(path)) if path else "settings"
     _check_variables()
     try:
         settings = Settings(**overrides)
@@ -338,14 +339,14 @@ def _check_variables() -> None:
         hint = f"did you mean {PREFIX}{meant}? " if meant else ""
         listed = ", ".join(sorted(fields))
         raise SettingsError(
-            f"environment: {one_line(variable)} is not a setting; {one_line(hint)}known: {listed}"
+            f"environment: {shortened(variable)} is not a setting; {shortened(hint)}known: {listed}"
         )
     for first, second in found.twice:
         raise SettingsError(
-            f"environment: {one_line(first)} and {one_line(second)} are one setting with two "
+            f"environment: {shortened(first)} and {shortened(second)} are one setting with two "
             "values; remove one"
         )
-    new = [one_line(variable) for variable in found.foreign if variable not in _warned]
+    new = [shortened(variable) for variable in found.foreign if variable not in _warned]
     _warned.update(found.foreign)
     if new:
         log.warning("ignored variables that are not settings: %s", ", ".join(new[:WARNED_MAX]))
@@ -366,7 +367,7 @@ def _one_line(error: ValidationError, where: str) -> str:
     given = {name.upper(): name for name in os.environ}
     variable = given.get(PREFIX + "__".join(location).upper())
     origin = f"environment: {variable}" if variable else where
-    key = one_line(".".join(map(masked, location)))
+    key = shortened(".".join(map(masked, location)))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = f"unknown key; {_known_keys(location)}"

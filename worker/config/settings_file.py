@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from worker.config.accounts import one_line
 from worker.errors import SettingsError
+from worker.model.text import shortened
 
 CONFIG_VARIABLE = "WORKER_CONFIG"
 DEFAULT_FILE = "worker.toml"
@@ -28,11 +28,11 @@ def config_path() -> Path | None:
             return path
         folder = path.is_dir()
     except OSError as error:
-        raise SettingsError(f"{one_line(str(path))}: cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{shortened(str(path))}: cannot be read: {error.strerror}") from None
     but = ", but a folder" if folder else ""
     if named:
         raise SettingsError(
-            f"{one_line(named)}: no such file{but}; {CONFIG_VARIABLE} must name a TOML file"
+            f"{shortened(named)}: no such file{but}; {CONFIG_VARIABLE} must name a TOML file"
         )
     if folder:
         raise SettingsError(f"{path}: no such file{but}; put the settings file in its place")

@@ -16,9 +16,7 @@ import contextlib
 import heapq
 import itertools
 import logging
-import os
 import random
-import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +34,7 @@ from worker.gateway.ports import Ports
 from worker.model.jobs import Job, NewJob, State
 from worker.model.outcomes import Evidence, Outcome
 from worker.model.settlements import Settlement, Verb
+from worker.net.process import process_name
 from worker.store.holds import Holds
 
 log = logging.getLogger(__name__)
@@ -110,7 +109,7 @@ class Direct:
         )
         self._lock = threading.Lock()
         self._busy: dict[str, threading.Semaphore] = {}
-        self.name = f"direct:{socket.gethostname()}:{os.getpid()}"
+        self.name = f"direct:{process_name()}"
 
     def run(self, jobs: Sequence[NewJob], *, timeout_ms: int) -> DirectRun:
         """Attempt jobs of one account until each is proven, at most `timeout_ms`.

@@ -18,13 +18,14 @@ from worker.dispatch.attempt import AttemptRunner
 from worker.dispatch.batch import BatchRunner
 from worker.dispatch.concurrency import SWITCH_THREADS, ExchangeThreads, ThreadLimit
 from worker.dispatch.leases import Leases
-from worker.dispatch.membership import Membership, process_name
+from worker.dispatch.membership import Membership
 from worker.dispatch.sweep import Sweep
 from worker.dispatch.turn import TURN_MS, Parts, Turn
 from worker.errors import StoreUnavailable
 from worker.gateway.account import AccountSessions
 from worker.model.names import exchange_of, is_switch_lane
 from worker.model.outcomes import Outcome
+from worker.net.process import process_name
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Collection, Mapping
 
 from worker import clock
@@ -21,11 +19,6 @@ from worker.switches.reconciler import Reconciler
 from worker.telemetry.alerts import alert
 
 log = logging.getLogger(__name__)
-
-
-def process_name() -> str:
-    """Return a name for this process that no other has had."""
-    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"
 
 
 class Membership:

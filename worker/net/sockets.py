@@ -13,6 +13,7 @@ import os
 import selectors
 import socket
 import struct
+from collections.abc import Iterable
 from typing import cast
 
 from worker import clock
@@ -29,6 +30,27 @@ HOSTS_MAX = 256
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _ranks: dict[tuple[str, int], dict[str, int]] = {}
 """By host and port: rank of each address; -1 answered last, 1 did not answer."""
+
+
+def free_port(host: str, ports: Iterable[int]) -> int | None:
+    """Return the first of these TCP ports that is free at an address now.
+
+    Returns:
+        The port; None if all are taken, or if the address cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in ports:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind((host, port))
+                sock.listen()
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                return None
+            return int(sock.getsockname()[1])
+    return None
 
 
 def guard(sock: socket.socket) -> None:

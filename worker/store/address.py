@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from worker.errors import SettingsError
+from worker.model.text import shortened
 
 SOCKETS = ("unix", "redis+socket")
 SCHEMES = ("redis", "rediss", "sentinel", *SOCKETS)
@@ -80,7 +81,7 @@ class Address:
     def shown(self) -> str:
         """The address as a person may see it: without user names and passwords."""
         if self.socket:
-            return _line(self.socket)
+            return shortened(self.socket)
         named = ",".join(_joined(host, port) for host, port in self.hosts)
         return f"{self.master} of {named}" if self.master else named
 
@@ -233,7 +234,7 @@ def _db(number: str) -> int:
 def _tls(options: Mapping[str, str]) -> dict[str, Any]:
     for name in FILES:
         if name in options and not Path(options[name]).is_file():
-            raise _wrong(f"{name}: no such file: {_line(options[name])}")
+            raise _wrong(f"{name}: no such file: {shortened(options[name])}")
     proof = options.get("ssl_cert_reqs", PROOFS[0])
     if proof not in PROOFS:
         raise _wrong("ssl_cert_reqs must be required or none")
@@ -259,10 +260,6 @@ def _login(username: str, password: str) -> dict[str, str]:
 
 def _joined(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _line(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)[:120]
 
 
 def _wrong(mend: str) -> SettingsError:

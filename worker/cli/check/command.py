@@ -1,30 +1,30 @@
-"""`check`: whether settings, secrets, Redis and clocks are fit for work."""
+"""`check`: report problems and how to fix them."""
 
 from __future__ import annotations
 
 import typer
 
-from worker.cli import output, parts
-from worker.cli.check.findings import Finding, exit_code, misset
+from worker.cli import output, resources
+from worker.cli.check.findings import Finding, exit_code, wrong_setting
 from worker.cli.errors import MISUSED
 from worker.cli.options import JsonOption
 from worker.errors import SettingsError
 
 
 def check(as_json: JsonOption = False) -> None:
-    """Check settings, secrets, Redis and clocks; say how to mend what is wrong.
+    """Check settings, secrets, Redis and clocks; report problems and how to fix them.
 
-    Never shows a secret, and asks no exchange anything.
+    Never shows a secret, and sends nothing to an exchange.
     """
-    from worker.cli.check.redis import look_at_redis  # noqa: PLC0415  slow
-    from worker.cli.check.settings import look_at_settings  # noqa: PLC0415  slow
+    from worker.cli.check.redis import check_redis  # noqa: PLC0415  slow
+    from worker.cli.check.settings import check_settings  # noqa: PLC0415  slow
 
     try:
-        settings = parts.open_settings()
-        findings = [*look_at_settings(settings), *look_at_redis(settings)]
+        settings = resources.open_settings()
+        findings = [*check_settings(settings), *check_redis(settings)]
     except SettingsError as error:
         if as_json:
-            _print([misset("settings", str(error))], as_json=True)
+            _print([wrong_setting("settings", str(error))], as_json=True)
             output.note(str(error))
             raise typer.Exit(MISUSED) from None
         raise
@@ -39,6 +39,6 @@ def _print(findings: list[Finding], *, as_json: bool) -> None:
         output.document({"ok": exit_code(findings) == 0, "findings": described})
         return
     output.table(
-        ("", "WHAT", "HOW IT IS", "MEND"),
-        [(f.level, f.subject, f.detail, f.mend) for f in findings],
+        ("", "SUBJECT", "STATE", "FIX"),
+        [(f.level, f.subject, f.detail, f.fix) for f in findings],
     )

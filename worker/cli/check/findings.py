@@ -1,4 +1,4 @@
-"""What `check` found, one finding a line."""
+"""Findings of `check`, one a line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.cli.errors import FAILED, MISUSED
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
@@ -21,46 +21,48 @@ class Finding:
     """One line of `check`.
 
     Attributes:
-        subject: What was looked at.
-        detail: How it is. Never a secret.
-        mend: What to do about it; empty if all is well.
-        setting: Whether it is a mistake in the settings, which decides the
-            exit code.
+        subject: What was checked.
+        detail: Its state. Never a secret.
+        fix: How to fix it; empty for `ok`.
+        setting: Whether a setting is wrong, which makes the exit code 2.
     """
 
     level: Level
     subject: str
     detail: str
-    mend: str = ""
+    fix: str = ""
     setting: bool = False
 
     def describe(self) -> dict[str, object]:
-        """Return it as JSON shows it."""
-        return asdict(self)
+        """Return the finding as JSON.
+
+        `mend` is a deprecated copy of `fix`, for one release.
+        """
+        return asdict(self) | {"mend": self.fix}
 
 
 def ok(subject: str, detail: str) -> Finding:
-    """Return a finding that all is well."""
+    """Return a finding without a problem."""
     return Finding(Level.OK, subject, detail)
 
 
-def warn(subject: str, detail: str, mend: str) -> Finding:
-    """Return a finding that may do harm."""
-    return Finding(Level.WARN, subject, detail, mend)
+def warn(subject: str, detail: str, fix: str) -> Finding:
+    """Return a finding that may cause harm."""
+    return Finding(Level.WARN, subject, detail, fix)
 
 
-def fail(subject: str, detail: str, mend: str) -> Finding:
+def fail(subject: str, detail: str, fix: str) -> Finding:
     """Return a finding that breaks a promise."""
-    return Finding(Level.FAIL, subject, detail, mend)
+    return Finding(Level.FAIL, subject, detail, fix)
 
 
-def misset(subject: str, detail: str) -> Finding:
-    """Return a mistake in the settings; its text holds the mend."""
+def wrong_setting(subject: str, detail: str) -> Finding:
+    """Return a finding of a wrong setting; its text contains the fix."""
     return Finding(Level.FAIL, subject, detail, setting=True)
 
 
 def exit_code(findings: list[Finding]) -> int:
-    """Return the exit code that findings ask for."""
+    """Return the exit code for these findings."""
     failed = [finding for finding in findings if finding.level is Level.FAIL]
     if any(finding.setting for finding in failed):
         return MISUSED

@@ -1,4 +1,4 @@
-"""What `check` finds in the lists of plain messages: some that nobody reads."""
+"""Check the queues of plain messages for messages that no worker reads."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from worker.store.listing import Listing
 DEFAULT_QUEUE = "celery"
 STEPS = range(10)
 LOOK_MS, LOOKS = 100, 10
-"""A message that is still the next one after that long is read by nobody."""
+"""A message that is still the next one after `LOOKS` reads is not being consumed."""
 MARKS = ("worker.cancel", "worker.countdown")
 DOORBELL = f'"{BELL}":1'
-"""As it is in the headers; inside the text of a header the quotes would be escaped."""
+"""As JSON in the headers; within the text of a header the quotes are escaped."""
 
 
-def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
-    """Look for plain messages that wait where no worker reads, or that none has read."""
+def check_queues(settings: Settings, store: Store) -> Iterator[Finding]:
+    """Find plain messages in queues that no worker reads, or has stopped reading."""
     default = settings.key_prefix == Settings.model_fields["key_prefix"].default
     plain = settings.plain_queue or (DEFAULT_QUEUE if default else "")
     own = settings.key_prefix + DEFAULT_QUEUE
@@ -36,7 +36,7 @@ def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
     try:
         waiting = {key: _ours(store, key) for key in [*read, *unread]}
         for key in former:
-            with contextlib.suppress(StoreUnavailable):  # a narrow user may not look there
+            with contextlib.suppress(StoreUnavailable):  # a least-privilege user may not read it
                 waiting[key] = _ours(store, key)
         alive = Listing(store).workers()
         stuck = {key for key in read if waiting[key] and not _moves(store, key)}
@@ -46,23 +46,23 @@ def look_at_queues(settings: Settings, store: Store) -> Iterator[Finding]:
     clean = True
     for key in sorted(stuck):
         clean = False
-        mend = "see its log, and with which -Q it was started" if alive else "start one"
+        fix = "see its log, and the -Q that it was started with" if alive else "start one"
         detail = f"{waiting[key]} wait in {key!r}, and no worker reads them"
-        yield (fail if alive else warn)("plain messages", detail, mend)
+        yield (fail if alive else warn)("plain messages", detail, fix)
     for key in sorted(key for key in [*unread, *former] if waiting.get(key)):
         clean = False
         yield fail(
             "plain messages",
-            f"{waiting[key]} for us wait in {key!r}, which no worker of these settings reads",
-            "have the client leave priority_steps and the queue as Celery has them, "
-            "or name its queue as plain_queue",
+            f"{waiting[key]} wait in {key!r}, which no worker with these settings reads",
+            "keep Celery's default priority_steps and queue in the client, "
+            "or set plain_queue to its queue",
         )
     if clean:
-        yield ok("plain messages", f"none waits unread; clients send to {plain or own!r}")
+        yield ok("plain messages", f"none is waiting unread; clients send to {plain or own!r}")
 
 
 def _ours(store: Store, key: str) -> int:
-    """Return how many messages wait in a list whose next one is for us, and no doorbell."""
+    """Return the length of a queue whose next message is a plain one of ours, else 0."""
     with unavailable():
         rows: Any = store.client.lrange(key, -1, -1)
         if not rows or not any(mark in rows[0] for mark in MARKS) or DOORBELL in rows[0]:
@@ -72,7 +72,7 @@ def _ours(store: Store, key: str) -> int:
 
 
 def _moves(store: Store, key: str) -> bool:
-    """Return whether the next message of a list is soon another."""
+    """Return whether the next message of a queue changes within a second."""
     with unavailable():
         first: Any = store.client.lrange(key, -1, -1)
         for _ in range(LOOKS):

@@ -1,4 +1,4 @@
-"""What `check` finds in Redis, and between its clock and ours."""
+"""Check Redis, and its clock against the local clock."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from worker import clock
 from worker.cli.check.findings import Finding, fail, ok, warn
-from worker.cli.check.queues import look_at_queues
+from worker.cli.check.queues import check_queues
 from worker.cli.errors import explain
-from worker.cli.parts import where
+from worker.cli.resources import redis_place
 from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
 from worker.factory import build_store
@@ -16,35 +16,35 @@ from worker.store.connection import Store
 from worker.store.durability import RedisFacts, faults, read_facts, refusal
 from worker.store.listing import Listing
 
-NOT_TOLD = "could not be checked: CONFIG is refused"
+UNCHECKED = "could not be checked: CONFIG is refused"
 FSYNC = {
     "always": "always",
     "everysec": "everysec: a power loss may lose the last second",
 }
 SKEW_WARN_MS = 1_000
 SKEW_FAIL_MS = 4_000
-"""Exchanges refuse timestamps that are some seconds off."""
+"""Exchanges refuse timestamps that are a few seconds off."""
 
 
-def look_at_redis(settings: Settings) -> Iterator[Finding]:
-    """Look at Redis and at the clocks."""
-    address = where(settings)
+def check_redis(settings: Settings) -> Iterator[Finding]:
+    """Check that Redis answers and is durable, and that the clocks agree."""
+    address = redis_place(settings)
     store = build_store(settings)
-    ledger = Listing(store)
+    listing = Listing(store)
     try:
-        ledger.now_ms()
+        listing.now_ms()
     except StoreUnavailable as error:
         chosen = "redis_url" in settings.model_fields_set or settings.redis_url_file is not None
-        mend = "mend redis_url" if chosen else "run `cancel-worker up`, which brings its own"
-        yield fail("redis", f"{error} at {address}", f"start it, or {mend}")
+        other = "correct redis_url" if chosen else "run `cancel-worker up`, which embeds one"
+        yield fail("redis", f"{error} at {address}", f"start it, or {other}")
         return
     yield ok("redis", f"answers at {address}")
-    yield from _clocks(ledger)
-    yield from look_at_queues(settings, store)
+    yield from _clocks(listing)
+    yield from check_queues(settings, store)
     try:
         facts = read_facts(store)
     except StoreUnavailable as error:
-        yield warn("redis", f"its set-up cannot be read: {error}", "allow this user INFO")
+        yield warn("redis", f"its configuration cannot be read: {error}", "allow this user INFO")
         return
     yield from judge(facts)
     yield judge_writes(store)
@@ -53,53 +53,53 @@ def look_at_redis(settings: Settings) -> Iterator[Finding]:
 
 
 def judge(facts: RedisFacts) -> Iterator[Finding]:
-    """Say how fit for work a Redis is, from how it is set up."""
-    fine = {
+    """Judge the configuration of a Redis, one finding an option."""
+    good = {
         "version": facts.version,
         "appendonly": "yes",
-        "appendfsync": FSYNC.get(facts.appendfsync or "", NOT_TOLD),
+        "appendfsync": FSYNC.get(facts.appendfsync or "", UNCHECKED),
         "maxmemory-policy": "noeviction",
     }
     wrong = {fault.subject: fault for fault in faults(facts)}
-    for subject in (*fine, *(subject for subject in wrong if subject not in fine)):
+    for subject in (*good, *(subject for subject in wrong if subject not in good)):
         if fault := wrong.get(subject):
             judged = fail if fault.loses else warn
             yield judged(f"redis {subject}", fault.detail, fault.mend)
         elif subject != "appendfsync" or facts.appendonly:
-            yield ok(f"redis {subject}", fine[subject])
+            yield ok(f"redis {subject}", good[subject])
 
 
 def judge_writes(store: Store) -> Finding:
-    """Say whether Redis takes new work now."""
+    """Judge whether Redis accepts writes now."""
     try:
         reason = refusal(store)
     except StoreUnavailable as error:
         reason = str(error)
     if reason:
         return fail(
-            "redis writes", reason, "see used_memory, the disk, and whether it is a replica"
+            "redis writes", reason, "check used_memory, the disk, and whether it is a replica"
         )
-    return ok("redis writes", "new work is taken")
+    return ok("redis writes", "new work is accepted")
 
 
 def judge_replicas(facts: RedisFacts, *, wanted: int) -> Finding:
-    """Say whether as many replicas follow as `redis_wait_replicas` has calls wait for."""
+    """Judge whether enough replicas are connected for `redis_wait_replicas`."""
     subject, here = "redis replicas", facts.replicas
     if here is None:
-        return warn(subject, "could not be checked: INFO does not tell", "count them")
-    detail = f"{here} keep up, redis_wait_replicas = {wanted}"
-    mend = "connect more replicas, or lower redis_wait_replicas"
+        return warn(subject, "could not be checked: INFO does not report them", "count them")
+    detail = f"{here} in sync, redis_wait_replicas = {wanted}"
+    fix = "connect more replicas, or lower redis_wait_replicas"
     if here < wanted:
-        return fail(subject, f"{detail}: each cancel() and arm() raises NotReplicated", mend)
+        return fail(subject, f"{detail}: each cancel() and arm() raises NotReplicated", fix)
     if here == wanted:
-        return warn(subject, f"{detail}: with one lost, calls raise NotReplicated", mend)
+        return warn(subject, f"{detail}: if one is lost, calls raise NotReplicated", fix)
     return ok(subject, detail)
 
 
-def _clocks(ledger: Listing) -> Iterator[Finding]:
+def _clocks(listing: Listing) -> Iterator[Finding]:
     before_ms = clock.now_ms()
     try:
-        theirs_ms, offset_ms = ledger.clocks()
+        theirs_ms, offset_ms = listing.clocks()
     except StoreUnavailable as error:
         yield fail("clock", explain(error)[0], "try again")
         return
@@ -115,9 +115,9 @@ def _clocks(ledger: Listing) -> Iterator[Finding]:
 def _skew(ahead_ms: float) -> Finding:
     side = "ahead of" if ahead_ms > 0 else "behind"
     detail = f"{abs(ahead_ms):.0f} ms {side} Redis"
-    mend = "set both clocks by NTP (timedatectl set-ntp true): exchanges refuse wrong timestamps"
+    fix = "set both clocks by NTP (timedatectl set-ntp true): exchanges refuse wrong timestamps"
     if abs(ahead_ms) > SKEW_FAIL_MS:
-        return fail("clock", detail, mend)
+        return fail("clock", detail, fix)
     if abs(ahead_ms) > SKEW_WARN_MS:
-        return warn("clock", detail, mend)
+        return warn("clock", detail, fix)
     return ok("clock", detail)

@@ -1,11 +1,11 @@
-"""What `check` finds in the settings and in the files that hold secrets."""
+"""Check the settings, and the files that contain secrets."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from worker.cli.check.findings import Finding, fail, misset, ok, warn
+from worker.cli.check.findings import Finding, fail, ok, warn, wrong_setting
 from worker.client.arming import native_terms
 from worker.config.secret_files import SECRETS, advice, exposed
 from worker.config.settings import Settings
@@ -21,14 +21,14 @@ PLACEHOLDER = re.compile(r"\.\.\.|^<.*>$|changeme|your[-_ ]|^x+$", re.IGNORECASE
 SHORT = 8
 
 
-def look_at_settings(settings: Settings) -> Iterator[Finding]:
-    """Look at the settings file, the accounts and their secrets."""
+def check_settings(settings: Settings) -> Iterator[Finding]:
+    """Check the settings file, the accounts and their secrets."""
     path = config_path()
     if path is None:
         yield warn(
             "settings",
             f"no file; {CONFIG_VARIABLE} is not set and there is no {DEFAULT_FILE} here",
-            f"write {DEFAULT_FILE}, or name one with --config, if the environment is not enough",
+            f"write {DEFAULT_FILE}, or give --config, unless the environment has all settings",
         )
     else:
         yield ok("settings", f"{path} is valid")
@@ -37,18 +37,18 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
     if USER_TIMEOUT is None:
         yield warn(
             "system",
-            "without TCP_USER_TIMEOUT; a request of a stopped worker may arrive after its deadline",
+            "no TCP_USER_TIMEOUT: a request of a stopped worker may arrive after its deadline",
             "run workers on Linux",
         )
     if not settings.accounts:
-        yield warn("accounts", "none is set up", "a worker needs one: add [accounts.NAME]")
+        yield warn("accounts", "none is configured", "a worker needs one: add [accounts.NAME]")
     alone = [finding for alias in settings.accounts for finding in _account(settings, alias)]
     yield from alone
     if not any(finding.setting for finding in alone):
         try:
             build_sessions(settings)
         except SettingsError as error:
-            yield misset("accounts", str(error))
+            yield wrong_setting("accounts", str(error))
 
 
 def _account(settings: Settings, alias: str) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
     try:
         access = settings.access(alias)
     except SettingsError as error:
-        yield misset(subject, str(error))
+        yield wrong_setting(subject, str(error))
         return
     odd = {
         name: reason
@@ -65,7 +65,7 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
         if (reason := _odd(value))
     }
     for name, reason in odd.items():
-        yield fail(f"{subject}.{name}", reason, "paste it again, bare, as the exchange gave it")
+        yield fail(f"{subject}.{name}", reason, "paste it again, exactly as the exchange gave it")
     if access.api_key == access.api_secret:
         yield fail(subject, "api_key and api_secret are the same", "paste them again")
     elif not odd:
@@ -75,16 +75,18 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
         if proxied(account.url, settings.http):
             yield warn(
                 f"{subject}.base_url",
-                "reached through a proxy; a request that was given up may still arrive",
+                "reached through a proxy: a request may still arrive after it was abandoned",
                 "connect directly: http.trust_env = false, or name the host in no_proxy",
             )
         short = [name for name in held[:2] if len(getattr(access, name)) < SHORT]
         for name in short:
-            yield warn(f"{subject}.{name}", f"shorter than {SHORT} characters", "is it whole?")
+            yield warn(
+                f"{subject}.{name}", f"shorter than {SHORT} characters", "check that it is complete"
+            )
 
 
 def _timers(settings: Settings, alias: str) -> str:
-    """Say which switches of an account the exchange holds, if it holds any."""
+    """Return text about the switches that the exchange's timers hold; empty without timers."""
     if not holds_timers(settings.account(alias).adapter):
         return ""
     shortest_ms, _ = native_terms(settings, alias)
@@ -92,11 +94,11 @@ def _timers(settings: Settings, alias: str) -> str:
 
 
 def _odd(secret: str) -> str:
-    """Return why a key or secret cannot be one; empty if it can."""
+    """Return why a text cannot be a key or secret; empty if it can."""
     if secret[0] in "\"'" and secret[-1] == secret[0]:
         return "has quotes around it"
     if not PRINTABLE.fullmatch(secret):
-        return "holds spaces or characters that no key has"
+        return "contains spaces or characters that no key has"
     if PLACEHOLDER.search(secret):
         return "is still a placeholder"
     return ""

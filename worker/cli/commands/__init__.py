@@ -1,1 +1,1 @@
-"""Commands of one file each."""
+"""Commands of one module each."""

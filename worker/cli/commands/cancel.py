@@ -1,4 +1,4 @@
-"""`cancel` and `cancel-all`: enqueue, and wait for the proof if told to."""
+"""`cancel` and `cancel-all`: enqueue, and wait for proof with `--wait`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli import output, parts
-from worker.cli.direct import cancel_all_direct, cancel_direct
+from worker.cli import output, resources
+from worker.cli.commands.cancel_direct import cancel_all_direct, cancel_direct
 from worker.cli.errors import FAILED, MISUSED, CliError
 from worker.cli.options import (
     AccountArgument,
@@ -20,13 +20,13 @@ from worker.cli.options import (
     WaitOption,
     YesOption,
 )
-from worker.cli.waiting import progress_bar, wait_for
+from worker.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from worker.client.ticket import Result, Ticket
 
 LINE_MAX = 4_096
-"""Characters read of a line of standard input; no order id is so long."""
+"""Characters in a line of standard input from which it is no order id."""
 STDIN = "-"
 
 
@@ -37,7 +37,7 @@ def cancel(
         list[str],
         typer.Argument(
             metavar="ORDER_ID…",
-            help="As the exchange gave them; - alone reads them from standard input, one a line.",
+            help="Ids that the exchange gave; - alone reads them from standard input, one a line.",
             show_default=False,
         ),
     ],
@@ -47,18 +47,18 @@ def cancel(
     direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take orders off the book.
+    """Cancel orders.
 
-    Prints the job of each order. What it has printed survives whatever dies, but
-    with --direct, where nobody goes on with it.
+    Prints the job of each order. A printed job survives the death of any process,
+    except with --direct, which records nothing.
     """
     ids = _from_stdin() if order_ids == [STDIN] else order_ids
     if STDIN in ids:
-        raise typer.BadParameter("'-' reads order ids from standard input and must stand alone")
+        raise typer.BadParameter("'-' reads order ids from standard input and must be alone")
     if direct:
         cancel_direct(account, ids, pair=pair, side=side, wait_s=wait, as_json=as_json)
         return
-    tickets = parts.open_producer().cancel_many(account, ids, pair=pair, side=side)
+    tickets = resources.open_producer().cancel_many(account, ids, pair=pair, side=side)
     _report(account, tickets, wait_s=wait, as_json=as_json)
 
 
@@ -72,7 +72,7 @@ def cancel_all(
     direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take all open orders of an account, pair or side off the book."""
+    """Cancel all open orders of an account, pair or side."""
     scope = "".join(
         f", {name} {value}" for name, value in (("pair", pair), ("side", side)) if value
     )
@@ -84,12 +84,12 @@ def cancel_all(
     if direct:
         cancel_all_direct(account, pair=pair, side=side, wait_s=wait, as_json=as_json)
         return
-    ticket = parts.open_producer().cancel_all(account, pair=pair, side=side)
+    ticket = resources.open_producer().cancel_all(account, pair=pair, side=side)
     _report(account, [ticket], wait_s=wait, as_json=as_json)
 
 
 def _from_stdin() -> list[str]:
-    """Read order ids, one a line; empty lines are none."""
+    """Read order ids, one a line; skip empty lines."""
     ids: list[str] = []
     try:
         while line := sys.stdin.readline(LINE_MAX):
@@ -100,7 +100,7 @@ def _from_stdin() -> list[str]:
     except UnicodeDecodeError:
         raise CliError("standard input is not UTF-8 text", code=MISUSED) from None
     if not ids:
-        raise CliError("standard input holds no order id; nothing was queued", code=MISUSED)
+        raise CliError("standard input contains no order id; nothing was queued", code=MISUSED)
     return ids
 
 
@@ -116,14 +116,20 @@ def _report(
         return
     sys.stdout.flush()
     job_ids = [ticket.id for ticket in tickets]
+    from worker.client.ticket import wait_for  # noqa: PLC0415  slow
+
     with progress_bar(len(set(job_ids))) as progress:
         results = wait_for(
-            parts.open_ledger(), job_ids, timeout_ms=wait_s * 1_000, progress=progress
+            resources.open_listing(),
+            job_ids,
+            timeout_ms=wait_s * 1_000,
+            on_ended=progress,
+            through_outages=True,
         )
-    told = [(ticket, results[ticket.id]) for ticket in tickets]
-    proven = all(result.proven for _, result in told)
+    waited = [(ticket, results[ticket.id]) for ticket in tickets]
+    proven = all(result.proven for _, result in waited)
     if as_json:
-        jobs = [_ticket(ticket) | _result(result) for ticket, result in told]
+        jobs = [_ticket(ticket) | _result(result) for ticket, result in waited]
         output.document({"account": account, "proven": proven, "jobs": jobs})
     else:
         output.table(
@@ -139,14 +145,14 @@ def _report(
                     ticket.id,
                     result.detail,
                 )
-                for ticket, result in told
+                for ticket, result in waited
             ],
         )
     if not proven:
-        open_jobs = sum(not result.proven for _, result in told)
+        open_jobs = sum(not result.proven for _, result in waited)
         output.note(
-            f"{open_jobs} of {len(told)} not proven within {wait_s:g} s; pending jobs go on: "
-            "see `cancel-worker show ID`"
+            f"{open_jobs} of {len(waited)} not proven within {wait_s:g} s; workers continue the "
+            "pending jobs: see `cancel-worker show ID`"
         )
         raise typer.Exit(FAILED)
 

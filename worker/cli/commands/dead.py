@@ -1,4 +1,4 @@
-"""`dead`: the jobs that were given up, and what to do with them."""
+"""`dead`: list, show, replay and discard dead letters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli import output, parts
-from worker.cli.commands.jobs import every_dead, print_described, target
+from worker.cli import output, resources
+from worker.cli.commands.dead_letters import (
+    Selection,
+    check_choice,
+    described,
+    print_letters,
+    with_selection,
+)
+from worker.cli.commands.jobs import print_described
 from worker.cli.errors import FAILED, MISUSED, CliError
-from worker.cli.letters import Wanted, check_choice, described, print_letters, read_age
+from worker.cli.listings import every_dead
 from worker.cli.options import (
     AllOption,
     DryRunOption,
@@ -19,84 +26,67 @@ from worker.cli.options import (
     JobsArgument,
     JsonOption,
     LimitOption,
-    NewerOption,
-    OfAccountOption,
-    OfExchangeOption,
-    OlderOption,
-    OutcomeOption,
-    ReasonOption,
     YesOption,
 )
 from worker.errors import InvalidCommand
 from worker.model.jobs import Job, Kind, State
+from worker.model.text import one_line
 
 if TYPE_CHECKING:
     from worker.store.listing import Listing
 
 NOT_DEAD = "no dead letter has this id"
-MALFORMED = "a malformed message cannot be replayed: have it sent anew, or discard it"
+MALFORMED = "a malformed message cannot be replayed: have it sent again, or discard it"
 
 app = typer.Typer(
-    help="The dead letters: jobs that were given up, and messages that were none.",
+    help="Dead letters: jobs that were given up, and malformed messages.",
     rich_markup_mode=None,
 )
 
-Fate = dict[str, object]
+Report = dict[str, object]
 
 
 @app.command("list")
+@with_selection
 def list_letters(
-    *,
-    account: OfAccountOption = None,
-    exchange: OfExchangeOption = None,
-    outcome: OutcomeOption = None,
-    reason: ReasonOption = None,
-    older_than: OlderOption = None,
-    newer_than: NewerOption = None,
-    limit: LimitOption = 50,
-    as_json: JsonOption = False,
+    *, selection: Selection, limit: LimitOption = 50, as_json: JsonOption = False
 ) -> None:
     """List the dead letters, latest first."""
-    ledger = parts.open_ledger()
-    wanted = Wanted(account, exchange, outcome, reason, read_age(older_than), read_age(newer_than))
-    now_ms = ledger.now_ms()
-    meant = _meant(ledger, wanted, now_ms)
-    listed = list(islice(meant, limit))
+    listing = resources.open_listing()
+    now_ms = listing.now_ms()
+    matching = _matching(listing, selection, now_ms)
+    listed = list(islice(matching, limit))
     print_letters(listed, now_ms=now_ms, as_json=as_json)
-    # Only with a filter must all of them be read to be counted.
-    count = ledger.dead_count() if wanted.any else len(listed) + sum(1 for _ in meant)
+    # With a condition, all must be read to be counted.
+    everything = selection.everything
+    count = listing.dead_count() if everything else len(listed) + sum(1 for _ in matching)
     if count > len(listed):
         output.note(f"these are {len(listed)} of {count}; see more with --limit")
 
 
 @app.command("show")
 def show_letter(job_id: JobArgument, as_json: JsonOption = False) -> None:
-    """Show one dead letter and every attempt made for it."""
-    ledger = parts.open_ledger()
-    job = _letter(ledger.get(job_id), job_id)
-    print_described(described(job, now_ms=ledger.now_ms()), as_json=as_json)
+    """Show one dead letter and all its attempts."""
+    listing = resources.open_listing()
+    job = _letter(listing.get(job_id), job_id)
+    print_described(described(job, now_ms=listing.now_ms()), as_json=as_json)
 
 
 @app.command("replay")
+@with_selection
 def replay(
     *,
     job_ids: JobsArgument = None,
     every: AllOption = False,
-    account: OfAccountOption = None,
-    exchange: OfExchangeOption = None,
-    outcome: OutcomeOption = None,
-    reason: ReasonOption = None,
-    older_than: OlderOption = None,
-    newer_than: NewerOption = None,
+    selection: Selection,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Queue the commands of dead letters again, each as a new job that names its parent."""
-    wanted = Wanted(account, exchange, outcome, reason, read_age(older_than), read_age(newer_than))
-    check_choice(job_ids, wanted, every=every)
-    producer = parts.open_producer()
+    """Queue the commands of dead letters again, each as a new job that names the old one."""
+    check_choice(job_ids, selection, every=every)
+    producer = resources.open_producer()
 
-    def act(job: Job) -> Fate:
+    def act(job: Job) -> Report:
         if job.kind is Kind.MALFORMED:
             raise InvalidCommand(MALFORMED)
         if dry_run:
@@ -106,90 +96,89 @@ def replay(
         done = "replayed" if ticket.fresh else "joined to a pending job"
         return {"done": done, "job": ticket.id}
 
-    _each(_chosen(job_ids, wanted), act, as_json=as_json)
+    _for_each(_chosen(job_ids, selection), act, as_json=as_json)
 
 
 @app.command("discard")
+@with_selection
 def discard(
     *,
     job_ids: JobsArgument = None,
     every: AllOption = False,
-    account: OfAccountOption = None,
-    exchange: OfExchangeOption = None,
-    outcome: OutcomeOption = None,
-    reason: ReasonOption = None,
-    older_than: OlderOption = None,
-    newer_than: NewerOption = None,
+    selection: Selection,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget dead letters. Their orders may still be open."""
-    wanted = Wanted(account, exchange, outcome, reason, read_age(older_than), read_age(newer_than))
-    check_choice(job_ids, wanted, every=every)
+    """Delete dead letters. Their orders may still be open."""
+    check_choice(job_ids, selection, every=every)
     if not (yes or dry_run):
-        named = ", ".join(job_ids) if job_ids else str(wanted)
+        named = ", ".join(job_ids) if job_ids else str(selection)
         raise CliError(
-            f"this would forget {named}, whose orders may still be open; add --yes to do it",
+            f"this would delete {named}, whose orders may still be open; add --yes to do it",
             code=MISUSED,
         )
-    ledger = parts.open_ledger()
+    ledger = resources.open_ledger()
 
-    def act(job: Job) -> Fate:
+    def act(job: Job) -> Report:
         if dry_run:
             return {"done": "would be discarded"}
         ledger.discard(job.id)
         return {"done": "discarded"}
 
-    _each(_chosen(job_ids, wanted), act, as_json=as_json)
+    _for_each(_chosen(job_ids, selection), act, as_json=as_json)
 
 
-def _chosen(job_ids: Sequence[str] | None, wanted: Wanted) -> list[tuple[str, Job | None]]:
-    ledger = parts.open_ledger()
+def _chosen(job_ids: Sequence[str] | None, selection: Selection) -> list[tuple[str, Job | None]]:
+    listing = resources.open_listing()
     if not job_ids:
-        return [(job.id, job) for job in _meant(ledger, wanted, ledger.now_ms())]
+        return [(job.id, job) for job in _matching(listing, selection, listing.now_ms())]
     ids = list(dict.fromkeys(job_ids))
-    return list(zip(ids, ledger.many(ids), strict=True))
+    return list(zip(ids, listing.many(ids), strict=True))
 
 
-def _meant(ledger: Listing, wanted: Wanted, now_ms: int) -> Iterator[Job]:
-    seen: set[str] = set()  # one that comes while this reads moves the others on
-    for job in every_dead(ledger):
-        if job.id not in seen and wanted.means(job, now_ms=now_ms):
+def _matching(listing: Listing, selection: Selection, now_ms: int) -> Iterator[Job]:
+    seen: set[str] = set()  # a new dead letter shifts the pages
+    for job in every_dead(listing):
+        if job.id not in seen and selection.matches(job, now_ms=now_ms):
             seen.add(job.id)
             yield job
 
 
-def _each(
-    chosen: Sequence[tuple[str, Job | None]], act: Callable[[Job], Fate], *, as_json: bool
+def _for_each(
+    chosen: Sequence[tuple[str, Job | None]], act: Callable[[Job], Report], *, as_json: bool
 ) -> None:
-    """Do it to each; what cannot be done to one does not keep it from the others."""
-    fates: list[Fate] = []
+    """Act on each dead letter and report; continue after a failure.
+
+    Raises:
+        Exit: With code 1, if one failed.
+    """
+    reports: list[Report] = []
     for job_id, found in chosen:
-        fate: Fate = {"id": job_id, "ok": True}
+        report: Report = {"id": job_id, "ok": True}
         try:
             job = _letter(found, job_id)
-            fate |= {"account": job.account or None, "order_id": job.order_id} | act(job)
+            report |= {"account": job.account or None, "order_id": job.order_id} | act(job)
         except (InvalidCommand, CliError) as error:
-            fate |= {"ok": False, "error": str(error)}
+            report |= {"ok": False, "error": str(error)}
             output.note(f"{job_id[:60]}: {error}")
-        fates.append(fate)
+        reports.append(report)
     if not chosen:
-        output.note("no dead letter is meant by that")
+        output.note("no dead letter matches")
     if as_json:
-        output.document({"letters": fates})
+        output.document({"letters": reports})
     else:
-        for (job_id, found), fate in zip(chosen, fates, strict=True):
-            if fate["ok"] and found is not None:
-                rest = f" as {fate['job']}" if fate.get("job") else ""
-                named = f"{found.account} {target(found)}".strip() or found.kind.value
-                output.say(output.one_line(f"{job_id} {fate['done']}{rest} ({named})"))
-    if not all(fate["ok"] for fate in fates):
+        for (job_id, found), report in zip(chosen, reports, strict=True):
+            if report["ok"] and found is not None:
+                new = f" as {report['job']}" if report.get("job") else ""
+                named = f"{found.account} {output.target(found)}".strip() or found.kind.value
+                output.say(one_line(f"{job_id} {report['done']}{new} ({named})"))
+    if not all(report["ok"] for report in reports):
         raise typer.Exit(FAILED)
 
 
 def _letter(job: Job | None, job_id: str) -> Job:
-    # A job that is not dead must never be discarded from here.
+    # Never discard a job that is not dead.
     if job is None or job.state is not State.DEAD:
         raise CliError(f"{NOT_DEAD}: {job_id[:60]!r}" if job is None else NOT_DEAD)
     return job

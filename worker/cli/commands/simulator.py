@@ -16,18 +16,20 @@ WILDCARDS = {"//0.0.0.0:": "//127.0.0.1:", "//[::]:": "//[::1]:"}
 
 def simulator(
     port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="0: any free one.")
+        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="0 for any free port.")
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of all left to chance.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="S", help="Seed of the random numbers.")
+    ] = 0,
     host: Annotated[
         str, typer.Option("--host", metavar="H", help="Address to listen on.")
     ] = "127.0.0.1",
 ) -> None:
-    """Serve the simulated exchanges until Ctrl-C; print settings to try them with.
+    """Run the simulated exchanges until Ctrl-C; print settings that use them.
 
-    What is printed is a worker.toml, and how to place orders.
+    The output is a worker.toml, with comments that show how to place orders.
     """
-    from worker.simulator import serve  # noqa: PLC0415  slow, and seldom needed
+    from worker.simulator import serve  # noqa: PLC0415  slow
 
     try:
         serve(host, port, seed, on_ready=_announce)
@@ -43,9 +45,9 @@ def _announce(urls: Mapping[str, str]) -> None:
 
     control = reachable(urls["control"])
     accounts = open_accounts(SimulatorClient(control))
-    output.say(f"# The simulated exchanges, until Ctrl-C. Control: POST {control}/_sim/<operation>")
+    output.say(f"# Simulated exchanges, until Ctrl-C. Control: POST {control}/_sim/<operation>")
     output.say("# (operations: python -c 'import worker.simulator; help(worker.simulator)').")
-    output.say("# To place orders, whose ids it answers:")
+    output.say("# Place orders; the reply lists their ids:")
     for account in accounts:
         body = f'{{"exchange": "{account.exchange}", "api_key": "{account.api_key}"}}'
         output.say(f"#   curl {control}/_sim/place -d '{body}'")
@@ -56,7 +58,7 @@ def _announce(urls: Mapping[str, str]) -> None:
 
 
 def reachable(url: str) -> str:
-    """Return a URL that a client can use where the server's names every address."""
+    """Return a URL with loopback in place of the wildcard address."""
     for wildcard, loopback in WILDCARDS.items():
         url = url.replace(wildcard, loopback, 1)
     return url

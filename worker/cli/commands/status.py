@@ -1,10 +1,10 @@
-"""`status`: who works, what waits and for how long."""
+"""`status`: live workers, pending jobs and their age."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.cli import output, parts
+from worker.cli import output, resources
 from worker.cli.options import JsonOption, WatchOption
 from worker.cli.watching import check_watch, watch
 from worker.model.names import account_of, exchange_of
@@ -25,8 +25,8 @@ def status(
     """Show workers, lanes, switches, dead letters and Redis."""
     from worker.cli.snapshot import take  # noqa: PLC0415  slow
 
-    settings = parts.open_settings()
-    store = parts.open_store(settings)
+    settings = resources.open_settings()
+    store = resources.open_store(settings)
     if watch_it:
         check_watch(as_json=as_json)
         watch(lambda: _drawn(take(store, settings)))
@@ -67,7 +67,7 @@ def _lanes(snapshot: Snapshot) -> list[tuple[object, ...]]:
     for lane in snapshot.lanes:
         exchange, account = exchange_of(lane.lane), account_of(lane.lane)
         oldest = output.duration(snapshot.age_ms(lane))
-        served = "yes" if lane.served else "by nobody"
+        served = "yes" if lane.served else "no worker"
         rows.append((exchange, account, lane.pending, lane.due, oldest, served))
     return rows
 

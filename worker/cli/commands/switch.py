@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from worker.cli import output, parts
+from worker.cli import output, resources
+from worker.cli.beating import SAFE_SHARE, beat_text, keep_beating
 from worker.cli.errors import MISUSED, CliError
 from worker.cli.options import AccountArgument, EpochOption, JsonOption, SwitchArgument
 from worker.errors import StoreUnavailable
 
-if TYPE_CHECKING:
-    from worker.client.switch import Beat
-
-SAFE_SHARE = 2
-"""Who beats at least every half timeout is never tripped."""
 EVERY_MIN_S, EVERY_MAX_S = 0.05, 86_400
-LATE = (
-    "not in time: no worker has brought the exchange in line; normal just after arming, "
-    "else see `cancel-worker status`"
-)
 
 
 def _every(value: float | None) -> float | None:
@@ -43,7 +35,10 @@ def arm(
     timeout_ms: Annotated[
         int,
         typer.Option(
-            "--timeout-ms", metavar="N", help="From each beat to the deadline.", show_default=False
+            "--timeout-ms",
+            metavar="N",
+            help="Time from each heartbeat to the deadline.",
+            show_default=False,
         ),
     ],
     clear_wait_ms: Annotated[
@@ -52,17 +47,17 @@ def arm(
             "--clear-wait-ms",
             metavar="N",
             min=0,
-            help="Wait so long for a former switch of these pairs that tripped, until the "
-            "exchange has listed their open orders.",
+            help="Wait at most this long while a tripped switch of these pairs is still "
+            "canceling, until the exchange has listed their open orders.",
         ),
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Arm a switch: its orders come off if no beat comes in time.
+    """Arm a switch: its orders are canceled if no heartbeat comes in time.
 
-    The same scope armed before is taken over from its former holder.
+    Arming the same scope again takes the switch over from its holder.
     """
-    switch = parts.open_producer().arm(
+    switch = resources.open_producer().arm(
         account,
         pairs=pairs or [],
         order_ids=order_ids or [],
@@ -84,12 +79,14 @@ def arm(
             }
         )
     else:
-        again = " (armed before: a former holder's beats now fail)" if switch.epoch > 1 else ""
+        again = (
+            " (armed before: heartbeats of the former holder now fail)" if switch.epoch > 1 else ""
+        )
         rows = [
             ("switch", switch.id),
             ("epoch", f"{switch.epoch}{again}"),
             ("deadline", f"{output.moment(switch.deadline_ms)}, {output.duration(timeout_ms)}"),
-            ("now", f"someone must beat it at least every {output.duration(beat_ms)}, such as"),
+            ("now", f"send a heartbeat at least every {output.duration(beat_ms)}, for example"),
             ("", f"cancel-worker beat {switch.id} --every {beat_ms / 2_000:.3g}"),
             ("held", f"by {_holder(switch.held)}: {switch.held_why}"),
         ]
@@ -111,64 +108,60 @@ def beat(
         typer.Option(
             "--every",
             metavar="SECONDS",
-            help="Keep beating until Ctrl-C, or until the switch has ended.",
+            help="Send heartbeats until Ctrl-C, or until the switch has ended.",
             callback=_every,
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move a switch's deadline to one timeout from now."""
+    """Send a heartbeat: the deadline moves to one timeout from now."""
     if every is not None and as_json:
-        raise CliError("--every prints as it goes, so it takes no --json", code=MISUSED)
-    producer = parts.open_producer()
+        raise CliError(
+            "--every prints lines as heartbeats are sent; it takes no --json", code=MISUSED
+        )
+    producer = resources.open_producer()
     switch = producer.switch(switch_id, epoch=epoch or 0)
     if every is not None:
-        from worker.cli.beating import keep_beating  # noqa: PLC0415  only here
-
         keep_beating(producer, switch, every_ms=every * 1_000)
         return
-    beaten = switch.beat()
+    sent = switch.beat()
     if as_json:
-        told = {"left_ms": beaten.left_ms, "in_time": beaten.in_time}
-        output.document({"id": switch.id, "account": switch.account} | told)
+        result = {"left_ms": sent.left_ms, "in_time": sent.in_time}
+        output.document({"id": switch.id, "account": switch.account} | result)
     else:
-        output.say(told_of(beaten))
+        output.say(beat_text(sent))
 
 
 def disarm(
     switch_id: SwitchArgument, epoch: EpochOption = None, as_json: JsonOption = False
 ) -> None:
-    """End a switch; its orders stay. Doing it twice is no error."""
-    switch = parts.open_producer().switch(switch_id, epoch=epoch or 0)
+    """End a switch; its orders stay open. Disarming it again is no error."""
+    switch = resources.open_producer().switch(switch_id, epoch=epoch or 0)
     switch.disarm()
     record = switch.record()
-    now_ms = parts.open_ledger().now_ms()
+    now_ms = resources.open_listing().now_ms()
     fires_ms = record.fires_ms if record else None
     runs = fires_ms is not None and fires_ms > now_ms
     if as_json:
         known = record.describe(now_ms) if record else {"id": switch.id}
         output.document(known)
     else:
-        output.say(f"{switch.id} disarmed; its orders stay")
+        output.say(f"{switch.id} disarmed; its orders stay open")
         if runs:
             output.say(
-                "a worker now stops the exchange's own timer; `cancel-worker switches` tells"
+                "a worker now stops the exchange's own timer; `cancel-worker switches` shows when"
             )
     if runs:
         _note_without_workers()
 
 
-def told_of(beaten: Beat) -> str:
-    """Return what a beat came to, for people."""
-    left = output.duration(beaten.left_ms)
-    return f"{left} left, {'in time' if beaten.in_time else LATE}"
-
-
 def _note_without_workers() -> None:
-    """Say on standard error if nobody would act on what was just done."""
-    from worker.cli.snapshot import living  # noqa: PLC0415  slow
+    """Warn on standard error if no worker is alive to act on the change."""
+    from worker.cli.snapshot import live_workers  # noqa: PLC0415  slow
 
-    with contextlib.suppress(StoreUnavailable):  # what was asked is done
-        if not living(parts.open_ledger()):
-            output.note("no worker lives to act on it; start one, such as by `cancel-worker up`")
+    with contextlib.suppress(StoreUnavailable):  # the command itself has succeeded
+        if not live_workers(resources.open_listing()):
+            output.note(
+                "no worker is alive to act on it; start one, for example with `cancel-worker up`"
+            )

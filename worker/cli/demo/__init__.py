@@ -1,1 +1,1 @@
-"""`demo`: the whole story on one machine, no service installed."""
+"""`demo`: show the promises on one machine, no service installed."""

@@ -1,4 +1,4 @@
-"""The demo's scenes of cancels. Each raises if what it shows does not hold."""
+"""Scenes of the demo about cancels. Each raises `NotShown` on a wrong result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ Say = Callable[[str], None]
 
 
 def cancel(stage: Stage, alias: str, order_id: str) -> Ticket:
-    """Enqueue one cancel, as a strategy would."""
+    """Enqueue one cancel as a strategy does."""
     return stage.producer.cancel(alias, order_id, pair=PAIR, side=SIDE)
 
 
 def proven(stage: Stage, ticket: Ticket, expected: Outcome, book: str) -> Result:
-    """Wait for a job and hold its outcome against the exchange's book."""
+    """Wait for a job and compare its outcome with the exchange's order book.
+
+    Raises:
+        NotShown: They differ from what is expected.
+    """
     result = ticket.wait(timeout_ms=WAIT_MS)
     truth = stage.truth(ticket.account, ticket.order_id or "")
     if result.outcome is not expected or not result.proven or truth != book:
@@ -52,7 +56,7 @@ def burst(stage: Stage, say: Say) -> None:
     for ticket in tickets:
         proven(stage, ticket, Outcome.CANCELED, "canceled")
     took_ms = clock.monotonic_ms() - begun_ms
-    say(f"{BURST} orders accepted in {queued_ms:.0f} ms, all proven off in {took_ms:.0f} ms")
+    say(f"{BURST} orders accepted in {queued_ms:.0f} ms, all proven canceled in {took_ms:.0f} ms")
 
 
 def filled(stage: Stage, say: Say) -> None:
@@ -60,23 +64,23 @@ def filled(stage: Stage, say: Say) -> None:
     (order_id,) = stage.place("bm")
     stage.sim.fill(stage.accounts["bm"].exchange, order_id)
     result = proven(stage, cancel(stage, "bm", order_id), Outcome.GONE, "filled")
-    say(f'the exchange was asked, and said so: GONE, not "canceled" ({result.latency_ms} ms)')
+    say(f'the exchange reports it filled: GONE, not "canceled" ({result.latency_ms} ms)')
 
 
 def lost_reply(stage: Stage, say: Say) -> None:
-    """Lose the exchange's answer to a cancel that it carried out."""
+    """Lose the reply to a cancel that the exchange has executed."""
     account = stage.accounts["ix"]
     (order_id,) = stage.place("ix")
     stage.sim.fault_next("accept_then_drop", exchange=account.exchange)
     result = proven(stage, cancel(stage, "ix", order_id), Outcome.CANCELED, "canceled")
     say(
-        f"outcome UNKNOWN at first, CANCELED once proven by asking: "
+        f"UNKNOWN at first, CANCELED once proven by a query: "
         f"{result.attempts} requests, {result.latency_ms} ms"
     )
 
 
 def killed_worker(stage: Stage, say: Say) -> None:
-    """Kill a worker with SIGKILL while its request is under way."""
+    """Kill a worker with SIGKILL during its request."""
     stage.add_worker()
     stage.wait_for_workers(2)
     (order_id,) = stage.place("ev")
@@ -87,12 +91,12 @@ def killed_worker(stage: Stage, say: Say) -> None:
     until_true(lambda: len(stage.sim.journal()) > seen, what="the request arrived")
     job = stage.ledger.get(ticket.id)
     if job is None or job.claimed_by is None:
-        raise NotShown("no worker holds the job whose request is under way")
+        raise NotShown("no worker holds the job whose request was sent")
     stage.workers[int(job.claimed_by.split(":")[1])].kill()
     killed_ms = clock.monotonic_ms()
     proven(stage, ticket, Outcome.CANCELED, "canceled")
     took_ms = clock.monotonic_ms() - killed_ms
     say(
-        f"another worker took it up when its lease of {LEASE_MS} ms had ended: "
+        f"another worker claimed the job after its lease of {LEASE_MS} ms: "
         f"proven {took_ms:.0f} ms after the kill"
     )

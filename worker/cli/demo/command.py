@@ -1,4 +1,4 @@
-"""`demo`: shows on this machine that the promises hold, and exits 0 only if they did."""
+"""`demo`: show the promises on this machine; exit 0 only if all hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.cli.errors import FAILED
 
 
 def demo() -> None:
-    """Show the whole story on this machine: no service, no settings, no exchange needed."""
+    """Show the promises on this machine. Needs no service, settings or exchange."""
     from worker.cli.demo import cancels, silence  # noqa: PLC0415  slow
     from worker.cli.demo.stage import NotShown, open_stage  # noqa: PLC0415  slow
 
@@ -19,11 +19,11 @@ def demo() -> None:
         "One order on each exchange is canceled": cancels.one_each,
         "A burst of orders on one exchange": cancels.burst,
         "An order that was filled just before": cancels.filled,
-        "The exchange's answer is lost": cancels.lost_reply,
-        "A worker is killed in mid-request": cancels.killed_worker,
-        "A strategy is killed; the exchange keeps a timer": silence.native,
+        "The exchange's reply is lost": cancels.lost_reply,
+        "A worker is killed mid-request": cancels.killed_worker,
+        "A strategy is killed; the exchange has a timer": silence.native,
         "A strategy is killed; the exchange has no timer": silence.emulated,
-        "Strategies end cleanly": silence.disarmed,
+        "Strategies stop cleanly": silence.disarmed,
     }
     output.say("Starting Redis, three simulated exchanges, a Celery worker and beat ...")
     try:
@@ -34,7 +34,7 @@ def demo() -> None:
                 output.say(f"\n{title}")
                 scene(stage, lambda line: output.say(f"   {line}"))
     except NotShown as error:
-        output.note(f"did not hold: {error}")
+        output.note(f"failed: {error}")
         raise typer.Exit(FAILED) from None
     took_s = (clock.monotonic_ms() - begun_ms) / 1_000
-    output.say(f"\nAll of it held, in {took_s:.1f} s. Next: cancel-worker up --simulator")
+    output.say(f"\nAll promises held, in {took_s:.1f} s. Next: cancel-worker up --simulator")

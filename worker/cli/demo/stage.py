@@ -1,4 +1,4 @@
-"""What the demo plays on: an embedded Redis, simulated exchanges, real workers and beat."""
+"""Environment of the demo: embedded Redis, simulated exchanges, real workers and beat."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
 
 START_MS = 20_000
-LOOK_MS = 10
+POLL_MS = 10
 LEASE_MS = 2_000
 DEADLINE_MS = 1_000
 PAIR = "btc_idr"
 CELERY = ("celery", "-q", "-A", "worker.celery_app")
 BITMART_PACE = {"max_requests": 50, "window_ms": 1_000}
-"""The careful default of one request a second would make the demo slow."""
+"""The default of one request a second would make the demo slow."""
 
 
 class NotShown(CancelWorkerError):
-    """Something that the demo shows did not hold."""
+    """The demo did not observe what it promises to show."""
 
 
 @dataclass
 class Stage:
-    """The running parts."""
+    """The running processes and their clients."""
 
     folder: Path
     sim: SimulatorClient
@@ -53,7 +53,7 @@ class Stage:
     workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def add_worker(self) -> None:
-        """Start one more worker process; it need not be ready on return."""
+        """Start another worker process. It may not be ready on return."""
         process = self.start(*CELERY, "worker", "--without-gossip", "--without-mingle")
         self.workers[process.pid] = process
 
@@ -64,7 +64,7 @@ class Stage:
     def start(
         self, module: str, *options: str, stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a module as a process that ends with the stage."""
+        """Run a module as a process that ends with the stage."""
         command = [sys.executable, "-m", module, *options]
         with (self.folder / "processes.log").open("ab") as out:
             process = subprocess.Popen(  # noqa: S603  our own arguments
@@ -78,18 +78,18 @@ class Stage:
         return process
 
     def wait_for_workers(self, count: int) -> None:
-        """Wait until so many workers live.
+        """Wait until `count` workers are alive.
 
         Raises:
-            NotShown: They do not.
+            NotShown: They were not in time.
         """
         until_true(lambda: len(self.ledger.workers()) >= count, what=f"{count} workers")
 
     def wait_for_beat(self) -> None:
-        """Wait until Celery beat ticks.
+        """Wait until Celery beat holds its lease.
 
         Raises:
-            NotShown: It does not.
+            NotShown: It did not in time.
         """
         until_true(lambda: self.store.client.exists(self.store.key(BEAT)), what="Celery beat")
 
@@ -99,11 +99,11 @@ class Stage:
         return self.sim.place(account.exchange, account.api_key, pair=pair, count=count)
 
     def order(self, alias: str, order_id: str) -> Order:
-        """Return an order as it stands in the exchange's book."""
+        """Return an order from the exchange's book."""
         return self.sim.order(self.accounts[alias].exchange, order_id)
 
     def truth(self, alias: str, order_id: str) -> str:
-        """Return what the exchange's book says of an order."""
+        """Return the status of an order in the exchange's book."""
         return str(self.order(alias, order_id).status)
 
 
@@ -111,13 +111,13 @@ def until_true(get: Callable[[], object], *, within_ms: float = START_MS, what: 
     """Wait until `get()` is true.
 
     Raises:
-        NotShown: It was not in time.
+        NotShown: It was not true within `within_ms`.
     """
     until = clock.monotonic_ms() + within_ms
     while not get():
         if clock.monotonic_ms() > until:
             raise NotShown(f"not within {within_ms / 1_000:g} s: {what}")
-        clock.sleep_ms(LOOK_MS)
+        clock.sleep_ms(POLL_MS)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def open_stage() -> Iterator[Stage]:
     """Start Redis, the exchanges, one worker and beat; stop and remove all at the end.
 
     Raises:
-        NotShown: A part did not start.
+        NotShown: A process did not start.
         StoreUnavailable: There is no Redis server on this machine.
     """
     with ExitStack() as parts:
@@ -156,7 +156,7 @@ def open_stage() -> Iterator[Stage]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process, by force if need be."""
+    """Terminate a process; kill it after 5 s."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -194,14 +194,14 @@ def _write_settings(folder: Path, accounts: dict[str, SimulatedAccount], redis_u
 
 
 def _use_settings(parts: ExitStack, path: Path) -> None:
-    """Put this process and its children on these settings, and nothing else."""
-    former = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    for name in former:
+    """Make this process and its children use these settings only."""
+    previous = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    for name in previous:
         del os.environ[name]
     os.environ[CONFIG_VARIABLE] = str(path)
 
     def restore() -> None:
         del os.environ[CONFIG_VARIABLE]
-        os.environ.update(former)
+        os.environ.update(previous)
 
     parts.callback(restore)

@@ -1,4 +1,4 @@
-"""The strategies of the demo, seen from outside."""
+"""Start, observe and end the strategies of the demo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ END_S = 5
 
 @dataclass(frozen=True)
 class Strategy:
-    """A strategy as a process of its own, and its switch."""
+    """A strategy process and its switch."""
 
     process: subprocess.Popen[bytes]
     switch: Switch
@@ -28,10 +28,10 @@ class Strategy:
         return self.process.poll() is None
 
     def record(self) -> SwitchRecord:
-        """Return how its switch stands.
+        """Return the record of its switch.
 
         Raises:
-            NotShown: Redis knows of none.
+            NotShown: Redis has none.
         """
         record = self.switch.record()
         if record is None:
@@ -39,10 +39,10 @@ class Strategy:
         return record
 
     def end(self, number: signal.Signals) -> SwitchRecord:
-        """End it by a signal; return how its switch stands then.
+        """End it by a signal; return the record of its switch afterwards.
 
         Raises:
-            NotShown: It had ended before, or did not end as told.
+            NotShown: It had already ended, or did not end as expected.
         """
         if not self.alive():
             raise NotShown("a strategy ended by itself")
@@ -60,7 +60,7 @@ def start_strategy(stage: Stage, wanted: Mapping[str, object]) -> Strategy:
     """Start a strategy; return once its switch is armed.
 
     Raises:
-        NotShown: It could not arm it.
+        NotShown: It did not arm its switch.
     """
     process = stage.start(PROGRAM, json.dumps(wanted), stdout=subprocess.PIPE)
     assert process.stdout is not None  # noqa: S101  asked for above

@@ -1,7 +1,8 @@
-"""A strategy with nothing but its switch, for the demo to start, stop and kill.
+"""A strategy that only holds a switch, for the demo to start, stop and kill.
 
 `python -m worker.cli.demo.strategy '{"account": …, "pairs": […], "timeout_ms": …}'`
-arms it, prints its id and beats. SIGTERM is a clean end; SIGKILL is a crash.
+arms the switch, prints its id and sends heartbeats. SIGTERM stops it cleanly;
+SIGKILL is a crash.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from worker import clock
 from worker.client.producer import Producer
 
 BEATS = 4
-"""In one timeout; two are enough."""
+"""Heartbeats in one timeout; two are enough."""
 
 
 def main(wanted: str) -> None:
-    """Hold the switch until told to stop."""
+    """Hold the switch until SIGTERM."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     arguments = json.loads(wanted)

@@ -1,1 +1,1 @@
-"""`up`: one machine for real, under one supervisor."""
+"""`up`: run workers, beat and Redis on one machine, under one supervisor."""

@@ -1,4 +1,4 @@
-"""The processes that `up` keeps alive."""
+"""The child processes of `up`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from worker.store.embedded import EmbeddedRedis
 log = logging.getLogger(__name__)
 
 GRACE_MS = 5_000
-"""Beyond a child's own bound, before it is killed."""
+"""Time after a child's own shutdown bound before it is killed."""
 HURRY_MS = 2_000
-"""Before it is killed, when it has been told a second time: then it hands back at once."""
-LOOK_MS = 20
+"""Time before it is killed after a second SIGTERM, on which it returns its jobs at once."""
+POLL_MS = 20
 
 
 class CeleryChild:
-    """A part of the Celery application as a child process.
+    """A Celery worker or beat as a child process.
 
-    It has a session of its own, so that Ctrl-C reaches the supervisor alone;
-    its output goes to the supervisor's standard error.
+    It runs in a session of its own, so that Ctrl-C reaches only the supervisor.
+    Its output goes to the supervisor's standard error.
 
     Args:
-        name: What it is called in the log.
+        name: Name in the log.
         command: The Celery command and its options.
-        environment: Of the child.
-        stop_ms: How long the child itself takes to stop at most.
-        hurry: Set to have it told a second time, and soon killed.
+        environment: Environment of the child.
+        stop_ms: Longest time that the child's own shutdown takes.
+        hurry: When set, `stop` sends a second SIGTERM and soon kills the child.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class CeleryChild:
         )
 
     def exit_code(self) -> int | None:
-        """Return the code that it ended with; None while it runs."""
+        """Return the exit code; None while it runs."""
         return None if self._process is None else self._process.poll()
 
     def stop(self) -> bool:
-        """Let it end what it is at; kill it if that takes too long."""
+        """Stop it gracefully; kill it after the bound. Return whether it stopped by itself."""
         process = self._process
         if process is None:
             return True
@@ -83,14 +83,14 @@ class CeleryChild:
                 process.kill()
                 process.wait()
                 return False
-            clock.sleep_ms(LOOK_MS)
+            clock.sleep_ms(POLL_MS)
         return True
 
 
 def worker_child(
     number: int, environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
 ) -> CeleryChild:
-    """Return `celery -A worker.celery_app worker` as a part, one of several."""
+    """Return one `celery -A worker.celery_app worker`."""
     return CeleryChild(
         f"worker {number}",
         *("worker", "--without-gossip", "--without-mingle"),
@@ -101,15 +101,12 @@ def worker_child(
 
 
 def beat_child(environment: Mapping[str, str], *, hurry: threading.Event) -> CeleryChild:
-    """Return `celery -A worker.celery_app beat` as a part.
-
-    It keeps nothing, on disk or else: what it drives stands in Redis.
-    """
+    """Return `celery -A worker.celery_app beat`, which keeps its state in Redis only."""
     return CeleryChild("beat", "beat", environment=environment, stop_ms=0, hurry=hurry)
 
 
 class RedisChild:
-    """The embedded Redis as a part, on the same port whenever it restarts."""
+    """The embedded Redis. It keeps its port over restarts."""
 
     name = "redis"
 
@@ -119,7 +116,7 @@ class RedisChild:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return self._server.url
 
     def start(self) -> None:
@@ -132,12 +129,12 @@ class RedisChild:
         self._server.start()
 
     def exit_code(self) -> int | None:
-        """Return the code that it ended with; None while it runs."""
+        """Return the exit code; None while it runs."""
         process = self._server.process
         return None if process is None else process.poll()
 
     def stop(self) -> bool:
-        """Stop it, its data written."""
+        """Stop it after it has written its data."""
         self._server.stop()
         forget_port(self.folder)
         return True

@@ -1,4 +1,4 @@
-"""`up`: one machine for real, under one supervisor."""
+"""`up`: run workers, beat and Redis on one machine, under one supervisor."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli import output, parts
+from worker.cli import output, resources
 from worker.cli.errors import MISUSED, CliError
 from worker.cli.up import first_run
 from worker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from worker.cli.up.children import RedisChild
-    from worker.cli.up.supervisor import Part
+    from worker.cli.up.supervisor import Child
     from worker.config.settings import Settings
 
 CONNECT_S = 0.5
@@ -29,11 +29,11 @@ WORKERS_DEFAULT_MAX = 4
 WORKERS_MAX = 16
 REDIS_FOLDER = "redis"
 SIMULATOR_FOLDER = "simulator"
-"""Apart, so that real jobs never meet simulated exchanges."""
+"""A folder of its own, so that no real job is sent to a simulated exchange."""
 
 
 def workers_by_default() -> int:
-    """Return one a core that this process may use, but few."""
+    """Return one worker per usable core, at most `WORKERS_DEFAULT_MAX`."""
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -50,27 +50,27 @@ def up(
             min=1,
             max=WORKERS_MAX,
             default_factory=workers_by_default,
-            show_default=f"one a core, at most {WORKERS_DEFAULT_MAX}",
-            help="How many worker processes.",
+            show_default=f"one per core, at most {WORKERS_DEFAULT_MAX}",
+            help="Number of worker processes.",
         ),
     ],
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="Run a Redis of its own, whatever else answers.")
+        bool, typer.Option("--embedded", help="Run an embedded Redis, even if another one answers.")
     ] = False,
     data_dir: Annotated[
         Path,
         typer.Option(
-            "--data-dir", metavar="PATH", help="Where that Redis keeps its data, in a folder below."
+            "--data-dir", metavar="PATH", help="Folder for the data of the embedded Redis."
         ),
     ] = Path("data"),
     simulator: Annotated[
         bool,
-        typer.Option("--simulator", help="Simulated exchanges, accounts and Redis: just try it."),
+        typer.Option("--simulator", help="Use simulated exchanges, accounts and Redis."),
     ] = False,
 ) -> None:
-    """Run workers and beat, and a Redis where none is, until Ctrl-C.
+    """Run workers and beat until Ctrl-C, and a Redis if none answers.
 
-    What dies is started again. All logs go to standard error.
+    A process that dies is restarted. All logs go to standard error.
     """
     from worker.cli.up.simulated import simulated  # noqa: PLC0415  slow
 
@@ -90,14 +90,14 @@ def up(
 
 
 def _on_signals() -> tuple[threading.Event, threading.Event]:
-    """Let the first signal set one event, the second both."""
+    """Return two events: the first signal sets the first, the next one the second."""
     stopping, hurry = threading.Event(), threading.Event()
 
-    def heard(_number: int, _frame: object) -> None:
+    def on_signal(_number: int, _frame: object) -> None:
         (hurry if stopping.is_set() else stopping).set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, heard)
+        signal.signal(number, on_signal)
     return stopping, hurry
 
 
@@ -105,12 +105,12 @@ def _ready_settings() -> Settings:
     """Return settings that a worker can start with.
 
     Raises:
-        SettingsError: A worker would end at once with these.
-        CliError: Nothing is set up yet.
+        SettingsError: A worker could not start with them.
+        CliError: No account is configured.
     """
     from worker.factory import build_sessions  # noqa: PLC0415  slow
 
-    settings = parts.open_settings()
+    settings = resources.open_settings()
     if not settings.accounts:
         output.say(first_run.example())
         raise CliError(first_run.ADVICE, code=MISUSED)
@@ -122,16 +122,16 @@ def _lacks_redis(settings: Settings, folder: Path) -> bool:
     """Return whether a Redis must be embedded.
 
     Raises:
-        StoreUnavailable: There is one, or should be, that does not serve us.
+        StoreUnavailable: One is configured or listening, but does not answer us.
     """
     from worker.cli.up.data_folder import PORT_FILE  # noqa: PLC0415  slow
     from worker.store.listing import Listing  # noqa: PLC0415  slow
 
     chosen = "redis_url" in settings.model_fields_set or settings.redis_url_file is not None
     if not chosen and (folder / PORT_FILE).exists():
-        return True  # what answers there was left by a run that was killed
+        return True  # a run that was killed has left its Redis running
     try:
-        Listing(parts.open_store(settings)).now_ms()
+        Listing(resources.open_store(settings)).now_ms()
     except StoreUnavailable:
         if chosen or _listens(settings):
             raise
@@ -142,12 +142,12 @@ def _lacks_redis(settings: Settings, folder: Path) -> bool:
 @contextmanager
 def _embedded(settings: Settings, folder: Path) -> Iterator[RedisChild]:
     from worker.cli.up.children import RedisChild  # noqa: PLC0415  slow
-    from worker.cli.up.data_folder import end_leftover, held  # noqa: PLC0415  slow
+    from worker.cli.up.data_folder import locked, stop_leftover  # noqa: PLC0415  slow
 
     if settings.redis_url_file is not None:
-        raise CliError("--embedded and redis_url_file exclude each other; drop one", code=MISUSED)
-    with held(folder):
-        end_leftover(folder)
+        raise CliError("--embedded and redis_url_file exclude each other; remove one", code=MISUSED)
+    with locked(folder):
+        stop_leftover(folder)
         redis = RedisChild(folder, port=None if _listens(settings) else _port(settings))
         if redis.url != settings.redis_address:
             output.say(f"export WORKER_REDIS_URL={redis.url}")
@@ -164,12 +164,12 @@ def _supervise(
     from worker.telemetry import logs  # noqa: PLC0415  slow
     from worker.telemetry.health import url  # noqa: PLC0415  slow
 
-    settings = parts.open_settings()
+    settings = resources.open_settings()
     logs.set_up(settings.worker.log_level, secrets_of(settings))
     ports, beat_port = _ports(settings, workers)
     environment = {**os.environ, **_variable("BEAT_PORT", beat_port)}
     bound_ms = settings.worker.shutdown_ms
-    running: list[Part] = [
+    running: list[Child] = [
         worker_child(
             number, {**environment, **_variable("PORT", port)}, shutdown_ms=bound_ms, hurry=hurry
         )
@@ -178,8 +178,8 @@ def _supervise(
     running.append(beat_child(environment, hurry=hurry))
 
     def announce() -> None:
-        kept = f", data in {redis.folder}" if redis else ""
-        output.say(f"redis     {parts.where(settings)}{kept}")
+        data = f", data in {redis.folder}" if redis else ""
+        output.say(f"redis     {resources.redis_place(settings)}{data}")
         for name, port in (*(("status", port) for port in ports), ("beat", beat_port)):
             if port:
                 output.say(f"{name:9} {url(settings.metrics.host, port)}")
@@ -194,8 +194,9 @@ def _supervise(
 
 
 def _ports(settings: Settings, workers: int) -> tuple[list[int | None], int | None]:
-    """Choose the ports of workers and beat here, so that a restart finds them again."""
-    from worker.telemetry.health import free_port, ports_of  # noqa: PLC0415  slow
+    """Return the ports of workers and beat; a restarted process keeps its port."""
+    from worker.net.sockets import free_port  # noqa: PLC0415  slow
+    from worker.telemetry.health import ports_of  # noqa: PLC0415  slow
 
     of_worker, of_beat = ports_of(settings, "worker"), ports_of(settings, "beat")
     chosen: list[int | None] = []
@@ -211,7 +212,7 @@ def _variable(name: str, port: int | None) -> dict[str, str]:
 
 
 def _port(settings: Settings) -> int | None:
-    """Return the port of loopback that the settings name, if they do."""
+    """Return the port of `redis_url` if it is on loopback, else None."""
     from worker.config.accounts import LOOPBACK  # noqa: PLC0415  slow
     from worker.store.address import parse  # noqa: PLC0415  slow
 
@@ -223,7 +224,7 @@ def _port(settings: Settings) -> int | None:
 
 
 def _listens(settings: Settings) -> bool:
-    """Return whether anything listens on the port of the settings."""
+    """Return whether a process listens on the port of `redis_url`."""
     port = _port(settings)
     if port is None:
         return False

@@ -1,4 +1,4 @@
-"""The folder in which `up` keeps what must outlive it."""
+"""The folder with the data of the embedded Redis."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from worker.cli.errors import CliError
 
 PORT_FILE = "redis.port"
 LOCK_FILE = "lock"
-GONE_MS = 10_000
-LOOK_MS = 20
+STOP_MS = 10_000
+POLL_MS = 20
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep a folder to ourselves: two Redis on the same files would spoil them.
+def locked(folder: Path) -> Iterator[None]:
+    """Lock a folder: two Redis on the same files would corrupt them.
 
     Raises:
-        CliError: Another `up` holds it, or it cannot be made.
+        CliError: Another `up` has locked it, or it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -41,8 +41,8 @@ def held(folder: Path) -> Iterator[None]:
     except BlockingIOError:
         os.close(lock)
         raise CliError(
-            f"{folder}: another `cancel-worker up` is using it; stop that, or give another "
-            "--data-dir"
+            f"{folder}: another `cancel-worker up` is using it; stop that one, or give "
+            "another --data-dir"
         ) from None
     try:
         yield
@@ -51,41 +51,41 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def remember_port(folder: Path, port: int) -> None:
-    """Note where the Redis of this folder listens."""
+    """Record the port of the Redis of this folder."""
     (folder / PORT_FILE).write_text(f"{port}\n", encoding="ascii")
 
 
 def forget_port(folder: Path) -> None:
-    """Note that the Redis of this folder has stopped."""
+    """Record that the Redis of this folder has stopped."""
     (folder / PORT_FILE).unlink(missing_ok=True)
 
 
-def end_leftover(folder: Path) -> None:
-    """Stop a Redis that a supervisor which was killed has left on this folder.
+def stop_leftover(folder: Path) -> None:
+    """Stop a Redis that still runs on this folder after its supervisor was killed.
 
-    Call it with the folder held.
+    Call it while the folder is locked.
 
     Raises:
-        CliError: It still runs. A second one on its files would spoil them.
+        CliError: It still runs. A second one on its files would corrupt them.
     """
     try:
         port = int((folder / PORT_FILE).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return
-    until = clock.monotonic_ms() + GONE_MS
+    until = clock.monotonic_ms() + STOP_MS
     with contextlib.closing(_client(port)) as client:
         while clock.monotonic_ms() < until:
             try:
                 answer: Any = client.config_get("dir")
                 if Path(answer["dir"]).resolve() != folder.resolve():
                     return
-                output.note(f"{folder}: stopping the Redis that an earlier run left behind")
+                output.note(f"{folder}: stopping the Redis of an earlier run")
                 client.shutdown()
             except (redis.BusyLoadingError, redis.TimeoutError):
-                pass  # it may yet turn out to be ours
+                pass  # it may be ours: try again
             except redis.RedisError:
-                return  # nothing listens, or somebody else's
-            clock.sleep_ms(LOOK_MS)
+                return  # nothing listens, or another service does
+            clock.sleep_ms(POLL_MS)
     raise CliError(
         f"{folder}: the Redis of an earlier run still runs on port {port}; "
         f"stop it with `redis-cli -p {port} shutdown`"

@@ -1,16 +1,16 @@
-"""What a newcomer is told who has set up nothing yet."""
+"""Advice for a first run without settings."""
 
 from __future__ import annotations
 
 ADVICE = (
-    "no account is set up: save the example on standard output as worker.toml, fill it in, "
+    "no account is configured: save the example on standard output as worker.toml, fill it in, "
     "`chmod 600 worker.toml`, then `cancel-worker check`; "
     "or try everything on simulated exchanges with `cancel-worker up --simulator`"
 )
 
 EXAMPLE = """\
 # worker.toml
-# Without redis_url, `cancel-worker up` embeds a Redis where none answers.
+# Without redis_url, `cancel-worker up` embeds a Redis if none answers.
 # redis_url = "redis://127.0.0.1:6379/0"
 
 [accounts.main]                  # the alias is what strategies use
@@ -22,7 +22,7 @@ api_secret = "..."               # or api_secret_file = "/run/secrets/main"
 
 
 def example() -> str:
-    """Return a settings file to fill in."""
+    """Return an example of a settings file."""
     from worker.exchanges import EXCHANGES  # noqa: PLC0415  slow
 
     with_memo = [name for name, it in EXCHANGES.items() if it.capabilities.needs_memo]

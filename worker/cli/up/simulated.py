@@ -1,4 +1,4 @@
-"""`up --simulator`: simulated exchanges, and settings that lead to nothing else."""
+"""`up --simulator`: simulated exchanges, and settings that use nothing else."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from pathlib import Path
 from worker.cli import output
 from worker.cli.simulated import SimulatedAccount, open_accounts, settings_text
 from worker.cli.up.children import RedisChild
-from worker.cli.up.data_folder import end_leftover, held
+from worker.cli.up.data_folder import locked, stop_leftover
 from worker.config.settings_file import CONFIG_VARIABLE, DEFAULT_FILE
 from worker.simulator import Simulator
 
 ORDERS = 3
 PAIR, SIDE = "btc_idr", "buy"
 REPLACED = ("WORKER_ACCOUNTS", "WORKER_REDIS_URL", "WORKER_SENTRY_DSN")
-"""Settings of the environment that would mix the real with the simulated."""
+"""Variables that would mix real settings with simulated ones."""
 
 
 @contextmanager
 def simulated(folder: Path) -> Iterator[RedisChild]:
-    """Run the simulated exchanges; put this process on settings of their own.
+    """Run the simulated exchanges, and point this process at settings for them.
 
-    The Redis is its own too: a worker on simulated exchanges must never take
-    up a real job, since it would find that the order is not there.
+    Redis is separate, too: a worker on simulated exchanges must never claim a
+    real job, since it would prove that the order does not exist.
 
     Raises:
         CliError: The folder cannot be used.
     """
-    with held(folder), Simulator() as simulator:
-        end_leftover(folder)
+    with locked(folder), Simulator() as simulator:
+        stop_leftover(folder)
         redis = RedisChild(folder, port=None)
         accounts = open_accounts(simulator)
         path = folder / DEFAULT_FILE
-        _write_privately(path, settings_text(accounts, redis_url=redis.url))
+        _write_private(path, settings_text(accounts, redis_url=redis.url))
         for name in [name for name in os.environ if name.upper().startswith(REPLACED)]:
             del os.environ[name]
         os.environ[CONFIG_VARIABLE] = str(path)
@@ -54,7 +54,7 @@ def _announce(simulator: Simulator, accounts: list[SimulatedAccount], path: Path
     output.say(f"          {command} arm ix --pair {PAIR} --timeout-ms 30000")
 
 
-def _write_privately(path: Path, text: str) -> None:
+def _write_private(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

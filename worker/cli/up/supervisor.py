@@ -1,4 +1,4 @@
-"""Keeping the parts of one machine alive, and stopping them together."""
+"""Supervisor of the processes of `up`: start, restart, stop."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from worker.errors import CancelWorkerError
 
 log = logging.getLogger(__name__)
 
-LOOK_MS = 100
+CHECK_MS = 100
 BACKOFF_FIRST_MS = 500
 BACKOFF_MAX_MS = 30_000
 STABLE_MS = 60_000
-"""A part that lived so long has not failed at once, and restarts at once."""
+"""A process that ran this long restarts without backoff when it ends."""
 
 
-class Part(Protocol):
-    """One process that is kept alive."""
+class Child(Protocol):
+    """A supervised process."""
 
     name: str
 
@@ -31,114 +31,115 @@ class Part(Protocol):
         """Start it.
 
         Raises:
-            CancelWorkerError, OSError: It cannot be started now.
+            CancelWorkerError, OSError: It could not be started.
         """
 
     def exit_code(self) -> int | None:
-        """Return the code that it ended with; None while it runs."""
+        """Return the exit code; None while it runs."""
 
     def stop(self) -> bool:
-        """Stop it within a bound; return whether it ended by itself."""
+        """Stop it within a bound; return whether it did not have to be killed."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    part: Part
+class _Supervised:
+    child: Child
     running: bool = False
     started_ms: float = 0.0
     failures: int = 0
     retry_ms: float = 0.0
     steady: bool = False
-    """Whether it has once run for long."""
+    """Whether it has ever run for `STABLE_MS`."""
 
 
 def backoff_ms(failures: int) -> int:
-    """Return how long to wait after so many failures in a row."""
+    """Return the pause before a restart, by the number of failures in a row."""
     return min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS << min(max(0, failures - 1), 16))
 
 
 class Supervisor:
-    """Starts parts in order, restarts those that die, stops them in reverse.
+    """Starts processes in order, restarts those that end, stops them in reverse order.
 
-    Those of one stage are stopped at the same time, so that many take no longer.
+    The processes of one stage are stopped at the same time.
 
-    A part that ends with exit code 2 says that its settings are wrong, which
-    no restart mends: all is stopped. Not so once it has run well: then somebody
-    has changed them under those that still do, and it waits for their mending.
+    Exit code 2 means that the settings are wrong, which a restart cannot fix:
+    everything is stopped. A process that has already run for `STABLE_MS` is
+    restarted with backoff instead: its settings were changed while the others
+    run, and may be corrected.
 
     Args:
-        stages: What is needed first comes first.
-        stopping: Set by whoever wants an end.
+        stages: Processes in order of start, by stage.
+        stopping: Set to end the run.
     """
 
-    def __init__(self, stages: Sequence[Sequence[Part]], stopping: threading.Event) -> None:
-        self._stages = [[_Kept(part) for part in stage] for stage in stages]
-        self._kept = [kept for stage in self._stages for kept in stage]
+    def __init__(self, stages: Sequence[Sequence[Child]], stopping: threading.Event) -> None:
+        self._stages = [[_Supervised(child) for child in stage] for stage in stages]
+        self._all = [each for stage in self._stages for each in stage]
         self._stopping = stopping
 
     def run(self, *, on_started: Callable[[], None] = lambda: None) -> int:
-        """Return the exit code once all parts have stopped.
+        """Run until stopped; return the exit code once all processes have ended.
 
         Args:
-            on_started: Called once all parts have been started.
+            on_started: Called once all processes have been started.
 
         Raises:
-            CancelWorkerError, OSError: A part could not be started at first.
-                All that had been started is stopped.
+            CancelWorkerError, OSError: A process could not be started. The
+                started ones have been stopped.
         """
         code = 0
         try:
-            for kept in self._kept:
-                self._start(kept)
+            for each in self._all:
+                self._start(each)
             on_started()
-            while not code and not clock.wait_ms(self._stopping, LOOK_MS):
-                code = max(self._look(kept) for kept in self._kept)
+            while not code and not clock.wait_ms(self._stopping, CHECK_MS):
+                code = max(self._check(each) for each in self._all)
         finally:
             clean = self._stop()
         return code or (0 if clean else FAILED)
 
-    def _look(self, kept: _Kept) -> int:
-        if not kept.running:
-            if clock.monotonic_ms() >= kept.retry_ms:
+    def _check(self, each: _Supervised) -> int:
+        if not each.running:
+            if clock.monotonic_ms() >= each.retry_ms:
                 try:
-                    self._start(kept)
+                    self._start(each)
                 except (CancelWorkerError, OSError) as error:
-                    self._failed(kept, str(error))
+                    self._failed(each, str(error))
             return 0
-        ended = kept.part.exit_code()
+        ended = each.child.exit_code()
         if ended is None:
             return 0
-        kept.running = False
-        if ended == MISUSED and not kept.steady:
-            log.error("%s ended: its settings are wrong (see above)", kept.part.name)
+        each.running = False
+        if ended == MISUSED and not each.steady:
+            log.error("%s ended: its settings are wrong (see above)", each.child.name)
             return MISUSED
-        if clock.monotonic_ms() - kept.started_ms > STABLE_MS:
-            kept.failures, kept.steady = 0, True
-        self._failed(kept, f"it ended with code {ended}")
+        if clock.monotonic_ms() - each.started_ms > STABLE_MS:
+            each.failures, each.steady = 0, True
+        self._failed(each, f"ended with exit code {ended}")
         return 0
 
-    def _start(self, kept: _Kept) -> None:
-        kept.part.start()
-        kept.running = True
-        kept.started_ms = clock.monotonic_ms()
-        log.info("%s started", kept.part.name)
+    def _start(self, each: _Supervised) -> None:
+        each.child.start()
+        each.running = True
+        each.started_ms = clock.monotonic_ms()
+        log.info("%s started", each.child.name)
 
-    def _failed(self, kept: _Kept, reason: str) -> None:
-        kept.failures += 1
-        pause_ms = backoff_ms(kept.failures)
-        kept.retry_ms = clock.monotonic_ms() + pause_ms
-        log.error("%s: %s; starting it again in %d ms", kept.part.name, reason, pause_ms)
+    def _failed(self, each: _Supervised, reason: str) -> None:
+        each.failures += 1
+        pause_ms = backoff_ms(each.failures)
+        each.retry_ms = clock.monotonic_ms() + pause_ms
+        log.error("%s: %s; restarting it in %d ms", each.child.name, reason, pause_ms)
 
     def _stop(self) -> bool:
-        """Return whether all ended by themselves."""
+        """Stop all; return whether none had to be killed."""
         clean = True
         for stage in reversed(self._stages):
-            running = [kept.part for kept in stage if kept.running]
+            running = [each.child for each in stage if each.running]
             with ThreadPoolExecutor(max_workers=len(stage)) as pool:
                 clean = all([*pool.map(_stopped, running)]) and clean
         return clean
 
 
-def _stopped(part: Part) -> bool:
-    log.info("stopping %s", part.name)
-    return part.stop()
+def _stopped(child: Child) -> bool:
+    log.info("stopping %s", child.name)
+    return child.stop()

@@ -10,6 +10,7 @@ from html import escape
 from worker.errors import StoreUnavailable
 from worker.model.jobs import Job
 from worker.model.switches import SwitchRecord
+from worker.model.text import one_line
 from worker.store.listing import Listing
 from worker.store.switches import Switches
 from worker.telemetry.health.reading import Reading, Watch
@@ -228,18 +229,11 @@ _NUMBER = ' class="n"'
 
 
 def _head(text: str) -> str:
-    return f'<th scope="row">{escape(_shown(text))}</th>'
+    return f'<th scope="row">{escape(one_line(text))}</th>'
 
 
 def _cell(value: object, *, number: bool = False) -> str:
-    return f"<td{_NUMBER if number else ''}>{escape(_shown(str(value)))}</td>"
-
-
-def _shown(text: str) -> str:
-    """Return text with unprintable characters escaped."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    return f"<td{_NUMBER if number else ''}>{escape(one_line(str(value)))}</td>"
 
 
 def _span(ms: float) -> str:

@@ -262,19 +262,6 @@ def _text(status: HTTPStatus) -> Page:
     return Page(f"{words}\n", TEXT, status)
 
 
-def free_port(host: str, ports: Iterable[int]) -> int | None:
-    """Return the first free port of these; None if none can be bound."""
-    for port in ports:
-        try:
-            Server(host, port, {}).stop()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                continue
-            return None
-        return port
-    return None
-
-
 def open_server(
     host: str,
     ports: Iterable[int],

@@ -1,4 +1,4 @@
-"""The parts that commands work with, imported only once a command needs them."""
+"""Settings, producer and stores, opened when a command first needs them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from worker.config.settings import Settings
     from worker.store.connection import Store
     from worker.store.ledger import Ledger
+    from worker.store.listing import Listing
     from worker.store.switches import Switches
 
 
 def open_settings() -> Settings:
-    """Read the settings in force.
+    """Read the settings.
 
     Raises:
-        SettingsError: They are wrong.
+        SettingsError: A setting is wrong.
     """
     from worker.config.settings import load_settings  # noqa: PLC0415  slow
 
@@ -26,10 +27,10 @@ def open_settings() -> Settings:
 
 
 def open_producer() -> Producer:
-    """Return a producer on the settings in force.
+    """Return a producer.
 
     Raises:
-        SettingsError: They are wrong.
+        SettingsError: A setting is wrong.
     """
     from worker.client.producer import Producer  # noqa: PLC0415  slow
 
@@ -37,21 +38,32 @@ def open_producer() -> Producer:
 
 
 def open_store(settings: Settings | None = None) -> Store:
-    """Return the Redis of the settings in force.
+    """Return the store in Redis.
 
     Raises:
-        SettingsError: They are wrong.
+        SettingsError: A setting is wrong.
     """
     from worker.factory import build_store  # noqa: PLC0415  slow
 
     return build_store(settings or open_settings())
 
 
-def open_ledger() -> Ledger:
-    """Return the ledger of the settings in force.
+def open_listing() -> Listing:
+    """Return the ledger for reading.
 
     Raises:
-        SettingsError: They are wrong.
+        SettingsError: A setting is wrong.
+    """
+    from worker.store.listing import Listing  # noqa: PLC0415  slow
+
+    return Listing(open_store())
+
+
+def open_ledger() -> Ledger:
+    """Return the ledger for changes.
+
+    Raises:
+        SettingsError: A setting is wrong.
     """
     from worker.store.ledger import Ledger  # noqa: PLC0415  slow
 
@@ -59,19 +71,19 @@ def open_ledger() -> Ledger:
 
 
 def open_switches() -> Switches:
-    """Return the switches of the settings in force.
+    """Return the switches.
 
     Raises:
-        SettingsError: They are wrong.
+        SettingsError: A setting is wrong.
     """
     from worker.store.switches import Switches  # noqa: PLC0415  slow
 
     return Switches(open_store())
 
 
-def where(settings: Settings | None = None) -> str:
-    """Return host and port of the Redis in force, without a password."""
-    from worker.store.address import parse  # noqa: PLC0415  seldom needed
+def redis_place(settings: Settings | None = None) -> str:
+    """Return host and port of Redis, without a password."""
+    from worker.store.address import parse  # noqa: PLC0415  slow
 
     try:
         return parse((settings or open_settings()).redis_address).shown

@@ -1,4 +1,4 @@
-"""`cancel --direct` and `cancel-all --direct`: sent from here, without the workers."""
+"""`cancel --direct` and `cancel-all --direct`: send from this process, without workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from worker.cli import output, parts
+from worker.cli import output, resources
 from worker.cli.errors import FAILED, CliError
 from worker.model.jobs import Job, State
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from worker.model.jobs import NewJob
 
 WAIT_S = 30.0
-TOGETHER = (
-    "sent from here: Redis answers, so limits and nonces are shared with the workers; "
-    "nothing is queued, and nobody goes on with what is not proven"
+WITH_REDIS = (
+    "sent from this process: Redis answers, so limits and nonces are shared with the workers; "
+    "nothing is queued, and no worker retries what is not proven"
 )
-ALONE = (
-    "sent from here without Redis ({why}): limits and nonces are this process's own. "
-    "Workers that still run do not know of them: together they may send more than the exchange "
-    "allows, and their nonces, left behind, mend themselves"
+WITHOUT_REDIS = (
+    "sent from this process without Redis ({why}): limits and nonces are its own. "
+    "Running workers do not know of its requests: together they may exceed the exchange's "
+    "limit, and their nonces may be refused until they have caught up"
 )
 
 
@@ -38,7 +38,7 @@ def cancel_direct(
     wait_s: float | None,
     as_json: bool,
 ) -> None:
-    """Take orders off the book from this process, and tell what is proven."""
+    """Cancel orders from this process and print what is proven."""
     from worker.client.commands import cancels  # noqa: PLC0415  slow
 
     unique = list(dict.fromkeys(order_ids))
@@ -49,7 +49,7 @@ def cancel_direct(
 def cancel_all_direct(
     account: str, *, pair: str | None, side: str | None, wait_s: float | None, as_json: bool
 ) -> None:
-    """Take a scope's open orders off the book from this process."""
+    """Cancel the open orders of a scope from this process and print what is proven."""
     from worker.client.commands import cancel_of_all  # noqa: PLC0415  slow
 
     job = cancel_of_all(_exchange(account), account, pair=pair, side=side)
@@ -57,24 +57,24 @@ def cancel_all_direct(
 
 
 def _exchange(account: str) -> Exchange:
-    return parts.open_settings().account(account).adapter
+    return resources.open_settings().account(account).adapter
 
 
 def _run(account: str, jobs: Sequence[NewJob], *, wait_s: float | None, as_json: bool) -> None:
     from worker.factory import build_direct  # noqa: PLC0415  slow
 
-    # What there is to say is in the table; a line of the log between would break it.
+    # The table shows everything; log lines would break it.
     logging.getLogger("worker").addHandler(logging.NullHandler())
     within_s = WAIT_S if wait_s is None else wait_s
-    direct = build_direct(parts.open_settings())
+    direct = build_direct(resources.open_settings())
     try:
         run = direct.run(jobs, timeout_ms=round(within_s * 1_000))
     except KeyboardInterrupt:
         raise CliError(
-            "interrupted: what was sent may have been done, and nobody goes on with the rest"
+            "interrupted: orders may have been canceled; no worker retries the others"
         ) from None
-    _tell(account, run, asked=len(jobs), as_json=as_json)
-    output.note(ALONE.format(why=run.alone) if run.alone else TOGETHER)
+    _print(account, run, asked=len(jobs), as_json=as_json)
+    output.note(WITHOUT_REDIS.format(why=run.alone) if run.alone else WITH_REDIS)
     unproven = [job for job in run.jobs[: len(jobs)] if not _proven(job)]
     if unproven:
         why, then = f"not proven within {within_s:g} s", "run this again"
@@ -82,13 +82,13 @@ def _run(account: str, jobs: Sequence[NewJob], *, wait_s: float | None, as_json:
             why = "not proven, as the exchange refuses this account's credentials"
             then = "correct them and run this again"
         output.note(
-            f"{len(unproven)} of {len(jobs)} {why}, and nobody goes on "
-            f"with them: their orders may still be open; {then}"
+            f"{len(unproven)} of {len(jobs)} {why}; no worker retries them, "
+            f"and their orders may still be open; {then}"
         )
         raise typer.Exit(FAILED)
 
 
-def _tell(account: str, run: DirectRun, *, asked: int, as_json: bool) -> None:
+def _print(account: str, run: DirectRun, *, asked: int, as_json: bool) -> None:
     if as_json:
         proven = all(_proven(job) for job in run.jobs[:asked])
         output.document(
