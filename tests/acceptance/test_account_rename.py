@@ -1,4 +1,4 @@
-"""An account is renamed while workers are replaced one by one."""
+"""An account gets a new alias while workers are restarted one by one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from worker.model.outcomes import Outcome
 WITHIN_MS = 30_000
 
 
-def test_a_rolling_restart_that_renames_an_account_loses_nothing(
+def test_renaming_an_account_in_a_rolling_restart_loses_no_job(
     world: World, tmp_path: Path
 ) -> None:
-    """No nonce is refused, and what was asked for under the former name is done."""
+    """No nonce is refused, and jobs accepted under the old alias are done."""
     world.aliases = ("ix",)
     old = world.worker()
     text = (world.folder / "worker.toml").read_text()

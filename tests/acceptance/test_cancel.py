@@ -1,4 +1,4 @@
-"""The main job on real processes: strategy → Redis → worker → exchange → proof."""
+"""Cancels through real processes: strategy → Redis → worker → exchange → proof."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def scope(alias: str) -> dict[str, str]:
 
 
 def test_cancels_are_proven_on_every_exchange(world: World) -> None:
-    """One order on each exchange is taken off the book and reported so."""
+    """One order on each exchange is canceled and reported as proven."""
     world.worker()
     producer = world.producer()
     for alias in KEYS:
@@ -26,8 +26,8 @@ def test_cancels_are_proven_on_every_exchange(world: World) -> None:
         assert world.status(alias, order_id) == "canceled"
 
 
-def test_the_log_has_a_line_for_each_of_many(world: World) -> None:
-    """Though a chunk's are written at once, each order can be found, with its outcome."""
+def test_each_order_of_a_batch_has_its_own_log_line(world: World) -> None:
+    """Lines of a batch are written together, but each order has one with its outcome."""
     worker = world.worker()
     orders = world.place("ev", 120)
     tickets = world.producer().cancel_many("ev", orders)

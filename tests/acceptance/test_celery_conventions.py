@@ -1,4 +1,4 @@
-"""Celery's conventions: what stock Celery runs of a client's messages, our workers run, too."""
+"""Workers run the messages that stock Celery would run."""
 
 from __future__ import annotations
 
@@ -213,8 +213,8 @@ def stock(world: World, tmp_path: Path) -> Iterator[str]:
     process.stop()
 
 
-def test_what_stock_celery_runs_is_run(world: World, stock: str) -> None:
-    """Message by message: the same run, the same do not; and what does not is not lost."""
+def test_workers_run_the_messages_that_stock_celery_runs(world: World, stock: str) -> None:
+    """Message by message, both run the same ones; a message that is not run is not lost."""
     # A connection binds a queue once, and those of earlier tests did in a Redis emptied since.
     pools.reset()
     orders = dict(zip(CASES, world.place("ev", len(CASES)), strict=True))
@@ -251,8 +251,8 @@ def test_what_stock_celery_runs_is_run(world: World, stock: str) -> None:
     assert len(letters) == len(lost), (sorted(lost), [letter.detail for letter in letters])
 
 
-def test_an_order_id_that_is_a_number_is_run(world: World) -> None:
-    """As stock Celery would pass it on."""
+def test_a_numeric_order_id_is_accepted(world: World) -> None:
+    """Stock Celery would pass it to the task unchanged."""
     world.worker()
     (order_id,) = world.place("ix", pair="btc_idr")
     with Celery("stranger", broker=world.redis_url) as app:

@@ -1,4 +1,4 @@
-"""The promises under faults, decided from histories; and that the checker can see."""
+"""The promises under faults, judged from recorded histories; the checker finds planted bugs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUN_MS = 20_000
 def test_no_promise_is_broken_under_faults(
     tmp_path: Path, deployment: Callable[[Path], Deployment]
 ) -> None:
-    """The short form of `python -m tests.chaos`: everything is killed, cut and filled."""
+    """A short run of `python -m tests.chaos`: processes killed, networks cut, disks filled."""
     finished = run(tmp_path, short_plan(RUN_MS), seed=3, deployment=deployment)
     violations = verdict(finished, timed=False)
     print(*table(finished, violations), sep="\n")  # noqa: T201
@@ -45,14 +45,14 @@ def test_no_promise_is_broken_under_faults(
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("bug", Bug)
 def test_the_checker_finds_a_planted_bug(tmp_path: Path, bug: Bug) -> None:
-    """Each bug breaks the promise that it is to break."""
+    """Each planted bug is reported as the promise that it breaks."""
     violations = check(history_of(tmp_path, bug, planted=True))
     assert RUNS[bug][1] in {violation.promise for violation in violations}, shown(violations)
 
 
 @pytest.mark.timeout(300)
-def test_the_program_passes_the_runs_that_the_bugs_do_not(tmp_path: Path) -> None:
-    """Without the bugs, the same runs break nothing."""
+def test_runs_without_a_planted_bug_break_no_promise(tmp_path: Path) -> None:
+    """The same runs without the bugs are clean."""
     with Stage(tmp_path, seed=1, workers=1, beat=False) as stage:
         violations = check(played(stage, *Bug))
     assert not violations, "\n".join(shown(violations))

@@ -1,4 +1,4 @@
-"""The compose file's services as processes: healthy as it says, and at work."""
+"""The services of the compose file as processes: healthy and working together."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def running(tmp_path: Path) -> Iterator[Running]:
         stack.close()
 
 
-def test_services_do_their_work_together(running: Running) -> None:
-    """A cancel and a switch run through them; each is seen; all stop in time."""
+def test_services_run_a_cancel_and_a_switch(running: Running) -> None:
+    """Both appear in the services' output, and all services stop in time."""
     simulator = SimulatorClient(f"http://127.0.0.1:{running.port(8400)}")
     producer = running.producer()
     for alias, exchange in (("ev", "everstrike"), ("ix", "indodax"), ("bm", "bitmart")):

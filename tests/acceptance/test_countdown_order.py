@@ -1,4 +1,4 @@
-"""Plain countdown messages in the order of sending, whatever threads and workers make of it."""
+"""Plain countdown messages take effect in the order of sending, across threads and workers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T_MS = 600_000
 
 
 @pytest.mark.parametrize(("workers", "timed"), [(1, True), (2, True), (1, False)])
-def test_what_is_armed_and_disarmed_at_once_ends_disarmed(
+def test_a_switch_armed_and_disarmed_in_quick_succession_ends_disarmed(
     world: World, workers: int, *, timed: bool
 ) -> None:
-    """Hundreds of pairs of messages, worked off by many threads at once."""
+    """Many threads process hundreds of pairs of messages at once."""
     for _ in range(workers):
         world.worker()
     client = Celery("stranger", broker=world.redis_url)
@@ -40,8 +40,8 @@ def test_what_is_armed_and_disarmed_at_once_ends_disarmed(
     assert "armed" not in states.values()
 
 
-def test_what_is_read_before_an_older_disarm_of_other_pairs_waits_for_it(world: World) -> None:
-    """A newer arm, and a newer disarm, of a part of the pairs do what they say all the same."""
+def test_a_newer_message_waits_for_an_older_disarm_of_overlapping_pairs(world: World) -> None:
+    """A newer arm or disarm of some of the pairs still takes effect."""
     world.worker()
     client = Celery("stranger", broker=world.redis_url)
     ledger, producer = world.ledger(), world.producer()

@@ -1,4 +1,4 @@
-"""Doorbells cost no bookkeeping in Redis, and yet no worker takes more than it may."""
+"""Doorbells cost no bookkeeping in Redis, and workers prefetch no more than their limit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.support.world import World
 from worker import Outcome
 
 
-def test_only_what_is_recorded_nowhere_else_is_kept_until_acknowledged(world: World) -> None:
-    """While a cancel is under way its doorbell is gone; a stranger's message is not."""
+def test_doorbells_are_acknowledged_at_once_and_plain_messages_late(world: World) -> None:
+    """A running cancel has no doorbell in Redis; a plain message is kept until it is recorded."""
     world.tables = {"worker": {"concurrency": 2}}
     world.sim.set_option("delay_ms", 2_000)
     world.sim.fault_next("delay", exchange="everstrike")
@@ -30,8 +30,8 @@ def test_only_what_is_recorded_nowhere_else_is_kept_until_acknowledged(world: Wo
     eventually(lambda: not redis.exists("cx:unacked", "cx:unacked_index"))
 
 
-def test_a_worker_takes_no_more_bells_than_it_may(world: World) -> None:
-    """With all its threads busy, what it leaves in the queue is there for others."""
+def test_a_worker_prefetches_no_more_doorbells_than_its_limit(world: World) -> None:
+    """With all threads busy, the other doorbells stay in the queue for other workers."""
     world.tables = {"worker": {"concurrency": 1}}
     world.sim.set_option("delay_ms", 2_000)
     orders = world.place("ev", count=30)

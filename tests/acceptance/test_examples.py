@@ -1,4 +1,4 @@
-"""The example strategies as processes, on the simulated exchanges."""
+"""The example strategies as processes on the simulated exchanges."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def started() -> Iterator[list[Strategy]]:
 
 
 def test_examples_run(world: World, started: list[Strategy]) -> None:
-    """Each cancels as it says and ends with nothing open; a killed one's orders go too."""
+    """Each cancels its orders and leaves none open; those of a killed one are canceled."""
     world.worker()
     ev, bm = Strategy(world, "everstrike", "ev"), Strategy(world, "bitmart", "bm")
     ix = Strategy(world, "indodax", "ix", PAIR, "eth_idr")

@@ -1,4 +1,4 @@
-"""A Sentinel failover under way: nothing that was replicated is lost, and nothing trips."""
+"""During a Sentinel failover no replicated job is lost and no switch trips."""
 
 from __future__ import annotations
 
@@ -149,10 +149,12 @@ def running(world: World, watched: SentinelRedis) -> Running:
 
 
 @pytest.mark.timeout(600)
-def test_the_master_is_lost(running: Running, watched: SentinelRedis, rounds: int) -> None:
-    """Jobs that had reached the replica are done, the first soon, and beating switches stay.
+def test_a_failover_loses_no_replicated_job_and_trips_no_switch(
+    running: Running, watched: SentinelRedis, rounds: int
+) -> None:
+    """Replicated jobs are done, the first one soon, and switches with heartbeats stay.
 
-    Once in the suite, by a kill; with `--rounds`, as often, in every way there is.
+    The suite kills the master once; `--rounds` repeats it in every way.
     """
     for n in range(rounds if rounds > 3 else 1):
         how = WAYS[n % len(WAYS)]

@@ -1,4 +1,4 @@
-"""1,000 cancels through real workers while the exchanges misbehave in every named way."""
+"""1,000 cancels through real workers while the exchanges inject every fault."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ WITHIN_MS = 100_000
 
 
 @pytest.mark.timeout(1_300)
-def test_outcomes_equal_the_truth_under_every_fault(world: World, rounds: int) -> None:
-    """Every order leaves the book, and each outcome is what the exchange did."""
+def test_outcomes_match_the_order_book_under_every_fault(world: World, rounds: int) -> None:
+    """Every order is closed, and each outcome is what the exchange did."""
     thorough = rounds > SUITE_ROUNDS
     world.tables = {
         "http": {"deadline_ms": 400},

@@ -1,4 +1,4 @@
-"""What another program's environment sets for Celery moves no queue of ours."""
+"""Celery variables of another program do not change our queues."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ VARIABLES = {
 
 
 @pytest.mark.parametrize("case", VARIABLES)
-def test_a_worker_listens_where_clients_send(world: World, tmp_path: Path, case: str) -> None:
-    """To plain messages and to producers, on the Redis of its own settings."""
+def test_a_worker_ignores_foreign_celery_variables(world: World, tmp_path: Path, case: str) -> None:
+    """It reads plain messages and producers' messages from the Redis of its own settings."""
     (tmp_path / "celeryconfig.py").write_text(CONFIG)
     client = Celery("stranger", broker=world.redis_url)
     plain, own = world.place("ev", 2)

@@ -1,4 +1,4 @@
-"""A worker and a Redis at `maxmemory`: it goes on, starts, and loses no message."""
+"""A worker and a Redis at `maxmemory`: the worker runs, starts, and loses no message."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def world(server: EmbeddedRedis, sim: Simulator, tmp_path: Path) -> Iterator[Wor
     made.close()
 
 
-def test_a_worker_goes_on(server: EmbeddedRedis, world: World) -> None:
-    """One that runs, with messages on their way, and one that starts meanwhile."""
+def test_workers_run_and_start_while_redis_is_full(server: EmbeddedRedis, world: World) -> None:
+    """One worker has messages in transit, another one starts while Redis is full."""
     client = redis.Redis(port=server.port)
     stranger = Celery("stranger", broker=world.redis_url)
     worker = world.worker()

@@ -1,4 +1,4 @@
-"""The exchange's limits and nonces, as counted at the exchange, under load and kills."""
+"""The exchange's limits and nonces, counted at the exchange, under load and kills."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def most_in_a_window(at_ms: list[float]) -> int:
 
 
 @pytest.mark.timeout(200)
-def test_never_more_than_ten_countdowns_in_ten_seconds(world: World, rounds: int) -> None:
-    """More to renew than the limit allows: it is kept, workers hold the rest, none trips."""
+def test_countdown_requests_stay_within_ten_in_ten_seconds(world: World, rounds: int) -> None:
+    """Beyond the limit, workers hold the other deadlines, and no switch trips."""
     switches, over_ms, workers = (60, 24_000, 2) if rounds <= 3 else (400, 60_000, 4)
     for _ in range(workers):
         world.worker()
@@ -69,7 +69,7 @@ def test_never_more_than_ten_countdowns_in_ten_seconds(world: World, rounds: int
 
 @pytest.mark.timeout(300)
 def test_nonces_are_neither_refused_nor_repeated(world: World, rounds: int) -> None:
-    """Several workers on one key, with jitter and kills: every nonce rises at the exchange."""
+    """Several workers use one key, with jitter and kills: nonces rise at the exchange."""
     world.tables = {"jobs": {"lease_ms": 2_000}, "http": {"deadline_ms": 1_000}}
     requests, workers = (300, 2) if rounds <= 3 else (2_000, 4)
     world.sim.set_option("delay_ms", 40)

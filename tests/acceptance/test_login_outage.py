@@ -1,4 +1,4 @@
-"""A login service of an exchange that is out for a while, with a switch that trips meanwhile."""
+"""An exchange's login service is down for a while, and a switch trips during the outage."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ WITHIN_MS = 60_000
 PATHS = ("cancel", "query", "open_orders", "scope")
 
 
-def test_cancels_outlive_an_outage_of_the_login(world: World) -> None:
-    """Single cancels and a tripped switch's wait for it, tried one at a time, and all end."""
+def test_cancels_survive_an_outage_of_the_login_service(world: World) -> None:
+    """Single cancels and those of a tripped switch wait, one of them probes, and all end proven."""
     ix, bm = world.place("ix", 6, pair="btc_idr"), world.place("bm", 3, pair="BTC_USDT")
     world.worker()
     world.worker()

@@ -1,4 +1,4 @@
-"""Short native switches on real workers: no failure trips one, and no timer outlives one."""
+"""Short native switches: no failure trips one, and no timer outlives its deadline."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def beaten(switches: list[Switch], for_ms: float) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("alias", list(TIMEOUTS_MS))
 def test_no_failure_trips_a_short_native_switch(world: World, alias: str) -> None:
-    """A reply is lost, then the worker that has a request under way is killed."""
+    """A reply is lost, then a worker is killed mid-request."""
     world.worker()
     world.worker()
     timeout_ms = TIMEOUTS_MS[alias]
@@ -103,10 +103,10 @@ def test_no_failure_trips_a_short_native_switch(world: World, alias: str) -> Non
 
 
 @pytest.mark.timeout(120)
-def test_a_slow_way_never_lets_a_timer_outlive_its_deadline(
+def test_on_a_slow_connection_workers_hold_the_deadline(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers take the switch over, the timer is stopped, and the orders come off in time."""
+    """The exchange's timer is stopped, and the orders are canceled in time."""
     port = int(world.sim.base_url().rpartition(":")[2])
     with closing(SlowWay(port)) as way:
         account = world.account

@@ -1,4 +1,4 @@
-"""A host that loses its network, and dies before it is back."""
+"""A host loses its network and dies before the network is back."""
 
 from __future__ import annotations
 
@@ -54,10 +54,8 @@ def hosts() -> Iterator[Hosts]:
         yield made
 
 
-def test_a_renewal_that_was_given_up_does_not_outlive_the_deadline(
-    hosts: Hosts, tmp_path: Path
-) -> None:
-    """The orders are off the book by the deadline that the strategy set last, not after it."""
+def test_an_abandoned_renewal_does_not_extend_the_deadline(hosts: Hosts, tmp_path: Path) -> None:
+    """The orders are canceled by the last deadline that the strategy set."""
     exchange = Exchange(hosts)
     name, key, secret, _ = KEYS["ix"]
     exchange.call("add_key", name, key, secret)

@@ -1,4 +1,4 @@
-"""Strategies that beat are never tripped, whatever happens to the workers."""
+"""A switch with heartbeats never trips, whatever happens to the workers."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def fragile(sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path) -> Iterato
 
 
 @pytest.mark.timeout(240)
-def test_no_switch_trips_while_its_strategy_beats(
+def test_no_switch_trips_while_its_strategy_sends_heartbeats(
     fragile: World, own_redis: EmbeddedRedis, rounds: int
 ) -> None:
-    """Every worker restarted in turn, beat killed, Redis restarted: no order is canceled."""
+    """Every worker restarts in turn, beat is killed, Redis restarts: no order is canceled."""
     over_ms = 22_000 if rounds <= 3 else 120_000
     rng = random.Random(3)
     workers = [fragile.worker(), fragile.worker()]

@@ -1,4 +1,4 @@
-"""What others put into the queues: plain Celery messages, and rubbish."""
+"""Messages of other clients: plain Celery messages, and invalid bytes."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ RUBBISH: dict[str, bytes] = {
 }
 
 
-def test_a_plain_celery_message_is_a_cancel(world: World, client: Celery) -> None:
-    """Any Celery client's message is recorded, done, and the same job if it comes twice."""
+def test_a_plain_celery_message_cancels_an_order(world: World, client: Celery) -> None:
+    """Any Celery client's message is recorded and done; sent twice, it is one job."""
     world.tables = SOON
     world.worker()
     orders = world.place("ev", 2)
@@ -79,7 +79,7 @@ WRONG: list[tuple[list[object], dict[str, object], str]] = [
 
 
 def test_wrong_messages_are_dead_letters(world: World, client: Celery) -> None:
-    """What cannot be a cancel is kept with the reason and no secret, and sends nothing."""
+    """An invalid cancel is kept with its reason, without secrets, and nothing is sent."""
     world.tables = SOON
     world.worker()
     ledger = world.ledger()
@@ -93,8 +93,8 @@ def test_wrong_messages_are_dead_letters(world: World, client: Celery) -> None:
     assert not world.sim.journal()
 
 
-def test_rubbish_never_stops_a_worker(world: World) -> None:
-    """Each kind of rubbish becomes a dead letter; the same process goes on."""
+def test_invalid_messages_never_stop_a_worker(world: World) -> None:
+    """Each kind becomes a dead letter, and the same process continues."""
     worker = world.worker()
     redis = world.store().client
     for queue in ("celery", "everstrike"):

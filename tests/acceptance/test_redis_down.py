@@ -1,4 +1,4 @@
-"""Redis goes away in every way there is, and comes back."""
+"""Redis fails in every way and returns."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def fragile(sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path) -> Iterato
     made.close()
 
 
-def test_a_worker_is_back_soon_after_redis_was_killed(
+def test_a_worker_recovers_soon_after_a_redis_restart(
     fragile: World, own_redis: EmbeddedRedis
 ) -> None:
-    """Jobs accepted before and after a restart of Redis are done by the same process."""
+    """The same process does the jobs accepted before and after the restart."""
     worker = fragile.worker()
     producer = fragile.producer()
     orders = fragile.place("ev", 3)
@@ -59,13 +59,12 @@ def test_a_worker_is_back_soon_after_redis_was_killed(
     assert worker.process.poll() is None
 
 
-def test_a_worker_survives_a_dropped_broker_connection_with_a_message_in_hand(
+def test_a_worker_survives_a_lost_broker_connection_with_an_unacknowledged_message(
     world: World,
 ) -> None:
-    """The Celery, kombu and redis-py chosen outlive what ended newer ones.
+    """With late acknowledgement, such a worker exits with code 1 under Celery 5.7.0.
 
-    With late acknowledgement, a worker that holds an unacknowledged message when
-    its connection drops exits with code 1 under Celery 5.7.0.
+    The pinned Celery, kombu and redis-py do not have that fault.
     """
     world.sim.set_option("delay_ms", 1_500)
     world.sim.fault_next("delay", exchange="everstrike")
@@ -91,7 +90,7 @@ def test_a_worker_survives_a_dropped_broker_connection_with_a_message_in_hand(
 def test_a_frozen_redis_is_reported_within_a_second(
     fragile: World, own_redis: EmbeddedRedis
 ) -> None:
-    """A producer is told in time, cold and warm; the worker goes on when it thaws."""
+    """A producer raises in time on new and open connections; the worker continues later."""
     fragile.worker()
     warm = fragile.producer()
     orders = fragile.place("ev", 2)
@@ -111,10 +110,10 @@ def test_a_frozen_redis_is_reported_within_a_second(
     assert ticket.wait(timeout_ms=BACK_MS).outcome is Outcome.CANCELED
 
 
-def test_a_backlog_that_redis_froze_amid_waits_for_no_lease(
+def test_a_backlog_continues_at_once_after_redis_was_frozen(
     fragile: World, own_redis: EmbeddedRedis, rounds: int
 ) -> None:
-    """Calls that were given up have leased jobs to nobody, or are refused as Redis thaws."""
+    """Calls that timed out have leased no job, or are refused when Redis runs again."""
     fragile.tables["jobs"] = {"lease_ms": LONG_LEASE_MS}
     workers = [fragile.worker() for _ in range(2)]
     producer = fragile.producer()
@@ -129,10 +128,10 @@ def test_a_backlog_that_redis_froze_amid_waits_for_no_lease(
         )
 
 
-def test_what_was_claimed_unheard_waits_for_no_lease(
+def test_claims_whose_replies_were_lost_are_returned_at_once(
     fragile: World, own_redis: EmbeddedRedis, tmp_path: Path, rounds: int
 ) -> None:
-    """Calls that Redis has carried out in time, and whose answers are lost, lease to nobody.
+    """Redis ran the claims in time, but their replies were lost.
 
     Each round loses those of every worker in the middle of a backlog.
     """

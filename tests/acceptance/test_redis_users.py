@@ -1,4 +1,4 @@
-"""Each part logs in as its own user of `ops/redis/users.acl`, and may do no more than it must."""
+"""Each process logs in as its own user of `ops/redis/users.acl`, with least privilege."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ HARMLESS = {
 }
 
 
-def test_a_cancel_and_a_switch_with_each_as_its_user(world: World, node: Node) -> None:
-    """Everything works, and nobody is refused anything on the way."""
+def test_a_cancel_and_a_switch_work_with_least_privilege_users(world: World, node: Node) -> None:
+    """No command is refused."""
     beat = WorkerProcess(
         world.config(),
         world.folder / "beat.log",
@@ -100,8 +100,10 @@ def test_a_cancel_and_a_switch_with_each_as_its_user(world: World, node: Node) -
 
 
 @pytest.mark.parametrize("user", ["worker", "beat"])
-def test_who_may_not_read_jobs_shows_all_else(world: World, node: Node, user: str) -> None:
-    """A dead letter is counted on beat's page too; what it is, workers' pages tell."""
+def test_beat_shows_health_without_the_right_to_read_jobs(
+    world: World, node: Node, user: str
+) -> None:
+    """It counts dead letters; only the workers' pages show their contents."""
     store = build_store(world.settings(redis_url=node.url("worker")))
     Ledger(store).bury(reason="no-such-thing", raw="x")
     watch = Watch(build_store(world.settings(redis_url=node.url(user))))
@@ -184,16 +186,16 @@ NOBODY = (
 )
 
 
-def test_nobody_may_do_what_is_not_theirs(node: Node) -> None:
-    """Each user but the operator is refused what would lose jobs or show secrets."""
+def test_users_are_refused_commands_outside_their_rights(node: Node) -> None:
+    """Every user but the operator is refused what would lose jobs or show secrets."""
     for user, own in REFUSED.items():
         for command in (*own, *NOBODY):
             with pytest.raises(NoPermissionError):
                 node.ask(*command.split(), user=user)
 
 
-def test_a_script_is_held_to_the_rights_of_who_runs_it(node: Node) -> None:
-    """A producer's right to run scripts reaches none of the keys that are not its own."""
+def test_a_script_runs_with_the_rights_of_its_caller(node: Node) -> None:
+    """A producer cannot reach other keys through scripts."""
     with contextlib.closing(node.client("producer")) as client:
         for body in (
             "return redis.call('GET', 'cx:token:bm')",
@@ -205,8 +207,8 @@ def test_a_script_is_held_to_the_rights_of_who_runs_it(node: Node) -> None:
                 client.evalsha(digest, 0)
 
 
-def test_without_a_password_nobody_is_let_in(node: Node) -> None:
-    """The default user is off."""
+def test_the_default_user_is_off(node: Node) -> None:
+    """Without a password no command is accepted."""
     with (
         contextlib.closing(node.client("")) as client,
         pytest.raises(redis.AuthenticationError),
@@ -214,8 +216,8 @@ def test_without_a_password_nobody_is_let_in(node: Node) -> None:
         client.ping()
 
 
-def test_users_as_delivered_let_nobody_in(tmp_path: Path) -> None:
-    """Redis does not start until each password has been put in its place."""
+def test_redis_does_not_start_with_the_placeholder_passwords(tmp_path: Path) -> None:
+    """Each password must be replaced first."""
     server = redis_node(tmp_path / "redis")
     (server.folder / "users.acl").write_text((OPS / "users.acl").read_text())
     with pytest.raises(AssertionError, match="ACL"):

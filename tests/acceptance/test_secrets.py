@@ -1,8 +1,7 @@
-"""Secrets stay in the worker: every byte that leaves it is searched for them.
+"""Secrets stay in the worker: all output is searched for them.
 
-The exchanges know what they were sent in earnest, signatures and tokens
-included; none of it may stand anywhere else, however loud the logs and
-whatever goes wrong.
+The simulated exchanges record the credentials, signatures and tokens that they
+received. None of them may appear anywhere else, at any log level and under any fault.
 """
 
 from __future__ import annotations
@@ -122,7 +121,7 @@ def test_no_secret_leaves_the_worker(  # noqa: PLR0917  fixtures
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Cancels and switches under every fault there is; then all that can be seen is searched."""
+    """Cancels and switches run under every fault; then every output is searched."""
     world, sentry = place
     monkeypatch.setenv("WORKER_CONFIG", str(world.config()))
     places: dict[str, bytes] = {}

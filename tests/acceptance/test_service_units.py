@@ -1,4 +1,4 @@
-"""What systemd and Kubernetes would start, started: their commands, variables and files."""
+"""The services of systemd and Kubernetes: their commands, variables and files, started."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def cancel_one(world: World) -> None:
 
 
 def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -> None:
-    """Worker, beat and Flower run on the credentials that their units load, and stop in time."""
+    """Worker, beat and Flower run with the credentials of their units and stop in time."""
     etc = tmp_path / "etc"
     etc.mkdir()
     (etc / "worker.toml").write_text(world.config().read_text())
@@ -105,7 +105,7 @@ def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -
 
 
 def test_kubernetes_pods_work(world: World, started: Started, tmp_path: Path) -> None:
-    """Worker and beat run on the files that are mounted; their probes succeed; both stop."""
+    """Worker and beat run with the mounted files, their probes succeed, and both stop."""
     files = {
         "accounts/worker.toml": "\n".join(world.config().read_text().splitlines()[1:]),
         "redis/worker": world.redis_url,

@@ -1,4 +1,4 @@
-"""Deployments of ours, and other Celery applications, on one Redis do not meet."""
+"""Several deployments and other Celery applications on one Redis do not interfere."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def other(world: World, tmp_path: Path, prefix: str) -> World:
     return made
 
 
-def test_a_deployment_of_another_prefix_takes_no_plain_message(
+def test_a_deployment_with_another_prefix_takes_no_plain_message(
     world: World, tmp_path: Path
 ) -> None:
-    """It waits for the one that it is meant for, which has the default prefix."""
+    """The message waits for the deployment with the default prefix."""
     other(world, tmp_path, "staging:").worker()
     (order_id,) = world.place("ev")
     client = Celery("stranger", broker=world.redis_url)
@@ -73,10 +73,8 @@ def test_a_deployment_of_another_prefix_takes_no_plain_message(
 
 
 @pytest.mark.parametrize("how", ["queue", "prefix", "setting"])
-def test_a_client_names_the_deployment_that_it_means(
-    world: World, tmp_path: Path, how: str
-) -> None:
-    """By the queue's name, by kombu's option, or as that deployment's settings say."""
+def test_a_client_can_choose_the_deployment(world: World, tmp_path: Path, how: str) -> None:
+    """By queue name, by kombu's option, or by that deployment's settings."""
     staging = other(world, tmp_path, "staging:")
     client = Celery("stranger", broker=world.redis_url)
     if how == "queue":
@@ -94,8 +92,10 @@ def test_a_client_names_the_deployment_that_it_means(
     assert world.producer().ticket(f"t-{sent.id}") is None
 
 
-def test_another_application_is_neither_seen_nor_sees(world: World, foreign: WorkerProcess) -> None:
-    """Its messages, remote control and bookkeeping are its own, as are ours."""
+def test_another_application_and_ours_do_not_see_each_other(
+    world: World, foreign: WorkerProcess
+) -> None:
+    """Messages, remote control and bookkeeping are separate."""
     redis = world.store().client
     old = {"body": "", "headers": {}, "properties": {"delivery_info": {}, "delivery_tag": "t"}}
     redis.hset("unacked", "t", json.dumps([old, "", "theirs"]))
@@ -122,7 +122,7 @@ def test_another_application_is_neither_seen_nor_sees(world: World, foreign: Wor
 def test_a_foreign_task_in_our_queue_is_left_to_its_workers(
     world: World, foreign: WorkerProcess
 ) -> None:
-    """Where another application's workers are registered, what we do not know is theirs."""
+    """A task that we do not know stays for another application's registered workers."""
     foreign.start()
     worker = world.worker()
     theirs = Celery("theirs", broker=world.redis_url)
@@ -138,10 +138,8 @@ def test_a_foreign_task_in_our_queue_is_left_to_its_workers(
 
 
 @pytest.mark.parametrize("queue", ["celery", "everstrike", queue_key("everstrike", LATER)])
-def test_what_older_clients_put_into_lists_without_a_prefix_is_read(
-    world: World, queue: str
-) -> None:
-    """As they did before queues had the key prefix."""
+def test_lists_without_a_prefix_are_still_read(world: World, queue: str) -> None:
+    """Older clients send to them."""
     world.worker()
     (order_id,) = world.place("ev")
     client = Celery("older", broker=world.redis_url)
@@ -150,7 +148,7 @@ def test_what_older_clients_put_into_lists_without_a_prefix_is_read(
 
 
 def test_a_message_goes_back_to_the_list_that_it_came_from(world: World) -> None:
-    """After its worker was killed, whatever its sender wrote about its way."""
+    """After its worker was killed, whatever routing the sender wrote into it."""
     world.sim.set_option("delay_ms", 60_000)
     world.sim.fault_next("delay", exchange="everstrike")
     (order_id,) = world.place("ev")

@@ -1,4 +1,4 @@
-"""A worker is told to stop: it ends within its bound, and nothing in hand is lost."""
+"""A stopping worker ends within its bound and loses no running job."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def cancels(world: World, order_id: str) -> list[Arrival]:
 
 
 @pytest.mark.timeout(1_800)
-def test_nothing_in_hand_is_lost_in_a_shutdown(patient: World, rounds: int) -> None:
-    """SIGTERM with requests under way, jobs claimed, doorbells popped, a timer being set.
+def test_a_shutdown_loses_no_running_job(patient: World, rounds: int) -> None:
+    """SIGTERM with requests sent, jobs claimed, doorbells read and a timer being set.
 
-    Each round the worker has at once: requests whose replies come after the
-    bound, or within it, on three exchanges; a backlog that it works off; bells
-    and plain messages that Celery has taken; and a native switch to bring in
-    line. The next worker finishes all of it, without waiting for a lease, and
-    asks about what was under way before it sends it again.
+    In each round the worker has all of these: requests whose replies come before or
+    after the bound, on three exchanges; a backlog; doorbells and plain messages that
+    Celery has read; and a native switch to reconcile. The next worker finishes all of
+    them without waiting for a lease, and queries what was sent before it sends it
+    again.
     """
     world, rng = patient, random.Random(7)
     producer, ledger = world.producer(), world.ledger()
@@ -127,8 +127,8 @@ def test_nothing_in_hand_is_lost_in_a_shutdown(patient: World, rounds: int) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_second_signal_hands_back_at_once(patient: World, number: signal.Signals) -> None:
-    """Whichever is sent again, the worker goes now, and the job is due now."""
+def test_a_second_signal_returns_jobs_at_once(patient: World, number: signal.Signals) -> None:
+    """After either signal is repeated, the worker exits and the job is due."""
     world = patient
     world.tables = {**TABLES, "worker": {"shutdown_ms": 50_000}}
     world.sim.set_option("delay_ms", SLOW_MS)
@@ -146,8 +146,8 @@ def test_a_second_signal_hands_back_at_once(patient: World, number: signal.Signa
     assert (job.state, job.claimed_by, job.lost) == (State.PENDING, None, True)
 
 
-def test_a_worker_told_by_remote_control_ends_in_time(patient: World) -> None:
-    """Celery sends no signal then; the bound holds all the same."""
+def test_a_shutdown_by_remote_control_ends_in_time(patient: World) -> None:
+    """Celery sends no signal then; the same bound applies."""
     world = patient
     world.sim.set_option("delay_ms", SLOW_MS)
     world.sim.fault_next("delay", exchange="everstrike", paths=["cancel"])
@@ -164,8 +164,8 @@ def test_a_worker_told_by_remote_control_ends_in_time(patient: World) -> None:
     assert (job.state, job.claimed_by, job.lost) == (State.PENDING, None, True)
 
 
-def test_messages_behind_slow_ones_are_given_back(patient: World) -> None:
-    """What Celery has taken and no thread has begun does not wait to be missed."""
+def test_prefetched_messages_are_returned_at_shutdown(patient: World) -> None:
+    """Messages that Celery has read and no thread has begun do not wait for a timeout."""
     world = patient
     world.tables = {**TABLES, "worker": {"shutdown_ms": BOUND_MS, "concurrency": 1}}
     world.sim.set_option("delay_ms", SLOW_MS)
@@ -195,10 +195,10 @@ def test_messages_behind_slow_ones_are_given_back(patient: World) -> None:
     )
 
 
-def test_a_worker_that_cannot_hand_back_ends_in_time(
+def test_a_worker_that_cannot_return_its_jobs_ends_in_time(
     sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path
 ) -> None:
-    """With Redis away its exit code says so; the lease is what brings the job back."""
+    """While Redis is down its exit code shows the failure; the lease returns the job."""
     world = World(sim, own_redis.url, tmp_path, tables=TABLES)
     world.sim.set_option("delay_ms", SLOW_MS)
     world.sim.fault_next("delay", exchange="everstrike", paths=["cancel"])
@@ -218,7 +218,7 @@ def test_a_worker_that_cannot_hand_back_ends_in_time(
 
 
 def test_messages_of_a_later_format_are_left_to_newer_workers(world: World) -> None:
-    """In a rolling upgrade nothing that says so is buried, lost, or in the way."""
+    """In a rolling upgrade no such message becomes a dead letter, is lost, or blocks others."""
     worker = world.worker()
     client = Celery("newer", broker=world.redis_url)
     client.send_task("worker.cancel", kwargs={"v": 2, "account": "ev", "order": {"id": "a1"}})

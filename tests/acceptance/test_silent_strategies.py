@@ -1,4 +1,4 @@
-"""Strategies die at random moments; their orders are off the book by the deadline."""
+"""Strategies die at random moments; their orders are canceled by the deadline."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ def strategies(world: World, rng: random.Random, batch: int) -> list[Strategy]:
 
 
 @pytest.mark.timeout(300)
-def test_no_order_outlives_its_strategy(
+def test_orders_are_canceled_by_the_deadline_of_a_dead_strategy(
     fragile: World, own_redis: EmbeddedRedis, rounds: int
 ) -> None:
-    """Deaths amid a backlog, killed workers, slow replies and a restart of Redis."""
+    """With a backlog, killed workers, slow replies and a restart of Redis."""
     world = fragile
     rng = random.Random(11)
     world.tables = {"jobs": {"lease_ms": 5_000}}
@@ -124,8 +124,10 @@ def test_no_order_outlives_its_strategy(
 
 
 @pytest.mark.timeout(300)
-def test_a_worker_killed_at_the_deadline_costs_little(world: World, rounds: int) -> None:
-    """Whichever worker is about to fire an emulated switch dies; the other fires it."""
+def test_another_worker_trips_the_switch_when_one_dies_at_the_deadline(
+    world: World, rounds: int
+) -> None:
+    """The worker that was about to trip an emulated switch is killed."""
     alive = [world.worker(), world.worker()]
     producer = world.producer()
     late = []

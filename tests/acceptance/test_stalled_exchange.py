@@ -1,4 +1,4 @@
-"""A dead exchange stays a matter of its own."""
+"""A stalled exchange does not delay others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROMPT_MS = 1_000
 
 
 def test_a_single_cancel_passes_a_backlog(world: World) -> None:
-    """With all threads at a slow account's backlog, one order by name does not wait for it."""
+    """One cancel of a slow account does not wait for the backlog that occupies all threads."""
     world.tables = {"worker": {"exchange_threads": 2}}
     world.sim.set_option("delay_ms", 500)
     world.sim.set_faults({"delay": 1.0}, exchange="everstrike")
@@ -23,8 +23,8 @@ def test_a_single_cancel_passes_a_backlog(world: World) -> None:
     assert sum(not ticket.result().proven for ticket in tickets) > len(tickets) / 2
 
 
-def test_many_single_cancels_pass_a_backlog_in_turn(world: World) -> None:
-    """More of them at once than there are threads for them: none goes to the end of it."""
+def test_many_single_cancels_pass_a_backlog_in_order(world: World) -> None:
+    """More cancels than threads: none goes to the end of the backlog."""
     world.tables = {"worker": {"exchange_threads": 2}}
     world.sim.set_option("delay_ms", 200)
     world.sim.set_faults({"delay": 1.0}, exchange="everstrike")
@@ -40,7 +40,7 @@ def test_many_single_cancels_pass_a_backlog_in_turn(world: World) -> None:
 
 
 def test_an_exchange_that_never_answers_delays_no_other(world: World) -> None:
-    """With every thread of one exchange stuck, another's cancels are prompt."""
+    """With every thread of one exchange blocked, another exchange's cancels are prompt."""
     world.sim.set_option("delay_ms", 60_000)
     world.sim.set_faults({"delay": 1.0}, exchange="everstrike")
     world.worker()

@@ -1,4 +1,4 @@
-"""Plain messages that a worker without their account reads, and doorbells of lost jobs."""
+"""Plain messages read by a worker that lacks their account, and doorbells of lost jobs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def is_off(world: World, order_ids: list[str]) -> bool:
 def test_a_worker_without_the_account_leaves_its_cancels_to_others(
     world: World, partial: World, client: Celery
 ) -> None:
-    """Whichever of two workers reads a message, the one that has the account does it."""
+    """Whichever worker reads a message, the worker that has the account does the job."""
     partial.worker()
     world.worker()
     orders = world.place("ev", 20)
@@ -52,10 +52,10 @@ def test_a_worker_without_the_account_leaves_its_cancels_to_others(
     assert not world.ledger().dead_count()
 
 
-def test_messages_wait_for_an_account_that_comes_later(
+def test_messages_wait_until_a_worker_has_their_account(
     world: World, partial: World, client: Celery
 ) -> None:
-    """A cancel and a countdown, read before any worker has the account, are done once one has."""
+    """A cancel and a countdown that arrived before are done then."""
     first = partial.worker()
     orders = world.place("ev", 2, pair="btc_usd")
     kwargs = {"account": "ev", "pairs": ["btc_usd"], "timeout_ms": 600_000}
@@ -73,10 +73,10 @@ def test_messages_wait_for_an_account_that_comes_later(
 
 
 @pytest.mark.parametrize("task", ["cancel", "countdown"])
-def test_what_redis_does_not_take_stays_in_its_queue(
+def test_a_message_that_redis_refuses_stays_in_its_queue(
     world: World, partial: World, client: Celery, task: str
 ) -> None:
-    """Neither lost nor a dead letter, and it does not come round at full speed."""
+    """It is neither lost nor a dead letter, and it is not retried in a busy loop."""
     redis = world.store().client
     redis.set("cx:deferred", "no list, so that Redis refuses")
     worker = partial.worker()
@@ -97,10 +97,10 @@ def test_what_redis_does_not_take_stays_in_its_queue(
     assert not world.ledger().dead_count()
 
 
-def test_an_account_that_nobody_registers_ends_in_a_dead_letter(
+def test_a_message_for_an_account_that_no_worker_has_becomes_a_dead_letter(
     partial: World, client: Celery
 ) -> None:
-    """Once, whatever number of workers look, and not before its time."""
+    """Once, for any number of workers, and not before the time limit."""
     partial.tables = {"jobs": {"unknown_account_ms": 1_500}}
     partial.worker()
     partial.worker()
@@ -114,8 +114,8 @@ def test_an_account_that_nobody_registers_ends_in_a_dead_letter(
     assert "a1" in letter.raw
 
 
-def test_a_clients_own_field_job_changes_nothing(world: World, client: Celery) -> None:
-    """Only a doorbell names a job; another client's message is a cancel like any other."""
+def test_a_clients_own_job_field_is_ignored(world: World, client: Celery) -> None:
+    """Only a doorbell names a job; another client's message is an ordinary cancel."""
     world.worker()
     orders = world.place("ev", 2)
     kwargs = {"account": "ev", "order_id": orders[0], "job": "strategy-7/42"}
@@ -125,8 +125,8 @@ def test_a_clients_own_field_job_changes_nothing(world: World, client: Celery) -
 
 
 @pytest.mark.parametrize("alias", ["ev", "it"])
-def test_a_bell_whose_job_is_not_known_cancels_its_order(world: World, alias: str) -> None:
-    """Redis lost the record, or never had it: what names an order is not dropped."""
+def test_a_doorbell_of_a_lost_job_cancels_its_order(world: World, alias: str) -> None:
+    """Redis lost the record or never had it."""
     world.worker()
     (order_id,) = world.place(alias, pair="btc_idr")
     kwargs = {"account": alias, "order_id": order_id, "pair": "btc_idr", "side": "buy"}
@@ -135,8 +135,10 @@ def test_a_bell_whose_job_is_not_known_cancels_its_order(world: World, alias: st
     eventually(lambda: world.status(alias, order_id) == "canceled")
 
 
-def test_a_bell_for_another_workers_account_is_no_dead_letter(world: World, partial: World) -> None:
-    """Its job is recorded; the worker that has the account finds it."""
+def test_a_doorbell_for_another_workers_account_is_no_dead_letter(
+    world: World, partial: World
+) -> None:
+    """Its job is recorded; the worker with the account finds it."""
     partial.worker()
     ticket = world.producer().cancel("ev", "a1")
     redis = partial.store().client
@@ -150,7 +152,7 @@ def test_a_bell_for_another_workers_account_is_no_dead_letter(world: World, part
 
 
 def test_messages_that_share_an_id_are_all_done(world: World, client: Celery) -> None:
-    """A client may give every message the same id, as stock Celery lets it."""
+    """Stock Celery lets a client give every message the same id."""
     world.worker()
     orders = world.place("ev", 3)
     for order_id in orders:

@@ -1,4 +1,4 @@
-"""Arguments that can be read and hardly shown: each message is a dead letter, and none is lost."""
+"""Arguments that can be decoded but hardly printed: each message becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DEPTHS = (100, 300, 500, 700, 900, 980, 2_000)
 @pytest.mark.parametrize(
     "task", ["worker.cancel", "worker.countdown", "worker.drain", "worker.tick"]
 )
-def test_what_is_nested_or_huge_is_a_dead_letter(world: World, task: str) -> None:
-    """At every depth, whichever step meets its limit first; the worker goes on."""
+def test_nested_or_huge_arguments_become_dead_letters(world: World, task: str) -> None:
+    """At every depth, whichever step reaches its limit first; the worker continues."""
     world.tables = SOON
     worker = world.worker()
     redis = world.store().client

@@ -1,4 +1,4 @@
-"""Plain messages where nobody reads are seen, and bombs among them cost nothing."""
+"""Plain messages in unread queues are reported; decompression bombs are harmless."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def send(world: World, **options: Any) -> None:
         client.send_task(CANCEL, args=["ev", "a1"], **options)
 
 
-def test_what_no_worker_reads_is_found(world: World) -> None:
-    """While none lives it is a warning; beside one that reads other queues, a fault."""
+def test_check_reports_messages_that_no_worker_reads(world: World) -> None:
+    """Without a worker it is a warning; with a worker that reads other queues, a failure."""
     assert set(findings(world)) == {Level.OK}
     send(world, priority=3)
     assert set(findings(world)) == {Level.WARN}
@@ -42,8 +42,8 @@ def test_what_no_worker_reads_is_found(world: World) -> None:
     eventually(lambda: findings(world).keys() == {Level.OK})
 
 
-def test_a_clients_own_steps_of_priority_are_found(world: World) -> None:
-    """Where its `priority_steps` put messages, no stock worker would read either."""
+def test_check_reports_queues_of_a_clients_own_priority_steps(world: World) -> None:
+    """Stock workers do not read them either."""
     with Celery("stranger", broker=world.redis_url) as client:
         client.conf.broker_transport_options = {"priority_steps": list(range(10))}
         client.send_task(CANCEL, args=["ev", "a1"], priority=4)
@@ -51,8 +51,8 @@ def test_a_clients_own_steps_of_priority_are_found(world: World) -> None:
     assert repr(queue_key("celery", 4)) in detail
 
 
-def test_what_is_sent_to_another_prefix_is_found(world: World, tmp_path: Path) -> None:
-    """A deployment of its own prefix does not read `celery`, and says so."""
+def test_check_reports_messages_sent_to_another_prefix(world: World, tmp_path: Path) -> None:
+    """A deployment with its own prefix does not read `celery`."""
     send(world)
     (tmp_path / "staging").mkdir()
     top = {"key_prefix": "staging:"}
@@ -63,8 +63,10 @@ def test_what_is_sent_to_another_prefix_is_found(world: World, tmp_path: Path) -
     assert set(findings(staging)) == {Level.WARN}
 
 
-def test_a_plain_message_in_a_former_list_is_found(world: World, tmp_path: Path) -> None:
-    """Of the exchanges' lists without a prefix those of a former version's clients are none's."""
+def test_check_reports_plain_messages_in_lists_without_a_prefix(
+    world: World, tmp_path: Path
+) -> None:
+    """Only an older version's clients send to them."""
     staging = World(world.sim, world.redis_url, tmp_path, top={"key_prefix": "staging:"})
     key, bell = ring(CANCEL, {"account": "ev"}, queue="everstrike")
     world.store().client.lpush(key, bell)
@@ -75,10 +77,8 @@ def test_a_plain_message_in_a_former_list_is_found(world: World, tmp_path: Path)
     assert set(findings(world)) == {Level.OK}, "read by the workers of the default prefix"
 
 
-def test_a_list_that_a_narrow_user_may_not_read_is_passed_over(
-    world: World, tmp_path: Path
-) -> None:
-    """One of a former version is; the others are looked at all the same."""
+def test_check_skips_lists_that_its_user_may_not_read(world: World, tmp_path: Path) -> None:
+    """The other lists are still checked."""
     admin: Any = world.store().client
     admin.execute_command(
         "ACL", "SETUSER", "narrow", "reset", "on", "nopass", "~s:*", "~celery*", "+@all"
@@ -91,15 +91,15 @@ def test_a_list_that_a_narrow_user_may_not_read_is_passed_over(
     admin.execute_command("ACL", "DELUSER", "narrow")
 
 
-def test_a_foreign_applications_messages_are_none_of_ours(world: World) -> None:
-    """What waits in its lists is not for us to judge."""
+def test_check_ignores_messages_of_other_applications(world: World) -> None:
+    """It does not judge what waits in their queues."""
     with Celery("stranger", broker=world.redis_url) as client:
         client.send_task("theirs.add", args=[1], priority=4)
     assert set(findings(world)) == {Level.OK}
 
 
-def test_a_bomb_costs_no_memory(world: World) -> None:
-    """A message that would unpack to a gigabyte is a dead letter; others go on."""
+def test_a_decompression_bomb_costs_no_memory(world: World) -> None:
+    """A message that would unpack to a gigabyte becomes a dead letter; other messages continue."""
     worker = world.worker()
     assert worker.process is not None
 

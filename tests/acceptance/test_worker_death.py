@@ -1,4 +1,4 @@
-"""A worker dies at the worst moment, and the job is done all the same."""
+"""A worker dies at the worst moment, and the job is still done."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def pid_of(ledger: Ledger, job_id: str) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_workers_job_is_taken_up_within_its_lease(world: World, rounds: int) -> None:
-    """SIGKILL in mid-request: another worker cancels the order when the lease ends."""
+def test_another_worker_continues_a_killed_workers_job_after_its_lease(
+    world: World, rounds: int
+) -> None:
+    """SIGKILL mid-request: the order is canceled when the lease ends."""
     world.tables = {"jobs": {"lease_ms": LEASE_MS}, "http": {"deadline_ms": 900}}
     world.sim.set_option("delay_ms", 5_000)
     alive = {worker.process.pid: worker for worker in (world.worker(), world.worker())}  # type: ignore[union-attr]
@@ -63,8 +65,8 @@ def test_a_killed_workers_job_is_taken_up_within_its_lease(world: World, rounds:
 
 
 @pytest.mark.timeout(600)
-def test_a_message_lost_with_a_frozen_worker_is_no_job_lost(world: World, rounds: int) -> None:
-    """A frozen worker pops the doorbell and is killed; the sweep of another finds the job."""
+def test_a_job_survives_the_loss_of_its_doorbell(world: World, rounds: int) -> None:
+    """A frozen worker reads the doorbell and is killed; another worker's sweep finds the job."""
     world.worker(options=("-Q", "celery"))  # hears no exchange's doorbells
     producer, client = world.producer(), world.store().client
     done = 0
@@ -81,8 +83,8 @@ def test_a_message_lost_with_a_frozen_worker_is_no_job_lost(world: World, rounds
         done += popped
 
 
-def test_a_stopping_worker_settles_what_it_has_in_hand(world: World) -> None:
-    """SIGTERM in mid-request: the reply is awaited and recorded, and the exit is clean."""
+def test_a_stopping_worker_settles_its_running_job(world: World) -> None:
+    """SIGTERM mid-request: the reply is awaited and recorded, and the exit code is 0."""
     world.sim.set_option("delay_ms", 700)
     world.sim.fault_next("delay", exchange="everstrike")
     worker = world.worker()
