@@ -21,8 +21,8 @@ DATA = ("redis", "prometheus", "grafana")
 IMAGE_USER = 10_001
 """User id of the containers if root runs this script; never root."""
 SIMULATED = ("COMPOSE_PROJECT_NAME=cancel-worker-simulated", "COMPOSE_PROFILES=simulator")
-MARK = "# Written by ops/prepare.py; values may be changed."
-FORMER_MARK = "# Written by ops/prepare.py; what stands here may be changed."
+WRITTEN = "# Written by ops/prepare.py"
+MARK = f"{WRITTEN}; values may be changed."
 
 
 def main() -> int:
@@ -99,7 +99,7 @@ def _write(path: Path, text: str) -> None:
 
 def _write_env(path: Path, home: Path, *, simulated: bool) -> bool:
     """Point compose at `home`; return false if the file is not from this script."""
-    if path.exists() and not path.read_text(encoding="utf-8").startswith((MARK, FORMER_MARK)):
+    if path.exists() and not path.read_text(encoding="utf-8").startswith(WRITTEN):
         return False
     user, group = os.getuid() or IMAGE_USER, os.getgid() or IMAGE_USER
     lines = [MARK, f"CANCEL_WORKER_HOME={home}", f"CANCEL_WORKER_USER={user}:{group}"]
@@ -107,7 +107,9 @@ def _write_env(path: Path, home: Path, *, simulated: bool) -> bool:
         lines += SIMULATED
     ours = {line.partition("=")[0] for line in (*lines, *SIMULATED)}
     kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    lines += [line for line in kept if line.partition("=")[0] not in {*ours, FORMER_MARK}]
+    lines += [
+        line for line in kept if line.partition("=")[0] not in ours and not line.startswith(WRITTEN)
+    ]
     _write(path, "\n".join(lines) + "\n")
     return True
 

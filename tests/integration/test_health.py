@@ -254,7 +254,7 @@ def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture)
     assert f"port {taken} is in use" in caplog.messages[-1]
     assert second.url in caplog.messages[-1]
     assert open_server("127.0.0.1", [taken, spare], pages) is None
-    assert f"ports [{taken}, {spare}] are taken" in caplog.messages[-1]
+    assert f"ports [{taken}, {spare}] are in use" in caplog.messages[-1]
     assert open_server("203.0.113.7", [0], pages) is None
     assert "no metrics and no status page: metrics.host 203.0.113.7:" in caplog.messages[-1]
     first.stop()

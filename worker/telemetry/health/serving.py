@@ -49,12 +49,12 @@ class Monitor:
         return Page(text.decode(), METRICS)
 
     def live(self) -> Page:
-        """Return whether a restart is no help; Redis being away is no reason for one."""
+        """Return the liveness probe: 503 if a restart would help. Redis does not count."""
         live = self._liveness.live
         return _json({"live": live, "role": self._role}, ok=live)
 
     def ready(self) -> Page:
-        """Return whether work can be expected, and if not, why."""
+        """Return the readiness probe: 503 with the reasons if the process is not ready."""
         faults = self._liveness.faults()
         redis: dict[str, object] = {"up": True}
         counts: dict[str, object] = {}
@@ -75,11 +75,11 @@ class Monitor:
                 "jobs_pending": sum(lane.pending for lane in reading.lanes),
             }
         ready = not faults
-        told = {"ready": ready, "live": self._liveness.live, "role": self._role, "faults": faults}
-        return _json({**told, "redis": redis, **counts}, ok=ready)
+        fields = {"ready": ready, "live": self._liveness.live, "role": self._role}
+        return _json({**fields, "faults": faults, "redis": redis, **counts}, ok=ready)
 
     def status(self) -> Page:
-        """Return the page for people."""
+        """Return the status page."""
         return Page(draw(self._watch, role=self._role, faults=self._liveness.faults()))
 
     def serve(self, host: str, ports: Sequence[int], *, names: Sequence[str] = ()) -> None:
