@@ -32,7 +32,7 @@ JOBS = 3_000
 ROUNDS = 5
 STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "send and receive": (("worker/gateway/http/transport.py", "send"),),
-    "… of that: reading the reply": (("worker/gateway/http/response.py", "receive"),),
+    "… of that: reading the reply": (("worker/gateway/http/response.py", "read_reply"),),
     "check and sign": (("worker/exchanges/everstrike/adapter.py", "sign"),),
     "read what it proves": (("worker/gateway/account.py", "read"),),
     "decide and word the record": (("worker/dispatch/attempt.py", "_conclude"),),

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from tests.fuzz.target import Target
 from worker.exchanges.replies import read_json
-from worker.gateway.http.decompression import unpack
+from worker.gateway.http.decompression import decompress
 
 LIMIT = 2_000
 CODINGS = ("gzip", "deflate", "identity", "br", "gzip, gzip", " X-GZIP ", "")
@@ -25,7 +25,7 @@ def check(data: bytes) -> None:
     """Unpack the bytes, and compare with what unpacks without a bound."""
     number, body = (data[:1] or b"\0")[0] % len(CODINGS), data[1:]
     coding = CODINGS[number]
-    plain = unpack(body, coding, limit=LIMIT)
+    plain = decompress(body, coding, limit=LIMIT)
     read_json(plain)
     if plain is body:
         return

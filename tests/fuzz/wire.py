@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from tests.fuzz.target import Target
 from worker.errors import ReplyLost
-from worker.gateway.http.response import BODILESS, Received, receive
+from worker.gateway.http.response import BODILESS, RawReply, read_reply
 
 LIMIT = 300
 HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -76,7 +76,7 @@ def check(data: bytes) -> None:
         return
     if len(whole.body) > LIMIT:
         raise AssertionError("a body above the limit")
-    if whole.keeps and outcome(data + b"HTTP", len(data) + 4) != _kept_no_more(whole):
+    if whole.reusable and outcome(data + b"HTTP", len(data) + 4) != _not_reusable(whole):
         raise AssertionError("what follows changes the reply, or goes unseen")
     rest = without_odd_lines(data)
     if rest != data and not same_apart_from_keeping(outcome(rest, len(rest) or 1), whole):
@@ -86,20 +86,20 @@ def check(data: bytes) -> None:
         raise AssertionError(f"http.client reads {other}")
 
 
-def outcome(data: bytes, size: int) -> Received | None:
+def outcome(data: bytes, size: int) -> RawReply | None:
     """Return what is read; None if it is no reply."""
     parts = iter([data[at : at + size] for at in range(0, len(data), size)])
     got = None
     with suppress(http.client.HTTPException, ReplyLost):
-        got = receive(lambda: next(parts, b""), limit=LIMIT)
+        got = read_reply(lambda: next(parts, b""), body_max=LIMIT)
     if got is not None and next(parts, b""):
         # In pieces, what follows a reply has not been seen, and shows on the connection.
-        got = _kept_no_more(got)
+        got = _not_reusable(got)
     return got
 
 
-def _kept_no_more(got: Received) -> Received:
-    return Received(got.status, got.headers, got.body, keeps=False)
+def _not_reusable(got: RawReply) -> RawReply:
+    return RawReply(got.status, got.headers, got.body, reusable=False)
 
 
 def without_odd_lines(data: bytes) -> bytes:
@@ -112,9 +112,9 @@ def without_odd_lines(data: bytes) -> bytes:
     return data if len(kept) == len(lines) else b"\r\n".join([first, *kept]) + data[end.start() :]
 
 
-def same_apart_from_keeping(one: Received | None, other: Received) -> bool:
+def same_apart_from_keeping(one: RawReply | None, other: RawReply) -> bool:
     """Return whether two replies are the same but for what becomes of the connection."""
-    return one is not None and _kept_no_more(one) == _kept_no_more(other)
+    return one is not None and _not_reusable(one) == _not_reusable(other)
 
 
 def lenient(data: bytes) -> tuple[int, bytes] | None:

@@ -267,17 +267,6 @@ def test_connection_that_cannot_be_opened_sent_nothing(
         transport.connect(f"http://127.0.0.1:{port}/", egress_ip=None, deadline_ms=deadline_ms)
 
 
-def test_no_connection_is_opened_around_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the proxy may be asked for one."""
-    with Server(forever) as server:
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
-        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-        transport = Transport(Http(trust_env=True))
-        transport.connect(server.url, egress_ip=None, deadline_ms=DEADLINE_MS)
-        assert server.connections == 0
-
-
 def test_threads_do_not_share_a_connection(transport: Transport) -> None:
     """Each thread has its own."""
     with Server(forever) as server:
@@ -420,58 +409,6 @@ def test_address_that_is_not_ours_sends_nothing(transport: Transport) -> None:
     with Server(forever) as server, pytest.raises(NotSent, match="assign requested address"):
         transport.send(Request("GET", server.url), egress_ip="203.0.113.7", deadline_ms=DEADLINE_MS)
     assert server.requests == []
-
-
-@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
-def test_proxy_of_the_environment_is_not_used_unasked(
-    transport: Transport, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    """A stray variable does not send keys to somebody's proxy."""
-    with Server(forever) as server, Server(forever) as proxy:
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
-        send(transport, server.url)
-    assert (server.connections, proxy.connections) == (1, 0)
-
-
-def test_proxy_of_the_environment_is_used_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `trust_env` the request goes by way of the proxy."""
-    with Server(forever) as proxy:
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-        send(Transport(Http(trust_env=True)), "http://exchange.test/a?b=1")
-    assert parts(proxy.requests[0])[0] == b"POST http://exchange.test/a?b=1 HTTP/1.1"
-
-
-@pytest.mark.parametrize("answer", [reply(status="403 Forbidden"), b"", b"garbage\r\n\r\n"])
-def test_proxy_that_lets_nothing_through_sent_nothing(
-    monkeypatch: pytest.MonkeyPatch, answer: bytes
-) -> None:
-    """A tunnel that was refused carried no byte of the request."""
-
-    def act(peer: Peer) -> None:
-        peer.request()
-        peer.send(answer)
-
-    with Server(act) as proxy:
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
-        with pytest.raises(NotSent):
-            send(Transport(Http(trust_env=True)), "https://exchange.test/a", body=b"secret")
-    assert proxy.requests[0].startswith(b"CONNECT exchange.test:443 ")
-
-
-def test_compressed_reply_through_a_proxy_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way makes no difference to how a reply is read."""
-
-    def act(peer: Peer) -> None:
-        peer.request()
-        peer.send(reply(gzip.compress(b"{}"), headers="Content-Encoding: gzip\r\n"))
-
-    with Server(act) as proxy:
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-        assert send(Transport(Http(trust_env=True)), "http://exchange.test/").body == b"{}"
 
 
 def test_netrc_of_the_user_is_not_used(

@@ -1,4 +1,4 @@
-"""Unpack a body that a server has compressed, within a bound."""
+"""Decompress the body of a reply, within a bound."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ _WINDOWS: Final[Mapping[str, int]] = {
 }
 
 
-def unpack(body: bytes, coding: str, *, limit: int) -> bytes:
-    """Return a body as it was before it was compressed.
+def decompress(body: bytes, coding: str, *, limit: int) -> bytes:
+    """Return the decompressed body.
 
-    One that cannot be unpacked in one way, whole, once and within the limit is
-    returned as it came: no exchange's document describes what it then is.
+    The body is returned unchanged if its coding is unknown or applied twice, if it is
+    incomplete, if bytes follow it, or if the result is above the limit. No document of
+    an exchange describes such a body.
 
     Args:
-        body: As it came.
-        coding: What the reply's `Content-Encoding` says.
-        limit: Most bytes to return unpacked, whatever the ratio.
+        body: As received.
+        coding: The reply's `Content-Encoding`.
+        limit: Most bytes of the result, whatever the ratio.
     """
     window = _WINDOWS.get(coding.strip().lower())
     if window is None:
         return body
-    unpacking = zlib.decompressobj(window)
+    decompressor = zlib.decompressobj(window)
     try:
-        plain = unpacking.decompress(body, limit + 1)
+        plain = decompressor.decompress(body, limit + 1)
     except zlib.error:
         return body
-    whole = unpacking.eof and not unpacking.unused_data
-    return plain if whole and len(plain) <= limit else body
+    complete = decompressor.eof and not decompressor.unused_data
+    return plain if complete and len(plain) <= limit else body

@@ -1,6 +1,8 @@
-"""Read one HTTP reply, in one way only: what can be read in two is not read.
+"""Read one HTTP/1.1 reply, and refuse a reply that can be read in two ways.
 
-Neither I/O nor time is of this module's making: it is given what takes in more.
+This module does no I/O and reads no clock: the caller passes a function that returns
+the next bytes. The decision record `ops/docs/adr/http-reader.md` compares it with kept
+parsers.
 """
 
 from __future__ import annotations
@@ -17,17 +19,17 @@ from worker.errors import ReplyLost
 HEAD_MAX = 65_536
 """Bytes of a head, and of a line between the chunks of a body."""
 LINES_MAX = 100
-"""Lines of a head, and of what follows a body in chunks."""
+"""Lines of a head, and of the trailers after a chunked body."""
 INTERIM_MAX = 50
-"""Interim replies before the one."""
+"""Interim replies (1xx) before the final one."""
 CHUNKS_MAX = 10_000
 """Chunks of a body: each takes time to read, however short it is."""
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""What a header's name may be."""
+"""Syntax of a header's name."""
 BLANK = " \t"
-"""What may stand around a value; whatever else does is a part of it."""
+"""Whitespace around a value; any other character belongs to the value."""
 FRAMING = ("contentlength", "transferencoding", "contentencoding")
-"""What tells where a body ends and how to read it, in letters alone."""
+"""Headers that say where a body ends and how to decode it, letters only."""
 BEGIN = b"HTTP/1."
 STATUS = re.compile(r"HTTP/1\.([0-9])[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
 HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -35,120 +37,120 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")
 BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
-Take = Callable[[], bytes]
-"""Returns what has arrived next, nothing at the end."""
+Receive = Callable[[], bytes]
+"""Returns the next bytes; empty at the end of the stream."""
 
 
 class UnreadableHeader(http.client.HTTPException):
-    """Lines of a reply's head are no headers, or there are too many."""
+    """A line of the head is not a header, or there are too many lines."""
 
 
 class UnreadableLength(http.client.HTTPException):
-    """A reply's length is no number, or two."""
+    """The length of the body is not a number, or there are two lengths."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A whole reply.
+class RawReply:
+    """A whole reply as it was received.
 
     Attributes:
         status: From 200 on.
-        headers: By their names in lower case; of several, all with commas between.
-        body: Out of its chunks, but as packed as it came.
-        keeps: Whether its connection may be used again; not after a head with a
-            line that is no header.
+        headers: Names in lower case; the values of one name are joined with commas.
+        body: Without its chunk framing; still compressed.
+        reusable: Whether the connection may carry another request. It may not after a
+            head with a line that is not a header.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes
-    keeps: bool
+    reusable: bool
 
 
-def receive(take: Take, *, limit: int, bodiless: bool = False) -> Received:
-    """Read a reply; interim ones before it are passed over.
+def read_reply(receive: Receive, *, body_max: int, bodiless: bool = False) -> RawReply:
+    """Read the final reply, and skip the interim replies before it.
 
-    Taken for the reply, an interim one would leave the real one to be read as the
-    reply to the next request of this connection.
+    An interim reply that is returned as the reply would leave the final one on the
+    connection, where the next request would take it for its own.
 
     Args:
-        take: Whatever it raises ends the reading.
-        limit: Most bytes of a body.
-        bodiless: Whether what was asked for has no body, whatever length is told.
+        receive: Its errors are raised as they are.
+        body_max: Most bytes of a body.
+        bodiless: Whether the request has replies without a body, as HEAD has.
 
     Raises:
-        ReplyLost: The body is longer than `limit`.
-        HTTPException: The reply is cut short, or not to be read.
+        ReplyLost: The body is longer than `body_max`.
+        HTTPException: The reply is incomplete, malformed or ambiguous.
     """
-    stream = _Stream(take)
+    stream = _Stream(receive)
     for _ in range(INTERIM_MAX):
-        minor, status, headers, odd = _parse(stream.head())
+        minor, status, headers, malformed = _parse(stream.head())
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             raise http.client.UnknownProtocol("101")
         if status >= HTTPStatus.OK:
             break
     else:
         raise UnreadableHeader
-    # A reply with both is read as its chunks tell, and nothing after it is believed.
+    # With both, the chunks define the end of the body, and the connection is closed.
     length, chunked = _length(headers), _is_chunked(headers)
-    ended = chunked or length is not None
+    delimited = chunked or length is not None
     if bodiless or status in BODILESS:
-        body, ended = b"", True
+        body, delimited = b"", True
     elif chunked:
-        body, ended = stream.chunks(limit), length is None
+        body, delimited = stream.chunks(body_max), length is None
     elif length is None:
-        body = stream.rest(limit)
+        body = stream.rest(body_max)
     else:
-        body = stream.exactly(length, limit)
+        body = stream.exactly(length, body_max)
     closes = minor == "0" or "close" in headers.get("connection", "").lower()
-    # Nobody asked for it: what was asked for may yet be answered.
-    closes = closes or status == HTTPStatus.REQUEST_TIMEOUT
-    closes = closes or odd
-    return Received(status, headers, body, keeps=ended and not closes and not stream.held)
+    # A server sends a 408 unasked: the reply to the request may still follow.
+    closes = closes or malformed or status == HTTPStatus.REQUEST_TIMEOUT
+    reusable = delimited and not closes and not stream.buffer
+    return RawReply(status, headers, body, reusable)
 
 
 class _Stream:
-    """Bytes as they come; `held` are those that have not been read."""
+    """Received bytes; those not read yet are in `buffer`."""
 
-    def __init__(self, take: Take) -> None:
-        self._take = take
-        self.held = bytearray()
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.buffer = bytearray()
 
     def head(self) -> str:
         """Read up to the empty line that ends a head."""
-        held, looked = self.held, 0
-        while (end := HEAD_END.search(held, looked)) is None:
-            if len(held) > HEAD_MAX:
+        buffer, searched = self.buffer, 0
+        while (end := HEAD_END.search(buffer, searched)) is None:
+            if len(buffer) > HEAD_MAX:
                 raise UnreadableHeader
-            looked = max(0, len(held) - 3)
+            searched = max(0, len(buffer) - 3)
             self._more()
-            if held[: len(BEGIN)] != BEGIN[: len(held)]:
-                raise http.client.BadStatusLine("no HTTP")
-        head = held[: end.start()].decode("latin-1")
-        del held[: end.end()]
+            if buffer[: len(BEGIN)] != BEGIN[: len(buffer)]:
+                raise http.client.BadStatusLine("not HTTP")
+        head = buffer[: end.start()].decode("latin-1")
+        del buffer[: end.end()]
         return head
 
-    def exactly(self, size: int, limit: int) -> bytes:
-        """Read so many bytes, if that is within the limit."""
-        if size > limit:
-            raise _too_long(limit)
-        held = self.held
-        while len(held) < size:
+    def exactly(self, size: int, body_max: int) -> bytes:
+        """Read this number of bytes, if it is within the bound."""
+        if size > body_max:
+            raise _too_long(body_max)
+        buffer = self.buffer
+        while len(buffer) < size:
             self._more()
-        data = bytes(held[:size])
-        del held[:size]
+        data = bytes(buffer[:size])
+        del buffer[:size]
         return data
 
-    def chunks(self, limit: int) -> bytes:
-        """Read a body in chunks, and what follows it."""
+    def chunks(self, body_max: int) -> bytes:
+        """Read a chunked body and its trailers."""
         body = bytearray()
         for _ in range(CHUNKS_MAX):
             size = self._chunk_size()
             if not size:
                 break
-            if len(body) + size > limit:
-                raise _too_long(limit)
-            body += self.exactly(size, limit)
+            if len(body) + size > body_max:
+                raise _too_long(body_max)
+            body += self.exactly(size, body_max)
             if self._line():
                 raise UnreadableLength
         else:
@@ -158,85 +160,85 @@ class _Stream:
                 return bytes(body)
         raise UnreadableHeader
 
-    def rest(self, limit: int) -> bytes:
-        """Read until there is no more."""
-        held = self.held
-        while len(held) <= limit:
-            data = self._take()
+    def rest(self, body_max: int) -> bytes:
+        """Read to the end of the stream."""
+        buffer = self.buffer
+        while len(buffer) <= body_max:
+            data = self._receive()
             if not data:
                 break
-            held += data
+            buffer += data
         else:
-            raise _too_long(limit)
-        body = bytes(held)
-        held.clear()
+            raise _too_long(body_max)
+        body = bytes(buffer)
+        buffer.clear()
         return body
 
     def _chunk_size(self) -> int:
-        said = CHUNK.fullmatch(self._line())
-        if said is None:
+        match = CHUNK.fullmatch(self._line())
+        if match is None:
             raise UnreadableLength
-        return int(said[1], 16)
+        return int(match[1], 16)
 
     def _line(self) -> bytes:
-        held, looked = self.held, 0
-        while (end := held.find(b"\n", looked)) < 0:
-            if len(held) > HEAD_MAX:
+        buffer, searched = self.buffer, 0
+        while (end := buffer.find(b"\n", searched)) < 0:
+            if len(buffer) > HEAD_MAX:
                 raise UnreadableHeader
-            looked = len(held)
+            searched = len(buffer)
             self._more()
-        line = bytes(held[:end]).removesuffix(b"\r")
-        del held[: end + 1]
+        line = bytes(buffer[:end]).removesuffix(b"\r")
+        del buffer[: end + 1]
         if b"\r" in line or b"\0" in line:
             raise UnreadableHeader
         return line
 
     def _more(self) -> None:
-        data = self._take()
+        data = self._receive()
         if not data:
-            if self.held:
-                raise http.client.IncompleteRead(bytes(self.held))
+            if self.buffer:
+                raise http.client.IncompleteRead(bytes(self.buffer))
             raise http.client.RemoteDisconnected("closed without a reply")
-        self.held += data
+        self.buffer += data
 
 
-def _too_long(limit: int) -> ReplyLost:
-    return ReplyLost(f"the reply is longer than {limit} bytes")
+def _too_long(body_max: int) -> ReplyLost:
+    return ReplyLost(f"the reply is longer than {body_max} bytes")
 
 
 def _parse(head: str) -> tuple[str, int, dict[str, str], bool]:
-    """Return the minor version, the status, the headers, and whether a line is none."""
+    """Return the minor version, the status, the headers, and whether one line is malformed."""
     head = head.replace("\r\n", "\n")
     if "\r" in head or "\0" in head:
-        raise UnreadableHeader  # some take it for the end of a line
+        raise UnreadableHeader  # some readers end a line there
     first, *lines = head.split("\n")
     status = STATUS.fullmatch(first)
     if status is None:
-        raise http.client.BadStatusLine("no status")
+        raise http.client.BadStatusLine("not a status line")
     if len(lines) >= LINES_MAX:
         raise UnreadableHeader
     headers: dict[str, str] = {}
-    name, odd = "", False
+    name, malformed = "", False
     for line in lines:
         if name and line[0] in BLANK:
             headers[name] += " " + line.strip(BLANK)
             continue
         name, colon, value = line.partition(":")
         if not colon or not NAME.fullmatch(name):
-            if odd or not _is_harmless(line):
+            if malformed or not _is_harmless(line):
                 raise UnreadableHeader
-            name, odd = "", True
+            name, malformed = "", True
             continue
         name, value = name.lower(), value.strip(BLANK)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return status[1], int(status[2]), headers, odd
+    return status[1], int(status[2]), headers, malformed
 
 
 def _is_harmless(line: str) -> bool:
-    """Return whether a line that is no header can be passed over.
+    """Return whether a line that is not a header can be skipped.
 
-    Not one that another reader may take for where the body ends, for a part of the
-    line before, or for a status.
+    It cannot if another reader may take it for the length or coding of the body, for a
+    part of the line before it, or for a status line.
     """
     letters = "".join(char for char in line.lower() if char in ascii_lowercase)
     framing = any(word in letters for word in FRAMING)
@@ -253,7 +255,7 @@ def _is_chunked(headers: dict[str, str]) -> bool:
 
 
 def _length(headers: dict[str, str]) -> int | None:
-    """Return the length that is given; what gives one that cannot be read may not be whole."""
+    """Return the length of the body; None if none is given."""
     given = headers.get("content-length")
     if given is None:
         return None

@@ -1,6 +1,6 @@
-"""Send a signed request over requests and return the whole reply, in bounded time.
+"""Send a signed request and return the whole reply before a deadline.
 
-One deadline covers a call from connecting to the last byte; see `bounded`.
+One deadline covers a call from the DNS lookup to the last byte; see `connection`.
 """
 
 from __future__ import annotations
@@ -8,124 +8,63 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import ssl
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from certifi import where
-from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, select_proxy
-from urllib3.util.ssl_ import create_urllib3_context
 
 from worker import clock
 from worker.config.settings import Http
 from worker.errors import NotSent, ReplyLost
-from worker.gateway.http.deadline import POOLS, BoundedConnection, call, left_s, received
-from worker.gateway.http.decompression import unpack
-from worker.gateway.http.response import NAME, receive
+from worker.gateway.http.decompression import decompress
+from worker.gateway.http.request import encode
+from worker.gateway.http.route import Route, route_to
 from worker.model.wire import Reply, Request
 from worker.net import sockets
 
-USER_AGENT = "cancel-worker"
-FAILURES = (
+FAILURES: Final = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
     ValueError,
 )
-"""What the libraries below raise when there is no reply."""
+"""What the libraries raise when there is no reply."""
 NEIGHBOR_MS = 3_000
 """How long Linux holds packets back while it asks for a neighbor's hardware address:
-`mcast_solicit` times `retrans_time_ms`, as both are unless someone has set them."""
+`mcast_solicit` times `retrans_time_ms`, at their defaults."""
 KEEP_ALIVE = re.compile(r"\btimeout=([0-9]{1,6})\b", re.IGNORECASE)
 KEEP_ALIVE_MARGIN_MS = 500
-"""What a request takes to arrive is a part of the time that a server keeps its connection."""
-BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-class _Adapter(HTTPAdapter):
-    """An adapter whose connections keep the deadline, bound to a source address."""
-
-    def __init__(self, egress_ip: str | None) -> None:
-        self._source = {"source_address": (egress_ip, 0)} if egress_ip else {}
-        super().__init__(pool_connections=16, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  as requests has it
-        super().init_poolmanager(*args, **{**kwargs, **self._source})
-        self.poolmanager.pool_classes_by_scheme = POOLS
-
-    def build_connection_pool_key_attributes(
-        self,
-        request: requests.PreparedRequest,
-        verify: Any,  # noqa: ANN401  as requests has it
-        cert: Any = None,  # noqa: ANN401  as requests has it
-    ) -> Any:  # noqa: ANN401  as requests has it
-        """Have all connections share the certificates that are trusted.
-
-        To load them takes longer than a handshake, and no deadline can end it.
-        """
-        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] != "https":
-            return host, tls
-        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": _trusting(verify)}
-
-    def connection_to(self, url: str, verify: str | bool) -> BoundedConnection:  # noqa: FBT001
-        """Return a connection that is not open yet, with its certificates set up."""
-        pool: Any = self.get_connection_with_tls_context(_prepare(Request("GET", url)), verify)
-        connection: BoundedConnection = pool._new_conn()  # noqa: SLF001  no other way to one
-        return connection
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:  # noqa: ANN401  as requests has it
-        manager = super().proxy_manager_for(proxy, **kwargs, **self._source)
-        manager.pool_classes_by_scheme = POOLS
-        return manager
-
-
-@cache
-def _trusting(verify: str | Literal[True]) -> ssl.SSLContext:
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    context.load_verify_locations(where() if verify is True else verify)
-    return context
+"""Subtracted from the time for which a server keeps its connection: a request takes time
+to arrive."""
 
 
 @dataclass(slots=True)
-class _Line:
-    """One thread's session towards one host.
+class _Session:
+    """One thread's session with one host.
 
     Attributes:
-        idle_ms: How long its connection may be idle and still be used.
+        idle_ms: Longest time for which its connection may be idle and still be used.
     """
 
-    adapter: _Adapter
+    route: Route
     used_ms: float
     idle_ms: float
-    connection: BoundedConnection | None = None
-    connect_s: float = 0.0
-
-    def close(self) -> None:
-        """Close what is open; it is opened again when it is needed."""
-        self.adapter.close()
-        if self.connection is not None:
-            self.connection.close()
 
     def __del__(self) -> None:
-        """Close what its thread leaves open."""
-        self.close()
+        """Close the connection when its thread has ended."""
+        self.route.connection.close()
 
 
 class Transport:
     """Sends requests; one session per thread, host and source address.
 
-    Never follows a redirect, keeps no cookies, repeats nothing, checks
-    certificates, and uses the environment's proxies only if told to.
+    It never follows a redirect, keeps no cookies, repeats nothing, checks
+    certificates, and uses the environment's proxies only if the settings allow it.
     """
 
     def __init__(self, http_settings: Http) -> None:
@@ -138,35 +77,45 @@ class Transport:
         Args:
             request: Sent byte for byte.
             egress_ip: Local address to send from.
-            deadline_ms: From now until the reply must be whole.
+            deadline_ms: From now until the reply must be complete.
 
         Returns:
-            The reply, whatever its status. A body that the server compressed
-            unasked is unpacked; see `unpacking`.
+            The reply, whatever its status. A body that the server compressed without
+            being asked to is decompressed; see `decompression`.
 
         Raises:
-            NotSent: No byte of it left. Sending again is safe.
-            ReplyLost: It left, and no whole reply came in time, or one too
-                large. What it did is unknown.
+            NotSent: No byte of it was sent. Sending again is safe.
+            ReplyLost: It was sent, and no whole reply came before the deadline, or one
+                that is too large or malformed. What the request did is unknown.
         """
-        self._begin(deadline_ms)
-        proxies = get_environ_proxies(request.url) if self._settings.trust_env else {}
+        until_ms, connect_ms = self._bounds(deadline_ms)
+        body_max = self._settings.max_reply_bytes
+        session: _Session | None = None
         try:
-            line = self._line(request.url, egress_ip)
-            line.connect_s = min(self._settings.connect_ms, deadline_ms) / 1_000
-            ask = self._ask_by_proxy if proxies else self._ask
-            return ask(line, request, proxies)
+            session = self._session(request.url, egress_ip)
+            route = session.route
+            route.connection.begin(until_ms, connect_ms)
+            data = encode(request, proxy_headers=route.forward_headers)
+            route.open()
+            got = route.connection.call(data, body_max=body_max, bodiless=request.method == "HEAD")
         except FAILURES as error:
-            # From None: what is below repeats the URL, or the header it refused.
-            reason = _reason(error)
-            if call.begun:
-                raise ReplyLost(reason) from None
-            raise NotSent(reason) from None
+            # From None: the errors of the libraries repeat the URL or the header.
+            if session is not None and session.route.connection.request_sent:
+                raise ReplyLost(_reason(error)) from None
+            raise NotSent(_reason(error)) from None
+        if found := KEEP_ALIVE.search(got.headers.get("keep-alive", "")):
+            kept_ms = int(found[1]) * 1_000 - KEEP_ALIVE_MARGIN_MS
+            session.idle_ms = min(self._settings.idle_ms, kept_ms)
+        body = got.body
+        if coding := got.headers.get("content-encoding"):
+            body = decompress(body, coding, limit=body_max)
+        return Reply(got.status, got.headers, body, received_ms=clock.now_ms())
 
     def connect(self, url: str, *, egress_ip: str | None, deadline_ms: int) -> None:
-        """Have a connection ready for the next request of this thread to the host of `url`.
+        """Open a connection for this thread's next request to the host of `url`.
 
-        What is stamped afterwards leaves at once. Through a proxy nothing is done.
+        The request can then be sent right after it is stamped. Does nothing where
+        requests go through a proxy.
 
         Args:
             url: Of the request to come; nothing of it is sent.
@@ -174,24 +123,24 @@ class Transport:
             deadline_ms: From now until the connection must be open.
 
         Raises:
-            NotSent: There is none.
+            NotSent: It could not be opened.
         """
         if proxied(url, self._settings):
             return
-        self._begin(deadline_ms)
+        until_ms, connect_ms = self._bounds(deadline_ms)
         try:
-            line = self._line(url, egress_ip)
-            line.connect_s = min(self._settings.connect_ms, deadline_ms) / 1_000
-            self._opened(line, url)
+            route = self._session(url, egress_ip).route
+            route.connection.begin(until_ms, connect_ms)
+            route.open()
         except FAILURES as error:
             raise NotSent(_reason(error)) from None
 
     def late_ms(self, url: str) -> int | None:
-        """Return how long after the end of a call its request may yet leave this host.
+        """Return how long after the end of a call its request may still leave this host.
 
         A call that ends without a reply resets its connection, so that the kernel
         sends nothing again; the kernel does the same when the process is stopped
-        or killed. What has reached a host of the exchange is not called back.
+        or killed. What has reached a host of the exchange cannot be recalled.
 
         Returns:
             Milliseconds; None where there is no bound: through a proxy, which has
@@ -201,91 +150,38 @@ class Transport:
             return None
         return NEIGHBOR_MS
 
-    @property
-    def _verify(self) -> str | bool:
-        return str(self._settings.ca_file) if self._settings.ca_file else True
-
-    def _begin(self, deadline_ms: int) -> None:
+    def _bounds(self, deadline_ms: int) -> tuple[float, float]:
+        """Return when a call ends, by `clock.monotonic_ms`, and how long it may connect."""
         if deadline_ms <= 0:
             raise NotSent("no time left")
-        call.deadline_ms = clock.monotonic_ms() + deadline_ms
-        call.begun = False
-        call.body_max = self._settings.max_reply_bytes
+        return clock.monotonic_ms() + deadline_ms, min(self._settings.connect_ms, deadline_ms)
 
-    def _opened(self, line: _Line, url: str) -> BoundedConnection:
-        """Return the connection of a line, opened if it is not."""
-        connection = line.connection
-        if connection is None:
-            connection = line.connection = line.adapter.connection_to(url, self._verify)
-        elif not connection.is_connected:
-            connection.close()
-        connection.timeout = line.connect_s
-        if connection.sock is None:
-            try:
-                connection.connect()
-            except BaseException:
-                connection.close()
-                raise
-        return connection
-
-    def _ask(self, line: _Line, request: Request, _: Mapping[str, str]) -> Reply:
-        """Ask over a connection that requests has set up, with what was signed as it stands.
-
-        What requests and urllib3 do for each request of a session, which needs
-        none of it, costs more than all else that a cancel does here.
-        """
-        data = _bytes_of(request)
-        connection = self._opened(line, request.url)
-        try:
-            connection.send(data)
-            got = receive(
-                partial(received, connection.sock),
-                limit=call.body_max,
-                bodiless=request.method == "HEAD",
-            )
-        except BaseException as error:
-            if isinstance(error, OSError):
-                connection.rank(answered=False)
-            connection.close()
-            raise
-        if not got.keeps:
-            connection.close()
-        elif told := KEEP_ALIVE.search(got.headers.get("keep-alive", "")):
-            line.idle_ms = min(self._settings.idle_ms, int(told[1]) * 1_000 - KEEP_ALIVE_MARGIN_MS)
-        return _reply(got.status, got.headers, got.body)
-
-    def _ask_by_proxy(self, line: _Line, request: Request, proxies: Mapping[str, str]) -> Reply:
-        response = line.adapter.send(
-            _prepare(request),
-            stream=True,
-            timeout=(line.connect_s, left_s()),
-            verify=self._verify,
-            proxies=dict(proxies),
-        )
-        try:
-            body = response.raw.read(decode_content=False)
-        finally:
-            response.close()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return _reply(response.status_code, headers, body)
-
-    def _line(self, url: str, egress_ip: str | None) -> _Line:
+    def _session(self, url: str, egress_ip: str | None) -> _Session:
         kept = self._local.__dict__
         if kept.setdefault("pid", pid := os.getpid()) != pid:
-            # A fork shares its parent's connections: what is read from one is lost to the other.
-            kept.update(pid=pid, lines={})
-        lines: dict[tuple[str, str | None], _Line] = kept.setdefault("lines", {})
-        key = (urlsplit(url).netloc, egress_ip)
+            # A fork shares its parent's connections: what one reads, the other loses.
+            kept.update(pid=pid, sessions={})
+        sessions: dict[tuple[str, str, str | None], _Session] = kept.setdefault("sessions", {})
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.netloc, egress_ip)
         now = clock.monotonic_ms()
-        line = lines.get(key)
-        if line is None:
-            line = lines[key] = _Line(_Adapter(egress_ip), now, self._settings.idle_ms)
-        elif now - line.used_ms > line.idle_ms:
-            # Before the server does: a request written into a connection that
-            # is being closed has an unknown outcome.
-            line.close()
-        line.used_ms = now
-        return line
+        session = sessions.get(key)
+        if session is None:
+            session = sessions[key] = _Session(
+                self._route(url, egress_ip), now, self._settings.idle_ms
+            )
+        elif now - session.used_ms > session.idle_ms:
+            # Before the server does: a request that is sent into a connection that
+            # the server closes has an unknown outcome.
+            session.route.connection.close()
+        session.used_ms = now
+        return session
+
+    def _route(self, url: str, egress_ip: str | None) -> Route:
+        proxies = get_environ_proxies(url) if self._settings.trust_env else {}
+        ca_file = self._settings.ca_file
+        verify: str | Literal[True] = str(ca_file) if ca_file else True
+        return route_to(url, egress_ip=egress_ip, verify=verify, proxies=proxies)
 
 
 def proxied(url: str, http_settings: Http) -> bool:
@@ -293,51 +189,8 @@ def proxied(url: str, http_settings: Http) -> bool:
     return http_settings.trust_env and bool(select_proxy(url, get_environ_proxies(url)))
 
 
-def _reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-    if coding := headers.get("content-encoding"):
-        body = unpack(body, coding, limit=call.body_max)
-    return Reply(status, headers, body, received_ms=clock.now_ms())
-
-
-def _prepare(request: Request) -> requests.PreparedRequest:
-    prepared = requests.PreparedRequest()
-    prepared.method = request.method
-    prepared.url = request.url
-    prepared.headers = CaseInsensitiveDict(_headers_of(request))
-    prepared.body = request.body or None
-    return prepared
-
-
-def _headers_of(request: Request) -> dict[str, str]:
-    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
-    if request.body or request.method in ("POST", "PUT"):
-        headers["Content-Length"] = str(len(request.body))
-    return headers
-
-
-def _bytes_of(request: Request) -> bytes:
-    """Return a request as it goes over the wire, in one piece.
-
-    Raises:
-        ValueError: A part of it would change what the others mean.
-    """
-    parts = urlsplit(request.url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {_host(parts)}"]
-    headers = _headers_of(request)
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if BREAKS.search("\t".join(lines)) or " " in target or not all(map(NAME.fullmatch, headers)):
-        raise ValueError("a header or the URL would break the request")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
-
-
-def _host(parts: SplitResult) -> str:
-    host = parts.netloc.rpartition("@")[2]
-    return host.removesuffix(":443" if parts.scheme == "https" else ":80")
-
-
 def _reason(error: BaseException) -> str:
-    """Name what went wrong without repeating a URL or a header."""
+    """Name what failed without repeating a URL or a header."""
     seen: list[str] = []
     link: BaseException | None = error
     while link is not None and len(seen) < 4:  # noqa: PLR2004  deep enough to reach the socket
