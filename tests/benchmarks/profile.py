@@ -36,7 +36,7 @@ STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "check and sign": (("worker/exchanges/everstrike/adapter.py", "sign"),),
     "read what it proves": (("worker/gateway/account.py", "read"),),
     "decide and word the record": (("worker/dispatch/attempt.py", "_conclude"),),
-    "log": (("worker/dispatch/completion.py", "tell"),),
+    "log": (("worker/dispatch/completion.py", "report"),),
     "counts": (
         *(("worker/telemetry/metrics.py", name) for name in ("leaving", "attempted", "proven")),
     ),

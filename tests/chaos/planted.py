@@ -13,13 +13,12 @@ from worker import clock
 from worker.client.producer import Producer
 from worker.dispatch import attempt as its
 from worker.dispatch.batch import BatchRunner
-from worker.dispatch.completion import Attempted
 from worker.errors import StoreUnavailable
 from worker.messaging.runtime import runtime
 from worker.model.decisions import Decision, Done
 from worker.model.jobs import Job, NewJob
 from worker.model.outcomes import Outcome, Unproven
-from worker.model.settlements import Accepted, Settlement, Verb
+from worker.model.settlements import Accepted, Settlement
 from worker.net import sockets
 from worker.store import scripts
 from worker.store.connection import Store, unavailable
@@ -221,18 +220,20 @@ def _limit_by_local_clock() -> None:
 def _settle_early() -> None:
     attempt = BatchRunner._attempt  # noqa: SLF001  planted
 
-    def hasty(self: BatchRunner, jobs: Sequence[Job], now_ms: int, held_ms: int) -> list[Attempted]:
-        early = Settlement(Verb.DONE, outcome=Outcome.CANCELED, detail="sent")
+    def hasty(
+        self: BatchRunner, jobs: Sequence[Job], now_ms: int, held_ms: int
+    ) -> list[Settlement]:
+        early = Done(Outcome.CANCELED, "sent")
         runtime().ledger.settle(
-            [(job, early) for job in jobs],
+            [Settlement(job, early) for job in jobs],
             holder="",
             retention_ms=3_600_000,
             lease_ms=1_000,
             limit=0,
         )
         return [
-            replace(attempted, settlement=early)
-            for attempted in attempt(self, jobs, now_ms, held_ms)
+            replace(settlement, decision=early)
+            for settlement in attempt(self, jobs, now_ms, held_ms)
         ]
 
     BatchRunner._attempt = hasty  # type: ignore[method-assign]  # noqa: SLF001  planted

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from tests.explore.image import Content, Late, Staged
 from tests.support.stepped_time import START_MS
 from worker.config.settings import Jobs as Budgets
-from worker.model.decisions import Again, Dead
 from worker.model.jobs import Job, Kind, NewJob, Phase, State
 from worker.model.outcomes import (
     Answer,
@@ -30,7 +29,7 @@ from worker.model.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.model.settlements import Settlement, Verb
+from worker.model.settlements import Settlement
 from worker.policy.retries import decide
 from worker.store.ledger import Ledger
 
@@ -339,7 +338,7 @@ class JobsModel:
                 )
             case ("settle", str(holder), Job() as job, answered):
                 self.ledger.settle(
-                    [(job, settlement_of(job, answered, state.now_ms))],  # type: ignore[arg-type]
+                    [settled(job, answered, state.now_ms)],  # type: ignore[arg-type]
                     holder=holder,
                     retention_ms=3_600_000,
                     lease_ms=LEASE_MS,
@@ -435,25 +434,11 @@ class JobsModel:
         return ""
 
 
-def settlement_of(job: Job, answer: Answer, now_ms: int) -> Settlement:
+def settled(job: Job, answer: Answer, now_ms: int) -> Settlement:
     """Return what the real decision makes of an answer."""
     asks = Phase.LIST if job.kind is Kind.CANCEL_ALL else Phase.ASK
     decision = decide(job, answer, asks=asks, now_ms=now_ms, jobs=Budgets(), rng=Zero())
-    match decision:
-        case Again():
-            return Settlement(
-                Verb.AGAIN,
-                outcome=decision.outcome,
-                delay_ms=decision.delay_ms,
-                phase=decision.phase,
-                streak=decision.streak,
-                missing=decision.missing,
-                found=decision.found,
-            )
-        case Dead():
-            return Settlement(Verb.DEAD, outcome=decision.outcome)
-        case _:
-            return Settlement(Verb.DONE, outcome=decision.outcome)
+    return Settlement(job, decision, at_ms=now_ms, took_ms=0)
 
 
 def _exchange(job: Job, open_: int) -> tuple[Answer, int]:

@@ -20,10 +20,11 @@ import redis
 
 from tests.fuzz.target import Target
 from worker.errors import StoreUnavailable
-from worker.model.jobs import Kind, NewJob
+from worker.model.decisions import Again
+from worker.model.jobs import Kind, NewJob, Phase
 from worker.model.limits import Rule
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb
+from worker.model.settlements import Settlement
 from worker.store import connection
 from worker.store.connection import Store, connect
 from worker.store.embedded import EmbeddedRedis
@@ -115,9 +116,9 @@ class Reckless:
         one, two = _texts(args, 2)
         claimed = self.ledger.claim(exchange=one, holder=two, lease_ms=1_000, lane=f"{one}:{two}")
         for job in claimed.jobs:
-            again = Settlement(Verb.AGAIN, Outcome.UNKNOWN, two, delay_ms=1, phase="ask", line="")
+            again = Again(Phase.ASK, 1, Outcome.UNKNOWN, two)
             self.ledger.settle(
-                [(job, again)],
+                [Settlement(job, again)],
                 holder=two,
                 retention_ms=1_000,
                 lease_ms=1_000,

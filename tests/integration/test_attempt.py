@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 from tests.support.attempts import FAST, SCOPE, Attempts
+from tests.support.ledgers import Verb, verb_of
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
 from worker import Outcome, State, StoreUnavailable, clock
 from worker.gateway.account import AccountSession
 from worker.gateway.exchange_client import ExchangeClient
 from worker.model.commands import CancelOrder, Command, ListOpenOrders
+from worker.model.decisions import Again
 from worker.model.jobs import Kind, Phase
 from worker.model.limits import Grant
 from worker.model.outcomes import Closed, OpenOrder, OpenOrders
-from worker.model.settlements import Verb
 from worker.policy.scopes import LISTED
 from worker.simulator import Simulator
 from worker.simulator.clock import next_midnight_ms
@@ -37,15 +38,14 @@ def attempts(world: World) -> Attempts:
 def test_one_attempt_proves_a_cancel(world: World, attempts: Attempts, alias: str) -> None:
     """On a healthy exchange one request is enough, and the line says what it came to."""
     (order_id,) = world.place(alias)
-    attempted = attempts.first(alias, order_id)
-    settlement = attempted.settlement
-    assert (settlement.verb, settlement.outcome) == (Verb.DONE, Outcome.CANCELED)
-    assert (settlement.pause_ms, attempted.children) == (0, ())
+    settlement = attempts.first(alias, order_id)
+    assert (verb_of(settlement), settlement.outcome) == (Verb.DONE, Outcome.CANCELED)
+    assert (settlement.pause_ms, settlement.children) == (0, ())
     assert world.status(alias, order_id) == "canceled"
-    line = json.loads(settlement.line)
-    assert (line["n"], line["phase"], line["by"]) == (1, Phase.SEND, "w")
-    assert line["outcome"] == Outcome.CANCELED
-    assert line["took_ms"] >= 0
+    job = settlement.job
+    assert (job.attempts, job.sends, job.claimed_by) == (1, Phase.SEND, "w")
+    assert settlement.took_ms is not None
+    assert settlement.took_ms >= 0
     assert len(attempts.arrivals("cancel")) == 1
 
 
@@ -122,9 +122,10 @@ def test_lost_reply_is_unknown_and_asked_about(
     """A reply that never came whole proves nothing, and is followed by a question."""
     (order_id,) = world.place("ev")
     world.sim.fault_next(fault, exchange="everstrike")
-    settlement = attempts.first("ev", order_id).settlement
-    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNKNOWN)
-    assert settlement.phase == Phase.ASK
+    settlement = attempts.first("ev", order_id)
+    assert (verb_of(settlement), settlement.outcome) == (Verb.AGAIN, Outcome.UNKNOWN)
+    assert isinstance(settlement.decision, Again)
+    assert settlement.decision.phase is Phase.ASK
 
 
 def test_asked_pause_rests_the_account(world: World, attempts: Attempts) -> None:
@@ -132,10 +133,11 @@ def test_asked_pause_rests_the_account(world: World, attempts: Attempts) -> None
     (order_id,) = world.place("bm")
     attempts.run("bm", attempts.accept("bm", *world.place("bm")))
     world.sim.fault_next("throttle_retry_after", exchange="bitmart")
-    settlement = attempts.first("bm", order_id).settlement
-    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.THROTTLED)
+    settlement = attempts.first("bm", order_id)
+    assert (verb_of(settlement), settlement.outcome) == (Verb.AGAIN, Outcome.THROTTLED)
     assert settlement.pause_ms == 1_000
-    assert settlement.delay_ms >= 1_000
+    assert isinstance(settlement.decision, Again)
+    assert settlement.decision.delay_ms >= 1_000
 
 
 def test_refused_connection_sent_nothing(world: World) -> None:
@@ -143,10 +145,10 @@ def test_refused_connection_sent_nothing(world: World) -> None:
     world.limits = {"bm": TIGHT}
     dead = {**world.account("ev"), "base_url": f"http://127.0.0.1:{own_port()}"}
     attempts = Attempts(world, http=HTTP, accounts={"ev": dead, "bm": world.account("bm")})
-    settlement = attempts.first("ev", "a1").settlement
-    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNAVAILABLE)
-    assert settlement.detail.startswith("not sent: ")
-    assert "Connection refused" in settlement.detail
+    settlement = attempts.first("ev", "a1")
+    assert (verb_of(settlement), settlement.outcome) == (Verb.AGAIN, Outcome.UNAVAILABLE)
+    assert settlement.decision.detail.startswith("not sent: ")
+    assert "Connection refused" in settlement.decision.detail
     assert attempts.arrivals() == []
 
 
@@ -155,12 +157,11 @@ def test_rate_limit_is_waited_for(world: World) -> None:
     world.limits = {"bm": TIGHT}
     attempts = Attempts(world, http=HTTP)
     first, second = world.place("bm", 2)
-    assert attempts.first("bm", first).settlement.verb is Verb.DONE
+    assert verb_of(attempts.first("bm", first)) is Verb.DONE
     seen = len(attempts.arrivals())
-    settlement = attempts.first("bm", second).settlement
-    assert settlement.verb is Verb.WAIT
+    settlement = attempts.first("bm", second)
+    assert verb_of(settlement) is Verb.WAIT
     assert 0 < settlement.pause_ms <= 60_001
-    assert settlement.line == ""
     assert len(attempts.arrivals()) == seen
     assert world.status("bm", second) == "open"
 
@@ -180,9 +181,9 @@ def test_a_slot_that_is_used_too_late_is_not(
     monkeypatch.setattr(clock, "monotonic_ms", lambda: now_ms() + ahead_ms[0])
     monkeypatch.setattr(Limiter, "reserve", and_stand_still)
     (order_id,) = world.place("it")
-    settlement = attempts.first("it", order_id).settlement
-    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNAVAILABLE)
-    assert "not sent" in settlement.detail
+    settlement = attempts.first("it", order_id)
+    assert (verb_of(settlement), settlement.outcome) == (Verb.AGAIN, Outcome.UNAVAILABLE)
+    assert "not sent" in settlement.decision.detail
     assert attempts.arrivals() == []
     assert world.store().client.keys("cx:limit:*cancels*") == [], "the slot was given back"
 
@@ -266,12 +267,12 @@ def test_command_that_cannot_be_sent_is_dead(
     attempts: Attempts, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A job that no request can be made of ends with the reason and an alert, unsent."""
-    settlement = attempts.first("ix", "5", pair="", side="").settlement
+    settlement = attempts.first("ix", "5", pair="", side="")
     alerts = [record for record in caplog.records if record.__dict__.get("alert")]
     assert [record.__dict__["alert"] for record in alerts] == ["dead letter"]
     assert "needs the pair" in alerts[0].getMessage()
-    assert (settlement.verb, settlement.outcome) == (Verb.DEAD, Outcome.REJECTED)
-    assert "needs the pair" in settlement.detail
+    assert (verb_of(settlement), settlement.outcome) == (Verb.DEAD, Outcome.REJECTED)
+    assert "needs the pair" in settlement.decision.detail
     assert attempts.arrivals() == []
 
 
@@ -345,9 +346,9 @@ def test_refused_token_request_rests_the_account(world: World) -> None:
     """While no token is to be had, the few token requests are not spent in a row."""
     wrong = {**world.account("bm"), "api_secret": "wrong-secret-0123456789"}
     attempts = Attempts(world, http=HTTP, accounts={"bm": wrong})
-    settlement = attempts.first("bm", *world.place("bm")).settlement
-    assert (settlement.verb, settlement.outcome) == (Verb.AGAIN, Outcome.UNAUTHORIZED)
-    assert settlement.detail.startswith("no token: ")
+    settlement = attempts.first("bm", *world.place("bm"))
+    assert (verb_of(settlement), settlement.outcome) == (Verb.AGAIN, Outcome.UNAUTHORIZED)
+    assert settlement.decision.detail.startswith("no token: ")
     assert settlement.pause_ms >= 1_000
     assert attempts.arrivals("cancel") == []
 
@@ -403,8 +404,8 @@ def test_children_are_known_by_their_parent(world: World, attempts: Attempts) ->
     """Each order that was found is a job of its own, with all that its cancel needs."""
     orders = world.place("ix", 3)
     attempted = attempts.first("ix", pair="btc_idr")
-    assert attempted.settlement.verb is Verb.AGAIN
-    assert attempted.settlement.phase == Phase.LIST
+    assert isinstance(attempted.decision, Again)
+    assert attempted.decision.phase is Phase.LIST
     assert [child.order_id for child in attempted.children] == orders
     for child in attempted.children:
         assert (child.kind, child.pair, child.side) == (Kind.CANCEL, "btc_idr", "buy")
@@ -425,7 +426,7 @@ def test_scope_leaves_others_orders_alone(world: World, attempts: Attempts) -> N
 def test_empty_scope_is_looked_at_twice(attempts: Attempts) -> None:
     """Where nothing is open there is nothing to do, and a second look proves it."""
     attempted = attempts.first("ev", pair="btc_idr")
-    assert (attempted.settlement.verb, attempted.children) == (Verb.AGAIN, ())
+    assert (verb_of(attempted), attempted.children) == (Verb.AGAIN, ())
     (job,) = attempts.run("ev", attempts.accept("ev", pair="eth_idr"))
     assert (job.state, job.outcome, job.attempts) == (State.DONE, Outcome.GONE, 2)
     assert job.detail.startswith("nothing open in the scope, looked at twice; no list of this")

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import pytest
 
 from tests.support.attempts import Attempts
+from tests.support.ledgers import Verb, verb_of
 from tests.support.raw_server import Act, Peer, Server, reply
 from tests.support.world import World
-from worker.dispatch.completion import Attempted
-from worker.model.jobs import Job
+from worker.model.decisions import Again
+from worker.model.jobs import Job, Phase
 from worker.model.names import lane_of
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Verb
+from worker.model.settlements import Settlement
 
 LANE = lane_of("everstrike", "ev")
 
@@ -33,7 +34,7 @@ def claimed(attempts: Attempts, *order_ids: str) -> Sequence[Job]:
     return attempts.ledger.claim(exchange="everstrike", lane=LANE, holder="w", lease_ms=5_000).jobs
 
 
-def shared(attempts: Attempts, jobs: Sequence[Job]) -> dict[str, Attempted]:
+def shared(attempts: Attempts, jobs: Sequence[Job]) -> dict[str, Settlement]:
     """Attempt jobs that all go in one request; return what came of each order."""
     (group,) = attempts.pipeline.together(jobs)
     came_to = attempts.pipeline.attempt_together(group, now_ms=attempts.ledger.now_ms())
@@ -47,9 +48,8 @@ def test_all_that_is_due_of_the_account_is_claimed_and_sent_at_once(
     placed = world.place("ev", 7)
     done = shared(attempts, claimed(attempts, *placed))
     assert set(done) == set(placed)
-    for attempted in done.values():
-        settlement = attempted.settlement
-        assert (settlement.verb, settlement.outcome) == (Verb.DONE, Outcome.CANCELED)
+    for settlement in done.values():
+        assert (verb_of(settlement), settlement.outcome) == (Verb.DONE, Outcome.CANCELED)
     assert [arrival.operation for arrival in attempts.arrivals()] == ["bulk"]
     assert {world.status("ev", order_id) for order_id in placed} == {"canceled"}
 
@@ -68,8 +68,10 @@ def test_order_that_the_reply_leaves_out_is_asked_about(world: World, attempts: 
     filled, *placed = world.place("ev", 4)
     world.sim.fill("everstrike", filled)
     done = shared(attempts, claimed(attempts, filled, *placed))
-    assert {done[each].settlement.verb for each in placed} == {Verb.DONE}
-    assert (done[filled].settlement.verb, done[filled].settlement.phase) == (Verb.AGAIN, "ask")
+    assert {verb_of(done[each]) for each in placed} == {Verb.DONE}
+    again = done[filled].decision
+    assert isinstance(again, Again)
+    assert again.phase is Phase.ASK
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_request_that_cancels_what_nobody_named_is_the_last_of_its_kind(
         jobs = claimed(attempts, "a1", "a2")
         with caplog.at_level(logging.ERROR):
             done = shared(attempts, jobs)
-    assert {each.settlement.outcome for each in done.values()} == {Outcome.CANCELED}
+    assert {each.outcome for each in done.values()} == {Outcome.CANCELED}
     (alert,) = [record for record in caplog.records if "unasked" in str(vars(record).get("alert"))]
     assert "2 others" in alert.getMessage()
     assert [len(group) for group in attempts.pipeline.together(jobs)] == [1, 1]

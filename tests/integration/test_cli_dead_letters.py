@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.attempts import Attempts
+from tests.support.ledgers import Verb
 from tests.support.manual_jobs import Hand
 from tests.support.polling import eventually
 from tests.support.shell import Run, Told
@@ -15,7 +16,6 @@ from tests.support.world import World
 from worker.cli.commands.dead_letters import HEADERS
 from worker.model.jobs import State
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Verb
 
 HOUR_MS = 3_600_000
 

@@ -9,11 +9,10 @@ import pytest
 
 from tests.support.ledgers import EV, LEASE_MS, Bench, new_job
 from worker.direct.jobs import accepted, settled, taken
+from worker.model.decisions import Again, Dead, Decision, Done, PutBack
 from worker.model.jobs import Job, Phase, State
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb
-
-LINE = '{"n": 1, "outcome": "UNKNOWN"}'
+from worker.model.settlements import Settlement
 
 
 def in_common(job: Job) -> Job:
@@ -21,21 +20,28 @@ def in_common(job: Job) -> Job:
     return replace(job, claimed_by=None, lease_ms=0, due_ms=None)
 
 
-def any_settlement(rng: random.Random) -> Settlement:
-    """Return what an attempt may come to."""
-    verb = rng.choice([Verb.AGAIN] * 6 + [Verb.WAIT] * 2 + [Verb.DONE, Verb.DEAD])
-    proof = rng.choice((Outcome.CANCELED, Outcome.GONE))
-    return Settlement(
-        verb,
-        outcome=proof if verb is Verb.DONE else rng.choice((Outcome.UNKNOWN, Outcome.THROTTLED)),
-        detail=rng.choice(("words", "")),
-        delay_ms=rng.choice((0, 40)),
-        phase=rng.choice(("", *Phase)),
-        streak=rng.randrange(3),
-        missing=rng.random() < 0.4,
-        found=rng.random() < 0.2,
-        line=rng.choice(("", LINE)),
-    )
+def any_decision(rng: random.Random) -> Decision | PutBack:
+    """Return what may follow from an attempt."""
+    outcome = rng.choice((Outcome.UNKNOWN, Outcome.THROTTLED))
+    detail = rng.choice(("words", ""))
+    return rng.choices(
+        (
+            Again(
+                phase=rng.choice((None, *Phase)),
+                delay_ms=rng.choice((0, 40)),
+                outcome=outcome,
+                detail=detail,
+                streak=rng.randrange(3),
+                missing=rng.random() < 0.4,
+                found=rng.random() < 0.2,
+                doubtful=rng.random() < 0.3,
+            ),
+            PutBack(),
+            Done(rng.choice((Outcome.CANCELED, Outcome.GONE)), detail),
+            Dead(outcome, detail, rng.choice(("", "answer"))),
+        ),
+        (6, 2, 1, 1),
+    )[0]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -51,9 +57,15 @@ def test_both_move_alike(redis_url: str, seed: int) -> None:
         mine = taken(mine, holder="w", lease_ms=LEASE_MS, now_ms=bench.clock.now_ms)
         assert in_common(mine) == in_common(theirs)
         bench.clock.advance(rng.randrange(50))
-        settlement = any_settlement(rng)
+        decision = any_decision(rng)
+        settlement = Settlement(
+            replace(theirs, phase=rng.choice((theirs.phase, Phase.ASK))),
+            decision,
+            at_ms=bench.clock.now_ms,
+            took_ms=rng.choice((None, 7)),
+        )
         bench.ledger.settle(
-            [(theirs, settlement)], holder="w", retention_ms=60_000, lease_ms=LEASE_MS, limit=0
+            [settlement], holder="w", retention_ms=60_000, lease_ms=LEASE_MS, limit=0
         )
         mine = settled(mine, settlement, now_ms=bench.clock.now_ms)
         recorded = bench.ledger.get(new.id)
@@ -61,4 +73,4 @@ def test_both_move_alike(redis_url: str, seed: int) -> None:
         assert in_common(mine) == in_common(recorded)
         if mine.state is not State.PENDING:
             return
-        bench.clock.advance(settlement.delay_ms)
+        bench.clock.advance(decision.delay_ms if isinstance(decision, Again) else 0)

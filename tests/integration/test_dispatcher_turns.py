@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.support.ledgers import EV, new_job
+from tests.support.ledgers import EV, Verb, new_job, settlement, verb_of
 from tests.support.lost_replies import Process
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome, Ticket, clock
 from worker.dispatch.batch import BatchRunner
-from worker.dispatch.completion import Attempted
 from worker.dispatch.concurrency import ExchangeThreads
 from worker.dispatch.dispatcher import Dispatcher
-from worker.dispatch.leases import STORE_RETRY_MS, Done, Leases
+from worker.dispatch.leases import STORE_RETRY_MS, Leases
 from worker.dispatch.turn import Turn
 from worker.errors import StoreUnavailable
 from worker.factory import build_dispatcher
 from worker.model.jobs import Job
-from worker.model.settlements import Claimed, Settlement, Verb
+from worker.model.settlements import Claimed, Settlement
 from worker.policy.batch_sizing import BATCH_MAX, BatchSizing
 
 MANY = 8 * BATCH_MAX
@@ -78,10 +76,10 @@ class Watched(BatchRunner):
     batches: list[tuple[int, int]]
     """How many jobs each had, and how many of them were put back."""
 
-    def run(self, threads: ExchangeThreads, claimed: Claimed, asked_ms: float) -> list[Done]:
+    def run(self, threads: ExchangeThreads, claimed: Claimed, asked_ms: float) -> list[Settlement]:
         """Run a batch, and record it."""
         done = super().run(threads, claimed, asked_ms)
-        back = sum(each.settlement.verb is Verb.WAIT for _, each in done)
+        back = sum(verb_of(each) is Verb.WAIT for each in done)
         self.batches.append((len(done), back))
         return done
 
@@ -177,7 +175,7 @@ def test_jobs_behind_a_slow_attempt_are_put_back_and_done_later(
     slow = BATCH_MAX + 3
     attempted = 0
 
-    def slowly(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+    def slowly(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Settlement]:
         nonlocal attempted
         attempted += 1
         results = attempt(self, jobs, *args)
@@ -246,10 +244,10 @@ def test_an_attempt_is_never_dated_later_than_it_was_made(world: World) -> None:
     leases = turns.dispatcher._leases  # noqa: SLF001
     claimed = leases.claim("everstrike", holder="x", limit=1, lane=EV, job_id="")
     asked_ms = clock.monotonic_ms() - 500
-    ((job, attempted),) = turns.watched.run(turns.threads, claimed, asked_ms)
+    (settled,) = turns.watched.run(turns.threads, claimed, asked_ms)
     now_ms = world.ledger().now_ms()
-    assert job.id == jobs[0].id
-    assert claimed.now_ms <= json.loads(attempted.settlement.line)["at_ms"] <= now_ms
+    assert settled.job.id == jobs[0].id
+    assert claimed.now_ms <= settled.at_ms <= now_ms
 
 
 def test_a_throttled_lane_pauses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,14 +256,16 @@ def test_a_throttled_lane_pauses(world: World, monkeypatch: pytest.MonkeyPatch) 
     turns = turning(world)
     world.producer().cancel_many("ev", world.place("ev", MANY))
     before = 3 * BATCH_MAX + 5
-    pause = Settlement(Verb.AGAIN, outcome=Outcome.THROTTLED, phase="send", pause_ms=60_000)
     attempt = BatchRunner._attempt  # noqa: SLF001
     attempted = 0
 
     def throttled(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Attempted]:
         nonlocal attempted
         attempted += 1
-        return [Attempted(pause)] if attempted > before else attempt(self, jobs, *args)
+        if attempted <= before:
+            return attempt(self, jobs, *args)
+        pause = {"outcome": Outcome.THROTTLED, "pause_ms": 60_000}
+        return [settlement(job, Verb.AGAIN, **pause) for job in jobs]
 
     monkeypatch.setattr(BatchRunner, "_attempt", throttled)
     turns.run()
@@ -278,9 +278,9 @@ def test_a_job_that_is_put_back_twice_is_put_back_once(process: Process) -> None
     bench, holder = process.bench, process.claims.new_holder()
     bench.accept("a1")
     (job,) = process.claim(holder, EV, limit=1).jobs
-    wait = Attempted(Settlement(Verb.WAIT))
+    wait = settlement(job, Verb.WAIT)
     for _ in range(3):
-        process.claims.settle([(job, wait)], holder=holder, limit=0)
+        process.claims.settle([wait], holder=holder, limit=0)
     assert bench.get(job.id).attempts == 0
     assert bench.take("other", lane=EV).attempts == 1
 

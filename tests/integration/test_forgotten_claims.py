@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.ledgers import EV, Bench
+from tests.support.ledgers import EV, Bench, Verb
 from worker.model.jobs import Job, Kind, State
-from worker.model.settlements import Verb
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.ledgers import Verb, settlement
 from tests.support.polling import eventually
 from tests.support.stepped_time import Stepped
 from tests.support.world import World
@@ -13,7 +14,6 @@ from worker.factory import budgets_of, build_sessions
 from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import Kind, NewJob
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb
 from worker.model.switches import AT_ONCE, Armed, Report, Timers
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
@@ -135,7 +135,8 @@ def test_age_of_the_oldest_unproven_job(stepped: Stepped) -> None:
 
     def attempt(verb: Verb, outcome: Outcome) -> None:
         claimed = ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000)
-        settled = [(each, Settlement(verb, outcome, delay_ms=4_000)) for each in claimed.jobs]
+        fields = {"delay_ms": 4_000} if verb is Verb.AGAIN else {}
+        settled = [settlement(each, verb, outcome=outcome, **fields) for each in claimed.jobs]
         ledger.settle(settled, holder="w", retention_ms=60_000, lease_ms=9_000, limit=0)
 
     def look() -> Reading:
@@ -181,7 +182,7 @@ def test_a_job_that_an_older_worker_ended_is_not_unproven(stepped: Stepped) -> N
     assert lane(Watch(stepped.store()).look()).unproven_ms == 0
     for _ in range(2):
         claimed = ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000)
-        settled = [(each, Settlement(Verb.AGAIN)) for each in claimed.jobs]
+        settled = [settlement(each, Verb.AGAIN) for each in claimed.jobs]
         ledger.settle(settled, holder="w", retention_ms=60_000, lease_ms=9_000, limit=0)
     stepped.advance(5_000)
     assert lane(Watch(stepped.store()).look()).unproven_ms == 5_000

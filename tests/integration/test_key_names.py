@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.ledgers import Verb, settlement
 from tests.support.stepped_time import KEY, Stepped
 from worker.model.jobs import Kind, NewJob
 from worker.model.names import lane_of
-from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb, new_id
+from worker.model.settlements import new_id
 from worker.store.ledger import Ledger
 from worker.store.switches import Switches
 
@@ -65,8 +65,8 @@ def keys_of(clock: Stepped, exchange: str, alias: str) -> set[str]:
     ledger.accept([NewJob(new_id(), lane, Kind.CANCEL, order_id=str(n)) for n in range(3)])
     look()
     (job, *_) = ledger.claim(exchange=exchange, holder="w", lease_ms=1_000, lane=lane).jobs
-    again = Settlement(Verb.AGAIN, outcome=Outcome.UNKNOWN, delay_ms=5)
-    ledger.settle([(job, again)], holder="w", retention_ms=9_000, lease_ms=1_000, limit=0)
+    again = settlement(job, Verb.AGAIN, delay_ms=5)
+    ledger.settle([again], holder="w", retention_ms=9_000, lease_ms=1_000, limit=0)
     look()
     arm(1_000, "o1")
     switches.disarm(arm(60_000), 0, ("bells", "x"))

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.ledgers import EV, EV2, IX, Bench, new_job
+from tests.support.ledgers import EV, EV2, IX, Bench, Verb, new_job
 from worker.model.jobs import Kind, State
-from worker.model.settlements import Verb
 from worker.store.listing import CHUNK
 
 MANY = 2 * CHUNK + 201

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench
+from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, Verb
 from worker.model.jobs import State
-from worker.model.settlements import Verb
 
 
 @pytest.fixture

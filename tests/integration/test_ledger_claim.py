@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.ledgers import EV, EV2, IX, LANES, LEASE_MS, Bench, new_job
+from tests.support.ledgers import EV, EV2, IX, LANES, LEASE_MS, Bench, Verb, entry, new_job
 from worker.model.jobs import State
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Verb
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 
@@ -115,9 +114,10 @@ def test_lost_workers_job_is_taken_over_with_a_line(bench: Bench) -> None:
 def test_settled_attempt_leaves_no_lost_line(bench: Bench) -> None:
     """A worker that reported was not lost."""
     bench.one()
-    bench.settle(bench.take(), Verb.AGAIN, delay_ms=0)
+    first = bench.take()
+    bench.settle(first, Verb.AGAIN, delay_ms=0)
     again = bench.take("w2")
-    assert again.history == ()
+    assert again.history == (entry(first, Outcome.UNKNOWN),)
     assert not again.lost
 
 

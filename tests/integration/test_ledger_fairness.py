@@ -6,9 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tests.support.ledgers import EV, IX, LEASE_MS, Bench
+from tests.support.ledgers import EV, IX, LEASE_MS, Bench, Verb
 from worker.model.jobs import Job
-from worker.model.settlements import Verb
 
 
 @pytest.fixture

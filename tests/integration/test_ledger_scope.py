@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ledgers import EV, IX, Bench
+from tests.support.ledgers import EV, IX, Bench, Verb
 from worker.model.jobs import Kind, Phase, State
-from worker.model.settlements import Verb
 from worker.policy.scopes import LISTED
 
 SWITCHES = IX + ":switch"

@@ -7,10 +7,9 @@ from threading import Lock
 
 import pytest
 
-from tests.support.ledgers import IX, LEASE_MS, Bench
+from tests.support.ledgers import IX, LEASE_MS, Bench, Verb
 from worker.model.jobs import State
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Verb
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.ledgers import EV, EV2, LEASE_MS, RETENTION_MS, Bench, new_job
+from tests.support.ledgers import EV, EV2, LEASE_MS, RETENTION_MS, Bench, Verb, entry, new_job
 from worker.model.jobs import Kind, Phase, State
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Verb
 from worker.store import ledger as ledger_module
 
 STALE = [Verb.AGAIN, Verb.WAIT, Verb.DEAD]
-LINE = json.dumps({"n": 1, "outcome": "UNKNOWN"})
 
 
 @pytest.fixture
@@ -27,14 +25,14 @@ def test_done_ends_a_job(bench: Bench) -> None:
     job_id = bench.one()
     job = bench.take()
     bench.clock.advance(30)
-    settled = bench.settle(job, Verb.DONE, outcome=Outcome.GONE, detail="filled", line=LINE)
+    settled = bench.settle(job, Verb.DONE, outcome=Outcome.GONE, detail="filled")
     assert settled.applied
     assert settled.now_ms == bench.clock.now_ms
     ended = bench.get(job_id)
     assert (ended.state, ended.outcome, ended.detail) == (State.DONE, Outcome.GONE, "filled")
     assert ended.finished_ms == bench.clock.now_ms
     assert ended.claimed_by is None
-    assert ended.history == (json.loads(LINE),)
+    assert ended.history == (entry(job, Outcome.GONE, "filled"),)
     assert bench.due_ms(job_id) is None
     assert bench.lane_ms() is None
     assert [job.id for job in bench.ledger.recent(limit=9)] == [job_id]
@@ -50,7 +48,7 @@ def test_again_comes_due_after_its_delay(bench: Bench) -> None:
         "missing": True,
         "detail": "not known",
     }
-    bench.settle(bench.take(), Verb.AGAIN, delay_ms=700, line=LINE, **fields)
+    bench.settle(bench.take(), Verb.AGAIN, delay_ms=700, **fields)
     job = bench.get(job_id)
     assert job.state is State.PENDING
     assert (job.phase, job.streak, job.missing, job.detail) == (Phase.ASK, 3, True, "not known")
@@ -227,16 +225,15 @@ def test_stale_report_still_leaves_its_line(bench: Bench) -> None:
     stale = bench.take("w1")
     bench.clock.advance(LEASE_MS)
     bench.take("w2")
-    bench.settle(stale, Verb.AGAIN, "w1", line=LINE)
-    assert json.loads(LINE) in bench.get(job_id).history
+    bench.settle(stale, Verb.AGAIN, "w1")
+    assert entry(stale, Outcome.UNKNOWN) in bench.get(job_id).history
 
 
 def test_the_middle_of_a_long_history_is_left_out(bench: Bench) -> None:
     """An outage of hours makes hundreds of attempts, of many jobs, and must not fill Redis."""
     job_id = bench.one()
     for n in range(1, 1_001):
-        line = json.dumps({"n": n, "outcome": "UNAVAILABLE", "detail": "é" * (n % 90)})
-        bench.settle(bench.take(), Verb.AGAIN, line=line)
+        bench.settle(bench.take(), Verb.AGAIN, outcome=Outcome.UNAVAILABLE, detail="é" * (n % 90))
     kept: Any = bench.client.hget(f"cx:job:{job_id}", "history")
     assert len(kept.encode()) <= 16_384
     lines = [json.loads(line) for line in kept.splitlines()]
@@ -246,7 +243,7 @@ def test_the_middle_of_a_long_history_is_left_out(bench: Bench) -> None:
     first, last = [line["n"] for line in lines[:gap]], [line["n"] for line in lines[gap + 1 :]]
     assert first == list(range(1, len(first) + 1))
     assert last == list(range(1_001 - len(last), 1_001))
-    assert min(len(first), len(last)) > 10
+    assert min(len(first), len(last)) >= 10
 
 
 def test_forgotten_job_can_be_settled_in_vain(bench: Bench) -> None:
@@ -256,7 +253,7 @@ def test_forgotten_job_can_be_settled_in_vain(bench: Bench) -> None:
     bench.client.delete(f"cx:job:{job_id}")
     bench.clock.advance(1)
     other = bench.one("a2")
-    settled = bench.settle(job, Verb.AGAIN, limit=1, line=LINE)
+    settled = bench.settle(job, Verb.AGAIN, limit=1)
     assert not settled.applied
     assert [job.id for job in settled.jobs] == [other]
     assert bench.ledger.get(job_id) is None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ledgers import EV, LEASE_MS, Bench
-from worker.model.settlements import Verb
+from tests.support.ledgers import EV, LEASE_MS, Bench, Verb
 
 FIRST_LEASE_MS = 1_800
 

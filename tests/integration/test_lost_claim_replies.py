@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ledgers import EV, IX, LEASE_MS
-from tests.support.lost_replies import AGAIN, DONE, Process
-from worker.dispatch.completion import Attempted
+from tests.support.ledgers import EV, IX, LEASE_MS, Verb, settlement
+from tests.support.lost_replies import Process
 from worker.errors import StoreUnavailable
 from worker.model.jobs import State
-from worker.model.settlements import Verb
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def test_only_the_lost_holder_loses_its_jobs(process: Process) -> None:
     process.deaf_claim(EV)
     assert process.take_back() == 1
     assert bench.get(job.id).claimed_by == holder
-    assert process.claims.settle([(job, DONE)], holder=holder, limit=0).applied
+    assert process.claims.settle([settlement(job, Verb.DONE)], holder=holder, limit=0).applied
 
 
 def test_an_earlier_loss_stays_recorded(process: Process) -> None:
@@ -75,9 +73,9 @@ def test_an_earlier_loss_stays_recorded(process: Process) -> None:
     assert [line["by"] for line in job.history] == ["dead", holder]
 
 
-@pytest.mark.parametrize("outcome", [DONE, AGAIN])
+@pytest.mark.parametrize("verb", [Verb.DONE, Verb.AGAIN])
 def test_a_settlement_whose_reply_is_lost_counts_once_and_claims_nothing(
-    process: Process, outcome: Attempted
+    process: Process, verb: Verb
 ) -> None:
     """Its result is recorded, and the jobs in the lost reply are due."""
     bench = process.bench
@@ -85,9 +83,10 @@ def test_a_settlement_whose_reply_is_lost_counts_once_and_claims_nothing(
     holder = process.claims.new_holder()
     (job,) = process.claim(holder, EV, limit=1).jobs
     process.deaf.misses["settle"] = 1
-    assert process.claims.settle([(job, outcome)], holder=holder, limit=2).jobs == ()
+    made = settlement(job, verb, delay_ms=1)
+    assert process.claims.settle([made], holder=holder, limit=2).jobs == ()
     found = bench.get(job.id)
-    assert (found.attempts, found.state is State.DONE) == (1, outcome is DONE)
+    assert (found.attempts, found.state is State.DONE) == (1, verb is Verb.DONE)
     assert process.take_back() == 0, "returned while the holder may still be attempting some"
     process.claims.release(holder)
     assert process.take_back() == 2
@@ -103,7 +102,7 @@ def test_a_job_that_was_attempted_and_not_settled_waits_for_its_lease(process: P
     process.deaf.cut = {"settle"}
     process.stopping.set()
     with pytest.raises(StoreUnavailable):
-        process.claims.settle([(job, DONE)], holder=holder, limit=2)
+        process.claims.settle([settlement(job, Verb.DONE)], holder=holder, limit=2)
     process.claims.release(holder)
     assert process.take_back() == 0
     assert bench.get(job_id).claimed_by == holder

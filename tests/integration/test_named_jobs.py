@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, new_job
-from worker.model.settlements import Verb
+from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, Verb, new_job
 from worker.store.connection import Store
 from worker.store.ledger import Ledger
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ledgers import EV, LANES, LEASE_MS, Bench
+from tests.support.ledgers import EV, LANES, LEASE_MS, Bench, Verb
 from worker.model.jobs import Job
 from worker.model.outcomes import Evidence, Outcome
-from worker.model.settlements import Verb
 
 REFUSALS = [Evidence.NO_CANCELS, Evidence.NO_READS, Evidence.NO_TOKEN]
 

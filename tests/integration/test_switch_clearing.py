@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.ledgers import Verb, settlement
 from tests.support.polling import eventually
 from tests.support.switchboard import TIMEOUT_MS, Board
 from tests.support.world import World
@@ -16,7 +17,7 @@ from worker.factory import build_dispatcher
 from worker.model.constants import EXECUTED_MS, FIRED_MS
 from worker.model.jobs import Job, Kind, NewJob
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb, new_id
+from worker.model.settlements import new_id
 from worker.model.switches import Armed
 from worker.simulator import Simulator
 
@@ -46,10 +47,8 @@ def claim(board: Board, alias: str = "ev", holder: str = "w") -> Job:
 
 def settle(board: Board, job: Job, holder: str = "w", **came_to: Any) -> None:
     """Record what an attempt came to."""
-    settlement = Settlement(**{"verb": Verb.AGAIN, **came_to})
-    board.ledger.settle(
-        [(job, settlement)], holder=holder, retention_ms=9_000, lease_ms=9_000, limit=0
-    )
+    made = settlement(job, came_to.pop("verb", Verb.AGAIN), **came_to)
+    board.ledger.settle([made], holder=holder, retention_ms=9_000, lease_ms=9_000, limit=0)
 
 
 LISTED: dict[str, Any] = {"phase": "list", "streak": 0}

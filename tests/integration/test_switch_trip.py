@@ -7,10 +7,10 @@ from hashlib import sha1
 
 import pytest
 
+from tests.support.ledgers import Verb, settlement
 from tests.support.switchboard import TIMEOUT_MS, Board
 from worker.model.jobs import Kind, NewJob, State
-from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb, new_id
+from worker.model.settlements import new_id
 from worker.model.switches import Armed
 from worker.store.switches import TELL_AGAIN_MS
 
@@ -143,8 +143,8 @@ def test_what_is_proven_not_open_is_tracked_no_more(board: Board) -> None:
     armed = board.arm("ev", order_ids=["1", "2", "3"])
     board.ledger.accept([NewJob(new_id(), "everstrike:ev", Kind.CANCEL, order_id="2")])
     (job,) = board.ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000).jobs
-    done = Settlement(Verb.DONE, outcome=Outcome.CANCELED)
-    board.ledger.settle([(job, done)], holder="w", retention_ms=9_000, lease_ms=9_000, limit=0)
+    done = settlement(job, Verb.DONE)
+    board.ledger.settle([done], holder="w", retention_ms=9_000, lease_ms=9_000, limit=0)
     record = board.switches.get(armed.switch_id)
     assert record is not None
     assert record.order_ids == ("1", "3")

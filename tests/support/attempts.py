@@ -8,11 +8,11 @@ from typing import Any
 
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, PAIRS, World
-from worker.dispatch.completion import Attempted
+from worker.dispatch.completion import report
 from worker.factory import build_dispatcher
 from worker.model.jobs import Job, Kind, NewJob, State
 from worker.model.names import lane_of
-from worker.model.settlements import new_id
+from worker.model.settlements import Settlement, new_id
 from worker.simulator import Arrival
 
 SCOPE = {"pair": "btc_idr", "side": "buy"}
@@ -61,11 +61,13 @@ class Attempts:
         )
         return claimed.jobs[0] if claimed.jobs else None
 
-    def attempt(self, job: Job) -> Attempted:
+    def attempt(self, job: Job) -> Settlement:
         """Make one attempt, without recording it."""
-        return self.pipeline.attempt(job, now_ms=self.ledger.now_ms())
+        settlement = self.pipeline.attempt(job, now_ms=self.ledger.now_ms())
+        report([settlement])
+        return settlement
 
-    def first(self, alias: str, order_id: str = "", **fields: Any) -> Attempted:
+    def first(self, alias: str, order_id: str = "", **fields: Any) -> Settlement:
         """Accept, claim, and make the first attempt."""
         job = self.claim(alias, job_id=self.accept(alias, order_id, **fields))
         assert job is not None
@@ -75,10 +77,10 @@ class Attempts:
         """Claim, attempt and record, if anything is due."""
         job = self.claim(alias, holder)
         if job is not None:
-            attempted = self.attempt(job)
-            self.ledger.accept(attempted.children)
+            settlement = self.attempt(job)
+            self.ledger.accept(settlement.children)
             self.ledger.settle(
-                [(job, attempted.settlement)],
+                [settlement],
                 holder=holder,
                 retention_ms=60_000,
                 lease_ms=self.settings.jobs.lease_ms,

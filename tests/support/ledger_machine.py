@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, new_job
+from tests.support.ledgers import EV, EV2, IX, LEASE_MS, Bench, Verb, new_job
 from worker.model.jobs import Job, State
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Claimed, Verb
+from worker.model.settlements import Claimed
 
 LANES = (EV, EV2, IX)
 ORDERS = ("a1", "a2", "a3")

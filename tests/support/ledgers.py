@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 import redis
 
 from tests.support.stepped_time import Stepped
-from worker.model.jobs import Job, Kind, NewJob
+from worker.model.decisions import Again, Dead, Decision, Done, PutBack
+from worker.model.jobs import Job, Kind, NewJob, Phase
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Accepted, Claimed, Settlement, Verb, new_id
+from worker.model.settlements import Accepted, Claimed, Settlement, new_id
 from worker.store.ledger import Ledger
 
 EV = "everstrike:ev"
@@ -21,6 +23,52 @@ LANES = (("ev", "everstrike", 0), ("ev2", "everstrike", 0), ("ix", "indodax", 1)
 LEASE_MS = 10_000
 RETENTION_MS = 3_600_000
 DIGEST = "these-lanes"
+AT_MS = 1_783_000_000_123
+"""When every attempt here began."""
+
+
+class Verb(StrEnum):
+    """How an attempt is settled."""
+
+    DONE = "done"
+    AGAIN = "again"
+    WAIT = "wait"
+    DEAD = "dead"
+
+
+def decided(verb: Verb, **fields: Any) -> Decision | PutBack:
+    """Return a decision of that kind; fields that it does not have are left out."""
+    outcome, detail = fields.pop("outcome", Outcome.UNKNOWN), fields.pop("detail", "")
+    match verb:
+        case Verb.DONE:
+            return Done(Outcome.CANCELED if outcome is Outcome.UNKNOWN else outcome, detail)
+        case Verb.DEAD:
+            return Dead(outcome, detail)
+        case Verb.WAIT:
+            return PutBack()
+        case Verb.AGAIN:
+            defaults = {"phase": Phase.SEND, "delay_ms": 0, "streak": 0}
+            return Again(outcome=outcome, detail=detail, **{**defaults, **fields})
+
+
+def verb_of(settlement: Settlement) -> Verb:
+    """Return the kind of decision that a settlement carries."""
+    match settlement.decision:
+        case Done():
+            return Verb.DONE
+        case Dead():
+            return Verb.DEAD
+        case Again():
+            return Verb.AGAIN
+        case PutBack():
+            return Verb.WAIT
+
+
+def settlement(job: Job, verb: Verb, **fields: Any) -> Settlement:
+    """Return what an attempt came to, of fields of its decision and of its own."""
+    own = ("at_ms", "took_ms", "pause_ms", "evidence", "unanswered", "children")
+    mine = {name: fields.pop(name) for name in own if name in fields}
+    return Settlement(job, decided(verb, **fields), **{"at_ms": AT_MS, **mine})
 
 
 def new_job(order_id: str = "a1", lane: str = EV, **fields: Any) -> NewJob:
@@ -34,6 +82,19 @@ def new_job(order_id: str = "a1", lane: str = EV, **fields: Any) -> NewJob:
             **fields,
         }
     )
+
+
+def entry(job: Job, outcome: Outcome, detail: str = "", **fields: Any) -> dict[str, Any]:
+    """Return the entry of an attempt in its job's history."""
+    return {
+        "n": job.attempts,
+        "at_ms": AT_MS,
+        "phase": job.phase or "send",
+        "outcome": outcome,
+        "detail": detail,
+        "by": job.claimed_by,
+        **fields,
+    }
 
 
 class Bench:
@@ -69,12 +130,8 @@ class Bench:
         self, job: Job, verb: Verb, holder: str = "w1", *, limit: int = 0, **fields: Any
     ) -> Claimed:
         """Settle an attempt."""
-        if verb is Verb.DONE:
-            fields.setdefault("outcome", Outcome.CANCELED)
-        if verb is Verb.AGAIN:
-            fields.setdefault("phase", "send")
         return self.ledger.settle(
-            [(job, Settlement(verb, **fields))],
+            [settlement(job, verb, **fields)],
             holder=holder,
             retention_ms=RETENTION_MS,
             lease_ms=LEASE_MS,
@@ -85,10 +142,8 @@ class Bench:
         self, jobs: Sequence[Job], verb: Verb = Verb.DONE, *, limit: int = 0, **fields: Any
     ) -> Claimed:
         """Settle several attempts alike, in one step."""
-        if verb is Verb.DONE:
-            fields.setdefault("outcome", Outcome.CANCELED)
         return self.ledger.settle(
-            [(job, Settlement(verb, **fields)) for job in jobs],
+            [settlement(job, verb, **fields) for job in jobs],
             holder="w1",
             retention_ms=RETENTION_MS,
             lease_ms=LEASE_MS,

@@ -9,16 +9,11 @@ import pytest
 
 from tests.support.ledgers import DIGEST, LANES, LEASE_MS, Bench
 from worker.config.settings import Engine, Jobs, Settings
-from worker.dispatch.completion import Attempted
 from worker.dispatch.leases import Leases
 from worker.errors import StoreUnavailable
-from worker.model.outcomes import Outcome
-from worker.model.settlements import Claimed, Settlement, Verb
+from worker.model.settlements import Claimed
 from worker.store.connection import Store
 from worker.store.ledger import Ledger
-
-DONE = Attempted(Settlement(Verb.DONE, outcome=Outcome.CANCELED))
-AGAIN = Attempted(Settlement(Verb.AGAIN, phase="query", delay_ms=1))
 
 
 class Deaf(Store):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
+from tests.support.ledgers import Verb, settlement
 from tests.support.world import World
 from worker.model.jobs import Job
 from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb
 from worker.store.ledger import Ledger
 
 HOLDER = "a worker"
-LINE = json.dumps({"n": 1, "at_ms": 1_700_000_000_000, "by": HOLDER, "outcome": "REJECTED"})
+AT_MS = 1_700_000_000_000
 
 
 class Hand:
@@ -32,9 +30,9 @@ class Hand:
         claimed = self.ledger.claim(
             exchange=job.exchange, holder=HOLDER, lease_ms=10_000, lane=job.lane, job_id=job_id
         )
-        settlement = Settlement(verb, outcome=outcome, detail=detail, line=LINE)
+        (claim,) = claimed.jobs
         self.ledger.settle(
-            [(claimed.jobs[0], settlement)],
+            [settlement(claim, verb, outcome=outcome, detail=detail, at_ms=AT_MS)],
             holder=HOLDER,
             retention_ms=60_000,
             lease_ms=10_000,

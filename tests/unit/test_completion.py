@@ -9,16 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.ledgers import Verb, verb_of
 from worker.config.settings import Jobs
-from worker.dispatch.completion import (
-    CHILD_MS,
-    CRASH_PAUSE_MS,
-    Attempted,
-    attempted,
-    crashed,
-    tell,
-)
-from worker.model.decisions import Again, Dead, Decision, Done
+from worker.dispatch.completion import CRASH_PAUSE_MS, crashed, report
+from worker.model.decisions import Again, Dead, Decision, Done, PutBack
 from worker.model.jobs import Job, Kind, NewJob, Phase, State
 from worker.model.outcomes import (
     Answer,
@@ -32,10 +26,12 @@ from worker.model.outcomes import (
     ScopeCanceled,
     Unproven,
 )
-from worker.model.settlements import Settlement, Verb
+from worker.model.settlements import Settlement
 from worker.policy.pauses import THROTTLED_MAX_MS, THROTTLED_MS
 from worker.policy.retries import DOUBTFUL_ATTEMPTS
 from worker.policy.scopes import UNSEEN
+from worker.policy.settling import CHILD_MS, settlement_of
+from worker.store.settlement_rows import settlement_row
 from worker.telemetry.logs import LINES
 
 NOW_MS = 1_700_000_000_000
@@ -62,10 +58,17 @@ def said(record: logging.LogRecord, field: str) -> object:
     return record.__dict__[field]
 
 
-def settled(job: Job, answer: Answer, decision: Decision, **options: Any) -> Attempted:
+def settled(job: Job, answer: Answer, decision: Decision, **options: Any) -> Settlement:
     """Return what follows from an attempt that took 12 ms."""
-    values = {"pause_ms": 0, **options}
-    return attempted(job, answer, decision, now_ms=NOW_MS, took_ms=12, **values)
+    return settlement_of(job, answer, decision, now_ms=NOW_MS, took_ms=12, **options)
+
+
+def lines(caplog: pytest.LogCaptureFixture, *settlements: Settlement) -> list[dict[str, Any]]:
+    """Report attempts; return the lines in the log."""
+    with caplog.at_level(logging.INFO):
+        report(settlements)
+    written = [record.__dict__.get(LINES, []) for record in caplog.records]
+    return [line for part in written for line in part]
 
 
 @pytest.mark.parametrize(
@@ -91,11 +94,13 @@ def test_a_crash_is_tried_again_within_the_budgets(attempts: int, age_ms: int, v
         missing=True,
     )
     settlement = crashed(job, RuntimeError("secret"), now_ms=NOW_MS, jobs=JOBS)
-    assert (settlement.verb, settlement.outcome) == (verb, Outcome.UNKNOWN)
-    assert settlement.detail == "internal error: RuntimeError"
-    assert (settlement.phase, settlement.streak, settlement.missing) == (Phase.ASK, 3, True)
-    assert CRASH_PAUSE_MS <= settlement.delay_ms < 2 * CRASH_PAUSE_MS
-    assert settlement.doubtful is (attempts >= DOUBTFUL_ATTEMPTS)
+    decision = settlement.decision
+    assert (verb_of(settlement), settlement.outcome) == (verb, Outcome.UNKNOWN)
+    assert decision.detail == "internal error: RuntimeError"
+    if isinstance(decision, Again):
+        assert (decision.phase, decision.streak, decision.missing) == (Phase.ASK, 3, True)
+        assert CRASH_PAUSE_MS <= decision.delay_ms < 2 * CRASH_PAUSE_MS
+        assert decision.doubtful is (attempts >= DOUBTFUL_ATTEMPTS)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +113,9 @@ def test_crash_of_a_first_attempt_keeps_its_phase_open(
     """A job whose attempts crash goes behind others, as one that nothing proves."""
     fresh = replace(JOB, attempts=attempts, first_ms=None, phase=None)
     settlement = crashed(fresh, RuntimeError("x"), now_ms=NOW_MS, jobs=JOBS)
-    assert (settlement.verb, settlement.phase) == (Verb.AGAIN, "")
-    assert settlement.doubtful is doubtful
+    assert isinstance(settlement.decision, Again)
+    assert settlement.decision.phase is None
+    assert settlement.decision.doubtful is doubtful
 
 
 def test_a_crash_is_logged_with_its_trace_and_raises_an_alert(
@@ -141,7 +147,7 @@ def children(order_id: str, *, age_ms: int) -> list[str]:
     )
     answer = OpenOrders((OpenOrder(order_id, "btc_idr", None),), complete=True)
     again = Again(Phase.LIST, 250, Outcome.UNKNOWN, "1 still open")
-    settled = attempted(job, answer, again, now_ms=NOW_MS, took_ms=1, pause_ms=0)
+    settled = settlement_of(job, answer, again, now_ms=NOW_MS, took_ms=1)
     assert [child.order_id for child in settled.children] == [order_id]
     return [child.id for child in settled.children]
 
@@ -221,64 +227,80 @@ def test_nothing_else_makes_new_jobs(job: Job, answer: Answer) -> None:
     assert settled(job, answer, AGAIN).children == ()
 
 
+ATTEMPT = {
+    "id": "j",
+    "claim": 7,
+    "by": "w1",
+    "n": 2,
+    "at_ms": NOW_MS,
+    "sent": "send",
+    "took_ms": 12,
+}
+
+
 @pytest.mark.parametrize(
-    ("decision", "settlement", "shown"),
+    ("decision", "row"),
     [
         (
             Done(Outcome.CANCELED, "gone"),
-            Settlement(Verb.DONE, Outcome.CANCELED, "gone"),
-            "gone",
+            {"verb": "done", "outcome": "CANCELED", "detail": "gone"},
         ),
         (
             Dead(Outcome.REJECTED, "50 attempts made; no such pair", "no such pair"),
-            Settlement(Verb.DEAD, Outcome.REJECTED, "50 attempts made; no such pair"),
-            "no such pair",
+            {
+                "verb": "dead",
+                "outcome": "REJECTED",
+                "detail": "50 attempts made; no such pair",
+                "answer": "no such pair",
+            },
         ),
-        (Dead(Outcome.UNKNOWN, "bad"), Settlement(Verb.DEAD, Outcome.UNKNOWN, "bad"), "bad"),
+        (
+            Dead(Outcome.UNKNOWN, "bad"),
+            {"verb": "dead", "outcome": "UNKNOWN", "detail": "bad"},
+        ),
         (
             replace(AGAIN, missing=True, found=True, delay_ms=9),
-            Settlement(
-                Verb.AGAIN,
-                Outcome.UNKNOWN,
-                "no reply",
-                delay_ms=9,
-                phase=Phase.ASK,
-                streak=4,
-                missing=True,
-                found=True,
-            ),
-            "no reply",
+            {
+                "verb": "again",
+                "outcome": "UNKNOWN",
+                "detail": "no reply",
+                "delay_ms": 9,
+                "phase": "ask",
+                "streak": 4,
+                "missing": True,
+                "found": True,
+            },
         ),
         (
-            replace(AGAIN, outcome=Outcome.REJECTED),
-            Settlement(
-                Verb.AGAIN,
-                Outcome.REJECTED,
-                "no reply",
-                delay_ms=700,
-                phase=Phase.ASK,
-                streak=4,
-                doubtful=True,
-            ),
-            "no reply",
+            replace(AGAIN, outcome=Outcome.REJECTED, doubtful=True),
+            {
+                "verb": "again",
+                "outcome": "REJECTED",
+                "detail": "no reply",
+                "delay_ms": 700,
+                "phase": "ask",
+                "streak": 4,
+                "doubtful": True,
+            },
         ),
     ],
 )
-def test_decision_is_recorded_with_a_line_of_history(
-    decision: Decision, settlement: Settlement, shown: str
+def test_decision_is_recorded_with_an_entry_for_the_history(
+    decision: Decision, row: dict[str, Any]
 ) -> None:
     """What is decided, and what the exchange answered."""
-    found = settled(JOB, LOST, decision).settlement
-    assert replace(found, line="") == settlement
-    assert json.loads(found.line) == {
-        "n": 2,
-        "at_ms": NOW_MS,
-        "phase": "send",
-        "outcome": decision.outcome,
-        "detail": shown,
-        "took_ms": 12,
-        "by": "w1",
-    }
+    recorded = json.loads(settlement_row(settled(replace(JOB, claim=7), LOST, decision)))
+    assert recorded == {**ATTEMPT, **row}
+
+
+def test_what_an_attempt_shows_of_the_account_is_recorded_with_it() -> None:
+    """Only what there is to say."""
+    fields = {"pause_ms": 300, "evidence": Evidence.CANCELS, "unanswered": True}
+    put_back = Settlement(replace(JOB, claim=7), PutBack(), **fields)  # type: ignore[arg-type]
+    assert json.loads(settlement_row(put_back)) == {
+        "id": "j", "claim": 7, "by": "w1", "verb": "wait",
+        "pause_ms": 300, "evidence": "cancels", "unanswered": True,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -299,7 +321,7 @@ def test_account_rests_for_as_long_as_its_rate_was_refused(
     answer: Answer, pause_ms: int, rests_ms: int
 ) -> None:
     """Never for longer than the longest window; nothing but the rate is the account's."""
-    assert settled(JOB, answer, AGAIN, pause_ms=pause_ms).settlement.pause_ms == rests_ms
+    assert settled(JOB, answer, AGAIN, pause_ms=pause_ms).pause_ms == rests_ms
 
 
 @pytest.mark.parametrize(
@@ -320,7 +342,7 @@ def test_cancel_of_a_scope_without_an_answer_may_yet_be_carried_out(
     unanswered: bool,  # noqa: FBT001
 ) -> None:
     """And so may cancel what is placed later."""
-    assert settled(job, answer, AGAIN).settlement.unanswered is unanswered
+    assert settled(job, answer, AGAIN).unanswered is unanswered
 
 
 CONTEXT = {
@@ -353,11 +375,11 @@ NO_KEY = "the exchange refuses this account's credentials"
     ],
 )
 def test_attempt_is_logged_unless_an_alert_shows_it(
-    answer: Answer, decision: Decision, message: str | None
+    answer: Answer, decision: Decision, message: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One line with all that identifies it."""
-    line = settled(JOB, answer, decision).said
-    assert line == (None if message is None else {"message": message, **CONTEXT})
+    written = lines(caplog, settled(JOB, answer, decision))
+    assert written == ([] if message is None else [{"message": message, **CONTEXT}])
 
 
 @pytest.mark.parametrize(
@@ -393,7 +415,7 @@ def test_alert_says_what_is_wrong_with_the_job_it_shows(
 ) -> None:
     """With the fields of the attempt's line."""
     with caplog.at_level(logging.ERROR):
-        settled(job, answer, decision)
+        report([settled(job, answer, decision)])
     (record,) = caplog.records
     context = {**CONTEXT, "phase": job.sends, "outcome": decision.outcome}
     assert (said(record, "alert"), record.getMessage()) == shown
@@ -416,7 +438,7 @@ def test_empty_scope_of_a_pair_that_no_list_has_shown_is_warned_of(
 ) -> None:
     """The pair may be written otherwise than the exchange does."""
     with caplog.at_level(logging.WARNING):
-        settled(replace(SCOPE, **fields), LOST, Done(Outcome.UNKNOWN, "no reply"))
+        report([settled(replace(SCOPE, **fields), LOST, Done(Outcome.UNKNOWN, "no reply"))])
     assert [record.getMessage() for record in caplog.records] == (
         [f"an empty scope: {UNSEEN}"] if warned else []
     )
@@ -427,19 +449,17 @@ def test_empty_scope_of_a_pair_that_no_list_has_shown_is_warned_of(
 def test_refusal_is_of_the_credentials_unless_the_token_lacked() -> None:
     """What an attempt shows of the account is recorded with it."""
     refused = replace(AGAIN, refused=True)
-    assert settled(JOB, REFUSED, refused).settlement.evidence is Evidence.NO_CANCELS
+    assert settled(JOB, REFUSED, refused).evidence is Evidence.NO_CANCELS
     without = settled(JOB, REFUSED, refused, no_token=True)
-    assert without.settlement.evidence is Evidence.NO_TOKEN
+    assert without.evidence is Evidence.NO_TOKEN
 
 
 def test_lines_of_several_attempts_are_written_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Attempts that an alert showed have none; without any line nothing is written."""
-    done = settled(JOB, LOST, AGAIN)
-    silent = replace(done, said=None)
-    with caplog.at_level(logging.INFO):
-        tell([silent])
-        assert not caplog.records
-        tell([silent, done, done])
+    """Attempts without an answer have none; without any line nothing is written."""
+    done, crash = settled(JOB, LOST, AGAIN), Settlement(JOB, AGAIN)
+    assert lines(caplog, crash, Settlement(JOB, PutBack())) == []
+    assert not caplog.records
+    written = lines(caplog, crash, done, done)
+    assert written == [{"message": "not proven", **CONTEXT}] * 2
     (record,) = caplog.records
     assert record.getMessage() == "attempts"
-    assert said(record, LINES) == [done.said, done.said]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from tests.support.ledgers import Verb, settlement
 from worker import clock
 from worker.direct.runner import _Run
-from worker.dispatch.completion import Attempted
-from worker.model.jobs import Job, Kind, NewJob, State
-from worker.model.outcomes import Outcome
-from worker.model.settlements import Settlement, Verb
+from worker.model.jobs import Job, Kind, NewJob, Phase, State
 
 LANE = "everstrike:ev"
 SCOPE = NewJob(id="scope", lane=LANE, kind=Kind.CANCEL_ALL, pair="a_x")
@@ -26,10 +24,12 @@ def test_what_comes_twice_under_one_name_is_one_job() -> None:
         assert job.id == job_id
         return job
 
-    listed = Attempted(Settlement(Verb.AGAIN, phase="list"), (ORDER,))
-    run.settle(take("scope"), listed)
-    run.settle(take(ORDER.id), Attempted(Settlement(Verb.DONE, outcome=Outcome.CANCELED)))
-    run.settle(take("scope"), listed)
+    def list_it() -> None:
+        run.settle(settlement(take("scope"), Verb.AGAIN, phase=Phase.LIST, children=(ORDER,)))
+
+    list_it()
+    run.settle(settlement(take(ORDER.id), Verb.DONE))
+    list_it()
     assert run.jobs[ORDER.id].state is State.DONE
     assert (run.jobs["scope"].children, run.jobs["scope"].canceled) == (1, 1)
     take("scope")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from worker.config.settings import Jobs
-from worker.dispatch.completion import attempted
+from worker.dispatch.completion import report
 from worker.model.decisions import Again, Dead
 from worker.model.jobs import Job, Kind, Phase, State
 from worker.model.outcomes import (
@@ -25,6 +25,7 @@ from worker.model.outcomes import (
     Unproven,
 )
 from worker.policy.retries import decide
+from worker.policy.settling import settlement_of
 
 SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
 ALL: dict[str, Any] = {"kind": Kind.CANCEL_ALL}
@@ -42,9 +43,9 @@ def job(phase: Phase = SEND, **fields: Any) -> Job:
 def shown(claimed: Job, answer: Answer, *, no_token: bool = False) -> Evidence:
     """Return the evidence of an attempt's settlement."""
     decision = decide(claimed, answer, asks=ASK, now_ms=500, jobs=Jobs(), rng=random.Random(1))
-    return attempted(
-        claimed, answer, decision, now_ms=0, took_ms=1, pause_ms=0, no_token=no_token
-    ).settlement.evidence
+    settlement = settlement_of(claimed, answer, decision, now_ms=0, took_ms=1, no_token=no_token)
+    report([settlement])
+    return settlement.evidence
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.ledgers import DIGEST, LEASE_MS, RETENTION_MS
+from tests.support.ledgers import DIGEST, LEASE_MS, RETENTION_MS, Verb, settlement
 from tests.support.stepped_time import Stepped
 from worker import InvalidCommand, Outcome, Producer, Result, State, Ticket, UnknownAccount
 from worker.client.producer import MANY_BELLS
 from worker.config.settings import Settings
 from worker.model.jobs import Job, Kind
-from worker.model.settlements import Settlement, Verb
 from worker.store.ledger import Ledger
 
 ACCOUNTS = {
@@ -48,11 +47,11 @@ def worker(clock: Stepped, producer: Producer) -> Ledger:
     return ledger
 
 
-def finish(ledger: Ledger, exchange: str = "everstrike", **settlement: Any) -> Job:
+def finish(ledger: Ledger, exchange: str = "everstrike", *, verb: Verb, **fields: Any) -> Job:
     """Claim one job and settle it."""
     (job,) = ledger.claim(exchange=exchange, holder="w", lease_ms=LEASE_MS).jobs
     ledger.settle(
-        [(job, Settlement(**settlement))],
+        [settlement(job, verb, **fields)],
         holder="w",
         retention_ms=RETENTION_MS,
         lease_ms=LEASE_MS,

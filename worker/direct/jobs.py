@@ -1,13 +1,14 @@
-"""State changes of a job without a ledger; the same rules as the ledger's Lua scripts."""
+"""How a job moves on, where no ledger holds it: as `take` and `lua/settle.lua` move it there."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from typing import Any
 
 from worker.model.constants import REFUSALS
-from worker.model.jobs import Job, NewJob, Phase, State
-from worker.model.settlements import Settlement, Verb
+from worker.model.decisions import Again, Dead, Decision, Done, PutBack, answer_of
+from worker.model.jobs import Job, NewJob, State
+from worker.model.settlements import Settlement
 
 
 def accepted(new: NewJob, *, now_ms: int) -> Job:
@@ -28,7 +29,7 @@ def accepted(new: NewJob, *, now_ms: int) -> Job:
 
 
 def taken(job: Job, *, holder: str, lease_ms: int, now_ms: int) -> Job:
-    """Return a job at the start of its next attempt."""
+    """Return a job as its next attempt begins."""
     return replace(
         job,
         attempts=job.attempts + 1,
@@ -40,30 +41,57 @@ def taken(job: Job, *, holder: str, lease_ms: int, now_ms: int) -> Job:
 
 
 def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
-    """Return a job after an attempt."""
-    line = (json.loads(settlement.line),) if settlement.line else ()
-    job = replace(job, claimed_by=None, history=job.history + line)
-    told = replace(job, outcome=settlement.outcome, detail=settlement.detail)
-    match settlement.verb:
-        case Verb.DONE:
-            return replace(told, state=State.DONE, finished_ms=now_ms)
-        case Verb.DEAD:
-            return replace(told, state=State.DEAD, finished_ms=now_ms)
-        case Verb.AGAIN:
-            since_ms = None if settlement.found else job.missing_ms
-            if settlement.missing and not settlement.found and since_ms is None:
+    """Return a job as an attempt leaves it.
+
+    Args:
+        job: As it is now.
+        settlement: What the attempt came to.
+        now_ms: When that is recorded.
+    """
+    decision = settlement.decision
+    job = replace(job, claimed_by=None)
+    if isinstance(decision, PutBack):
+        made = job.attempts - 1
+        return replace(job, attempts=made, first_ms=job.first_ms if made else None)
+    job = replace(
+        job,
+        history=(*job.history, _entry(settlement, decision)),
+        outcome=decision.outcome,
+        detail=decision.detail,
+    )
+    match decision:
+        case Done():
+            return replace(job, state=State.DONE, finished_ms=now_ms)
+        case Dead():
+            return replace(job, state=State.DEAD, finished_ms=now_ms)
+        case Again():
+            since_ms = None if decision.found else job.missing_ms
+            if decision.missing and not decision.found and since_ms is None:
                 since_ms = now_ms
             return replace(
-                told,
-                phase=Phase(settlement.phase) if settlement.phase else None,
-                streak=settlement.streak,
-                missing=settlement.missing and not settlement.found,
+                job,
+                phase=decision.phase,
+                streak=decision.streak,
+                missing=decision.missing and not decision.found,
                 missing_ms=since_ms,
-                due_ms=now_ms + settlement.delay_ms,
-                doubtful=settlement.doubtful,
+                due_ms=now_ms + decision.delay_ms,
+                doubtful=decision.doubtful,
                 refused=REFUSALS.get(settlement.evidence, ""),
                 lost=False,
             )
-        case Verb.WAIT:
-            made = job.attempts - 1
-            return replace(job, attempts=made, first_ms=job.first_ms if made else None)
+
+
+def _entry(settlement: Settlement, decision: Decision) -> dict[str, Any]:
+    """Return the entry of an attempt in its job's history."""
+    job = settlement.job
+    entry: dict[str, Any] = {
+        "n": job.attempts,
+        "at_ms": settlement.at_ms,
+        "phase": job.sends,
+        "outcome": decision.outcome,
+        "detail": answer_of(decision),
+        "by": job.claimed_by or "",
+    }
+    if settlement.took_ms is not None:
+        entry["took_ms"] = settlement.took_ms
+    return entry

@@ -26,14 +26,15 @@ from worker.config.settings import Settings
 from worker.direct.jobs import accepted, settled, taken
 from worker.direct.mirror import mirrored
 from worker.dispatch.attempt import SETTLE_MARGIN_MS, AttemptRunner
-from worker.dispatch.completion import Attempted, crashed, tell
+from worker.dispatch.completion import crashed, report
 from worker.errors import StoreUnavailable
 from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
+from worker.model.decisions import Again, PutBack
 from worker.model.jobs import Job, NewJob, State
 from worker.model.outcomes import Evidence, Outcome
-from worker.model.settlements import Settlement, Verb
+from worker.model.settlements import Settlement
 from worker.net.process import process_name
 from worker.store.holds import Holds
 
@@ -141,14 +142,14 @@ class Direct:
 
     def _work(self, run: _Run, session: AccountSession) -> None:
         while (job := run.take(self.name, self._settings.jobs.lease_ms)) is not None:
-            attempted = self._attempt(run, session, job)
-            tell([attempted])
-            run.settle(job, attempted)
+            settlement = self._attempt(run, session, job)
+            report([settlement])
+            run.settle(settlement)
 
-    def _attempt(self, run: _Run, session: AccountSession, job: Job) -> Attempted:
+    def _attempt(self, run: _Run, session: AccountSession, job: Job) -> Settlement:
         places = self._places(session)
         if not places.acquire(timeout=max(0.0, run.left_ms) / 1_000):
-            return Attempted(Settlement(Verb.WAIT))
+            return Settlement(job, PutBack())
         try:
             job = replace(job, lease_ms=min(job.lease_ms, round(run.left_ms) + SETTLE_MARGIN_MS))
             if not run.alone:
@@ -162,12 +163,12 @@ class Direct:
             return self._alone.attempt(job, now_ms=clock.now_ms())
         except Exception as error:  # noqa: BLE001  a failure of one order must not end the run
             budget = self._settings.jobs
-            return Attempted(crashed(job, error, now_ms=clock.now_ms(), jobs=budget))
+            return crashed(job, error, now_ms=clock.now_ms(), jobs=budget)
         finally:
             places.release()
 
-    def _beside_workers(self, run: _Run, session: AccountSession, job: Job) -> Attempted:
-        """Attempt a job; take the account's lease first if its requests go one at a time."""
+    def _beside_workers(self, run: _Run, session: AccountSession, job: Job) -> Settlement:
+        """Attempt a job; take the account lease first if its requests go one at a time."""
         if not session.uses_nonce:
             return self._together.attempt(job, now_ms=clock.now_ms())
         holder = f"{self.name}:{job.id}"
@@ -176,7 +177,7 @@ class Direct:
         while wait_ms := self._holds.take(job.lane, session.identity, holder, lease_ms=lease_ms):
             if run.left_ms <= wait_ms:
                 self._holds.give_up(job.lane, session.identity, holder)
-                return Attempted(Settlement(Verb.WAIT))
+                return Settlement(job, PutBack())
             clock.sleep_ms(wait_ms)
         try:
             job = replace(job, lease_ms=min(job.lease_ms, round(run.left_ms) + SETTLE_MARGIN_MS))
@@ -234,27 +235,20 @@ class _Run:
             self.jobs[job_id] = job
             return job
 
-    def settle(self, job: Job, attempted: Attempted) -> None:
+    def settle(self, settlement: Settlement) -> None:
         """Record the result of an attempt."""
         with self._changed:
             now = clock.monotonic_ms()
-            settlement = attempted.settlement
             # Child jobs of a cancel-all may have ended during the attempt.
-            now_known = self.jobs[job.id]
-            job = replace(
-                job,
-                children=now_known.children,
-                canceled=now_known.canceled,
-                closed=now_known.closed,
-                unproven=now_known.unproven,
-            )
-            job = self.jobs[job.id] = settled(job, settlement, now_ms=clock.now_ms())
-            self._accept(attempted.children)
+            job = settled(self.jobs[settlement.job.id], settlement, now_ms=clock.now_ms())
+            self.jobs[job.id] = job
+            self._accept(settlement.children)
             self._count_end(job)
             self._rests_until_ms = max(self._rests_until_ms, now + settlement.pause_ms)
             self._note_evidence(settlement.evidence, now)
             if job.state is State.PENDING:
-                self._put(job, now + settlement.delay_ms)
+                again = settlement.decision
+                self._put(job, now + (again.delay_ms if isinstance(again, Again) else 0))
             else:
                 del self._open[_target(job)]
             self._changed.notify_all()

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from worker import clock
 from worker.config.settings import Settings
-from worker.dispatch.completion import Attempted, attempted
 from worker.errors import LaterFormat
 from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.exchange_client import ExchangeClient
@@ -20,14 +19,15 @@ from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
 from worker.gateway.tokens import NoToken, Wait
 from worker.model.commands import CancelOrders
-from worker.model.decisions import Dead, Decision
+from worker.model.decisions import Dead, Decision, PutBack
 from worker.model.jobs import Job, Kind
 from worker.model.outcomes import Answer, ClosedMany, OpenOrders, Outcome, Unproven
-from worker.model.settlements import Settlement, Verb
+from worker.model.settlements import Settlement
 from worker.policy.batching import answer_to, together
 from worker.policy.phases import asking_phase, command_of, next_phase
 from worker.policy.retries import decide
 from worker.policy.scopes import LISTED, closed_scope, emptied, listed
+from worker.policy.settling import settlement_of
 from worker.telemetry.alerts import alert
 
 SETTLE_MARGIN_MS = 300
@@ -68,7 +68,7 @@ class AttemptRunner:
         self._astray: set[str] = set()
         """Accounts whose cancels of several orders named orders that were not asked for."""
 
-    def attempt(self, job: Job, *, now_ms: int, held_ms: int = 0) -> Attempted:
+    def attempt(self, job: Job, *, now_ms: int, held_ms: int = 0) -> Settlement:
         """Make one request for a claimed job.
 
         Args:
@@ -96,13 +96,13 @@ class AttemptRunner:
             return self._given_up(job, started=started, now_ms=now_ms)
         return self._conclude(lane, job, answer, started=started, now_ms=now_ms)
 
-    def _given_up(self, job: Job, *, started: float, now_ms: int) -> Attempted:
+    def _given_up(self, job: Job, *, started: float, now_ms: int) -> Settlement:
         """End a job whose scope belongs to another switch, with what is known of it."""
         took_ms = round(clock.monotonic_ms() - started)
         end: Decision = Dead(Outcome.UNKNOWN, OVERTAKEN)
         if emptied(job):
             end = closed_scope(job, "; it is armed again")
-        return attempted(job, UNASKED, end, now_ms=now_ms, took_ms=took_ms, pause_ms=0)
+        return settlement_of(job, UNASKED, end, now_ms=now_ms, took_ms=took_ms)
 
     def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
         """Group claimed jobs of one account, each group for one request."""
@@ -112,7 +112,7 @@ class AttemptRunner:
 
     def attempt_together(
         self, jobs: Sequence[Job], *, now_ms: int, held_ms: int = 0
-    ) -> list[Attempted]:
+    ) -> list[Settlement]:
         """Make one request for jobs that `together` has grouped; arguments as for `attempt`.
 
         Returns:
@@ -154,11 +154,11 @@ class AttemptRunner:
         *,
         started: float,
         now_ms: int,
-    ) -> Attempted:
+    ) -> Settlement:
         """Decide what follows from an answer."""
         pause_ms, no_token = 0, isinstance(answer, NoToken)
         if isinstance(answer, Wait):
-            return Attempted(Settlement(Verb.WAIT, pause_ms=answer.pause_ms))
+            return Settlement(job, PutBack(), pause_ms=answer.pause_ms)
         if isinstance(answer, NoToken):
             pause_ms, answer = answer.pause_ms, answer.answer
         took_ms = round(clock.monotonic_ms() - started)
@@ -170,7 +170,7 @@ class AttemptRunner:
             jobs=self._settings.jobs,
             rng=self._rng,
         )
-        return attempted(
+        return settlement_of(
             job,
             answer,
             decision,

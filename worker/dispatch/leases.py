@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 from worker import clock
 from worker.config.settings import Settings
-from worker.dispatch.completion import Attempted
 from worker.errors import StoreUnavailable
+from worker.model.decisions import Dead, Done, PutBack
 from worker.model.jobs import Job
-from worker.model.settlements import Claimed, Settlement, Verb
+from worker.model.settlements import Claimed, Settlement
 from worker.policy.retention import kept_ms
 from worker.store.ledger import Ledger
 from worker.telemetry import metrics
@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 STORE_RETRY_MS = 200
 """How long a settlement waits before it is sent to Redis again."""
-Done = tuple[Job, Attempted]
-"""A job, and the result of an attempt of it."""
 MEMORY_CHECK_MS = 5_000
 """How often Redis is asked how full it is."""
 CLAIMED_KEPT = 10_000
@@ -123,7 +121,7 @@ class Leases:
         self._hold(claimed, holder)
         return claimed
 
-    def settle(self, done: Sequence[Done], *, holder: str, limit: int) -> Claimed:
+    def settle(self, done: Sequence[Settlement], *, holder: str, limit: int) -> Claimed:
         """Record the results of attempts, and lease up to `limit` due jobs in the same call.
 
         The exchange's replies may be the only proof there will be, and stay true when
@@ -135,15 +133,12 @@ class Leases:
         """
         until = clock.monotonic_ms() + 2 * self._settings.jobs.lease_ms
         stopping = False
-        children = [child for _, attempted in done for child in attempted.children]
-        settlements = [(job, attempted.settlement) for job, attempted in done]
+        children = [child for each in done for child in each.children]
         while True:
             try:
                 if children:
                     self._ledger.accept(children, follows=True)
-                claimed = self._ledger.settle(
-                    settlements, holder=holder, limit=limit, **self._times
-                )
+                claimed = self._ledger.settle(done, holder=holder, limit=limit, **self._times)
             except StoreUnavailable:
                 if limit:
                     self._unsure.add(holder)
@@ -156,9 +151,9 @@ class Leases:
                 clock.sleep_ms(STORE_RETRY_MS)
             else:
                 held = self._held.get(holder, {})
-                for job, _ in done:
-                    held.pop(job.id, None)
-                _count(settlements, claimed)
+                for each in done:
+                    held.pop(each.job.id, None)
+                _count(done, claimed)
                 self._hold(claimed, holder)
                 return claimed
 
@@ -221,16 +216,16 @@ class Leases:
             self._recent.add(jobs)
 
 
-def _count(settlements: Sequence[tuple[Job, Settlement]], claimed: Claimed) -> None:
+def _count(done: Sequence[Settlement], claimed: Claimed) -> None:
     """Count in the metrics what has been recorded."""
     attempts = [
-        (job, settlement, counted)
-        for (job, settlement), counted in zip(settlements, claimed.counted, strict=True)
-        if settlement.verb is not Verb.WAIT
+        (each, counted)
+        for each, counted in zip(done, claimed.counted, strict=True)
+        if not isinstance(each.decision, PutBack)
     ]
-    metrics.attempted((job.exchange, settlement.outcome) for job, settlement, _ in attempts)
-    for job, settlement, counted in attempts:
-        if counted and settlement.verb is Verb.DONE:
-            metrics.proven(job.exchange, claimed.now_ms - job.created_ms)
-        elif counted and settlement.verb is Verb.DEAD:
-            metrics.died(job.exchange)
+    metrics.attempted((each.job.exchange, each.outcome) for each, _ in attempts)
+    for each, counted in attempts:
+        if counted and isinstance(each.decision, Done):
+            metrics.proven(each.job.exchange, claimed.now_ms - each.job.created_ms)
+        elif counted and isinstance(each.decision, Dead):
+            metrics.died(each.job.exchange)

@@ -88,9 +88,8 @@ class Turn:
                 if claimed.more:
                     self._add_thread(self._exchange)
                 done = self._parts.batches.run(self._threads, claimed, self._asked_ms)
-                first, attempted = done[0]
-                if first.id == job_id:
-                    outcome = attempted.settlement.outcome
+                if done[0].job.id == job_id:
+                    outcome = done[0].outcome
                 limit = self._threads.sizing.batch if self._continues else 0
                 self._asked_ms = clock.monotonic_ms()
                 claimed = self._parts.leases.settle(done, holder=self._holder, limit=limit)

@@ -21,7 +21,7 @@ class Again:
     """Not proven: attempt `phase` after `delay_ms`.
 
     Attributes:
-        phase: What the next attempt sends.
+        phase: What the next attempt sends; None if that is still to be decided.
         delay_ms: From the answer until then.
         outcome: Of this attempt.
         detail: The exchange's words, or ours.
@@ -29,11 +29,13 @@ class Again:
         missing: The exchange knows no such open order.
         found: It shows the order open.
         refused: It refuses the account's credentials.
-        put_off: The delay is what the exchange asked for, or part of that, and counts
-            no more once another attempt shows that it works.
+        put_off: The exchange asked for the delay, or for part of it. The delay ends early
+            once another attempt shows that the account works.
+        doubtful: Its attempts prove nothing: from now on the job is served after urgent and
+            single jobs, and gets a small share of the attempts while others wait.
     """
 
-    phase: Phase
+    phase: Phase | None
     delay_ms: int
     outcome: Outcome
     detail: str
@@ -42,6 +44,7 @@ class Again:
     found: bool = False
     refused: bool = False
     put_off: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +61,18 @@ class Dead:
     answer: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """Nothing was sent: the job is due as before, and the attempt does not count."""
+
+    outcome: Outcome = field(default=Outcome.UNKNOWN, init=False)
+    detail: str = field(default="", init=False)
+
+
 Decision = Done | Again | Dead
+"""What follows from an attempt that was made."""
+
+
+def answer_of(decision: Decision) -> str:
+    """Return the last answer in words, without the reason for which a job was given up."""
+    return (decision.answer if isinstance(decision, Dead) else "") or decision.detail

@@ -1,51 +1,45 @@
-"""What the ledger is told of attempts, and what it answers."""
+"""What attempts came to, and what the ledger answers."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from enum import StrEnum
 
-from worker.model.jobs import Job
+from worker.model.decisions import Decision, PutBack
+from worker.model.jobs import Job, NewJob
 from worker.model.outcomes import Evidence, Outcome
-
-
-class Verb(StrEnum):
-    """How an attempt is settled."""
-
-    DONE = "done"
-    AGAIN = "again"
-    WAIT = "wait"
-    DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt came to; see `settle.lua`.
+    """What one claim of a job came to.
 
     Attributes:
-        delay_ms: For `AGAIN`: from now until the next attempt.
-        doubtful: For `AGAIN`: its attempts prove nothing, so that from now on it is
-            served after urgent and single jobs, and gets a small share of the
-            attempts while others wait; see `lib/turns.lua`.
-        pause_ms: How long the whole lane rests.
-        line: History entry as JSON; empty for none.
-        unanswered: A cancel of a whole scope was sent and no reply came.
+        job: As it was sent.
+        decision: What follows. All but `PutBack` end an attempt, which the job's history
+            then lists.
+        at_ms: Redis time at which the attempt began.
+        took_ms: From then until the answer; None if there was none.
+        pause_ms: How long the whole account rests.
+        evidence: What the attempt shows of the account.
+        unanswered: A cancel of a whole scope was sent and no reply came: it may yet be
+            carried out.
+        children: Jobs that follow from it, to be accepted first.
     """
 
-    verb: Verb
-    outcome: Outcome = Outcome.UNKNOWN
-    detail: str = ""
-    delay_ms: int = 0
-    phase: str = ""
-    streak: int = 0
-    missing: bool = False
-    found: bool = False
-    doubtful: bool = False
+    job: Job
+    decision: Decision | PutBack
+    at_ms: int = 0
+    took_ms: int | None = None
     pause_ms: int = 0
-    line: str = ""
     evidence: Evidence = Evidence.NONE
     unanswered: bool = False
+    children: tuple[NewJob, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Outcome of the attempt; `UNKNOWN` if none was made."""
+        return self.decision.outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def decide(
         return Dead(
             decision.outcome, f"not proven within {age} ms; {decision.detail}", decision.detail
         )
-    return decision
+    return replace(decision, doubtful=doubtful(job, decision))
 
 
 def _spaced_ms(missing_ms: int, attempts: int, jobs: Jobs, rng: random.Random) -> int:

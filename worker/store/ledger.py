@@ -12,10 +12,11 @@ from typing import Any
 
 from worker.model.jobs import Job, NewJob
 from worker.model.names import lane_of
-from worker.model.settlements import Accepted, Claimed, Settlement, Verb, new_id
+from worker.model.settlements import Accepted, Claimed, Settlement, new_id
 from worker.store.connection import unavailable
 from worker.store.listing import CHUNK, RECENT
 from worker.store.presence import Presence
+from worker.store.settlement_rows import settlement_row
 
 TAKE_BACK_LOOK = 2_000
 """How many jobs of a lane are looked at for claims to undo."""
@@ -93,7 +94,7 @@ class Ledger(Presence):
 
     def settle(
         self,
-        settled: Sequence[tuple[Job, Settlement]],
+        settled: Sequence[Settlement],
         *,
         holder: str,
         retention_ms: int,
@@ -105,9 +106,9 @@ class Ledger(Presence):
         All in one step, and each by itself: one that no longer counts does not
         stop the others.
         """
-        exchange = settled[0][0].exchange
+        exchange = settled[0].job.exchange
         head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit)
-        answer = self._store.run("settle", *head, *_parts(settled))
+        answer = self._store.run("settle", *head, *map(settlement_row, settled))
         now, unregistered, tended, more, applied, *jobs = answer
         return Claimed(
             now_ms=int(now),
@@ -172,30 +173,6 @@ class Ledger(Presence):
         return bool(self._store.run("discard", job_id, 0))
 
 
-def _parts(settled: Sequence[tuple[Job, Settlement]]) -> list[str | int]:
-    return [
-        part
-        for job, settlement in settled
-        for part in (
-            job.id,
-            job.claim,
-            job.claimed_by or "",
-            settlement.verb,
-            settlement.line,
-            settlement.outcome,
-            settlement.detail,
-            settlement.delay_ms,
-            settlement.phase,
-            settlement.streak,
-            "found" if settlement.found else int(settlement.missing),
-            settlement.pause_ms,
-            int(settlement.doubtful),
-            int(settlement.unanswered),
-            settlement.evidence,
-        )
-    ]
-
-
 def _read(rows: Iterable[Sequence[str]]) -> tuple[Job, ...]:
     return tuple(Job.read(dict(zip(row[::2], row[1::2], strict=True))) for row in rows)
 
@@ -205,7 +182,6 @@ __all__ = [
     "Claimed",
     "Ledger",
     "Settlement",
-    "Verb",
     "lane_of",
     "new_id",
 ]

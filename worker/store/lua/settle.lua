@@ -1,24 +1,29 @@
--- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit,
---        (id, claim, by, verb, line, outcome, detail, delay_ms, phase, streak, missing,
---        pause_ms, doubtful, unanswered, evidence) * n)
+-- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, settlement * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record what attempts came to, give up their leases and holds, and claim the next
 -- due jobs of the exchange (limit 0: none), as `claim` does, in the same step.
---   verb  done   the outcome is proven: the job ends
---         again  due after delay_ms, in the given phase
---         wait   not attempted: due as before, the attempt is not counted, and
---                the lane rests for pause_ms
---         dead   to the dead letters
+-- Each settlement is a table as JSON, from settlement_rows.py; what is false or 0 may be left out:
+--   id, claim, by  the job, the number of its claim, and who made that
+--   verb           done   the outcome is proven: the job ends
+--                  again  due after delay_ms, in the given phase
+--                  wait   not attempted: due as before, the attempt is not counted, and
+--                         the lane rests for pause_ms
+--                  dead   to the dead letters
+--   outcome, detail   of the attempt, and why; not with wait
+--   n, at_ms, took_ms, sent, answer   the attempt's entry in the history: its number, when it
+--                  began, how long it took (absent without an answer), in which phase; what was
+--                  answered, where that is not the detail
+--   delay_ms, phase, streak   with again
+--   missing        the exchange says that it knows no such open order
+--   found          it shows the order open
+--   doubtful       the job is no longer served as urgent or single, for its attempts prove
+--                  nothing: see lib/turns
+--   pause_ms       how long the lane rests
+--   unanswered     a cancel of a whole scope was sent and no reply came: it may yet be carried out
+--   evidence       what the attempt shows of the account: see lib/access
 -- A claimant whose lease was taken over may still bring a proof, which is
 -- true whoever brings it; whatever else it brings is dropped (applied 0). Its claim is
 -- known by number and by name: a failover may forget a claim and give its number again.
--- doubtful is 1 if a job that is due again is no longer served as urgent or single, for its
--- attempts prove nothing: see lib/turns.
--- unanswered is 1 if a cancel of a whole scope was sent and no reply came: it may yet be
--- carried out.
--- evidence is what the attempt shows of the account: see lib/access.
--- line is one history entry as JSON, or ''. missing is 1 if the exchange says that
--- it knows no such open order, found if it shows it open, 0 if it says neither.
 -- Keys: see lib/lanes; P dead zset id -> ms; P recent list of ended ids
 --- @constants EXECUTED_MS
 --- @include lib/access
@@ -37,26 +42,16 @@ local ended, lanes, closed, rows, runs, parents = {}, {}, {}, {}, {}, {}
 local DROPPED = { due_ms = 1, lease_ms = 1, single = 1, claimed_by = 1, claimed_ms = 1, lost = 1,
   state = 1, outcome = 1, detail = 1, history = 1 }
 
--- made_by(history, attempts, outcome, detail) -> when, how long and in which phase its only attempt
--- was made; by whom. nil if its history says more than that.
-local function made_by(history, attempts, outcome, detail)
-  if attempts ~= '1' or history == '' or string.find(history, '\n', 1, true) ~= #history then return nil end
-  local read, line = pcall(cjson.decode, history)
-  if not read or type(line) ~= 'table' or line.n ~= 1 or line.outcome ~= outcome or line.detail ~= detail
-    or type(line.at_ms) ~= 'number' or type(line.took_ms) ~= 'number' or type(line.phase) ~= 'string'
-    or type(line.by) ~= 'string' then
-    return nil
-  end
-  local count = 0
-  for _ in pairs(line) do count = count + 1 end
-  if count ~= 7 then return nil end
-  return string.format('%.0f %.0f %s', line.at_ms, line.took_ms, line.phase), line.by
+-- entry_of(s) -> the attempt's entry in its job's history, as JSON
+local function entry_of(s)
+  return cjson.encode({ n = s.n, at_ms = s.at_ms, phase = s.sent, outcome = s.outcome,
+    detail = s.answer or s.detail, took_ms = s.took_ms, by = s.by })
 end
 
--- shorten(key, row, attempts, outcome, detail, history): write the record of a job that is done
--- anew, with short values alone if it can be: Redis keeps such a hash in a quarter of the memory.
-local function shorten(key, row, attempts, outcome, detail, history)
-  local record = { 'HSET', key, 'state', 'done', 'outcome', outcome, 'detail', detail,
+-- shorten(key, row, job, s): write the record of a job that is done anew, with short values
+-- alone if its only attempt can be told by them: Redis keeps such a hash in a quarter of the memory.
+local function shorten(key, row, job, s)
+  local record = { 'HSET', key, 'state', 'done', 'outcome', s.outcome, 'detail', s.detail,
     'finished_ms', string.format('%.0f', now) }
   local n = #record
   for i = 1, #row, 2 do
@@ -65,18 +60,19 @@ local function shorten(key, row, attempts, outcome, detail, history)
       n = n + 2
     end
   end
-  local made, by = made_by(history, attempts, outcome, detail)
-  if made then
-    record[n + 1], record[n + 2], record[n + 3], record[n + 4] = 'made', made, 'by', by
-  elseif history ~= '' then
-    record[n + 1], record[n + 2] = 'history', history
+  if job.attempts == '1' and s.n == 1 and (job.history or '') == '' and s.took_ms and not s.answer then
+    record[n + 1], record[n + 2] = 'made', string.format('%.0f %.0f %s', s.at_ms, s.took_ms, s.sent)
+    record[n + 3], record[n + 4] = 'by', s.by
+  else
+    record[n + 1], record[n + 2] = 'history', noted(job.history, entry_of(s))
   end
   redis.call('DEL', key)
   redis.call(unpack(record))
 end
 
-local function finish(id, job, row, state, outcome, detail, history)
-  local lane = job.lane
+-- finish(job, row, state, s): the job ends; its places are taken by `clear`, all at once.
+local function finish(job, row, state, s)
+  local id, lane = s.id, job.lane
   local of_lane = closed[lane]
     or { ids = {}, fields = {}, vain = {}, urgent = {}, doubtful = {}, orders = {} }
   closed[lane] = of_lane
@@ -91,16 +87,16 @@ local function finish(id, job, row, state, outcome, detail, history)
     of_lane.orders[#of_lane.orders + 1] = job.order_id
   end
   if state == 'done' then
-    shorten(p .. 'job:' .. id, row, job.attempts, outcome, detail, history)
+    shorten(p .. 'job:' .. id, row, job, s)
   else
-    redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', outcome, 'detail', detail,
-      'finished_ms', now, 'history', history)
+    redis.call('HSET', p .. 'job:' .. id, 'state', state, 'outcome', s.outcome, 'detail', s.detail,
+      'finished_ms', now, 'history', noted(job.history, entry_of(s)))
   end
   ended[#ended + 1] = id
   if job.parent then
     local ends = parents[job.parent] or { canceled = 0, closed = 0, unproven = 0 }
     parents[job.parent] = ends
-    local how = state == 'dead' and 'unproven' or outcome == 'CANCELED' and 'canceled' or 'closed'
+    local how = state == 'dead' and 'unproven' or s.outcome == 'CANCELED' and 'canceled' or 'closed'
     ends[how] = ends[how] + 1
   end
 end
@@ -140,8 +136,9 @@ local function tidy(lane)
   end
 end
 
-local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, streak, missing, pause,
-    doubtful, unanswered, evidence)
+-- settle(s) -> whether it counts
+local function settle(s)
+  local id, verb = s.id, s.verb
   local key = p .. 'job:' .. id
   local row = redis.call('HGETALL', key)
   -- Named here so that the table is made in its size.
@@ -154,50 +151,51 @@ local function settle(id, claim, by, verb, line, outcome, detail, delay, phase, 
   local scope = job.kind == 'cancel_all'
   if scope and job.anew then
     if verb == 'done' or verb == 'dead' then
-      verb, delay, phase = 'again', 0, ''
+      verb, s.delay_ms, s.phase = 'again', 0, ''
       redis.call('HDEL', key, 'first_ms')
       first = nil
     end
-    streak, missing = '1', '0'
+    s.streak, s.missing = 1, false
   end
-  local ours = job.state == 'pending' and job.claim == claim and job.claimed_by == by
+  local ours = job.state == 'pending' and tonumber(job.claim) == s.claim and job.claimed_by == s.by
   local applied = ours or (job.state == 'pending' and verb == 'done' and not scope)
-  local history = line == '' and (job.history or '') or noted(job.history, line)
+  local due = now + (s.delay_ms or 0)
   if applied then
     if verb == 'again' or verb == 'dead' then redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost') end
     if verb == 'done' then
-      finish(id, job, row, 'done', outcome, detail, history)
+      finish(job, row, 'done', s)
       redis.call('PEXPIRE', key, retention)
     elseif verb == 'dead' then
-      finish(id, job, row, 'dead', outcome, detail, history)
+      finish(job, row, 'dead', s)
       redis.call('ZADD', p .. 'dead', now, id)
     elseif verb == 'again' then
-      redis.call('HSET', key, 'phase', phase, 'streak', streak, 'missing', missing,
-        'outcome', outcome, 'detail', detail, 'due_ms', now + delay, 'history', history)
+      redis.call('HSET', key, 'phase', s.phase, 'streak', s.streak,
+        'missing', s.missing and not s.found and 1 or 0, 'outcome', s.outcome, 'detail', s.detail,
+        'due_ms', due, 'history', noted(job.history, entry_of(s)))
       redis.call('ZADD', p .. 'vain:' .. lane, first or now, id)
-      if missing == '1' then redis.call('HSETNX', key, 'missing_ms', now) end
-      if missing == 'found' then redis.call('HDEL', key, 'missing_ms') end
-      if doubtful == '1' then
+      if s.found then redis.call('HDEL', key, 'missing_ms')
+      elseif s.missing then redis.call('HSETNX', key, 'missing_ms', now) end
+      if s.doubtful then
         redis.call('HSET', key, 'doubtful', 1)
         if job.urgent and not job.doubtful then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
       elseif job.doubtful then
         redis.call('HDEL', key, 'doubtful')
         redis.call('ZREM', p .. 'doubtful:' .. lane, id)
       end
-      place_job(p, lane, id, now + delay, job.urgent, doubtful == '1')
+      place_job(p, lane, id, due, job.urgent, s.doubtful)
       tidy(lane)
     elseif verb == 'wait' then
-      redis.call('HSET', key, 'history', history)
       unclaim(p, lane, id, job)
     end
+  elseif job.state and verb ~= 'wait' then
+    redis.call('HSET', key, 'history', noted(job.history, entry_of(s)))
   end
-  if unanswered == '1' and scope and job.pair then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
-  if job.state and not applied then redis.call('HSET', key, 'history', history) end
-  if ours and verb ~= 'wait' then note_turn(lane, job) end
+  if s.unanswered and scope and job.pair then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
   if ours then
-    note_evidence(p, lane, id, verb, evidence, tonumber(job.claimed_ms or 0), now + tonumber(delay), now)
+    if verb ~= 'wait' then note_turn(lane, job) end
+    note_evidence(p, lane, id, verb, s.evidence, tonumber(job.claimed_ms or 0), due, now)
   end
-  if lane then lanes[lane] = math.max(lanes[lane] or 0, tonumber(pause)) end
+  if lane then lanes[lane] = math.max(lanes[lane] or 0, s.pause_ms or 0) end
   return applied
 end
 
@@ -232,10 +230,9 @@ local function clear(lane, of_lane)
   if of_lane.orders[1] then untrack(lane, of_lane.orders) end
 end
 
-local applied = ''
-for i = 9, #ARGV, 15 do
-  applied = applied .. (settle(unpack(ARGV, i, i + 14)) and '1' or '0')
-end
+local settlements, applied = {}, ''
+for i = 9, #ARGV do settlements[i - 8] = cjson.decode(ARGV[i]) end
+for _, s in ipairs(settlements) do applied = applied .. (settle(s) and '1' or '0') end
 for lane, of_lane in pairs(runs) do
   if of_lane.changed then write_runs(p, lane, of_lane) end
 end
