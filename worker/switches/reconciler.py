@@ -227,7 +227,7 @@ class Reconciler:
             if failure.split:
                 self._alone.update(members)
         if failure.lost_account:
-            alert("lost account", f"switch not armed: {detail}", **context)
+            alert("credentials refused", f"timer not set: {detail}", **context)
         if not failure.refused:
             return failure.release
         with self._lock:
@@ -235,5 +235,5 @@ class Reconciler:
             named = self._refusals.learn(known, answer.detail, now_ms=now_ms)
         pairs = ", ".join(named or sync.pairs)
         refused = f"the exchange refuses the countdown of {pairs}: {answer.detail}"
-        alert("switch not armed", refused, **context)
+        alert("timer refused", refused, **context)
         return after_refusal(members, named=bool(named), rng=self._rng)
