@@ -225,7 +225,7 @@ def test_an_attempt_that_redis_refuses_is_not_repeated_at_once(
     attempt = BatchRunner._attempt  # noqa: SLF001
     refused = []
 
-    def refuse(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+    def refuse(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Settlement]:
         refused.append(clock.monotonic_ms())
         if len(refused) > 3:
             return attempt(self, jobs, *args)
@@ -259,7 +259,7 @@ def test_a_throttled_lane_pauses(world: World, monkeypatch: pytest.MonkeyPatch) 
     attempt = BatchRunner._attempt  # noqa: SLF001
     attempted = 0
 
-    def throttled(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Attempted]:
+    def throttled(self: BatchRunner, jobs: Sequence[Job], *args: int) -> list[Settlement]:
         nonlocal attempted
         attempted += 1
         if attempted <= before:
