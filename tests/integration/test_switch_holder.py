@@ -144,8 +144,24 @@ def test_the_word_of_one_who_lost_the_lane_no_longer_counts(board: Board) -> Non
     board.rest(holder="w1", pause_ms=60_000)
     assert board.launch(armed, "w2").verdict == "go"
     assert board.lane_ms() is not None
+    board.synced(armed, newer_ms, holder="w2")
     board.rest(holder="w2")
     assert board.lane_ms() == newer_ms
+
+
+def test_what_a_request_without_a_report_was_for_is_due(board: Board) -> None:
+    """A switch in line shared the request of another, which has ended since."""
+    other = board.arm(pairs=["a_x"], timeout_ms=TIMEOUT_MS + 500)
+    armed = board.arm(pairs=["b_x"])
+    board.in_line(armed)
+    assert board.claim(holder="w1").tended
+    members = [(armed.switch_id, 1), (other.switch_id, 1)]
+    assert board.launch(armed, "w1", members=members).verdict == "go"
+    board.disarm(other)
+    assert board.due_ms(armed) == board.now_ms
+    board.clock.advance(TEND_MS)
+    assert board.claim(holder="w2").tended
+    assert [switch.due for switch in board.survey() if switch.id == armed.switch_id] == [True]
 
 
 def test_a_late_report_never_hides_a_timer_that_was_stopped(board: Board) -> None:

@@ -1,19 +1,20 @@
 -- launch(p, lane, holder, lease_ms, urgent, member, flight_ms, rules, (rule, max, window_ms, kind) * rules, (id, epoch) * n)
 --   -> 'go', now, earliest deadline | 'wait', ms | 'stale' | 'lost'
--- The last look before a countdown is sent: the hold is still ours, every switch
--- stands as it was planned for, there is a rate slot, and no request of another
--- holder may yet arrive: from its leave on for flight_ms, unless `rest` said that
--- its fate is known. All in one step. From here on nobody knows where the timers
--- stand, until `synced` tells.
+-- The last check before a countdown is sent, in one step: the hold is still this worker's, every
+-- switch is as planned, a rate slot is free, and no request of another holder may still arrive.
+-- That one may arrive for flight_ms after its leave, unless `report` states its fate. From the
+-- leave on it is unknown where the timers are, until `report` states it: each switch is due
+-- again, also one that was not and shares the request of others.
 -- Keys: see lib/lanes, lib/switches, lib/limits
 --- @include lib/holds
 --- @include lib/limits
+--- @include lib/renewals
 --- @include lib/switches
 local p, lane, holder, lease, urgent, member, flight = unpack(ARGV, 1, 7)
 local rules = tonumber(ARGV[8])
 local now = now_ms()
 if not hold_is(p, lane, holder, now) then return { 'lost' } end
-local earliest
+local switches, earliest = {}, nil
 for i = 9 + 4 * rules, #ARGV, 2 do
   local switch = read_switch(p, ARGV[i])
   if not switch or switch.epoch ~= ARGV[i + 1] or switch.state == 'tripped' then return { 'stale' } end
@@ -21,6 +22,7 @@ for i = 9 + 4 * rules, #ARGV, 2 do
     if now >= ends_at(switch) then return { 'stale' } end
     earliest = math.min(earliest or math.huge, tonumber(switch.deadline_ms))
   end
+  switches[#switches + 1] = switch
 end
 local quiet = redis.call('HMGET', p .. 'lane:' .. lane, 'quiet_until', 'quiet_but')
 if tonumber(quiet[1] or 0) > now and quiet[2] ~= holder then
@@ -30,8 +32,10 @@ local wait = reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, r
 if wait > 0 then return { 'wait', wait } end
 take_hold(p, lane, holder, tonumber(lease), now)
 redis.call('HSET', p .. 'lane:' .. lane, 'quiet_until', now + flight, 'quiet_but', holder)
-for i = 9 + 4 * rules, #ARGV, 2 do
-  local last = tonumber(redis.call('HGET', p .. 'switch:' .. ARGV[i], 'lasts_ms') or 0)
-  redis.call('HSET', p .. 'switch:' .. ARGV[i], 'unsure', 1, 'lasts_ms', math.max(last, earliest or 0))
+for _, switch in ipairs(switches) do
+  local lasts = math.max(tonumber(switch.lasts_ms or 0), earliest or 0)
+  redis.call('HSET', p .. 'switch:' .. switch.id, 'unsure', 1, 'lasts_ms', lasts)
+  switch.unsure, switch.lasts_ms = '1', lasts
+  place_switch(p, switch, now)
 end
 return { 'go', now, earliest or 0 }
