@@ -30,6 +30,7 @@ RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
 SCRIPTS = ("arm", "beat", "register")
 LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
+REPORT = "note_arrival(p, report.grant, report.arrived, report.rules, now)"
 
 
 class Bug(StrEnum):
@@ -200,7 +201,7 @@ def _limit_by_local_clock() -> None:
     run = Store.run
 
     def local(self: Store, name: str, *args: str | float, promised: bool = False) -> Any:
-        if name not in ("heartbeat", "landed", "launch", "reserve"):
+        if name not in ("heartbeat", "landed", "launch", "report", "reserve"):
             return run(self, name, *args, promised=promised)
         # Fresh each time, with this process's time written into it.
         local_now = clock.now_ms()
@@ -208,9 +209,9 @@ def _limit_by_local_clock() -> None:
         if name in ("landed", "reserve"):
             now = f"local function raw_ms() return {local_now} end"
             text = text.replace(scripts.source("lib/raw_time"), now)
-        if name == "launch":
-            assert LAUNCH in text
-            text = text.replace(LAUNCH, LAUNCH.replace("now,", f"{local_now},"))
+        for call in {"launch": [LAUNCH], "report": [REPORT]}.get(name, []):
+            assert call in text
+            text = text.replace(call, call.replace(" now", f" {local_now}"))
         with unavailable():
             return self.client.eval(text, 0, *map(str, (self.prefix, *args, *ALWAYS)))
 

@@ -197,9 +197,10 @@ class KeeperAtWork:
         self.board = keeping.board
         self.switches = StagedSwitches(store, hook)
         self.transport = StagedTransport(keeping.settings.http, hook)
+        self.sessions = AccountSessions(keeping.lanes())
         self.keeper = Reconciler(
             settings=keeping.settings,
-            lanes=AccountSessions(keeping.lanes()),
+            lanes=self.sessions,
             switches=self.switches,
             limiter=Limiter(store),
             sender=Sender(StagedNonces(store, hook), self.transport, keeping.settings.http),

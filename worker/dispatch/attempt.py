@@ -1,7 +1,7 @@
 """One attempt: from a leased job to the decision that follows from the exchange's answer.
 
-The job has been admitted (leased), and its thread is within the exchange's limit. What
-the attempt came to is returned, not recorded: the dispatcher settles it with the ledger.
+The job has been admitted (leased), and its thread is within the exchange's limit. The
+result is returned, not recorded: the dispatcher settles it with the ledger.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from worker.policy.settling import settlement_of
 from worker.telemetry.alerts import alert
 
 SETTLE_MARGIN_MS = 300
-"""Part of a lease kept for recording what the attempt came to."""
+"""Part of a lease kept for recording the attempt."""
 OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
 UNASKED = Unproven(Outcome.UNKNOWN)
 
@@ -116,7 +116,7 @@ class AttemptRunner:
         """Make one request for jobs that `together` has grouped; arguments as for `attempt`.
 
         Returns:
-            What the attempt came to for each job, in order.
+            The result for each job, in order.
         """
         if len(jobs) == 1:
             return [self.attempt(jobs[0], now_ms=now_ms, held_ms=held_ms)]

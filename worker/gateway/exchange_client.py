@@ -102,7 +102,7 @@ class ExchangeClient:
         return sent.answer
 
     def _landed(self, grant: Grant, *, sent: bool) -> None:
-        """Report when a request has arrived; the answer stands without Redis, too."""
+        """Report when a request has arrived; the answer is valid without Redis, too."""
         try:
             self._limiter.landed(grant, sent=sent)
         except StoreUnavailable:

@@ -52,7 +52,7 @@ class Bounds:
         begin_by_ms: It is not signed after this moment.
         end_by_ms: It has ended by this moment, with a reply or without.
         call_ms: How long it may take, from its stamp to the end of the reply.
-        resend_ms: How long it may be sent again while it has surely not left; 0 for never.
+        resend_ms: How long it may be sent again while no byte of it has left; 0 for never.
     """
 
     begin_by_ms: float
@@ -140,7 +140,7 @@ class Sender:
         """
         nonce = self._nonces.allocate(session.access.api_key) if session.uses_nonce else None
         stamp = Stamp(now_ms=session.skew.now_ms(), nonce=nonce, token=token, window_ms=window_ms)
-        # After the stamp: a process that stands still from here on sends what is too old.
+        # After the stamp: a process that is stopped from here on sends a stamp that is too old.
         at_ms = clock.monotonic_ms()
         if at_ms > bounds.begin_by_ms:
             return Sent(NO_TIME, Delivery.EXPIRED, at_ms)

@@ -7,9 +7,10 @@ its scope are accepted as jobs.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from worker.model.constants import TRACK_MAX
@@ -195,18 +196,9 @@ class Switches:
             report: What is known of the last request; None if nothing is.
             release: How the lane is given up; None to keep it.
         """
-        if report is not None and report.grant.keys:
-            grant = report.grant
-            self._store.run("landed", grant.member, int(report.arrived), *grant.keys)
-        if report is not None and report.timers is not None:
-            timers = report.timers
-            flat = [part for switch in timers.members for part in switch]
-            head = (lane, holder, timers.fires_ms, timers.way_ms)
-            self._store.run("synced", *head, *flat)
-        if release is not None:
-            rest: list[str | int] = [lane, holder, release.pause_ms, int(release.quiet)]
-            rest += [release.first_ms, release.longest_ms, *release.failed]
-            self._store.run("rest", *rest)
+        told = "" if report is None else json.dumps(_known(report))
+        given_up = "" if release is None else json.dumps(asdict(release))
+        self._store.run("report", lane, holder, told, given_up)
 
     def give_up_timers(
         self,
@@ -287,6 +279,17 @@ class Switches:
         return [
             read_record(fields, orders | released) for fields, orders, released in rows if fields
         ]
+
+
+def _known(report: Report) -> dict[str, Any]:
+    """Return a report as `report.lua` takes it."""
+    known: dict[str, Any] = {}
+    if report.grant.keys:
+        known = {"grant": report.grant.member, "rules": report.grant.keys}
+        known["arrived"] = report.arrived
+    if report.timers is not None:
+        known["timers"] = asdict(report.timers)
+    return known
 
 
 __all__ = [

@@ -77,7 +77,7 @@ class Countdowns:
 
         Raises:
             LaneLostError: Another worker holds the lane. Nothing was sent.
-            StoreUnavailable: Redis did not answer. Where the timer stands is then unknown,
+            StoreUnavailable: Redis did not answer. Where the timer is, is then unknown,
                 and is recorded as such before any request leaves.
         """
         terms = terms_of(hold.session)
