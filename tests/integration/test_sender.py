@@ -16,7 +16,7 @@ from tests.support.world import KEYS, World
 from worker import Outcome, StoreUnavailable
 from worker.factory import build_dispatcher
 from worker.gateway.http.transport import Transport
-from worker.model.settlements import Verb
+from worker.model.decisions import Done
 from worker.model.wire import Reply
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis
@@ -90,8 +90,8 @@ def test_a_reply_counts_for_a_job_without_redis(
     world = World(sim, no_more_redis.url, tmp_path, top={"redis_timeout_ms": 200})
     attempts = Attempts(world)
     (order_id,) = world.place("ev")
-    settlement = attempts.first("ev", order_id).settlement
-    assert (settlement.verb, settlement.outcome) == (Verb.DONE, Outcome.CANCELED)
+    settlement = attempts.first("ev", order_id)
+    assert settlement.decision == Done(Outcome.CANCELED)
 
 
 @pytest.fixture
