@@ -65,7 +65,6 @@ def test_a_turn_without_a_request_takes_three(keeping: Keeping) -> None:
     assert worker.tend()
     keeping.board.arm(pairs=["b_x"])
     keeping.sim.stop()
-    keeping.board.clock.advance(60_000)
     assert calls(keeping, worker.tend)[-3:] == ["claim", "survey", "report"]
 
 
