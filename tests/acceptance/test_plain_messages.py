@@ -73,7 +73,7 @@ WRONG: list[tuple[list[object], dict[str, object], str]] = [
     (["ev", "a1"], {"account": "ev"}, "given twice"),
     (["ix", "1"], {}, "pair"),
     (["nobody", "1"], {}, "unknown account"),
-    (["ev", "x" * 10_000_000], {}, "order"),
+    (["ev", "x" * 10_000_000], {}, "bytes"),
     (["ev", KEYS["ev"][2] + "\n"], {}, "order"),
 ]
 

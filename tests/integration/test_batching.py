@@ -114,15 +114,17 @@ def test_request_that_cancels_what_nobody_named_is_the_last_of_its_kind(
         with caplog.at_level(logging.ERROR):
             done = shared(attempts, jobs)
     assert {each.outcome for each in done.values()} == {Outcome.CANCELED}
-    (alert,) = [record for record in caplog.records if "unasked" in str(vars(record).get("alert"))]
+    (alert,) = [
+        record for record in caplog.records if "unrequested" in str(vars(record).get("alert"))
+    ]
     assert "2 others" in alert.getMessage()
     assert [len(group) for group in attempts.pipeline.together(jobs)] == [1, 1]
 
 
 def test_exchange_without_such_a_request_cannot_be_asked_for_it(world: World) -> None:
-    """The mend is named."""
+    """The error names the fix."""
     world.bulk = ("bm",)
-    with pytest.raises(ValueError, match="leave out bulk"):
+    with pytest.raises(ValueError, match="remove bulk"):
         world.settings()
 
 

@@ -149,7 +149,7 @@ def test_the_other_takes_over_from_one_that_was_killed(world: World, store: Stor
     beats = [world.beat(), world.beat()]
     eventually(lambda: len(ticks(store)) >= 1, within_ms=30_000)
     begun_ms = clock.monotonic_ms()
-    eventually(lambda: sum("standing by" in beat.text() for beat in beats) == 1, within_ms=30_000)
+    eventually(lambda: sum("standby" in beat.text() for beat in beats) == 1, within_ms=30_000)
     eventually(lambda: len(ticks(store)) >= 3)
     took_s = (clock.monotonic_ms() - begun_ms) / 1_000
     sent = senders(store)

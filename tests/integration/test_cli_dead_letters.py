@@ -183,7 +183,7 @@ def test_jobs_of_a_newer_version_are_shown_as_unknown(world: World, run: Run, ha
         assert out
     code, _, err = run("dead", "replay", dead)
     assert code == 1
-    assert "newer version's" in err
+    assert "a newer version wrote" in err
     assert hand.get(dead).state is State.DEAD
     assert hand.producer.ticket(pending) is not None
 

@@ -13,6 +13,7 @@ from tests.support.polling import eventually
 from tests.support.sentinels import SentinelRedis
 from tests.support.unix_socket_redis import socket_redis
 from tests.support.world import World
+from worker.exchanges import EXCHANGES
 from worker.simulator import Simulator
 from worker.store.connection import connect
 from worker.store.doorbell import PLAIN_PRIORITIES, queue_key
@@ -54,7 +55,7 @@ def test_the_broker_page_shows_what_waits(
         try:
             worker = world.worker()
             flower.wait_ready()
-            names = {"celery", "everstrike", "indodax", "bitmart"}
+            names = {"celery", *EXCHANGES}
 
             def shown() -> dict[str, int]:
                 flower.ask("/api/workers?refresh=1")
