@@ -58,7 +58,10 @@ def secured(redis_server: EmbeddedRedis, redis_url: str, tmp_path: Path) -> Iter
 
 def settings(url: str) -> Settings:
     """Return settings on that Redis."""
-    return Settings(redis_url=url, accounts={"ev": {"exchange": "everstrike"}})
+    # TLS through two relays takes longer than the default on a loaded machine.
+    return Settings(
+        redis_url=url, redis_timeout_ms=5_000, accounts={"ev": {"exchange": "everstrike"}}
+    )
 
 
 def refused(url: str) -> str:
