@@ -7,7 +7,7 @@ import pytest
 from tests.support.interleaving import History, fresh
 from tests.support.reconcilers import stand
 
-HISTORIES = 250
+HISTORIES = 500
 
 
 def test_nothing_stale_reaches_the_exchange(
