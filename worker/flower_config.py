@@ -13,10 +13,12 @@ import sys
 from pathlib import Path
 
 import flower.views
+from kombu.transport import redis as kombu_redis
 from tornado.options import options
 
 from worker.celery_app import app
 from worker.flower_queues import Queues
+from worker.messaging import broker
 
 LOGIN_FILE = "FLOWER_BASIC_AUTH_FILE"
 SHORTEST_PASSWORD = 8
@@ -63,3 +65,15 @@ if "FLOWER_TASKS_COLUMNS" not in os.environ:
 if not str(app.conf.broker_url).startswith(("sentinel:", "unix:")):
     app.conf.broker_transport = None
 flower.views.Broker = Queues
+
+
+def _restore_nothing(*_: object, **__: object) -> None:
+    """Leave the messages of dead workers to other workers.
+
+    kombu restores them in every process that reads a queue, and Flower reads the one of
+    its replies. Its Redis user has no rights to it, so each inspection would fail.
+    """
+
+
+for qos in (kombu_redis.QoS, broker.QoS):
+    qos.restore_visible = _restore_nothing  # type: ignore[method-assign]

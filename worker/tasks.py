@@ -23,6 +23,7 @@ from worker.messaging.deferred import defer
 from worker.messaging.ordering import countdowns
 from worker.messaging.plain_messages import STALE, accept_cancel, move_switch
 from worker.messaging.runtime import Runtime, runtime, shown
+from worker.model.jobs import State
 from worker.model.messages import (
     CANCEL,
     COUNTDOWN,
@@ -35,12 +36,13 @@ from worker.model.messages import (
     read_countdown,
 )
 from worker.model.names import lane_of
+from worker.model.outcomes import Outcome
 from worker.store.doorbell import BELL
 from worker.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-DEFERRED = "left to the sweep"
+DEFERRED = "pending: the sweep runs it"
 LATER_MS = 1_000
 """Delay before a message is requeued."""
 
@@ -67,24 +69,46 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
     except StoreUnavailable as error:
         raise _requeue(parts, error) from error
     try:
-        outcome = parts.dispatcher.run_job(job_id, lane=lane)
+        return _shown_result(parts, job_id, parts.dispatcher.run_job(job_id, lane=lane)) or DEFERRED
     except StoreUnavailable:
         return DEFERRED
-    return str(outcome) if outcome else DEFERRED
 
 
 def _run_named(parts: Runtime, message: CancelMessage) -> str:
     """Run the job that a doorbell names; return an empty string if it does not exist."""
-    job_id = message.job or ""
+    job_id, outcome = message.job or "", None
     account = parts.settings.accounts.get(message.account)
     try:
         if account is not None:
             lane = lane_of(account.exchange, message.account)
-            if outcome := parts.dispatcher.run_job(job_id, lane=lane):
-                return str(outcome)
-        return DEFERRED if parts.ledger.known(job_id) else ""
+            outcome = parts.dispatcher.run_job(job_id, lane=lane)
+        return _shown_result(parts, job_id, outcome)
     except StoreUnavailable:
         return DEFERRED
+
+
+def _shown_result(parts: Runtime, job_id: str, outcome: Outcome | None) -> str:
+    """Return what a task list shows of a job; an empty string if there is no such job.
+
+    Args:
+        parts: The runtime.
+        job_id: The job.
+        outcome: Outcome of the attempt that this task made; None if it made none, as
+            another thread or worker had the job.
+
+    Raises:
+        StoreUnavailable: Redis did not answer.
+    """
+    if outcome is not None and outcome.proven:
+        return str(outcome)
+    job = parts.ledger.get(job_id)
+    if job is None:
+        return ""
+    if job.state is State.DONE:
+        return str(job.outcome)
+    if job.state is State.DEAD:
+        return f"dead letter: {job.detail}"
+    return f"pending: {job.outcome}, to be tried again" if job.outcome else DEFERRED
 
 
 def _defer(
@@ -147,7 +171,8 @@ def countdown(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: 
     return result
 
 
-@app.task(name=TICK, typing=False)
+# Without events: one a second would fill Flower's list of tasks.
+@app.task(name=TICK, typing=False, send_events=False)
 def tick() -> None:
     """Reconcile the switches with their records in Redis; the message carries no state."""
     parts = runtime()

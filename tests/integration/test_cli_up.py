@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import redis
 from tests.support.pages import get
 from tests.support.polling import eventually
 from tests.support.world import World
+from worker.celery_app import make_app
 from worker.cli import main
 from worker.cli.up.command import workers_by_default
 from worker.cli.up.data_folder import forget_port, locked, remember_port, stop_leftover
@@ -228,7 +230,7 @@ def test_a_real_set_up_with_its_own_redis(
 
 
 def test_several_workers_share_a_machine(started: list[Up], tmp_path: Path, world: World) -> None:
-    """Each has a page of its own; one that is killed comes back; all end together."""
+    """Each has a page and a name of its own; one that is killed comes back; all end together."""
     world.tables["metrics"] = {"port": own_port(), "beat_port": own_port()}
     up = Up(tmp_path, workers=3, WORKER_CONFIG=str(world.config()))
     started.append(up)
@@ -242,6 +244,9 @@ def test_several_workers_share_a_machine(started: list[Up], tmp_path: Path, worl
     eventually(ready, within_ms=30_000, what="all pages ready")
     ledger = world.ledger()
     eventually(lambda: len(ledger.workers()) == 3, what="three workers alive")
+    with closing(make_app(world.settings())) as app:
+        nodes = {name.partition("@")[0] for name in app.control.inspect().ping() or {}}
+    assert nodes == {"worker1", "worker2", "worker3"}
     first = worker_pid(ledger)
     os.kill(first, signal.SIGKILL)
     eventually(lambda: up.err.read_text().count("restarting it") == 1, what="the death seen")

@@ -16,7 +16,15 @@ from worker.messaging.runtime import runtime
 
 
 class MaskingDispatcher(EventDispatcher):
-    """Masks the secrets of the settings in every field of an event."""
+    """Masks the secrets of the settings in every field of an event, and loses no event.
+
+    Celery buffers task events for its event loop. It clears that buffer while the threads
+    of the pool append to it, so events are lost and ended tasks look unfinished. Here each
+    thread publishes its own events, one at a time over one connection.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  Celery's signature
+        super().__init__(*args, **{**options, "buffer_group": None, "on_send_buffered": None})
 
     def send(self, type: str, *args: Any, **fields: Any) -> Any:  # noqa: A002, ANN401  Celery's signature
         """Send one event, masked; does nothing while events are disabled."""

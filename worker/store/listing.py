@@ -51,11 +51,6 @@ class Listing:
             fields: Any = self._store.client.hgetall(self._store.key(f"job:{job_id}"))
         return Job.read(fields) if fields else None
 
-    def known(self, job_id: str) -> bool:
-        """Return whether there is a job of this id."""
-        with unavailable():
-            return bool(self._store.client.exists(self._store.key(f"job:{job_id}")))
-
     def many(self, job_ids: Sequence[str]) -> list[Job | None]:
         """Return jobs by id, in order; None for what is unknown or forgotten."""
         found: list[Job | None] = []

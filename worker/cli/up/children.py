@@ -90,10 +90,10 @@ class CeleryChild:
 def worker_child(
     number: int, environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
 ) -> CeleryChild:
-    """Return one `celery -A worker.celery_app worker`."""
+    """Return one `celery -A worker.celery_app worker`, with a node name of its own."""
     return CeleryChild(
         f"worker {number}",
-        *("worker", "--without-gossip", "--without-mingle"),
+        *("worker", "--without-gossip", "--without-mingle", f"--hostname=worker{number}@%h"),
         environment=environment,
         stop_ms=shutdown_ms,
         hurry=hurry,
