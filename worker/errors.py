@@ -2,6 +2,7 @@
 
 CancelWorkerError
 ├── SettingsError          a setting is missing or wrong
+├── ExtraMissing           a package is not installed that an extra brings
 ├── InvalidCommand         the command is invalid
 │   ├── UnknownAccount     no account has this alias
 │   └── SwitchOverlap      another switch covers part of this scope
@@ -28,6 +29,10 @@ class CancelWorkerError(Exception):
 
 class SettingsError(CancelWorkerError):
     """A setting is missing or wrong; the text names it and the fix."""
+
+
+class ExtraMissing(CancelWorkerError):
+    """A package is not installed that an extra brings; the text names the extra."""
 
 
 class InvalidCommand(CancelWorkerError, ValueError):

@@ -25,12 +25,12 @@ from worker.gateway.ports import Ports
 from worker.gateway.sender import Sender
 from worker.model.limits import Rule
 from worker.store.address import parse
-from worker.store.connection import Store, connect
 from worker.store.due_poll import DuePoll
 from worker.store.holds import Holds
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces, key_id
+from worker.store.opening import build_store
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
 from worker.switches.reconciler import Reconciler
@@ -40,19 +40,6 @@ from worker.telemetry.health.serving import Monitor, Role, ports_of
 from worker.telemetry.liveness import Liveness
 from worker.telemetry.logs import Mask
 from worker.telemetry.redis_durability import RedisDurability
-
-
-def build_store(settings: Settings, *, promising: bool = False) -> Store:
-    """Return the Redis of these settings.
-
-    Args:
-        settings: Where it is.
-        promising: Whether callers rely on accepted commands: calls then wait for
-            the replicas that the settings require.
-    """
-    client = connect(settings.redis_address, timeout_ms=settings.redis_timeout_ms)
-    wanted = settings.redis_wait_replicas if promising else 0
-    return Store(client, prefix=settings.key_prefix, replicas=(wanted, settings.redis_wait_ms))
 
 
 def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSession]:

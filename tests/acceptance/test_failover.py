@@ -17,10 +17,10 @@ from tests.support.processes import WorkerProcess
 from tests.support.sentinels import Node, SentinelRedis
 from tests.support.world import KEYS, World
 from worker import Outcome, Producer, StoreUnavailable, Switch, Ticket, clock
-from worker.factory import build_store
 from worker.simulator import Simulator
 from worker.store.doorbell import LATER, queue_key
 from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 
 log = logging.getLogger(__name__)
 

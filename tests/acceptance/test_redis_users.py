@@ -20,9 +20,9 @@ from tests.support.world import World
 from worker import Outcome, Producer
 from worker.celery_app import make_app
 from worker.cli.snapshot import take
-from worker.factory import build_store
 from worker.simulator import Simulator
 from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 from worker.telemetry.health.page import draw
 from worker.telemetry.health.reading import Watch
 

@@ -25,7 +25,8 @@ from tests.benchmarks.exchange import Exchange
 from tests.benchmarks.redis_stats import asked
 from worker import Producer
 from worker.config.settings import Settings, load_settings
-from worker.factory import build_dispatcher, build_store, secrets_of
+from worker.factory import build_dispatcher, secrets_of
+from worker.store.opening import build_store
 from worker.telemetry.logs import set_up
 
 JOBS = 3_000

@@ -21,11 +21,11 @@ from worker.cli import main
 from worker.cli.up.command import workers_by_default
 from worker.cli.up.data_folder import forget_port, locked, remember_port, stop_leftover
 from worker.config.settings import Settings, load_settings
-from worker.factory import build_store
 from worker.messaging.beat import KEY as BEAT
 from worker.store.connection import Store
 from worker.store.embedded import EmbeddedRedis, own_port
 from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 
 SCOPE = ("--pair", "btc_idr", "--side", "buy")
 

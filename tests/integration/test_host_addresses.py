@@ -20,13 +20,13 @@ from worker import clock
 from worker.celery_app import make_app
 from worker.config.settings import Http, Settings
 from worker.errors import NotSent, ReplyLost, StoreUnavailable
-from worker.factory import build_store
 from worker.gateway.http.transport import Transport
 from worker.model.wire import Reply, Request
 from worker.net import sockets
 from worker.net.dns import Row
 from worker.store.connection import Store
 from worker.store.embedded import EmbeddedRedis
+from worker.store.opening import build_store
 
 HOST = "exchange.test"
 DEADLINE_MS = 4_000

@@ -12,9 +12,10 @@ import redis
 from tests.support.polling import eventually
 from tests.support.sentinels import Node, redis_node
 from worker.config.settings import Settings
-from worker.factory import build_dispatcher, build_store
+from worker.factory import build_dispatcher
 from worker.store.connection import Store, connect
 from worker.store.embedded import EmbeddedRedis
+from worker.store.opening import build_store
 from worker.telemetry.redis_durability import RedisDurability
 
 ACCOUNT = {"exchange": "everstrike", "api_key": "k" * 20, "api_secret": "s" * 20}

@@ -11,8 +11,8 @@ from tests.support.raw_server import Peer, Server
 from worker import clock
 from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
-from worker.factory import build_store
 from worker.store.connection import Store
+from worker.store.opening import build_store
 
 TIMEOUT_MS = 400
 SLACK_MS = 150

@@ -11,8 +11,8 @@ import redis
 from tests.support.full_redis import fill
 from worker.cli import main
 from worker.config.settings import Settings
-from worker.factory import build_store
 from worker.store.embedded import EmbeddedRedis
+from worker.store.opening import build_store
 from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.serving import Monitor
 from worker.telemetry.liveness import Liveness

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 
 from worker.config.settings import Http, Settings
 from worker.errors import CancelWorkerError
-from worker.factory import build_store
 from worker.gateway.http.transport import Transport
 from worker.model.wire import Request
 from worker.store.nonces import Nonces
+from worker.store.opening import build_store
 
 
 class Near:

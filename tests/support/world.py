@@ -12,11 +12,11 @@ from typing import Any
 from tests.support.processes import WorkerProcess
 from worker import Producer
 from worker.config.settings import Settings
-from worker.factory import build_store
 from worker.simulator import Simulator
 from worker.store.connection import Store
 from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 
 KEYS = {
     "ev": ("everstrike", "ev-key-0123456789", "ev-secret-0123456789", ""),

@@ -12,6 +12,7 @@ from worker import errors
 TREE = {
     "CancelWorkerError": ("Exception",),
     "SettingsError": ("CancelWorkerError",),
+    "ExtraMissing": ("CancelWorkerError",),
     "InvalidCommand": ("CancelWorkerError", "ValueError"),
     "UnknownAccount": ("InvalidCommand",),
     "SwitchOverlap": ("InvalidCommand",),

@@ -7,7 +7,7 @@ import os
 import typer
 
 from worker.cli.output import scope
-from worker.cli.resources import open_settings
+from worker.cli.resources import open_client_settings
 from worker.errors import CancelWorkerError
 from worker.model.text import one_line
 
@@ -19,7 +19,7 @@ def account_aliases(context: typer.Context, incomplete: str) -> list[str]:
     """Return the account aliases that start with the typed text."""
     _use_config(context)
     try:
-        aliases = open_settings().accounts
+        aliases = open_client_settings().accounts
     except CancelWorkerError:
         return []
     return sorted(alias for alias in aliases if alias.startswith(incomplete))
@@ -32,7 +32,7 @@ def switch_ids(context: typer.Context, incomplete: str) -> list[tuple[str, str]]
 
     _use_config(context)
     try:
-        settings = open_settings()
+        settings = open_client_settings()
         client = connect(settings.redis_address, timeout_ms=TIMEOUT_MS)
         known = Switches(Store(client, prefix=settings.key_prefix)).live(limit=SWITCHES_MAX)
     except CancelWorkerError:

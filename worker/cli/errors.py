@@ -12,6 +12,7 @@ import typer
 from worker.cli.resources import redis_place
 from worker.errors import (
     CancelWorkerError,
+    ExtraMissing,
     InvalidCommand,
     NotReplicated,
     SettingsError,
@@ -22,6 +23,7 @@ from worker.errors import (
     SwitchReplaced,
     SwitchTripped,
 )
+from worker.extras import extra_of, extra_text
 
 FAILED = 1
 MISUSED = 2
@@ -37,12 +39,14 @@ class CliError(CancelWorkerError):
 
 def explain(error: Exception) -> tuple[str, int]:
     """Return the one-line message of an error, without secrets, and the exit code."""
+    if isinstance(error, ImportError) and (extra := extra_of(error)):
+        error = ExtraMissing(extra_text("this command", error, extra))
     match error:
         case typer.TyperException():
             return _usage(error), error.exit_code
         case CliError():
             return str(error), error.code
-        case SettingsError() | InvalidCommand():
+        case SettingsError() | InvalidCommand() | ExtraMissing():
             return str(error), MISUSED
         case NotReplicated():
             return str(error), FAILED

@@ -8,6 +8,7 @@ from worker.errors import SettingsError
 
 if TYPE_CHECKING:
     from worker.client.producer import Producer
+    from worker.config.client_settings import ProducerSettings
     from worker.config.settings import Settings
     from worker.store.connection import Store
     from worker.store.ledger import Ledger
@@ -26,6 +27,17 @@ def open_settings() -> Settings:
     return load_settings()
 
 
+def open_client_settings() -> ProducerSettings:
+    """Read the settings that a producer needs.
+
+    Raises:
+        SettingsError: A setting is wrong.
+    """
+    from worker.config.client_settings import load_client_settings  # noqa: PLC0415  slow
+
+    return load_client_settings()
+
+
 def open_producer() -> Producer:
     """Return a producer.
 
@@ -34,18 +46,18 @@ def open_producer() -> Producer:
     """
     from worker.client.producer import Producer  # noqa: PLC0415  slow
 
-    return Producer(open_settings())
+    return Producer(open_client_settings())
 
 
-def open_store(settings: Settings | None = None) -> Store:
+def open_store(settings: ProducerSettings | None = None) -> Store:
     """Return the store in Redis.
 
     Raises:
         SettingsError: A setting is wrong.
     """
-    from worker.factory import build_store  # noqa: PLC0415  slow
+    from worker.store.opening import build_store  # noqa: PLC0415  slow
 
-    return build_store(settings or open_settings())
+    return build_store(settings or open_client_settings())
 
 
 def open_listing() -> Listing:
@@ -81,11 +93,11 @@ def open_switches() -> Switches:
     return Switches(open_store())
 
 
-def redis_place(settings: Settings | None = None) -> str:
+def redis_place(settings: ProducerSettings | None = None) -> str:
     """Return host and port of Redis, without a password."""
     from worker.store.address import parse  # noqa: PLC0415  slow
 
     try:
-        return parse((settings or open_settings()).redis_address).shown
+        return parse((settings or open_client_settings()).redis_address).shown
     except SettingsError:
         return "an unreadable address"

@@ -8,7 +8,7 @@ from typing import Any
 
 from worker.cli.listings import SwitchState, every_switch
 from worker.cli.resources import redis_place
-from worker.config.settings import Settings
+from worker.config.client_settings import ProducerSettings
 from worker.model.constants import PRESENCE_MS
 from worker.model.names import account_of, exchange_of
 from worker.store.connection import Store
@@ -73,7 +73,7 @@ class Snapshot:
         return None if lane.oldest_due_ms is None else max(0, self.now_ms - lane.oldest_due_ms)
 
 
-def take(store: Store, settings: Settings) -> Snapshot:
+def take(store: Store, settings: ProducerSettings) -> Snapshot:
     """Read everything once.
 
     Raises:

@@ -6,6 +6,7 @@ from worker.client.switch import Switch as Switch
 from worker.client.ticket import Result as Result
 from worker.client.ticket import Ticket as Ticket
 from worker.errors import CancelWorkerError as CancelWorkerError
+from worker.errors import ExtraMissing as ExtraMissing
 from worker.errors import InvalidCommand as InvalidCommand
 from worker.errors import NotReplicated as NotReplicated
 from worker.errors import SettingsError as SettingsError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.client.switch import Switch, urgent_bell
-from worker.config.settings import Settings
+from worker.config.client_settings import ProducerSettings
 from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
 from worker.exchanges.base import Exchange
 from worker.model.names import lane_of
@@ -29,7 +29,7 @@ class Scope:
     order_ids: Sequence[str]
 
 
-def native_terms(settings: Settings, account: str) -> tuple[int, int]:
+def native_terms(settings: ProducerSettings, account: str) -> tuple[int, int]:
     """Return the shortest timeout in ms of a native timer, and the renewal budget.
 
     Both come from the settings. Values that the account's workers registered in
@@ -44,7 +44,7 @@ def native_terms(settings: Settings, account: str) -> tuple[int, int]:
 
 def arm_switch(
     switches: Switches,
-    settings: Settings,
+    settings: ProducerSettings,
     exchange: Exchange,
     account: str,
     *,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from worker.client.arming import Scope, arm_switch
 from worker.client.commands import cancel_of_all, cancels
 from worker.client.switch import Switch
-from worker.client.ticket import Result, Ticket, read_result
-from worker.config.settings import Settings, announced_exchange, load_settings, unknown_account
-from worker.direct.runner import Direct
+from worker.client.ticket import Result, Ticket
+from worker.config.aliases import announced_exchange, unknown_account
+from worker.config.client_settings import ProducerSettings, load_client_settings
 from worker.errors import InvalidCommand, SwitchUnknown, UnknownAccount
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
-from worker.factory import build_direct, build_store
+from worker.extras import needing
 from worker.model.jobs import Job, Kind, NewJob, State
 from worker.model.messages import CANCEL, DRAIN
 from worker.model.names import exchange_of
@@ -24,7 +24,11 @@ from worker.model.switches import SwitchRecord, why_held
 from worker.policy.phases import check_cancel, check_cancel_all, spelled
 from worker.store.doorbell import ring
 from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 from worker.store.switches import Switches
+
+if TYPE_CHECKING:
+    from worker.client.direct import DirectSender
 
 MANY_BELLS = 8
 """Doorbells for a burst of jobs; a woken worker continues with all due jobs."""
@@ -42,13 +46,13 @@ class Producer:
         settings: Default: read from `worker.toml` and the environment.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = load_settings() if settings is None else settings
+    def __init__(self, settings: ProducerSettings | None = None) -> None:
+        self._settings = load_client_settings() if settings is None else settings
         store = build_store(self._settings, promising=True)
         self._ledger = Ledger(store)
         self._switches = Switches(store)
         self._announced: dict[str, str] = {}
-        self._direct: tuple[int, Direct] | None = None
+        self._direct: DirectSender | None = None
         self._lock = threading.Lock()
 
     def cancel(
@@ -156,10 +160,11 @@ class Producer:
             UnknownAccount: The settings have no such account. Nothing was sent.
             InvalidCommand: An argument is missing or wrong. Nothing was sent.
             SettingsError: A secret is missing. Nothing was sent.
+            ExtraMissing: `cancel-worker[worker]` is not installed. Nothing was sent.
         """
-        exchange = self._settings.account(account).adapter
-        jobs = cancels(exchange, account, [order_id], pair=pair, side=side)
-        return read_result(self._sender.run(jobs, timeout_ms=timeout_ms).jobs[0])
+        sender = self._sender
+        jobs = cancels(sender.exchange(account), account, [order_id], pair=pair, side=side)
+        return sender.run(jobs, timeout_ms=timeout_ms)[0]
 
     def cancel_all_direct(
         self,
@@ -179,10 +184,11 @@ class Producer:
             InvalidCommand: The exchange needs a narrower scope, or an argument
                 is wrong. Nothing was sent.
             SettingsError: A secret is missing. Nothing was sent.
+            ExtraMissing: `cancel-worker[worker]` is not installed. Nothing was sent.
         """
-        exchange = self._settings.account(account).adapter
-        job = cancel_of_all(exchange, account, pair=pair, side=side)
-        return read_result(self._sender.run([job], timeout_ms=timeout_ms).jobs[0])
+        sender = self._sender
+        job = cancel_of_all(sender.exchange(account), account, pair=pair, side=side)
+        return sender.run([job], timeout_ms=timeout_ms)[0]
 
     def replay(self, job_id: str) -> Ticket:
         """Enqueue the command of a dead letter again, as a new job.
@@ -349,12 +355,13 @@ class Producer:
         return Ticket(job.id, job.account, job.order_id, fresh=False, _ledger=self._ledger)
 
     @property
-    def _sender(self) -> Direct:
-        """The direct sender of this process; a forked child builds its own."""
-        with self._lock:
-            if self._direct is None or self._direct[0] != os.getpid():
-                self._direct = os.getpid(), build_direct(self._settings)
-            return self._direct[1]
+    def _sender(self) -> DirectSender:
+        with self._lock, needing("a direct cancel"):
+            if self._direct is None:
+                from worker.client.direct import DirectSender  # noqa: PLC0415  needs [worker]
+
+                self._direct = DirectSender(self._settings)
+            return self._direct
 
     def _exchange(self, account: str) -> Exchange:
         if not isinstance(account, str):

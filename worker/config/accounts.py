@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,17 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from worker.errors import SettingsError
+from worker.config.aliases import auth_mode_of
+from worker.config.secret_values import BARE, read_secret
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange, Limit
-from worker.model.text import shortened
 
-SECRET_MAX_BYTES = 16_384
-BARE = "holds more than one line or a control character; give the bare secret"
 PLAIN_WORD = re.compile(r"[a-z_]{1,16}")
 """Values that an error may show: too short and plain to be a secret."""
-MAYBE_SECRET = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9+/=_.-]{20,}")
-"""Text that may be a secret, pasted in place of a name."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -140,8 +135,7 @@ class Account(Table):
     @property
     def auth_mode(self) -> str:
         """The auth mode in use; empty if the exchange has only one."""
-        modes = self.adapter.capabilities.auth_modes
-        return self.auth or (modes[0] if modes else "")
+        return auth_mode_of(self.adapter, self.auth)
 
     @property
     def uses_nonce(self) -> bool:
@@ -214,41 +208,3 @@ def refuse_both(table: BaseModel, *names: str) -> None:
 def _named(value: str) -> str:
     """Return a wrong value for an error text; empty if it could be a secret."""
     return f" {value!r}" if PLAIN_WORD.fullmatch(value) else ""
-
-
-def read_secret(path: Path, name: str) -> str:
-    """Read a secret from a file; `name` is the setting that gives its path.
-
-    Raises:
-        SettingsError: The file cannot be read, is empty or is too large.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(SECRET_MAX_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"{name}: {_place(path)} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise SettingsError(f"{name}: {_place(path)} is no path") from None
-    if len(raw) > SECRET_MAX_BYTES:
-        raise SettingsError(f"{name}: {path} is too large for a secret")
-    try:
-        text = raw.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        raise SettingsError(f"{name}: {path} is not UTF-8 text") from None
-    if not text:
-        raise SettingsError(f"{name}: {path} is empty")
-    if not text.isprintable():
-        raise SettingsError(f"{name}: {path} {BARE}")
-    return text
-
-
-def masked(text: str) -> str:
-    """Replace text that may be a secret, pasted in place of a name."""
-    return MAYBE_SECRET.sub("***", text)
-
-
-def _place(path: Path) -> str:
-    """Return a missing path for an error text; masked if it may be the secret itself."""
-    text = str(path)
-    leads = len(path.parts) > 1 and os.path.isdir(path.parent)  # noqa: PTH112  never raises
-    return shortened(text if leads else masked(text))

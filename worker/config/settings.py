@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import tomllib
-from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,20 +29,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from worker.config.accounts import (
-    Account,
-    Alias,
-    LimitSettings,
-    Table,
-    masked,
-    read_secret,
-    refuse_both,
-)
+from worker.config.accounts import Account, Alias, LimitSettings, Table, refuse_both
+from worker.config.aliases import unknown_account
 from worker.config.environment import nearest, sort_out
+from worker.config.secret_values import masked, read_secret
 from worker.config.settings_file import CONFIG_VARIABLE, config_path, read_table
 from worker.errors import SettingsError, UnknownAccount
-from worker.exchanges import EXCHANGES
-from worker.exchanges.base import Access, Exchange
+from worker.exchanges.base import Access
 from worker.model.text import shortened
 
 log = logging.getLogger(__name__)
@@ -259,39 +251,6 @@ class Settings(BaseSettings):
             memo=memo or "",
             auth=account.auth_mode,
         )
-
-
-def announced_exchange(
-    alias: str, announced: Mapping[str, str], known: Collection[str]
-) -> Exchange:
-    """Return the exchange of an account that workers have registered.
-
-    Args:
-        alias: Name of the account.
-        announced: By alias, the exchange, or several separated by commas.
-        known: Aliases in the settings.
-
-    Raises:
-        UnknownAccount: No worker registered this alias, or workers registered it on
-            different exchanges.
-    """
-    name = announced.get(alias, "")
-    if "," in name:
-        raise UnknownAccount(
-            f"{alias} is an account on {name.replace(',', ' and on ')}; "
-            f"add [accounts.{alias}] with its exchange to the settings"
-        )
-    if name not in EXCHANGES:
-        raise UnknownAccount(unknown_account(alias, {*known, *announced}))
-    return EXCHANGES[name]
-
-
-def unknown_account(alias: object, known: object) -> str:
-    """Return the error text for an unknown alias; it lists the known ones."""
-    shown = repr(alias)[:60]
-    names = ", ".join(sorted(str(name) for name in known)) if known else ""  # type: ignore[attr-defined]
-    known_names = f"known: {names}" if names else "no account is configured"
-    return f"unknown account {shown}; {known_names}"
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the model

@@ -1,35 +1,53 @@
 """The exchanges that this program knows, by the name used in settings.
 
-To add one: write its module, add its instance to the tuple below.
+To add one: write its module, add its name to the table below. A module is imported when
+its exchange is first used: a strategy pays for its own exchanges only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from worker.errors import SettingsError
 from worker.exchanges.base import Exchange
-from worker.exchanges.binance.adapter import BINANCE, BINANCE_COINM, BINANCE_USDM
-from worker.exchanges.bitmart.adapter import BITMART
-from worker.exchanges.everstrike.adapter import EVERSTRIKE
-from worker.exchanges.indodax.adapter import INDODAX
 
 __all__ = ["EXCHANGES", "exchange_named"]
 
-_ALL: Final[tuple[Exchange, ...]] = (
-    BITMART,
-    EVERSTRIKE,
-    INDODAX,
-    BINANCE,
-    BINANCE_USDM,
-    BINANCE_COINM,
+_HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "bitmart": ("bitmart.adapter", "BITMART"),
+        "everstrike": ("everstrike.adapter", "EVERSTRIKE"),
+        "indodax": ("indodax.adapter", "INDODAX"),
+        "binance": ("binance.adapter", "BINANCE"),
+        "binanceusdm": ("binance.adapter", "BINANCE_USDM"),
+        "binancecoinm": ("binance.adapter", "BINANCE_COINM"),
+    }
 )
+"""By name, the module and the attribute that is the exchange."""
 
-EXCHANGES: Final[Mapping[str, Exchange]] = MappingProxyType(
-    {exchange.name: exchange for exchange in _ALL}
-)
+
+class _Registry(Mapping[str, Exchange]):
+    """The exchanges by name."""
+
+    def __getitem__(self, name: str) -> Exchange:
+        module, attribute = _HOMES[name]
+        exchange: Exchange = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+        return exchange
+
+    def __contains__(self, name: object) -> bool:
+        return name in _HOMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOMES)
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
+
+EXCHANGES: Final[Mapping[str, Exchange]] = _Registry()
 
 
 def exchange_named(name: str) -> Exchange:

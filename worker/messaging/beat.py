@@ -9,10 +9,10 @@ from celery.beat import Scheduler
 
 from worker.config.settings import load_settings
 from worker.errors import StoreUnavailable
-from worker.factory import build_store
 from worker.net.process import process_name
 from worker.store.connection import Store, unavailable
 from worker.store.doorbell import LATER, queue_key
+from worker.store.opening import build_store
 from worker.telemetry.liveness import Liveness
 from worker.telemetry.sentry import CheckIns
 

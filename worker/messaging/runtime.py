@@ -6,13 +6,15 @@ import logging
 import os
 import threading
 
-from worker.config.settings import Settings, announced_exchange, load_settings
+from worker.config.aliases import announced_exchange
+from worker.config.settings import Settings, load_settings
 from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.shutdown import Shutdown
 from worker.errors import StoreUnavailable
 from worker.exchanges.base import Exchange
-from worker.factory import build_dispatcher, build_store, secrets_of
+from worker.factory import build_dispatcher, secrets_of
 from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 from worker.store.switches import Switches
 from worker.telemetry import metrics
 from worker.telemetry.alerts import alert

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from worker.config.accounts import Account
+from worker.config.client_settings import AccountTerms
 from worker.model.commands import SetCountdown
 from worker.model.constants import LEFT_SHARE, SERIAL_MIN_MS, SERIAL_SHARE, SLACK_SHARE
 
@@ -94,7 +94,7 @@ def budget_of(max_requests: int, window_ms: int, *, accounts: int = 1) -> int:
     return int(SPENT * max_requests * 1_000_000 / window_ms / max(1, accounts))
 
 
-def terms_of(account: Account) -> tuple[Terms, int]:
+def terms_of(account: AccountTerms) -> tuple[Terms, int]:
     """Return how an account's countdown requests go by its settings, and their budget."""
     limits = [limit for limit in account.limits_in_force if SetCountdown in limit.commands]
     steps = [limit.window_ms // limit.max_requests for limit in limits]

@@ -20,7 +20,8 @@ from worker.store import scripts
 from worker.store.address import Address, parse
 from worker.store.full import FULL, is_full
 from worker.store.guarded import LEAST_MS, GuardedConnection, GuardedSSLConnection
-from worker.store.packer import Packer
+from worker.store.packer import packer
+from worker.store.redis_versions import NAMELESS, take_connection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, NoMasterError, Sentinels
 from worker.store.sharedtime import SharedTime, SteppedError, exchange, kept_to
 from worker.store.timing import Reading
@@ -60,14 +61,12 @@ def connect(url: str, *, timeout_ms: int) -> redis.Redis:
         "db": address.db,
         "decode_responses": True,
         "encoding_errors": "replace",
-        "command_packer": Packer(),
+        "command_packer": packer(),
         "socket_timeout": timeout_ms / 1_000,
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
-        # Two round trips less, and nothing that a narrow user is refused.
-        "lib_name": None,
-        "lib_version": None,
+        **NAMELESS,
         **address.login,
         **(address.tls or {}),
     }
@@ -182,13 +181,13 @@ class Store:
         """
         call = _Call(self._script(name), (self.prefix, *args), self.local_ms(), self._budget)
         with unavailable():
-            connection = self.client.connection_pool.get_connection()
+            connection = take_connection(self.client.connection_pool)
             try:
                 answer, acknowledged = self._ask(connection, call, promised=promised)
             except redis.ResponseError:
                 raise
             except BaseException:
-                connection.disconnect()  # type: ignore[no-untyped-call]
+                connection.disconnect()
                 raise
             finally:
                 self.client.connection_pool.release(connection)

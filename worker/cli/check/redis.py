@@ -11,10 +11,10 @@ from worker.cli.errors import explain
 from worker.cli.resources import redis_place
 from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
-from worker.factory import build_store
 from worker.store.connection import Store
 from worker.store.durability import RedisFacts, faults, read_facts, refusal
 from worker.store.listing import Listing
+from worker.store.opening import build_store
 
 UNCHECKED = "could not be checked: CONFIG is refused"
 FSYNC = {

@@ -25,7 +25,7 @@ def status(
     """Show workers, lanes, switches, dead letters and Redis."""
     from worker.cli.snapshot import take  # noqa: PLC0415  slow
 
-    settings = resources.open_settings()
+    settings = resources.open_client_settings()
     store = resources.open_store(settings)
     if watch_it:
         check_watch(as_json=as_json)
