@@ -59,10 +59,10 @@ def test_a_replaced_holders_own_timer_is_stopped(board: Board, heard: bool) -> N
     one, other = joined(board, in_line=True)
     if heard:
         assert board.beat(one).state == "replaced"
-    stops = {each.id: (each.state, each.pairs) for each in board.survey("it")}
-    state = "disarmed" if heard else "yielded"
-    assert stops[one.switch_id] == (state, ("a_idr",))
-    assert stops[other.switch_id] == ("armed", ("b_idr", "c_idr"))
+    stops = {each.id: (each.state, each.stopped, each.pairs) for each in board.survey("it")}
+    state = "disarmed" if heard else "armed"
+    assert stops[one.switch_id] == (state, True, ("a_idr",))
+    assert stops[other.switch_id] == ("armed", False, ("b_idr", "c_idr"))
     assert board.claim("it").tended
     assert board.launch(one, alias="it").verdict == "go"
     board.synced(one, 0, alias="it")

@@ -23,7 +23,7 @@ from worker.errors import (
     SwitchTripped,
     SwitchUnknown,
 )
-from worker.model.switches import SwitchRecord
+from worker.model.switches import SwitchRecord, SwitchState
 
 NOW_MS = 1_795_000_000_000
 NATIVE = SwitchRecord(
@@ -35,14 +35,14 @@ NATIVE = SwitchRecord(
     timeout_ms=30_000,
     deadline_ms=NOW_MS + 20_000,
     epoch=3,
-    state="armed",
+    state=SwitchState.ARMED,
     beat_ms=NOW_MS - 10_000,
     fires_ms=NOW_MS + 15_000,
     synced_ms=NOW_MS - 12_000,
     tripped_ms=None,
 )
 EMULATED = replace(NATIVE, lane="everstrike:ev", account="ev", fires_ms=None, synced_ms=None)
-ENDED = replace(NATIVE, state="disarmed", fires_ms=0)
+ENDED = replace(NATIVE, state=SwitchState.DISARMED, fires_ms=0)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ ENDED = replace(NATIVE, state="disarmed", fires_ms=0)
         (replace(NATIVE, fires_ms=0, synced_ms=None), "20s", "-", "not yet"),
         (EMULATED, "20s", "-", "by workers"),
         (replace(EMULATED, deadline_ms=NOW_MS - 3_000), "late 3s", "-", "by workers"),
-        (replace(NATIVE, state="tripped"), "-", "12s", "-"),
-        (replace(EMULATED, state="tripped"), "-", "-", "-"),
-        (replace(NATIVE, state="disarmed"), "-", "12s", "stopping"),
+        (replace(NATIVE, state=SwitchState.TRIPPED), "-", "12s", "-"),
+        (replace(EMULATED, state=SwitchState.TRIPPED), "-", "-", "-"),
+        (replace(NATIVE, state=SwitchState.DISARMED), "-", "12s", "stopping"),
         (ENDED, "-", "12s", "-"),
     ],
 )

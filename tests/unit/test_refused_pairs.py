@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from worker.model.switches import NativeSwitch
+from worker.model.switches import NativeSwitch, SwitchState
 from worker.switches.refused_pairs import ASIDE_MAX, ASIDE_MS, STOP_MS, Refusals
 
 NOW_MS = 5_000.0
@@ -14,9 +14,9 @@ PAIRS = ("btc_idr", "ETH_IDR", "xrp_idr")
 SIX = tuple(f"p{n}_idr" for n in range(ASIDE_MAX + 2))
 
 
-def switch(state: str = "armed", *, epoch: int = 1, pairs: tuple[str, ...] = PAIRS) -> NativeSwitch:
+def switch(*, epoch: int = 1, pairs: tuple[str, ...] = PAIRS) -> NativeSwitch:
     """Return a switch that a countdown request is for."""
-    return NativeSwitch("s", epoch, state, 60_000, 0, 0, due=True, pairs=pairs)
+    return NativeSwitch("s", epoch, SwitchState.ARMED, 60_000, 0, 0, due=True, pairs=pairs)
 
 
 def left(refusals: Refusals, of: NativeSwitch, *, now_ms: float = NOW_MS) -> tuple[str, ...]:
@@ -58,14 +58,19 @@ def test_switch_that_was_never_refused_is_asked_for_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "for_ms"), [("armed", ASIDE_MS), ("disarmed", STOP_MS), ("yielded", STOP_MS)]
+    ("of", "for_ms"),
+    [
+        (switch(), ASIDE_MS),
+        (replace(switch(), state=SwitchState.DISARMED), STOP_MS),
+        (replace(switch(), yielded=True), STOP_MS),
+    ],
 )
-def test_pair_is_left_out_for_a_while(state: str, for_ms: int) -> None:
+def test_pair_is_left_out_for_a_while(of: NativeSwitch, for_ms: int) -> None:
     """Shorter for a stop, since the timer still runs."""
     refusals = Refusals()
-    refusals.learn(switch(state), "btc_idr is halted", now_ms=NOW_MS)
-    assert "btc_idr" not in left(refusals, switch(state), now_ms=NOW_MS + for_ms - 1)
-    assert left(refusals, switch(state), now_ms=NOW_MS + for_ms) == PAIRS
+    refusals.learn(of, "btc_idr is halted", now_ms=NOW_MS)
+    assert "btc_idr" not in left(refusals, of, now_ms=NOW_MS + for_ms - 1)
+    assert left(refusals, of, now_ms=NOW_MS + for_ms) == PAIRS
 
 
 def test_switch_that_is_armed_again_is_tried_whole() -> None:

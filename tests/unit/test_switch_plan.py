@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.model.constants import NEAR_SHARE
-from worker.model.switches import NativeSwitch
+from worker.model.switches import NativeSwitch, SwitchState
 from worker.switches.plan import Sync, countdown_ms, plan
 
 NOW_MS = 1_700_000_000_000
@@ -32,7 +32,7 @@ def armed(
     return NativeSwitch(
         id=name,
         epoch=1,
-        state="armed",
+        state=SwitchState.ARMED,
         timeout_ms=timeout_ms,
         deadline_ms=deadline_ms,
         fires_ms=deadline_ms - lag_ms if timer else 0,
@@ -43,7 +43,7 @@ def armed(
 
 def disarmed(name: str, *, pairs: int = 1) -> NativeSwitch:
     """Return a switch whose timer must be stopped."""
-    return replace(armed(name, 60_000, pairs=pairs), state="disarmed", epoch=2)
+    return replace(armed(name, 60_000, pairs=pairs), state=SwitchState.DISARMED, epoch=2)
 
 
 def names(syncs: list[Sync]) -> list[str]:
@@ -209,9 +209,9 @@ def accounts(draw: st.DrawFn) -> list[NativeSwitch]:
                 st.integers(deadline_ms + 1, deadline_ms + timeout_ms),
             )
         )
-        state = draw(st.sampled_from(("armed", "armed", "armed", "disarmed")))
+        state = draw(st.sampled_from((*[SwitchState.ARMED] * 3, SwitchState.DISARMED)))
         lag_ms = deadline_ms - fires_ms
-        due = state == "disarmed" or lag_ms < 0 or lag_ms >= timeout_ms / 4
+        due = state is SwitchState.DISARMED or lag_ms < 0 or lag_ms >= timeout_ms / 4
         pairs = draw(st.integers(1, 6))
         switches.append(
             NativeSwitch(

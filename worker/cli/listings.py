@@ -16,8 +16,8 @@ JOBS_PAGE = 500
 SWITCHES_PAGE = 200
 
 
-class SwitchState(StrEnum):
-    """State of a switch, as commands filter and count it."""
+class ListedState(StrEnum):
+    """States by which commands filter and count switches."""
 
     ARMED = "armed"
     TRIPPED = "tripped"

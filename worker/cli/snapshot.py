@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from worker.cli.listings import SwitchState, every_switch
+from worker.cli.listings import ListedState, every_switch
 from worker.cli.resources import redis_place
 from worker.config.client_settings import ProducerSettings
 from worker.model.constants import PRESENCE_MS
 from worker.model.names import account_of, exchange_of
+from worker.model.switches import SwitchState
 from worker.store.connection import Store
 from worker.store.durability import RedisFacts, read_facts
 from worker.store.listing import LaneStatus, Listing
@@ -92,7 +93,7 @@ def take(store: Store, settings: ProducerSettings) -> Snapshot:
         workers=workers,
         lanes=sorted(lanes, key=lambda lane: lane.lane),
         dead=dead,
-        switches={str(state): states[state] for state in SwitchState},
+        switches={str(state): states[SwitchState(state)] for state in ListedState},
         nearest_deadline_ms=min(armed, default=None),
     )
 

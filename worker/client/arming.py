@@ -98,7 +98,7 @@ def arm_switch(
         held="exchange" if armed.native else "workers",
         held_why=why_held(armed.held_why, native=armed.native),
     )
-    switch.raise_if_ended(armed.ended)
+    switch.raise_if_ended(armed.reply)
     return switch
 
 

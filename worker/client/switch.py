@@ -17,23 +17,26 @@ from worker.errors import (
 )
 from worker.exchanges.base import Exchange
 from worker.model.messages import DRAIN
-from worker.model.switches import SwitchRecord
+from worker.model.switches import SwitchRecord, SwitchReply, SwitchState
 from worker.policy.phases import check_cancel
 from worker.store.doorbell import LATER, URGENT, ring
 from worker.store.switches import Switches
 
 BELL = "BELL"
 """Placeholder in a doorbell for the id that the script inserts."""
-ENDED: dict[str, tuple[type[SwitchError], str]] = {
-    "tripped": (
+ENDED: dict[SwitchReply, tuple[type[SwitchError], str]] = {
+    SwitchReply.TRIPPED: (
         SwitchTripped,
         "has tripped: its deadline has passed, and its orders are being canceled",
     ),
-    "replaced": (SwitchReplaced, "was armed again elsewhere; this holder no longer controls it"),
-    "disarmed": (SwitchDisarmed, "was disarmed"),
-    "unknown": (SwitchUnknown, "does not exist, or its record has expired"),
+    SwitchReply.REPLACED: (
+        SwitchReplaced,
+        "was armed again elsewhere; this holder no longer controls it",
+    ),
+    SwitchReply.DISARMED: (SwitchDisarmed, "was disarmed"),
+    SwitchReply.UNKNOWN: (SwitchUnknown, "does not exist, or its record has expired"),
 }
-"""By the state that a script returns: the error to raise, and its text."""
+"""By the reply of a script: the error to raise, and its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +146,9 @@ class Switch:
             SwitchUnknown: The record has expired, or Redis lost its data.
             StoreUnavailable: Redis did not answer. The switch may be disarmed; retry.
         """
-        state = self._switches.disarm(self.id, self.epoch, urgent_bell(self._exchange.name))
-        if self._distinguish_disarm(state) != "disarmed":
-            self.raise_if_ended(state)
+        reply = self._switches.disarm(self.id, self.epoch, urgent_bell(self._exchange.name))
+        if self._distinguish_disarm(reply) is not SwitchReply.DISARMED:
+            self.raise_if_ended(reply)
 
     def record(self) -> SwitchRecord | None:
         """Return the current record, or None if it has expired.
@@ -172,26 +175,27 @@ class Switch:
     def _change(self, order_ids: tuple[str, ...], *, add: bool) -> None:
         if not order_ids:
             raise InvalidCommand("no order ids; give at least one")
-        state, other = self._switches.track(self.id, self.epoch, order_ids, add=add)
-        if state == "overlap":
+        reply, other = self._switches.track(self.id, self.epoch, order_ids, add=add)
+        if reply is SwitchReply.OVERLAP:
             raise SwitchOverlap(f"switch {other} tracks one of these orders; untrack it there")
-        self.raise_if_ended(self._distinguish_disarm(state))
+        self.raise_if_ended(self._distinguish_disarm(reply))
 
-    def _distinguish_disarm(self, state: str) -> str:
-        """Return `disarmed` if this arming was disarmed; a later arming is `replaced`.
+    def _distinguish_disarm(self, reply: SwitchReply) -> SwitchReply:
+        """Return `DISARMED` if this arming was disarmed; a later arming is `REPLACED`.
 
         Both raise the epoch, so the script reports both as `replaced`.
         """
-        if state == "replaced":
+        if reply is SwitchReply.REPLACED:
             record = self._switches.get(self.id)
-            if record and record.state == "disarmed" and record.epoch == self.epoch + 1:
-                return "disarmed"
-        return state
+            disarmed = record is not None and record.state is SwitchState.DISARMED
+            if record and disarmed and record.epoch == self.epoch + 1:
+                return SwitchReply.DISARMED
+        return reply
 
-    def raise_if_ended(self, state: str) -> None:
-        """Raise the error for a state in which this holder no longer controls the switch."""
-        if state in ENDED:
-            kind, text = ENDED[state]
+    def raise_if_ended(self, reply: SwitchReply) -> None:
+        """Raise the error for a reply to a holder that no longer controls the switch."""
+        if reply in ENDED:
+            kind, text = ENDED[reply]
             raise kind(f"switch {self.id} {text}")
 
 

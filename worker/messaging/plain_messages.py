@@ -18,6 +18,7 @@ from worker.model.jobs import Kind, NewJob
 from worker.model.messages import CancelMessage, CountdownMessage
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
+from worker.model.switches import PairsReply
 from worker.policy.phases import check_cancel, check_switch, holds_timers, spelled
 
 STALE = "stale: nothing changed"
@@ -132,7 +133,7 @@ def _disarm(
 ) -> str:
     for pair in message.pairs:
         exchange.check(ListOpenOrders(pair=pair))
-    state, switch_id, *held = parts.switches.disarm_pairs(
+    reply, switch_id, held = parts.switches.disarm_pairs(
         lane_of(parts.settings.account(message.account).exchange, message.account),
         message.pairs,
         bell,
@@ -140,14 +141,14 @@ def _disarm(
         message=task_id,
         again=again,
     )
-    match state:
-        case "overlap":
-            raise SwitchOverlap(f"switch {switch_id} covers {held[0].replace(',', ', ')}")
-        case "tripped":
+    match reply:
+        case PairsReply.OVERLAP:
+            raise SwitchOverlap(f"switch {switch_id} covers {held.replace(',', ', ')}")
+        case PairsReply.TRIPPED:
             return f"too late: switch {switch_id} has tripped"
-        case "stale":
+        case PairsReply.STALE:
             return STALE
-        case "none":
+        case PairsReply.NONE:
             return "no such switch"
-        case _:
+        case PairsReply.DISARMED:
             return "disarmed"

@@ -3,10 +3,87 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from worker.model.limits import Grant
 from worker.model.names import exchange_of
+
+
+class SwitchState(StrEnum):
+    """State of a switch."""
+
+    ARMED = "armed"
+    WAITING = "waiting"
+    """To be armed once its pairs are clear."""
+    TRIPPED = "tripped"
+    DISARMED = "disarmed"
+    UNKNOWN = "unknown"
+    """One that this version does not know: a newer one's."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> SwitchState:  # noqa: ARG003  as in `Enum`
+        return cls.UNKNOWN
+
+
+class SwitchReply(StrEnum):
+    """What a script answers to the holder of a switch; all but `ARMED` refuse the call."""
+
+    ARMED = "armed"
+    TRIPPED = "tripped"
+    DISARMED = "disarmed"
+    REPLACED = "replaced"
+    """A later epoch has taken its scope over, or it was disarmed under a later one."""
+    OVERLAP = "overlap"
+    """Another switch tracks one of these orders."""
+    UNKNOWN = "unknown"
+    """There is no such switch, or its state is a newer version's."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> SwitchReply:  # noqa: ARG003  as in `Enum`
+        return cls.UNKNOWN
+
+
+class PairsReply(StrEnum):
+    """What a script answers to who disarms by pairs; see `disarm_pairs.lua`."""
+
+    DISARMED = "disarmed"
+    NONE = "none"
+    """No switch has these pairs."""
+    TRIPPED = "tripped"
+    STALE = "stale"
+    """The message is older than what it would change."""
+    OVERLAP = "overlap"
+    """A switch has these pairs and others, or a part of them."""
+
+
+class LaunchVerdict(StrEnum):
+    """Whether a countdown request may be sent now."""
+
+    GO = "go"
+    WAIT = "wait"
+    """No rate slot is free."""
+    STALE = "stale"
+    """A switch is not as planned: plan again."""
+    LOST = "lost"
+    """The caller no longer holds the lane."""
+
+
+class HeldWhy(StrEnum):
+    """Why workers hold a deadline though the exchange has timers; see `lib/budget.lua`."""
+
+    NONE = ""
+    """They do not, or the exchange has none."""
+    SHORT = "short"
+    """The timer needs a longer timeout."""
+    SLOW = "slow"
+    """The exchange answers slowly, so that the timer needs a longer timeout."""
+    LIMIT = "limit"
+    """Other switches take up the exchange's limit."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> HeldWhy:  # noqa: ARG003  as in `Enum`
+        return cls.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +91,6 @@ class SwitchRecord:
     """One switch as it stands. Times are Unix ms on Redis's clock.
 
     Attributes:
-        state: `armed`, `tripped` or `disarmed`; `waiting` to be armed once its pairs are
-            clear.
         fires_ms: When the exchange's own timer fires at the earliest; 0 if no
             timer is known to run, None if the exchange holds none.
         synced_ms: When that was last confirmed.
@@ -29,7 +104,7 @@ class SwitchRecord:
     timeout_ms: int
     deadline_ms: int
     epoch: int
-    state: str
+    state: SwitchState
     beat_ms: int
     fires_ms: int | None
     synced_ms: int | None
@@ -45,7 +120,11 @@ class SwitchRecord:
     @property
     def live(self) -> bool:
         """Whether its deadline counts."""
-        return self.state in ("armed", "waiting")
+        match self.state:
+            case SwitchState.ARMED | SwitchState.WAITING:
+                return True
+            case SwitchState.TRIPPED | SwitchState.DISARMED | SwitchState.UNKNOWN:
+                return False
 
     def describe(self, now_ms: int) -> dict[str, Any]:
         """Return the switch as JSON shows it."""
@@ -72,14 +151,14 @@ class SwitchRecord:
 def why_held(why: str, *, native: bool) -> str:
     """Say in words why the exchange, or why workers, hold a deadline."""
     kind, _, figure = why.partition(" ")
-    match kind:
-        case "short":
+    match HeldWhy(kind):
+        case HeldWhy.SHORT:
             return f"the exchange's timer cannot be kept below a timeout of {figure} ms"
-        case "slow":
+        case HeldWhy.SLOW:
             return f"the exchange answers slowly: its timer needs a timeout of {figure} ms"
-        case "limit":
+        case HeldWhy.LIMIT:
             return "other switches take up the exchange's limit on countdown requests"
-        case _:
+        case HeldWhy.NONE:
             return "the exchange's own timer" if native else "the exchange has no timer"
 
 
@@ -114,8 +193,7 @@ class Armed:
     Attributes:
         native: Whether the exchange holds a timer for it.
         held_why: Why it does not, where it has timers; see `lib/budget.lua`.
-        ended: The state that it had come to before all of very many orders were
-            tracked; empty if they are.
+        reply: What the calls that track very many orders came to.
     """
 
     switch_id: str
@@ -126,14 +204,14 @@ class Armed:
     waiting: bool = False
     native: bool = False
     held_why: str = ""
-    ended: str = ""
+    reply: SwitchReply = SwitchReply.ARMED
 
 
 @dataclass(frozen=True, slots=True)
 class Beaten:
     """What a beat came to; see `beat.lua`."""
 
-    state: str
+    state: SwitchReply
     left_ms: int
     in_time: bool
     epoch: int
@@ -144,17 +222,35 @@ class NativeSwitch:
     """A switch whose timer the exchange holds, as planning needs it.
 
     Attributes:
+        yielded: Workers hold its deadline, and the exchange's timer has yet to be stopped.
         due: The exchange's timer is not where it should be.
     """
 
     id: str
     epoch: int
-    state: str
+    state: SwitchState
     timeout_ms: int
     deadline_ms: int
     fires_ms: int
     due: bool
     pairs: tuple[str, ...]
+    yielded: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether the exchange is to run a timer for it."""
+        return self.state is SwitchState.ARMED and not self.yielded
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the exchange is to run no timer for it, and may do so still."""
+        match self.state:
+            case SwitchState.DISARMED:
+                return True
+            case SwitchState.ARMED:
+                return self.yielded
+            case SwitchState.WAITING | SwitchState.TRIPPED | SwitchState.UNKNOWN:
+                return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +258,12 @@ class Launch:
     """Leave to send one countdown request now, or why not.
 
     Attributes:
-        verdict: `go`, `wait` (for `wait_ms`), `stale` (plan anew), `lost` (the
-            lane is no longer held).
+        wait_ms: Until a rate slot may be free.
         now_ms: Redis time of the leave.
         deadline_ms: The earliest deadline of its armed switches; 0 for none.
     """
 
-    verdict: str
+    verdict: LaunchVerdict
     wait_ms: int = 0
     now_ms: int = 0
     deadline_ms: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from worker.model.switches import SwitchRecord
+from worker.model.switches import SwitchRecord, SwitchState
 
 
 def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecord:
@@ -22,7 +22,7 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
         timeout_ms=int(fields["timeout_ms"]),
         deadline_ms=int(fields["deadline_ms"]),
         epoch=int(fields["epoch"]),
-        state=fields["state"],
+        state=SwitchState(fields["state"]),
         beat_ms=int(fields["beat_ms"]),
         fires_ms=(maybe("fires_ms") or 0) if fields["native"] == "1" else None,
         synced_ms=maybe("synced_ms"),

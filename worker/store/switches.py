@@ -21,10 +21,14 @@ from worker.model.switches import (
     Beaten,
     Clearing,
     Launch,
+    LaunchVerdict,
     NativeSwitch,
+    PairsReply,
     Release,
     Report,
     SwitchRecord,
+    SwitchReply,
+    SwitchState,
 )
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import rule_args
@@ -85,23 +89,23 @@ class Switches:
         )
         if not more:
             return armed
-        state, other = self.track(armed.switch_id, armed.epoch, more, add=True)
+        reply, other = self.track(armed.switch_id, armed.epoch, more, add=True)
         if not other:
-            return armed if state == "armed" else replace(armed, ended=state)
+            return replace(armed, reply=reply)
         if armed.epoch == 1:
             self.disarm(armed.switch_id, armed.epoch, bell)
         return Armed(other, overlaps="some of its order ids")
 
     def beat(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> Beaten:
         """Move the deadline on; one Redis call. Epoch 0 is any."""
-        state, left, in_time, current = self._store.run("beat", switch_id, epoch, *bell)
-        return Beaten(state, int(left), in_time == 1, int(current))
+        reply, left, in_time, current = self._store.run("beat", switch_id, epoch, *bell)
+        return Beaten(SwitchReply(reply), int(left), in_time == 1, int(current))
 
-    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> str:
-        """End a switch without canceling; return its state before. Epoch 0 is any."""
+    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> SwitchReply:
+        """End a switch without canceling. Epoch 0 is any."""
         args = (switch_id, epoch, *bell)
-        state, _ = self._store.run("disarm", *args, promised=True)
-        return str(state)
+        reply, _ = self._store.run("disarm", *args, promised=True)
+        return SwitchReply(reply)
 
     def disarm_pairs(
         self,
@@ -112,28 +116,34 @@ class Switches:
         sent_ms: int,
         message: str,
         again: bool,
-    ) -> tuple[str, ...]:
-        """End the switch of exactly these pairs; see `disarm_pairs.lua`."""
+    ) -> tuple[PairsReply, str, str]:
+        """End the switch of exactly these pairs; see `disarm_pairs.lua`.
+
+        Returns:
+            What it came to, a switch, and the pairs of one that overlaps.
+        """
         head = (lane, *bell, sent_ms, message, int(again))
         named = sorted(set(pairs))
         answer = self._store.run("disarm_pairs", *head, *named, promised=True)
-        return tuple(map(str, answer))
+        reply, switch_id, pairs = (*map(str, answer), "")[:3]
+        return PairsReply(reply), switch_id, pairs
 
     def track(
         self, switch_id: str, epoch: int, order_ids: Iterable[str], *, add: bool
-    ) -> tuple[str, str]:
-        """Add or take out order ids; return the state and the switch overlapped.
+    ) -> tuple[SwitchReply, str]:
+        """Add or take out order ids; return the reply and the switch overlapped.
 
         Of very many, those before one that overlaps may have been added.
         """
         head = (switch_id, epoch, "track" if add else "untrack")
-        ids, state, other = [*order_ids], "armed", ""
+        ids, reply, other = [*order_ids], SwitchReply.ARMED, ""
         for first in range(0, max(1, len(ids)), TRACK_MAX):
             part = ids[first : first + TRACK_MAX]
-            state, other = self._store.run("track", *head, *part, promised=True)
-            if state != "armed":
+            answer, other = self._store.run("track", *head, *part, promised=True)
+            reply = SwitchReply(answer)
+            if reply is not SwitchReply.ARMED:
                 break
-        return str(state), str(other)
+        return reply, str(other)
 
     def survey(self, lane: str, holder: str = "") -> tuple[int, list[NativeSwitch]]:
         """Return Redis time and the switches of a lane whose timers the exchange holds.
@@ -141,17 +151,18 @@ class Switches:
         From its holder, the hold is made to last until the first request from here.
         """
         now, *rows = self._store.run("survey", lane, holder)
-        width = 8
+        width = 9
         return int(now), [
             NativeSwitch(
                 id=row[0],
                 epoch=int(row[1]),
-                state=row[2],
-                timeout_ms=int(row[3]),
-                deadline_ms=int(row[4]),
-                fires_ms=int(row[5]),
-                due=row[6] == 1,
-                pairs=tuple(row[7].split(",")),
+                state=SwitchState(row[2]),
+                yielded=row[3] == 1,
+                timeout_ms=int(row[4]),
+                deadline_ms=int(row[5]),
+                fires_ms=int(row[6]),
+                due=row[7] == 1,
+                pairs=tuple(row[8].split(",")),
             )
             for row in (rows[i : i + width] for i in range(0, len(rows), width))
         ]
@@ -171,8 +182,9 @@ class Switches:
         member = os.urandom(8).hex()
         head = (lane, holder, lease_ms, int(urgent), member, flight_ms, len(rules))
         flat = [part for switch in members for part in switch]
-        verdict, *rest = self._store.run("launch", *head, *rule_args(rules), *flat)
-        if verdict == "go":
+        answer, *rest = self._store.run("launch", *head, *rule_args(rules), *flat)
+        verdict = LaunchVerdict(answer)
+        if verdict is LaunchVerdict.GO:
             grant = Grant(0, member, tuple(rule.key for rule in rules))
             return Launch(verdict, 0, int(rest[0]), int(rest[1]), grant)
         return Launch(verdict, wait_ms=int(rest[0]) if rest else 0)

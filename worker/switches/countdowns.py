@@ -11,7 +11,7 @@ from worker.gateway.round_trips import RoundTrips
 from worker.gateway.sender import Bounds, Delivery, Sender, Sent
 from worker.model.commands import SetCountdown
 from worker.model.outcomes import CountdownSet
-from worker.model.switches import AT_ONCE, Launch, Release, Report
+from worker.model.switches import AT_ONCE, Launch, LaunchVerdict, Release, Report
 from worker.policy.timers import LAUNCH_MAX_MS, shortest_native_ms
 from worker.store.limiter import Limiter
 from worker.store.switches import Switches
@@ -130,15 +130,15 @@ class Countdowns:
             members=sync.members,
         )
         match launch.verdict:
-            case "go":
+            case LaunchVerdict.GO:
                 self._limiter.remember(launch.grant, rules, flight_ms=terms.flight_ms(call_ms))
                 return launch
-            case "wait":
+            case LaunchVerdict.WAIT:
                 metrics.held_back([rule.key for rule in rules], launch.wait_ms)
                 return Release(pause_ms=launch.wait_ms)
-            case "stale":
+            case LaunchVerdict.STALE:
                 return AT_ONCE
-            case _:
+            case LaunchVerdict.LOST:
                 raise LaneLostError
 
     def _leave_to_workers(self, hold: Hold, sync: Sync) -> None:

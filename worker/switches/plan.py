@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from worker.model.constants import LAG_SHARE, LEFT_SHARE, NEAR_SHARE
 from worker.model.switches import NativeSwitch
 
-STOPPED = ("disarmed", "yielded")
-"""States in which the exchange is to hold no timer: ended, or held by workers."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sync:
@@ -55,11 +52,11 @@ def plan(
         alone: Switches that share with no other, since a request of theirs was
             refused.
     """
-    stops = [switch for switch in switches if switch.due and switch.state in STOPPED]
+    stops = [switch for switch in switches if switch.due and switch.stopped]
     packs = _packed(stops, max_pairs, alone)
     syncs = [sync for group in packs for sync in _syncs(group, max_pairs, stop=True, urgent=True)]
     armed = sorted(
-        (switch for switch in switches if switch.state == "armed"),
+        (switch for switch in switches if switch.timed),
         key=lambda switch: switch.deadline_ms,
     )
     groups = [

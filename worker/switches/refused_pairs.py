@@ -48,7 +48,7 @@ class Refusals:
         aside = self._of(switch, now_ms)
         words = set(WORD.findall(said.casefold()))
         at_fault = tuple(p for p in switch.pairs if p not in aside and p.casefold() in words)
-        for_ms = ASIDE_MS if switch.state == "armed" else STOP_MS
+        for_ms = ASIDE_MS if switch.timed else STOP_MS
         aside |= dict.fromkeys(at_fault, now_ms + for_ms)
         if not at_fault or len(aside) > ASIDE_MAX or len(aside) >= len(set(switch.pairs)):
             return ()

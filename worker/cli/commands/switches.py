@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import output, resources
-from worker.cli.listings import SwitchState, every_switch
+from worker.cli.listings import ListedState, every_switch
 from worker.cli.options import JsonOption, LimitOption, OfAccountOption, WatchOption
 from worker.cli.watching import check_watch, watch
+from worker.model.switches import SwitchState
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,7 +29,7 @@ WATCHED_BACK = 400
 
 def switches(
     state: Annotated[
-        SwitchState | None,
+        ListedState | None,
         typer.Option("--state", help="Only in this state.", show_default=False),
     ] = None,
     account: OfAccountOption = None,
@@ -94,16 +95,17 @@ def _timer(record: SwitchRecord, now_ms: int) -> str:
             return f"in {output.duration(left_ms)}"
         case SwitchState.DISARMED if left_ms > 0:
             return "stopping"
-        case _:
+        case SwitchState.WAITING | SwitchState.TRIPPED | SwitchState.DISARMED | SwitchState.UNKNOWN:
             return "-"
 
 
 def _select(
-    known: Switches, state: SwitchState | None, account: str, *, look_back: int
+    known: Switches, state: ListedState | None, account: str, *, look_back: int
 ) -> Iterator[SwitchRecord]:
-    ended = 0 if state is SwitchState.ARMED else look_back
+    ended = 0 if state is ListedState.ARMED else look_back
+    wanted = [*SwitchState] if state is None else [SwitchState(state)]
     for record in every_switch(known, look_back=ended):
-        if state in (None, record.state) and account in ("", record.account):
+        if record.state in wanted and account in ("", record.account):
             yield record
 
 

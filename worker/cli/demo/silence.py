@@ -9,7 +9,7 @@ from collections.abc import Callable
 from worker import clock
 from worker.cli.demo.stage import PAIR, NotShown, Stage, until_true
 from worker.cli.demo.strategies import Strategy, start_strategy
-from worker.model.switches import SwitchRecord
+from worker.model.switches import SwitchRecord, SwitchState
 
 TIMEOUT_MS = {"ix": 3_700, "ev": 2_000}
 """By account. An exchange's timer needs a timeout that workers have time to renew."""
@@ -63,7 +63,7 @@ def disarmed(stage: Stage, say: Say) -> None:
     begun_ms = clock.monotonic_ms()
     records = {alias: strategy.end(signal.SIGTERM) for alias, strategy in running.items()}
     for alias, record in records.items():
-        if record.state != "disarmed":
+        if record.state is not SwitchState.DISARMED:
             raise NotShown(f"the switch of {alias} is {record.state}")
     until_true(lambda: not _timers(stage, "ix"), what="the exchange's timer stopped")
     took_ms = clock.monotonic_ms() - begun_ms

@@ -1,8 +1,9 @@
--- survey(p, lane, holder) -> now, (id, epoch, state, timeout_ms, deadline_ms, fires_ms, due, pairs) * n
+-- survey(p, lane, holder)
+--   -> now, (id, epoch, state, yielded, timeout_ms, deadline_ms, fires_ms, due, pairs) * n
 -- The switches of a lane whose timer is to be moved, and those whose deadlines are so
 -- near that they may share a request with them; so many as one look takes in, and
--- one request names. The state of what workers hold, and whose timer has yet to be stopped, is
--- 'yielded'. Not those put off after a failure, nor pairs that a later switch has taken
+-- one request names. What workers hold, and whose timer has yet to be stopped, is `yielded`
+-- (1, else 0). Not those put off after a failure, nor pairs that a later switch has taken
 -- over, nor what has no pairs left.
 -- A holder, if it still is, holds the lane for HOLD_MS from here, until it has leave to send.
 -- Keys: see lib/switches
@@ -39,9 +40,8 @@ local function look(id)
     elseif #mine == 0 then
       retire(p, switch, switch.state, now)
     elseif #mine > 0 and switch.native ~= '0' and sync_from(switch, now) <= now then
-      local yielded = switch.native == '2' and switch.state == 'armed'
-      for _, value in ipairs({ id, switch.epoch, yielded and 'yielded' or switch.state, switch.timeout_ms,
-        switch.deadline_ms, switch.fires_ms or '0', needs_sync(switch) and 1 or 0,
+      for _, value in ipairs({ id, switch.epoch, switch.state, switch.native == '2' and 1 or 0,
+        switch.timeout_ms, switch.deadline_ms, switch.fires_ms or '0', needs_sync(switch) and 1 or 0,
         table.concat(mine, ',') }) do
         answer[#answer + 1] = value
       end

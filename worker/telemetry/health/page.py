@@ -9,7 +9,7 @@ from html import escape
 
 from worker.errors import StoreUnavailable
 from worker.model.jobs import Job
-from worker.model.switches import SwitchRecord
+from worker.model.switches import SwitchRecord, SwitchState
 from worker.model.text import one_line
 from worker.store.listing import Listing
 from worker.store.switches import Switches
@@ -197,11 +197,13 @@ def _left(record: SwitchRecord, now_ms: int) -> str:
 def _timer(record: SwitchRecord, now_ms: int) -> str:
     if record.fires_ms is None:
         return "none: workers hold it"
-    if record.state == "waiting":
-        return "not set yet"
-    if record.state != "armed":
-        return "being stopped"
-    return f"fires in {_span(record.fires_ms - now_ms)}" if record.fires_ms else "not set yet"
+    match record.state:
+        case SwitchState.ARMED if record.fires_ms:
+            return f"fires in {_span(record.fires_ms - now_ms)}"
+        case SwitchState.ARMED | SwitchState.WAITING:
+            return "not set yet"
+        case SwitchState.TRIPPED | SwitchState.DISARMED | SwitchState.UNKNOWN:
+            return "being stopped"
 
 
 def _table(
