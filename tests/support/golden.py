@@ -42,6 +42,10 @@ class Case:
         match self.command:
             case "cancel_order":
                 return CancelOrder(self.inputs["order_id"], pair=pair)
+            case "cancel_by_client_id":
+                return CancelOrder(pair=pair, client_order_id=self.inputs["client_order_id"])
+            case "query_by_client_id":
+                return QueryOrder(pair=pair, client_order_id=self.inputs["client_order_id"])
             case "query_order":
                 return QueryOrder(self.inputs["order_id"], pair=pair)
             case "open_orders":

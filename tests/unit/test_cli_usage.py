@@ -57,7 +57,7 @@ def one_line(err: str) -> str:
         (("nosuch",), "No such command 'nosuch'"),
         (("dead",), "Missing command"),
         (("cancel",), "Missing argument 'ACCOUNT'"),
-        (("cancel", "ev"), "Missing argument 'ORDER_ID"),
+        (("cancel", "ev"), "give order ids, or --client-order-id"),
         (("cancel", "ev", "a", "--nosuch"), "No such option"),
         (("cancel", "ev", "a", "--wait", "soon"), "'--wait'"),
         (("cancel", "ev", "a", "--wait", "nan"), "give seconds"),

@@ -48,6 +48,8 @@ NOT_OURS = {"recvWindow", "signature"}
 NOW_MS = 1_700_000_000_000
 CANCEL = CancelOrder("12345678", pair="BTCUSDT")
 QUERY = QueryOrder("12345678", pair="BTCUSDT")
+MINE = CancelOrder(pair="BTCUSDT", client_order_id="my-order-1")
+ASK_MINE = QueryOrder(pair="BTCUSDT", client_order_id="my-order-1")
 LIST = ListOpenOrders(pair="BTCUSDT")
 SCOPE = CancelScope(pair="BTCUSDT")
 TIMER = SetCountdown(("BTCUSDT",), 60_000)
@@ -135,6 +137,13 @@ def test_a_request_is_valid_for_what_is_left_of_the_call(window_ms: int | None, 
         CancelScope(),
         CancelOrder("12 34", pair="BTCUSDT"),
         CancelOrder("a1", pair="BTCUSDT"),
+        CancelOrder(pair="BTCUSDT"),
+        CancelOrder(pair="BTCUSDT", client_order_id=""),
+        CancelOrder(pair="BTCUSDT", client_order_id="my order"),
+        CancelOrder(pair="BTCUSDT", client_order_id="m|1"),
+        CancelOrder(pair="BTCUSDT", client_order_id="m" * 37),
+        CancelOrder("12345678", pair="BTCUSDT", client_order_id="my-order-1"),
+        CancelOrder(client_order_id="my-order-1"),
         FetchToken(),
     ],
 )
@@ -173,6 +182,13 @@ PROVEN: list[tuple[Command, object, Answer]] = [
     (CANCEL, row("FILLED"), Closed(Outcome.GONE)),
     (CANCEL, row("EXPIRED"), Closed(Outcome.GONE)),
     (CANCEL, {"orderListId": 7, "orderReports": [row("CANCELED")]}, Closed(Outcome.CANCELED)),
+    (MINE, row("CANCELED"), Closed(Outcome.CANCELED)),
+    (
+        MINE,
+        row("FILLED", clientOrderId="my-order-1", origClientOrderId=None),
+        Closed(Outcome.GONE),
+    ),
+    (ASK_MINE, row("NEW", clientOrderId="my-order-1"), OrderReport(OrderState.OPEN)),
     (QUERY, row("NEW"), OrderReport(OrderState.OPEN)),
     (QUERY, row("PENDING_NEW"), OrderReport(OrderState.OPEN)),
     (QUERY, row("PARTIALLY_FILLED"), OrderReport(OrderState.OPEN)),
@@ -210,6 +226,10 @@ def test_a_documented_success_is_read(command: Command, body: object, answer: An
         (CANCEL, row("CANCELED", symbol="ETHUSDT")),
         (CANCEL, row("CANCELED", symbol=None)),
         (CANCEL, {"orderReports": [row("CANCELED"), row("FILLED")]}),
+        (MINE, row("CANCELED", origClientOrderId="my-order-2")),
+        (MINE, row("CANCELED", origClientOrderId="x", clientOrderId="my-order-1")),
+        (MINE, row("CANCELED", symbol="ETHUSDT")),
+        (ASK_MINE, row("FILLED")),
         (CANCEL, {"orderReports": []}),
         (CANCEL, {}),
         (CANCEL, []),
@@ -243,6 +263,7 @@ UNSURE = "Unknown error, please check your request or try again later."
     ("command", "status", "body", "outcome", "facts"),
     [
         (CANCEL, 400, UNKNOWN_ORDER, Outcome.UNKNOWN, {"missing": True}),
+        (MINE, 400, UNKNOWN_ORDER, Outcome.UNKNOWN, {"missing": True}),
         (CANCEL, 400, RESTRICTED, Outcome.UNKNOWN, {"missing": False}),
         (CANCEL, 400, error(-1121), Outcome.REJECTED, {}),
         (CANCEL, 400, error(-1021), Outcome.UNAVAILABLE, {"clock_refused": True}),
@@ -304,6 +325,6 @@ def test_nothing_to_cancel_is_proven_by_a_list() -> None:
 @given(st.binary(max_size=200), st.sampled_from([200, 400, 401, 403, 418, 429, 500, 503]))
 def test_no_bytes_raise_or_prove_a_cancel(body: bytes, status: int) -> None:
     """Whatever comes, it is read."""
-    for command in (CANCEL, QUERY, LIST, SCOPE, TIMER):
+    for command in (CANCEL, MINE, QUERY, ASK_MINE, LIST, SCOPE, TIMER):
         answer = BINANCE.classify(command, replace(reply(status, ""), body=body))
         assert not isinstance(answer, Closed)

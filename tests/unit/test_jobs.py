@@ -32,7 +32,8 @@ def test_any_record_can_be_read_and_shown(fields: dict[str, str]) -> None:
     [
         ({"v": "1", "kind": "cancel"}, False),
         ({"kind": "cancel"}, False),
-        ({"v": "2", "kind": "cancel"}, True),
+        ({"v": "2", "kind": "cancel"}, False),
+        ({"v": "3", "kind": "cancel"}, True),
         ({"v": "1", "kind": "amend"}, True),
         ({"v": "1"}, True),
     ],

@@ -42,7 +42,7 @@ def test_a_whole_number_names_an_order(order_id: int) -> None:
     assert read_cancel((), {**GOOD, "order_id": order_id}).order_id == str(order_id)
 
 
-@pytest.mark.parametrize("version", [2, 99, 10**30])
+@pytest.mark.parametrize("version", [3, 99, 10**30])
 def test_a_later_format_is_left_to_others(version: int) -> None:
     """Whatever else the message says, it is no mistake of its sender's."""
     for kwargs in ({"v": version}, {**GOOD, "v": version, "when": "now"}):
@@ -55,11 +55,22 @@ def test_a_later_format_is_left_to_others(version: int) -> None:
 
 def test_a_message_may_say_that_it_is_of_this_format() -> None:
     """But no nonsense in its place."""
-    assert read_cancel((), {**GOOD, "v": 1}) == CancelMessage("ev", "a1")
+    for version in (1, 2):
+        assert read_cancel((), {**GOOD, "v": version}) == CancelMessage("ev", "a1")
     for nonsense in (0, "2", None, 1.5, -3):
         assert not is_later({"v": nonsense})
         with pytest.raises(InvalidCommand, match="unknown argument 'v'"):
             read_cancel((), {**GOOD, "v": nonsense})
+
+
+def test_an_order_may_be_named_by_its_clients_id() -> None:
+    """It is another name than the exchange's id, and only one of them is given."""
+    message = read_cancel((), {"account": "ev", "client_order_id": "my-17", "pair": "btc_idr"})
+    assert (message.order_id, message.client_order_id) == ("", "my-17")
+    with pytest.raises(InvalidCommand, match="not both"):
+        read_cancel((), {**GOOD, "client_order_id": "my-17"})
+    with pytest.raises(InvalidCommand, match="client_order_id must be text"):
+        read_cancel((), {"account": "ev", "client_order_id": 17})
 
 
 def test_positions_are_read_in_order() -> None:
@@ -94,7 +105,7 @@ def test_positions_are_read_in_order() -> None:
         ((), {**GOOD, "ordre": "a1"}, "unknown argument 'ordre'"),
         ((), {**GOOD, HUGE: "a1"}, "unknown argument"),
         ((), {**GOOD, "a\nb": "a1"}, r"unknown argument 'a\\nb'"),
-        (("ev", "a1", None, None, None, None), {}, "6 arguments"),
+        (("ev", "a1", None, None, None, None, None), {}, "7 arguments"),
         (("ev",), GOOD, "account is given twice"),
         ((None, "a1"), {"account": "ev"}, "account is given twice"),
     ],

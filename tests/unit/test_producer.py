@@ -11,7 +11,7 @@ import pytest
 from tests.support.ledgers import DIGEST, LEASE_MS, RETENTION_MS, Verb, settlement
 from tests.support.stepped_time import Stepped
 from worker import InvalidCommand, Outcome, Producer, Result, State, Ticket, UnknownAccount
-from worker.client.producer import MANY_BELLS
+from worker.client.bells import MANY_BELLS
 from worker.config.settings import Settings
 from worker.model.jobs import Job, Kind
 from worker.store.ledger import Ledger
@@ -69,7 +69,7 @@ REFUSED: dict[str, tuple[Call, str]] = {
     "generator for a list": (lambda p: p.cancel_many("ev", (x for x in ["a1"])), "must be a list"),
     "nothing for a list": (lambda p: p.cancel_many("ev", None), "must be a list"),
     "number for an id": (lambda p: p.cancel("ev", 1223181), "a int is not an order id"),
-    "nothing for an id": (lambda p: p.cancel("ev", None), "is not an order id"),
+    "nothing for an id": (lambda p: p.cancel("ev", None), "give an order_id or a client_order_id"),
     "list for an id": (lambda p: p.cancel("ev", ["a1"]), "is not an order id"),
     "one bad id of many": (lambda p: p.cancel_many("ev", ["a1", "a2", ""]), "is not an order id"),
     "empty id": (lambda p: p.cancel("ev", ""), "'' is not an order id"),

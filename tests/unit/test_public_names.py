@@ -69,10 +69,13 @@ def test_outcomes_are_these() -> None:
 @pytest.mark.parametrize(
     ("method", "parameters"),
     [
-        ("cancel", ["account", "order_id", "pair", "side"]),
-        ("cancel_many", ["account", "order_ids", "pair", "side"]),
+        ("cancel", ["account", "order_id", "pair", "side", "client_order_id"]),
+        ("cancel_many", ["account", "order_ids", "pair", "side", "client_order_ids"]),
         ("cancel_all", ["account", "pair", "side"]),
-        ("cancel_direct", ["account", "order_id", "pair", "side", "timeout_ms"]),
+        (
+            "cancel_direct",
+            ["account", "order_id", "pair", "side", "client_order_id", "timeout_ms"],
+        ),
         ("cancel_all_direct", ["account", "pair", "side", "timeout_ms"]),
         ("arm", ["account", "pairs", "order_ids", "timeout_ms", "clear_wait_ms"]),
         ("countdown", ["account", "pairs", "order_ids", "timeout_ms", "clear_wait_ms"]),
@@ -99,7 +102,7 @@ def test_result_and_ticket_have_their_fields() -> None:
         "canceled",
         "closed",
     }
-    assert {"id", "account", "order_id", "fresh"} <= set(worker.Ticket.__slots__)
+    assert {"id", "account", "order_id", "client_order_id", "fresh"} <= set(worker.Ticket.__slots__)
 
 
 def test_importing_the_package_imports_little() -> None:

@@ -126,7 +126,7 @@ def moment(ms: int | None) -> str:
 
 def target(job: Job) -> str:
     """Return the order of a job, `all` for a whole scope; empty for a malformed message."""
-    return job.order_id or ("all" if job.account else "")
+    return job.order or ("all" if job.account else "")
 
 
 def scope(record: SwitchRecord) -> str:

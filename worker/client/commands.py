@@ -12,26 +12,45 @@ from worker.model.settlements import new_id
 from worker.policy.phases import check_cancel, check_cancel_all, spelled
 
 
+def one_order(order_id: str | None, client_order_id: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the one name of an order, as arguments of `cancels`.
+
+    Raises:
+        InvalidCommand: Neither id is given, or both are.
+    """
+    if (order_id is None) == (client_order_id is None):
+        raise InvalidCommand("give an order_id or a client_order_id, and only one of them")
+    if client_order_id is not None:
+        return {"client_order_ids": (client_order_id,)}
+    return {"order_ids": (order_id or "",)}
+
+
 def cancels(
     exchange: Exchange,
     account: str,
-    order_ids: Sequence[str],
+    order_ids: Sequence[str] = (),
     *,
+    client_order_ids: Sequence[str] = (),
     pair: str | None,
     side: str | None,
 ) -> list[NewJob]:
-    """Return one job for each order, in the given order.
+    """Return one job for each order, in the given order; those named by client ids come last.
 
     Raises:
         InvalidCommand: The list is empty, or an argument is missing or wrong.
     """
-    if isinstance(order_ids, str) or not isinstance(order_ids, Sequence):
-        raise InvalidCommand("order_ids must be a list of order ids; for one use cancel()")
+    for name, ids in (("order_ids", order_ids), ("client_order_ids", client_order_ids)):
+        if isinstance(ids, str) or not isinstance(ids, Sequence):
+            raise InvalidCommand(f"{name} must be a list of order ids; for one use cancel()")
     pair = spelled(exchange, pair)
-    if not order_ids:
+    if not order_ids and not client_order_ids:
         raise InvalidCommand("no order ids; to cancel all orders use cancel_all()")
     for order_id in order_ids:
         check_cancel(exchange, order_id=order_id, pair=pair, side=side)
+    for client_id in client_order_ids:
+        check_cancel(exchange, client_order_id=client_id, pair=pair, side=side)
+    named = [(order_id, "") for order_id in order_ids]
+    named += [("", client_id) for client_id in client_order_ids]
     return [
         NewJob(
             id=new_id(),
@@ -40,8 +59,9 @@ def cancels(
             order_id=order_id,
             pair=pair or "",
             side=side or "",
+            client_order_id=client_id,
         )
-        for order_id in order_ids
+        for order_id, client_id in named
     ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from worker.client.arming import Scope, arm_switch
-from worker.client.commands import cancel_of_all, cancels
+from worker.client.bells import bells
+from worker.client.commands import cancel_of_all, cancels, one_order
 from worker.client.switch import Switch
-from worker.client.ticket import Result, Ticket
+from worker.client.ticket import Result, Ticket, ticket_of
 from worker.config.aliases import announced_exchange, unknown_account
 from worker.config.client_settings import ProducerSettings, load_client_settings
 from worker.errors import InvalidCommand, SwitchUnknown, UnknownAccount
@@ -17,7 +18,7 @@ from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
 from worker.extras import needing
 from worker.model.jobs import Job, Kind, NewJob, State
-from worker.model.messages import CANCEL, DRAIN
+from worker.model.messages import DRAIN
 from worker.model.names import exchange_of
 from worker.model.settlements import new_id
 from worker.model.switches import SwitchRecord, why_held
@@ -30,8 +31,6 @@ from worker.store.switches import Switches
 if TYPE_CHECKING:
     from worker.client.direct import DirectSender
 
-MANY_BELLS = 8
-"""Doorbells for a burst of jobs; a woken worker continues with all due jobs."""
 DIRECT_MS = 30_000
 """Default time that a direct cancel is tried."""
 
@@ -56,9 +55,15 @@ class Producer:
         self._lock = threading.Lock()
 
     def cancel(
-        self, account: str, order_id: str, *, pair: str | None = None, side: str | None = None
+        self,
+        account: str,
+        order_id: str | None = None,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_order_id: str | None = None,
     ) -> Ticket:
-        """Enqueue the cancel of one order.
+        """Enqueue the cancel of one order, named by `order_id` or by `client_order_id`.
 
         Returns once Redis has recorded the job. It then survives the death of any
         process.
@@ -66,6 +71,9 @@ class Producer:
         Args:
             account: Alias from the settings.
             order_id: The exchange's order id.
+            client_order_id: The id that the strategy gave the order. It cancels an order
+                whose placing was not answered. Give each order an id of its own: a proof
+                is about the order that the exchange finds under this id.
             pair: If the exchange needs it, such as `btc_idr`.
             side: `buy` or `sell`, if the exchange needs it.
 
@@ -75,20 +83,22 @@ class Producer:
             StoreUnavailable: Redis did not answer within a second. The job may
                 have been queued; retrying is safe.
         """
-        return self.cancel_many(account, [order_id], pair=pair, side=side)[0]
+        names = one_order(order_id, client_order_id)
+        return self.cancel_many(account, **names, pair=pair, side=side)[0]
 
     def cancel_many(
         self,
         account: str,
-        order_ids: Sequence[str],
+        order_ids: Sequence[str] = (),
         *,
         pair: str | None = None,
         side: str | None = None,
+        client_order_ids: Sequence[str] = (),
     ) -> list[Ticket]:
         """Enqueue the cancels of several orders in one round trip.
 
         Returns:
-            One ticket for each order, in the given order.
+            One ticket for each order, in the given order; those named by client ids last.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.
@@ -98,11 +108,20 @@ class Producer:
                 queued; retrying is safe.
         """
         exchange = self._exchange(account)
-        jobs = cancels(exchange, account, order_ids, pair=pair, side=side)
-        accepted = self._ledger.accept(jobs, _bells(exchange.name, account, jobs))
+        jobs = cancels(
+            exchange, account, order_ids, client_order_ids=client_order_ids, pair=pair, side=side
+        )
+        accepted = self._ledger.accept(jobs, bells(exchange.name, account, jobs))
         return [
-            Ticket(a.id, account, job.order_id, a.fresh, self._ledger)
-            for a, job in zip(accepted, jobs, strict=True)
+            Ticket(
+                each.id,
+                account,
+                job.order_id or None,
+                each.fresh,
+                self._ledger,
+                job.client_order_id or None,
+            )
+            for each, job in zip(accepted, jobs, strict=True)
         ]
 
     def cancel_all(
@@ -131,10 +150,11 @@ class Producer:
     def cancel_direct(
         self,
         account: str,
-        order_id: str,
+        order_id: str | None = None,
         *,
         pair: str | None = None,
         side: str | None = None,
+        client_order_id: str | None = None,
         timeout_ms: int = DIRECT_MS,
     ) -> Result:
         """Cancel one order from this process, without the workers.
@@ -147,7 +167,8 @@ class Producer:
 
         Args:
             account: Alias from the settings.
-            order_id: The exchange's order id.
+            order_id: The exchange's order id; or
+            client_order_id: The id that the strategy gave the order.
             pair: If the exchange needs it, such as `btc_idr`.
             side: `buy` or `sell`, if the exchange needs it.
             timeout_ms: How long to try.
@@ -162,8 +183,8 @@ class Producer:
             SettingsError: A secret is missing. Nothing was sent.
             ExtraMissing: `cancel-worker[worker]` is not installed. Nothing was sent.
         """
-        sender = self._sender
-        jobs = cancels(sender.exchange(account), account, [order_id], pair=pair, side=side)
+        sender, names = self._sender, one_order(order_id, client_order_id)
+        jobs = cancels(sender.exchange(account), account, **names, pair=pair, side=side)
         return sender.run(jobs, timeout_ms=timeout_ms)[0]
 
     def cancel_all_direct(
@@ -215,11 +236,12 @@ class Producer:
             pair=spelled(exchange, dead.pair) or "",
             side=dead.side or "",
             parent=dead.id,
+            client_order_id=dead.client_order_id or "",
         )
         bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
         (accepted,) = self._ledger.accept([job], [bell])
         self._ledger.retire(dead.id, keep_ms=self._settings.jobs.retention_ms)
-        return Ticket(accepted.id, dead.account, dead.order_id, accepted.fresh, self._ledger)
+        return ticket_of(dead, accepted.id, self._ledger, fresh=accepted.fresh)
 
     def check_replay(self, dead: Job) -> Exchange:
         """Return the exchange that a replay of a dead letter would use.
@@ -241,7 +263,13 @@ class Producer:
                 f"account {dead.account} is on {exchange.name} now, the order on {dead.exchange}"
             )
         if dead.kind is Kind.CANCEL:
-            check_cancel(exchange, order_id=dead.order_id or "", pair=dead.pair, side=dead.side)
+            check_cancel(
+                exchange,
+                order_id=dead.order_id or "",
+                pair=dead.pair,
+                side=dead.side,
+                client_order_id=dead.client_order_id,
+            )
         else:
             check_cancel_all(exchange, pair=dead.pair, side=dead.side)
         return exchange
@@ -352,7 +380,7 @@ class Producer:
         job = self._ledger.get(job_id)
         if job is None:
             return None
-        return Ticket(job.id, job.account, job.order_id, fresh=False, _ledger=self._ledger)
+        return ticket_of(job, job.id, self._ledger, fresh=False)
 
     @property
     def _sender(self) -> DirectSender:
@@ -376,17 +404,3 @@ class Producer:
         except UnknownAccount:
             self._announced = {}
             raise
-
-
-def _bells(exchange: str, account: str, jobs: Sequence[NewJob]) -> Iterable[tuple[str, str]]:
-    """Return doorbells: one that names a single job, for Flower, or a few for many jobs."""
-    if len(jobs) == 1:
-        (job,) = jobs
-        named = {"account": account, "order_id": job.order_id, "job": job.id}
-        scope = {"pair": job.pair, "side": job.side}
-        kwargs = {**named, **{name: value for name, value in scope.items() if value}}
-        return [ring(CANCEL, kwargs, queue=exchange)]
-    return [
-        ring(DRAIN, {"exchange": exchange}, queue=exchange)
-        for _ in range(min(MANY_BELLS, len(jobs)))
-    ]

@@ -55,6 +55,7 @@ class Ticket:
 
     Attributes:
         id: Id of the job; the same for the same order while it is pending.
+        order_id: The exchange's id of the order; None if it was named by `client_order_id`.
         fresh: False if a job for the order was already pending.
     """
 
@@ -63,10 +64,18 @@ class Ticket:
     order_id: str | None
     fresh: bool
     _ledger: Listing
+    client_order_id: str | None = None
 
     def __repr__(self) -> str:
         """Return job, account and order."""
-        return f"Ticket(id={self.id!r}, account={self.account!r}, order_id={self.order_id!r})"
+        client = f", client_order_id={self.client_order_id!r}" if self.client_order_id else ""
+        order = f"order_id={self.order_id!r}{client}"
+        return f"Ticket(id={self.id!r}, account={self.account!r}, {order})"
+
+    @property
+    def order(self) -> str:
+        """Name of the order for people; empty for a whole scope."""
+        return f"client id {self.client_order_id}" if self.client_order_id else self.order_id or ""
 
     def result(self) -> Result:
         """Return the current state of the job.
@@ -87,6 +96,11 @@ class Ticket:
             StoreUnavailable: Redis did not answer. Workers continue the job.
         """
         return wait_for(self._ledger, [self.id], timeout_ms=timeout_ms)[self.id]
+
+
+def ticket_of(job: Job, job_id: str, listing: Listing, *, fresh: bool) -> Ticket:
+    """Return the ticket of a job, by its id, that cancels what `job` does."""
+    return Ticket(job_id, job.account, job.order_id, fresh, listing, job.client_order_id)
 
 
 def wait_for(

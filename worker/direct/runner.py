@@ -313,4 +313,4 @@ class _Run:
 
 
 def _target(job: Job) -> tuple[object, ...]:
-    return (job.kind, job.pair, job.side, job.order_id)
+    return (job.kind, job.pair, job.side, job.order_id, job.client_order_id)

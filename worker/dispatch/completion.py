@@ -72,6 +72,7 @@ def _line(settlement: Settlement) -> Mapping[str, object] | None:
         "account": job.account,
         "exchange": job.exchange,
         "order_id": job.order_id,
+        **({"client_order_id": job.client_order_id} if job.client_order_id else {}),
         "attempt": job.attempts,
         "phase": job.sends,
         "outcome": decision.outcome,

@@ -6,6 +6,7 @@ are data, so that everything above serves every exchange alike.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -46,6 +47,21 @@ class Stamp:
     nonce: int | None = None
     token: str | None = field(default=None, repr=False)
     window_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdForm:
+    """What ids look like, for programs and for people.
+
+    Attributes:
+        pattern: Charset and length; an id matches as a whole.
+        words: The charset in words.
+        longest: Most characters.
+    """
+
+    pattern: re.Pattern[str]
+    words: str
+    longest: int = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,8 @@ class Capabilities:
         timer_pairs: Most pairs in one `SetCountdown`.
         stale_ms: How long after its stamp a request without a nonce may still
             be accepted; 0 if not known.
+        client_ids: What a strategy's own ids of orders look like; None where an order cannot
+            be named by one. Never with a space, a comma or a `|`.
         spelling: Gives the one spelling of a pair that its documents use, of any that
             name it; what it does not know it leaves as it is.
     """
@@ -105,6 +123,7 @@ class Capabilities:
     limits: tuple[Limit, ...] = ()
     timer_pairs: int = 50
     stale_ms: int = 0
+    client_ids: IdForm | None = None
     spelling: Callable[[str], str] = str
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from worker.errors import InvalidCommand
-from worker.exchanges.base import Capabilities
+from worker.exchanges.base import Capabilities, IdForm
 from worker.model.commands import (
     CancelOrder,
     CancelOrders,
@@ -39,14 +39,6 @@ _ACTIONS: Final[Mapping[type[Command], str]] = {
     SetCountdown: "set a countdown",
     FetchToken: "fetch a token",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class IdForm:
-    """What an exchange's order ids look like, for programs and for people."""
-
-    pattern: re.Pattern[str]
-    words: str
 
 
 PRINTABLE_ID: Final = IdForm(re.compile(r"[!-~]{1,128}"), "printable ASCII without spaces")
@@ -81,8 +73,8 @@ class Checker:
             raise InvalidCommand(f"{self.name} has no documented way to {_ACTIONS[kind]}")
         self._check_scope(command)
         match command:
-            case CancelOrder(order_id=order_id) | QueryOrder(order_id=order_id):
-                self._check_id(order_id)
+            case CancelOrder() | QueryOrder():
+                self._check_order(command)
             case CancelOrders(order_ids=order_ids):
                 self._check_ids(order_ids)
             case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
@@ -102,12 +94,32 @@ class Checker:
                     f'add --{need} {example}, or {need}="{example}" in Python'
                 )
 
+    def _check_order(self, command: CancelOrder | QueryOrder) -> None:
+        """Check the one name of an order: the exchange's id, or the client's."""
+        client_id: object = command.client_order_id
+        form = self.capabilities.client_ids
+        if client_id is None:
+            self._check_id(command.order_id)
+            return
+        if command.order_id:
+            raise InvalidCommand("an order has an order id or a client order id: give only one")
+        if form is None:
+            raise InvalidCommand(
+                f"{self.name} has no documented way to {_ACTIONS[type(command)]} by its client "
+                "order id: give its order id"
+            )
+        if not isinstance(client_id, str) or not form.pattern.fullmatch(client_id):
+            raise InvalidCommand(
+                f"{_shown(client_id)} is not a client order id of {self.name}: give it as the "
+                f"order was placed with, 1 to {form.longest} characters of {form.words}"
+            )
+
     def _check_id(self, order_id: object) -> None:
         if not isinstance(order_id, str) or not self.ids.pattern.fullmatch(order_id):
             raise InvalidCommand(
                 f"{_shown(order_id)} is not an order id of {self.name}: "
                 f'give it as the exchange did, as text ("1223181" in Python), '
-                f"1 to 128 characters of {self.ids.words}"
+                f"1 to {self.ids.longest} characters of {self.ids.words}"
             )
 
     def _check_ids(self, order_ids: object) -> None:

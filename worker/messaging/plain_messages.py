@@ -38,18 +38,33 @@ def accept_cancel(parts: Runtime, message: CancelMessage, *, task_id: str) -> tu
     """
     exchange = parts.exchange(message.account)
     named = spelled(exchange, message.pair)
-    check_cancel(exchange, order_id=message.order_id, pair=named, side=message.side)
-    order = (message.order_id, named or "", message.side or "")
+    client_id = message.client_order_id
+    check_cancel(
+        exchange,
+        order_id=message.order_id,
+        pair=named,
+        side=message.side,
+        client_order_id=client_id,
+    )
+    order = (message.order_id or f"client {client_id}", named or "", message.side or "")
     lane = lane_of(exchange.name, message.account)
 
     def accept(job_id: str) -> str:
-        order_id, pair, side = order
-        job = NewJob(job_id, lane, Kind.CANCEL, order_id=order_id, pair=pair, side=side)
+        job = NewJob(
+            job_id,
+            lane,
+            Kind.CANCEL,
+            order_id=message.order_id,
+            pair=named or "",
+            side=message.side or "",
+            client_order_id=client_id or "",
+        )
         (accepted,) = parts.ledger.accept([job], follows=True)
         if accepted.fresh:
             return accepted.id
         known = parts.ledger.get(accepted.id)
-        if known is None or (known.lane, known.order_id) == (lane, order_id):
+        same = known and (known.order_id or "", known.client_order_id)
+        if known is None or (known.lane, same) == (lane, (message.order_id, client_id)):
             return accepted.id
         # The client reused a task id for another order: create a job for each order.
         return accept(f"{job_id}.{hashlib.sha256(repr((lane, order)).encode()).hexdigest()[:16]}")

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """Take one order off the book. `side` is `buy` or `sell`."""
+    """Take one order off the book. `side` is `buy` or `sell`.
 
-    order_id: str
+    The order is named by the exchange's `order_id`, or by the `client_order_id` that its
+    strategy gave it; then `order_id` is empty.
+    """
+
+    order_id: str = ""
     pair: str | None = None
     side: str | None = None
+    client_order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,11 @@ class CancelScope:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrder:
-    """Ask what became of one order."""
+    """Ask what became of one order, named as in `CancelOrder`."""
 
-    order_id: str
+    order_id: str = ""
     pair: str | None = None
+    client_order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

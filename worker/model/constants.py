@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 from worker.model.outcomes import Evidence
 
-JOB_FORMAT = 1
-"""The newest form of a job's record that this version reads."""
+JOB_FORMAT = 2
+"""The newest form of a job's record that this version reads. A record without fields that
+came later is still written as 1, which older workers read; see `lib/accepting.lua`."""
 
 PRESENCE_MS = 5_000
 """A worker without a heartbeat for this long is not counted as alive."""

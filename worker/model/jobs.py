@@ -57,6 +57,8 @@ class Job:
 
     Attributes:
         lane: `<exchange>:<account>`.
+        order_id: The exchange's id of the order; None if it is named by `client_order_id`.
+        client_order_id: The id that its strategy gave the order; never with `order_id`.
         phase: What the next attempt sends; None before the first.
         streak: Attempts in a row that ended in `outcome`.
         missing: The exchange last said that it knows no such open order.
@@ -84,6 +86,7 @@ class Job:
     state: State
     lane: str = ""
     order_id: str | None = None
+    client_order_id: str | None = None
     pair: str | None = None
     side: str | None = None
     parent: str | None = None
@@ -124,6 +127,13 @@ class Job:
     def sends(self) -> Phase:
         """What an attempt of it sends, unless its exchange asks for something else first."""
         return self.phase or Phase.SEND
+
+    @property
+    def order(self) -> str:
+        """Name of its order for people; empty if it has none."""
+        if self.client_order_id:
+            return f"client id {self.client_order_id}"
+        return self.order_id or ""
 
     @property
     def exchange(self) -> str:
@@ -172,6 +182,7 @@ class Job:
             "exchange": self.exchange or None,
             "account": self.account or None,
             "order_id": self.order_id,
+            "client_order_id": self.client_order_id,
             "pair": self.pair,
             "side": self.side,
             "parent": self.parent,
@@ -191,7 +202,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be accepted."""
+    """A job to be accepted. Its order has an `order_id` or a `client_order_id`."""
 
     id: str
     lane: str
@@ -201,6 +212,7 @@ class NewJob:
     side: str = ""
     parent: str = ""
     urgent: bool = False
+    client_order_id: str = ""
 
 
 def _number(text: str | None) -> int | None:
@@ -259,6 +271,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
             "id",
             "lane",
             "order_id",
+            "client_order_id",
             "pair",
             "side",
             "parent",

@@ -21,11 +21,14 @@ SENT_MIN_MS = 10**12
 PAIRS_MAX = 1_000
 """Pairs of one countdown message: a hundred thousand would hold Redis up for a second."""
 
-FORMAT = 1
-"""The newest form of a message that this version reads. One says so as `v`; without, it is 1."""
+FORMAT = 2
+"""The newest form of a message that this version reads. One says so as `v`; without, any
+field is accepted. 2 has `client_order_id`."""
+CLIENT_ID_FORMAT = 2
+"""What a doorbell with `client_order_id` says: older workers leave it to newer ones."""
 WHOLE_MAX = 2**53
 """From here on senders that keep numbers as doubles would name another order."""
-_CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job")
+_CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job", "client_order_id")
 _COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms")
 
 
@@ -34,15 +37,18 @@ class CancelMessage:
     """The arguments of `worker.cancel`.
 
     Attributes:
+        order_id: The exchange's id of the order; empty if it is named by `client_order_id`.
+        client_order_id: The id that its strategy gave the order.
         job: The job's id, in doorbells of this program's producers. In a message of
             another client it means nothing.
     """
 
     account: str
-    order_id: str
+    order_id: str = ""
     pair: str | None = None
     side: str | None = None
     job: str | None = None
+    client_order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +104,12 @@ def read_cancel(args: Sequence[object], kwargs: Mapping[str, object]) -> CancelM
         if order_id >= WHOLE_MAX:
             raise InvalidCommand(f"{CANCEL}: order_id is a number of 2^53 or more; give it as text")
         values["order_id"] = str(order_id)
-    for name in ("account", "order_id"):
-        if not values.get(name):
-            raise InvalidCommand(f"{CANCEL}: {name} is missing")
+    if not values.get("account"):
+        raise InvalidCommand(f"{CANCEL}: account is missing")
+    if not values.get("order_id") and not values.get("client_order_id"):
+        raise InvalidCommand(f"{CANCEL}: order_id is missing, or client_order_id")
+    if values.get("order_id") and values.get("client_order_id"):
+        raise InvalidCommand(f"{CANCEL}: give order_id or client_order_id, not both")
     for name, value in values.items():
         if value is not None and not isinstance(value, str):
             raise InvalidCommand(f"{CANCEL}: {name} must be text, not {type(value).__name__}")
@@ -118,7 +127,12 @@ def _named(
 ) -> dict[str, object]:
     if is_later(kwargs):
         raise LaterFormat(f"{task}: format {kwargs['v']}; this version reads {FORMAT}")
-    kwargs = {name: value for name, value in kwargs.items() if (name, value) != ("v", FORMAT)}
+    known = range(1, FORMAT + 1)
+    kwargs = {
+        name: value
+        for name, value in kwargs.items()
+        if name != "v" or not isinstance(value, int) or value not in known
+    }
     if len(args) > len(fields):
         raise InvalidCommand(f"{task}: {len(args)} arguments; it takes {', '.join(fields)}")
     values = dict(zip(fields, args, strict=False))

@@ -47,4 +47,5 @@ def answer_to(job: Job, answer: Answer) -> Answer:
 
 def _is_fresh(job: Job) -> bool:
     untried = job.attempts <= 1 and job.phase is None and not job.lost
-    return job.kind is Kind.CANCEL and untried and not job.foreign
+    named = job.client_order_id is None  # `CancelOrders` names orders by the exchange's ids
+    return job.kind is Kind.CANCEL and named and untried and not job.foreign

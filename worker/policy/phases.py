@@ -30,9 +30,9 @@ def command_of(job: Job, phase: Phase) -> Command:
         case Phase.LIST:
             return ListOpenOrders(pair=job.pair, side=job.side)
         case Phase.ASK:
-            return QueryOrder(order_id=job.order_id or "", pair=job.pair)
+            return QueryOrder(job.order_id or "", job.pair, job.client_order_id)
         case _ if job.kind is not Kind.CANCEL_ALL:
-            return CancelOrder(order_id=job.order_id or "", pair=job.pair, side=job.side)
+            return CancelOrder(job.order_id or "", job.pair, job.side, job.client_order_id)
         case Phase.SEND:
             return CancelScope(pair=job.pair, side=job.side)
         case Phase.BUY | Phase.SELL:
@@ -68,13 +68,20 @@ def spelled(exchange: Exchange, pair: str | None) -> str | None:
     return exchange.capabilities.spelling(pair) if isinstance(pair, str) else pair
 
 
-def check_cancel(exchange: Exchange, *, order_id: str, pair: str | None, side: str | None) -> None:
+def check_cancel(
+    exchange: Exchange,
+    *,
+    order_id: str = "",
+    pair: str | None,
+    side: str | None,
+    client_order_id: str | None = None,
+) -> None:
     """Refuse a cancel that the exchange could not be sent.
 
     Raises:
         InvalidCommand: The text says what is missing or wrong.
     """
-    exchange.check(CancelOrder(order_id=order_id, pair=pair, side=side))
+    exchange.check(CancelOrder(order_id, pair, side, client_order_id))
 
 
 def check_cancel_all(exchange: Exchange, *, pair: str | None, side: str | None) -> None:

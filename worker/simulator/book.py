@@ -16,6 +16,7 @@ class Order:
     """One order as it stood when it was asked for.
 
     Attributes:
+        client_id: The id that the trader gave it; empty for none.
         placed_ms: Unix ms by the host's clock.
         closed_ms: Likewise; None while open.
         closed_by: What closed it; None while open.
@@ -29,6 +30,7 @@ class Order:
     status: Status = "open"
     closed_ms: float | None = None
     closed_by: ClosedBy | None = None
+    client_id: str = ""
 
 
 class Book:
@@ -48,8 +50,9 @@ class Book:
         count: int,
         order_ids: Iterable[str] | None,
         at_ms: float,
+        client_ids: Iterable[str] = (),
     ) -> list[str]:
-        """Place open orders and return their ids.
+        """Place open orders and return their ids; the first ones get the client's ids.
 
         Raises:
             ValueError: An id is taken. Nothing was placed.
@@ -57,8 +60,10 @@ class Book:
         ids = [self._new_id() for _ in range(count)] if order_ids is None else list(order_ids)
         if len(set(ids)) != len(ids) or any(order_id in self._orders for order_id in ids):
             raise ValueError("an order with this id was placed before")
+        named = dict(zip(ids, client_ids, strict=False))
         for order_id in ids:
-            order = Order(order_id, api_key, pair, side, at_ms)
+            client_id = named.get(order_id, "")
+            order = Order(order_id, api_key, pair, side, at_ms, client_id=client_id)
             self._orders[order_id] = order
             self._open[api_key][order_id] = order
         return ids
@@ -67,6 +72,15 @@ class Book:
         """Return an order; with a key, only if it is that key's own."""
         order = self._orders.get(order_id)
         return order if order and api_key in (None, order.api_key) else None
+
+    def find_by_client(self, client_id: str, api_key: str, pair: str) -> Order | None:
+        """Return the order of a pair that was placed last under a client's id."""
+        found = [
+            order
+            for order in self._orders.values()
+            if (order.client_id, order.api_key, order.pair) == (client_id, api_key, pair)
+        ]
+        return found[-1] if found and client_id else None
 
     def orders(self, api_key: str | None = None) -> list[Order]:
         """Return orders, oldest first."""

@@ -74,6 +74,7 @@ class SimulatorClient:
         side: str = "buy",
         count: int = 1,
         order_ids: Iterable[str] | None = None,
+        client_ids: Iterable[str] = (),
     ) -> list[str]:
         """Place open orders; with `order_ids`, as many as there are ids."""
         ids = _listed(order_ids)
@@ -85,6 +86,7 @@ class SimulatorClient:
             side=side,
             count=count,
             order_ids=ids,
+            client_ids=list(client_ids),
         )
         return [str(order_id) for order_id in _rows(result)]
 

@@ -129,8 +129,11 @@ class Simulator:
         side: str = "buy",
         count: int = 1,
         order_ids: Iterable[str] | None = None,
+        client_ids: Iterable[str] = (),
     ) -> list[str]:
         """Place open orders; with `order_ids`, as many as there are ids.
+
+        The first orders get the ids of `client_ids` as their client order ids.
 
         Raises:
             ValueError: The key is unknown, or an id is taken.
@@ -146,6 +149,7 @@ class Simulator:
                 count=count,
                 order_ids=order_ids,
                 at_ms=self._engine.now_ms(),
+                client_ids=client_ids,
             )
 
     def fill(self, exchange: str, order_id: str) -> bool:

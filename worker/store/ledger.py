@@ -60,6 +60,7 @@ class Ledger(Presence):
                     job.side,
                     job.parent,
                     int(job.urgent),
+                    job.client_order_id,
                 )
             answer = self._store.run(
                 "accept",

@@ -26,6 +26,7 @@ FIELDS = (
     "account",
     "exchange",
     "order_id",
+    "client_order_id",
     "attempt",
     "phase",
     "outcome",

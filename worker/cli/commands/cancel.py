@@ -34,13 +34,22 @@ def cancel(
     *,
     account: AccountArgument,
     order_ids: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="ORDER_ID…",
+            metavar="[ORDER_ID]…",
             help="Ids that the exchange gave; - alone reads them from standard input, one a line.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    client_order_ids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--client-order-id",
+            metavar="ID",
+            help="The id that your strategy gave the order; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     pair: PairOption = None,
     side: SideOption = None,
     wait: WaitOption = None,
@@ -52,13 +61,26 @@ def cancel(
     Prints the job of each order. A printed job survives the death of any process,
     except with --direct, which records nothing.
     """
-    ids = _from_stdin() if order_ids == [STDIN] else order_ids
+    by_client = client_order_ids or []
+    ids = _from_stdin() if order_ids == [STDIN] else order_ids or []
     if STDIN in ids:
         raise typer.BadParameter("'-' reads order ids from standard input and must be alone")
+    if not ids and not by_client:
+        raise typer.BadParameter("give order ids, or --client-order-id")
     if direct:
-        cancel_direct(account, ids, pair=pair, side=side, wait_s=wait, as_json=as_json)
+        cancel_direct(
+            account,
+            ids,
+            client_order_ids=by_client,
+            pair=pair,
+            side=side,
+            wait_s=wait,
+            as_json=as_json,
+        )
         return
-    tickets = resources.open_producer().cancel_many(account, ids, pair=pair, side=side)
+    tickets = resources.open_producer().cancel_many(
+        account, ids, client_order_ids=by_client, pair=pair, side=side
+    )
     _report(account, tickets, wait_s=wait, as_json=as_json)
 
 
@@ -136,7 +158,7 @@ def _report(
             ("ORDER", "PROVEN", "OUTCOME", "STATE", "TRIES", "TOOK", "JOB", "KNOWN"),
             [
                 (
-                    ticket.order_id or "all",
+                    ticket.order or "all",
                     result.proven,
                     result.outcome,
                     result.state,
@@ -158,7 +180,12 @@ def _report(
 
 
 def _ticket(ticket: Ticket) -> dict[str, Any]:
-    return {"id": ticket.id, "order_id": ticket.order_id, "fresh": ticket.fresh}
+    return {
+        "id": ticket.id,
+        "order_id": ticket.order_id,
+        "client_order_id": ticket.client_order_id,
+        "fresh": ticket.fresh,
+    }
 
 
 def _result(result: Result) -> dict[str, Any]:

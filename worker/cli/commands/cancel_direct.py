@@ -33,6 +33,7 @@ def cancel_direct(
     account: str,
     order_ids: Sequence[str],
     *,
+    client_order_ids: Sequence[str],
     pair: str | None,
     side: str | None,
     wait_s: float | None,
@@ -42,7 +43,10 @@ def cancel_direct(
     from worker.client.commands import cancels  # noqa: PLC0415  slow
 
     unique = list(dict.fromkeys(order_ids))
-    jobs = cancels(_exchange(account), account, unique, pair=pair, side=side)
+    by_client = list(dict.fromkeys(client_order_ids))
+    jobs = cancels(
+        _exchange(account), account, unique, client_order_ids=by_client, pair=pair, side=side
+    )
     _run(account, jobs, wait_s=wait_s, as_json=as_json)
 
 
@@ -105,7 +109,7 @@ def _print(account: str, run: DirectRun, *, asked: int, as_json: bool) -> None:
         ("ORDER", "PROVEN", "OUTCOME", "TRIES", "TOOK", "KNOWN"),
         [
             (
-                job.order_id or "all",
+                job.order or "all",
                 _proven(job),
                 job.outcome,
                 job.attempts,
@@ -128,6 +132,7 @@ def _latency_ms(job: Job) -> int | None:
 def _described(job: Job) -> dict[str, Any]:
     return {
         "order_id": job.order_id,
+        "client_order_id": job.client_order_id,
         "pair": job.pair,
         "side": job.side,
         "proven": _proven(job),

@@ -8,13 +8,14 @@ futures keep a timer for each symbol; spot has none.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 from worker.errors import InvalidCommand
-from worker.exchanges.base import Access, Capabilities, Hosts, Stamp
+from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.binance.limits import FUTURES_LIMITS, SPOT_LIMITS
 from worker.exchanges.binance.replies import read_reply
 from worker.exchanges.checks import NUMBER_ID, Checker, Need
@@ -63,8 +64,16 @@ _NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
     CancelScope: ("pair",),
     QueryOrder: ("pair",),
 }
+CLIENT_IDS: Final = IdForm(
+    re.compile(r"[.A-Z:/a-z0-9_-]{1,36}"), "letters, digits, . : / _ and -", longest=36
+)
+"""As the futures' pages give it; spot's documents do not say, and take these."""
 _SPOT: Final = Capabilities(
-    commands=_COMMANDS, limits=SPOT_LIMITS, stale_ms=RECV_WINDOW_MS, spelling=spell
+    commands=_COMMANDS,
+    limits=SPOT_LIMITS,
+    stale_ms=RECV_WINDOW_MS,
+    spelling=spell,
+    client_ids=CLIENT_IDS,
 )
 _FUTURES: Final = Capabilities(
     commands=_COMMANDS | {SetCountdown},
@@ -72,6 +81,7 @@ _FUTURES: Final = Capabilities(
     stale_ms=RECV_WINDOW_MS,
     spelling=spell,
     timer_pairs=1,
+    client_ids=CLIENT_IDS,
 )
 
 
@@ -126,10 +136,10 @@ class Binance:
     def _request(self, command: Command) -> tuple[str, str, dict[str, str]]:
         paths = self.paths
         match command:
-            case CancelOrder(order_id=order_id, pair=str(pair)):
-                return "DELETE", paths.order, {"symbol": pair, "orderId": order_id}
-            case QueryOrder(order_id=order_id, pair=str(pair)):
-                return "GET", paths.order, {"symbol": pair, "orderId": order_id}
+            case CancelOrder(pair=str(pair)):
+                return "DELETE", paths.order, {"symbol": pair, **_order(command)}
+            case QueryOrder(pair=str(pair)):
+                return "GET", paths.order, {"symbol": pair, **_order(command)}
             case CancelScope(pair=str(pair), side=None):
                 return "DELETE", paths.cancel_all, {"symbol": pair}
             case ListOpenOrders(pair=str(pair)):
@@ -141,6 +151,12 @@ class Binance:
                 return "POST", paths.countdown, params
             case _:
                 raise InvalidCommand(f"{self.name}: no request carries out {command}")
+
+
+def _order(command: CancelOrder | QueryOrder) -> dict[str, str]:
+    if command.client_order_id:
+        return {"origClientOrderId": command.client_order_id}
+    return {"orderId": command.order_id}
 
 
 def sign(secret: str, payload: str) -> str:

@@ -145,12 +145,12 @@ def _read_error(command: Command, reply: Reply, body: object, code: int) -> Answ
 
 def _read(command: Command, body: object) -> Answer | None:
     match command:
-        case CancelOrder(order_id=order_id, pair=str(pair)):
-            row = _report_of(body, order_id, pair)
+        case CancelOrder():
+            row = _report_of(command, body)
             outcome = CLOSED.get(word_at(row, "status"))
             return Closed(outcome) if outcome else None
-        case QueryOrder(order_id=order_id, pair=str(pair)):
-            row = body if _names(body, order_id, pair) else None
+        case QueryOrder():
+            row = body if _names(command, body) else None
             state = STATES.get(word_at(row, "status"))
             return OrderReport(state) if state else None
         case CancelScope():
@@ -165,17 +165,27 @@ def _read(command: Command, body: object) -> Answer | None:
             return None
 
 
-def _report_of(body: object, order_id: str, pair: str) -> object:
+def _report_of(command: CancelOrder, body: object) -> object:
     """Return what a cancel reports of the order; a leg is reported within its order list."""
     reports = at(body, "orderReports")
     rows = reports if isinstance(reports, list) else [body]
-    found = [row for row in rows if _names(row, order_id, pair)]
+    found = [row for row in rows if _names(command, row)]
     return found[0] if len(found) == 1 else None
 
 
-def _names(row: object, order_id: str, pair: str) -> bool:
-    """Tell whether a row is about the order: ids are unique for a symbol only."""
-    return same_id(at(row, "orderId"), order_id) and _same_pair(row, pair)
+def _names(command: CancelOrder | QueryOrder, row: object) -> bool:
+    """Tell whether a row is about the order: ids are unique for a symbol only.
+
+    In the reply to a cancel on spot, `clientOrderId` is the cancel's own id, and
+    `origClientOrderId` is the order's.
+    """
+    if not command.pair or not _same_pair(row, command.pair):
+        return False
+    if not command.client_order_id:
+        return same_id(at(row, "orderId"), command.order_id)
+    original = isinstance(command, CancelOrder) and at(row, "origClientOrderId") is not None
+    key = "origClientOrderId" if original else "clientOrderId"
+    return text_at(row, key) == command.client_order_id
 
 
 def _same_pair(row: object, pair: str) -> bool:

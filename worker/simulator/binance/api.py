@@ -177,15 +177,14 @@ class Binance(Exchange):
 
     def _cancel(self, call: Call) -> Verdict:
         reading = call.reading
-        order = self.book.find("".join(reading.order_ids), reading.api_key)
-        mine = order is not None and order.pair == reading.pairs[0]
-        if order is None or not mine or not self.take_off(call, order, "cancel"):
+        order = self._named(reading)
+        if order is None or not self.take_off(call, order, "cancel"):
             return Verdict(UNKNOWN_ORDER, refusal="order")
-        return Verdict(json_reply(200, canceled(order)), applied=True)
+        return Verdict(json_reply(200, canceled(order, spot=not self.market.timers)), applied=True)
 
     def _cancel_all(self, call: Call) -> Verdict:
         rows = [
-            canceled(order)
+            canceled(order, spot=not self.market.timers)
             for order in self._open(call.reading)
             if self.take_off(call, order, "scope")
         ]
@@ -198,8 +197,8 @@ class Binance(Exchange):
 
     def _query(self, call: Call) -> Verdict:
         reading = call.reading
-        order = self.book.find("".join(reading.order_ids), reading.api_key)
-        if order is None or order.pair != reading.pairs[0]:
+        order = self._named(reading)
+        if order is None:
             return refuse("order", 400, -2013, "Order does not exist.")
         return Verdict(json_reply(200, order_row(order)), applied=True)
 
@@ -213,6 +212,15 @@ class Binance(Exchange):
         self.countdowns.set(reading.api_key, pair, reading.countdown_ms, call.at_ms)
         told = {"symbol": pair, "countdownTime": str(reading.countdown_ms)}
         return Verdict(json_reply(200, told), applied=True)
+
+    def _named(self, reading: Reading) -> Order | None:
+        """Return the order of a symbol that a request names: by `orderId` where it is given."""
+        (pair,) = reading.pairs
+        if not reading.order_ids:
+            client_id = reading.fields.get("origClientOrderId", "")
+            return self.book.find_by_client(client_id, reading.api_key, pair)
+        order = self.book.find("".join(reading.order_ids), reading.api_key)
+        return order if order and order.pair == pair else None
 
     def _open(self, reading: Reading) -> list[Order]:
         pair = reading.pairs[0] if reading.pairs else None

@@ -25,7 +25,7 @@ def order_row(order: Order) -> dict[str, object]:
         "symbol": order.pair,
         "orderId": int(order.order_id),
         "orderListId": -1,
-        "clientOrderId": f"web_{order.order_id}",
+        "clientOrderId": order.client_id or f"web_{order.order_id}",
         "price": "0.1",
         "origQty": "1.0",
         "executedQty": "1.0" if order.status == "filled" else "0.0",
@@ -38,9 +38,11 @@ def order_row(order: Order) -> dict[str, object]:
     }
 
 
-def canceled(order: Order) -> dict[str, object]:
-    """Write an order as the cancel of it does: `clientOrderId` is the cancel's own."""
+def canceled(order: Order, *, spot: bool) -> dict[str, object]:
+    """Write an order as the cancel of it does: on spot `clientOrderId` is the cancel's own."""
     row = order_row(order)
+    if not spot:
+        return {**row, "status": "CANCELED"}
     return {
         **row,
         "origClientOrderId": row["clientOrderId"],

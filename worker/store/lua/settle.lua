@@ -77,14 +77,13 @@ local function finish(job, row, state, s)
     or { ids = {}, fields = {}, vain = {}, urgent = {}, doubtful = {}, orders = {} }
   closed[lane] = of_lane
   of_lane.ids[#of_lane.ids + 1] = id
-  of_lane.fields[#of_lane.fields + 1] = order_field(job.kind, job.pair or '', job.side or '',
-    job.order_id or '')
+  of_lane.fields[#of_lane.fields + 1] = job_field(job)
   -- After one claim, and no settlement, nothing has been in vain.
   if job.claim ~= '1' or job.outcome or job.history then of_lane.vain[#of_lane.vain + 1] = id end
   if job.urgent then of_lane.urgent[#of_lane.urgent + 1] = id end
   if job.doubtful then of_lane.doubtful[#of_lane.doubtful + 1] = id end
   if state == 'done' and job.kind == 'cancel' then
-    of_lane.orders[#of_lane.orders + 1] = job.order_id
+    of_lane.orders[#of_lane.orders + 1] = order_name(job.order_id, job.client_order_id)
   end
   if state == 'done' then
     shorten(p .. 'job:' .. id, row, job, s)

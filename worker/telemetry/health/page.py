@@ -162,7 +162,7 @@ def _dead(dead: Iterable[Job], reading: Reading) -> str:
     rows = [
         [
             _head(it.account or "-"),
-            _cell(it.order_id or it.pair or "-"),
+            _cell(it.order or it.pair or "-"),
             _cell(it.detail),
             _cell(f"{_span(reading.now_ms - (it.finished_ms or reading.now_ms))} ago"),
             _cell(it.id),

@@ -1,6 +1,5 @@
 -- How a job is recorded, and how a pending one is made urgent.
 -- Keys: see lib/jobs, lib/lanes
---- @constants JOB_FORMAT
 --- @include lib/jobs
 --- @include lib/lanes
 
@@ -27,10 +26,12 @@ local function restore_job(p, lane, id, now)
 end
 
 -- accept_job(p, new, now) -> the job's id, whether it is new. The caller sets the lane's place.
--- new: id, lane, kind, order_id, pair, side, parent (texts, '' for none); urgent, single (booleans)
+-- new: id, lane, kind, order_id, client_order_id, pair, side, parent (texts, '' for none);
+-- urgent, single (booleans)
+-- The record's form is 2 only with a field that workers of form 1 do not know: they leave it alone.
 local function accept_job(p, new, now)
   local id, lane = new.id, new.lane
-  local field = order_field(new.kind, new.pair, new.side, new.order_id)
+  local field = job_field(new)
   local pending = p .. 'pending:' .. lane
   local known = redis.call('HGET', pending, field)
   if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
@@ -45,14 +46,17 @@ local function accept_job(p, new, now)
   -- What comes twice under one id is one job; another order under it is its own.
   for look = 1, 2 do
     if look == 2 then id = id .. '.' .. redis.sha1hex(lane .. '|' .. field) end
-    local row = redis.call('HMGET', p .. 'job:' .. id, 'lane', 'kind', 'pair', 'side', 'order_id', 'id')
-    if not row[6] then break end
-    local named = row[1] == lane and order_field(row[2], row[3] or '', row[4] or '', row[5] or '')
-    if named == field then return id, false end
+    local row = redis.call('HMGET', p .. 'job:' .. id, 'id', 'lane', 'kind', 'pair', 'side', 'order_id',
+      'client_order_id')
+    if not row[1] then break end
+    local named = job_field({ kind = row[3], pair = row[4] or nil, side = row[5] or nil,
+      order_id = row[6] or nil, client_order_id = row[7] or nil })
+    if row[2] == lane and named == field then return id, false end
   end
-  local job = { 'HSET', p .. 'job:' .. id, 'v', JOB_FORMAT, 'id', id, 'lane', lane, 'kind', new.kind,
+  local form = new.client_order_id ~= '' and 2 or 1
+  local job = { 'HSET', p .. 'job:' .. id, 'v', form, 'id', id, 'lane', lane, 'kind', new.kind,
     'state', 'pending', 'created_ms', now, 'due_ms', now }
-  local more = { order_id = new.order_id, pair = new.pair, side = new.side, parent = new.parent,
+  local more = { order_id = new.order_id, client_order_id = new.client_order_id, pair = new.pair, side = new.side, parent = new.parent,
     urgent = new.urgent and '1' or '', single = new.single and '1' or '' }
   for name, value in pairs(more) do
     if value ~= '' then

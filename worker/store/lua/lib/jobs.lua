@@ -18,10 +18,23 @@ local KINDS = { cancel = true, cancel_all = true }
 -- Leases of urgent jobs: short at first, so that a worker's death costs little.
 local URGENT_LEASE_MS = 1800
 
--- order_field(kind, pair, side, order_id) -> what the order is called in
--- P pending:<lane>. The id comes last: it alone may hold a '|'.
-local function order_field(kind, pair, side, order_id)
-  return kind .. '|' .. pair .. '|' .. side .. '|' .. order_id
+-- order_name(order_id, client_order_id) -> the name of an order, '' for none. One named by its client's
+-- id is another than one with the same text as the exchange's id, which holds no space.
+local function order_name(order_id, client_id)
+  if client_id and client_id ~= '' then return 'client ' .. client_id end
+  return order_id or ''
+end
+
+-- order_field(kind, pair, side, name) -> what the order is called in
+-- P pending:<lane>. The name comes last: it alone may hold a '|'.
+local function order_field(kind, pair, side, name)
+  return kind .. '|' .. pair .. '|' .. side .. '|' .. name
+end
+
+-- job_field(job) -> the same of a job's fields
+local function job_field(job)
+  return order_field(job.kind or '', job.pair or '', job.side or '',
+    order_name(job.order_id, job.client_order_id))
 end
 
 -- place_job(p, lane, id, at, urgent, doubtful), drop_job(p, lane, id, urgent): when somebody

@@ -1,0 +1,86 @@
+"""Orders that are named by the ids that their strategy gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.attempts import Attempts
+from tests.support.ledgers import EV, Bench, Verb, new_job
+from tests.support.world import MORE_KEYS, PAIRS, World
+from worker import InvalidCommand, Outcome, State
+from worker.simulator import Simulator
+
+HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
+
+
+@pytest.fixture
+def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
+    """A world with an account at each exchange that takes client order ids."""
+    made = World(sim, redis_url, tmp_path, aliases=(*MORE_KEYS, "ev"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bench(redis_url: str) -> Bench:
+    return Bench(redis_url)
+
+
+@pytest.mark.parametrize("alias", MORE_KEYS)
+def test_a_lost_reply_is_asked_about_by_the_same_id(world: World, alias: str) -> None:
+    """The cancel was carried out; the question names the order as the cancel did."""
+    attempts = Attempts(world, http=HTTP)
+    (order,) = world.place(alias, client_ids=["my-17"])
+    (other,) = world.place(alias, client_ids=["my-18"])
+    world.sim.fault_next("accept_then_drop", exchange=MORE_KEYS[alias][0], paths=["cancel"])
+    ticket = world.producer().cancel(alias, client_order_id="my-17", pair=PAIRS[alias])
+    (job,) = attempts.run(alias, ticket.id)
+    assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED), job.history
+    assert (job.order_id, job.client_order_id, ticket.client_order_id) == (None, "my-17", "my-17")
+    assert [world.status(alias, each) for each in (order, other)] == ["canceled", "open"]
+    assert [arrival.operation for arrival in attempts.arrivals()] == ["cancel", "query"]
+
+
+def test_an_order_that_never_was_is_replayed_by_its_clients_id(world: World) -> None:
+    """It is a dead letter first, since nothing is proven; the order then appears."""
+    attempts = Attempts(world, http=HTTP, jobs={"missing_max_ms": 1, "backoff_base_ms": 1})
+    producer = world.producer()
+    lost = producer.cancel("bn", client_order_id="my-17", pair="BTCUSDT")
+    (job,) = attempts.run("bn", lost.id)
+    assert (job.state, job.outcome) == (State.DEAD, Outcome.UNKNOWN)
+    (order,) = world.place("bn", client_ids=["my-17"])
+    again = producer.replay(lost.id)
+    (job,) = attempts.run("bn", again.id)
+    assert (job.outcome, again.client_order_id) == (Outcome.CANCELED, "my-17")
+    assert world.status("bn", order) == "canceled"
+
+
+def test_an_exchange_without_client_ids_refuses_them(world: World) -> None:
+    """Nothing is queued."""
+    with pytest.raises(InvalidCommand, match="no documented way to cancel an order by its client"):
+        world.producer().cancel("ev", client_order_id="my-17")
+
+
+def test_a_client_id_is_not_the_exchanges_id_of_the_same_text(bench: Bench) -> None:
+    """Each name has a job of its own, and ends by itself."""
+    (by_id, by_client, again) = bench.ledger.accept(
+        [
+            new_job("17"),
+            new_job("", client_order_id="17"),
+            new_job("", client_order_id="17"),
+        ]
+    )
+    assert (by_id.fresh, by_client.fresh, again.fresh) == (True, True, False)
+    assert again.id == by_client.id != by_id.id
+    bench.settle(bench.take(), Verb.DONE)
+    assert bench.client.hlen(f"cx:pending:{EV}") == 1
+
+
+def test_older_workers_leave_alone_what_they_cannot_name(bench: Bench) -> None:
+    """Only such a record is of a later form: they still read all others."""
+    jobs = [new_job("17"), new_job("", client_order_id="17")]
+    forms = [bench.client.hget(f"cx:job:{each.id}", "v") for each in bench.ledger.accept(jobs)]
+    assert forms == ["1", "2"]
