@@ -18,6 +18,7 @@ from worker.client.switch import Switch
 from worker.dispatch.dispatcher import Dispatcher
 from worker.errors import StoreUnavailable, SwitchTripped
 from worker.factory import build_dispatcher
+from worker.model.constants import PRESENCE_MS
 from worker.simulator import Simulator
 from worker.store import scripts
 from worker.store.connection import Store, connect
@@ -228,6 +229,29 @@ def test_a_strategy_that_starts_right_after_a_step_waits_for_workers(world: Worl
             again.beat()
             switch.beat()
             assert state(switch) == "armed"
+
+
+def test_what_a_strategy_writes_in_stepped_time_counts_from_real_time(world: World) -> None:
+    """It started after the step, while no worker could say so; one takes the step back later."""
+    client, worker = world.store().client, world.store()
+    worker.time.voter = "w"
+    worker.run("heartbeat", "w", PRESENCE_MS, "digest", PRESENCE_MS, "")
+    step(client, 12_000)
+    armed = world.producer().arm("ev", pairs=["btc_idr"], timeout_ms=4_000)
+    beaten = world.producer().arm("ev", pairs=["eth_idr"], timeout_ms=4_000)
+    world.producer().switch(beaten.id).beat()
+    world.producer().cancel("ev", "a1")
+    worker.time.suspect = True
+    now = worker.run("tick")
+    assert abs(offset_ms(client) + 12_000) < 100
+    for switch in (armed, beaten):
+        record = switch.record()
+        assert record is not None
+        assert 0 < record.deadline_ms - now <= 4_000
+        ((_, ends),) = client.zrange("cx:due:everstrike:ev:switch", 0, 0, withscores=True)
+        assert ends <= now + 4_000
+    ((_, due),) = client.zrange("cx:due:everstrike:ev", 0, -1, withscores=True)
+    assert due <= now
 
 
 def test_a_strategy_alone_moves_nothing(world: World) -> None:

@@ -26,6 +26,8 @@ class Held:
         self._holding = threading.Event()
         self._holding_answers = threading.Event()
         self._delivered = threading.Event()
+        self._awaited = b""
+        self._skipped = 0
         self._sockets = [self._listener]
         self._clients: list[socket.socket] = []
         self.held = threading.Event()
@@ -36,13 +38,20 @@ class Held:
         """Hold back the next piece of each connection that is open, and what follows it."""
         self._holding.set()
 
-    def hold_answers(self) -> None:
-        """Do the same to what the server sends; what clients send it has in time."""
+    def hold_answers_from(self, part: bytes, *, skipped: int) -> None:
+        """Hold back what the server sends from such an answer on.
+
+        Args:
+            part: Bytes that it contains. What clients send arrives in time.
+            skipped: How many such answers pass first.
+        """
         self._delivered.clear()
-        self._holding_answers.set()
+        self._skipped = skipped
+        self._awaited = part
 
     def pass_new(self) -> None:
         """Hold back nothing more; what is held stays so."""
+        self._awaited = b""
         self._holding.clear()
         self._holding_answers.clear()
 
@@ -92,8 +101,13 @@ class Held:
                 self._start(self._pump, server, client, self._holding_answers)
 
     def _pump(self, source: socket.socket, sink: socket.socket, holding: threading.Event) -> None:
+        answers = holding is self._holding_answers
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
+                if answers and self._awaited and self._awaited in data:
+                    self._skipped -= 1
+                    if self._skipped < 0:
+                        self._holding_answers.set()
                 if holding.is_set():
                     self.held.set()
                     self._delivered.wait()

@@ -2,7 +2,8 @@
 -- A worker has seen shared time step by size_ms (less than 0: back) against its own
 -- clock, by which it is expected_ms now, while the offset was offset_ms; ago_ms ago both
 -- still agreed. The offset takes
--- the step back once two living workers saw the same, or the only one alive did.
+-- the step back once two living workers saw the same, or the only one alive did, and off what
+-- callers wrote that could not see it.
 --   taken, gone  shared time is as before, or has been moved since: measure again
 --   wait         for other workers
 --   real         others have lived through that time: it is to be followed
@@ -10,6 +11,7 @@
 -- size_ms and the ms of its first vote; or 'new' and
 -- when it started, of who has seen no other time
 --- @constants LATELY_MS OTHERS_MS PRESENCE_MS STEP_MS
+--- @include lib/step_writes
 local p, worker = ARGV[1], ARGV[2]
 local size, expected = tonumber(ARGV[3]), tonumber(ARGV[4])
 local offset, ago = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -56,6 +58,10 @@ if others == 0 or agreed then
   redis.call('HSET', p .. 'clock', 'offset', offset - size, 'last', now - size)
   redis.call('HDEL', p .. 'clock', 'doubt', 'doubt_until', 'unseen', 'unseen_until')
   redis.call('DEL', votes)
+  if size > 0 then
+    correct_switches(p, size, now - size)
+    correct_jobs(p, size, now - ago - STEP_MS, now - size)
+  end
   return 'taken'
 end
 if passed == others then
