@@ -110,7 +110,7 @@ class Staged(Store):
         """Put the image back, run the script, and keep what it leaves: one round trip."""
         script = self._script(name)
         if script.sha not in self._loaded:
-            self.raw.script_load(script.script)
+            self.raw.script_load(script.text)
             self._loaded.add(script.sha)
         times = self.sent_ms, self.until_ms
         connection = self.raw.connection_pool.get_connection()

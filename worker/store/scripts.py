@@ -11,8 +11,10 @@ A file declares what it needs, each of which a script has once:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
@@ -33,6 +35,19 @@ local {function}
   end)()
   return {function}(...)
 end"""
+
+
+@dataclass(frozen=True, slots=True)
+class LuaScript:
+    """A script, and the hash that Redis knows it by once it has been loaded."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def of(cls, text: str) -> LuaScript:
+        """Return the script of this text."""
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 @cache

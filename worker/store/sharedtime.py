@@ -15,12 +15,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis
-from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
-from worker import clock
 from worker.model.constants import LATELY_MS, OTHERS_MS, PRESENCE_MS, STEP_MS
 from worker.store.guarded import LEAST_MS
+from worker.store.scripts import LuaScript
+from worker.store.steps import Exchange, Pause, WireSteps
 from worker.store.timing import Bounds, Reading
 
 ALWAYS = (0, 1 << 52)
@@ -50,7 +50,7 @@ class SharedTime:
     """
 
     def __init__(
-        self, script: Callable[[str], Script], prefix: str, local: Callable[[], float]
+        self, script: Callable[[str], LuaScript], prefix: str, local: Callable[[], float]
     ) -> None:
         self.voter = ""
         self.suspect = False
@@ -62,26 +62,24 @@ class SharedTime:
         """The offset of the reading that the bounds were last set by."""
         self._unsettled: Reading | None = None
         """What first showed a step that is not settled yet."""
-        self._readings: WeakKeyDictionary[redis.Connection, tuple[object, Reading]] = (
-            WeakKeyDictionary()
-        )
+        self._readings: WeakKeyDictionary[object, Reading] = WeakKeyDictionary()
+        """By socket."""
 
-    def reading(self, connection: redis.Connection, until_ms: float) -> Reading:
-        """Return shared time as measured on a connection since it connected.
+    def reading(self, socket: object, until_ms: float) -> WireSteps[Reading]:
+        """Return shared time as measured on a socket.
 
         Raises: as `measure`, which this may call.
         """
-        socket, reading = self._readings.get(connection, (None, None))
-        fresh = reading is not None and socket is connection._sock  # noqa: SLF001
-        if reading is None or not fresh or self.suspect or reading.old(self._local()):
-            return self.measure(connection, until_ms)
+        reading = self._readings.get(socket)
+        if reading is None or self.suspect or reading.old(self._local()):
+            reading = yield from self.measure(socket, until_ms)
         return reading
 
-    def measure(self, connection: redis.Connection, until_ms: float) -> Reading:
+    def measure(self, socket: object, until_ms: float) -> WireSteps[Reading]:
         """Measure shared time on a connection, and settle a step if it shows one.
 
         Args:
-            connection: Where.
+            socket: The connection's.
             until_ms: Local time until which that may take.
 
         Raises:
@@ -91,25 +89,26 @@ class SharedTime:
         polls = max(1, round((until_ms - self._local()) / POLL_MS))
         doubts = min(polls // 2, DOUBTS_MAX)
         while True:
-            reading, seen_ms = self._read(connection, until_ms)
+            reading, seen_ms = yield from self._read(until_ms)
             if self._bounds is None and doubts and _doubtful(reading, seen_ms):
                 doubts -= 1
-                clock.sleep_ms(POLL_MS)
+                yield Pause(POLL_MS)
                 continue
             size_ms = self._bounds.step(reading) if self._bounds else 0
             if size_ms and self._taken_back(reading, size_ms):
                 size_ms, self._bounds = 0, None
-            if size_ms and not self._real(connection, reading, size_ms, seen_ms, until_ms):
+            real = not size_ms or (yield from self._real(reading, size_ms, seen_ms, until_ms))
+            if not real:
                 polls -= 1
                 if not polls or self._local() + POLL_MS > until_ms:
                     raise SteppedError(f"its clock has stepped by {size_ms} ms; waiting")
-                clock.sleep_ms(POLL_MS)
+                yield Pause(POLL_MS)
                 continue
             known = None if size_ms else self._bounds
             self._bounds = known.narrowed(reading) if known else Bounds.of(reading)
             self._offset_ms = reading.offset_ms
             self._unsettled, self.suspect = None, False
-            self._readings[connection] = (connection._sock, reading)  # noqa: SLF001
+            self._readings[socket] = reading
             return reading
 
     def latest(self, local_ms: float) -> int:
@@ -131,19 +130,14 @@ class SharedTime:
         moved_ms = reading.offset_ms - self._offset_ms
         return size_ms < 0 and abs(moved_ms - size_ms) <= STEP_MS
 
-    def _read(self, connection: redis.Connection, until_ms: float) -> tuple[Reading, int]:
+    def _read(self, until_ms: float) -> WireSteps[tuple[Reading, int]]:
         """Return shared time, and when a worker last said by it that it lives."""
-        (now, offset, seen), sent_ms = self._ask(connection, "time", (), until_ms)
+        (now, offset, seen), sent_ms = yield from self._ask("time", (), until_ms)
         return Reading(sent_ms, int(now), self._local(), int(offset)), int(seen)
 
     def _real(
-        self,
-        connection: redis.Connection,
-        reading: Reading,
-        size_ms: int,
-        seen_ms: int,
-        until_ms: float,
-    ) -> bool:
+        self, reading: Reading, size_ms: int, seen_ms: int, until_ms: float
+    ) -> WireSteps[bool]:
         """Whether time is to be followed where it stepped to; a worker votes on it."""
         if self._unsettled is None:
             self._unsettled = reading
@@ -151,7 +145,7 @@ class SharedTime:
         if self.voter:
             ago_ms = round(reading.received_ms - self._bounds.at_ms) if self._bounds else 0
             args = (self.voter, size_ms, expected_ms, reading.offset_ms, ago_ms)
-            verdict, _ = self._ask(connection, "step", args, until_ms)
+            verdict, _ = yield from self._ask("step", args, until_ms)
             return bool(verdict == "real")
         if reading.received_ms - self._unsettled.received_ms > PRESENCE_MS:
             return True
@@ -162,24 +156,19 @@ class SharedTime:
         return not alive or through or lived
 
     def _ask(
-        self,
-        connection: redis.Connection,
-        name: str,
-        args: Sequence[str | float],
-        until_ms: float,
-    ) -> tuple[Any, float]:
+        self, name: str, args: Sequence[str | float], until_ms: float
+    ) -> WireSteps[tuple[Any, float]]:
         """Run a script about time; return its answer, and when it was sent."""
         script = self._script(name)
         while True:
             sent_ms = self._local()
             if until_ms <= sent_ms:
                 raise redis.TimeoutError("no time is left")
-            with kept_to(connection, until_ms - sent_ms):
-                command = ("EVALSHA", script.sha, 0, self._prefix, *args, *ALWAYS)
-                (answer,) = exchange(connection, [command])
+            command = ("EVALSHA", script.sha, 0, self._prefix, *args, *ALWAYS)
+            (answer,) = yield Exchange((command,), until_ms - sent_ms)
             if isinstance(answer, NoScriptError):
-                with kept_to(connection, until_ms - self._local()):
-                    exchange(connection, [("SCRIPT LOAD", script.script)], certain=True)
+                load = ("SCRIPT LOAD", script.text)
+                yield Exchange((load,), until_ms - self._local(), certain=True)
                 continue
             if isinstance(answer, Exception):
                 raise answer
