@@ -26,6 +26,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
             ),
             "worker",
         ),
+        **dict.fromkeys(("fastapi", "jinja2", "starlette", "uvicorn"), "web"),
         "flower": "flower",
     }
 )

@@ -13,14 +13,17 @@ import redis
 from celery import Celery
 from redis.exceptions import NoPermissionError
 
+from tests.support.manual_jobs import Hand
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.sentinels import OPS, Node, redis_node
+from tests.support.web_server import serving
 from tests.support.world import World
 from worker import Outcome, Producer
 from worker.celery_app import make_app
 from worker.cli.snapshot import take
 from worker.simulator import Simulator
+from worker.store.api_tokens import ApiTokens
 from worker.store.ledger import Ledger
 from worker.store.opening import build_store
 from worker.telemetry.health.page import draw
@@ -101,6 +104,38 @@ def test_a_cancel_and_a_switch_work_with_least_privilege_users(world: World, nod
     assert set(denied(node)) <= HARMLESS
 
 
+def test_web_serves_every_call_with_least_privilege(world: World, node: Node) -> None:
+    """No command is refused; tokens are made with the same rights."""
+    url = node.url("web")
+    hand = Hand(world)
+    letters = [hand.dead("d1"), hand.dead("d2")]
+    asking = World(world.sim, url, world.folder)
+    with serving(asking) as web:
+        client = web.client()
+        key = {"Idempotency-Key": "once"}
+        one = {"account": "ev", "order_id": "a1"}
+        job = client.post("/v1/cancels", one, status=202, headers=key)
+        client.post("/v1/cancel-all", {"account": "ev"}, status=202)
+        call = {"account": "ix", "pairs": ["btc_idr"], "timeout_ms": 60_000}
+        made = client.post("/v1/switches", call, status=201)
+        client.post(made["beat_url"], status=200)
+        path = f"/v1/switches/{made['id']}"
+        client.post(f"{path}/beat", status=200)
+        client.delete(path)
+        orders = {"account": "ev", "order_ids": ["s1"], "timeout_ms": 60_000}
+        path = f"/v1/switches/{client.post('/v1/switches', orders, status=201)['id']}"
+        client.post(f"{path}/track", {"order_ids": ["s2"]}, status=200)
+        client.post(f"{path}/untrack", {"order_ids": ["s2"]}, status=200)
+        client.post(f"/v1/dead-letters/{letters[0]}/replay", status=202)
+        client.delete(f"/v1/dead-letters/{letters[1]}")
+        client.get(f"/v1/jobs/{job['id']}", wait_ms=1)
+        for lists in ("jobs", "switches", "dead-letters", "status", "audit"):
+            client.get(f"/v1/{lists}")
+        tokens = ApiTokens(asking.store())
+        assert tokens.revoke(tokens.every()[0].name)
+    assert set(denied(node)) <= HARMLESS
+
+
 @pytest.mark.parametrize("user", ["worker", "beat"])
 def test_beat_shows_health_without_the_right_to_read_jobs(
     world: World, node: Node, user: str
@@ -163,6 +198,17 @@ REFUSED = {
         "GET cx:token:bm",
         "HGETALL cx:token:bm",
         "PUBLISH cx:/0.celery.pidbox x",
+    ),
+    "web": (
+        "GET cx:token:bm",
+        "GET cx:nonce:k",
+        "SET cx:nonce:k 1",
+        "ZRANGE cx:limit:r 0 -1",
+        "RPOP cx:everstrike",
+        "LPUSH celery x",
+        "HGETALL cx:unacked",
+        "PUBLISH cx:/0.celery.pidbox x",
+        "EVAL return(1) 0",
     ),
     "flower": ("HGETALL cx:job:1", "LPUSH cx:everstrike x", "GET cx:token:bm", "RPOP cx:celery"),
     "sender": ("LPUSH cx:everstrike x", "HGETALL cx:job:1", "LPUSH cx:tripped x", "BRPOP celery 1"),

@@ -264,8 +264,8 @@ def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture)
 def test_ports_are_the_ones_set_and_those_after(world: World) -> None:
     """Never the other's, and none for 0."""
     settings = world.settings(metrics={"port": 9464, "beat_port": 9465})
-    assert ports_of(settings, "worker")[:3] == [9464, 9466, 9467]
-    assert ports_of(settings, "beat")[:2] == [9465, 9466]
+    assert ports_of(settings, "worker")[:3] == [9464, 9467, 9468]
+    assert ports_of(settings, "beat")[:2] == [9465, 9467]
     assert ports_of(world.settings(metrics={"port": 0}), "worker") == []
     assert ports_of(world.settings(metrics={"port": 65_535}), "worker") == [65_535]
 

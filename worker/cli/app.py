@@ -13,7 +13,7 @@ import typer
 
 from worker.cli import output
 from worker.cli.check.command import check
-from worker.cli.commands import cancel, dead, jobs, simulator, status, switch, switches
+from worker.cli.commands import cancel, dead, jobs, simulator, status, switch, switches, token, web
 from worker.cli.demo.command import demo
 from worker.cli.errors import FAILED, explain
 from worker.cli.up.command import up
@@ -40,6 +40,8 @@ app.command("show")(jobs.show)
 app.add_typer(dead.app, name="dead")
 app.command("status")(status.status)
 app.command("check")(check)
+app.command("web")(web.web)
+app.add_typer(token.app, name="token")
 app.command("simulator")(simulator.simulator)
 app.command("up")(up)
 app.command("demo")(demo)

@@ -17,13 +17,9 @@ from worker.errors import (
     NotReplicated,
     SettingsError,
     StoreUnavailable,
-    SwitchClearing,
-    SwitchDisarmed,
-    SwitchError,
-    SwitchReplaced,
-    SwitchTripped,
 )
 from worker.extras import extra_of, extra_text
+from worker.model.explained import explained
 
 FAILED = 1
 MISUSED = 2
@@ -55,12 +51,8 @@ def explain(error: Exception) -> tuple[str, int]:
                 f"{error} at {redis_place()}; start it or correct redis_url, then run this again: "
                 "that is safe (details: `cancel-worker check`; `cancel --direct` needs no Redis)"
             ), FAILED
-        case SwitchClearing():
-            return f"{error}; --clear-wait-ms waits for it", FAILED
-        case SwitchError():
-            return f"{error}; {_fix(error)}", FAILED
         case CancelWorkerError():
-            return str(error), FAILED
+            return explained(error), FAILED
         case OSError():
             return f"{error.strerror or type(error).__name__}{_file(error)}", FAILED
         case _:
@@ -72,18 +64,6 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "cancel-worker"
     return f"{error.format_message().rstrip('.')} (see `{command} --help`)"
-
-
-def _fix(error: SwitchError) -> str:
-    match error:
-        case SwitchTripped():
-            return "see its cancels in `cancel-worker jobs`, and arm it again"
-        case SwitchReplaced():
-            return "to take it back, arm the same scope"
-        case SwitchDisarmed():
-            return "to set a deadline again, arm the same scope"
-        case _:
-            return "`cancel-worker switches` lists the switches"
 
 
 def _file(error: OSError) -> str:

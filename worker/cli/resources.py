@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from worker.client.producer import Producer
     from worker.config.client_settings import ProducerSettings
     from worker.config.settings import Settings
+    from worker.store.api_tokens import ApiTokens
     from worker.store.connection import Store
     from worker.store.ledger import Ledger
     from worker.store.listing import Listing
@@ -91,6 +92,17 @@ def open_switches() -> Switches:
     from worker.store.switches import Switches  # noqa: PLC0415  slow
 
     return Switches(open_store())
+
+
+def open_api_tokens() -> ApiTokens:
+    """Return the tokens of HTTP clients.
+
+    Raises:
+        SettingsError: A setting is wrong.
+    """
+    from worker.store.api_tokens import ApiTokens  # noqa: PLC0415  slow
+
+    return ApiTokens(open_store())
 
 
 def redis_place(settings: ProducerSettings | None = None) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from worker.cli.listings import ListedState, every_switch
+from worker.cli.listings import ListedState
 from worker.cli.resources import redis_place
 from worker.config.client_settings import ProducerSettings
 from worker.model.constants import PRESENCE_MS
@@ -15,6 +15,7 @@ from worker.model.switches import SwitchState
 from worker.store.connection import Store
 from worker.store.durability import RedisFacts, read_facts
 from worker.store.listing import LaneStatus, Listing
+from worker.store.switch_listing import every_switch
 from worker.store.switches import Switches
 
 LOOK_BACK = 400

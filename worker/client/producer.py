@@ -124,6 +124,27 @@ class Producer:
             for each, job in zip(accepted, jobs, strict=True)
         ]
 
+    def check_cancels(
+        self,
+        account: str,
+        order_ids: Sequence[str],
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_order_ids: Sequence[str] = (),
+    ) -> None:
+        """Raise what `cancel_many` would raise for these arguments; enqueue nothing.
+
+        Raises:
+            UnknownAccount: No account has this alias.
+            InvalidCommand: The list is empty, or an argument is missing or wrong.
+            StoreUnavailable: Redis did not answer.
+        """
+        exchange = self._exchange(account)
+        cancels(
+            exchange, account, order_ids, client_order_ids=client_order_ids, pair=pair, side=side
+        )
+
     def cancel_all(
         self, account: str, *, pair: str | None = None, side: str | None = None
     ) -> Ticket:
@@ -146,6 +167,18 @@ class Producer:
         bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
         (accepted,) = self._ledger.accept([job], [bell])
         return Ticket(accepted.id, account, None, accepted.fresh, self._ledger)
+
+    def check_cancel_all(
+        self, account: str, *, pair: str | None = None, side: str | None = None
+    ) -> None:
+        """Raise what `cancel_all` would raise for these arguments; enqueue nothing.
+
+        Raises:
+            UnknownAccount: No account has this alias.
+            InvalidCommand: The exchange needs a narrower scope, or an argument is wrong.
+            StoreUnavailable: Redis did not answer.
+        """
+        cancel_of_all(self._exchange(account), account, pair=pair, side=side)
 
     def cancel_direct(
         self,

@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -33,6 +32,7 @@ from worker.config.accounts import Account, Alias, LimitSettings, Table, refuse_
 from worker.config.aliases import unknown_account
 from worker.config.environment import nearest, sort_out
 from worker.config.secret_values import masked, read_secret
+from worker.config.serving import Metrics, Web
 from worker.config.settings_file import CONFIG_VARIABLE, config_path, read_table
 from worker.errors import SettingsError, UnknownAccount
 from worker.exchanges.base import Access
@@ -98,30 +98,6 @@ class Engine(Table):
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 
-class Metrics(Table):
-    """Where worker and Celery beat serve metrics, health and the status page.
-
-    Port 0 turns it off. No secret is shown and no password is required: every
-    client that reaches the port sees accounts, pairs and order ids.
-
-    Attributes:
-        names: Further host names, with a dot, under which browsers may open it.
-    """
-
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: int = Field(default=9464, ge=0, le=65_535)
-    beat_port: int = Field(default=9465, ge=0, le=65_535)
-    names: tuple[str, ...] = ()
-
-    @field_validator("names", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        """Accept comma-separated names, as an environment variable gives them."""
-        if isinstance(value, str):
-            return tuple(name.strip() for name in value.split(",") if name.strip())
-        return value
-
-
 class _Environment(EnvSettingsSource):
     """Environment source that leaves malformed tables to validation."""
 
@@ -163,6 +139,7 @@ class Settings(BaseSettings):
     switches: Switches = Switches()
     worker: Engine = Engine()
     metrics: Metrics = Metrics()
+    web: Web = Web()
     sentry_dsn: SecretStr | None = None
     sentry_dsn_file: Path | None = None
 

@@ -199,6 +199,35 @@ class Listing:
             count: Any = self._store.client.zcard(self._store.key("dead"))
         return int(count)
 
+    def ids(self, state: State, *, limit: int, skip: int) -> list[str]:
+        """Return ids of jobs of a state, from `limit` places after `skip`.
+
+        Pending ones by account, those due first ahead; others latest first. Among those
+        that are done are some whose record has expired, and some that were dead.
+        """
+        client, last = self._store.client, skip + limit - 1
+        with unavailable():
+            match state:
+                case State.DEAD:
+                    rows: Any = client.zrevrange(self._store.key("dead"), skip, last)
+                    return [*rows]
+                case State.DONE:
+                    rows = client.lrange(self._store.key("recent"), skip, last)
+                    return [*rows]
+                case State.PENDING:
+                    return self._pending_ids(limit, skip)
+
+    def _pending_ids(self, limit: int, skip: int) -> list[str]:
+        ids: list[str] = []
+        for lane in self._job_lanes():
+            due = self._store.key(f"due:{lane}")
+            count: Any = self._store.client.zcard(due)
+            if skip < count and len(ids) < limit:
+                rows: Any = self._store.client.zrange(due, skip, skip + limit - len(ids) - 1)
+                ids += rows
+            skip = max(0, skip - count)
+        return ids
+
     def _job_lanes(self) -> list[str]:
         with unavailable():
             lanes: Any = self._store.client.zrange(self._store.key("lanes"), 0, -1)

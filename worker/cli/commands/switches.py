@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import output, resources
-from worker.cli.listings import ListedState, every_switch
+from worker.cli.listings import ListedState
 from worker.cli.options import JsonOption, LimitOption, OfAccountOption, WatchOption
 from worker.cli.watching import check_watch, watch
 from worker.model.switches import SwitchState
@@ -102,6 +102,8 @@ def _timer(record: SwitchRecord, now_ms: int) -> str:
 def _select(
     known: Switches, state: ListedState | None, account: str, *, look_back: int
 ) -> Iterator[SwitchRecord]:
+    from worker.store.switch_listing import every_switch  # noqa: PLC0415  slow
+
     ended = 0 if state is ListedState.ARMED else look_back
     wanted = [*SwitchState] if state is None else [SwitchState(state)]
     for record in every_switch(known, look_back=ended):

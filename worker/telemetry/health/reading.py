@@ -105,10 +105,13 @@ class Reading:
 
 
 class Watch:
-    """Reads the state, at most once a second for any number of callers."""
+    """Reads the state, at most once in `fresh_ms` for any number of callers."""
 
-    def __init__(self, store: Store, budgets: Sequence[Budget] = ()) -> None:
+    def __init__(
+        self, store: Store, budgets: Sequence[Budget] = (), *, fresh_ms: int = FRESH_MS
+    ) -> None:
         self.store = store
+        self._fresh_ms = fresh_ms
         self._budgets = tuple(budgets)
         self._lock = threading.Lock()
         self._last: tuple[float, Reading] | None = None
@@ -121,7 +124,7 @@ class Watch:
         """
         with self._lock:
             now_ms = clock.monotonic_ms()
-            if self._last is None or now_ms - self._last[0] > FRESH_MS:
+            if self._last is None or now_ms - self._last[0] > self._fresh_ms:
                 self._last = None
                 self._last = (now_ms, self._read())
             return self._last[1]

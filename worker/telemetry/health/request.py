@@ -71,7 +71,7 @@ def read_request(head: bytes) -> Request:
     if method not in ("GET", "HEAD"):
         raise BadRequest(HTTPStatus.NOT_IMPLEMENTED)
     browser = any(name in headers for name in _BROWSER)
-    return Request(method, target.partition("?")[0], _name_of(host), browser)
+    return Request(method, target.partition("?")[0], name_of(host), browser)
 
 
 def _headers(lines: list[str]) -> Mapping[str, str]:
@@ -95,7 +95,7 @@ def _split(target: str) -> tuple[str, str]:
     return parts.netloc, parts.path or "/"
 
 
-def _name_of(host: str) -> str:
+def name_of(host: str) -> str:
     """Return a `Host` without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()

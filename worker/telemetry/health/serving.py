@@ -23,7 +23,7 @@ JSON = "application/json"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 NEXT_PORTS = 20
 """Ports that are tried after the configured one, for several workers on one machine."""
-Role = Literal["worker", "beat"]
+Role = Literal["worker", "beat", "web"]
 
 
 class Monitor:
@@ -108,13 +108,15 @@ class Monitor:
 
 
 def ports_of(settings: Settings, role: Role) -> list[int]:
-    """Return the ports to try: the configured one and the next ones, without the other role's."""
+    """Return the ports to try: the configured one and the next ones, without the other roles'."""
     table = settings.metrics
-    mine, other = table.port, table.beat_port
-    if role == "beat":
-        mine, other = other, mine
+    ports = {"worker": table.port, "beat": table.beat_port, "web": table.web_port}
+    mine = ports.pop(role)
     last = min(65_535, mine + NEXT_PORTS)
-    return [port for port in range(mine, last + 1) if port == mine or port != other] if mine else []
+    others = ports.values()
+    return [port for port in range(mine, last + 1) if port == mine or port not in others] * (
+        mine > 0
+    )
 
 
 def _json(fields: dict[str, object], *, ok: bool) -> Page:

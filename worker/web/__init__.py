@@ -1,0 +1,1 @@
+"""The HTTP API and the control page: a process of its own that holds no exchange secret."""

@@ -1,0 +1,104 @@
+"""Bodies of calls, as OpenAPI documents them. An unknown field is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Text = Annotated[str, Field(min_length=1, max_length=256)]
+Account = Annotated[str, Field(min_length=1, max_length=64)]
+Side = Literal["buy", "sell"]
+ORDERS_MAX = 10_000
+CLEAR_WAIT_MAX_MS = 60_000
+
+
+class Body(BaseModel):
+    """A JSON object."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Order(Body):
+    """One order of a list, by one of its two ids.
+
+    Attributes:
+        order_id: The exchange's id.
+        client_order_id: The id that the strategy gave it.
+        pair: Instead of the call's own.
+        side: Instead of the call's own.
+    """
+
+    order_id: Text | None = None
+    client_order_id: Text | None = None
+    pair: Text | None = None
+    side: Side | None = None
+
+    @model_validator(mode="after")
+    def _one_id(self) -> Self:
+        if (self.order_id is None) == (self.client_order_id is None):
+            raise ValueError("give order_id or client_order_id")
+        return self
+
+
+class Cancels(Body):
+    """`order_id` or `client_order_id` for one order, `orders` for several.
+
+    Attributes:
+        pair: If the exchange needs it; for every order that names none itself.
+        side: Likewise.
+    """
+
+    account: Account
+    order_id: Text | None = None
+    client_order_id: Text | None = None
+    pair: Text | None = None
+    side: Side | None = None
+    orders: Annotated[list[Order], Field(min_length=1, max_length=ORDERS_MAX)] | None = None
+
+    @model_validator(mode="after")
+    def _one_or_many(self) -> Self:
+        given = [self.order_id, self.client_order_id, self.orders]
+        if given.count(None) != len(given) - 1:
+            raise ValueError("give order_id or client_order_id for one order, orders for several")
+        return self
+
+
+class CancelAll(Body):
+    """The open orders of an account, or of one pair or side of it."""
+
+    account: Account
+    pair: Text | None = None
+    side: Side | None = None
+
+
+class Arm(Body):
+    """A switch to arm; `pairs`, `order_ids` or both.
+
+    Attributes:
+        timeout_ms: From each heartbeat to the deadline.
+        clear_wait_ms: How long to wait while a former switch still cancels.
+    """
+
+    account: Account
+    pairs: Annotated[list[Text], Field(max_length=1_000)] = []
+    order_ids: Annotated[list[Text], Field(max_length=ORDERS_MAX)] = []
+    timeout_ms: Annotated[int, Field(gt=0)]
+    clear_wait_ms: Annotated[int, Field(ge=0, le=CLEAR_WAIT_MAX_MS)] = 0
+
+
+class BeatOf(Body):
+    """A heartbeat.
+
+    Attributes:
+        epoch: Only as the holder of this arming; 0 for any.
+    """
+
+    epoch: Annotated[int, Field(ge=0)] = 0
+
+
+class Orders(Body):
+    """Orders to add to a switch's scope, or to remove from it."""
+
+    order_ids: Annotated[list[Text], Field(min_length=1, max_length=ORDERS_MAX)]
+    epoch: Annotated[int, Field(ge=0)] = 0

@@ -1,0 +1,166 @@
+"""`/v1/switches` and heartbeats by a secret address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from worker import clock
+from worker.client.switch import Switch
+from worker.errors import SwitchClearing
+from worker.model.authority import Verb
+from worker.model.switches import SwitchRecord
+from worker.store.switch_listing import every_switch
+from worker.web.answers import Armed, Beaten, SwitchAnswer, SwitchList, Tracked
+from worker.web.authority import Caller, Needs, looked_up
+from worker.web.bodies import Arm, BeatOf, Orders
+from worker.web.once import once
+from worker.web.parts import Parts, parts_of
+from worker.web.problems import documented, not_found
+
+router = APIRouter(tags=["switches"], responses=documented(400, 401, 403, 404, 409, 429, 503))
+Reader = Annotated[Caller, Depends(Needs(Verb.READ))]
+Holder = Annotated[Caller, Depends(Needs(Verb.SWITCH))]
+SwitchId = Annotated[str, Path(min_length=1, max_length=64)]
+Epoch = Annotated[int, Query(ge=0, description="Only as the holder of this arming; 0 for any.")]
+CREATED, NO_CONTENT = 201, 204
+LOOK_BACK = 1_000
+CLEAR_LOOK_S = 0.1
+
+
+@router.post("/v1/switches", status_code=CREATED, response_model=Armed, operation_id="arm")
+async def arm(caller: Holder, call: Arm) -> JSONResponse:
+    """Arm a switch; the same scope again is taken over from its holder."""
+    caller.note("arm", " ".join([*call.pairs, *call.order_ids][:10]), call.account)
+    caller.require(call.account)
+    until_ms = clock.monotonic_ms() + call.clear_wait_ms
+    while True:
+        try:
+            return await run_in_threadpool(_arm, caller, call)
+        except SwitchClearing:
+            if clock.monotonic_ms() >= until_ms:
+                raise
+            await asyncio.sleep(CLEAR_LOOK_S)
+
+
+def _arm(caller: Caller, call: Arm) -> JSONResponse:
+    parts = parts_of(caller.request)
+
+    def run() -> Any:  # noqa: ANN401  JSON
+        switch = parts.producer.arm(
+            call.account,
+            pairs=call.pairs,
+            order_ids=call.order_ids,
+            timeout_ms=call.timeout_ms,
+        )
+        return {
+            "id": switch.id,
+            "epoch": switch.epoch,
+            "deadline_ms": switch.deadline_ms,
+            "held": switch.held,
+            "held_why": switch.held_why,
+        }
+
+    def address(body: Mapping[str, Any]) -> Mapping[str, Any]:
+        secret = parts.addresses.create(body["id"], body["epoch"], timeout_ms=call.timeout_ms)
+        return {"beat_url": f"/v1/beat/{secret}"}
+
+    return once(caller, call, run, status=CREATED, secret=address)
+
+
+@router.post("/v1/switches/{switch_id}/beat", response_model=Beaten, operation_id="beat")
+def beat(caller: Holder, switch_id: SwitchId, call: BeatOf | None = None) -> JSONResponse:
+    """Send a heartbeat: the deadline moves to one timeout from now."""
+    return _beaten(_own(caller, switch_id, call.epoch if call else 0))
+
+
+@router.post("/v1/switches/{switch_id}/track", response_model=Tracked, operation_id="track")
+def track(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
+    """Add orders to the scope."""
+    _own(caller, switch_id, call.epoch).track(*call.order_ids)
+    return JSONResponse({"tracked": len(call.order_ids)})
+
+
+@router.post("/v1/switches/{switch_id}/untrack", response_model=Tracked, operation_id="untrack")
+def untrack(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
+    """Remove orders from the scope."""
+    _own(caller, switch_id, call.epoch).untrack(*call.order_ids)
+    return JSONResponse({"tracked": len(call.order_ids)})
+
+
+@router.delete("/v1/switches/{switch_id}", status_code=NO_CONTENT, operation_id="disarm")
+def disarm(caller: Holder, switch_id: SwitchId, epoch: Epoch = 0) -> Response:
+    """End a switch; its orders stay open."""
+    caller.note("disarm", switch_id)
+    switch = _own(caller, switch_id, epoch)
+    caller.note("disarm", switch_id, switch.account)
+    switch.disarm()
+    return Response(status_code=NO_CONTENT)
+
+
+@router.post("/v1/beat/{secret}", response_model=Beaten, operation_id="beat_by_address")
+def beat_by_address(
+    request: Request, secret: Annotated[str, Path(min_length=1, max_length=128)]
+) -> JSONResponse:
+    """Send a heartbeat by a switch's secret address; needs no token."""
+    parts = parts_of(request)
+    switch_id, epoch = looked_up(request, parts, lambda: parts.addresses.find(secret))
+    return _beaten(parts.beating.switch(switch_id, epoch=epoch))
+
+
+@router.get("/v1/switches", response_model=SwitchList, operation_id="switches")
+def switches(
+    caller: Reader,
+    account: Annotated[str | None, Query(max_length=64)] = None,
+    state: Annotated[str | None, Query(max_length=16)] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> JSONResponse:
+    """Return switches, the nearest deadline first, then the ended ones, latest first."""
+    if account is not None:
+        caller.require(account)
+    parts = parts_of(caller.request)
+    now_ms = parts.ledger.now_ms()
+    found = (
+        record.describe(now_ms)
+        for record in every_switch(parts.switches, look_back=LOOK_BACK)
+        if caller.token.covers(record.account)
+        and account in (None, record.account)
+        and state in (None, record.state)
+    )
+    return JSONResponse({"now_ms": now_ms, "switches": [*islice(found, limit)]})
+
+
+@router.get("/v1/switches/{switch_id}", response_model=SwitchAnswer, operation_id="switch")
+def switch(caller: Reader, switch_id: SwitchId) -> JSONResponse:
+    """Return one switch."""
+    parts = parts_of(caller.request)
+    record = _record(parts, switch_id)
+    caller.require(record.account)
+    return JSONResponse(record.describe(parts.ledger.now_ms()))
+
+
+def _record(parts: Parts, switch_id: str) -> SwitchRecord:
+    record = parts.switches.get(switch_id) if switch_id.isalnum() else None
+    if record is None:
+        raise not_found(
+            "unknown-switch",
+            f"switch {switch_id[:64]!r} does not exist, or its record has expired",
+        )
+    return record
+
+
+def _own(caller: Caller, switch_id: str, epoch: int) -> Switch:
+    found = parts_of(caller.request).beating.switch(switch_id, epoch=epoch)
+    caller.require(found.account)
+    return found
+
+
+def _beaten(found: Switch) -> JSONResponse:
+    sent = found.beat()
+    return JSONResponse({"left_ms": sent.left_ms, "in_time": sent.in_time})

@@ -1,0 +1,165 @@
+"""Run the application with uvicorn: where it may listen, and how long a client may take."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from worker.config.settings import Settings
+from worker.errors import SettingsError, StoreUnavailable
+from worker.factory import serve_health
+from worker.telemetry.liveness import Liveness
+from worker.web.app import build_app
+from worker.web.parts import Parts, build_parts
+
+log = logging.getLogger(__name__)
+
+REQUEST_S = 10
+"""Longest time from a connection to its first complete request head."""
+CLIENTS_MAX = 1_000
+STOP_S = 3
+"""How long requests under way may take when the process is stopped."""
+ROUND_S = 1
+BACKLOG = 1_024
+
+
+class Protocol(H11Protocol):
+    """HTTP/1.1 that resets a connection without a request in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock."""
+        super().connection_made(transport)
+        self.loop.call_later(REQUEST_S, self._expire)
+
+    def _expire(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.abort()
+
+
+def check_listening(settings: Settings, *, behind_proxy: bool) -> None:
+    """Refuse an address that others reach without TLS.
+
+    Raises:
+        SettingsError: It is neither loopback nor protected, or TLS is half configured.
+    """
+    web = settings.web
+    if (web.cert_file is None) != (web.key_file is None):
+        raise SettingsError("web.cert_file and web.key_file belong together; set both or none")
+    if web.cert_file or behind_proxy or _is_loopback(web.host):
+        return
+    raise SettingsError(
+        f"web.host {web.host} is reachable from other machines, and tokens would travel in clear "
+        "text: set web.cert_file and web.key_file, or start with --behind-proxy behind a proxy "
+        "that ends TLS"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Server:
+    """One web process: the application on its socket, and its probes.
+
+    Args:
+        settings: What to serve, and where.
+        behind_proxy: Whether a proxy in front ends TLS.
+
+    Raises:
+        SettingsError: The address may not be served, or cannot be bound.
+    """
+
+    def __init__(self, settings: Settings, *, behind_proxy: bool = False) -> None:
+        check_listening(settings, behind_proxy=behind_proxy)
+        web = settings.web
+        self._settings = settings
+        self._socket = _bind(web.host, web.port)
+        self.parts = build_parts(settings, behind_proxy=behind_proxy)
+        self.liveness = Liveness()
+        app = build_app(self.parts, tls=bool(web.cert_file) or behind_proxy)
+        app.router.lifespan_context = self._lifespan
+        self._on_ready: Callable[[], None] = lambda: None
+        config = uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CLIENTS_MAX,
+            timeout_graceful_shutdown=STOP_S,
+            ssl_certfile=web.cert_file,
+            ssl_keyfile=web.key_file,
+        )
+        self._server = uvicorn.Server(config)
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        host, port = self._socket.getsockname()[:2]
+        scheme = "https" if self._settings.web.cert_file else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until SIGINT, SIGTERM or `stop`.
+
+        Args:
+            on_ready: Called once requests are accepted.
+        """
+        self._on_ready = on_ready
+        monitor = serve_health(self._settings, self.liveness, "web")
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            monitor.stop()
+
+    def stop(self) -> None:
+        """Have `run` return soon; from any thread."""
+        self._server.should_exit = True
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+        task = asyncio.create_task(_watch(self.parts, self.liveness))
+        self._on_ready()
+        yield
+        self.liveness.stopping()
+        task.cancel()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise SettingsError(
+            f"web.host {host}, web.port {port}: {error.strerror or error}; set others"
+        ) from None
+    made.listen(BACKLOG)
+    return made
+
+
+async def _watch(parts: Parts, liveness: Liveness) -> None:
+    """Note that the event loop runs and that Redis answers."""
+    while True:
+        liveness.moved()
+        with contextlib.suppress(StoreUnavailable):
+            await run_in_threadpool(parts.ledger.now_ms)
+            liveness.answered()
+        await asyncio.sleep(ROUND_S)
