@@ -19,7 +19,6 @@ from worker.model.decisions import Again
 from worker.model.jobs import Kind, Phase
 from worker.model.limits import Grant
 from worker.model.outcomes import Closed, OpenOrder, OpenOrders
-from worker.policy.scopes import LISTED
 from worker.simulator import Simulator
 from worker.simulator.clock import next_midnight_ms
 from worker.store.embedded import EmbeddedRedis, own_port
@@ -196,7 +195,8 @@ def test_what_is_placed_after_arming_again_is_left_alone(
     pair = "btc_idr"
     old = world.place("ev", 2, pair=pair)
     job_id = attempts.accept("ev", pair=pair, urgent=True)
-    eventually(lambda: attempts.step("ev") and attempts.get(job_id).streak == LISTED)
+    world.store().client.hset(f"cx:job:{job_id}", "tripped", "1")
+    eventually(lambda: attempts.step("ev") and attempts.get(job_id).listed)
     assert attempts.get(job_id).phase is Phase.LIST
     placed: list[str] = []
 
@@ -231,8 +231,9 @@ def test_what_is_placed_after_arming_again_is_left_alone(
 def test_a_second_look_cancels_nothing_of_who_is_back(world: World, attempts: Attempts) -> None:
     """A tripped scope looked empty, as where the exchange's own timer has emptied it."""
     job_id = attempts.accept("ev", pair="btc_idr", urgent=True)
+    world.store().client.hset(f"cx:job:{job_id}", "tripped", "1")
     attempts.step("ev")
-    assert attempts.get(job_id).missing
+    assert attempts.get(job_id).empty
     world.producer().arm("ev", pairs=["btc_idr"], timeout_ms=60_000)
     (placed,) = world.place("ev", 1, pair="btc_idr")
     (job,) = attempts.run("ev", job_id)

@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.ledgers import EV, IX, Bench, Verb
 from worker.model.jobs import Kind, Phase, State
-from worker.policy.scopes import LISTED
 
 SWITCHES = IX + ":switch"
 
@@ -71,8 +70,8 @@ def test_who_asks_for_a_listed_scope_has_it_listed_again(bench: Bench) -> None:
     """Also while nobody has it in hand: what was open then is not what is open now."""
     job_id = bench.one("", kind=Kind.CANCEL_ALL, pair="p")
     listed = bench.take()
-    bench.settle(listed, Verb.AGAIN, phase=Phase.LIST, streak=LISTED)
+    bench.settle(listed, Verb.AGAIN, phase=Phase.LIST, listed=True)
     assert bench.one("", kind=Kind.CANCEL_ALL, pair="p", urgent=True) == job_id
     again = bench.take()
     assert (again.id, again.phase, again.urgent) == (job_id, Phase.LIST, True)
-    assert again.streak != LISTED
+    assert not again.listed

@@ -51,8 +51,8 @@ def settle(board: Board, job: Job, holder: str = "w", **came_to: Any) -> None:
     board.ledger.settle([made], holder=holder, retention_ms=9_000, lease_ms=9_000, limit=0)
 
 
-LISTED: dict[str, Any] = {"phase": "list", "streak": 0}
-EMPTY: dict[str, Any] = {"phase": "list", "streak": 1, "missing": True}
+LISTED: dict[str, Any] = {"phase": "list", "listed": True}
+EMPTY: dict[str, Any] = {"phase": "list", "empty": True}
 NOT_LISTED: dict[str, dict[str, Any]] = {
     "refused": {"phase": "list", "streak": 1},
     "one side canceled": {"phase": "sell", "streak": 1},

@@ -13,7 +13,7 @@ from worker.model.jobs import Job, Kind, Phase, State
 NAMES = [
     *("id", "v", "kind", "state", "lane", "order_id", "phase", "streak", "missing", "missing_ms"),
     *("attempts", "claim", "created_ms", "first_ms", "due_ms", "finished_ms", "outcome", "detail"),
-    *("lost", "urgent", "lease_ms", "raw", "history"),
+    *("lost", "urgent", "tripped", "lease_ms", "raw", "history"),
 ]
 VALUES = st.one_of(st.text(max_size=20), st.sampled_from([*Kind, *State, *Phase, "1", "2", "nan"]))
 
@@ -47,3 +47,51 @@ def test_a_phase_that_is_not_known_is_asked_about() -> None:
     """As after a lost worker: what was done then cannot be told from here."""
     job = Job.read({"kind": "cancel", "phase": "weigh"})
     assert (job.phase, job.lost) == (None, True)
+
+
+LIST = {"kind": "cancel_all", "phase": "list"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "listed", "empty", "streak"),
+    [
+        ({**LIST, "streak": "1", "missing": "0"}, False, False, 1),
+        ({**LIST, "streak": "0", "missing": "0"}, True, False, 0),
+        ({**LIST, "streak": "-2", "missing": "0"}, True, False, 2),
+        ({**LIST, "streak": "1", "missing": "1"}, False, True, 1),
+        ({**LIST, "streak": "-1", "missing": "1"}, True, True, 1),
+        ({"kind": "cancel", "phase": "list", "streak": "0", "missing": "1"}, False, False, 0),
+        ({"kind": "cancel_all", "phase": "send", "streak": "0"}, False, False, 0),
+        ({"kind": "cancel_all"}, False, False, 0),
+    ],
+)
+def test_record_of_a_scope_shows_what_its_lists_have_shown(
+    fields: dict[str, str], *, listed: bool, empty: bool, streak: int
+) -> None:
+    """All versions record it in these two fields, and only while the scope is listed."""
+    job = Job.read(fields)
+    assert (job.listed, job.empty, job.streak) == (listed, empty, streak)
+
+
+def test_record_of_a_scope_shows_since_when_it_is_empty() -> None:
+    """That an order is missing is another fact."""
+    fields = {"streak": "1", "missing": "1", "missing_ms": "7"}
+    scope, order = Job.read({**LIST, **fields}), Job.read({"kind": "cancel", **fields})
+    assert (scope.missing, scope.missing_ms, scope.empty_ms) == (False, None, 7)
+    assert (order.missing, order.missing_ms, order.empty_ms) == (True, 7, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "tripped"),
+    [
+        ({}, False),
+        ({"urgent": "1"}, True),
+        ({"urgent": "1", "tripped": "1"}, True),
+        ({"urgent": "1", "tripped": "0"}, False),
+    ],
+)
+def test_urgent_job_of_an_older_version_is_a_tripped_switchs(
+    fields: dict[str, str], *, tripped: bool
+) -> None:
+    """That version made no others urgent."""
+    assert Job.read({"kind": "cancel_all", **fields}).tripped is tripped

@@ -37,7 +37,7 @@ from worker.policy.retries import (
     backoff_ms,
     decide,
 )
-from worker.policy.scopes import LIST_AGAIN_MS, LISTED
+from worker.policy.scopes import LIST_AGAIN_MS
 
 JOBS = Jobs(
     max_attempts=50,
@@ -82,7 +82,7 @@ def job(phase: Phase | None = SEND, **fields: Any) -> Job:
     """Return a claimed job in its second attempt."""
     kind = Kind.CANCEL_ALL if phase is LIST else Kind.CANCEL
     values = {"attempts": 2, "first_ms": FIRST_MS, "phase": phase, "kind": kind, **fields}
-    values.setdefault("streak", LISTED + 1 if phase is LIST else 0)
+    values.setdefault("streak", 1 if phase is LIST else 0)
     return Job(id="j", state=State.PENDING, lane="x:y", order_id="a1", **values)
 
 
@@ -106,7 +106,8 @@ def brief(decision: Decision) -> tuple[object, ...]:
         case Dead(outcome):
             return ("dead", outcome)
         case Again(phase, delay_ms, outcome, _, streak, missing):
-            return (phase, delay_ms, outcome, streak, missing)
+            seen = [name for name in ("listed", "empty") if getattr(decision, name)]
+            return (phase, delay_ms, outcome, streak, missing, *seen)
 
 
 @dataclass(frozen=True)
@@ -158,47 +159,50 @@ TABLE = {
     "sells, throttled": Row(
         job(SELL, **ALL), unproven(THROTTLED), (SELL, WAIT_MS, THROTTLED, 1, False), LIST
     ),
-    "listed, none": Row(job(LIST), NONE_LISTED, (LIST, 2_000, UNKNOWN, 1, True), LIST),
-    "listed, none again": Row(job(LIST, missing=True), NONE_LISTED, ("done", GONE), LIST),
-    "listed, none left": Row(job(LIST, streak=LISTED), NONE_LISTED, ("done", GONE), LIST),
+    "listed, none": Row(job(LIST), NONE_LISTED, (LIST, 2_000, UNKNOWN, 1, False, "empty"), LIST),
+    "listed, none again": Row(job(LIST, empty=True), NONE_LISTED, ("done", GONE), LIST),
+    "listed, none left": Row(job(LIST, listed=True), NONE_LISTED, ("done", GONE), LIST),
     "listed, none left, one canceled": Row(
-        job(LIST, streak=LISTED, children=3, canceled=1, closed=2),
+        job(LIST, listed=True, children=3, canceled=1, closed=2),
         NONE_LISTED,
         ("done", CANCELED),
         LIST,
     ),
     "listed, none left, all filled": Row(
-        job(LIST, streak=LISTED, children=2, closed=2), NONE_LISTED, ("done", GONE), LIST
+        job(LIST, listed=True, children=2, closed=2), NONE_LISTED, ("done", GONE), LIST
     ),
     "listed, none left, one not known yet": Row(
-        job(LIST, streak=LISTED, children=2, canceled=1),
+        job(LIST, listed=True, children=2, canceled=1),
         NONE_LISTED,
-        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, True),
+        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, 1, False, "listed", "empty"),
         LIST,
     ),
     "listed, none left, one given up": Row(
-        job(LIST, streak=LISTED, children=2, closed=1, unproven=1),
+        job(LIST, listed=True, children=2, closed=1, unproven=1),
         NONE_LISTED,
         ("done", GONE),
         LIST,
     ),
     "listed, none left, one not known for long": Row(
-        job(LIST, streak=LISTED, children=1, missing=True, missing_ms=FIRST_MS - 4_500),
+        job(LIST, listed=True, children=1, empty=True, empty_ms=FIRST_MS - 4_500),
         NONE_LISTED,
         ("done", GONE),
         LIST,
     ),
     "listed, none left, one not known for a while": Row(
-        job(LIST, streak=LISTED, children=1, missing=True, missing_ms=FIRST_MS - 4_499),
+        job(LIST, listed=True, children=1, empty=True, empty_ms=FIRST_MS - 4_499),
         NONE_LISTED,
-        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, True),
+        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, 1, False, "listed", "empty"),
         LIST,
     ),
     "listed, none, then a failure": Row(
-        job(LIST, missing=True), unproven(UNAVAILABLE), (LIST, WAIT_MS, UNAVAILABLE, 1, True), LIST
+        job(LIST, empty=True),
+        unproven(UNAVAILABLE),
+        (LIST, WAIT_MS, UNAVAILABLE, 1, False, "empty"),
+        LIST,
     ),
     "listed, some": Row(
-        job(LIST), ONE_OPEN, (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, False), LIST
+        job(LIST), ONE_OPEN, (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, 1, False, "listed"), LIST
     ),
     "listed, some, not all": Row(
         job(LIST),
@@ -337,46 +341,46 @@ TABLE = {
         (SEND, 1_000, REJECTED, 1, False),
     ),
     "listed whole before, unknown": Row(
-        job(LIST, streak=LISTED), unproven(UNKNOWN), (LIST, 0, UNKNOWN, LISTED, False), LIST
+        job(LIST, listed=True), unproven(UNKNOWN), (LIST, 0, UNKNOWN, 1, False, "listed"), LIST
     ),
     "listed whole before, unavailable": Row(
-        job(LIST, streak=LISTED, outcome=UNAVAILABLE),
+        job(LIST, listed=True, streak=2, outcome=UNAVAILABLE),
         unproven(UNAVAILABLE),
-        (LIST, WAIT_MS, UNAVAILABLE, LISTED, False),
+        (LIST, WAIT_MS, UNAVAILABLE, 3, False, "listed"),
         LIST,
     ),
     "listed whole before, now in part": Row(
-        job(LIST, streak=LISTED),
+        job(LIST, listed=True),
         OpenOrders((OpenOrder("a1"),), complete=False),
-        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, LISTED, False),
+        (LIST, LIST_AGAIN_MS + WAIT_MS, UNKNOWN, 1, False, "listed"),
         LIST,
     ),
     "listed whole before, unauthorized": Row(
-        job(LIST, streak=LISTED),
+        job(LIST, listed=True),
         unproven(UNAUTHORIZED),
-        (LIST, 1_000, UNAUTHORIZED, LISTED - 1, False),
+        (LIST, 1_000, UNAUTHORIZED, 1, False, "listed"),
         LIST,
     ),
     "listed whole before, unauthorized again": Row(
-        job(LIST, streak=LISTED - 1, outcome=UNAUTHORIZED),
+        job(LIST, listed=True, streak=1, outcome=UNAUTHORIZED),
         unproven(UNAUTHORIZED),
-        (LIST, 2_000, UNAUTHORIZED, LISTED - 2, False),
+        (LIST, 2_000, UNAUTHORIZED, 2, False, "listed"),
         LIST,
     ),
     "listed whole before, unauthorized often": Row(
-        job(LIST, streak=LISTED - 9, outcome=UNAUTHORIZED),
+        job(LIST, listed=True, streak=9, outcome=UNAUTHORIZED),
         unproven(UNAUTHORIZED),
-        (LIST, 60_000, UNAUTHORIZED, LISTED - 10, False),
+        (LIST, 60_000, UNAUTHORIZED, 10, False, "listed"),
         LIST,
     ),
     "listed whole before, refused, now unknown": Row(
-        job(LIST, streak=LISTED - 2, outcome=UNAUTHORIZED),
+        job(LIST, listed=True, streak=2, outcome=UNAUTHORIZED),
         unproven(UNKNOWN),
-        (LIST, 0, UNKNOWN, LISTED, False),
+        (LIST, 0, UNKNOWN, 1, False, "listed"),
         LIST,
     ),
     "listed whole before, out of place": Row(
-        job(LIST, streak=LISTED), CountdownSet(), (LIST, WAIT_MS, UNKNOWN, LISTED, False), LIST
+        job(LIST, listed=True), CountdownSet(), (LIST, WAIT_MS, UNKNOWN, 1, False, "listed"), LIST
     ),
     "listed, rejected": Row(job(LIST), unproven(REJECTED), (LIST, 1_000, REJECTED, 1, False), LIST),
     "listed, rejected again": Row(
@@ -468,6 +472,15 @@ def test_table(name: str) -> None:
 
 
 PHASES = (None, SEND, ASK, LIST)
+SEEN: tuple[tuple[Kind, dict[str, Any]], ...] = (
+    *((Kind.CANCEL, {"missing": missing}) for missing in (False, True)),
+    *(
+        (Kind.CANCEL_ALL, {"listed": listed, "empty": empty})
+        for listed in (False, True)
+        for empty in (False, True)
+    ),
+)
+"""What has been seen of an order, or of a scope."""
 STREAKS = (0, 2)
 LAST = (None, UNKNOWN, UNAVAILABLE, UNAUTHORIZED)
 ANSWERS: tuple[Answer, ...] = (
@@ -497,15 +510,14 @@ ANSWERS: tuple[Answer, ...] = (
 SITUATIONS = [
     (
         replace(
-            job(phase, missing=missing, outcome=outcome, streak=streak, attempts=attempts),
+            job(phase, outcome=outcome, streak=streak, attempts=attempts, **seen),
             kind=kind,
         ),
         asks,
     )
-    for phase, kind, missing, outcome, streak, attempts, asks in itertools.product(
+    for phase, (kind, seen), outcome, streak, attempts, asks in itertools.product(
         PHASES,
-        (Kind.CANCEL, Kind.CANCEL_ALL),
-        (False, True),
+        SEEN,
         LAST,
         STREAKS,
         (1, 50),
@@ -526,7 +538,7 @@ def proves(claimed: Job, answer: Answer) -> Outcome | None:
             return GONE
         case OpenOrders((), complete=True) if phase is LIST and not one:
             # Not at the first look: an order placed just before may not be shown yet.
-            return GONE if claimed.missing or claimed.streak <= LISTED else None
+            return GONE if claimed.listed or claimed.empty else None
         case _:
             return None
 
@@ -564,7 +576,7 @@ def test_next_attempt_is_one_that_can_be_made(answer: Answer) -> None:
         decision = outcome_of(claimed, answer, asks=asks)
         if isinstance(decision, Again):
             assert decision.delay_ms >= 0
-            assert decision.streak >= LISTED or claimed.kind is Kind.CANCEL_ALL
+            assert decision.streak >= 1
             assert decision.detail
             if decision.phase not in (SEND, claimed.phase) and answer != ScopeCanceled():
                 assert decision.phase is asks, (claimed, asks, decision)
@@ -645,6 +657,8 @@ def test_backoff_spreads() -> None:
     phase=st.sampled_from(PHASES),
     kind=st.sampled_from((Kind.CANCEL, Kind.CANCEL_ALL)),
     missing=st.booleans(),
+    listed=st.booleans(),
+    empty=st.booleans(),
     last=st.sampled_from((None, *Outcome)),
     answer=st.sampled_from(ANSWERS),
     asks=st.sampled_from((None, ASK, LIST)),
@@ -658,6 +672,8 @@ def test_nothing_is_lost_and_nothing_is_rounded(**drawn: Any) -> None:
         attempts=drawn["attempts"],
         streak=drawn["streak"],
         missing=drawn["missing"],
+        listed=drawn["listed"],
+        empty=drawn["empty"],
         outcome=drawn["last"],
     )
     answer = drawn["answer"]

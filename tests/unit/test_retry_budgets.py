@@ -243,15 +243,15 @@ def test_answer_without_words_is_shown_by_its_outcome(answer: Answer, detail: st
     assert decision.detail == detail
 
 
-@pytest.mark.parametrize("missing", [True, False])
-def test_answer_out_of_place_leaves_what_a_scope_has_shown(missing: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("empty", [True, False])
+def test_answer_out_of_place_leaves_what_a_scope_has_shown(empty: bool) -> None:  # noqa: FBT001
     """That a list was empty stays so, until another list."""
     scope = Job(
-        "j", Kind.CANCEL_ALL, State.PENDING, lane="x:y", phase=Phase.LIST, missing=missing, streak=1
+        "j", Kind.CANCEL_ALL, State.PENDING, lane="x:y", phase=Phase.LIST, empty=empty, streak=1
     )
     decision = decide(scope, MISSING, asks=None, now_ms=0, jobs=JOBS, rng=Highest())
     assert isinstance(decision, Again)
-    assert (decision.phase, decision.missing) == (Phase.LIST, missing)
+    assert (decision.phase, decision.empty) == (Phase.LIST, empty)
 
 
 @pytest.mark.parametrize(("asked_ms", "delay_ms"), [(None, 101), (0, 50), (51, 51)])

@@ -14,19 +14,16 @@ from worker.policy.scopes import (
     FIRST_LOOK,
     LIST_AGAIN_MS,
     LIST_TWICE_MS,
-    LISTED,
     SCOPE_SENT,
     UNSEEN,
     by_list,
     closed_scope,
-    emptied,
-    listed,
 )
 
 NOW_MS = 1_000_000
 WAIT_MS = 7
-SEEN: dict[str, Any] = {"streak": LISTED}
-EMPTY: dict[str, Any] = {"streak": 1, "missing": True}
+SEEN: dict[str, Any] = {"listed": True}
+EMPTY: dict[str, Any] = {"empty": True}
 NOT_PROVEN = "no open order left in the scope; 1 cancels not proven yet"
 ENDED = Done(
     Outcome.GONE, "nothing open any more in the scope: its orders had cancels of their own"
@@ -42,9 +39,9 @@ def scope(**fields: Any) -> Job:
     return Job(id="j", state=State.PENDING, lane="x:y", **values)
 
 
-def again(delay_ms: int, detail: str, streak: int = 1, *, missing: bool = False) -> Again:
+def again(delay_ms: int, detail: str, *, listed: bool = False, empty: bool = False) -> Again:
     """Return another look."""
-    return Again(Phase.LIST, delay_ms, Outcome.UNKNOWN, detail, streak, missing=missing)
+    return Again(Phase.LIST, delay_ms, Outcome.UNKNOWN, detail, listed=listed, empty=empty)
 
 
 def orders(count: int = 0, *, complete: bool = True) -> OpenOrders:
@@ -53,32 +50,32 @@ def orders(count: int = 0, *, complete: bool = True) -> OpenOrders:
 
 
 LATER = {
-    "orders are open": ({}, orders(2), again(257, "2 still open", LISTED)),
+    "orders are open": ({}, orders(2), again(257, "2 still open", listed=True)),
     "some are, and the list is not whole": (
         {},
         orders(1, complete=False),
         again(257, "1 still open"),
     ),
-    "it was listed before": (SEEN, orders(complete=False), again(257, "0 still open", LISTED)),
-    "it was empty before": (EMPTY, orders(complete=False), again(257, "0 still open", LISTED)),
-    "nothing at the first look": ({}, orders(), again(LIST_TWICE_MS, FIRST_LOOK, missing=True)),
+    "it was listed before": (SEEN, orders(complete=False), again(257, "0 still open", listed=True)),
+    "it was empty before": (EMPTY, orders(complete=False), again(257, "0 still open", listed=True)),
+    "nothing at the first look": ({}, orders(), again(LIST_TWICE_MS, FIRST_LOOK, empty=True)),
     "nothing after it was canceled whole": (
         {"detail": SCOPE_SENT},
         orders(),
-        again(LIST_TWICE_MS, f"{SCOPE_SENT}; {FIRST_LOOK}", missing=True),
+        again(LIST_TWICE_MS, f"{SCOPE_SENT}; {FIRST_LOOK}", empty=True),
     ),
     "a cancel is not proven yet": (
         {**SEEN, "children": 4, "canceled": 1, "closed": 1, "unproven": 1},
         orders(),
-        again(WAIT_MS + LIST_AGAIN_MS, NOT_PROVEN, LISTED, missing=True),
+        again(WAIT_MS + LIST_AGAIN_MS, NOT_PROVEN, listed=True, empty=True),
     ),
     "nor is it a ms before the wait is over": (
-        {**EMPTY, "children": 1, "missing_ms": NOW_MS - CHILDREN_WAIT_MS + 1},
+        {**EMPTY, "children": 1, "empty_ms": NOW_MS - CHILDREN_WAIT_MS + 1},
         orders(),
-        again(WAIT_MS + LIST_AGAIN_MS, NOT_PROVEN, LISTED, missing=True),
+        again(WAIT_MS + LIST_AGAIN_MS, NOT_PROVEN, listed=True, empty=True),
     ),
     "nor after it": (
-        {**EMPTY, "children": 1, "missing_ms": NOW_MS - CHILDREN_WAIT_MS},
+        {**EMPTY, "children": 1, "empty_ms": NOW_MS - CHILDREN_WAIT_MS},
         orders(),
         Done(Outcome.GONE, f"{LEFT}1 not proven"),
     ),
@@ -132,24 +129,3 @@ def test_how_a_scope_ends(case: str) -> None:
     """With what became of its orders, and what is not known of them."""
     fields, why, wanted = ENDS[case]
     assert closed_scope(scope(**fields), why) == wanted
-
-
-@pytest.mark.parametrize(
-    ("job", "whole", "empty"),
-    [
-        (scope(), False, False),
-        (scope(**SEEN), True, False),
-        (scope(streak=-2), True, False),
-        (scope(**EMPTY), False, True),
-        (scope(**{**EMPTY, **SEEN}), True, True),
-        (scope(kind=Kind.CANCEL, missing=True, streak=0), False, False),
-        (scope(phase=Phase.SEND, missing=True, streak=0), False, False),
-    ],
-)
-def test_what_is_known_of_a_scope(
-    job: Job,
-    whole: bool,  # noqa: FBT001
-    empty: bool,  # noqa: FBT001
-) -> None:
-    """Only of a scope, and only while it is listed."""
-    assert (listed(job), emptied(job)) == (whole, empty)

@@ -66,15 +66,17 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
         case Dead():
             return replace(job, state=State.DEAD, finished_ms=now_ms)
         case Again():
-            since_ms = None if decision.found else job.missing_ms
-            if decision.missing and not decision.found and since_ms is None:
-                since_ms = now_ms
+            missing = decision.missing and not decision.found
+            missing_ms = None if decision.found else job.missing_ms
             return replace(
                 job,
                 phase=decision.phase,
                 streak=decision.streak,
-                missing=decision.missing and not decision.found,
-                missing_ms=since_ms,
+                missing=missing,
+                missing_ms=now_ms if missing and missing_ms is None else missing_ms,
+                listed=decision.listed,
+                empty=decision.empty,
+                empty_ms=now_ms if decision.empty and job.empty_ms is None else job.empty_ms,
                 due_ms=now_ms + decision.delay_ms,
                 doubtful=decision.doubtful,
                 refused=REFUSALS.get(settlement.evidence, ""),

@@ -26,7 +26,7 @@ from worker.model.settlements import Settlement
 from worker.policy.batching import answer_to, together
 from worker.policy.phases import asking_phase, command_of, next_phase
 from worker.policy.retries import decide
-from worker.policy.scopes import LISTED, closed_scope, emptied, listed
+from worker.policy.scopes import closed_scope
 from worker.policy.settling import settlement_of
 from worker.telemetry.alerts import alert
 
@@ -83,8 +83,7 @@ class AttemptRunner:
         phase = next_phase(job, lane.exchange)
         claimed = job
         if job.sends is not phase:
-            # Never attempted, so its scope has not been listed either.
-            job = replace(job, phase=phase, streak=max(job.streak, LISTED + 1))
+            job = replace(job, phase=phase)
         if self._overtaken(claimed):
             return self._given_up(job, started=started, now_ms=now_ms)
         command = command_of(job, phase)
@@ -100,7 +99,7 @@ class AttemptRunner:
         """End a job whose scope belongs to another switch, with what is known of it."""
         took_ms = round(clock.monotonic_ms() - started)
         end: Decision = Dead(Outcome.UNKNOWN, OVERTAKEN)
-        if emptied(job):
+        if job.empty:
             end = closed_scope(job, "; it is armed again")
         return settlement_of(job, UNASKED, end, now_ms=now_ms, took_ms=took_ms)
 
@@ -191,6 +190,6 @@ class AttemptRunner:
         The listed orders have jobs of their own. Another list would show orders that the
         strategy has placed since.
         """
-        tripped = job.urgent and job.kind is Kind.CANCEL_ALL and job.pair is not None
-        known = tripped and (listed(job) or emptied(job))
+        tripped = job.tripped and job.kind is Kind.CANCEL_ALL and job.pair is not None
+        known = tripped and (job.listed or job.empty)
         return known and bool(self._switches.owners(job.lane, [job.pair or ""]))

@@ -47,6 +47,8 @@ def crashed(job: Job, error: Exception, *, now_ms: int, jobs: Jobs) -> Settlemen
         job.streak,
         job.missing,
         doubtful=job.attempts >= DOUBTFUL_ATTEMPTS,
+        listed=job.listed,
+        empty=job.empty,
     )
     return Settlement(job, again, at_ms=now_ms)
 

@@ -27,6 +27,8 @@ class Again:
         detail: The exchange's words, or ours.
         streak: As in `Job`.
         missing: The exchange knows no such open order.
+        listed: As in `Job`.
+        empty: As in `Job`.
         found: It shows the order open.
         refused: It refuses the account's credentials.
         put_off: The exchange asked for the delay, or for part of it. The delay ends early
@@ -45,6 +47,8 @@ class Again:
     refused: bool = False
     put_off: bool = False
     doubtful: bool = False
+    listed: bool = False
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,15 @@ class Job:
         streak: Attempts in a row that ended in `outcome`.
         missing: The exchange last said that it knows no such open order.
         missing_ms: Since when it has said so, not once showing the order open.
+        listed: Of a scope: a complete list was had, and each order in it has a job of its own.
+        empty: Of a scope: the last complete list showed no open order.
+        empty_ms: When one first did.
         attempts: Requests made or under way.
         claim: Grows with each lease; a settlement made under an older one is
             dropped unless it brings a proof.
         lost: The worker of the last attempt was lost in the middle of it.
-        urgent: Of a switch that has tripped; its first leases are short.
+        urgent: It goes before others, and its first leases are short.
+        tripped: A switch that has tripped asked for it.
         refused: What of the account the exchange refuses (`cancels`, `reads`, `token`);
             this attempt is the probe that the account's other jobs wait for.
         refused_ms: Since when.
@@ -94,6 +98,9 @@ class Job:
     streak: int = 0
     missing: bool = False
     missing_ms: int | None = None
+    listed: bool = False
+    empty: bool = False
+    empty_ms: int | None = None
     attempts: int = 0
     claim: int = 0
     created_ms: int = 0
@@ -105,6 +112,7 @@ class Job:
     detail: str = ""
     lost: bool = False
     urgent: bool = False
+    tripped: bool = False
     doubtful: bool = False
     refused: str = ""
     refused_ms: int | None = None
@@ -160,6 +168,10 @@ class Job:
         told["state"] = told.get("state") or State.PENDING
         told["lost"] = "lost" in fields or (bool(fields.get("phase")) and told["phase"] is None)
         told["urgent"] = "urgent" in fields
+        # An older version's jobs are urgent for this reason alone.
+        told["tripped"] = "urgent" in fields and fields.get("tripped", "1") == "1"
+        if kind is Kind.CANCEL_ALL:
+            told |= _seen(told)
         told["doubtful"] = "doubtful" in fields
         told["history"] = (*_only_attempt(fields), *told.get("history", ()))
         told["unseen"] = "unseen" in fields
@@ -213,6 +225,23 @@ class NewJob:
     parent: str = ""
     urgent: bool = False
     client_order_id: str = ""
+
+
+def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what lists have shown of a scope, from the fields that record it.
+
+    Once it has been listed its `streak` is recorded as a negative number, or 0; that it is
+    empty, and since when, as `missing`. Workers of all versions read it there.
+    """
+    streak, lists = told.get("streak", 0), told.get("phase") is Phase.LIST
+    return {
+        "streak": abs(streak),
+        "listed": lists and streak <= 0,
+        "missing": False,
+        "empty": lists and told.get("missing", False),
+        "missing_ms": None,
+        "empty_ms": told.get("missing_ms"),
+    }
 
 
 def _number(text: str | None) -> int | None:

@@ -22,7 +22,7 @@ from worker.model.outcomes import (
     Unproven,
 )
 from worker.policy.pauses import THROTTLED_MAX_MS, delayed_ms
-from worker.policy.scopes import LIST_AGAIN_MS, LISTED, SCOPE_SENT, by_list, emptied, listed
+from worker.policy.scopes import SCOPE_SENT, by_list
 
 SENDS_BEFORE_ASKING = 2
 """An exchange that says it could not is sent the cancel again this often
@@ -179,9 +179,8 @@ def _by_answer(
 
 
 def _misplaced(job: Job, wait: int) -> Again:
-    streak = LISTED if listed(job) else 1
     detail = "an answer out of place"
-    return Again(job.sends, wait, Outcome.UNKNOWN, detail, streak, missing=emptied(job))
+    return Again(job.sends, wait, Outcome.UNKNOWN, detail, listed=job.listed, empty=job.empty)
 
 
 def _fits(job: Job, answer: Answer) -> bool:
@@ -206,11 +205,10 @@ def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon
     phase = job.sends
     if answer.outcome.proven:
         answer = replace(answer, outcome=Outcome.UNKNOWN)
-    streak = 1 + (abs(job.streak) if job.outcome is answer.outcome else 0)
+    streak = 1 + (job.streak if job.outcome is answer.outcome else 0)
     # What the exchange called missing is more likely closed than open, so that
     # only an answer can help; else send again, in case it never arrived.
-    # That a scope was listed and showed nothing stays so, too.
-    missing = answer.missing or (job.missing and phase is Phase.ASK) or emptied(job)
+    missing = answer.missing or (job.missing and phase is Phase.ASK)
     if phase.cancels:
         turned = asks or phase
     else:
@@ -223,9 +221,11 @@ def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon
         delay,
         answer.outcome,
         answer.detail or answer.outcome.lower(),
-        _kept(job, answer.outcome, streak),
+        streak,
         missing,
         put_off=answer.retry_after_ms is not None and answer.outcome is not Outcome.THROTTLED,
+        listed=job.listed,
+        empty=job.empty,
     )
     if answer.nonce_floor is not None or answer.clock_refused:
         # Refused for the stamp alone: nothing was done, and the next is mended.
@@ -262,13 +262,6 @@ def _rejected(job: Job, again: Again, *, final: bool) -> Decision:
     return replace(again, delay_ms=max(again.delay_ms, REJECTED_WAIT_MS))
 
 
-def _kept(job: Job, outcome: Outcome, streak: int) -> int:
-    """Return how a job keeps what has come so often in a row; what is listed stays so."""
-    if not listed(job):
-        return streak
-    return -streak if outcome is Outcome.UNAUTHORIZED else LISTED
-
-
 def _unauthorized(job: Job, again: Again, *, asks: Phase | None, streak: int) -> Again:
     """Wait for better credentials; the account's other jobs wait for this attempt's like."""
     phase, turns = again.phase, streak >= REFUSALS_BEFORE_TURNING
@@ -292,18 +285,3 @@ def _granted_ms(job: Job, answer: Unproven) -> int | None:
     if answer.outcome is Outcome.THROTTLED:
         longest_ms = THROTTLED_MAX_MS
     return None if answer.retry_after_ms is None else min(answer.retry_after_ms, longest_ms)
-
-
-__all__ = [
-    "LISTED",
-    "LIST_AGAIN_MS",
-    "Again",
-    "Dead",
-    "Decision",
-    "Done",
-    "backoff_ms",
-    "decide",
-    "doubtful",
-    "emptied",
-    "listed",
-]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from worker.model.decisions import Again, Decision, Done
-from worker.model.jobs import Job, Kind, Phase
+from worker.model.jobs import Job, Phase
 from worker.model.outcomes import OpenOrders, Outcome
 
-LISTED = 0
-"""The streak of a job whose scope has been listed, whole, whatever later lists fail by;
-below it, how often its credentials have been refused since."""
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
 SCOPE_SENT = "cancel-all accepted"
@@ -21,34 +18,21 @@ LIST_TWICE_MS = 2_000
 before may not be shown yet, and none has been canceled that would prove the list."""
 
 
-def listed(job: Job) -> bool:
-    """Return whether each order that was open in its scope has had a job of its own."""
-    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.streak <= LISTED
-
-
-def emptied(job: Job) -> bool:
-    """Return whether its scope has been listed, whole, and showed no open order."""
-    return job.kind is Kind.CANCEL_ALL and job.phase is Phase.LIST and job.missing
-
-
 def by_list(job: Job, answer: OpenOrders, wait: int, now_ms: int) -> Decision:
     """Decide what follows from a list of a scope's open orders."""
     if answer.orders or not answer.complete:
         detail = f"{len(answer.orders)} still open"
-        known = answer.complete or listed(job) or emptied(job)
-        streak = LISTED if known else 1
-        return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, streak)
-    if not (listed(job) or emptied(job)):
+        known = answer.complete or job.listed or job.empty
+        return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, listed=known)
+    if not (job.listed or job.empty):
         sent = f"{SCOPE_SENT}; " if job.detail.startswith(SCOPE_SENT) else ""
-        return Again(
-            Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", missing=True
-        )
+        return Again(Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", empty=True)
     left = job.children - job.canceled - job.closed - job.unproven
-    if left > 0 and now_ms - (job.missing_ms or now_ms) < CHILDREN_WAIT_MS:
+    if left > 0 and now_ms - (job.empty_ms or now_ms) < CHILDREN_WAIT_MS:
         # What a list no longer shows was canceled or filled; its own cancel says which.
         detail = f"no open order left in the scope; {left} cancels not proven yet"
         wait += LIST_AGAIN_MS
-        return Again(Phase.LIST, wait, Outcome.UNKNOWN, detail, LISTED, missing=True)
+        return Again(Phase.LIST, wait, Outcome.UNKNOWN, detail, listed=True, empty=True)
     return closed_scope(job)
 
 
@@ -68,7 +52,7 @@ def closed_scope(job: Job, why: str = "") -> Done:
     if job.children:
         told = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
         detail = f"no open order left in the scope: {told}"
-    elif listed(job):
+    elif job.listed:
         detail = "nothing open any more in the scope: its orders had cancels of their own"
     else:
         detail = FIRST_LOOK if why else "nothing open in the scope, looked at twice"

@@ -25,10 +25,14 @@ def settlement_row(settlement: Settlement) -> str:
             row["verb"] = "again"
             row["delay_ms"] = decision.delay_ms
             row["phase"] = decision.phase or ""
-            row["streak"] = decision.streak
-            row |= {
-                name: True for name in ("missing", "found", "doubtful") if getattr(decision, name)
+            streak = max(1, decision.streak)
+            row["streak"] = -streak if decision.listed else streak
+            flags = {
+                "missing": decision.missing or decision.empty,
+                "found": decision.found,
+                "doubtful": decision.doubtful,
             }
+            row |= {name: True for name, is_set in flags.items() if is_set}
         case PutBack():
             row["verb"] = "wait"
     if not isinstance(decision, PutBack):

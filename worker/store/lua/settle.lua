@@ -13,8 +13,8 @@
 --   n, at_ms, took_ms, sent, answer   the attempt's entry in the history: its number, when it
 --                  began, how long it took (absent without an answer), in which phase; what was
 --                  answered, where that is not the detail
---   delay_ms, phase, streak   with again
---   missing        the exchange says that it knows no such open order
+--   delay_ms, phase, streak   with again; as in the record: see lib/jobs
+--   missing        the exchange says that it knows no such open order, or a scope is empty
 --   found          it shows the order open
 --   doubtful       the job is no longer served as urgent or single, for its attempts prove
 --                  nothing: see lib/turns

@@ -3,11 +3,12 @@
 --- @include lib/jobs
 --- @include lib/lanes
 
--- hasten(p, lane, id, now): a pending job has become urgent. A worker that has it in
+-- hasten(p, lane, id, tripped, now): a pending job has become urgent. A worker that has it in
 -- hand keeps it for no longer than the first lease of an urgent one.
-local function hasten(p, lane, id, now)
+local function hasten(p, lane, id, tripped, now)
   local key = p .. 'job:' .. id
   local job = redis.call('HMGET', key, 'urgent', 'claimed_by', 'due_ms')
+  if tripped or not job[1] then redis.call('HSET', key, 'tripped', tripped and 1 or 0) end
   if job[1] then return end
   redis.call('HSET', key, 'urgent', 1, 'due_ms', math.min(tonumber(job[3] or now), now))
   redis.call('HDEL', key, 'doubtful') -- its index is left behind, which due_doubtful expects
@@ -27,7 +28,7 @@ end
 
 -- accept_job(p, new, now) -> the job's id, whether it is new. The caller sets the lane's place.
 -- new: id, lane, kind, order_id, client_order_id, pair, side, parent (texts, '' for none);
--- urgent, single (booleans)
+-- urgent, single, tripped (booleans): tripped if a switch that has tripped asks for it
 -- The record's form is 2 only with a field that workers of form 1 do not know: they leave it alone.
 local function accept_job(p, new, now)
   local id, lane = new.id, new.lane
@@ -40,7 +41,7 @@ local function accept_job(p, new, now)
     -- placed: a list under way, or before, proves nothing for who asks now.
     if new.kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
     if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end
-    if new.urgent then hasten(p, lane, known, now) end
+    if new.urgent then hasten(p, lane, known, new.tripped, now) end
     return known, false
   end
   -- What comes twice under one id is one job; another order under it is its own.
@@ -57,7 +58,8 @@ local function accept_job(p, new, now)
   local job = { 'HSET', p .. 'job:' .. id, 'v', form, 'id', id, 'lane', lane, 'kind', new.kind,
     'state', 'pending', 'created_ms', now, 'due_ms', now }
   local more = { order_id = new.order_id, client_order_id = new.client_order_id, pair = new.pair, side = new.side, parent = new.parent,
-    urgent = new.urgent and '1' or '', single = new.single and '1' or '' }
+    urgent = new.urgent and '1' or '', single = new.single and '1' or '',
+    tripped = new.urgent and (new.tripped and '1' or '0') or '' }
   for name, value in pairs(more) do
     if value ~= '' then
       job[#job + 1] = name

@@ -22,9 +22,9 @@ local function clearing_in(p, lane, pairs, now)
     local id = jobs[i]
     if id then
       local job = redis.call('HMGET', p .. 'job:' .. id, 'state', 'urgent', 'phase', 'streak',
-        'missing', 'claimed_by', 'detail')
-      local known = job[3] == 'list' and (tonumber(job[4] or 1) <= 0 or job[5] == '1')
-      if job[1] == 'pending' and job[2] and not known then
+        'missing', 'claimed_by', 'detail', 'tripped')
+      local tripped = job[2] and job[8] ~= '0' -- an older version sets none
+      if job[1] == 'pending' and tripped and not was_listed(job[3], job[4], job[5]) then
         local due = tonumber(redis.call('ZSCORE', p .. 'due:' .. lane, id) or now)
         local wait = math.max(0, job[6] and 0 or due - now) + LISTS_MS
         return pair, math.max(wait, tonumber(ends[i] or 0) - now), id, job[7] or ''

@@ -37,6 +37,13 @@ local function job_field(job)
     order_name(job.order_id, job.client_order_id))
 end
 
+-- was_listed(phase, streak, missing) -> whether a cancel-all has had a complete list of its scope,
+-- by these fields of its record. `streak` is then the attempts in a row with the same outcome
+-- as a negative number, or 0; or `missing` is 1 for a scope that was empty.
+local function was_listed(phase, streak, missing)
+  return phase == 'list' and (tonumber(streak or 1) <= 0 or missing == '1')
+end
+
 -- place_job(p, lane, id, at, urgent, doubtful), drop_job(p, lane, id, urgent): when somebody
 -- must look at it; of which class it is says lib/turns.
 local function place_job(p, lane, id, at, urgent, doubtful)
