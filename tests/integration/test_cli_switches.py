@@ -91,11 +91,14 @@ def test_arm_prints_what_one_needs_to_beat(world: World, run: Run) -> None:
 
     again = run("arm", "ix", "--pair", "eth_idr", "--pair", "btc_idr", *HOUR)
     assert "2 (armed before: heartbeats of the former holder now fail)" in again[1]
-    armed = document(run("arm", "ev", "--order", "a1", "--order", "a2", *HOUR, "--json"))
+    armed = document(
+        run("arm", "ev", "--order", "a1", "--order", "a2", *HOUR, "--json", "--name", "g1")
+    )
     record = next(each for each in world.producer().switches() if each.account == "ev")
     assert (record.id, record.order_ids) == (armed["id"], ("a1", "a2"))
     assert armed == {
         "id": record.id,
+        "name": "g1",
         "account": "ev",
         "epoch": 1,
         "timeout_ms": HOUR_MS,
@@ -127,6 +130,7 @@ def test_a_scope_that_cannot_be_armed_is_wrong_usage(world: World, run: Run) -> 
     other = hour(world, "ix", pairs=["btc_idr", "eth_idr"])
     for arguments, words in (
         (("ix", "--pair", "eth_idr"), f"switch {other.id} covers part of this scope"),
+        (("ix", "--pair", "x_idr", "--name", "a b"), "1 to 64 letters"),
         (("ix", "--pair", "eth_idr"), "disarm it, or arm exactly its scope"),
         (("nosuch", "--order", "a"), "unknown account 'nosuch'; known: bm, ev, it, ix"),
     ):

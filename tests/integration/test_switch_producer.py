@@ -119,6 +119,15 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "too long a timeout": ("ev", {"pairs": ["a_x"], "timeout_ms": 86_400_001}),
     "seconds": ("ev", {"pairs": ["a_x"], "timeout_ms": 30.0}),
     "a truth for a timeout": ("ev", {"pairs": ["a_x"], "timeout_ms": True}),
+    "an empty name": ("ev", {"pairs": ["a_x"], "name": ""}),
+    "a space in a name": ("ev", {"pairs": ["a_x"], "name": "grid btc"}),
+    "too long a name": ("ev", {"pairs": ["a_x"], "name": "n" * 65}),
+    "a number for a name": ("ev", {"pairs": ["a_x"], "name": 7}),
+    "a swap without a name": ("ev", {"pairs": ["a_x"], "replace": True}),
+    "a swap of too much": (
+        "ev",
+        {"order_ids": [str(n) for n in range(20_001)], "name": "grid", "replace": True},
+    ),
     "a text for a timeout": ("ev", {"pairs": ["a_x"], "timeout_ms": "30000"}),
 }
 
@@ -133,6 +142,25 @@ def test_what_is_wrong_arms_nothing(producer: Producer, redis_url: str, case: st
     assert len(str(raised.value).splitlines()) == 1
     assert client.dbsize() == 0
     client.close()
+
+
+def test_a_switch_is_found_by_its_name(producer: Producer) -> None:
+    """While it is armed; a second scope needs another name, or replaces it."""
+    with producer.countdown("ev", order_ids=["a1"], timeout_ms=T_MS, name="grid-1") as switch:
+        found = producer.switch(name="grid-1", account="ev")
+        assert (found.id, found.name, found.epoch) == (switch.id, "grid-1", 0)
+        assert producer.switch(switch.id).name == "grid-1"
+        with pytest.raises(SwitchOverlap, match="name grid-1 and covers another scope"):
+            producer.arm("ev", order_ids=["b1"], timeout_ms=T_MS, name="grid-1")
+    with pytest.raises(SwitchUnknown, match="no armed switch of account ev has the name 'grid-1'"):
+        producer.switch(name="grid-1", account="ev")
+    producer.arm("ev", order_ids=["a1"], timeout_ms=T_MS, name="grid-1")
+    other = producer.arm("ev", order_ids=["b1"], timeout_ms=T_MS, name="grid-1", replace=True)
+    assert producer.switch(name="grid-1", account="ev").id == other.id
+    incomplete: list[dict[str, Any]] = [{}, {"name": "grid-1"}, {"account": "ev"}]
+    for wrong in incomplete:
+        with pytest.raises(InvalidCommand, match="give the id of a switch, or its name"):
+            producer.switch(**wrong)
 
 
 def test_an_unknown_account_arms_nothing(producer: Producer, redis_url: str) -> None:

@@ -68,7 +68,7 @@ def test_a_row_tells_what_stands(record: SwitchRecord, left: str, sync: str, tim
 def test_a_long_scope_is_cut() -> None:
     """It says how many more there are."""
     many = replace(EMULATED, pairs=("btc_idr",), order_ids=tuple(f"a{n}" for n in range(9)))
-    assert row(many, NOW_MS)[2] == "btc_idr a0 a1 a2 +6"
+    assert row(many, NOW_MS)[3] == "btc_idr a0 a1 a2 +6"
 
 
 @pytest.mark.parametrize(

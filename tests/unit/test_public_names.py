@@ -77,8 +77,14 @@ def test_outcomes_are_these() -> None:
             ["account", "order_id", "pair", "side", "client_order_id", "timeout_ms"],
         ),
         ("cancel_all_direct", ["account", "pair", "side", "timeout_ms"]),
-        ("arm", ["account", "pairs", "order_ids", "timeout_ms", "clear_wait_ms"]),
-        ("countdown", ["account", "pairs", "order_ids", "timeout_ms", "clear_wait_ms"]),
+        (
+            "arm",
+            ["account", "pairs", "order_ids", "timeout_ms", "name", "replace", "clear_wait_ms"],
+        ),
+        (
+            "countdown",
+            ["account", "pairs", "order_ids", "timeout_ms", "name", "replace", "clear_wait_ms"],
+        ),
     ],
 )
 def test_producer_takes_what_it_took(method: str, parameters: list[str]) -> None:

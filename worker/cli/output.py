@@ -37,6 +37,7 @@ STYLES = {
     "no": "red",
 }
 GAP = "  "
+EMPTY = "-"
 SCOPE_SHOWN = 4
 """Names of a scope that a table shows."""
 SECOND_MS = 1_000
@@ -59,8 +60,9 @@ def document(value: Any) -> None:  # noqa: ANN401  any JSON value
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a table."""
+    """Write a table without its empty columns."""
     cells = [[shown(cell) for cell in row] for row in rows]
+    headers, cells = without_empty(headers, cells)
     if sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415  slow
 
@@ -68,6 +70,14 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         return
     for line in columns([list(headers), *cells]):
         say(line)
+
+
+def without_empty(
+    headers: Sequence[str], cells: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Return a table without the columns that no row fills; all of them without a row."""
+    filled = [i for i in range(len(headers)) if not cells or any(row[i] != EMPTY for row in cells)]
+    return [headers[i] for i in filled], [[row[i] for i in filled] for row in cells]
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -96,7 +106,7 @@ def grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:  # noqa:
 def shown(value: object) -> str:
     """Return a value as one line without control characters."""
     if value is None or value == "":
-        return "-"
+        return EMPTY
     if isinstance(value, bool):
         return "yes" if value else "no"
     return one_line(str(value))

@@ -13,7 +13,7 @@ from worker.exchanges.base import Exchange
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
 from worker.model.switches import Armed, Clearing, why_held
-from worker.policy.phases import check_switch, holds_timers, spelled
+from worker.policy.phases import check_name, check_switch, holds_timers, spelled
 from worker.policy.timers import shortest_native_ms, terms_of
 from worker.store.switches import Switches
 
@@ -51,12 +51,15 @@ def arm_switch(
     scope: Scope,
     timeout_ms: int,
     clear_wait_ms: int,
+    name: str | None = None,
+    replace: bool = False,
 ) -> Switch:
     """Arm a scope and return its switch; see `Producer.arm`."""
-    for name, values in (("pairs", scope.pairs), ("order_ids", scope.order_ids)):
+    for field, values in (("pairs", scope.pairs), ("order_ids", scope.order_ids)):
         if isinstance(values, str) or not isinstance(values, Sequence):
-            raise InvalidCommand(f"{name} must be a list")
+            raise InvalidCommand(f"{field} must be a list")
     _check_wait(clear_wait_ms)
+    check_name(name, replace=replace, orders=len(scope.order_ids))
     pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
     bounds = settings.switches
     check_switch(
@@ -80,10 +83,18 @@ def arm_switch(
             bell=urgent_bell(exchange.name),
             shortest_ms=shortest_ms,
             budget=budget,
+            name=name or "",
+            replace_named=replace,
         ),
         wait_ms=clear_wait_ms,
     )
     if armed.overlaps:
+        if armed.named:
+            raise SwitchOverlap(
+                f"switch {armed.switch_id} has the name {name} and covers another scope "
+                f"({armed.overlaps}); replace=True (--replace) swaps its scope for this one, "
+                "arming exactly its scope takes it over"
+            )
         raise SwitchOverlap(
             f"switch {armed.switch_id} covers part of this scope ({armed.overlaps}); "
             f"disarm it, or arm exactly its scope to take it over"
@@ -97,6 +108,7 @@ def arm_switch(
         deadline_ms=armed.deadline_ms,
         held="exchange" if armed.native else "workers",
         held_why=why_held(armed.held_why, native=armed.native),
+        name=name or "",
     )
     switch.raise_if_ended(armed.reply)
     return switch

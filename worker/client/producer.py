@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 from worker.client.arming import Scope, arm_switch
 from worker.client.bells import bells
 from worker.client.commands import cancel_of_all, cancels, one_order
+from worker.client.finding import find_switch, named_switch
+from worker.client.replays import check_replay, refuse_replay, replay
 from worker.client.switch import Switch
 from worker.client.ticket import Result, Ticket, ticket_of
 from worker.config.aliases import announced_exchange, unknown_account
 from worker.config.client_settings import ProducerSettings, load_client_settings
-from worker.errors import InvalidCommand, SwitchUnknown, UnknownAccount
-from worker.exchanges import EXCHANGES
+from worker.errors import InvalidCommand, UnknownAccount
 from worker.exchanges.base import Exchange
 from worker.extras import needing
-from worker.model.jobs import Job, Kind, NewJob, State
+from worker.model.jobs import Job, State
 from worker.model.messages import DRAIN
-from worker.model.names import exchange_of
-from worker.model.settlements import new_id
-from worker.model.switches import SwitchRecord, why_held
-from worker.policy.phases import check_cancel, check_cancel_all, spelled
+from worker.model.switches import SwitchRecord
 from worker.store.doorbell import ring
 from worker.store.ledger import Ledger
 from worker.store.opening import build_store
@@ -260,19 +258,7 @@ class Producer:
         dead = self._ledger.get(job_id)
         if dead is None or dead.state is not State.DEAD:
             raise InvalidCommand("no such dead letter")
-        exchange = self.check_replay(dead)
-        job = NewJob(
-            id=new_id(),
-            lane=dead.lane,
-            kind=dead.kind,
-            order_id=dead.order_id or "",
-            pair=spelled(exchange, dead.pair) or "",
-            side=dead.side or "",
-            parent=dead.id,
-            client_order_id=dead.client_order_id or "",
-        )
-        bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
-        (accepted,) = self._ledger.accept([job], [bell])
+        accepted = replay(self._ledger, dead, self.check_replay(dead))
         self._ledger.retire(dead.id, keep_ms=self._settings.jobs.retention_ms)
         return ticket_of(dead, accepted.id, self._ledger, fresh=accepted.fresh)
 
@@ -284,27 +270,9 @@ class Producer:
             InvalidCommand: It cannot be replayed.
             StoreUnavailable: Redis did not answer.
         """
-        if dead.kind is Kind.MALFORMED:
-            raise InvalidCommand(
-                "a malformed message cannot be replayed; send it again, or discard it"
-            )
-        if dead.foreign:
-            raise InvalidCommand(f"a newer version wrote {dead.id}: replay it with that version")
+        refuse_replay(dead)
         exchange = self._exchange(dead.account)
-        if exchange.name != dead.exchange:
-            raise InvalidCommand(
-                f"account {dead.account} is on {exchange.name} now, the order on {dead.exchange}"
-            )
-        if dead.kind is Kind.CANCEL:
-            check_cancel(
-                exchange,
-                order_id=dead.order_id or "",
-                pair=dead.pair,
-                side=dead.side,
-                client_order_id=dead.client_order_id,
-            )
-        else:
-            check_cancel_all(exchange, pair=dead.pair, side=dead.side)
+        check_replay(dead, exchange)
         return exchange
 
     def arm(
@@ -314,6 +282,8 @@ class Producer:
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
         timeout_ms: int,
+        name: str | None = None,
+        replace: bool = False,
         clear_wait_ms: int = 0,
     ) -> Switch:
         """Arm a switch: workers cancel the scope's orders if no heartbeat arrives in time.
@@ -327,12 +297,19 @@ class Producer:
             pairs: Covers all open orders of these pairs.
             order_ids: Covers these orders; `Switch.track` adds more.
             timeout_ms: From each heartbeat to the deadline.
+            name: 1 to 64 letters, digits, `_`, `.` and `-`; unique among the armed
+                switches of the account. A takeover without a name keeps the former.
+            replace: If a switch with this name covers another scope, end it in the
+                same step. Orders of both scopes are covered at every moment; those
+                of the former scope alone stay open. Its holder's calls raise
+                `SwitchReplaced`. At most 20,000 order ids.
             clear_wait_ms: Maximum wait for a former switch of these pairs that
                 tripped, until the exchange has listed their open orders once.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was armed.
-            SwitchOverlap: Another armed switch covers part of the scope.
+            SwitchOverlap: Another armed switch covers part of the scope, or has this
+                name and another scope. Nothing was armed.
             SwitchClearing: A former switch of one of the pairs tripped and may still
                 cancel orders placed now. Nothing was armed.
             SwitchError: The switch tripped, or was armed or disarmed elsewhere,
@@ -349,6 +326,8 @@ class Producer:
             scope=Scope(pairs, order_ids),
             timeout_ms=timeout_ms,
             clear_wait_ms=clear_wait_ms,
+            name=name,
+            replace=replace,
         )
 
     def countdown(
@@ -358,6 +337,8 @@ class Producer:
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
         timeout_ms: int,
+        name: str | None = None,
+        replace: bool = False,
         clear_wait_ms: int = 0,
     ) -> Switch:
         """Arm a switch for a `with` block. A clean exit disarms it, an exception does not."""
@@ -366,35 +347,39 @@ class Producer:
             pairs=pairs,
             order_ids=order_ids,
             timeout_ms=timeout_ms,
+            name=name,
+            replace=replace,
             clear_wait_ms=clear_wait_ms,
         )
 
-    def switch(self, switch_id: str, *, epoch: int = 0) -> Switch:
-        """Return a switch armed elsewhere.
+    def switch(
+        self,
+        switch_id: str | None = None,
+        *,
+        name: str | None = None,
+        account: str | None = None,
+        epoch: int = 0,
+    ) -> Switch:
+        """Return a switch armed elsewhere, by its id, or by its name and account.
 
         Args:
             switch_id: Id that `arm` returned.
+            name: Name of an armed switch.
+            account: Alias of the account of `name`.
             epoch: Act as the holder of this epoch; with 0, as any holder.
 
         Raises:
-            SwitchUnknown: No such switch, or its record has expired.
+            InvalidCommand: Neither an id nor a name with its account is given.
+            UnknownAccount: No account has this alias.
+            SwitchUnknown: No such switch, its record has expired, or no armed switch
+                of the account has this name.
             StoreUnavailable: Redis did not answer.
         """
-        record = self._switches.get(switch_id) if switch_id.isalnum() else None
-        if record is None:
-            raise SwitchUnknown(
-                f"switch {switch_id[:64]!r} does not exist, or its record has expired"
-            )
-        return Switch(
-            self._switches,
-            EXCHANGES[exchange_of(record.lane)],
-            switch_id=switch_id,
-            account=record.account,
-            epoch=epoch,
-            deadline_ms=record.deadline_ms,
-            held=record.held,
-            held_why=why_held(record.held_why, native=record.native),
-        )
+        if switch_id is None:
+            if name is None or account is None:
+                raise InvalidCommand("give the id of a switch, or its name and its account")
+            switch_id = named_switch(self._switches, self._exchange(account), account, name)
+        return find_switch(self._switches, switch_id, epoch=epoch)
 
     def switches(self, *, limit: int = 100) -> list[SwitchRecord]:
         """Return switches, the most recently changed first.

@@ -62,6 +62,7 @@ class Switch:
     crash it stays armed, so the orders are canceled at the deadline.
 
     Attributes:
+        name: Given to `arm`; empty for none.
         epoch: Rises with each arming. With 0, calls are accepted from any holder.
         held: What enforced the deadline when this object was made: `exchange`, by a
             native timer that fires without a worker, or `workers`.
@@ -81,6 +82,7 @@ class Switch:
         deadline_ms: int = 0,
         held: str = "",
         held_why: str = "",
+        name: str = "",
     ) -> None:
         self._switches = switches
         self._exchange = exchange
@@ -90,11 +92,13 @@ class Switch:
         self.deadline_ms = deadline_ms
         self.held = held
         self.held_why = held_why
+        self.name = name
         self._renewal = renewal_bell(exchange.name)
 
     def __repr__(self) -> str:
-        """Return id, account and epoch."""
-        return f"Switch(id={self.id!r}, account={self.account!r}, epoch={self.epoch})"
+        """Return id, name, account and epoch."""
+        named = f", name={self.name!r}" if self.name else ""
+        return f"Switch(id={self.id!r}{named}, account={self.account!r}, epoch={self.epoch})"
 
     def beat(self) -> Beat:
         """Send a heartbeat: set the deadline to one timeout from now. One Redis call.
@@ -187,8 +191,8 @@ class Switch:
         """
         if reply is SwitchReply.REPLACED:
             record = self._switches.get(self.id)
-            disarmed = record is not None and record.state is SwitchState.DISARMED
-            if record and disarmed and record.epoch == self.epoch + 1:
+            ended = record is not None and record.state is SwitchState.DISARMED
+            if record and ended and not record.replaced_by and record.epoch == self.epoch + 1:
                 return SwitchReply.DISARMED
         return reply
 

@@ -94,6 +94,8 @@ class SwitchRecord:
         fires_ms: When the exchange's own timer fires at the earliest; 0 if no
             timer is known to run, None if the exchange holds none.
         synced_ms: When that was last confirmed.
+        name: Given by its strategy; empty for none.
+        replaced_by: Id of the switch that holds a part of its scope, or its name, now.
     """
 
     id: str
@@ -111,6 +113,8 @@ class SwitchRecord:
     tripped_ms: int | None
     native: bool = False
     held_why: str = ""
+    name: str = ""
+    replaced_by: str = ""
 
     @property
     def held(self) -> str:
@@ -130,6 +134,7 @@ class SwitchRecord:
         """Return the switch as JSON shows it."""
         return {
             "id": self.id,
+            "name": self.name or None,
             "account": self.account,
             "exchange": exchange_of(self.lane),
             "pairs": list(self.pairs),
@@ -191,6 +196,8 @@ class Armed:
     still `clearing`. A switch that is `waiting` is armed once its pairs are clear.
 
     Attributes:
+        overlaps: What the other switch covers.
+        named: Whether it has the name that was asked for, for another scope.
         native: Whether the exchange holds a timer for it.
         held_why: Why it does not, where it has timers; see `lib/budget.lua`.
         reply: What the calls that track very many orders came to.
@@ -200,6 +207,7 @@ class Armed:
     epoch: int = 0
     deadline_ms: int = 0
     overlaps: str = ""
+    named: bool = False
     clearing: Clearing | None = None
     waiting: bool = False
     native: bool = False

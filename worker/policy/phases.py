@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Exchange
 from worker.model.commands import (
@@ -96,6 +98,26 @@ def check_cancel_all(exchange: Exchange, *, pair: str | None, side: str | None) 
 def holds_timers(exchange: Exchange) -> bool:
     """Return whether an exchange keeps countdowns itself."""
     return SetCountdown in exchange.capabilities.commands
+
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""A name of a switch."""
+REPLACE_MAX = 20_000
+"""Orders of a scope that one step swaps at most, so that Redis is not blocked."""
+
+
+def check_name(name: object, *, replace: bool, orders: int) -> None:
+    """Refuse a name that no switch can have, and a swap that one step cannot do.
+
+    Raises:
+        InvalidCommand: The text says what is wrong.
+    """
+    if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
+        raise InvalidCommand("a switch's name is 1 to 64 letters, digits, _, . and -")
+    if replace and name is None:
+        raise InvalidCommand("replace=True replaces the switch of a name; give name")
+    if replace and orders > REPLACE_MAX:
+        raise InvalidCommand(f"replace=True takes at most {REPLACE_MAX} order ids")
 
 
 def check_switch(

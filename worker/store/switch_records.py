@@ -29,4 +29,6 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
         tripped_ms=maybe("tripped_ms"),
         native=fields["native"] == "1",
         held_why=fields.get("held_why", ""),
+        name=fields.get("name", ""),
+        replaced_by=fields.get("replaced_by", ""),
     )

@@ -64,19 +64,23 @@ class Switches:
         sent_ms: int = 0,
         shortest_ms: int = 0,
         budget: int = 0,
+        name: str = "",
+        replace_named: bool = False,
     ) -> Armed:
         """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`."""
         pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
-        order_ids, more = order_ids[:TRACK_MAX], order_ids[TRACK_MAX:]
+        most = len(order_ids) if replace_named else TRACK_MAX  # in one step, none uncovered
+        order_ids, more = order_ids[:most], order_ids[most:]
         kind = (lane, account, int(native))
-        terms = (shortest_ms, budget, len(pairs))
+        terms = (shortest_ms, budget, name, int(replace_named), len(pairs))
         args: list[str | int] = [switch_id, *kind, timeout_ms, mode, sent_ms, *bell, *terms]
         args += [*pairs, *order_ids]
         answer = self._store.run("arm", *args, promised=True)
         if answer[0] == "stale":
             return Armed("")
         if answer[0] == "overlap":
-            return Armed(answer[1], overlaps=str(answer[2]).strip())
+            named = len(answer) > 3  # noqa: PLR2004  see `arm.lua`
+            return Armed(answer[1], overlaps=str(answer[2]).strip(), named=named)
         if answer[0] == "clearing":
             return Armed("", clearing=Clearing(answer[1], int(answer[2]), answer[3], answer[4]))
         armed = Armed(
@@ -248,6 +252,10 @@ class Switches:
     def owners(self, lane: str, pairs: Sequence[str]) -> list[str]:
         """Return the switches that hold any of these pairs of the lane's account."""
         return sorted({str(each) for each in self._store.run("owners", lane, *pairs)})
+
+    def named(self, lane: str, name: str) -> str:
+        """Return the id of the live switch of the lane's account with this name, or ""."""
+        return str(self._store.run("named", lane, name))
 
     def get(self, switch_id: str) -> SwitchRecord | None:
         """Return a switch, or None if there is none or it has been forgotten."""

@@ -134,9 +134,13 @@ class Reconciler:
             if record and record.tripped_ms:
                 late_ms = record.tripped_ms - record.deadline_ms
                 metrics.tripped(exchange_of(record.lane), late_ms)
+            name = record.name if record else ""
+            shown = f"{switch_id} ({name})" if name else switch_id
             alert(
                 "switch tripped",
-                f"switch {switch_id} tripped: its strategy fell silent; canceling its orders",
+                f"switch {shown} tripped: its strategy fell silent; canceling its orders",
+                switch=switch_id,
+                switch_name=name,
                 account=record.account if record else "",
                 exchange=exchange_of(record.lane) if record else "",
             )

@@ -41,6 +41,21 @@ def arm(
             show_default=False,
         ),
     ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="Shown wherever the switch is; unique among the account's armed switches.",
+            show_default=False,
+        ),
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="If the switch of this name covers another scope, take its place."
+        ),
+    ] = False,
     clear_wait_ms: Annotated[
         int,
         typer.Option(
@@ -62,6 +77,8 @@ def arm(
         pairs=pairs or [],
         order_ids=order_ids or [],
         timeout_ms=timeout_ms,
+        name=name,
+        replace=replace,
         clear_wait_ms=clear_wait_ms,
     )
     beat_ms = timeout_ms // SAFE_SHARE
@@ -69,6 +86,7 @@ def arm(
         output.document(
             {
                 "id": switch.id,
+                "name": switch.name or None,
                 "account": account,
                 "epoch": switch.epoch,
                 "timeout_ms": timeout_ms,
@@ -83,7 +101,7 @@ def arm(
             " (armed before: heartbeats of the former holder now fail)" if switch.epoch > 1 else ""
         )
         rows = [
-            ("switch", switch.id),
+            ("switch", f"{switch.id} ({switch.name})" if switch.name else switch.id),
             ("epoch", f"{switch.epoch}{again}"),
             ("deadline", f"{output.moment(switch.deadline_ms)}, {output.duration(timeout_ms)}"),
             ("now", f"send a heartbeat at least every {output.duration(beat_ms)}, for example"),

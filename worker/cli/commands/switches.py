@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.model.switches import SwitchRecord
     from worker.store.switches import Switches
 
-HEADERS = ("ID", "ACCOUNT", "SCOPE", "STATE", "LEFT", "BEAT", "SYNC", "TIMER", "EPOCH")
+HEADERS = ("ID", "NAME", "ACCOUNT", "SCOPE", "STATE", "LEFT", "BEAT", "SYNC", "TIMER", "EPOCH")
 LOOK_BACK = 5_000
 """Most ended switches to read."""
 WATCHED_BACK = 400
@@ -64,6 +64,7 @@ def row(record: SwitchRecord, now_ms: int) -> tuple[object, ...]:
     """Return the table row of a switch."""
     return (
         record.id,
+        record.name,
         record.account,
         output.scope(record),
         record.state,

@@ -1,6 +1,7 @@
 -- arm(p, id, lane, account, native, timeout_ms, mode, sent_ms, queue, bell, shortest_ms, budget,
---     n, pair * n, order_id * m)
---   -> 'armed', id, epoch, deadline_ms, native, why | 'overlap', id, its scope | 'stale', ''
+--     name, replace, n, pair * n, order_id * m)
+--   -> 'armed', id, epoch, deadline_ms, native, why | 'overlap', id, its scope, its name if that is
+--      why | 'stale', ''
 --      | 'clearing', pair, ms, job id, its last detail | 'waiting', and as for 'armed'
 -- Arm a scope. The same scope armed before (a restarted strategy) is that switch
 -- with a later epoch, which ends the earlier holder's beats; with mode 'touch'
@@ -15,6 +16,9 @@
 -- a former life may yet cancel what is placed from now on (see `clearing`): with mode 'arm'
 -- nothing changes; else, as no error reaches who sent it, the switch waits, its
 -- deadline running, and is armed once its pairs are clear.
+-- A name, or '' for none, is one live switch of the account. Where another scope has it, this is
+-- refused; with replace '1' that switch ends in the same step, replaced by this one, and no order
+-- of both scopes is without a switch in between.
 -- Where the exchange has timers (native 1) one is set if it can be kept: from shortest_ms on,
 -- and within the budget of requests in 1,000 s, both by what the account's workers have
 -- registered, if any has. Else workers hold the deadline (native 0), as `why` says.
@@ -25,27 +29,35 @@
 --- @include lib/budget
 --- @include lib/clearing
 --- @include lib/disarms
+--- @include lib/endings
 --- @include lib/lanes
 --- @include lib/renewals
 --- @include lib/scopes
+--- @include lib/switch_names
 --- @include lib/switches
 --- @include lib/trips
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[13])
+local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[15])
+local name, replace = ARGV[13], ARGV[14] == '1'
 local now = now_ms()
 local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
-for i = 14, 13 + n do
+for i = 16, 15 + n do
   pair_list[#pair_list + 1] = ARGV[i]
   fields[#fields + 1] = pair_field(ARGV[i])
 end
-for i = 14 + n, #ARGV do
+for i = 16 + n, #ARGV do
   order_list[#order_list + 1] = ARGV[i]
   fields[#fields + 1] = 'o|' .. ARGV[i]
 end
 local pairs_text, orders_text = table.concat(pair_list, ','), table.concat(order_list, ',')
 
+local former = name ~= '' and named_switch(p, lane, name) -- of another scope, if it is not `same`
+if former and has_ended(former, now) then
+  trip(p, former, now)
+  former = nil
+end
 local same, running
 local inherited = 0 -- when a timer that was another's fires at the latest
 local seen = {} -- each owner is looked at once, however many fields it has
@@ -72,13 +84,18 @@ for i, owner in ipairs(owners_of(scope, fields)) do
       and string.sub(with, 1, #orders_text + 1) == orders_text .. ',')
     if same_pairs(switch.pairs, pairs_text) and named then
       same = switch
-    elseif is_live(switch) then
+    elseif is_live(switch) and not (replace and former and former.id == owner) then
       if sent > 0 and sent < last_word(switch) then return { 'stale', '' } end
       return { 'overlap', owner, switch.pairs .. ' ' .. (switch.armed_with or '') }
     else
       inherited = math.max(inherited, fires or 0)
     end
   end
+end
+
+if former and same and former.id == same.id then former = nil end
+if former and not replace then
+  return { 'overlap', former.id, former.pairs .. ' ' .. (former.armed_with or ''), name }
 end
 
 -- Never later than from the call: the sender's clock may be ahead, and Redis late.
@@ -96,7 +113,7 @@ if mode == 'again' then
 end
 if stale then return { 'stale', '' } end
 -- What takes over or moves an armed switch is no new work; nor a message that lies in Redis.
-if mode ~= 'arm' or (same and is_live(same)) then work_on() end
+if mode ~= 'arm' or (same and is_live(same)) or former then work_on() end
 local state = 'armed'
 if mode == 'arm' or not same or same.state ~= 'armed' then
   local pair, wait, job, detail = clearing(p, lane, pair_list, now)
@@ -108,6 +125,10 @@ if same then
   id = same.id
   epoch = tonumber(same.epoch)
   if mode == 'arm' or not is_live(same) then epoch = epoch + 1 end
+end
+if former then
+  end_switch(p, former, now, queue, bell, now)
+  redis.call('HSET', p .. 'switch:' .. former.id, 'replaced_by', id)
 end
 local why = ''
 if native == '1' and same and same.timeout_ms == ARGV[6] and mode ~= 'arm' and is_live(same) then
@@ -140,6 +161,7 @@ if same then -- it may have been spelled otherwise
   for _, pair in ipairs(split(same.pairs)) do redis.call('HDEL', scope, pair_field(pair)) end
 end
 own(scope, fields, id)
+if name ~= '' or (same and not is_live(same)) then set_name(p, lane, id, name, same and same.name) end
 change('SADD', key .. ':orders', order_list)
 redis.call('ZADD', p .. 'switches', now, id)
 local switch = read_switch(p, id)

@@ -16,6 +16,8 @@ local VAIN = 5
 local UNTIMED_MS = 10000
 -- How many switches of all lanes are looked at, at most; but of each lane some.
 local SWITCHES_MAX, SOME = 5000, 10
+-- How many named switches are told apart, at most.
+local NAMED_MAX = 100
 
 local lanes, order = {}, {}
 local function lane_of(name)
@@ -62,12 +64,13 @@ local function untimed(native, timeout, deadline, fires, wants)
   return now - tonumber(wants) > longest
 end
 
+local named = 0
 local function look_at_switches(row)
   local key = p .. 'due:' .. row.lane .. ':switch'
   local share = math.max(SOME, math.floor(SWITCHES_MAX / #order))
   for _, id in ipairs(redis.call('ZRANGE', key, 0, math.min(most, share) - 1)) do
     local switch = redis.call('HMGET', p .. 'switch:' .. id, 'state', 'native', 'timeout_ms',
-      'deadline_ms', 'fires_ms', 'wants_ms')
+      'deadline_ms', 'fires_ms', 'wants_ms', 'name')
     if switch[1] == 'disarmed' then
       row.disarmed = row.disarmed + 1
     elseif switch[1] == 'armed' then
@@ -77,6 +80,11 @@ local function look_at_switches(row)
       row.left_ms = math.min(row.left_ms or left, left)
       local ratio = left / tonumber(switch[3])
       row.left_ratio = math.min(row.left_ratio or ratio, ratio)
+      if switch[7] and named < NAMED_MAX then
+        named = named + 1
+        row.named = row.named or {}
+        row.named[switch[7]] = left
+      end
     end
   end
 end

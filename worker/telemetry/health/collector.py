@@ -140,6 +140,12 @@ def _switches(lanes: Sequence[LaneReading]) -> Iterator[Metric]:
         labels,
         [(_of(it), it.left_ratio) for it in lanes if it.left_ratio is not None],
     )
+    yield _family(
+        "named_switch_deadline_seconds",
+        "Time until the deadline of an armed switch with a name, of at most 100.",
+        (*labels, "name"),
+        [((*_of(it), name), ms / 1_000) for it in lanes for name, ms in sorted(it.named.items())],
+    )
 
 
 def _budgets(reading: Reading) -> Iterator[Metric]:

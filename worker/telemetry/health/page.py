@@ -130,6 +130,7 @@ def _switch_table(switches: Iterable[SwitchRecord], now_ms: int) -> str:
     rows = [
         [
             _head(it.account),
+            _cell(it.name or "-"),
             _cell(_left(it, now_ms)),
             _cell(it.state),
             _cell(_scope(it)),
@@ -137,7 +138,7 @@ def _switch_table(switches: Iterable[SwitchRecord], now_ms: int) -> str:
         ]
         for it in switches
     ]
-    heads = ("Account", "Time left", "State", "Scope", "Exchange's timer")
+    heads = ("Account", "Name", "Time left", "State", "Scope", "Exchange's timer")
     return _table("Switches", heads, rows, empty="No switch is armed.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from worker import clock
@@ -48,6 +48,8 @@ class LaneReading:
         left_ms: Time until the nearest deadline of an armed switch, negative after it;
             None without one.
         left_ratio: Minimum remaining time of an armed switch as a share of its timeout.
+        named: Time until the deadline of armed switches with a name, by name; of all
+            accounts at most 100.
     """
 
     exchange: str
@@ -62,6 +64,7 @@ class LaneReading:
     tripped: int
     left_ms: int | None
     left_ratio: float | None
+    named: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ def _lane(row: Mapping[str, Any]) -> LaneReading:
         tripped=row["tripped"],
         left_ms=row.get("left_ms"),
         left_ratio=row.get("left_ratio"),
+        named=row.get("named", {}),
     )
 
 

@@ -44,12 +44,13 @@ local function yield(p, switch, winner, now)
 end
 
 -- take_field(p, scope, field, id, now): enter a switch as the owner of what may be another's.
+-- A name stays with the other: two switches with one name still hold their own orders.
 local function take_field(p, scope, field, id, now)
   local owner = redis.call('HGET', scope, field)
   local switch, other = read_switch(p, id), owner and owner ~= id and read_switch(p, owner)
   if not other or not is_live(other) then
     if not other or is_live(switch) then redis.call('HSET', scope, field, id) end
-  elseif is_live(switch) then
+  elseif is_live(switch) and string.sub(field, 1, 2) ~= 'n|' then
     local winner, loser = armed_last(p, switch, other)
     redis.call('HSET', scope, field, winner.id)
     yield(p, loser, winner, now)

@@ -33,6 +33,7 @@ local function retire(p, switch, state, now)
   redis.call('HSET', key, 'state', state)
   redis.call('ZADD', p .. 'switches', now, switch.id)
   disown(scope, pair_fields(split(switch.pairs)), switch.id)
+  if switch.name then disown(scope, { 'n|' .. switch.name }, switch.id) end
   local orders, more = some_of(key .. ':orders', RELEASE)
   if more then
     give_up(p, switch, orders)

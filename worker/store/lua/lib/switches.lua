@@ -20,13 +20,14 @@
 --                               sent_ms    when its last plain message was sent, by that
 --                                          sender's clock
 --                               replaced_by the switch of who has armed a part of its
---                                          scope since, under another alias
+--                                          scope since, under another alias; or has its name now
+--                               name       given by its strategy; see lib/switch_names
 --                               ending     it has ended, and gives up its orders in parts
 --   P switch:<id>:orders  set   tracked order ids; of one that has ended with very many, those
 --                               that have no cancel yet, or are its own still
 --   P switch:<id>:released set  the others of these
---   P scope:<lane>        hash  'p|<pair in lower case>' or 'o|<order id>' -> switch id; <lane> stands for the
---                               account, see lib/identity
+--   P scope:<lane>        hash  'p|<pair in lower case>', 'o|<order id>' or 'n|<name>' -> switch id;
+--                               <lane> stands for the account, see lib/identity
 --   P disarmed:<lane>     hash  pair -> ms of its last disarm or trip, by its sender's clock;
 --                               kept for KEEP_MS, for the NOTED_MAX pairs noted last
 --   P lane:<lane>:switch  hash  beside what lib/lanes has: called, since it was last
@@ -121,12 +122,13 @@ local function same_pairs(one, other)
   return one == other or plain(one) == plain(other)
 end
 
--- fields_of(p, switch) -> the fields of its scope
+-- fields_of(p, switch) -> the fields of its scope, and of its name
 local function fields_of(p, switch)
   local fields = {}
   for _, pair in ipairs(split(switch.pairs)) do fields[#fields + 1] = pair_field(pair) end
   for _, order in ipairs(redis.call('SMEMBERS', p .. 'switch:' .. switch.id .. ':orders')) do
     fields[#fields + 1] = 'o|' .. order
   end
+  if switch.name then fields[#fields + 1] = 'n|' .. switch.name end
   return fields
 end

@@ -55,6 +55,7 @@ local function trip(p, switch, now, room)
   redis.call('ZADD', p .. 'switches', now, switch.id)
   redis.call('ZADD', p .. 'tripped', now, switch.id)
   disown(by_account(p, 'scope', switch.lane), pair_fields(pairs), switch.id)
+  if switch.name then disown(by_account(p, 'scope', switch.lane), { 'n|' .. switch.name }, switch.id) end
   note_disarm(p, switch.lane, pairs, last_word(switch))
   local last = last_fires(switch)
   if last then
