@@ -23,6 +23,7 @@ HOMES = {
     "SwitchTripped": "worker.errors",
     "SwitchUnknown": "worker.errors",
     "CancelWorkerError": "worker.errors",
+    "Heartbeat": "worker.client.heartbeat",
     "ExtraMissing": "worker.errors",
     "InvalidCommand": "worker.errors",
     "Outcome": "worker.model.outcomes",

@@ -1,5 +1,6 @@
 """Client library: all that a strategy imports, by way of `worker`."""
 
+from worker.client.heartbeat import Heartbeat as Heartbeat
 from worker.client.producer import Producer as Producer
 from worker.client.switch import Beat as Beat
 from worker.client.switch import Switch as Switch

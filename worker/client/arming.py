@@ -109,6 +109,7 @@ def arm_switch(
         held="exchange" if armed.native else "workers",
         held_why=why_held(armed.held_why, native=armed.native),
         name=name or "",
+        timeout_ms=timeout_ms,
     )
     switch.raise_if_ended(armed.reply)
     return switch

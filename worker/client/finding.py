@@ -26,6 +26,7 @@ def find_switch(switches: Switches, switch_id: str, *, epoch: int) -> Switch:
         held=record.held,
         held_why=why_held(record.held_why, native=record.native),
         name=record.name,
+        timeout_ms=record.timeout_ms,
     )
 
 

@@ -63,6 +63,7 @@ class Switch:
 
     Attributes:
         name: Given to `arm`; empty for none.
+        timeout_ms: From each heartbeat to the deadline; 0 if not known here.
         epoch: Rises with each arming. With 0, calls are accepted from any holder.
         held: What enforced the deadline when this object was made: `exchange`, by a
             native timer that fires without a worker, or `workers`.
@@ -83,6 +84,7 @@ class Switch:
         held: str = "",
         held_why: str = "",
         name: str = "",
+        timeout_ms: int = 0,
     ) -> None:
         self._switches = switches
         self._exchange = exchange
@@ -93,6 +95,7 @@ class Switch:
         self.held = held
         self.held_why = held_why
         self.name = name
+        self.timeout_ms = timeout_ms
         self._renewal = renewal_bell(exchange.name)
 
     def __repr__(self) -> str:
@@ -100,10 +103,15 @@ class Switch:
         named = f", name={self.name!r}" if self.name else ""
         return f"Switch(id={self.id!r}{named}, account={self.account!r}, epoch={self.epoch})"
 
-    def beat(self) -> Beat:
+    def beat(self, *, since_ms: float | None = None) -> Beat:
         """Send a heartbeat: set the deadline to one timeout from now. One Redis call.
 
         Send one at least every half timeout; then the switch never trips.
+
+        Args:
+            since_ms: Count from this moment of the local clock (`worker.clock`,
+                `monotonic_ms`) instead, such as the strategy's last progress. The
+                deadline is never moved back.
 
         Raises:
             SwitchTripped: The deadline has passed; the orders are being canceled.
@@ -113,7 +121,7 @@ class Switch:
             StoreUnavailable: Redis did not answer. The deadline may be
                 unchanged; retry.
         """
-        beaten = self._switches.beat(self.id, self.epoch, self._renewal)
+        beaten = self._switches.beat(self.id, self.epoch, self._renewal, since_ms=since_ms)
         self.raise_if_ended(self._distinguish_disarm(beaten.state))
         return Beat(beaten.left_ms, beaten.in_time)
 

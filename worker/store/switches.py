@@ -100,9 +100,30 @@ class Switches:
             self.disarm(armed.switch_id, armed.epoch, bell)
         return Armed(other, overlaps="some of its order ids")
 
-    def beat(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> Beaten:
-        """Move the deadline on; one Redis call. Epoch 0 is any."""
-        reply, left, in_time, current = self._store.run("beat", switch_id, epoch, *bell)
+    def beat(
+        self,
+        switch_id: str,
+        epoch: int,
+        bell: tuple[str, str],
+        *,
+        since_ms: float | None = None,
+    ) -> Beaten:
+        """Move the deadline on; one Redis call. Epoch 0 is any.
+
+        Args:
+            switch_id: Of the switch.
+            epoch: Of its holder.
+            bell: See `beat.lua`.
+            since_ms: When the deadline counts from, on the local clock, if that is
+                before the call.
+        """
+        since = 0
+        if since_ms is not None:
+            since = self._store.time.latest(since_ms)
+            if not since:  # nothing is known of shared time yet
+                self._store.run("time")
+                since = self._store.time.latest(since_ms)
+        reply, left, in_time, current = self._store.run("beat", switch_id, epoch, *bell, since)
         return Beaten(SwitchReply(reply), int(left), in_time == 1, int(current))
 
     def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> SwitchReply:

@@ -1,6 +1,7 @@
--- beat(p, id, epoch, queue, bell) -> state, left_ms, in_time, epoch
+-- beat(p, id, epoch, queue, bell, since_ms) -> state, left_ms, in_time, epoch
 -- Move the deadline on to a timeout from when the beat was called, however long Redis
--- took to come to it; never back. state: armed, or why not: tripped,
+-- took to come to it; never back. With since_ms it counts from there, if that was before the call:
+-- a moment of shared time. state: armed, or why not: tripped,
 -- disarmed, replaced (a later epoch), unknown. in_time: 1 if the exchange's timer
 -- (native) is where it should be, or, with none, a worker that serves the account
 -- lives to hold the deadline. An epoch of 0 is any.
@@ -16,6 +17,7 @@
 --- @include lib/switches
 --- @include lib/trips
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
+local since = tonumber(ARGV[6])
 local now = now_ms()
 local switch = read_switch(p, id)
 if not switch then return { 'unknown', 0, 0, 0 } end
@@ -29,7 +31,8 @@ if has_ended(switch, now) then
 end
 local lagged, planned = needs_sync(switch), renews_at(switch)
 local timeout = tonumber(switch.timeout_ms)
-local from = math.max(called_ms(), math.min(tonumber(switch.beat_ms), now))
+local called = since > 0 and math.min(since, called_ms()) or called_ms()
+local from = math.max(called, math.min(tonumber(switch.beat_ms), now))
 local deadline = from + timeout
 switch.deadline_ms = deadline
 redis.call('HSET', p .. 'switch:' .. id, 'deadline_ms', deadline, 'beat_ms', from)

@@ -1,0 +1,157 @@
+"""Heartbeats from a thread, as long as the strategy makes progress."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from worker import clock
+from worker.client.pulse import Pulse
+from worker.client.switch import Switch
+from worker.errors import CancelWorkerError, InvalidCommand, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+JOIN_MS = 2_000
+"""Longest wait for a heartbeat under way when stopping."""
+OnError = Callable[[CancelWorkerError], None]
+
+
+class Heartbeat:
+    """Sends a switch's heartbeats from a thread while the strategy reports progress.
+
+    A heartbeat is sent every third of the timeout. Each moves the deadline to the latest
+    `progress()` plus one timeout, never further: if the loop is stuck, the switch trips
+    one timeout after its last progress, however well this thread runs.
+
+        with Heartbeat(switch) as heart:
+            while trading():
+                heart.progress()
+
+    Redis outages are ridden out up to the deadline. Leaving the block stops the
+    heartbeats and nothing else: `switch.disarm()` ends the switch. A forked child sends
+    none unless `start` is called there. Under gevent's patched threads it runs as a
+    greenlet, under asyncio as a thread.
+
+    Args:
+        switch: An armed switch.
+        on_error: Called from the thread, once, when the switch has ended for this holder
+            (`SwitchTripped`, `SwitchReplaced`, ...), or when no heartbeat has reached
+            Redis by the deadline (`StoreUnavailable`).
+    """
+
+    def __init__(self, switch: Switch, *, on_error: OnError | None = None) -> None:
+        self.switch = switch
+        self._on_error = on_error
+        self._pulse = Pulse(_timeout_ms(switch), now_ms=clock.monotonic_ms())
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._stopping = False
+
+    def progress(self) -> None:
+        """Report that the strategy's loop makes progress. Takes about a microsecond.
+
+        Raises:
+            SwitchTripped: The deadline has passed; the orders are being canceled.
+            SwitchReplaced: The same scope or name was armed again, elsewhere.
+            SwitchError: The switch has ended otherwise.
+            StoreUnavailable: No heartbeat has reached Redis by the deadline.
+        """
+        pulse = self._pulse
+        pulse.progress_ms = now_ms = clock.monotonic_ms()
+        if pulse.error is not None:
+            raise pulse.error.with_traceback(None)
+        if now_ms >= pulse.prompt_ms and self._pid == os.getpid():
+            pulse.prompt_ms = math.inf
+            self._wake.set()
+
+    def start(self) -> None:
+        """Start the heartbeats, which counts as progress. Starting twice is no error.
+
+        In a forked child this starts heartbeats of its own.
+        """
+        if self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
+            return
+        self._pulse = Pulse(self._pulse.timeout_ms, now_ms=clock.monotonic_ms())
+        self._wake = threading.Event()  # that of a forked parent may be held
+        self._pid, self._stopping = os.getpid(), False
+        self._thread = threading.Thread(
+            target=self._run, name=f"heartbeat {self.switch.id}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the heartbeats. The switch stays armed, and trips unless it is disarmed."""
+        if self._pid != os.getpid() or self._thread is None:
+            return
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(JOIN_MS / 1_000)
+        self._thread = None
+
+    def __enter__(self) -> Self:
+        """Start the heartbeats."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the heartbeats."""
+        self.stop()
+
+    def _run(self) -> None:
+        pulse, wake = self._pulse, self._wake
+        due_ms = 0.0
+        while not self._stopping and not pulse.ended:
+            clock.wait_ms(wake, due_ms - clock.monotonic_ms())
+            wake.clear()
+            if not self._stopping:
+                due_ms = self._beat(pulse)
+
+    def _beat(self, pulse: Pulse) -> float:
+        """Send one heartbeat; return when the next one is due."""
+        sent_ms, since_ms = clock.monotonic_ms(), pulse.progress_ms
+        try:
+            self.switch.beat(since_ms=since_ms)
+        except CancelWorkerError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  the strategy learns of it by the deadline
+            failure = StoreUnavailable(f"{type(error).__name__} while sending a heartbeat")
+        else:
+            return pulse.beaten(since_ms, sent_ms=sent_ms)
+        due_ms, notify = pulse.failed(failure, now_ms=clock.monotonic_ms())
+        if notify and pulse.error is not None:
+            log.error("switch %s: %s", self.switch.id, pulse.error)
+            self._notify(pulse.error)
+        else:
+            log.warning("switch %s: a heartbeat failed: %s", self.switch.id, failure)
+        return due_ms
+
+    def _notify(self, error: CancelWorkerError) -> None:
+        if self._on_error is None:
+            return
+        try:
+            self._on_error(error)
+        except Exception:
+            log.exception("on_error of the heartbeats of switch %s failed", self.switch.id)
+
+
+def _timeout_ms(switch: Switch) -> int:
+    """Return the timeout of a switch, which one armed elsewhere has in its record only."""
+    if switch.timeout_ms:
+        return switch.timeout_ms
+    record = switch.record()
+    if record is None:
+        raise InvalidCommand(f"switch {switch.id} has no record; arm it first")
+    return record.timeout_ms
