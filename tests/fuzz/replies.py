@@ -18,7 +18,48 @@ DATA = Path(__file__).parents[1] / "data"
 STATUSES = (200, 200, 200, 200, 400, 401, 403, 404, 408, 429, 500, 502, 503, 204, 302, 418)
 RECEIVED_MS = 1_783_000_000_000
 HEAD = 4
+ROW = {"symbol": "BTC_IDR", "orderId": int(ORDER), "side": "BUY"}
+BINANCE: tuple[object, ...] = (
+    {**ROW, "status": "CANCELED", "origClientOrderId": "a", "clientOrderId": "b"},
+    {**ROW, "status": "NEW"},
+    {**ROW, "status": "FILLED", "orderId": ORDER},
+    [{**ROW, "status": "NEW"}, {**ROW, "orderId": 2, "status": "PENDING_NEW", "side": "SELL"}],
+    {"orderListId": 7, "orderReports": [{**ROW, "status": "CANCELED"}, {**ROW, "orderId": 2}]},
+    {"code": 200, "msg": "The operation of cancel all open order is done."},
+    {"symbol": "btc_idr", "countdownTime": "1000"},
+    {"code": -2011, "msg": "Unknown order sent."},
+    {"code": -2013, "msg": "Order does not exist."},
+    {"code": -2026, "msg": "Order was canceled or expired with no executed qty over 90 days ago."},
+    {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."},
+    {"code": -1003, "msg": "Too many requests."},
+    {"code": -1006, "msg": "Execution status unknown."},
+)
 EXAMPLES: dict[str, tuple[object, ...]] = {
+    "binance": BINANCE,
+    "binanceusdm": BINANCE,
+    "kraken": (
+        {"error": [], "result": {"count": 1}},
+        {"error": [], "result": {"count": 1, "pending": True}},
+        {"error": ["WGeneral:odd"], "result": {"count": 0, "pending": False}},
+        {"error": [], "result": {ORDER: {"status": "closed", "descr": {"pair": "btc_idr"}}}},
+        {"error": [], "result": {ORDER: {"status": "canceled"}}},
+        {
+            "error": [],
+            "result": {
+                "open": {
+                    "OYVGEW-VYV5B-UUEXSK": {
+                        "status": "open",
+                        "descr": {"pair": "btc_idr", "type": "buy"},
+                    }
+                }
+            },
+        },
+        {"error": [], "result": {"open": {}}},
+        {"error": ["EOrder:Unknown order"]},
+        {"error": ["EAPI:Invalid nonce"]},
+        {"error": ["EGeneral:Temporary lockout"]},
+        {"error": ["EService:Deadline elapsed", "EService:Busy"]},
+    ),
     "everstrike": (
         {"code": 200, "msg": "Success", "result": {"id": ORDER, "status": "ACTIVE", "pair": "a"}},
         {"code": 200, "result": [{"id": ORDER, "status": "CANCELLED"}, {"id": "2"}]},
@@ -86,6 +127,9 @@ WORDS = (
     *(b"ACTIVE", b"CANCELLED", b"COMPLETED", b"open", b"filled", b"cancelled", b"Invalid order."),
     *(b"Canceled", b"completed", b"BUY", b'{"0": ', b'"total_orders"', b'"900"', b"invalid_pair"),
     *(b"invalid_nonce", b"must be greater than ", b"too_many_requests", b"try again in "),
+    *(b'"orderId"', b'"symbol"', b"CANCELED", b'"orderReports"', b'"code": -2011', b"-2013"),
+    *(b"Unknown order sent.", b'"countdownTime"', b'"count"', b'"pending"', b'"descr"'),
+    *(b"EOrder:Unknown order", b"EAPI:Invalid nonce", b"EGeneral:", b'{"error": [], "result": '),
     *(b"Not found", b"retry-after: 9\n", b"date: x\n", b"\xef\xbb\xbf", b"\\ud800", b"null"),
     *(ORDER.encode(), f'"{ORDER}"'.encode(), SECRET.encode(), b"[" * 64, b'{"a":' * 64),
 )

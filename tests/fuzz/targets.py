@@ -10,9 +10,12 @@ from typing import Any, Final
 from tests.fuzz.target import Target
 
 MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "replies-binance": ("replies", ("binance",)),
+    "replies-binanceusdm": ("replies", ("binanceusdm",)),
     "replies-bitmart": ("replies", ("bitmart",)),
     "replies-everstrike": ("replies", ("everstrike",)),
     "replies-indodax": ("replies", ("indodax",)),
+    "replies-kraken": ("replies", ("kraken",)),
     "wire": ("wire", ()),
     "bodies": ("bodies", ()),
     "messages": ("messages", ()),

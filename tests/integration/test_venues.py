@@ -24,7 +24,14 @@ FAULTS = [
     "delay",
     "drip",
 ]
-OWN_FAULTS = ["binance_unknown", "binance_halted"]
+OWN_FAULTS = {
+    "bn": ["binance_unknown", "binance_halted"],
+    "bu": ["binance_unknown", "binance_halted"],
+    "bc": ["binance_unknown", "binance_halted"],
+    "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
+}
+NEVER_PLACED = {"kr": "OAAAAA-AAAAA-AAAAAA"}
+"""An id of the exchange's form, where it is no number."""
 
 
 @pytest.fixture
@@ -63,23 +70,26 @@ def test_an_order_that_never_was_is_not_called_canceled(world: World, alias: str
     """It ends in the dead letters as unknown."""
     jobs = {"missing_max_ms": 1, "backoff_base_ms": 1, "max_attempts": 20}
     attempts = Attempts(world, http=HTTP, jobs=jobs)
-    (job,) = attempts.run(alias, attempts.accept(alias, "404404"))
+    (job,) = attempts.run(alias, attempts.accept(alias, NEVER_PLACED.get(alias, "404404")))
     assert (job.state, job.outcome) == (State.DEAD, Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize("alias", MORE_KEYS)
 def test_a_pair_is_emptied_and_nothing_else(world: World, attempts: Attempts, alias: str) -> None:
-    """By one request for the pair, proven by a list."""
+    """By one request for the pair where there is one, proven by a list."""
     mine = world.place(alias, 20)
     (other,) = world.place(alias, pair="ETHUSDT")
     (job,) = attempts.run(alias, attempts.accept(alias))
-    assert (job.state, job.outcome) == (State.DONE, Outcome.GONE), job.history
+    outcome = Outcome.CANCELED if alias == "kr" else Outcome.GONE  # by cancels of single orders
+    assert (job.state, job.outcome) == (State.DONE, outcome), job.history
     assert {world.status(alias, order) for order in mine} == {"canceled"}
     assert world.status(alias, other) == "open"
 
 
-@pytest.mark.parametrize("alias", MORE_KEYS)
-@pytest.mark.parametrize("fault", [*FAULTS, *OWN_FAULTS])
+@pytest.mark.parametrize(
+    ("alias", "fault"),
+    [(alias, fault) for alias in MORE_KEYS for fault in [*FAULTS, *OWN_FAULTS[alias]]],
+)
 def test_an_order_is_off_the_book_after_a_fault(
     world: World, attempts: Attempts, alias: str, fault: str
 ) -> None:
@@ -129,12 +139,20 @@ def test_a_disarmed_switch_leaves_no_timer(world: World, alias: str) -> None:
     eventually(lambda: not world.sim.timers(), what="the timers are stopped")
 
 
-def test_spot_is_held_by_workers(world: World) -> None:
-    """It keeps no timer."""
-    (order,) = world.place("bn")
+def test_pairs_of_spot_are_held_by_workers(world: World) -> None:
+    """No timer there is for a pair."""
+    pairs = {"bn": ("BTC/USDT", "BTCUSDT"), "kr": ("BTC/USD", "XBTUSD")}
+    placed = {alias: world.place(alias)[0] for alias in pairs}
+    (other,) = world.place("kr", pair="ETHUSD")
     world.worker()
-    switch = world.producer().arm("bn", pairs=["BTC/USDT"], timeout_ms=1_500)
-    record = switch.record()
-    assert record is not None
-    assert (record.held, record.pairs) == ("workers", ("BTCUSDT",))
-    eventually(lambda: world.status("bn", order) == "canceled", what="the switch has tripped")
+    producer = world.producer()
+    for alias, (given, spelled) in pairs.items():
+        record = producer.arm(alias, pairs=[given], timeout_ms=1_500).record()
+        assert record is not None
+        assert (record.held, record.pairs) == ("workers", (spelled,))
+
+    def all_canceled() -> bool:
+        return {world.status(alias, order) for alias, order in placed.items()} == {"canceled"}
+
+    eventually(all_canceled, what="the switches have tripped")
+    assert world.status("kr", other) == "open"

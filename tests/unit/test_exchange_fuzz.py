@@ -33,6 +33,7 @@ KEYS = st.sampled_from(
         *("code", "msg", "result", "id", "status", "pair", "side"),
         *("success", "return", "error", "error_code", "order_id", "order", "orders", "type"),
         *("message", "entrust_id", "symbol", "access_token", "expires_in", "total_pages"),
+        *("orderId", "orderReports", "countdownTime", "count", "pending", "open", "descr", ORDER),
     ]
 )
 JSON = st.recursive(
@@ -43,10 +44,15 @@ JSON = st.recursive(
 ORDERS = st.fixed_dictionaries(
     {"id": IDS, "order_id": IDS, "entrust_id": IDS, "status": SCALARS}, optional={"pair": SCALARS}
 )
+STATES = st.sampled_from(["NEW", "CANCELED", "FILLED", "EXPIRED", "open", "closed", None, 7])
+CODES = [-1021, -2011, -2013, -2026, -1003, -9999, 200, "-2013"]
 ENVELOPES = st.one_of(
     st.fixed_dictionaries({"code": st.just(200) | SCALARS, "result": ORDERS | st.lists(ORDERS)}),
     st.fixed_dictionaries({"success": st.just(1) | SCALARS, "return": ORDERS | JSON}),
     st.fixed_dictionaries({"success": st.just(0), "error": SCALARS, "error_code": SCALARS}),
+    st.fixed_dictionaries({"error": st.just([]) | JSON, "result": ORDERS | JSON}),
+    st.fixed_dictionaries({"symbol": st.just("BTC_IDR"), "orderId": IDS, "status": STATES}),
+    st.fixed_dictionaries({"code": st.sampled_from(CODES), "msg": SCALARS}),
     st.fixed_dictionaries({"access_token": SCALARS, "expires_in": SCALARS}),
     ORDERS,
     st.just({}),
@@ -75,6 +81,7 @@ PROVING = {
     "bitmart": b"{}",
     "everstrike": b'{"code":200,"msg":"","result":{"status":"ACTIVE","id":"1223181"}}',
     "indodax": b'{"success":1,"return":{"order_id":1223181,"pair":"btc_idr"}}',
+    "kraken": b'{"error":[],"result":{"count":1}}',
 }
 
 

@@ -31,6 +31,7 @@ def test_registry_finds_each_exchange_by_name() -> None:
         "bitmart",
         "everstrike",
         "indodax",
+        "kraken",
     ]
     for name in NAMES:
         assert exchange_named(name) is EXCHANGES[name]
@@ -133,6 +134,8 @@ def test_plain_ids_pass(name: str, order_id: str) -> None:
     """Ids as the documents show them pass."""
     if name.startswith("binance"):
         order_id = order_id if order_id.isdigit() else "9" * 20  # its ids are numbers
+    if name == "kraken":
+        order_id = "OYVGEW-VYV5B-UUEXSK"  # its ids have one form
     for command in orders_of(order_id):
         EXCHANGES[name].check(command)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,14 @@ from typing import Protocol
 
 from worker.exchanges import EXCHANGES
 
-ALIASES = {"ev": "everstrike", "ix": "indodax", "bm": "bitmart"}
+ALIASES = {
+    "ev": ("everstrike", "btc_idr"),
+    "ix": ("indodax", "btc_idr"),
+    "bm": ("bitmart", "btc_idr"),
+    "bu": ("binanceusdm", "BTCUSDT"),
+    "kr": ("kraken", "XBTUSD"),
+}
+"""By alias, the exchange and a pair that is traded there."""
 
 
 class Control(Protocol):
@@ -28,6 +36,7 @@ class SimulatedAccount:
 
     alias: str
     exchange: str
+    pair: str
     base_url: str
     api_key: str
     api_secret: str
@@ -37,14 +46,16 @@ class SimulatedAccount:
 def open_accounts(control: Control) -> list[SimulatedAccount]:
     """Register one trader at each exchange."""
     accounts = []
-    for alias, exchange in ALIASES.items():
+    for alias, (exchange, pair) in ALIASES.items():
+        its, secret = EXCHANGES[exchange].capabilities, f"simulated-secret-{alias}"
         account = SimulatedAccount(
             alias=alias,
             exchange=exchange,
+            pair=pair,
             base_url=control.url(exchange),
             api_key=f"simulated-key-{alias}",
-            api_secret=f"simulated-secret-{alias}",
-            memo="simulated" if EXCHANGES[exchange].capabilities.needs_memo else "",
+            api_secret=base64.b64encode(secret.encode()).decode() if its.base64_secret else secret,
+            memo="simulated" if its.needs_memo else "",
         )
         control.add_key(exchange, account.api_key, account.api_secret, account.memo)
         accounts.append(account)

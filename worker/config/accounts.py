@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from dataclasses import replace
@@ -183,6 +184,20 @@ class Account(Table):
             return value.get_secret_value() or None
         path: Path | None = getattr(self, f"{name}_file")
         return None if path is None else read_secret(path, f"{name}_file")
+
+    def check_secret(self, secret: str | None) -> None:
+        """Refuse an API secret with which no request can be signed.
+
+        Raises:
+            SettingsError: The exchange's secrets are base64, and this one is not.
+        """
+        if secret and self.adapter.capabilities.base64_secret:
+            try:
+                base64.b64decode(secret, validate=True)
+            except ValueError:
+                raise SettingsError(
+                    "api_secret is not base64; paste it again, exactly as the exchange gave it"
+                ) from None
 
 
 def plain_address(text: str) -> str:

@@ -210,6 +210,7 @@ class Settings(BaseSettings):
         try:
             key, secret = account.secret("api_key"), account.secret("api_secret")
             memo = account.secret("memo")
+            account.check_secret(secret)
         except SettingsError as error:
             raise SettingsError(f"{where}.{error}") from None
         needed = {"api_key": key, "api_secret": secret}

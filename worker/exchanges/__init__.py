@@ -24,6 +24,7 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "binance": ("binance.adapter", "BINANCE"),
         "binanceusdm": ("binance.adapter", "BINANCE_USDM"),
         "binancecoinm": ("binance.adapter", "BINANCE_COINM"),
+        "kraken": ("kraken.adapter", "KRAKEN"),
     }
 )
 """By name, the module and the attribute that is the exchange."""

@@ -104,6 +104,7 @@ class Capabilities:
         bulk_max: Most orders in one `CancelOrders`; 0 without the command.
         needs_token: Requests carry a bearer token from `FetchToken`.
         needs_memo: Accounts have a memo beside key and secret.
+        base64_secret: API secrets are base64.
         limits: The exchange's limits.
         timer_pairs: Most pairs in one `SetCountdown`.
         stale_ms: How long after its stamp a request without a nonce may still
@@ -120,6 +121,7 @@ class Capabilities:
     bulk_max: int = 0
     needs_token: bool = False
     needs_memo: bool = False
+    base64_secret: bool = False
     limits: tuple[Limit, ...] = ()
     timer_pairs: int = 50
     stale_ms: int = 0

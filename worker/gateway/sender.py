@@ -173,9 +173,12 @@ class Sender:
         if answer.nonce_floor is not None:
             self._nonces.raise_above(session.access.api_key, answer.nonce_floor)
             metrics.nonce_refused(session.exchange.name, session.alias)
+            told = answer.nonce_floor > 0
             alert(
                 "nonce refused",
-                "the exchange refused a nonce; the next ones are above the exchange's last",
+                "the exchange refused a nonce; the next ones are above the exchange's last"
+                if told
+                else "the exchange refused a nonce: another program may use the same API key",
                 account=session.alias,
                 exchange=session.exchange.name,
             )

@@ -144,7 +144,8 @@ class Unproven:
         missing: The exchange says that it knows no such open order, which may
             mean filled, canceled, or a mistake of its own: ask before judging.
         token_refused: The bearer token is no longer accepted; fetch another.
-        nonce_floor: Only nonces above this number are accepted from now on.
+        nonce_floor: Only nonces above this number are accepted from now on; 0 if the
+            exchange refused the nonce without naming one.
         clock_refused: The exchange finds the request's timestamp too far from
             its own clock.
         final: Refused here, before it was sent: the same again would be, too.

@@ -22,6 +22,7 @@ Base URLs below the server's own:
 `indodax`     `/indodax/tapi`      stands for `https://indodax.com/tapi`
 `bitmart`     `/bitmart`           stands for `https://openapi.bitmart.com`
 `binance…`    `/binance…`          stands for the host of each market
+`kraken`      `/kraken`            stands for `https://api.kraken.com`
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -71,6 +72,10 @@ name                       applied     what the client sees
 `binance_banned`           no          418, with `Retry-After: 1`
 `binance_unknown`          by dice     503 and -1006, "Execution status unknown."
 `binance_halted`           no          503 and -1008
+`kraken_pending`           yes         a cancel that is not yet carried out
+`kraken_lockout`           no          "EGeneral:Temporary lockout"
+`kraken_deadline`          by dice     "EService:Deadline elapsed"
+`kraken_unavailable`       by dice     "EService:Unavailable"
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
@@ -86,6 +91,8 @@ What no document says, and is chosen here:
 - Codes and texts of Indodax's refusal of timestamps and of unknown orders;
   the order of its checks; that a nonce is used up by a request that is then
   refused for its parameters.
+- Kraken: that a refused request uses up its nonce; the counter of a pair is
+  kept only if `kraken_pair_counter` is set.
 - BitMart's status for a bad signature (403) and timestamp (400).
 - See `Options` for what is chosen by the seed.
 """

@@ -15,7 +15,7 @@ def main() -> None:
     """Read the arguments and serve until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(
         prog="python -m worker.simulator",
-        description="Everstrike, Indodax and BitMart v2 as one local server.",
+        description="The exchanges as one local server.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="the one address to bind")
     parser.add_argument("--port", type=int, default=0, help="0 for any that is free")

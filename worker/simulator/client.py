@@ -139,7 +139,7 @@ class SimulatorClient:
         self._call("expire_tokens")
 
     def set_nonce(self, api_key: str, n: int) -> None:
-        """Set the highest nonce that Indodax has seen of a key."""
+        """Set the highest nonce that the exchanges have seen of a key."""
         self._call("set_nonce", api_key=api_key, n=n)
 
     def journal(self, after: int = 0) -> list[Arrival]:

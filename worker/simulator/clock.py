@@ -23,6 +23,11 @@ def http_date(now_ms: float) -> str:
     return _http_date(int(now_ms // 1_000))
 
 
+def iso_time(now_ms: float) -> str:
+    """Write a time as RFC 3339 does, to the second."""
+    return datetime.fromtimestamp(now_ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def next_midnight_ms(now_ms: float) -> float:
     """Return the Unix ms of the first 00:00:00 UTC after `now_ms`."""
     today = datetime.fromtimestamp(now_ms / 1_000, UTC).replace(

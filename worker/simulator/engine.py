@@ -16,12 +16,13 @@ from worker.simulator.fault_plan import FaultPlan
 from worker.simulator.faults import Fault
 from worker.simulator.indodax.api import Indodax
 from worker.simulator.journal import Arrival
+from worker.simulator.kraken.api import Kraken
 from worker.simulator.options import Options
 from worker.simulator.wire import MOUNTS, Delivery, Manner, Reply, Request, json_reply
 
 
 class Engine:
-    """The three exchanges, their clock, their faults and the journal.
+    """The exchanges, their clock, their faults and the journal.
 
     One lock is held over each request, so that `seq`, `at_ms`, limits, nonces
     and dice all agree on one order of arrival.
@@ -42,6 +43,7 @@ class Engine:
                 BinanceSpot(seed, options),
                 BinanceUsdm(seed, options),
                 BinanceCoinm(seed, options),
+                Kraken(seed, options),
             )
         }
         self.plan = FaultPlan(self.exchanges)

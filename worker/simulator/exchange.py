@@ -57,6 +57,8 @@ class Exchange(ABC):
     def __init__(self, seed: int, options: Options) -> None:
         self.options = options
         self.keys: dict[str, Key] = {}
+        self.last_nonce: dict[str, int] = {}
+        """By API key, the highest nonce that was accepted, where nonces are used."""
         self.fill_race = 0.0
         self.ids = random.Random(f"ids:{self.name}:{seed}")  # noqa: S311
         self.dice = random.Random(f"dice:{self.name}:{seed}")  # noqa: S311

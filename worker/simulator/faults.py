@@ -72,6 +72,15 @@ FAULTS = _table(
     Fault("binance_banned", applied=False, own=True),
     Fault("binance_unknown", applied=None, own=True),
     Fault("binance_halted", applied=False, own=True),
+    Fault(
+        "kraken_pending",
+        applied=True,
+        own=True,
+        meets=lambda it: it.operation == "cancel",
+    ),
+    Fault("kraken_lockout", applied=False, own=True),
+    Fault("kraken_deadline", applied=None, own=True),
+    Fault("kraken_unavailable", applied=None, own=True),
     Fault("reject_nonce", applied=False, own=True, meets=lambda it: it.nonce is not None),
     Fault("expire_token", applied=False, own=True, meets=lambda it: it.token is not None),
 )

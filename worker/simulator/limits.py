@@ -30,3 +30,17 @@ class SlidingWindow:
         arrivals.append((at_ms, weight))
         self._totals[who] += weight
         return self._totals[who] <= self._max_requests
+
+
+class FallingCounter:
+    """A counter that each request raises and time lowers; above its bound requests are refused."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[float, float]] = {}
+
+    def admit(self, who: str, at_ms: float, *, cost: float, bound: float, per_s: float) -> bool:
+        """Count an arrival by its cost, and return whether it is within the bound."""
+        count, since_ms = self._counts.get(who, (0.0, at_ms))
+        count = max(0.0, count - per_s * max(0.0, at_ms - since_ms) / 1_000) + cost
+        self._counts[who] = (count, at_ms)
+        return count <= bound

@@ -25,6 +25,13 @@ class Options:
         indodax_disabled_pairs: Pairs answered with "Pair … disabled".
         indodax_whitelist: Keys that may use the countdown; None for all.
         binance_symbols: The symbols there are; empty for all that look like one.
+        kraken_missing: How a question about an order that was never placed is answered:
+            `error` or `empty`, a result without orders. Not documented; from the seed.
+        kraken_calls: What the call counter of a key holds, as for the lowest tier;
+            0 for no limit.
+        kraken_calls_per_s: By how much it falls each second.
+        kraken_pair_counter: What an account's counter of a pair holds, which a
+            cancel of a young order raises by up to 8; 0 for no limit.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -40,6 +47,10 @@ class Options:
     indodax_disabled_pairs: tuple[str, ...] = ()
     indodax_whitelist: tuple[str, ...] | None = None
     binance_symbols: tuple[str, ...] = ()
+    kraken_missing: str = "error"
+    kraken_calls: int = 15
+    kraken_calls_per_s: float = 0.33
+    kraken_pair_counter: int = 0
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False
@@ -53,6 +64,7 @@ class Options:
             everstrike_closed=rng.choice((503, 404, 400)),
             indodax_no_orders=rng.choice(("null", "empty")),
             bitmart_closed=rng.choice((404, 400)),
+            kraken_missing=rng.choice(("error", "empty")),
         )
 
     def set(self, name: str, value: object) -> None:

@@ -31,6 +31,13 @@ def binance_signature(secret: str, payload: str) -> str:
     return hmac.digest(secret.encode(), payload.encode(), "sha256").hex()
 
 
+def kraken_signature(secret: str, path: str, nonce: str, body: bytes) -> str:
+    """Sign a form: HMAC-SHA512 of (URI path + SHA256(nonce + POST data)), all in base64."""
+    digest = hashlib.sha256(nonce.encode() + body).digest()
+    mac = hmac.new(base64.b64decode(secret), path.encode() + digest, hashlib.sha512)
+    return base64.b64encode(mac.digest()).decode()
+
+
 def bitmart_signature(secret: str, message: str) -> str:
     """Sign sorted, urlencoded parameters, or the message of a token request."""
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()

@@ -1,4 +1,4 @@
-"""The three exchanges as one server, and the hands that move them."""
+"""The exchanges as one server, and the hands that move them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker.simulator.wire import MOUNTS, Delivery, Request
 
 
 class Simulator:
-    """Everstrike, Indodax and BitMart v2 on one port, with their ground truth.
+    """The exchanges on one port, with their ground truth.
 
     The same `seed` and the same order of arrivals at an exchange give the
     same faults, ids and undocumented replies. Every time that is reported is
@@ -226,9 +226,10 @@ class Simulator:
             self._engine.bitmart.tokens.expire()
 
     def set_nonce(self, api_key: str, n: int) -> None:
-        """Set the highest nonce that Indodax has seen of a key."""
+        """Set the highest nonce that the exchanges have seen of a key."""
         with self._engine.lock:
-            self._engine.indodax.gate.last_nonce[api_key] = n
+            for exchange in self._engine.exchanges.values():
+                exchange.last_nonce[api_key] = n
 
     def journal(self, after: int = 0) -> list[Arrival]:
         """Return what arrived after the arrival numbered `after`, in order."""

@@ -15,6 +15,7 @@ MOUNTS: Mapping[str, str] = {
     "binance": "/binance",
     "binanceusdm": "/binanceusdm",
     "binancecoinm": "/binancecoinm",
+    "kraken": "/kraken",
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}

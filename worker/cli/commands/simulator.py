@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Annotated
@@ -49,8 +50,8 @@ def _announce(urls: Mapping[str, str]) -> None:
     output.say("# (operations: python -c 'import worker.simulator; help(worker.simulator)').")
     output.say("# Place orders; the reply lists their ids:")
     for account in accounts:
-        body = f'{{"exchange": "{account.exchange}", "api_key": "{account.api_key}"}}'
-        output.say(f"#   curl {control}/_sim/place -d '{body}'")
+        order = {"exchange": account.exchange, "api_key": account.api_key, "pair": account.pair}
+        output.say(f"#   curl {control}/_sim/place -d '{json.dumps(order)}'")
     output.say("# As worker.toml:")
     output.say("")
     output.say(settings_text(accounts, reachable=reachable))

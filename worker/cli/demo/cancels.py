@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker import clock
-from worker.cli.demo.stage import LEASE_MS, PAIR, NotShown, Stage, until_true
+from worker.cli.demo.stage import LEASE_MS, NotShown, Stage, until_true
 from worker.client.ticket import Result, Ticket
 from worker.model.outcomes import Outcome
 
@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 def cancel(stage: Stage, alias: str, order_id: str) -> Ticket:
     """Enqueue one cancel as a strategy does."""
-    return stage.producer.cancel(alias, order_id, pair=PAIR, side=SIDE)
+    return stage.producer.cancel(alias, order_id, pair=stage.accounts[alias].pair, side=SIDE)
 
 
 def proven(stage: Stage, ticket: Ticket, expected: Outcome, book: str) -> Result:

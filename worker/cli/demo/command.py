@@ -25,7 +25,7 @@ def demo() -> None:
         "A strategy is killed; the exchange has no timer": silence.emulated,
         "Strategies stop cleanly": silence.disarmed,
     }
-    output.say("Starting Redis, three simulated exchanges, a Celery worker and beat ...")
+    output.say("Starting Redis, simulated exchanges, a Celery worker and beat ...")
     try:
         with open_stage() as stage:
             started_ms = clock.monotonic_ms() - begun_ms

@@ -93,9 +93,10 @@ class Stage:
         """
         until_true(lambda: self.store.client.exists(self.store.key(BEAT)), what="Celery beat")
 
-    def place(self, alias: str, count: int = 1, *, pair: str = PAIR) -> list[str]:
-        """Place orders at an account's exchange; return their ids."""
+    def place(self, alias: str, count: int = 1, *, pair: str = "") -> list[str]:
+        """Place orders at an account's exchange, of its pair unless given; return their ids."""
         account = self.accounts[alias]
+        pair = pair or account.pair
         return self.sim.place(account.exchange, account.api_key, pair=pair, count=count)
 
     def order(self, alias: str, order_id: str) -> Order:

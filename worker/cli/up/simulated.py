@@ -15,7 +15,7 @@ from worker.config.settings_file import CONFIG_VARIABLE, DEFAULT_FILE
 from worker.simulator import Simulator
 
 ORDERS = 3
-PAIR, SIDE = "btc_idr", "buy"
+SIDE = "buy"
 REPLACED = ("WORKER_ACCOUNTS", "WORKER_REDIS_URL", "WORKER_SENTRY_DSN")
 """Variables that would mix real settings with simulated ones."""
 
@@ -47,11 +47,14 @@ def _announce(simulator: Simulator, accounts: list[SimulatedAccount], path: Path
     output.say(f"simulator {simulator.base_url()} (control: POST /_sim/<operation>)")
     output.say(f"settings  {path}")
     for account in accounts:
-        ids = simulator.place(account.exchange, account.api_key, pair=PAIR, side=SIDE, count=ORDERS)
+        ids = simulator.place(
+            account.exchange, account.api_key, pair=account.pair, side=SIDE, count=ORDERS
+        )
         output.say(f"orders    {account.alias}: {' '.join(ids)}")
+    first = accounts[0]
     command = f"cancel-worker --config {path}"
-    output.say(f"try       {command} cancel ev ORDER_ID --pair {PAIR} --side {SIDE} --wait 5")
-    output.say(f"          {command} arm ix --pair {PAIR} --timeout-ms 30000")
+    output.say(f"try       {command} cancel {first.alias} ORDER_ID --pair {first.pair} --wait 5")
+    output.say(f"          {command} arm bu --pair BTCUSDT --timeout-ms 30000")
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ class Indodax(Exchange):
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
-        self.gate = Gate(options, self.keys)
+        self.gate = Gate(options, self.keys, self.last_nonce)
         self.countdowns = Countdowns()
         # "URL Ratelimit 10 requests per 10 seconds per IP."
         self._countdown_limit = SlidingWindow(10, 10_000)
@@ -144,6 +144,6 @@ class Indodax(Exchange):
     def _reject_nonce(self, call: Call) -> Reply:
         """Let the key's last nonce jump above the one given."""
         api_key, given = call.reading.api_key, call.reading.nonce or 0
-        last = max(self.gate.last_nonce.get(api_key, 0), given) + call.dice.randint(1, 1_000)
-        self.gate.last_nonce[api_key] = last
+        last = max(self.last_nonce.get(api_key, 0), given) + call.dice.randint(1, 1_000)
+        self.last_nonce[api_key] = last
         return stale_nonce(last, str(given))

@@ -22,8 +22,10 @@ class Gate:
     The order of the checks is not documented.
     """
 
-    def __init__(self, options: Options, keys: Mapping[str, Key]) -> None:
-        self.last_nonce: dict[str, int] = {}
+    def __init__(
+        self, options: Options, keys: Mapping[str, Key], last_nonce: dict[str, int]
+    ) -> None:
+        self._last_nonce = last_nonce
         self._options = options
         self._keys = keys
 
@@ -73,11 +75,11 @@ class Gate:
     def _check_nonce(self, call: Call, given: str) -> Verdict | None:
         """Take only a nonce above the key's highest: equal is refused, gaps are fine."""
         api_key = call.reading.api_key
-        last = self.last_nonce.get(api_key, 0)
+        last = self._last_nonce.get(api_key, 0)
         nonce = call.reading.nonce
         if nonce is None or nonce <= last:
             return Verdict(stale_nonce(last, given), refusal="nonce")
-        self.last_nonce[api_key] = nonce
+        self._last_nonce[api_key] = nonce
         return None
 
     def _check_timestamp(self, call: Call) -> Verdict | None:
