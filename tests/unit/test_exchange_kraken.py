@@ -35,6 +35,7 @@ from worker.simulator.signing import kraken_signature
 ID = "OYVGEW-VYV5B-UUEXSK"
 OTHER = "OAAAAA-BBBBB-CCCCCC"
 CANCEL, QUERY = CancelOrder(ID), QueryOrder(ID)
+MINE = CancelOrder(client_order_id="0f0e0d0c-0b0a-4908-8706-050403020100")
 LIST, LIST_ALL = ListOpenOrders(pair="XBTUSD"), ListOpenOrders()
 SCOPE = CancelScope()
 GOLDEN = [
@@ -111,7 +112,11 @@ def test_the_path_of_a_base_url_is_not_signed() -> None:
         CancelOrder(f"{ID},{OTHER}"),
         CancelOrder(ID.lower()),
         CancelOrder(f"{ID}\n"),
+        CancelOrder(),
         QueryOrder("1"),
+        QueryOrder(client_order_id="mine"),
+        CancelOrder(ID, client_order_id="mine"),
+        CancelOrder(client_order_id="m" * 19),
         CancelScope(pair="XBTUSD"),
         CancelScope(side="buy"),
         FetchToken(),
@@ -168,6 +173,7 @@ PROVEN: list[tuple[Command, object, Answer]] = [
         {"error": ["WGeneral:Danger"], "result": {"count": 1}},
         Closed(Outcome.CANCELED),
     ),
+    (MINE, done({"count": 1}), Closed(Outcome.CANCELED)),
     (SCOPE, done({"count": 4}), ScopeCanceled()),
     (SCOPE, done({"count": 0}), ScopeCanceled()),
     (QUERY, done({ID: row("open")}), OrderReport(OrderState.OPEN)),

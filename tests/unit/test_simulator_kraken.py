@@ -40,7 +40,7 @@ class KrakenTrader:
 
 @pytest.fixture
 def sim() -> Any:
-    """A simulator on a clock that stands still."""
+    """A simulator whose clock does not move."""
     with Simulator(options=Options(), clock=lambda: 1_700_000_000_000.0) as sim:
         yield sim
 
@@ -57,6 +57,15 @@ def test_an_order_is_canceled_once(sim: Simulator, trader: KrakenTrader) -> None
     assert sim.order("kraken", order).closed_by == "cancel"
     assert trader.send("CancelOrder", txid=order) == ["EOrder:Unknown order"]
     assert trader.send("QueryOrders", txid=order)[order]["status"] == "canceled"
+
+
+def test_an_order_is_canceled_by_the_id_of_its_trader(sim: Simulator, trader: KrakenTrader) -> None:
+    """While it is open."""
+    (order,) = sim.place("kraken", KEY, client_ids=["mine-1"])
+    assert trader.send("CancelOrder", cl_ord_id="mine-2") == ["EOrder:Unknown order"]
+    assert trader.send("CancelOrder", cl_ord_id="mine-1") == {"count": 1}
+    assert sim.order("kraken", order).closed_by == "cancel"
+    assert trader.send("CancelOrder", cl_ord_id="mine-1") == ["EOrder:Unknown order"]
 
 
 def test_nonces_rise(trader: KrakenTrader) -> None:

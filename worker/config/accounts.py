@@ -192,12 +192,11 @@ class Account(Table):
             SettingsError: The exchange's secrets are base64, and this one is not.
         """
         if secret and self.adapter.capabilities.base64_secret:
+            wrong = "api_secret is not base64; paste it again, exactly as the exchange gave it"
             try:
                 base64.b64decode(secret, validate=True)
             except ValueError:
-                raise SettingsError(
-                    "api_secret is not base64; paste it again, exactly as the exchange gave it"
-                ) from None
+                raise SettingsError(wrong) from None
 
 
 def plain_address(text: str) -> str:

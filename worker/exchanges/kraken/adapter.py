@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from worker.errors import InvalidCommand
-from worker.exchanges.base import Access, Capabilities, Hosts, Stamp
+from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import Checker
 from worker.exchanges.kraken.limits import LIMITS
 from worker.exchanges.kraken.replies import ORDER_ID, read_reply
@@ -28,6 +28,13 @@ from worker.model.wire import Reply, Request
 NAME: Final = "kraken"
 HOSTS: Final = Hosts(production="https://api.kraken.com")
 FORM: Final = "application/x-www-form-urlencoded"
+CLIENT_IDS: Final = IdForm(
+    re.compile(r"[A-Za-z0-9_-]{1,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
+    "letters, digits, _ and -, or a UUID",
+    longest=18,
+)
+"""Unique among the open orders of an account, so that a cancel reaches one at most."""
+
 _RENAMED: Final[Mapping[str, str]] = {"BTC": "XBT", "DOGE": "XDG"}
 """Assets that the exchange names otherwise in its pairs."""
 _CRYPTO: Final = "ETC|ETH|ICN|LTC|MLN|REP|XBT|XDG|XLM|XMR|XRP|ZEC"
@@ -56,6 +63,7 @@ CAPABILITIES: Final = Capabilities(
     nonce_auth=frozenset({"nonce"}),
     base64_secret=True,
     limits=LIMITS,
+    client_ids=CLIENT_IDS,
     spelling=spell,
 )
 CHECKER: Final = Checker(NAME, CAPABILITIES, ORDER_ID, needs={})
@@ -78,6 +86,8 @@ class Kraken:
         CHECKER.check(command)
         if isinstance(command, CancelScope) and (command.pair or command.side):
             raise InvalidCommand(f"{self.name} cancels all orders of an account, or one")
+        if isinstance(command, QueryOrder) and command.client_order_id:
+            raise InvalidCommand(f"{self.name} is asked about orders by their order id alone")
 
     def sign(self, command: Command, access: Access, stamp: Stamp) -> Request:
         """Turn a command into the bytes to send.
@@ -119,6 +129,8 @@ def sign(secret: str, path: str, nonce: int, body: str) -> str:
 
 def _request(command: Command) -> tuple[str, dict[str, str]]:
     match command:
+        case CancelOrder(client_order_id=str(client_id)):
+            return "/0/private/CancelOrder", {"cl_ord_id": client_id}
         case CancelOrder(order_id=order_id):
             return "/0/private/CancelOrder", {"txid": order_id}
         case CancelScope():

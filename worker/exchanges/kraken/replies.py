@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from worker.exchanges.base import RETRY_AFTER_MAX_MS
-from worker.exchanges.checks import PAIR, SIDE, IdForm
+from worker.exchanges.base import RETRY_AFTER_MAX_MS, IdForm
+from worker.exchanges.checks import PAIR, SIDE
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
     at,
@@ -39,7 +39,7 @@ from worker.model.outcomes import (
 from worker.model.wire import Reply
 
 ORDER_ID: Final = IdForm(
-    re.compile(r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}"), "the form OABCDE-ABCDE-ABCDEF"
+    re.compile(r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}"), "the form OABCDE-ABCDE-ABCDEF", longest=19
 )
 """The parameter `txid` also takes a user reference, which may name many orders: those are
 whole numbers, and never have this form."""

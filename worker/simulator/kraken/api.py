@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Mapping
 
+from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
@@ -85,7 +86,7 @@ class Kraken(Exchange):
 
     def _admit_cancel(self, call: Call) -> Verdict | None:
         bound = self.options.kraken_pair_counter
-        order = self.book.find("".join(call.reading.order_ids), call.reading.api_key)
+        order = self._named(call.reading)
         if not bound or order is None or order.status != "open":
             return None
         age_s = (call.at_ms - order.placed_ms) / 1_000
@@ -133,10 +134,18 @@ class Kraken(Exchange):
         return None
 
     def _cancel(self, call: Call) -> Verdict:
-        order = self.book.find("".join(call.reading.order_ids), call.reading.api_key)
+        order = self._named(call.reading)
         if order is None or not self.take_off(call, order, "cancel"):
             return refuse("order", "EOrder:Unknown order")
         return success({"count": 1})
+
+    def _named(self, reading: Reading) -> Order | None:
+        """Return the order that a cancel names: by `cl_ord_id` if it is open."""
+        client_id = reading.fields.get("cl_ord_id")
+        if not client_id:
+            return self.book.find("".join(reading.order_ids), reading.api_key)
+        orders = self.book.open_orders(reading.api_key)
+        return next((order for order in orders if order.client_id == client_id), None)
 
     def _cancel_all(self, call: Call) -> int:
         orders = self.book.open_orders(call.reading.api_key)

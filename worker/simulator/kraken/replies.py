@@ -30,6 +30,7 @@ def order_row(order: Order) -> dict[str, object]:
     row: dict[str, object] = {
         "refid": None,
         "userref": 0,
+        "cl_ord_id": order.client_id or None,
         "status": _STATUS[order.status],
         "opentm": order.placed_ms / 1_000,
         "descr": {
