@@ -329,3 +329,11 @@ def test_every_secret_is_known_to_the_mask(place: Place) -> None:
         "password-1",
         "https://k@h/1",
     } <= set(secrets_of(place.load()))
+
+
+def test_a_secret_that_must_be_base64_is_checked_at_the_start(place: Place) -> None:
+    """Nothing could be signed with it; the text shows no part of it."""
+    place.toml('[accounts.kr]\nexchange = "kraken"\napi_key = "k"\napi_secret = "odd secret!"\n')
+    with pytest.raises(SettingsError, match=r"accounts.kr.api_secret is not base64") as refused:
+        place.load().access("kr")
+    assert "odd" not in str(refused.value)

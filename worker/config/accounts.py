@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 from dataclasses import replace
@@ -21,7 +20,7 @@ from pydantic import (
 )
 
 from worker.config.aliases import auth_mode_of
-from worker.config.secret_values import BARE, read_secret
+from worker.config.secret_values import BARE, check_base64, read_secret
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange, Limit
 
@@ -192,11 +191,7 @@ class Account(Table):
             SettingsError: The exchange's secrets are base64, and this one is not.
         """
         if secret and self.adapter.capabilities.base64_secret:
-            wrong = "api_secret is not base64; paste it again, exactly as the exchange gave it"
-            try:
-                base64.b64decode(secret, validate=True)
-            except ValueError:
-                raise SettingsError(wrong) from None
+            check_base64(secret, "api_secret")
 
 
 def plain_address(text: str) -> str:

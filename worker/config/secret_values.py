@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from pathlib import Path
@@ -51,3 +52,17 @@ def _place(path: Path) -> str:
     text = str(path)
     leads = len(path.parts) > 1 and os.path.isdir(path.parent)  # noqa: PTH112  never raises
     return shortened(text if leads else masked(text))
+
+
+def check_base64(secret: str, name: str) -> None:
+    """Refuse a secret that is not base64; `name` is its setting.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    try:
+        base64.b64decode(secret, validate=True)
+    except ValueError:
+        raise SettingsError(
+            f"{name} is not base64; paste it again, exactly as the exchange gave it"
+        ) from None
