@@ -23,7 +23,7 @@ from worker.gateway.egress import ANY_IP, at_default_address
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
 from worker.gateway.sender import Sender
-from worker.model.limits import Rule
+from worker.model.limits import Budget, Rule
 from worker.store.address import parse
 from worker.store.due_poll import DuePoll
 from worker.store.holds import Holds
@@ -35,7 +35,7 @@ from worker.store.switches import Switches
 from worker.store.tokens import Tokens
 from worker.switches.reconciler import Reconciler
 from worker.telemetry import metrics
-from worker.telemetry.health.reading import Budget, Watch
+from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.serving import Monitor, Role, ports_of
 from worker.telemetry.liveness import Liveness
 from worker.telemetry.logs import Mask

@@ -21,11 +21,11 @@ from tests.support.web_server import serving
 from tests.support.world import World
 from worker import Outcome, Producer
 from worker.celery_app import make_app
-from worker.cli.snapshot import take
 from worker.simulator import Simulator
 from worker.store.api_tokens import ApiTokens
 from worker.store.ledger import Ledger
 from worker.store.opening import build_store
+from worker.store.reading import read
 from worker.telemetry.health.page import draw
 from worker.telemetry.health.reading import Watch
 
@@ -97,9 +97,12 @@ def test_a_cancel_and_a_switch_work_with_least_privilege_users(world: World, nod
         eventually(functools.partial(_is_off, world, alias, order), what="tripped")
 
     settings = world.settings(redis_url=node.url("monitor"))
-    seen = take(build_store(settings), settings)
-    assert len(seen.workers) == 1
+    seen = read(build_store(settings))
+    assert seen.workers == 1
+    assert seen.redis is not None
     assert seen.redis.appendonly
+    assert {lane.served for lane in seen.lanes} == {True}
+    assert seen.tick_ago_ms is not None
     assert [job.account for job in Ledger(build_store(settings)).recent(limit=99)].count("bm") == 1
     assert set(denied(node)) <= HARMLESS
 

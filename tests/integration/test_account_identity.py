@@ -23,6 +23,7 @@ from worker.model.outcomes import Outcome
 from worker.model.settlements import new_id
 from worker.model.switches import AT_ONCE, Armed
 from worker.store.ledger import Ledger
+from worker.store.reading import read
 from worker.store.switches import Switches
 
 WITHIN_MS = 30_000
@@ -133,7 +134,10 @@ def test_one_alias_on_two_exchanges_is_two_accounts(world: World) -> None:
         assert record is not None
         assert record.order_ids == (order_id,)
         eventually(lambda: world.status("ev", order_id) == "canceled", what="tripped")
-        shown = {(row.lane, row.served) for row in world.ledger().lanes()}
+        shown = {
+            (lane_of(lane.exchange, lane.account), lane.served)
+            for lane in read(world.store()).lanes
+        }
         eventually(lambda: "," in world.ledger().accounts()["main"], what="both are known")
         with pytest.raises(UnknownAccount, match=r"bitmart and on everstrike"):
             Producer(world.settings(accounts={})).cancel("main", order_id)

@@ -104,7 +104,7 @@ def test_watching_goes_on_while_redis_is_away(
         nonlocal looks
         looks += 1
         if looks == 1:
-            monkeypatch.setattr("worker.store.listing.Listing.lanes", away)
+            monkeypatch.setattr("worker.store.connection.Store.shared_ms", away)
         if looks == 2:
             raise KeyboardInterrupt
 

@@ -63,7 +63,7 @@ def test_an_empty_redis_is_read_too(stepped: Stepped) -> None:
     assert (reading.lanes, reading.budgets, reading.dead, reading.workers) == ((), (), 0, 0)
     assert (reading.tick_ago_ms, reading.beats, reading.now_ms) == (None, 0, stepped.now_ms)
     assert reading.redis is not None
-    assert (reading.redis.appendonly, reading.redis.noeviction) == (True, True)
+    assert (reading.redis.appendonly, reading.redis.maxmemory_policy) == (True, "noeviction")
     assert 0 < (reading.redis.memory_ratio or 0) < 1
     assert any("No worker is running" in line for line in troubles(reading))
 
@@ -83,6 +83,7 @@ def test_jobs_are_counted_and_aged(stepped: Stepped) -> None:
         account="bm",
         pending=0,
         due=0,
+        served=False,
         oldest_ms=0,
         unproven_ms=0,
         armed=0,
@@ -282,9 +283,9 @@ def test_who_lives_and_ticks_is_read(stepped: Stepped) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "line"),
     [
-        ("appendonly", "no", "Redis writes no append-only file"),
-        ("maxmemory-policy", "allkeys-lru", "Redis may evict accepted jobs."),
-        ("maxmemory", "1mb", "Redis is running out of memory."),
+        ("appendonly", "no", "Redis appendonly: no: a restart of Redis loses accepted jobs"),
+        ("maxmemory-policy", "allkeys-lru", "Redis may throw accepted jobs away"),
+        ("maxmemory", "1mb", "of maxmemory is used"),
     ],
 )
 def test_a_redis_that_may_lose_jobs_is_told(

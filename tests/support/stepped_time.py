@@ -12,6 +12,14 @@ START_MS = 1_700_000_000_000
 TIMEOUT_MS = 5_000
 
 
+class SteppedStore(Store):
+    """A store whose clock is that of its scripts."""
+
+    def clocks(self) -> tuple[int, int]:
+        """Return the stepped time."""
+        return int(self.local_ms()), 0
+
+
 class Stepped:
     """One Redis whose scripts read the time from a key.
 
@@ -37,4 +45,4 @@ class Stepped:
     def store(self, prefix: str = "cx:") -> Store:
         """Return a store on this clock."""
         client = connect(self.url, timeout_ms=TIMEOUT_MS)
-        return Store(client, prefix=prefix, clock=CLOCK, local=lambda: float(self.now_ms))
+        return SteppedStore(client, prefix=prefix, clock=CLOCK, local=lambda: float(self.now_ms))

@@ -1,110 +1,60 @@
-"""State of workers, lanes, switches and Redis, for `status`."""
+"""State of workers, lanes, switches and Redis as JSON, for `status`."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from worker.cli.listings import ListedState
-from worker.cli.resources import redis_place
-from worker.config.client_settings import ProducerSettings
-from worker.model.constants import PRESENCE_MS
-from worker.model.names import account_of, exchange_of
-from worker.model.switches import SwitchState
-from worker.store.connection import Store
-from worker.store.durability import RedisFacts, read_facts
-from worker.store.listing import LaneStatus, Listing
-from worker.store.switch_listing import every_switch
-from worker.store.switches import Switches
-
-LOOK_BACK = 400
-"""Most ended switches to count, so that reading stays cheap."""
+if TYPE_CHECKING:
+    from worker.store.reading import Reading
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """State of the system at one moment of Redis's clock.
+def described(reading: Reading, *, where: str) -> dict[str, Any]:
+    """Return a reading as JSON.
 
-    Attributes:
-        workers: Name of each live worker → ms since its last sign of life.
-        dead: Number of dead letters.
-        switches: State → number of switches; of the ended, only the latest are counted.
-        nearest_deadline_ms: Of the armed switches; None without one.
+    Args:
+        reading: Of the Redis.
+        where: Its address.
     """
-
-    where: str
-    now_ms: int
-    redis: RedisFacts
-    workers: dict[str, int]
-    lanes: list[LaneStatus]
-    dead: int
-    switches: dict[str, int]
-    nearest_deadline_ms: int | None
-
-    def describe(self) -> dict[str, Any]:
-        """Return the snapshot as JSON."""
-        return {
-            "now_ms": self.now_ms,
-            "redis": {
-                "address": self.where,
-                "version": self.redis.version,
-                "appendonly": self.redis.appendonly,
-                "maxmemory_policy": self.redis.maxmemory_policy,
-            },
-            "workers": [
-                {"name": name, "seen_ms_ago": ago} for name, ago in sorted(self.workers.items())
-            ],
-            "lanes": [
-                {
-                    "exchange": exchange_of(lane.lane),
-                    "account": account_of(lane.lane),
-                    "pending": lane.pending,
-                    "due": lane.due,
-                    "oldest_due_age_ms": self.age_ms(lane),
-                    "served": lane.served,
-                }
-                for lane in self.lanes
-            ],
-            "dead": self.dead,
-            "switches": {**self.switches, "nearest_deadline_ms": self.nearest_deadline_ms},
-        }
-
-    def age_ms(self, lane: LaneStatus) -> int | None:
-        """Return how long the oldest due job of a lane has been due; None without one."""
-        return None if lane.oldest_due_ms is None else max(0, self.now_ms - lane.oldest_due_ms)
+    redis, left_ms = reading.redis, nearest_ms(reading)
+    return {
+        "now_ms": reading.now_ms,
+        "redis": {
+            "address": where,
+            "version": redis and redis.version,
+            "appendonly": redis and redis.appendonly,
+            "maxmemory_policy": redis and redis.maxmemory_policy,
+        },
+        "workers": [
+            {"name": name, "seen_ms_ago": ago} for name, ago in sorted(reading.seen_ms.items())
+        ],
+        "lanes": [
+            {
+                "exchange": lane.exchange,
+                "account": lane.account,
+                "pending": lane.pending,
+                "due": lane.due,
+                "oldest_due_age_ms": lane.oldest_ms if lane.due else None,
+                "served": lane.served,
+            }
+            for lane in reading.lanes
+        ],
+        "dead": reading.dead,
+        "switches": {
+            **switch_counts(reading),
+            "nearest_deadline_ms": None if left_ms is None else reading.now_ms + left_ms,
+        },
+    }
 
 
-def take(store: Store, settings: ProducerSettings) -> Snapshot:
-    """Read everything once.
-
-    Raises:
-        StoreUnavailable: Redis did not answer.
-    """
-    listing = Listing(store)
-    lanes = listing.lanes()
-    known = list(every_switch(Switches(store), look_back=LOOK_BACK))
-    states = Counter(record.state for record in known)
-    armed = [record.deadline_ms for record in known if record.live]
-    dead, workers, now_ms = listing.dead_count(), live_workers(listing), listing.now_ms()
-    return Snapshot(
-        where=redis_place(settings),
-        now_ms=now_ms,
-        redis=read_facts(store),
-        workers=workers,
-        lanes=sorted(lanes, key=lambda lane: lane.lane),
-        dead=dead,
-        switches={str(state): states[SwitchState(state)] for state in ListedState},
-        nearest_deadline_ms=min(armed, default=None),
-    )
+def switch_counts(reading: Reading) -> dict[str, int]:
+    """Return how many switches are in each state; of the ended, only the latest are counted."""
+    return {
+        "armed": sum(lane.armed for lane in reading.lanes),
+        "tripped": sum(lane.tripped for lane in reading.lanes),
+        "disarmed": reading.disarmed,
+    }
 
 
-def live_workers(listing: Listing) -> dict[str, int]:
-    """Return the live workers, each with the ms since its last sign of life.
-
-    Raises:
-        StoreUnavailable: Redis did not answer.
-    """
-    seen, now_ms = listing.workers(), listing.now_ms()
-    ages = {name: max(0, now_ms - at_ms) for name, at_ms in seen.items()}
-    return {name: age for name, age in ages.items() if age <= PRESENCE_MS}
+def nearest_ms(reading: Reading) -> int | None:
+    """Return the time until the nearest deadline of an armed switch; None without one."""
+    return min((lane.left_ms for lane in reading.lanes if lane.left_ms is not None), default=None)

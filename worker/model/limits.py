@@ -22,6 +22,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """One shared rate limit.
+
+    Attributes:
+        owner: Alias of the account, or the address, that the limit belongs to.
+    """
+
+    exchange: str
+    limit: str
+    owner: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """Leave to send one request, if `wait_ms` is 0; else how long to wait.
 

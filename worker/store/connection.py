@@ -138,6 +138,32 @@ class Store(Caller):
     ) -> None:
         super().__init__(prefix=prefix, clock=clock, replicas=replicas, local=local)
         self.client = client
+    def shared_ms(self) -> int:
+        """Return shared time, Unix ms.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        return sum(self.clocks())
+
+    def clocks(self) -> tuple[int, int]:
+        """Return the clock of Redis's host, Unix ms, and what shared time is ahead of it.
+
+        The latter is 0 for a user who may not read it.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        pipe = self.client.pipeline(transaction=False)
+        pipe.time()
+        pipe.hmget(self.key("clock"), ["offset"])
+        with unavailable():
+            time, offset = pipe.execute(raise_on_error=False)
+            if isinstance(time, Exception):
+                raise time
+        seconds, micros = time
+        known = 0 if isinstance(offset, Exception) else int(offset[0] or 0)
+        return int(seconds) * 1_000 + int(micros) // 1_000, known
 
     def run(self, name: str, *args: str | float, promised: bool = False) -> Any:  # noqa: ANN401  Redis's answer
         """Run the script of that name in one round trip.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,9 @@ from worker.errors import StoreUnavailable
 from worker.store.connection import Store, unavailable
 from worker.store.replicas import keeping_up
 
+NOEVICTION = "noeviction"
 SHORT_RATIO = 0.8
-"""Part of `maxmemory` from which Redis is short of memory; as in `ops/prometheus`."""
+"""Part of its memory from which Redis is short of it; as in `ops/prometheus`."""
 OLDEST = (6, 2)
 """The first Redis whose ZADD knows LT."""
 
@@ -29,6 +31,7 @@ class RedisFacts:
         writes_fail: Whether its last write to the append-only file failed.
         replicas: How many keep up with it.
         used_memory: Bytes, of `maxmemory` if that is not 0.
+        system_memory: Bytes that its machine has; 0 if it does not say.
     """
 
     version: str
@@ -41,6 +44,13 @@ class RedisFacts:
     writes_fail: bool = False
     replicas: int | None = None
     used_memory: int = 0
+    system_memory: int = 0
+
+    @property
+    def memory_ratio(self) -> float | None:
+        """Used share of `maxmemory` or, without one, of the machine's memory."""
+        most = self.maxmemory or self.system_memory
+        return self.used_memory / most if most else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +60,32 @@ class Fault:
     Attributes:
         subject: The option or field.
         loses: Whether what was accepted may be lost by it, or nothing works.
+        unknown: Redis does not say whether there is a fault.
     """
 
     subject: str
     detail: str
     mend: str
     loses: bool = True
+    unknown: bool = False
 
 
-def read_facts(store: Store) -> RedisFacts:
+def read_facts(store: Store, *, config: bool = True) -> RedisFacts:
     """Ask Redis how it is set up.
+
+    Args:
+        store: The Redis.
+        config: Whether to ask for what `INFO` does not tell.
 
     Raises:
         StoreUnavailable: Redis did not answer, or does not let us ask.
     """
     with unavailable():
         info: Any = store.client.info()
-        try:
-            config: Any = store.client.config_get("appendfsync")
-        except redis.ResponseError:
-            config = {}
+        options: Any = {}
+        if config:
+            with suppress(redis.ResponseError):
+                options = store.client.config_get("appendfsync")
     appendonly = info.get("aof_enabled")
     return RedisFacts(
         version=str(info.get("redis_version", "unknown")),
@@ -78,10 +94,11 @@ def read_facts(store: Store) -> RedisFacts:
         maxmemory=int(info.get("maxmemory", 0)),
         replica=info.get("role") == "slave",
         cluster=str(info.get("cluster_enabled", 0)) == "1",
-        appendfsync=config.get("appendfsync"),
+        appendfsync=options.get("appendfsync"),
         writes_fail=info.get("aof_last_write_status", "ok") != "ok",
         replicas=_replicas(info),
         used_memory=int(info.get("used_memory", 0)),
+        system_memory=int(info.get("total_system_memory", 0)),
     )
 
 
@@ -114,6 +131,7 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
             "could not be checked: INFO does not tell",
             "see to it that it is on",
             loses=False,
+            unknown=True,
         )
     elif not facts.appendonly:
         yield Fault(
@@ -139,8 +157,9 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
             "could not be checked: INFO does not tell",
             "see to it that it is noeviction",
             loses=False,
+            unknown=True,
         )
-    elif facts.maxmemory_policy != "noeviction":
+    elif facts.maxmemory_policy != NOEVICTION:
         yield Fault(
             "maxmemory-policy",
             f"{facts.maxmemory_policy}: Redis may throw accepted jobs away",
@@ -148,11 +167,11 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
             # Without a limit nothing is evicted, until somebody sets one.
             loses=facts.maxmemory > 0,
         )
-    if facts.maxmemory and facts.used_memory > SHORT_RATIO * facts.maxmemory:
-        part = facts.used_memory / facts.maxmemory
+    if facts.memory_ratio is not None and facts.memory_ratio > SHORT_RATIO:
+        most = "maxmemory" if facts.maxmemory else "the machine's memory"
         yield Fault(
             "memory",
-            f"{part:.0%} of maxmemory is used; once it is full, no new work is taken",
+            f"{facts.memory_ratio:.0%} of {most} is used; once it is full, no new work is taken",
             "raise maxmemory, or lower jobs.retention_ms",
             loses=False,
         )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from worker.errors import StoreUnavailable
-from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import Job, Kind, State
-from worker.model.names import account_of, is_switch_lane, lane_of
+from worker.model.names import account_of, is_switch_lane
 from worker.store.connection import Store, unavailable
 
 RECENT = 10_000
@@ -19,21 +17,6 @@ RECENT = 10_000
 CHUNK = 500
 """Jobs of one call at most, so that Redis serves others in between."""
 GONE = "its record is gone: Redis has dropped it, which `noeviction` forbids"
-
-
-@dataclass(frozen=True, slots=True)
-class LaneStatus:
-    """One lane: jobs not ended, those due now, and since when the oldest is.
-
-    Attributes:
-        served: Whether a worker that has the account lives.
-    """
-
-    lane: str
-    pending: int
-    due: int
-    oldest_due_ms: int | None
-    served: bool = True
 
 
 class Listing:
@@ -93,51 +76,7 @@ class Listing:
 
     def now_ms(self) -> int:
         """Return shared time, Unix ms."""
-        return sum(self.clocks())
-
-    def clocks(self) -> tuple[int, int]:
-        """Return the clock of Redis's host, Unix ms, and what shared time is ahead of it.
-
-        The latter is 0 for a user who may not read it.
-        """
-        pipe = self._store.client.pipeline(transaction=False)
-        pipe.time()
-        pipe.hget(self._store.key("clock"), "offset")
-        with unavailable():
-            time, offset = pipe.execute(raise_on_error=False)
-            if isinstance(time, Exception):
-                raise time
-        seconds, micros = time
-        known = 0 if isinstance(offset, Exception) else int(offset or 0)
-        return int(seconds) * 1_000 + int(micros) // 1_000, known
-
-    def lanes(self) -> list[LaneStatus]:
-        """Return how every account stands that workers have registered, or that has jobs."""
-        now = self.now_ms()
-        client = self._store.client
-        registered = {
-            lane_of(exchange, alias)
-            for alias, exchanges in self.accounts().items()
-            for exchange in exchanges.split(",")
-        }
-        names = sorted({*registered, *self._job_lanes()})
-        with unavailable():
-            pipe = client.pipeline(transaction=False)
-            for lane in names:
-                due = self._store.key(f"due:{lane}")
-                pipe.zcard(due)
-                pipe.zcount(due, "-inf", now)
-                pipe.zrange(due, 0, 0, withscores=True)
-                pipe.smembers(self._store.key(f"servers:{lane}"))
-            pipe.zrangebyscore(self._store.key("serving"), now - PRESENCE_MS, "+inf")
-            *answers, living = pipe.execute()
-        rows = []
-        for i, lane in enumerate(names):
-            pending, due, first, servers = answers[4 * i : 4 * i + 4]
-            oldest = int(first[0][1]) if first and due else None
-            served = not servers.isdisjoint(living)
-            rows.append(LaneStatus(lane, pending, due, oldest, served))
-        return rows
+        return self._store.shared_ms()
 
     def looks_ms(self, lanes: Collection[str]) -> dict[str, float]:
         """Return when somebody must next look at each of these lanes, the earliest first.

@@ -13,7 +13,6 @@ from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
 from worker.store.connection import Store
 from worker.store.durability import RedisFacts, faults, read_facts, refusal
-from worker.store.listing import Listing
 from worker.store.opening import build_store
 
 UNCHECKED = "could not be checked: CONFIG is refused"
@@ -30,16 +29,15 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
     """Check that Redis answers and is durable, and that the clocks agree."""
     address = redis_place(settings)
     store = build_store(settings)
-    listing = Listing(store)
     try:
-        listing.now_ms()
+        store.shared_ms()
     except StoreUnavailable as error:
         chosen = "redis_url" in settings.model_fields_set or settings.redis_url_file is not None
         other = "correct redis_url" if chosen else "run `cancel-worker up`, which embeds one"
         yield fail("redis", f"{error} at {address}", f"start it, or {other}")
         return
     yield ok("redis", f"answers at {address}")
-    yield from _clocks(listing)
+    yield from _clocks(store)
     yield from check_queues(settings, store)
     try:
         facts = read_facts(store)
@@ -96,10 +94,10 @@ def judge_replicas(facts: RedisFacts, *, wanted: int) -> Finding:
     return ok(subject, detail)
 
 
-def _clocks(listing: Listing) -> Iterator[Finding]:
+def _clocks(store: Store) -> Iterator[Finding]:
     before_ms = clock.now_ms()
     try:
-        theirs_ms, offset_ms = listing.clocks()
+        theirs_ms, offset_ms = store.clocks()
     except StoreUnavailable as error:
         yield fail("clock", explain(error)[0], "try again")
         return

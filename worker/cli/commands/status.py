@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from worker.cli import output, resources
 from worker.cli.options import JsonOption, WatchOption
+from worker.cli.snapshot import described, nearest_ms, switch_counts
 from worker.cli.watching import check_watch, watch
-from worker.model.names import account_of, exchange_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from worker.cli.snapshot import Snapshot
+    from worker.store.connection import Store
+    from worker.store.reading import Reading
 
 LANES = ("EXCHANGE", "ACCOUNT", "PENDING", "DUE", "OLDEST DUE", "SERVED")
+SERVED = {True: "yes", False: "no worker", None: "unknown"}
 APPENDONLY = {True: "yes", False: "NO", None: "unknown"}
 
 
@@ -23,59 +25,62 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show workers, lanes, switches, dead letters and Redis."""
-    from worker.cli.snapshot import take  # noqa: PLC0415  slow
-
     settings = resources.open_client_settings()
-    store = resources.open_store(settings)
+    store, where = resources.open_store(settings), resources.redis_place(settings)
     if watch_it:
         check_watch(as_json=as_json)
-        watch(lambda: _drawn(take(store, settings)))
+        watch(lambda: _drawn(_read(store), where))
         return
-    snapshot = take(store, settings)
+    reading = _read(store)
     if as_json:
-        output.document(snapshot.describe())
+        output.document(described(reading, where=where))
         return
-    for line in output.columns(_facts(snapshot)):
+    for line in output.columns(_facts(reading, where)):
         output.say(line)
-    if snapshot.lanes:
+    if reading.lanes:
         output.say("")
-        output.table(LANES, _lanes(snapshot))
+        output.table(LANES, _lanes(reading))
 
 
-def _facts(snapshot: Snapshot) -> list[tuple[str, str]]:
-    redis = snapshot.redis
+def _read(store: Store) -> Reading:
+    from worker.store.reading import ONCE, read  # noqa: PLC0415  slow
+
+    return read(store, bounds=ONCE)
+
+
+def _facts(reading: Reading, where: str) -> list[tuple[str, str]]:
+    redis = reading.redis
     rows = [
-        ("redis", f"{snapshot.where}, version {redis.version}"),
-        ("", f"appendonly {APPENDONLY[redis.appendonly]}"),
-        ("", f"maxmemory-policy {redis.maxmemory_policy or 'unknown'}"),
-        ("workers", f"{len(snapshot.workers)} alive"),
+        ("redis", f"{where}, version {redis.version if redis else 'unknown'}"),
+        ("", f"appendonly {APPENDONLY[redis.appendonly if redis else None]}"),
+        ("", f"maxmemory-policy {(redis and redis.maxmemory_policy) or 'unknown'}"),
+        ("workers", f"{reading.workers} alive"),
     ]
-    rows += [("", output.shown(name)) for name in sorted(snapshot.workers)]
-    rows += [("pending", str(sum(lane.pending for lane in snapshot.lanes)))]
-    rows += [("dead", str(snapshot.dead))]
-    counts = ", ".join(f"{count} {state}" for state, count in snapshot.switches.items())
+    rows += [("", output.shown(name)) for name in sorted(reading.seen_ms)]
+    rows += [("pending", str(sum(lane.pending for lane in reading.lanes)))]
+    rows += [("dead", str(reading.dead))]
+    counts = ", ".join(f"{count} {state}" for state, count in switch_counts(reading).items())
     rows += [("switches", counts)]
-    if snapshot.nearest_deadline_ms is not None:
-        left_ms = snapshot.nearest_deadline_ms - snapshot.now_ms
+    if (left_ms := nearest_ms(reading)) is not None:
         when = f"in {output.duration(left_ms)}" if left_ms >= 0 else "has passed"
         rows += [("", f"nearest deadline {when}")]
     return rows
 
 
-def _lanes(snapshot: Snapshot) -> list[tuple[object, ...]]:
+def _lanes(reading: Reading) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    for lane in snapshot.lanes:
-        exchange, account = exchange_of(lane.lane), account_of(lane.lane)
-        oldest = output.duration(snapshot.age_ms(lane))
-        served = "yes" if lane.served else "no worker"
-        rows.append((exchange, account, lane.pending, lane.due, oldest, served))
+    for lane in reading.lanes:
+        oldest = output.duration(lane.oldest_ms if lane.due else None)
+        rows.append(
+            (lane.exchange, lane.account, lane.pending, lane.due, oldest, SERVED[lane.served])
+        )
     return rows
 
 
-def _drawn(snapshot: Snapshot) -> RenderableType:
+def _drawn(reading: Reading, where: str) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415  slow
     from rich.text import Text  # noqa: PLC0415  slow
 
-    facts = Text("\n".join(output.columns(_facts(snapshot))))
-    rows = [[output.shown(cell) for cell in row] for row in _lanes(snapshot)]
+    facts = Text("\n".join(output.columns(_facts(reading, where))))
+    rows = [[output.shown(cell) for cell in row] for row in _lanes(reading)]
     return Group(facts, output.grid(LANES, rows))

@@ -12,6 +12,7 @@ from worker.cli.beating import SAFE_SHARE, beat_text, keep_beating
 from worker.cli.errors import MISUSED, CliError
 from worker.cli.options import AccountArgument, EpochOption, JsonOption, SwitchArgument
 from worker.errors import StoreUnavailable
+from worker.model.constants import PRESENCE_MS
 
 EVERY_MIN_S, EVERY_MAX_S = 0.05, 86_400
 
@@ -176,10 +177,10 @@ def disarm(
 
 def _note_without_workers() -> None:
     """Warn on standard error if no worker is alive to act on the change."""
-    from worker.cli.snapshot import live_workers  # noqa: PLC0415  slow
-
     with contextlib.suppress(StoreUnavailable):  # the command itself has succeeded
-        if not live_workers(resources.open_listing()):
+        listing = resources.open_listing()
+        seen_ms, now_ms = listing.workers().values(), listing.now_ms()
+        if not any(now_ms - at_ms <= PRESENCE_MS for at_ms in seen_ms):
             output.note(
                 "no worker is alive to act on it; start one, for example with `cancel-worker up`"
             )

@@ -9,7 +9,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from worker.errors import StoreUnavailable
-from worker.telemetry.health.reading import LaneReading, Reading, RedisFacts, Watch
+from worker.store.durability import NOEVICTION, RedisFacts
+from worker.store.reading import LaneReading, Reading
+from worker.telemetry.health.reading import Watch
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +56,15 @@ class StoreCollector(Collector):
 
 
 def _redis(facts: RedisFacts) -> Iterator[Metric]:
-    yield _one("redis_appendonly", "Whether the append-only file is on.", facts.appendonly)
-    yield _one("redis_noeviction", "Whether Redis never evicts keys.", facts.noeviction)
+    if facts.appendonly is not None:
+        yield _one("redis_appendonly", "Whether the append-only file is on.", facts.appendonly)
+    if facts.maxmemory_policy is not None:
+        kept = facts.maxmemory_policy == NOEVICTION
+        yield _one("redis_noeviction", "Whether Redis never evicts keys.", kept)
     yield _one(
         "redis_aof_write_ok",
         "Whether the last write to the append-only file succeeded.",
-        facts.aof_write_ok,
+        not facts.writes_fail,
     )
     if facts.memory_ratio is not None:
         yield _one(

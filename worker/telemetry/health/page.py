@@ -11,9 +11,11 @@ from worker.errors import StoreUnavailable
 from worker.model.jobs import Job
 from worker.model.switches import SwitchRecord, SwitchState
 from worker.model.text import one_line
+from worker.store.durability import NOEVICTION
 from worker.store.listing import Listing
+from worker.store.reading import Reading
 from worker.store.switches import Switches
-from worker.telemetry.health.reading import Reading, Watch
+from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.verdict import troubles
 
 REFRESH_S = 5
@@ -102,8 +104,8 @@ def _facts(reading: Reading) -> str:
     ]
     if redis is not None:
         kept = "on" if redis.appendonly else "OFF"
-        policy = "noeviction" if redis.noeviction else "EVICTS"
-        written = "" if redis.aof_write_ok else ", LAST WRITE FAILED"
+        policy = NOEVICTION if redis.maxmemory_policy == NOEVICTION else "EVICTS"
+        written = ", LAST WRITE FAILED" if redis.writes_fail else ""
         rows.append(("Redis keeps", f"append-only file {kept}{written}; {policy}"))
         if redis.memory_ratio is not None:
             rows.append(("Redis memory", f"{redis.memory_ratio:.0%} used"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from worker.telemetry.health.reading import LaneReading, Reading, RedisFacts
+from worker.store.durability import faults
+from worker.store.reading import LaneReading, Reading
 
 OLD_MS = 60_000
 """This and the next thresholds are those of the alerts in `ops/prometheus`."""
 LAG_MS = 15_000
 NEAR = 0.25
 OVERDUE_MS = -2_000
-MEMORY = 0.8
 
 
 def troubles(reading: Reading) -> list[str]:
@@ -27,7 +27,8 @@ def troubles(reading: Reading) -> list[str]:
         letters = "1 dead letter" if reading.dead == 1 else f"{reading.dead} dead letters"
         found.append(f"{letters}: an order may be open. See: cancel-worker dead list")
     if reading.redis is not None:
-        found += _of_redis(reading.redis)
+        known = (fault for fault in faults(reading.redis) if not fault.unknown)
+        found += [f"Redis {it.subject}: {it.detail}. {it.mend}." for it in known]
     if reading.tick_ago_ms is None or reading.tick_ago_ms > LAG_MS:
         found.append("No tick of Celery beat was run recently.")
     found += [
@@ -56,16 +57,3 @@ def _of_lane(lane: LaneReading) -> Iterator[str]:
             f"A job of {lane.account} has been unproven for {lane.unproven_ms // 1_000} s "
             "since its first attempt. See: cancel-worker jobs"
         )
-
-
-def _of_redis(facts: RedisFacts) -> list[str]:
-    found: list[str] = []
-    if not facts.appendonly:
-        found.append("Redis writes no append-only file: a restart loses accepted jobs.")
-    elif not facts.aof_write_ok:
-        found.append("Redis could not write its append-only file.")
-    if not facts.noeviction:
-        found.append("Redis may evict accepted jobs.")
-    if facts.memory_ratio is not None and facts.memory_ratio > MEMORY:
-        found.append("Redis is running out of memory.")
-    return found
