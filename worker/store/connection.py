@@ -138,6 +138,7 @@ class Store(Caller):
     ) -> None:
         super().__init__(prefix=prefix, clock=clock, replicas=replicas, local=local)
         self.client = client
+
     def shared_ms(self) -> int:
         """Return shared time, Unix ms.
 

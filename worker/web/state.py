@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from worker.model.authority import Token
+from worker.store.durability import NOEVICTION, RedisFacts
 from worker.telemetry.health.reading import LaneReading, Reading
 from worker.telemetry.health.verdict import troubles
 
@@ -15,15 +16,24 @@ def status(reading: Reading, token: Token) -> dict[str, Any]:
     seen = replace(
         reading, lanes=tuple(lane for lane in reading.lanes if token.covers(lane.account))
     )
-    redis = asdict(reading.redis) if reading.redis else None
     return {
         "now_ms": reading.now_ms,
         "problems": troubles(seen),
         "workers": reading.workers,
         "dead": reading.dead,
         "tick_ago_ms": reading.tick_ago_ms,
-        "redis": redis,
+        "redis": _redis(reading.redis) if reading.redis else None,
         "lanes": [_lane(lane) for lane in seen.lanes],
+    }
+
+
+def _redis(facts: RedisFacts) -> dict[str, Any]:
+    return {
+        "version": facts.version,
+        "appendonly": facts.appendonly is True,
+        "noeviction": facts.maxmemory_policy == NOEVICTION,
+        "aof_write_ok": not facts.writes_fail,
+        "memory_ratio": facts.memory_ratio,
     }
 
 
