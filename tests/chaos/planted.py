@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from worker import clock
 from worker.client.producer import Producer
+from worker.client.ticket import Ticket
 from worker.dispatch import attempt as its
 from worker.dispatch.batch import BatchRunner
 from worker.errors import StoreUnavailable
 from worker.messaging.runtime import runtime
 from worker.model.decisions import Decision, Done
-from worker.model.jobs import Job, NewJob
+from worker.model.jobs import Job
 from worker.model.outcomes import Outcome, Unproven
-from worker.model.settlements import Accepted, Settlement
+from worker.model.settlements import Settlement
 from worker.net import sockets
 from worker.store import scripts
 from worker.store.connection import Store, unavailable
-from worker.store.ledger import Ledger
 from worker.store.scripts import source
 from worker.store.sharedtime import ALWAYS
+from worker.store.steps import Run, Steps
 
 RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
@@ -108,7 +109,7 @@ def in_worker(bug: Bug) -> None:
 def in_producer(bug: Bug | None, producer: Producer) -> Producer:
     """Plant a bug into a producer; return it."""
     if bug is Bug.EARLY_ACK:
-        producer._ledger = _HastyLedger(producer._ledger)  # noqa: SLF001  planted
+        _accept_early(producer)
     if bug in REWRITTEN:
         _rewrite(producer._switches._store, *REWRITTEN[bug])  # noqa: SLF001  planted
     if bug in (Bug.LATE_ARM, Bug.LATE_BEAT):
@@ -148,27 +149,40 @@ def _keep_bytes() -> None:
     sockets.drop_unsent_after = lambda sock, left_ms: None  # noqa: ARG005  planted
 
 
-class _HastyLedger(Ledger):
-    """Says that jobs are recorded, and records them when it finds the time."""
+def _accept_early(producer: Producer) -> None:
+    """Have a producer say that jobs are recorded, and record them when it finds the time."""
+    store, verbs = producer._store, producer._verbs  # noqa: SLF001  planted
+    cancel_many = verbs.cancel_many
 
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger._store)  # noqa: SLF001  planted
+    def record(step: Run) -> None:
+        try:
+            store.run(step.name, *step.args, promised=step.promised)
+        except StoreUnavailable:
+            return
 
-    def accept(
-        self,
-        jobs: Sequence[NewJob],
-        bells: Iterable[tuple[str, str]] = (),
+    def hasty(
+        account: str,
+        order_ids: Sequence[str] = (),
         *,
-        follows: bool = False,
-    ) -> list[Accepted]:
-        def record() -> None:
-            try:
-                Ledger.accept(self, jobs, bells, follows=follows)
-            except StoreUnavailable:
-                return
+        client_order_ids: Sequence[str] = (),
+        **scope: Any,
+    ) -> Steps[list[Ticket]]:
+        steps = cancel_many(account, order_ids, client_order_ids=client_order_ids, **scope)
+        step = next(steps)
+        try:
+            while not isinstance(step, Run):
+                step = steps.send((yield step))
+            threading.Thread(target=record, args=(step,), daemon=True).start()
+            bells = 2 + 2 * int(step.args[1])
+            parts = step.args[bells:]
+            width = len(parts) // (len(order_ids) + len(client_order_ids))
+            steps.send([word for job_id in parts[::width] for word in (job_id, 1)])
+        except StopIteration as done:
+            tickets: list[Ticket] = done.value
+            return tickets
+        raise AssertionError("one chunk of jobs at most")
 
-        threading.Thread(target=record, daemon=True).start()
-        return [Accepted(job.id, fresh=True) for job in jobs]
+    verbs.cancel_many = hasty  # type: ignore[method-assign]
 
 
 def _record_late() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from tests.support.switchboard import QUEUE, TIMEOUT_MS, Board
-from worker.client.arming import Scope, arm_switch
+from worker.client.arming import Scope, arming_switch
+from worker.client.switch import Switch
 from worker.config.settings import Settings
 from worker.errors import SwitchTripped
 from worker.exchanges import EXCHANGES
@@ -191,20 +193,24 @@ def test_who_arms_very_many_hears_that_it_has_ended_meanwhile(
 ) -> None:
     """What was not tracked by then would stay on the book unwatched."""
     many = [f"o{n:05d}" for n in range(TRACK_MAX + 5)]
-    track = board.switches.track
+    store = board.switches._store  # noqa: SLF001  where its scripts run
+    run = store.run
 
-    def late(*args: Any, **options: Any) -> tuple[str, str]:
-        board.clock.advance(TIMEOUT_MS)
-        return track(*args, **options)
+    def late(name: str, *args: Any, **options: Any) -> Any:
+        if name == "track":
+            board.clock.advance(TIMEOUT_MS)
+        return run(name, *args, **options)
 
-    monkeypatch.setattr(board.switches, "track", late)
+    monkeypatch.setattr(store, "run", late)
     with pytest.raises(SwitchTripped):
-        arm_switch(
-            board.switches,
-            Settings(),
-            EXCHANGES["everstrike"],
-            "ev",
-            scope=Scope((), many),
-            timeout_ms=TIMEOUT_MS,
-            clear_wait_ms=0,
+        board.switches.carry(
+            arming_switch(
+                partial(Switch, board.switches),
+                Settings(),
+                EXCHANGES["everstrike"],
+                "ev",
+                scope=Scope((), many),
+                timeout_ms=TIMEOUT_MS,
+                clear_wait_ms=0,
+            )
         )

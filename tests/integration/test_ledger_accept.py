@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.ledgers import EV, EV2, IX, Bench, Verb, new_job
 from worker.model.jobs import Kind, State
-from worker.store.listing import CHUNK
+from worker.store.job_steps import CHUNK
 
 MANY = 2 * CHUNK + 201
 BELL = ("everstrike", "a message")

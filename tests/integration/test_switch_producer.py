@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
+from tests.support.awaited import KINDS, makers
 from worker import Producer, SwitchOverlap, SwitchReplaced, UnknownAccount
 from worker.config.settings import Settings
 from worker.errors import InvalidCommand, SwitchDisarmed, SwitchUnknown
@@ -20,10 +22,11 @@ ACCOUNTS = {
 T_MS = 60_000
 
 
-@pytest.fixture
-def producer(redis_url: str) -> Producer:
+@pytest.fixture(params=KINDS)
+def producer(redis_url: str, request: pytest.FixtureRequest) -> Iterator[Producer]:
     """A strategy's producer; no worker runs."""
-    return Producer(Settings(redis_url=redis_url, accounts=ACCOUNTS))
+    with makers(request.param) as make:
+        yield make(Settings(redis_url=redis_url, accounts=ACCOUNTS))
 
 
 @pytest.mark.parametrize("alias", ["ev", "ix"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from tests.support.awaited import KINDS, Makers, makers
 from tests.support.ledgers import DIGEST, LEASE_MS, RETENTION_MS, Verb, settlement
 from tests.support.stepped_time import Stepped
 from worker import InvalidCommand, Outcome, Producer, Result, State, Ticket, UnknownAccount
@@ -15,6 +16,7 @@ from worker.client.bells import MANY_BELLS
 from worker.config.settings import Settings
 from worker.model.jobs import Job, Kind
 from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 
 ACCOUNTS = {
     "ev": {"exchange": "everstrike"},
@@ -33,15 +35,21 @@ def clock(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Stepped:
     return Stepped(redis_url)
 
 
-@pytest.fixture
-def producer(clock: Stepped) -> Producer:
-    return Producer(Settings(redis_url=clock.url, accounts=ACCOUNTS))
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest) -> Iterator[Makers]:
+    with makers(request.param) as made:
+        yield made
 
 
 @pytest.fixture
-def worker(clock: Stepped, producer: Producer) -> Ledger:
+def producer(clock: Stepped, make: Makers) -> Producer:
+    return make(Settings(redis_url=clock.url, accounts=ACCOUNTS))
+
+
+@pytest.fixture
+def worker(clock: Stepped) -> Ledger:
     """A ledger that claims what the producer recorded, on Redis's own clock."""
-    ledger = Ledger(producer._ledger._store, digest=DIGEST)  # noqa: SLF001
+    ledger = Ledger(build_store(Settings(redis_url=clock.url)), digest=DIGEST)
     ledger.register([(alias, row["exchange"], 0) for alias, row in ACCOUNTS.items()])
     assert clock.client.ping()
     return ledger
@@ -154,9 +162,11 @@ def test_scope_is_a_job_of_its_own(producer: Producer) -> None:
     assert producer.cancel_all("ev").id != ticket.id
 
 
-def test_account_known_to_the_workers_alone_is_known(clock: Stepped, worker: Ledger) -> None:
+def test_account_known_to_the_workers_alone_is_known(
+    clock: Stepped, make: Makers, worker: Ledger
+) -> None:
     """A producer needs no table of accounts: the workers have told Redis."""
-    producer = Producer(Settings(redis_url=clock.url))
+    producer = make(Settings(redis_url=clock.url))
     assert producer.cancel("ev", "a1").fresh
     assert producer.cancel("ix", "a1", pair="btc_idr", side="buy").fresh
     with pytest.raises(UnknownAccount, match="known: bm, ev, ix"):
@@ -164,20 +174,22 @@ def test_account_known_to_the_workers_alone_is_known(clock: Stepped, worker: Led
     assert worker.accounts()["bm"] == "bitmart"
 
 
-def test_account_that_workers_announce_later_is_found(clock: Stepped) -> None:
+def test_account_that_workers_announce_later_is_found(clock: Stepped, make: Makers) -> None:
     """What was unknown is looked up again."""
-    producer = Producer(Settings(redis_url=clock.url))
+    producer = make(Settings(redis_url=clock.url))
     with pytest.raises(UnknownAccount, match="no account is configured"):
         producer.cancel("late", "a1")
     Ledger(clock.store()).register([("late", "everstrike", 0)])
     assert producer.cancel("late", "a1").fresh
 
 
-def test_announced_account_of_an_exchange_of_tomorrow_is_unknown(clock: Stepped) -> None:
+def test_announced_account_of_an_exchange_of_tomorrow_is_unknown(
+    clock: Stepped, make: Makers
+) -> None:
     """A producer older than its workers says so, instead of guessing."""
     Ledger(clock.store()).register([("new", "tomorrow", 0)])
     with pytest.raises(UnknownAccount, match="'new'"):
-        Producer(Settings(redis_url=clock.url)).cancel("new", "a1")
+        make(Settings(redis_url=clock.url)).cancel("new", "a1")
 
 
 def test_result_is_unknown_until_it_is_proven(producer: Producer, worker: Ledger) -> None:
@@ -264,12 +276,12 @@ def test_what_cannot_be_replayed_is_refused(producer: Producer, worker: Ledger) 
 
 
 def test_account_that_moved_does_not_take_old_orders_along(
-    clock: Stepped, producer: Producer, worker: Ledger
+    clock: Stepped, make: Makers, producer: Producer, worker: Ledger
 ) -> None:
     """An alias that names another exchange now is not sent the old one's order."""
     ticket = producer.cancel("ev", "a1")
     finish(worker, verb=Verb.DEAD)
-    moved = Producer(Settings(redis_url=clock.url, accounts={"ev": {"exchange": "bitmart"}}))
+    moved = make(Settings(redis_url=clock.url, accounts={"ev": {"exchange": "bitmart"}}))
     with pytest.raises(InvalidCommand, match="account ev is on bitmart now"):
         moved.replay(ticket.id)
 

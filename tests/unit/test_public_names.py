@@ -13,6 +13,10 @@ import worker
 from worker.client import producer
 
 HOMES = {
+    "AsyncCountdown": "worker.client.async_switch",
+    "AsyncProducer": "worker.client.async_producer",
+    "AsyncSwitch": "worker.client.async_switch",
+    "AsyncTicket": "worker.client.async_ticket",
     "Beat": "worker.client.switch",
     "Switch": "worker.client.switch",
     "SwitchDisarmed": "worker.errors",

@@ -1,5 +1,9 @@
 """Client library: all that a strategy imports, by way of `worker`."""
 
+from worker.client.async_producer import AsyncProducer as AsyncProducer
+from worker.client.async_switch import AsyncCountdown as AsyncCountdown
+from worker.client.async_switch import AsyncSwitch as AsyncSwitch
+from worker.client.async_ticket import AsyncTicket as AsyncTicket
 from worker.client.heartbeat import Heartbeat as Heartbeat
 from worker.client.producer import Producer as Producer
 from worker.client.switch import Beat as Beat

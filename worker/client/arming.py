@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from worker import clock
-from worker.client.switch import Switch, urgent_bell
+from worker.client.switch import HeldSwitch, urgent_bell
 from worker.config.client_settings import ProducerSettings
 from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
 from worker.exchanges.base import Exchange
@@ -15,7 +16,10 @@ from worker.model.settlements import new_id
 from worker.model.switches import Armed, Clearing, why_held
 from worker.policy.phases import check_name, check_switch, holds_timers, spelled
 from worker.policy.timers import shortest_native_ms, terms_of
-from worker.store.switches import Switches
+from worker.store.steps import Pause, Steps
+from worker.store.switch_steps import arming
+
+HeldSwitchT = TypeVar("HeldSwitchT", bound=HeldSwitch)
 
 LOOK_MS = 100
 """Maximum time between two attempts to arm."""
@@ -42,8 +46,8 @@ def native_terms(settings: ProducerSettings, account: str) -> tuple[int, int]:
     return shortest_native_ms(terms, settings.switches.transit_ms), budget
 
 
-def arm_switch(
-    switches: Switches,
+def arming_switch(
+    make: Callable[..., HeldSwitchT],
     settings: ProducerSettings,
     exchange: Exchange,
     account: str,
@@ -53,7 +57,7 @@ def arm_switch(
     clear_wait_ms: int,
     name: str | None = None,
     replace: bool = False,
-) -> Switch:
+) -> Steps[HeldSwitchT]:
     """Arm a scope and return its switch; see `Producer.arm`."""
     for field, values in (("pairs", scope.pairs), ("order_ids", scope.order_ids)):
         if isinstance(values, str) or not isinstance(values, Sequence):
@@ -71,8 +75,8 @@ def arm_switch(
         longest_ms=bounds.max_timeout_ms,
     )
     shortest_ms, budget = native_terms(settings, account)
-    armed = _once_clear(
-        lambda: switches.arm(
+    armed = yield from _once_clear(
+        lambda: arming(
             switch_id=new_id(),
             lane=lane_of(exchange.name, account),
             account=account,
@@ -99,8 +103,7 @@ def arm_switch(
             f"switch {armed.switch_id} covers part of this scope ({armed.overlaps}); "
             f"disarm it, or arm exactly its scope to take it over"
         )
-    switch = Switch(
-        switches,
+    switch = make(
         exchange,
         switch_id=armed.switch_id,
         account=account,
@@ -120,7 +123,7 @@ def _check_wait(wait_ms: object) -> None:
         raise InvalidCommand("clear_wait_ms must be a whole number of milliseconds, 0 or more")
 
 
-def _once_clear(arm: Callable[[], Armed], *, wait_ms: int) -> Armed:
+def _once_clear(arm: Callable[[], Steps[Armed]], *, wait_ms: int) -> Steps[Armed]:
     """Retry arming until the scope is clear or `wait_ms` has passed.
 
     Each attempt is one atomic step in Redis: it arms only a scope that is clear.
@@ -136,13 +139,13 @@ def _once_clear(arm: Callable[[], Armed], *, wait_ms: int) -> Armed:
     """
     until_ms = clock.monotonic_ms() + wait_ms
     while True:
-        armed = arm()
+        armed = yield from arm()
         left_ms = until_ms - clock.monotonic_ms()
         if armed.clearing is None:
             return armed
         if left_ms <= 0:
             raise SwitchClearing(_clearing_text(armed.clearing), armed.clearing.wait_ms)
-        clock.sleep_ms(min(LOOK_MS, left_ms))
+        yield Pause(min(LOOK_MS, left_ms))
 
 
 def _clearing_text(clearing: Clearing) -> str:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from worker.client.switch import Switch
+from collections.abc import Callable
+
+from worker.client.arming import HeldSwitchT
 from worker.errors import SwitchUnknown
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
 from worker.model.names import exchange_of, lane_of
 from worker.model.switches import why_held
-from worker.store.switches import Switches
+from worker.store.steps import Steps
+from worker.store.switch_steps import finding_name, reading_switch
 
 
-def find_switch(switches: Switches, switch_id: str, *, epoch: int) -> Switch:
+def finding_switch(
+    make: Callable[..., HeldSwitchT], switch_id: str, *, epoch: int
+) -> Steps[HeldSwitchT]:
     """Return a switch by its id; see `Producer.switch`."""
-    record = switches.get(switch_id) if switch_id.isalnum() else None
+    record = (yield from reading_switch(switch_id)) if switch_id.isalnum() else None
     if record is None:
         raise SwitchUnknown(f"switch {switch_id[:64]!r} does not exist, or its record has expired")
-    return Switch(
-        switches,
+    return make(
         EXCHANGES[exchange_of(record.lane)],
         switch_id=switch_id,
         account=record.account,
@@ -30,13 +34,13 @@ def find_switch(switches: Switches, switch_id: str, *, epoch: int) -> Switch:
     )
 
 
-def named_switch(switches: Switches, exchange: Exchange, account: str, name: str) -> str:
+def named_switch(exchange: Exchange, account: str, name: str) -> Steps[str]:
     """Return the id of an account's armed switch by its name.
 
     Raises:
         SwitchUnknown: No armed switch of the account has this name.
     """
-    found = switches.named(lane_of(exchange.name, account), name)
+    found = yield from finding_name(lane_of(exchange.name, account), name)
     if not found:
         raise SwitchUnknown(f"no armed switch of account {account} has the name {name[:64]!r}")
     return found

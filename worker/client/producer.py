@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from worker.client.arming import Scope, arm_switch
-from worker.client.bells import bells
 from worker.client.commands import cancel_of_all, cancels, one_order
-from worker.client.finding import find_switch, named_switch
-from worker.client.replays import check_replay, refuse_replay, replay
 from worker.client.switch import Switch
-from worker.client.ticket import Result, Ticket, ticket_of
-from worker.config.aliases import announced_exchange, unknown_account
+from worker.client.ticket import Result, Ticket
+from worker.client.verbs import Kinds, Verbs
 from worker.config.client_settings import ProducerSettings, load_client_settings
-from worker.errors import InvalidCommand, UnknownAccount
 from worker.exchanges.base import Exchange
 from worker.extras import needing
-from worker.model.jobs import Job, State
-from worker.model.messages import DRAIN
+from worker.model.jobs import Job
 from worker.model.switches import SwitchRecord
-from worker.store.doorbell import ring
 from worker.store.ledger import Ledger
 from worker.store.opening import build_store
+from worker.store.steps import Steps, T
 from worker.store.switches import Switches
 
 if TYPE_CHECKING:
@@ -48,7 +42,8 @@ class Producer:
         store = build_store(self._settings, promising=True)
         self._ledger = Ledger(store)
         self._switches = Switches(store)
-        self._announced: dict[str, str] = {}
+        self._store = store
+        self._verbs = Verbs(self._settings, Kinds(self._ticket, self._switch))
         self._direct: DirectSender | None = None
         self._lock = threading.Lock()
 
@@ -81,8 +76,11 @@ class Producer:
             StoreUnavailable: Redis did not answer within a second. The job may
                 have been queued; retrying is safe.
         """
-        names = one_order(order_id, client_order_id)
-        return self.cancel_many(account, **names, pair=pair, side=side)[0]
+        return self._carry(
+            self._verbs.cancel(
+                account, order_id, pair=pair, side=side, client_order_id=client_order_id
+            )
+        )
 
     def cancel_many(
         self,
@@ -105,22 +103,11 @@ class Producer:
             StoreUnavailable: Redis did not answer. Some jobs may have been
                 queued; retrying is safe.
         """
-        exchange = self._exchange(account)
-        jobs = cancels(
-            exchange, account, order_ids, client_order_ids=client_order_ids, pair=pair, side=side
-        )
-        accepted = self._ledger.accept(jobs, bells(exchange.name, account, jobs))
-        return [
-            Ticket(
-                each.id,
-                account,
-                job.order_id or None,
-                each.fresh,
-                self._ledger,
-                job.client_order_id or None,
+        return self._carry(
+            self._verbs.cancel_many(
+                account, order_ids, pair=pair, side=side, client_order_ids=client_order_ids
             )
-            for each, job in zip(accepted, jobs, strict=True)
-        ]
+        )
 
     def check_cancels(
         self,
@@ -138,9 +125,10 @@ class Producer:
             InvalidCommand: The list is empty, or an argument is missing or wrong.
             StoreUnavailable: Redis did not answer.
         """
-        exchange = self._exchange(account)
-        cancels(
-            exchange, account, order_ids, client_order_ids=client_order_ids, pair=pair, side=side
+        self._carry(
+            self._verbs.check_cancels(
+                account, order_ids, pair=pair, side=side, client_order_ids=client_order_ids
+            )
         )
 
     def cancel_all(
@@ -160,11 +148,7 @@ class Producer:
             StoreUnavailable: Redis did not answer. The job may have been queued;
                 retrying is safe.
         """
-        exchange = self._exchange(account)
-        job = cancel_of_all(exchange, account, pair=pair, side=side)
-        bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
-        (accepted,) = self._ledger.accept([job], [bell])
-        return Ticket(accepted.id, account, None, accepted.fresh, self._ledger)
+        return self._carry(self._verbs.cancel_all(account, pair=pair, side=side))
 
     def check_cancel_all(
         self, account: str, *, pair: str | None = None, side: str | None = None
@@ -176,7 +160,7 @@ class Producer:
             InvalidCommand: The exchange needs a narrower scope, or an argument is wrong.
             StoreUnavailable: Redis did not answer.
         """
-        cancel_of_all(self._exchange(account), account, pair=pair, side=side)
+        self._carry(self._verbs.check_cancel_all(account, pair=pair, side=side))
 
     def cancel_direct(
         self,
@@ -255,12 +239,7 @@ class Producer:
             StoreUnavailable: Redis did not answer. The job may have been queued;
                 retrying is safe.
         """
-        dead = self._ledger.get(job_id)
-        if dead is None or dead.state is not State.DEAD:
-            raise InvalidCommand("no such dead letter")
-        accepted = replay(self._ledger, dead, self.check_replay(dead))
-        self._ledger.retire(dead.id, keep_ms=self._settings.jobs.retention_ms)
-        return ticket_of(dead, accepted.id, self._ledger, fresh=accepted.fresh)
+        return self._carry(self._verbs.replay(job_id))
 
     def check_replay(self, dead: Job) -> Exchange:
         """Return the exchange that a replay of a dead letter would use.
@@ -270,10 +249,7 @@ class Producer:
             InvalidCommand: It cannot be replayed.
             StoreUnavailable: Redis did not answer.
         """
-        refuse_replay(dead)
-        exchange = self._exchange(dead.account)
-        check_replay(dead, exchange)
-        return exchange
+        return self._carry(self._verbs.check_replay(dead))
 
     def arm(
         self,
@@ -318,16 +294,16 @@ class Producer:
             StoreUnavailable: Redis did not answer. The switch may be armed;
                 retrying is safe.
         """
-        return arm_switch(
-            self._switches,
-            self._settings,
-            self._exchange(account),
-            account,
-            scope=Scope(pairs, order_ids),
-            timeout_ms=timeout_ms,
-            clear_wait_ms=clear_wait_ms,
-            name=name,
-            replace=replace,
+        return self._carry(
+            self._verbs.arm(
+                account,
+                pairs=pairs,
+                order_ids=order_ids,
+                timeout_ms=timeout_ms,
+                name=name,
+                replace=replace,
+                clear_wait_ms=clear_wait_ms,
+            )
         )
 
     def countdown(
@@ -375,11 +351,7 @@ class Producer:
                 of the account has this name.
             StoreUnavailable: Redis did not answer.
         """
-        if switch_id is None:
-            if name is None or account is None:
-                raise InvalidCommand("give the id of a switch, or its name and its account")
-            switch_id = named_switch(self._switches, self._exchange(account), account, name)
-        return find_switch(self._switches, switch_id, epoch=epoch)
+        return self._carry(self._verbs.switch(switch_id, name=name, account=account, epoch=epoch))
 
     def switches(self, *, limit: int = 100) -> list[SwitchRecord]:
         """Return switches, the most recently changed first.
@@ -395,10 +367,7 @@ class Producer:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        job = self._ledger.get(job_id)
-        if job is None:
-            return None
-        return ticket_of(job, job.id, self._ledger, fresh=False)
+        return self._carry(self._verbs.ticket(job_id))
 
     @property
     def _sender(self) -> DirectSender:
@@ -409,16 +378,18 @@ class Producer:
                 self._direct = DirectSender(self._settings)
             return self._direct
 
-    def _exchange(self, account: str) -> Exchange:
-        if not isinstance(account, str):
-            raise UnknownAccount(unknown_account(account, self._settings.accounts))
-        known = self._settings.accounts.get(account)
-        if known is not None:
-            return known.adapter
-        if account not in self._announced:
-            self._announced = self._ledger.accounts()
-        try:
-            return announced_exchange(account, self._announced, self._settings.accounts)
-        except UnknownAccount:
-            self._announced = {}
-            raise
+    def _carry(self, steps: Steps[T]) -> T:
+        return self._store.carry(steps)
+
+    def _ticket(
+        self,
+        job_id: str,
+        account: str,
+        order_id: str | None,
+        fresh: bool,  # noqa: FBT001  as `Kinds` asks
+        client_order_id: str | None,
+    ) -> Ticket:
+        return Ticket(job_id, account, order_id, fresh, self._ledger, client_order_id)
+
+    def _switch(self, exchange: Exchange, **known: Any) -> Switch:  # noqa: ANN401  as `Switch`
+        return Switch(self._switches, exchange, **known)

@@ -9,7 +9,8 @@ from worker.model.messages import DRAIN
 from worker.model.settlements import Accepted, new_id
 from worker.policy.phases import check_cancel, check_cancel_all, spelled
 from worker.store.doorbell import ring
-from worker.store.ledger import Ledger
+from worker.store.job_steps import accepting
+from worker.store.steps import Steps
 
 
 def refuse_replay(dead: Job) -> None:
@@ -46,7 +47,7 @@ def check_replay(dead: Job, exchange: Exchange) -> None:
         check_cancel_all(exchange, pair=dead.pair, side=dead.side)
 
 
-def replay(ledger: Ledger, dead: Job, exchange: Exchange) -> Accepted:
+def replaying(dead: Job, exchange: Exchange) -> Steps[Accepted]:
     """Record a dead letter's command as a new job, whose parent it is."""
     job = NewJob(
         id=new_id(),
@@ -59,5 +60,5 @@ def replay(ledger: Ledger, dead: Job, exchange: Exchange) -> Accepted:
         client_order_id=dead.client_order_id or "",
     )
     bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
-    (accepted,) = ledger.accept([job], [bell])
+    (accepted,) = yield from accepting([job], [bell])
     return accepted

@@ -20,6 +20,8 @@ from worker.model.messages import DRAIN
 from worker.model.switches import SwitchRecord, SwitchReply, SwitchState
 from worker.policy.phases import check_cancel
 from worker.store.doorbell import LATER, URGENT, ring
+from worker.store.steps import Steps
+from worker.store.switch_steps import beating, disarming, reading_switch, tracking
 from worker.store.switches import Switches
 
 BELL = "BELL"
@@ -55,7 +57,85 @@ class Beat:
     in_time: bool
 
 
-class Switch:
+class HeldSwitch:
+    """What a strategy knows of a switch, and how it is asked; carried by `Switch`."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        switch_id: str,
+        account: str,
+        epoch: int,
+        deadline_ms: int = 0,
+        held: str = "",
+        held_why: str = "",
+        name: str = "",
+        timeout_ms: int = 0,
+    ) -> None:
+        self._exchange = exchange
+        self.id = switch_id
+        self.account = account
+        self.epoch = epoch
+        self.deadline_ms = deadline_ms
+        self.held = held
+        self.held_why = held_why
+        self.name = name
+        self.timeout_ms = timeout_ms
+        self._renewal = renewal_bell(exchange.name)
+
+    def __repr__(self) -> str:
+        """Return id, name, account and epoch."""
+        named = f", name={self.name!r}" if self.name else ""
+        kind = type(self).__name__
+        return f"{kind}(id={self.id!r}{named}, account={self.account!r}, epoch={self.epoch})"
+
+    def _beating(self, *, since_ms: float | None = None) -> Steps[Beat]:
+        beaten = yield from beating(self.id, self.epoch, self._renewal, since_ms=since_ms)
+        self.raise_if_ended((yield from self._distinguish_disarm(beaten.state)))
+        return Beat(beaten.left_ms, beaten.in_time)
+
+    def _tracking(self, *order_ids: str) -> Steps[None]:
+        for order_id in order_ids:
+            check_cancel(self._exchange, order_id=order_id, pair=None, side=None)
+        yield from self._change(order_ids, add=True)
+
+    def _untracking(self, *order_ids: str) -> Steps[None]:
+        yield from self._change(order_ids, add=False)
+
+    def _disarming(self) -> Steps[None]:
+        reply = yield from disarming(self.id, self.epoch, urgent_bell(self._exchange.name))
+        if (yield from self._distinguish_disarm(reply)) is not SwitchReply.DISARMED:
+            self.raise_if_ended(reply)
+
+    def _change(self, order_ids: tuple[str, ...], *, add: bool) -> Steps[None]:
+        if not order_ids:
+            raise InvalidCommand("no order ids; give at least one")
+        reply, other = yield from tracking(self.id, self.epoch, order_ids, add=add)
+        if reply is SwitchReply.OVERLAP:
+            raise SwitchOverlap(f"switch {other} tracks one of these orders; untrack it there")
+        self.raise_if_ended((yield from self._distinguish_disarm(reply)))
+
+    def _distinguish_disarm(self, reply: SwitchReply) -> Steps[SwitchReply]:
+        """Return `DISARMED` if this arming was disarmed; a later arming is `REPLACED`.
+
+        Both raise the epoch, so the script reports both as `replaced`.
+        """
+        if reply is SwitchReply.REPLACED:
+            record = yield from reading_switch(self.id)
+            ended = record is not None and record.state is SwitchState.DISARMED
+            if record and ended and not record.replaced_by and record.epoch == self.epoch + 1:
+                return SwitchReply.DISARMED
+        return reply
+
+    def raise_if_ended(self, reply: SwitchReply) -> None:
+        """Raise the error for a reply to a holder that no longer controls the switch."""
+        if reply in ENDED:
+            kind, text = ENDED[reply]
+            raise kind(f"switch {self.id} {text}")
+
+
+class Switch(HeldSwitch):
     """An armed switch: a deadline for the orders of a scope.
 
     As a context manager it disarms on a clean exit only. After an exception or a
@@ -86,22 +166,18 @@ class Switch:
         name: str = "",
         timeout_ms: int = 0,
     ) -> None:
+        super().__init__(
+            exchange,
+            switch_id=switch_id,
+            account=account,
+            epoch=epoch,
+            deadline_ms=deadline_ms,
+            held=held,
+            held_why=held_why,
+            name=name,
+            timeout_ms=timeout_ms,
+        )
         self._switches = switches
-        self._exchange = exchange
-        self.id = switch_id
-        self.account = account
-        self.epoch = epoch
-        self.deadline_ms = deadline_ms
-        self.held = held
-        self.held_why = held_why
-        self.name = name
-        self.timeout_ms = timeout_ms
-        self._renewal = renewal_bell(exchange.name)
-
-    def __repr__(self) -> str:
-        """Return id, name, account and epoch."""
-        named = f", name={self.name!r}" if self.name else ""
-        return f"Switch(id={self.id!r}{named}, account={self.account!r}, epoch={self.epoch})"
 
     def beat(self, *, since_ms: float | None = None) -> Beat:
         """Send a heartbeat: set the deadline to one timeout from now. One Redis call.
@@ -121,9 +197,7 @@ class Switch:
             StoreUnavailable: Redis did not answer. The deadline may be
                 unchanged; retry.
         """
-        beaten = self._switches.beat(self.id, self.epoch, self._renewal, since_ms=since_ms)
-        self.raise_if_ended(self._distinguish_disarm(beaten.state))
-        return Beat(beaten.left_ms, beaten.in_time)
+        return self._switches.carry(self._beating(since_ms=since_ms))
 
     def track(self, *order_ids: str) -> None:
         """Add orders to the scope.
@@ -134,9 +208,7 @@ class Switch:
             SwitchError: As for `beat`.
             StoreUnavailable: Redis did not answer. The orders may be tracked.
         """
-        for order_id in order_ids:
-            check_cancel(self._exchange, order_id=order_id, pair=None, side=None)
-        self._change(order_ids, add=True)
+        self._switches.carry(self._tracking(*order_ids))
 
     def untrack(self, *order_ids: str) -> None:
         """Remove orders from the scope.
@@ -145,7 +217,7 @@ class Switch:
             SwitchError: As for `beat`.
             StoreUnavailable: Redis did not answer. The orders may be untracked.
         """
-        self._change(order_ids, add=False)
+        self._switches.carry(self._untracking(*order_ids))
 
     def disarm(self) -> None:
         """End the switch; its orders stay open. Disarming twice is not an error.
@@ -158,9 +230,7 @@ class Switch:
             SwitchUnknown: The record has expired, or Redis lost its data.
             StoreUnavailable: Redis did not answer. The switch may be disarmed; retry.
         """
-        reply = self._switches.disarm(self.id, self.epoch, urgent_bell(self._exchange.name))
-        if self._distinguish_disarm(reply) is not SwitchReply.DISARMED:
-            self.raise_if_ended(reply)
+        self._switches.carry(self._disarming())
 
     def record(self) -> SwitchRecord | None:
         """Return the current record, or None if it has expired.
@@ -183,32 +253,6 @@ class Switch:
         """Disarm after a clean exit only."""
         if kind is None:
             self.disarm()
-
-    def _change(self, order_ids: tuple[str, ...], *, add: bool) -> None:
-        if not order_ids:
-            raise InvalidCommand("no order ids; give at least one")
-        reply, other = self._switches.track(self.id, self.epoch, order_ids, add=add)
-        if reply is SwitchReply.OVERLAP:
-            raise SwitchOverlap(f"switch {other} tracks one of these orders; untrack it there")
-        self.raise_if_ended(self._distinguish_disarm(reply))
-
-    def _distinguish_disarm(self, reply: SwitchReply) -> SwitchReply:
-        """Return `DISARMED` if this arming was disarmed; a later arming is `REPLACED`.
-
-        Both raise the epoch, so the script reports both as `replaced`.
-        """
-        if reply is SwitchReply.REPLACED:
-            record = self._switches.get(self.id)
-            ended = record is not None and record.state is SwitchState.DISARMED
-            if record and ended and not record.replaced_by and record.epoch == self.epoch + 1:
-                return SwitchReply.DISARMED
-        return reply
-
-    def raise_if_ended(self, reply: SwitchReply) -> None:
-        """Raise the error for a reply to a holder that no longer controls the switch."""
-        if reply in ENDED:
-            kind, text = ENDED[reply]
-            raise kind(f"switch {self.id} {text}")
 
 
 def urgent_bell(exchange: str) -> tuple[str, str]:

@@ -9,7 +9,9 @@ from worker import clock
 from worker.errors import StoreUnavailable
 from worker.model.jobs import Job, State
 from worker.model.outcomes import Outcome
+from worker.store.job_steps import reading_jobs
 from worker.store.listing import Listing
+from worker.store.steps import Pause, Steps
 
 POLL_FIRST_MS = 2.0
 POLL_MAX_MS = 50.0
@@ -98,11 +100,6 @@ class Ticket:
         return wait_for(self._ledger, [self.id], timeout_ms=timeout_ms)[self.id]
 
 
-def ticket_of(job: Job, job_id: str, listing: Listing, *, fresh: bool) -> Ticket:
-    """Return the ticket of a job, by its id, that cancels what `job` does."""
-    return Ticket(job_id, job.account, job.order_id, fresh, listing, job.client_order_id)
-
-
 def wait_for(
     listing: Listing,
     job_ids: Sequence[str],
@@ -127,31 +124,45 @@ def wait_for(
     Raises:
         StoreUnavailable: Redis did not answer. Workers continue the jobs.
     """
+    return listing.carry(
+        waiting(job_ids, timeout_ms=timeout_ms, on_ended=on_ended, through_outages=through_outages)
+    )
+
+
+def waiting(
+    job_ids: Sequence[str],
+    *,
+    timeout_ms: float,
+    on_ended: Callable[[int], None] = lambda _count: None,
+    through_outages: bool = False,
+) -> Steps[dict[str, Result]]:
+    """Wait for jobs, as a procedure; see `wait_for`."""
     until = clock.monotonic_ms() + timeout_ms
-    waiting = list(dict.fromkeys(job_ids))
+    pending = list(dict.fromkeys(job_ids))
     known: dict[str, Result] = {}
     pause_ms = POLL_FIRST_MS
     while True:
         late = clock.monotonic_ms() >= until
-        polled = waiting if late else waiting[:POLLED_MAX]
+        polled = pending if late else pending[:POLLED_MAX]
         try:
-            results = dict(zip(polled, map(read_result, listing.many(polled)), strict=True))
+            jobs = yield from reading_jobs(polled)
+            results = dict(zip(polled, map(read_result, jobs), strict=True))
         except StoreUnavailable as error:
             if not through_outages:
                 raise
             lost = Result(
                 Outcome.UNKNOWN, 0, None, f"{error}; workers continue the job", State.PENDING
             )
-            results = dict.fromkeys(waiting, lost)
+            results = dict.fromkeys(pending, lost)
         known |= results
         ended = {job_id for job_id, result in results.items() if result.state is not State.PENDING}
         if ended:
-            waiting = [job_id for job_id in waiting if job_id not in ended]
+            pending = [job_id for job_id in pending if job_id not in ended]
             on_ended(len(ended))
             pause_ms = POLL_FIRST_MS
-        if late or not waiting:
+        if late or not pending:
             return known
-        clock.sleep_ms(min(pause_ms, until - clock.monotonic_ms()))
+        yield Pause(min(pause_ms, until - clock.monotonic_ms()))
         pause_ms = min(POLL_MAX_MS, pause_ms * 1.5)
 
 

@@ -21,7 +21,7 @@ from worker.store.packer import packer
 from worker.store.redis_versions import NAMELESS, take_connection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, NoMasterError, Sentinels
 from worker.store.sharedtime import SteppedError, exchange, kept_to
-from worker.store.steps import Ask, Drop, Exchange, Pause, Run, Steps, drive
+from worker.store.steps import Ask, Drop, Exchange, Latest, Pause, Run, Steps, drive
 from worker.store.tls import tls_error
 
 T = TypeVar("T")
@@ -208,7 +208,7 @@ class Store(Caller):
         """
         return drive(steps, self._step)
 
-    def _step(self, step: Run | Ask | Pause) -> Any:  # noqa: ANN401  Redis's answer
+    def _step(self, step: Run | Ask | Pause | Latest) -> Any:  # noqa: ANN401  Redis's answer
         match step:
             case Run():
                 return self.run(step.name, *step.args, promised=step.promised)
@@ -216,6 +216,8 @@ class Store(Caller):
                 return self.ask(*step.commands)
             case Pause():
                 return clock.sleep_ms(step.ms)
+            case Latest():
+                return self.time.latest(step.local_ms)
 
     def _on(self, connection: redis.Connection, step: Exchange | Pause | Drop) -> Any:  # noqa: ANN401
         match step:

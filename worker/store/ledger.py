@@ -7,16 +7,17 @@ in one step each, so that no crash can part them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
 from typing import Any
 
-from worker.model.jobs import Job, NewJob
+from worker.model.jobs import Job
 from worker.model.names import lane_of
 from worker.model.settlements import Accepted, Claimed, Settlement, new_id
 from worker.store.connection import unavailable
-from worker.store.listing import CHUNK, RECENT
+from worker.store.job_steps import CHUNK, accepting, retiring
+from worker.store.listing import RECENT
 from worker.store.presence import Presence
 from worker.store.settlement_rows import settlement_row
+from worker.store.steps import carried
 
 TAKE_BACK_LOOK = 2_000
 """How many jobs of a lane are looked at for claims to undo."""
@@ -32,51 +33,8 @@ class Ledger(Presence):
     was asked may or may not have been done, and asking again is safe.
     """
 
-    def accept(
-        self,
-        jobs: Sequence[NewJob],
-        bells: Iterable[tuple[str, str]] = (),
-        *,
-        follows: bool = False,
-    ) -> list[Accepted]:
-        """Record jobs as due now, and ring once if any is fresh; in the order given.
-
-        A job whose order is pending already is that job. What `follows` from accepted
-        work, or takes the place of a message that lies in Redis, is recorded also by a
-        Redis at `maxmemory`.
-        """
-        rung = [part for bell in bells for part in bell]
-        accepted: list[Accepted] = []
-        remaining = iter(jobs)
-        while chunk := list(islice(remaining, CHUNK)):
-            parts: list[str | int] = []
-            for job in chunk:
-                parts += (
-                    job.id,
-                    job.lane,
-                    job.kind,
-                    job.order_id,
-                    job.pair,
-                    job.side,
-                    job.parent,
-                    int(job.urgent),
-                    job.client_order_id,
-                )
-            answer = self._store.run(
-                "accept",
-                int(follows),
-                len(rung) // 2,
-                *rung,
-                *parts,
-                promised=True,
-            )
-            added = [
-                Accepted(id=answer[i], fresh=answer[i + 1] == 1) for i in range(0, len(answer), 2)
-            ]
-            if any(each.fresh for each in added):
-                rung = []
-            accepted += added
-        return accepted
+    accept = carried(accepting)
+    retire = carried(retiring)
 
     def claim(
         self,
@@ -144,13 +102,6 @@ class Ledger(Presence):
         job_id = job_id or new_id()
         self._store.run("bury", job_id, reason, raw)
         return job_id
-
-    def retire(self, job_id: str, *, keep_ms: int) -> bool:
-        """Take a replayed dead letter off their list; return whether it was on it.
-
-        Its record stays for `keep_ms`, so that the new job's parent can be seen.
-        """
-        return bool(self._store.run("discard", job_id, keep_ms))
 
     def defer(self, message: str) -> bool:
         """Keep a message for later; return whether there is room for it."""

@@ -11,11 +11,11 @@ from worker.errors import StoreUnavailable
 from worker.model.jobs import Job, Kind, State
 from worker.model.names import account_of, is_switch_lane
 from worker.store.connection import Store, unavailable
+from worker.store.job_steps import reading_accounts, reading_job, reading_jobs
+from worker.store.steps import Steps, T, carried
 
 RECENT = 10_000
 """Ended jobs kept in the list that `jobs` shows."""
-CHUNK = 500
-"""Jobs of one call at most, so that Redis serves others in between."""
 GONE = "its record is gone: Redis has dropped it, which `noeviction` forbids"
 
 
@@ -28,31 +28,13 @@ class Listing:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def get(self, job_id: str) -> Job | None:
-        """Return a job, or None if there is none or it has been forgotten."""
-        with unavailable():
-            fields: Any = self._store.client.hgetall(self._store.key(f"job:{job_id}"))
-        return Job.read(fields) if fields else None
+    def carry(self, steps: Steps[T]) -> T:
+        """Carry out a procedure; return what it returns."""
+        return self._store.carry(steps)
 
-    def many(self, job_ids: Sequence[str]) -> list[Job | None]:
-        """Return jobs by id, in order; None for what is unknown or forgotten."""
-        found: list[Job | None] = []
-        for start in range(0, len(job_ids), CHUNK):
-            with unavailable():
-                pipe = self._store.client.pipeline(transaction=False)
-                for job_id in job_ids[start : start + CHUNK]:
-                    pipe.hgetall(self._store.key(f"job:{job_id}"))
-                found += [Job.read(fields) if fields else None for fields in pipe.execute()]
-        return found
-
-    def accounts(self) -> dict[str, str]:
-        """Return the exchange of each account that workers have registered, by alias.
-
-        Several, parted by commas, where workers of several have an account of that alias.
-        """
-        with unavailable():
-            known: Any = self._store.client.hgetall(self._store.key("accounts"))
-        return dict(known)
+    get = carried(reading_job)
+    many = carried(reading_jobs)
+    accounts = carried(reading_accounts)
 
     def workers(self) -> dict[str, int]:
         """Return the workers that live, with their last sign in Unix ms."""

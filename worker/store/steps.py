@@ -6,10 +6,13 @@ blocking and the asyncio store carry the same procedures.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
+P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -44,6 +47,13 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Latest:
+    """Return the latest that shared time can be at a local time; 0 if nothing is known of it."""
+
+    local_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """Send commands on the connection of a call; the answer is the list of theirs.
 
@@ -63,7 +73,7 @@ class Drop:
     """Close the connection of a call, so that nothing more of it is sent."""
 
 
-Steps: TypeAlias = Generator[Run | Ask | Pause, Any, T]
+Steps: TypeAlias = Generator[Run | Ask | Pause | Latest, Any, T]
 """A procedure against Redis that returns T."""
 WireSteps: TypeAlias = Generator[Exchange | Pause | Drop, Any, T]
 """A procedure on one connection that returns T."""
@@ -105,10 +115,26 @@ def drive(steps: Generator[S, Any, T], do: Callable[[S], Any]) -> T:
         return result
 
 
-async def drive_async(steps: Generator[S, Any, T], do: Callable[[S], Awaitable[Any]]) -> T:
-    """Carry out a procedure with awaited steps; a cancellation ends it where it is."""
+async def drive_async(
+    steps: Generator[S, Any, T],
+    do: Callable[[S], Awaitable[Any]],
+    *,
+    start: asyncio.Semaphore | None = None,
+) -> T:
+    """Carry out a procedure with awaited steps; a cancellation ends it where it is.
+
+    Args:
+        steps: As for `drive`.
+        do: Carries out one step.
+        start: Bounds how many procedures begin in one turn of the event loop.
+    """
     try:
-        step = next(steps)
+        if start is None:
+            step = next(steps)
+        else:
+            async with start:
+                await asyncio.sleep(0)
+                step = next(steps)
         while True:
             try:
                 answer = await do(step)
@@ -121,3 +147,14 @@ async def drive_async(steps: Generator[S, Any, T], do: Callable[[S], Awaitable[A
         return result
     finally:
         steps.close()
+
+
+def carried(steps: Callable[P, Steps[T]]) -> Callable[Concatenate[Any, P], T]:
+    """Return a procedure as a method of a class with a blocking `_store`."""
+
+    @functools.wraps(steps)
+    def carry(self: Any, /, *args: P.args, **options: P.kwargs) -> T:  # noqa: ANN401  has a `_store`
+        done: T = self._store.carry(steps(*args, **options))
+        return done
+
+    return carry

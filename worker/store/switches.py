@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
-from worker.model.constants import TRACK_MAX
 from worker.model.limits import Grant, Rule
 from worker.model.names import is_switch_lane
 from worker.model.switches import (
@@ -27,16 +26,24 @@ from worker.model.switches import (
     Release,
     Report,
     SwitchRecord,
-    SwitchReply,
     SwitchState,
 )
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import rule_args
-from worker.store.switch_records import read_record
+from worker.store.steps import Steps, T, carried
+from worker.store.switch_steps import (
+    arming,
+    beating,
+    disarming,
+    finding_name,
+    reading_switch,
+    reading_switches,
+    recent_switches,
+    tracking,
+)
 
 TELL_AGAIN_MS = 30_000
 LIVE_MAX = 1_000
-Mode = Literal["arm", "touch", "again"]
 
 
 class Switches:
@@ -49,88 +56,13 @@ class Switches:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def arm(
-        self,
-        *,
-        switch_id: str,
-        lane: str,
-        account: str,
-        native: bool,
-        pairs: Sequence[str],
-        order_ids: Sequence[str],
-        timeout_ms: int,
-        bell: tuple[str, str],
-        mode: Mode = "arm",
-        sent_ms: int = 0,
-        shortest_ms: int = 0,
-        budget: int = 0,
-        name: str = "",
-        replace_named: bool = False,
-    ) -> Armed:
-        """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`."""
-        pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
-        most = len(order_ids) if replace_named else TRACK_MAX  # in one step, none uncovered
-        order_ids, more = order_ids[:most], order_ids[most:]
-        kind = (lane, account, int(native))
-        terms = (shortest_ms, budget, name, int(replace_named), len(pairs))
-        args: list[str | int] = [switch_id, *kind, timeout_ms, mode, sent_ms, *bell, *terms]
-        args += [*pairs, *order_ids]
-        answer = self._store.run("arm", *args, promised=True)
-        if answer[0] == "stale":
-            return Armed("")
-        if answer[0] == "overlap":
-            named = len(answer) > 3  # noqa: PLR2004  see `arm.lua`
-            return Armed(answer[1], overlaps=str(answer[2]).strip(), named=named)
-        if answer[0] == "clearing":
-            return Armed("", clearing=Clearing(answer[1], int(answer[2]), answer[3], answer[4]))
-        armed = Armed(
-            answer[1],
-            int(answer[2]),
-            int(answer[3]),
-            waiting=answer[0] == "waiting",
-            native=answer[4] == "1",
-            held_why=answer[5],
-        )
-        if not more:
-            return armed
-        reply, other = self.track(armed.switch_id, armed.epoch, more, add=True)
-        if not other:
-            return replace(armed, reply=reply)
-        if armed.epoch == 1:
-            self.disarm(armed.switch_id, armed.epoch, bell)
-        return Armed(other, overlaps="some of its order ids")
+    def carry(self, steps: Steps[T]) -> T:
+        """Carry out a procedure; return what it returns."""
+        return self._store.carry(steps)
 
-    def beat(
-        self,
-        switch_id: str,
-        epoch: int,
-        bell: tuple[str, str],
-        *,
-        since_ms: float | None = None,
-    ) -> Beaten:
-        """Move the deadline on; one Redis call. Epoch 0 is any.
-
-        Args:
-            switch_id: Of the switch.
-            epoch: Of its holder.
-            bell: See `beat.lua`.
-            since_ms: When the deadline counts from, on the local clock, if that is
-                before the call.
-        """
-        since = 0
-        if since_ms is not None:
-            since = self._store.time.latest(since_ms)
-            if not since:  # nothing is known of shared time yet
-                self._store.run("time")
-                since = self._store.time.latest(since_ms)
-        reply, left, in_time, current = self._store.run("beat", switch_id, epoch, *bell, since)
-        return Beaten(SwitchReply(reply), int(left), in_time == 1, int(current))
-
-    def disarm(self, switch_id: str, epoch: int, bell: tuple[str, str]) -> SwitchReply:
-        """End a switch without canceling. Epoch 0 is any."""
-        args = (switch_id, epoch, *bell)
-        reply, _ = self._store.run("disarm", *args, promised=True)
-        return SwitchReply(reply)
+    arm = carried(arming)
+    beat = carried(beating)
+    disarm = carried(disarming)
 
     def disarm_pairs(
         self,
@@ -153,22 +85,7 @@ class Switches:
         reply, switch_id, pairs = (*map(str, answer), "")[:3]
         return PairsReply(reply), switch_id, pairs
 
-    def track(
-        self, switch_id: str, epoch: int, order_ids: Iterable[str], *, add: bool
-    ) -> tuple[SwitchReply, str]:
-        """Add or take out order ids; return the reply and the switch overlapped.
-
-        Of very many, those before one that overlaps may have been added.
-        """
-        head = (switch_id, epoch, "track" if add else "untrack")
-        ids, reply, other = [*order_ids], SwitchReply.ARMED, ""
-        for first in range(0, max(1, len(ids)), TRACK_MAX):
-            part = ids[first : first + TRACK_MAX]
-            answer, other = self._store.run("track", *head, *part, promised=True)
-            reply = SwitchReply(answer)
-            if reply is not SwitchReply.ARMED:
-                break
-        return reply, str(other)
+    track = carried(tracking)
 
     def survey(self, lane: str, holder: str = "") -> tuple[int, list[NativeSwitch]]:
         """Return Redis time and the switches of a lane whose timers the exchange holds.
@@ -274,21 +191,9 @@ class Switches:
         """Return the switches that hold any of these pairs of the lane's account."""
         return sorted({str(each) for each in self._store.run("owners", lane, *pairs)})
 
-    def named(self, lane: str, name: str) -> str:
-        """Return the id of the live switch of the lane's account with this name, or ""."""
-        return str(self._store.run("named", lane, name))
-
-    def get(self, switch_id: str) -> SwitchRecord | None:
-        """Return a switch, or None if there is none or it has been forgotten."""
-        return next(iter(self._many([switch_id])), None)
-
-    def recent(self, *, limit: int, skip: int = 0) -> list[SwitchRecord]:
-        """Return switches, those changed last ahead, from `limit` places after `skip`."""
-        with unavailable():
-            ids: Any = self._store.client.zrevrange(
-                self._store.key("switches"), skip, skip + limit - 1
-            )
-        return self._many(ids)
+    named = carried(finding_name)
+    get = carried(reading_switch)
+    recent = carried(recent_switches)
 
     def live(self, *, limit: int = LIVE_MAX) -> list[SwitchRecord]:
         """Return the switches that workers look after, nearest deadline first.
@@ -307,19 +212,7 @@ class Switches:
         records = self._many(switch_id for ids in found for switch_id in ids)
         return sorted(records, key=lambda record: (not record.live, record.deadline_ms))
 
-    def _many(self, ids: Iterable[str]) -> list[SwitchRecord]:
-        ids = [*ids]
-        with unavailable():
-            pipe = self._store.client.pipeline(transaction=False)
-            for switch_id in ids:
-                pipe.hgetall(self._store.key(f"switch:{switch_id}"))
-                for part in ("orders", "released"):
-                    pipe.smembers(self._store.key(f"switch:{switch_id}:{part}"))
-            answers = pipe.execute()
-        rows = zip(answers[::3], answers[1::3], answers[2::3], strict=True)
-        return [
-            read_record(fields, orders | released) for fields, orders, released in rows if fields
-        ]
+    _many = carried(reading_switches)
 
 
 def _known(report: Report) -> dict[str, Any]:
