@@ -46,7 +46,7 @@ def test_a_client_arms_moves_and_disarms(world: World, client: Celery) -> None:
     assert (again.id, again.epoch) == (switch.id, switch.epoch)
     send(0, late_ms=10_000)
     wrong: list[tuple[object, object, str]] = [
-        (T_MS, ["b_idr", "c_idr"], "covers part of these pairs"),
+        (T_MS, ["b_idr", "c_idr"], "covers part of this scope (a_idr,b_idr)"),
         (0, ["b_idr"], "covers a_idr, b_idr"),
         (1, ["c_idr"], "timeout_ms must be from"),
         ("30000", ["c_idr"], "timeout_ms must be a whole number"),

@@ -84,11 +84,29 @@ def test_outcomes_are_these() -> None:
         ("cancel_all_direct", ["account", "pair", "side", "timeout_ms"]),
         (
             "arm",
-            ["account", "pairs", "order_ids", "timeout_ms", "name", "replace", "clear_wait_ms"],
+            [
+                "account",
+                "pairs",
+                "order_ids",
+                "everything",
+                "timeout_ms",
+                "name",
+                "replace",
+                "clear_wait_ms",
+            ],
         ),
         (
             "countdown",
-            ["account", "pairs", "order_ids", "timeout_ms", "name", "replace", "clear_wait_ms"],
+            [
+                "account",
+                "pairs",
+                "order_ids",
+                "everything",
+                "timeout_ms",
+                "name",
+                "replace",
+                "clear_wait_ms",
+            ],
         ),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.model.constants import NEAR_SHARE
 from worker.model.switches import NativeSwitch, SwitchState
-from worker.switches.plan import Sync, countdown_ms, plan
+from worker.switches.plan import Sync, brief_of, countdown_ms, plan
 
 NOW_MS = 1_700_000_000_000
 TRANSIT_MS = 300
@@ -293,3 +293,39 @@ def rank(sync: Sync, known: dict[str, NativeSwitch]) -> tuple[bool, bool, int]:
         return (False, False, 0)
     earliest = min(known[name].deadline_ms for name, _ in sync.members)
     return (True, not sync.urgent, earliest)
+
+
+LEAST_MS = 10_300
+
+
+def brief(name: str, left_ms: int, *, outlives: bool) -> NativeSwitch:
+    """Return a due switch whose timer may fire after its deadline, or does not."""
+    return replace(armed(name, left_ms), outlives=outlives)
+
+
+BRIEF: dict[str, tuple[list[NativeSwitch], list[str]]] = {
+    "enough is left": ([armed("a", LEAST_MS)], ["a"]),
+    "an ms too little": ([armed("a", LEAST_MS - 1)], []),
+    "too little, and its timer would fire late": (
+        [brief("a", LEAST_MS - 1, outlives=True)],
+        ["stop a"],
+    ),
+    "enough, and its timer would fire late": ([brief("a", LEAST_MS, outlives=True)], ["a"]),
+    "it shares no request of others": ([armed("a", 10_000), armed("b", 11_000)], ["b"]),
+}
+
+
+@pytest.mark.parametrize("case", BRIEF)
+def test_a_timer_is_not_set_to_less_than_it_can_be(case: str) -> None:
+    """It keeps what it has, unless that would outlive the deadline."""
+    switches, wanted = BRIEF[case]
+    syncs = plan(switches, now_ms=NOW_MS, max_pairs=MAX_PAIRS, least_ms=LEAST_MS)
+    found = [
+        ("stop " if sync.stop else "") + name
+        for sync, name in zip(syncs, names(syncs), strict=True)
+    ]
+    assert found == wanted
+    left_out = brief_of(switches, now_ms=NOW_MS, least_ms=LEAST_MS)
+    assert {each.id for each in left_out} == {
+        each.id for each in switches if each.deadline_ms - NOW_MS < LEAST_MS
+    }

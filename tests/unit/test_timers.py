@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from worker.exchanges.timer import Reach, Timer
 from worker.policy.timers import (
     CALL_MAX_MS,
     LAUNCH_MAX_MS,
@@ -13,6 +14,7 @@ from worker.policy.timers import (
     budget_of,
     longest_call_ms,
     shortest_native_ms,
+    terms_for,
 )
 
 NONCE = Terms(nonce=True, step_ms=1_000)
@@ -60,6 +62,19 @@ def test_longest_call(case: str) -> None:
     if 0 < wanted < CALL_MAX_MS:
         assert terms.keeps(timeout_ms, wanted)
         assert not terms.keeps(timeout_ms, wanted + 1)
+
+
+def test_a_timer_that_cannot_be_short_needs_room_for_a_failure() -> None:
+    """After one failure enough is left for the shortest setting, rounded down."""
+    seconds = Timer(reach=Reach.ACCOUNT, unit_ms=1_000, shortest_ms=10_000, longest_ms=120_000)
+    terms = terms_for(seconds, nonce=False, step_ms=1_000)
+    shortest_ms = shortest_native_ms(terms, 300)
+    needed_ms = 2 * 300 + SWEEP_MS + terms.blocked_ms(300, shortest_ms)
+    assert shortest_ms == 10_000 + needed_ms
+    rounded = terms_for(Timer(unit_ms=1_000), nonce=True, step_ms=1_000)
+    assert shortest_native_ms(rounded, 300) > shortest_native_ms(NONCE, 300)
+    assert terms_for(Timer(), nonce=True, step_ms=1_000) == NONCE
+    assert terms_for(None, nonce=True, step_ms=1_000) == NONCE
 
 
 @pytest.mark.parametrize("call_ms", [1, 300, CALL_MAX_MS])

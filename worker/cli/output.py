@@ -141,6 +141,6 @@ def target(job: Job) -> str:
 
 def scope(record: SwitchRecord) -> str:
     """Return the pairs and orders of a switch, the first few by name."""
-    names = [*record.pairs, *record.order_ids]
+    names = record.scope
     more = len(names) - SCOPE_SHOWN
     return " ".join(names[:SCOPE_SHOWN]) + (f" +{more}" if more > 0 else "")

@@ -11,10 +11,12 @@ from worker.client.switch import HeldSwitch, urgent_bell
 from worker.config.client_settings import ProducerSettings
 from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
 from worker.exchanges.base import Exchange
+from worker.model.constants import EVERYTHING
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
-from worker.model.switches import Armed, Clearing, why_held
-from worker.policy.phases import check_name, check_switch, holds_timers, spelled
+from worker.model.switches import Armed, Clearing, who_holds, why_held
+from worker.policy.holding import holding_of
+from worker.policy.phases import check_name, check_switch, spelled
 from worker.policy.timers import shortest_native_ms, terms_of
 from worker.store.steps import Pause, Steps
 from worker.store.switch_steps import arming
@@ -27,10 +29,17 @@ LOOK_MS = 100
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The orders that a switch covers: all orders of `pairs`, and `order_ids`."""
+    """The orders that a switch covers.
+
+    Attributes:
+        pairs: All orders of these pairs.
+        order_ids: These orders.
+        everything: All orders of the account.
+    """
 
     pairs: Sequence[str]
     order_ids: Sequence[str]
+    everything: bool = False
 
 
 def native_terms(settings: ProducerSettings, account: str) -> tuple[int, int]:
@@ -73,20 +82,24 @@ def arming_switch(
         timeout_ms=timeout_ms,
         shortest_ms=bounds.min_timeout_ms,
         longest_ms=bounds.max_timeout_ms,
+        everything=scope.everything,
     )
+    holding = holding_of(exchange, everything=scope.everything, timeout_ms=timeout_ms)
     shortest_ms, budget = native_terms(settings, account)
     armed = yield from _once_clear(
         lambda: arming(
             switch_id=new_id(),
             lane=lane_of(exchange.name, account),
             account=account,
-            native=holds_timers(exchange),
-            pairs=pairs,
+            native=holding.timer,
+            pairs=(EVERYTHING,) if scope.everything else pairs,
             order_ids=scope.order_ids,
             timeout_ms=timeout_ms,
             bell=urgent_bell(exchange.name),
             shortest_ms=shortest_ms,
             budget=budget,
+            by_workers=holding.by_workers,
+            partly=holding.partly,
             name=name or "",
             replace_named=replace,
         ),
@@ -99,23 +112,33 @@ def arming_switch(
                 f"({armed.overlaps}); replace=True (--replace) swaps its scope for this one, "
                 "arming exactly its scope takes it over"
             )
-        raise SwitchOverlap(
-            f"switch {armed.switch_id} covers part of this scope ({armed.overlaps}); "
-            f"disarm it, or arm exactly its scope to take it over"
-        )
+        raise SwitchOverlap(overlap_text(armed.switch_id, armed.overlaps))
     switch = make(
         exchange,
         switch_id=armed.switch_id,
         account=account,
         epoch=armed.epoch,
         deadline_ms=armed.deadline_ms,
-        held="exchange" if armed.native else "workers",
-        held_why=why_held(armed.held_why, native=armed.native),
+        held=who_holds(armed.held_why, native=armed.native, orders=bool(scope.order_ids)),
+        held_why=why_held(armed.held_why, native=armed.native, orders=bool(scope.order_ids)),
         name=name or "",
         timeout_ms=timeout_ms,
     )
     switch.raise_if_ended(armed.reply)
     return switch
+
+
+def overlap_text(switch_id: str, covers: str) -> str:
+    """Return why a scope cannot be armed beside a switch that covers `covers`."""
+    if covers == EVERYTHING:
+        return (
+            f"switch {switch_id} covers everything on this account, and no other switch can be "
+            "armed beside it; disarm it first"
+        )
+    return (
+        f"switch {switch_id} covers part of this scope ({covers}); "
+        "disarm it, or arm exactly its scope to take it over"
+    )
 
 
 def _check_wait(wait_ms: object) -> None:
@@ -150,14 +173,15 @@ def _once_clear(arm: Callable[[], Steps[Armed]], *, wait_ms: int) -> Steps[Armed
 
 def _clearing_text(clearing: Clearing) -> str:
     """Return why the scope is not clear and what to do."""
+    scope = "everything" if clearing.pair == EVERYTHING else clearing.pair
     if not clearing.job_id:
         return (
-            f"a request of a former switch of {clearing.pair} may still cancel new orders "
+            f"a request of a former switch of {scope} may still cancel new orders "
             f"for about {clearing.wait_ms} ms; arm again after that, or set clear_wait_ms"
         )
     last = f" (its last attempt: {clearing.detail})" if clearing.detail else ""
     return (
-        f"a former switch of {clearing.pair} tripped; job {clearing.job_id} cancels new orders "
+        f"a former switch of {scope} tripped; job {clearing.job_id} cancels new orders "
         f"too, until the exchange has listed the open orders once{last}; expected within "
         f"{clearing.wait_ms} ms if the exchange answers: place no orders there, and arm again, "
         "or set clear_wait_ms; if the job becomes a dead letter, arming is possible again, "

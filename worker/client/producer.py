@@ -257,6 +257,7 @@ class Producer:
         *,
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
+        everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
         replace: bool = False,
@@ -272,6 +273,9 @@ class Producer:
             account: Alias from the settings.
             pairs: Covers all open orders of these pairs.
             order_ids: Covers these orders; `Switch.track` adds more.
+            everything: Covers all orders of the account, without pairs or order ids. No
+                other switch of the account can be armed beside it. Only such a switch
+                uses an exchange's timer that is for the whole account.
             timeout_ms: From each heartbeat to the deadline.
             name: 1 to 64 letters, digits, `_`, `.` and `-`; unique among the armed
                 switches of the account. A takeover without a name keeps the former.
@@ -285,7 +289,8 @@ class Producer:
         Raises:
             UnknownAccount: No account has this alias. Nothing was armed.
             SwitchOverlap: Another armed switch covers part of the scope, or has this
-                name and another scope. Nothing was armed.
+                name and another scope, or one of the two covers everything. Nothing
+                was armed.
             SwitchClearing: A former switch of one of the pairs tripped and may still
                 cancel orders placed now. Nothing was armed.
             SwitchError: The switch tripped, or was armed or disarmed elsewhere,
@@ -299,6 +304,7 @@ class Producer:
                 account,
                 pairs=pairs,
                 order_ids=order_ids,
+                everything=everything,
                 timeout_ms=timeout_ms,
                 name=name,
                 replace=replace,
@@ -312,6 +318,7 @@ class Producer:
         *,
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
+        everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
         replace: bool = False,
@@ -322,6 +329,7 @@ class Producer:
             account,
             pairs=pairs,
             order_ids=order_ids,
+            everything=everything,
             timeout_ms=timeout_ms,
             name=name,
             replace=replace,

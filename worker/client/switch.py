@@ -146,7 +146,8 @@ class Switch(HeldSwitch):
         timeout_ms: From each heartbeat to the deadline; 0 if not known here.
         epoch: Rises with each arming. With 0, calls are accepted from any holder.
         held: What enforced the deadline when this object was made: `exchange`, by a
-            native timer that fires without a worker, or `workers`.
+            native timer that fires without a worker, `workers`, or `both`, where workers
+            cancel at the deadline what the timer does not reach.
         held_why: The reason for `held`.
         deadline_ms: The deadline when this object was made, in Unix ms on Redis's
             clock. Later heartbeats do not update it.

@@ -19,6 +19,7 @@ from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
 from worker.gateway.tokens import NoToken, Wait
 from worker.model.commands import CancelOrders
+from worker.model.constants import EVERYTHING
 from worker.model.decisions import Dead, Decision, PutBack
 from worker.model.jobs import Job, Kind
 from worker.model.outcomes import Answer, ClosedMany, OpenOrders, Outcome, Unproven
@@ -190,6 +191,6 @@ class AttemptRunner:
         The listed orders have jobs of their own. Another list would show orders that the
         strategy has placed since.
         """
-        tripped = job.tripped and job.kind is Kind.CANCEL_ALL and job.pair is not None
+        tripped = job.tripped and job.kind is Kind.CANCEL_ALL
         known = tripped and (job.listed or job.empty)
-        return known and bool(self._switches.owners(job.lane, [job.pair or ""]))
+        return known and bool(self._switches.owners(job.lane, [job.pair or EVERYTHING]))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from worker.exchanges.timer import Timer
 from worker.model.commands import Command
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
@@ -106,7 +107,7 @@ class Capabilities:
         needs_memo: Accounts have a memo beside key and secret.
         base64_secret: API secrets are base64.
         limits: The exchange's limits.
-        timer_pairs: Most pairs in one `SetCountdown`.
+        timer: Its own countdown; None without one.
         stale_ms: How long after its stamp a request without a nonce may still
             be accepted; 0 if not known.
         client_ids: What a strategy's own ids of orders look like; None where an order cannot
@@ -123,7 +124,7 @@ class Capabilities:
     needs_memo: bool = False
     base64_secret: bool = False
     limits: tuple[Limit, ...] = ()
-    timer_pairs: int = 50
+    timer: Timer | None = None
     stale_ms: int = 0
     client_ids: IdForm | None = None
     spelling: Callable[[str], str] = str

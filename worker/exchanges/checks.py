@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Capabilities, IdForm
+from worker.exchanges.timer import Reach
 from worker.model.commands import (
     CancelOrder,
     CancelOrders,
@@ -78,7 +79,7 @@ class Checker:
             case CancelOrders(order_ids=order_ids):
                 self._check_ids(order_ids)
             case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
-                _check_countdown(pairs, countdown_ms)
+                self._check_countdown(pairs, countdown_ms)
             case CancelScope() | ListOpenOrders() | FetchToken():
                 pass
 
@@ -133,6 +134,30 @@ class Checker:
         for order_id in order_ids:
             self._check_id(order_id)
 
+    def _check_countdown(self, pairs: object, countdown_ms: object) -> None:
+        timer = self.capabilities.timer
+        whole = timer is not None and timer.reach is Reach.ACCOUNT
+        if whole and pairs:
+            raise InvalidCommand(
+                f"the countdown of {self.name} is for the whole account and takes no pairs: "
+                "arm with --everything, or everything=True in Python"
+            )
+        if not whole and (not isinstance(pairs, tuple) or not pairs):
+            raise InvalidCommand(
+                "a countdown needs at least one pair: add --pair btc_idr, "
+                'or pairs=["btc_idr"] in Python'
+            )
+        for pair in pairs if isinstance(pairs, tuple) else ():
+            _check_pair(pair)
+        # A float would be rounded by somebody, and 0 means "disarm".
+        if type(countdown_ms) is not int or countdown_ms < 0:
+            raise InvalidCommand(
+                "a countdown is a whole number of milliseconds, 0 to disarm: "
+                "add --timeout-ms 120000, or timeout_ms=120_000 in Python"
+            )
+        if timer and countdown_ms and timer.setting_ms(countdown_ms) != countdown_ms:
+            raise InvalidCommand(f"{self.name} has no countdown of {countdown_ms} ms")
+
 
 def _check_pair(pair: object) -> None:
     if not isinstance(pair, str) or not PAIR.fullmatch(pair):
@@ -146,22 +171,6 @@ def _check_side(side: object) -> None:
     if not isinstance(side, str) or not SIDE.fullmatch(side):
         raise InvalidCommand(
             f'{_shown(side)} is not a side: give --side buy or --side sell, or side="buy" in Python'
-        )
-
-
-def _check_countdown(pairs: object, countdown_ms: object) -> None:
-    if not isinstance(pairs, tuple) or not pairs:
-        raise InvalidCommand(
-            "a countdown needs at least one pair: add --pair btc_idr, "
-            'or pairs=["btc_idr"] in Python'
-        )
-    for pair in pairs:
-        _check_pair(pair)
-    # A float would be rounded by somebody, and 0 means "disarm".
-    if type(countdown_ms) is not int or countdown_ms < 0:
-        raise InvalidCommand(
-            "a countdown is a whole number of milliseconds, 0 to disarm: "
-            "add --timeout-ms 120000, or timeout_ms=120_000 in Python"
         )
 
 

@@ -8,18 +8,20 @@ from dataclasses import replace
 import tenacity
 
 from worker import clock
-from worker.client.arming import native_terms
+from worker.client.arming import native_terms, overlap_text
 from worker.client.switch import urgent_bell
 from worker.errors import StoreUnavailable, SwitchOverlap
 from worker.exchanges.base import Exchange
 from worker.messaging.runtime import Runtime
 from worker.model.commands import ListOpenOrders
+from worker.model.constants import EVERYTHING
 from worker.model.jobs import Kind, NewJob
 from worker.model.messages import CancelMessage, CountdownMessage
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
 from worker.model.switches import PairsReply
-from worker.policy.phases import check_cancel, check_switch, holds_timers, spelled
+from worker.policy.holding import holding_of
+from worker.policy.phases import check_cancel, check_switch, spelled
 
 STALE = "stale: nothing changed"
 RECORD_S = 5.0
@@ -114,24 +116,28 @@ def move_switch(
         timeout_ms=message.timeout_ms,
         shortest_ms=bounds.min_timeout_ms,
         longest_ms=bounds.max_timeout_ms,
+        everything=message.everything,
     )
+    holding = holding_of(exchange, everything=message.everything, timeout_ms=message.timeout_ms)
     shortest_ms, budget = native_terms(parts.settings, message.account)
     armed = parts.switches.arm(
         switch_id=new_id(),
         lane=lane_of(exchange.name, message.account),
         account=message.account,
-        native=holds_timers(exchange),
-        pairs=message.pairs,
+        native=holding.timer,
+        pairs=(EVERYTHING,) if message.everything else message.pairs,
         order_ids=(),
         timeout_ms=message.timeout_ms,
         bell=bell,
         shortest_ms=shortest_ms,
         budget=budget,
+        by_workers=holding.by_workers,
+        partly=holding.partly,
         mode="again" if again and message.sent_ms is None else "touch",
         sent_ms=message.sent_ms or 0,
     )
     if armed.overlaps:
-        raise SwitchOverlap(f"switch {armed.switch_id} covers part of these pairs")
+        raise SwitchOverlap(overlap_text(armed.switch_id, armed.overlaps))
     if armed.waiting:
         return f"{armed.switch_id} will be armed once a former switch's orders are listed"
     return f"armed {armed.switch_id}" if armed.switch_id else STALE
@@ -150,7 +156,7 @@ def _disarm(
         exchange.check(ListOpenOrders(pair=pair))
     reply, switch_id, held = parts.switches.disarm_pairs(
         lane_of(parts.settings.account(message.account).exchange, message.account),
-        message.pairs,
+        (EVERYTHING,) if message.everything else message.pairs,
         bell,
         sent_ms=message.sent_ms or 0,
         message=task_id,

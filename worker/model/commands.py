@@ -53,7 +53,10 @@ class ListOpenOrders:
 
 @dataclass(frozen=True, slots=True)
 class SetCountdown:
-    """Set the exchange's own timer on `pairs`; 0 stops it."""
+    """Set the exchange's own timer; 0 stops it.
+
+    `pairs` is empty where the timer is for the whole account, and only there.
+    """
 
     pairs: tuple[str, ...]
     countdown_ms: int

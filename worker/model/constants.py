@@ -51,6 +51,9 @@ EXECUTED_MS = 3_000
 FIRED_MS = 200
 """How long an exchange takes to cancel orders once its timer fires."""
 
+EVERYTHING = "*"
+"""Stands in a switch's scope for every order of the account. No pair is written like it."""
+
 TRACK_MAX = 2_000
 """Orders of one call at most, so that Redis serves others in between."""
 

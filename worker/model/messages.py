@@ -29,7 +29,7 @@ CLIENT_ID_FORMAT = 2
 WHOLE_MAX = 2**53
 """From here on senders that keep numbers as doubles would name another order."""
 _CANCEL_FIELDS = ("account", "order_id", "pair", "side", "job", "client_order_id")
-_COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms")
+_COUNTDOWN_FIELDS = ("account", "pairs", "timeout_ms", "sent_ms", "everything")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,14 @@ class CountdownMessage:
         timeout_ms: 0 disarms.
         sent_ms: When it was sent, Unix ms, if the sender said so: the deadline
             is reckoned from there, however late the message comes.
+        everything: It is for all orders of the account, and `pairs` is empty.
     """
 
     account: str
     pairs: tuple[str, ...]
     timeout_ms: int
     sent_ms: int | None = None
+    everything: bool = False
 
 
 def read_countdown(args: Sequence[object], kwargs: Mapping[str, object]) -> CountdownMessage:
@@ -79,9 +81,16 @@ def read_countdown(args: Sequence[object], kwargs: Mapping[str, object]) -> Coun
     timeout_ms, sent_ms = values.get("timeout_ms"), values.get("sent_ms")
     if not isinstance(account, str) or not account:
         raise InvalidCommand(f"{COUNTDOWN}: account is missing, or no text")
+    everything = values.get("everything", False)
+    if not isinstance(everything, bool):
+        raise InvalidCommand(f"{COUNTDOWN}: everything must be true or false")
     if isinstance(pairs, str):
         pairs = pairs.split(",")
-    if not isinstance(pairs, list) or not pairs or not all(isinstance(p, str) for p in pairs):
+    if everything:
+        if pairs:
+            raise InvalidCommand(f"{COUNTDOWN}: give pairs or everything, not both")
+        pairs = []
+    elif not isinstance(pairs, list) or not pairs or not all(isinstance(p, str) for p in pairs):
         raise InvalidCommand(f"{COUNTDOWN}: pairs must be a list of text, and not empty")
     if len(pairs) > PAIRS_MAX:
         raise InvalidCommand(f"{COUNTDOWN}: {len(pairs)} pairs; at most {PAIRS_MAX} in a message")
@@ -89,7 +98,7 @@ def read_countdown(args: Sequence[object], kwargs: Mapping[str, object]) -> Coun
         raise InvalidCommand(f"{COUNTDOWN}: timeout_ms must be a whole number, 0 to disarm")
     if sent_ms is not None and (type(sent_ms) is not int or sent_ms < SENT_MIN_MS):
         raise InvalidCommand(f"{COUNTDOWN}: sent_ms must be Unix ms as a whole number, not seconds")
-    return CountdownMessage(account, tuple(pairs), timeout_ms, sent_ms)
+    return CountdownMessage(account, tuple(pairs), timeout_ms, sent_ms, everything)
 
 
 def read_cancel(args: Sequence[object], kwargs: Mapping[str, object]) -> CancelMessage:

@@ -70,7 +70,7 @@ class LaunchVerdict(StrEnum):
 
 
 class HeldWhy(StrEnum):
-    """Why workers hold a deadline though the exchange has timers; see `lib/budget.lua`."""
+    """Why workers hold a deadline, or a part of it, though the exchange has timers."""
 
     NONE = ""
     """They do not, or the exchange has none."""
@@ -80,6 +80,16 @@ class HeldWhy(StrEnum):
     """The exchange answers slowly, so that the timer needs a longer timeout."""
     LIMIT = "limit"
     """Other switches take up the exchange's limit."""
+    WIDE = "wide"
+    """The timer would cancel orders outside the scope."""
+    NARROW = "narrow"
+    """The timer takes pairs alone, and the scope is the account."""
+    REPEATS = "repeats"
+    """The timer would go on after it has fired."""
+    LONG = "long"
+    """The timer cannot run as long as the timeout."""
+    STOPS = "stops"
+    """The exchange holds the plain orders, and leaves stop orders to workers."""
 
     @classmethod
     def _missing_(cls, value: object) -> HeldWhy:  # noqa: ARG003  as in `Enum`
@@ -115,11 +125,17 @@ class SwitchRecord:
     held_why: str = ""
     name: str = ""
     replaced_by: str = ""
+    everything: bool = False
 
     @property
     def held(self) -> str:
-        """Who holds the deadline: `exchange` or `workers`."""
-        return "exchange" if self.native else "workers"
+        """Who holds the deadline: `exchange`, `workers` or `both`."""
+        return who_holds(self.held_why, native=self.native, orders=bool(self.order_ids))
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """What it covers, for people: pairs and orders, or `everything`."""
+        return ("everything",) if self.everything else (*self.pairs, *self.order_ids)
 
     @property
     def live(self) -> bool:
@@ -137,6 +153,7 @@ class SwitchRecord:
             "name": self.name or None,
             "account": self.account,
             "exchange": exchange_of(self.lane),
+            "everything": self.everything,
             "pairs": list(self.pairs),
             "order_ids": list(self.order_ids),
             "state": self.state,
@@ -149,20 +166,48 @@ class SwitchRecord:
             "synced_ms": self.synced_ms,
             "tripped_ms": self.tripped_ms,
             "held": self.held,
-            "held_why": why_held(self.held_why, native=self.native),
+            "held_why": why_held(self.held_why, native=self.native, orders=bool(self.order_ids)),
         }
 
 
-def why_held(why: str, *, native: bool) -> str:
-    """Say in words why the exchange, or why workers, hold a deadline."""
+def who_holds(why: str, *, native: bool, orders: bool) -> str:
+    """Return who holds a deadline: `exchange`, `workers` or `both`.
+
+    Args:
+        why: The code in the switch's record.
+        native: Whether the exchange holds a timer for it.
+        orders: Whether it covers orders by their ids, which no timer does.
+    """
+    if not native:
+        return "workers"
+    return "both" if orders or why == HeldWhy.STOPS else "exchange"
+
+
+def why_held(why: str, *, native: bool, orders: bool = False) -> str:
+    """Say in words why the exchange, or why workers, hold a deadline; as for `who_holds`."""
     kind, _, figure = why.partition(" ")
     match HeldWhy(kind):
+        case HeldWhy.STOPS:
+            return (
+                "the exchange's own timer for plain orders; workers for stop orders, "
+                "which it leaves open"
+            )
+        case HeldWhy.WIDE:
+            return "the exchange's timer cancels every order of the account, not a pair's alone"
+        case HeldWhy.NARROW:
+            return "the exchange's timer needs each pair by name"
+        case HeldWhy.REPEATS:
+            return "the exchange's timer would also cancel what is placed after it has fired"
+        case HeldWhy.LONG:
+            return f"the exchange's timer runs for {figure} ms at most"
         case HeldWhy.SHORT:
             return f"the exchange's timer cannot be kept below a timeout of {figure} ms"
         case HeldWhy.SLOW:
             return f"the exchange answers slowly: its timer needs a timeout of {figure} ms"
         case HeldWhy.LIMIT:
             return "other switches take up the exchange's limit on countdown requests"
+        case HeldWhy.NONE if native and orders:
+            return "the exchange's own timer for the pairs; workers for the orders"
         case HeldWhy.NONE:
             return "the exchange's own timer" if native else "the exchange has no timer"
 
@@ -232,6 +277,7 @@ class NativeSwitch:
     Attributes:
         yielded: Workers hold its deadline, and the exchange's timer has yet to be stopped.
         due: The exchange's timer is not where it should be.
+        outlives: A timer that the exchange may hold fires after the deadline.
     """
 
     id: str
@@ -243,6 +289,7 @@ class NativeSwitch:
     due: bool
     pairs: tuple[str, ...]
     yielded: bool = False
+    outlives: bool = False
 
     @property
     def timed(self) -> bool:

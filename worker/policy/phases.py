@@ -6,6 +6,7 @@ import re
 
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Exchange
+from worker.exchanges.timer import Reach
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -97,7 +98,7 @@ def check_cancel_all(exchange: Exchange, *, pair: str | None, side: str | None) 
 
 def holds_timers(exchange: Exchange) -> bool:
     """Return whether an exchange keeps countdowns itself."""
-    return SetCountdown in exchange.capabilities.commands
+    return exchange.capabilities.timer is not None
 
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -128,8 +129,18 @@ def check_switch(
     timeout_ms: int,
     shortest_ms: int,
     longest_ms: int,
+    everything: bool = False,
 ) -> None:
     """Refuse a switch that could not be kept, or could not cancel its scope.
+
+    Args:
+        exchange: The account's.
+        pairs: Covers all open orders of these pairs.
+        order_ids: Covers these orders.
+        timeout_ms: From each heartbeat to the deadline.
+        shortest_ms: The shortest timeout that the settings allow.
+        longest_ms: The longest.
+        everything: Covers the whole account.
 
     Raises:
         InvalidCommand: The text says what is missing or wrong.
@@ -138,15 +149,26 @@ def check_switch(
         raise InvalidCommand("timeout_ms must be a whole number of milliseconds")
     if not shortest_ms <= timeout_ms <= longest_ms:
         raise InvalidCommand(f"timeout_ms must be from {shortest_ms} to {longest_ms}")
+    if everything:
+        if pairs or order_ids:
+            raise InvalidCommand(
+                "a switch of everything covers each pair and order: give no pairs or order ids"
+            )
+        exchange.check(ListOpenOrders())
+        return
     if not pairs and not order_ids:
-        raise InvalidCommand("a switch needs a scope: give pairs, order ids, or both")
-    if holds_timers(exchange):
+        raise InvalidCommand(
+            "a switch needs a scope: give pairs, order ids, or both; "
+            "--everything (everything=True in Python) covers the whole account"
+        )
+    timer = exchange.capabilities.timer
+    if timer is not None and timer.reach is Reach.PAIRS:
         if not pairs:
             raise InvalidCommand(
                 f"{exchange.name} keeps its countdown by pair; give pairs "
                 '(--pair btc_idr, or pairs=["btc_idr"])'
             )
-        exchange.check(SetCountdown(pairs, timeout_ms))
+        exchange.check(SetCountdown(pairs, 0))
     for pair in pairs:
         exchange.check(ListOpenOrders(pair=pair))
     for order_id in order_ids:

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from worker.config.client_settings import AccountTerms
+from worker.exchanges.timer import Timer
 from worker.model.commands import SetCountdown
 from worker.model.constants import LEFT_SHARE, SERIAL_MIN_MS, SERIAL_SHARE, SLACK_SHARE
 
@@ -45,10 +46,14 @@ class Terms:
         nonce: Requests carry a nonce, so that the exchange refuses what arrives after a
             later one, and other requests of the key take turns with countdowns.
         step_ms: From one request to the next at the limit; 0 without a limit.
+        least_ms: The shortest countdown that the timer can be set to; 0 for any.
+        round_ms: How much of a countdown rounding may take at most.
     """
 
     nonce: bool
     step_ms: int
+    least_ms: int = 0
+    round_ms: int = 0
 
     def window_ms(self, call_ms: int) -> int:
         """Return how long after its timestamp the exchange may accept a request."""
@@ -72,7 +77,8 @@ class Terms:
     def keeps(self, timeout_ms: int, call_ms: int) -> bool:
         """Return whether a timer of this timeout survives one failure."""
         needed_ms = 2 * call_ms + SWEEP_MS + self.blocked_ms(call_ms, timeout_ms)
-        return needed_ms <= LEFT * timeout_ms
+        settable = self.least_ms + needed_ms <= timeout_ms
+        return settable and needed_ms + self.round_ms <= LEFT * timeout_ms
 
 
 def shortest_native_ms(terms: Terms, call_ms: int) -> int:
@@ -99,5 +105,13 @@ def terms_of(account: AccountTerms) -> tuple[Terms, int]:
     limits = [limit for limit in account.limits_in_force if SetCountdown in limit.commands]
     steps = [limit.window_ms // limit.max_requests for limit in limits]
     budgets = [budget_of(limit.max_requests, limit.window_ms) for limit in limits]
-    terms = Terms(nonce=account.uses_nonce, step_ms=max(steps, default=0))
+    timer = account.adapter.capabilities.timer
+    terms = terms_for(timer, nonce=account.uses_nonce, step_ms=max(steps, default=0))
     return terms, min(budgets, default=0)
+
+
+def terms_for(timer: Timer | None, *, nonce: bool, step_ms: int) -> Terms:
+    """Return how the countdown requests of a timer go."""
+    if timer is None:
+        return Terms(nonce, step_ms)
+    return Terms(nonce, step_ms, timer.least_ms, timer.unit_ms - 1)

@@ -86,6 +86,8 @@ def _constant(name: str) -> str:
     value = getattr(constants, name)
     if isinstance(value, Mapping):
         value = "{ " + ", ".join(f"['{key}'] = '{word}'" for key, word in value.items()) + " }"
+    elif isinstance(value, str):
+        value = f"'{value}'"
     return f"local {name} = {value}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from worker.model.constants import EVERYTHING
 from worker.model.switches import SwitchRecord, SwitchState
 
 
@@ -13,11 +14,12 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
     def maybe(name: str) -> int | None:
         return int(fields[name]) if name in fields else None
 
+    whole = fields["pairs"] == EVERYTHING
     return SwitchRecord(
         id=fields["id"],
         account=fields["account"],
         lane=fields["lane"],
-        pairs=tuple(pair for pair in fields["pairs"].split(",") if pair),
+        pairs=tuple(pair for pair in fields["pairs"].split(",") if pair and not whole),
         order_ids=tuple(sorted(order_ids)),
         timeout_ms=int(fields["timeout_ms"]),
         deadline_ms=int(fields["deadline_ms"]),
@@ -31,4 +33,5 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
         held_why=fields.get("held_why", ""),
         name=fields.get("name", ""),
         replaced_by=fields.get("replaced_by", ""),
+        everything=whole,
     )

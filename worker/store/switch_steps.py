@@ -31,15 +31,21 @@ def arming(
     sent_ms: int = 0,
     shortest_ms: int = 0,
     budget: int = 0,
+    by_workers: str = "",
+    partly: str = "",
     name: str = "",
     replace_named: bool = False,
 ) -> Steps[Armed]:
-    """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`."""
+    """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`.
+
+    A scope of the one pair `EVERYTHING` is the whole account.
+    """
     pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
     most = len(order_ids) if replace_named else TRACK_MAX  # in one step, none uncovered
     order_ids, more = order_ids[:most], order_ids[most:]
     kind = (lane, account, int(native))
-    terms = (shortest_ms, budget, name, int(replace_named), len(pairs))
+    naming = (name, int(replace_named))
+    terms = (shortest_ms, budget, by_workers, partly, *naming, len(pairs))
     args: list[str | int] = [switch_id, *kind, timeout_ms, mode, sent_ms, *bell, *terms]
     args += [*pairs, *order_ids]
     answer = yield run("arm", *args, promised=True)

@@ -93,7 +93,7 @@ class Switches:
         From its holder, the hold is made to last until the first request from here.
         """
         now, *rows = self._store.run("survey", lane, holder)
-        width = 9
+        width = 10
         return int(now), [
             NativeSwitch(
                 id=row[0],
@@ -105,6 +105,7 @@ class Switches:
                 fires_ms=int(row[6]),
                 due=row[7] == 1,
                 pairs=tuple(row[8].split(",")),
+                outlives=row[9] == 1,
             )
             for row in (rows[i : i + width] for i in range(0, len(rows), width))
         ]
@@ -167,12 +168,13 @@ class Switches:
         head = (lane, holder, shortest_ms, keep_ms)
         self._store.run("give_up_timers", *head, *flat)
 
-    def register_terms(self, terms: Sequence[tuple[str, int, int, int]]) -> None:
+    def register_terms(self, terms: Sequence[tuple[str, int, int, int, int]]) -> None:
         """Record what the native timers of lanes can keep.
 
         Args:
             terms: Of each lane: its name, the shortest timeout in ms, the requests in
-                1,000 s (0: no bound), and the most pairs in one request.
+                1,000 s (0: no bound), the most pairs in one request, and how long the
+                exchange takes to cancel orders once a timer fires, in ms.
         """
         self._store.run("terms", *(part for lane in terms for part in lane))
 

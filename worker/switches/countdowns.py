@@ -10,6 +10,7 @@ from worker.config.settings import Settings
 from worker.gateway.round_trips import RoundTrips
 from worker.gateway.sender import Bounds, Delivery, Sender, Sent
 from worker.model.commands import SetCountdown
+from worker.model.constants import EVERYTHING
 from worker.model.outcomes import CountdownSet
 from worker.model.switches import AT_ONCE, Launch, LaunchVerdict, Release, Report
 from worker.policy.timers import LAUNCH_MAX_MS, shortest_native_ms
@@ -17,7 +18,7 @@ from worker.store.limiter import Limiter
 from worker.store.switches import Switches
 from worker.switches.hold import Hold
 from worker.switches.plan import Sync, countdown_ms
-from worker.switches.terms import terms_of
+from worker.switches.terms import terms_of, timer_of
 from worker.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ class Requested:
     Attributes:
         sent: The request.
         launch: Its leave.
-        call_ms: How long it might take; so much was taken off the countdown.
+        call_ms: How long it might take.
+        way_ms: What was taken off the countdown for that, and by rounding.
         report: What is known of its arrival; None if nothing is.
         fires_ms: When the timer fires at the earliest, in Redis time; 0 if it is stopped.
             None if the exchange did not confirm it, or so late that the timer may outlive
@@ -47,6 +49,7 @@ class Requested:
     sent: Sent
     launch: Launch
     call_ms: int
+    way_ms: int
     report: Report | None
     fires_ms: int | None
 
@@ -91,15 +94,22 @@ class Countdowns:
             return launch
         granted_ms = clock.monotonic_ms()
 
+        timer = timer_of(hold.session)
+
         def left_ms(at_ms: float) -> int:
             """Return what is left at a moment, if the leave was given when it was asked for."""
             now_ms = launch.now_ms + round(at_ms - asked_ms)
             return 0 if sync.stop else countdown_ms(launch.deadline_ms, now_ms, call_ms)
 
         begin_by_ms = asked_ms + LAUNCH_MAX_MS
+        if timer.least_ms and not sync.stop:
+            # Later than this it would be rounded to what stops the timer.
+            settable_ms = launch.deadline_ms - launch.now_ms - call_ms - timer.least_ms
+            begin_by_ms = min(begin_by_ms, asked_ms + settable_ms)
+        named = () if sync.pairs == (EVERYTHING,) else sync.pairs
         sent = self._sender.send(
             hold.session,
-            lambda at_ms: SetCountdown(sync.pairs, left_ms(at_ms)),
+            lambda at_ms: SetCountdown(named, timer.setting_ms(left_ms(at_ms))),
             Bounds(begin_by_ms, begin_by_ms + call_ms, call_ms),
             window_ms=terms.window_ms(call_ms),
         )
@@ -110,12 +120,19 @@ class Countdowns:
         confirmed = isinstance(sent.answer, CountdownSet)
         if self._ways.learn(hold.lane, sent.took_ms, call_ms, longest_ms, answered=confirmed):
             self._leave_to_workers(hold, sync)
-        fires_ms = None
+        fires_ms, way_ms = None, call_ms
         if confirmed and sync.stop:
             fires_ms = 0
         elif confirmed and sent.took_ms <= call_ms:
-            fires_ms = launch.now_ms + round(sent.at_ms - granted_ms) + left_ms(sent.at_ms)
-        return Requested(sent, launch, call_ms, report, fires_ms)
+            exact_ms = left_ms(sent.at_ms)
+            set_ms = timer.setting_ms(exact_ms)
+            fires_ms = launch.now_ms + round(sent.at_ms - granted_ms) + set_ms
+            way_ms += exact_ms - set_ms
+        return Requested(sent, launch, call_ms, way_ms, report, fires_ms)
+
+    def call_ms(self, lane: str) -> int:
+        """Return how long the next request of a lane may take."""
+        return self._ways.call_ms(lane)
 
     def _launch(self, hold: Hold, sync: Sync, call_ms: int) -> Launch | Release:
         """Ask for leave to send; return it, or how the lane is given up."""
@@ -150,6 +167,6 @@ class Countdowns:
         )
         log.warning(
             "the exchange answers too slowly for the timers of %s: workers hold the deadline",
-            ", ".join(sync.pairs),
+            sync.scope,
             extra={"account": hold.session.alias, "exchange": hold.session.exchange.name},
         )

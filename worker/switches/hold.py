@@ -28,6 +28,7 @@ class Hold:
         parts: Parts of long lists of pairs that were sent in this turn or the one before,
             and when their timers fire (0: stopped).
         unreachable: Why no request can be sent; None if the exchange was reached.
+        brief: Switches whose deadline is too near for the exchange's timer to be set.
         fires: When the timers of the parts of a list fire, by the list's switches.
     """
 
@@ -38,6 +39,7 @@ class Hold:
     short: Collection[str]
     parts: dict[Part, int]
     unreachable: Unproven | None = None
+    brief: tuple[str, ...] = ()
     fires: dict[Members, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def stands(self, sync: Sync) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from worker.model.constants import LAG_SHARE, LEFT_SHARE, NEAR_SHARE
+from worker.model.constants import EVERYTHING, LAG_SHARE, LEFT_SHARE, NEAR_SHARE
 from worker.model.switches import NativeSwitch
 
 
@@ -35,15 +35,27 @@ class Sync:
     urgent: bool
     last: bool = True
 
+    @property
+    def scope(self) -> str:
+        """What it names, for people."""
+        return "everything" if self.pairs == (EVERYTHING,) else ", ".join(self.pairs)
+
 
 def plan(
-    switches: Sequence[NativeSwitch], *, now_ms: int, max_pairs: int, alone: Collection[str] = ()
+    switches: Sequence[NativeSwitch],
+    *,
+    now_ms: int,
+    max_pairs: int,
+    alone: Collection[str] = (),
+    least_ms: int = 0,
 ) -> list[Sync]:
     """Return the requests that are due, in the order they should go.
 
     Stops first, then scopes whose timer is missing or too late, then renewals,
     each by deadline.
-    Switches that are not due share a request that goes anyway.
+    Switches that are not due share a request that goes anyway. A timer that cannot be set
+    to the little that is left of its deadline is stopped if it would fire later, and else
+    left as it is: workers hold the rest.
 
     Args:
         switches: All of one account.
@@ -51,12 +63,19 @@ def plan(
         max_pairs: Most pairs in one request.
         alone: Switches that share with no other, since a request of theirs was
             refused.
+        least_ms: Time that must be left of a deadline for a timer to be set.
     """
-    stops = [switch for switch in switches if switch.due and switch.stopped]
+    brief = {switch.id for switch in brief_of(switches, now_ms=now_ms, least_ms=least_ms)}
+    late = {
+        switch.id
+        for switch in switches
+        if switch.id in brief and (switch.outlives or switch.fires_ms > switch.deadline_ms)
+    }
+    stops = [switch for switch in switches if switch.due and (switch.stopped or switch.id in late)]
     packs = _packed(stops, max_pairs, alone)
     syncs = [sync for group in packs for sync in _syncs(group, max_pairs, stop=True, urgent=True)]
     armed = sorted(
-        (switch for switch in switches if switch.timed),
+        (switch for switch in switches if switch.timed and switch.id not in brief),
         key=lambda switch: switch.deadline_ms,
     )
     groups = [
@@ -71,6 +90,13 @@ def plan(
         sync
         for urgent, group in ranked
         for sync in _syncs(group, max_pairs, stop=False, urgent=urgent)
+    ]
+
+
+def brief_of(switches: Sequence[NativeSwitch], *, now_ms: int, least_ms: int) -> list[NativeSwitch]:
+    """Return armed switches with too little left of their deadline for the timer to be set."""
+    return [
+        switch for switch in switches if switch.timed and switch.deadline_ms - now_ms < least_ms
     ]
 
 

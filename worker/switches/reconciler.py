@@ -34,14 +34,17 @@ from worker.switches.failures import (
     unproven,
 )
 from worker.switches.hold import Hold, Part
-from worker.switches.plan import Sync, plan
+from worker.switches.plan import Sync, brief_of, plan
 from worker.switches.refused_pairs import Refusals
-from worker.switches.terms import max_pairs_of, registered_terms, terms_of
+from worker.switches.terms import max_pairs_of, registered_terms, terms_of, timer_of
 from worker.telemetry import metrics
 from worker.telemetry.alerts import alert
 
 log = logging.getLogger(__name__)
 
+BRIEF_MS = 500
+BRIEF_MAX_MS = 1_000
+"""When a switch is looked at again whose deadline is too near for the exchange's timer."""
 PARTS_MS = 12_000
 """How long the parts of a long list that one turn has sent count in the next: the window of
 a rate limit, and the way."""
@@ -112,7 +115,7 @@ class Reconciler:
             return
         if release is not None and hold.parts:
             self._parts[lane] = (clock.monotonic_ms(), hold.parts)
-        self._switches.report(lane, holder, report, release=release or AT_ONCE)
+        self._switches.report(lane, holder, report, release=release or self._rest(hold))
 
     def register(self) -> None:
         """Register the shortest native timeouts and the budgets of the accounts.
@@ -146,6 +149,12 @@ class Reconciler:
             )
             self._switches.told(switch_id)
 
+    def _rest(self, hold: Hold) -> Release:
+        """Return how a lane is given up after its plan: what could not be set is looked at soon."""
+        if not hold.brief:
+            return AT_ONCE
+        return deferral(hold.brief, BRIEF_MS, BRIEF_MAX_MS, self._rng)
+
     def _planned(self, lane: str, holder: str) -> tuple[Hold, list[Sync]]:
         """Read the switches of a lane; return them, and the requests that are due."""
         session = self._lanes.of(lane)
@@ -161,8 +170,14 @@ class Reconciler:
             alone = set(self._alone)
         short = {switch.id for switch in asked if switch.pairs != known[switch.id].pairs}
         max_pairs = max_pairs_of(session, self._settings.switches)
-        syncs = plan(asked, now_ms=now_ms, max_pairs=max_pairs, alone=alone | short)
-        return Hold(session, lane, holder, known, short, parts, unreachable), syncs
+        least_ms = timer_of(session).least_ms
+        least_ms += self._countdowns.call_ms(lane) if least_ms else 0
+        syncs = plan(
+            asked, now_ms=now_ms, max_pairs=max_pairs, alone=alone | short, least_ms=least_ms
+        )
+        brief = brief_of(asked, now_ms=now_ms, least_ms=least_ms)
+        skipped = tuple(switch.id for switch in brief if switch.due)
+        return Hold(session, lane, holder, known, short, parts, unreachable, skipped), syncs
 
     def _sync(self, hold: Hold, sync: Sync) -> tuple[Report | None, Release | None]:
         """Send one request.
@@ -205,13 +220,13 @@ class Reconciler:
             # This does not stop the timer of a pair that was set before it was refused.
             members = (sync.members[0][0],)
             return None, deferral(members, REFUSED_MS, BACKOFF_MAX_MS, self._rng)
-        return Timers(min(times), requested.call_ms, sync.members), None
+        return Timers(min(times), requested.way_ms, sync.members), None
 
     def _failed(self, hold: Hold, sync: Sync, sent: Sent, call_ms: int) -> Release:
         """Log a failure, and carry out what follows from it."""
         answer, terms = unproven(sent.answer), terms_of(hold.session)
         context = {"account": hold.session.alias, "exchange": hold.session.exchange.name}
-        detail = f"countdown of {', '.join(sync.pairs)}: {answer.detail or answer.outcome}"
+        detail = f"countdown of {sync.scope}: {answer.detail or answer.outcome}"
         log.warning(detail, extra={**context, "outcome": answer.outcome})
         members = tuple(switch_id for switch_id, _ in sync.members)
         arrives_by_ms = sent.at_ms + terms.flight_ms(call_ms) - LAUNCH_MAX_MS
@@ -237,7 +252,7 @@ class Reconciler:
         with self._lock:
             known, now_ms = hold.known[members[0]], clock.monotonic_ms()
             named = self._refusals.learn(known, answer.detail, now_ms=now_ms)
-        pairs = ", ".join(named or sync.pairs)
+        pairs = ", ".join(named) or sync.scope
         refused = f"the exchange refuses the countdown of {pairs}: {answer.detail}"
         alert("timer refused", refused, **context)
         return after_refusal(members, named=bool(named), rng=self._rng)

@@ -6,28 +6,35 @@ from collections import Counter
 from collections.abc import Iterable
 
 from worker.config.settings import Switches
+from worker.exchanges.timer import Timer
 from worker.gateway.account import AccountSession
 from worker.model.commands import SetCountdown
 from worker.model.names import lane_of
 from worker.policy.phases import holds_timers
-from worker.policy.timers import Terms, budget_of, shortest_native_ms
+from worker.policy.timers import Terms, budget_of, shortest_native_ms, terms_for
 
 
 def terms_of(session: AccountSession) -> Terms:
     """Return how an account's countdown requests go."""
     rules = session.rules_for(SetCountdown((), 0))
     steps = [rule.window_ms // rule.max_requests for rule in rules]
-    return Terms(nonce=session.uses_nonce, step_ms=max(steps, default=0))
+    step_ms = max(steps, default=0)
+    return terms_for(timer_of(session), nonce=session.uses_nonce, step_ms=step_ms)
 
 
 def max_pairs_of(session: AccountSession, settings: Switches) -> int:
     """Return the most pairs that one countdown request may name."""
-    return min(settings.max_pairs, session.exchange.capabilities.timer_pairs)
+    return min(settings.max_pairs, timer_of(session).pairs_max)
+
+
+def timer_of(session: AccountSession) -> Timer:
+    """Return the timer of an account's exchange, which has one."""
+    return session.exchange.capabilities.timer or Timer()
 
 
 def registered_terms(
     sessions: Iterable[AccountSession], settings: Switches
-) -> list[tuple[str, int, int, int]]:
+) -> list[tuple[str, int, int, int, int]]:
     """Return what an arm must know of the accounts whose exchange keeps timers.
 
     Args:
@@ -36,7 +43,8 @@ def registered_terms(
 
     Returns:
         For each account its lane, the shortest timeout of a native timer in ms, the
-        requests in 1,000 s that may renew timers (0: no bound), and the most pairs in one.
+        requests in 1,000 s that may renew timers (0: no bound), the most pairs in one, and
+        how long the exchange takes to cancel orders once a timer fires.
     """
     shares: Counter[str] = Counter()
     native = [session for session in sessions if holds_timers(session.exchange)]
@@ -51,5 +59,6 @@ def registered_terms(
         lane = lane_of(session.exchange.name, session.alias)
         shortest_ms = shortest_native_ms(terms_of(session), settings.transit_ms)
         max_pairs = max_pairs_of(session, settings)
-        terms.append((lane, shortest_ms, min(budgets, default=0), max_pairs))
+        fired_ms = timer_of(session).fires_within_ms
+        terms.append((lane, shortest_ms, min(budgets, default=0), max_pairs, fired_ms))
     return terms

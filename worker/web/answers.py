@@ -92,14 +92,14 @@ class Armed(BaseModel):
 
     Attributes:
         epoch: Give it with each call to act as this holder alone.
-        held: `exchange`, by a native timer, or `workers`.
+        held: `exchange`, by a native timer, `workers`, or `both`.
         beat_url: Secret path for heartbeats without a token; shown this once.
     """
 
     id: str
     epoch: int
     deadline_ms: int
-    held: Literal["exchange", "workers"]
+    held: Literal["exchange", "workers", "both"]
     held_why: str
     beat_url: str
 

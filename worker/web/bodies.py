@@ -73,7 +73,7 @@ class CancelAll(Body):
 
 
 class Arm(Body):
-    """A switch to arm; `pairs`, `order_ids` or both.
+    """A switch to arm; `pairs`, `order_ids` or both, or `everything` alone.
 
     Attributes:
         timeout_ms: From each heartbeat to the deadline.
@@ -83,6 +83,7 @@ class Arm(Body):
     account: Account
     pairs: Annotated[list[Text], Field(max_length=1_000)] = []
     order_ids: Annotated[list[Text], Field(max_length=ORDERS_MAX)] = []
+    everything: bool = False
     timeout_ms: Annotated[int, Field(gt=0)]
     clear_wait_ms: Annotated[int, Field(ge=0, le=CLEAR_WAIT_MAX_MS)] = 0
 

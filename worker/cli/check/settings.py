@@ -11,10 +11,10 @@ from worker.config.secret_files import SECRETS, advice, exposed
 from worker.config.settings import Settings
 from worker.config.settings_file import CONFIG_VARIABLE, DEFAULT_FILE, config_path
 from worker.errors import SettingsError
+from worker.exchanges.timer import Reach
 from worker.factory import build_sessions
 from worker.gateway.http.transport import proxied
 from worker.net.sockets import USER_TIMEOUT
-from worker.policy.phases import holds_timers
 
 PRINTABLE = re.compile(r"[!-~]+")
 PLACEHOLDER = re.compile(r"\.\.\.|^<.*>$|changeme|your[-_ ]|^x+$", re.IGNORECASE)
@@ -87,10 +87,22 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
 
 def _timers(settings: Settings, alias: str) -> str:
     """Return text about the switches that the exchange's timers hold; empty without timers."""
-    if not holds_timers(settings.account(alias).adapter):
+    timer = settings.account(alias).adapter.capabilities.timer
+    if timer is None:
         return ""
     shortest_ms, _ = native_terms(settings, alias)
-    return f"; its timers hold switches of {shortest_ms} ms or more, workers hold shorter ones"
+    whole = timer.reach is Reach.ACCOUNT
+    bounds = f"of {shortest_ms} ms or more"
+    if timer.longest_ms:
+        bounds = f"of {shortest_ms} to {timer.longest_ms} ms"
+    held = (
+        f"timer holds switches of everything, {bounds}"
+        if whole
+        else f"timers hold switches {bounds}"
+    )
+    others = "all others" if whole or timer.longest_ms else "shorter ones"
+    stops = ", and cancel stop orders" if timer.leaves_stops else ""
+    return f"; its {held}, workers hold {others}{stops}"
 
 
 def _odd(secret: str) -> str:

@@ -33,6 +33,13 @@ def arm(
     order_ids: Annotated[
         list[str] | None, typer.Option("--order", metavar="ID", help="This order; repeatable.")
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--everything",
+            help="All orders of the account; no other switch of it can be armed beside this one.",
+        ),
+    ] = False,
     timeout_ms: Annotated[
         int,
         typer.Option(
@@ -77,6 +84,7 @@ def arm(
         account,
         pairs=pairs or [],
         order_ids=order_ids or [],
+        everything=everything,
         timeout_ms=timeout_ms,
         name=name,
         replace=replace,
@@ -115,7 +123,7 @@ def arm(
 
 
 def _holder(held: str) -> str:
-    return "the exchange" if held == "exchange" else held
+    return {"exchange": "the exchange", "both": "the exchange and workers"}.get(held, held)
 
 
 def beat(

@@ -93,7 +93,8 @@ def _timer(record: SwitchRecord, now_ms: int) -> str:
         case SwitchState.ARMED if not record.fires_ms:
             return "not yet"
         case SwitchState.ARMED:
-            return f"in {output.duration(left_ms)}"
+            rest = " + workers" if record.held == "both" else ""
+            return f"in {output.duration(left_ms)}{rest}"
         case SwitchState.DISARMED if left_ms > 0:
             return "stopping"
         case SwitchState.WAITING | SwitchState.TRIPPED | SwitchState.DISARMED | SwitchState.UNKNOWN:

@@ -19,6 +19,7 @@ from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.binance.limits import FUTURES_LIMITS, SPOT_LIMITS
 from worker.exchanges.binance.replies import read_reply
 from worker.exchanges.checks import NUMBER_ID, Checker, Need
+from worker.exchanges.timer import Timer
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -80,7 +81,7 @@ _FUTURES: Final = Capabilities(
     limits=FUTURES_LIMITS,
     stale_ms=RECV_WINDOW_MS,
     spelling=spell,
-    timer_pairs=1,
+    timer=Timer(pairs_max=1, leaves_stops=True, echoes=True),
     client_ids=CLIENT_IDS,
 )
 

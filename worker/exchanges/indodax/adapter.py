@@ -17,6 +17,7 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, Limit, Stamp
 from worker.exchanges.checks import PLAIN_ID, Checker, Need
 from worker.exchanges.indodax.replies import read_reply
+from worker.exchanges.timer import Timer
 from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
@@ -57,6 +58,7 @@ CAPABILITIES: Final = Capabilities(
         Limit("cancels", (CancelOrder,), "account", max_requests=30, window_ms=1_000),
     ),
     stale_ms=RECV_WINDOW_MS,
+    timer=Timer(),
     spelling=spelling,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {

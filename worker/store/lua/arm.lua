@@ -1,5 +1,5 @@
 -- arm(p, id, lane, account, native, timeout_ms, mode, sent_ms, queue, bell, shortest_ms, budget,
---     name, replace, n, pair * n, order_id * m)
+--     by_workers, partly, name, replace, n, pair * n, order_id * m)
 --   -> 'armed', id, epoch, deadline_ms, native, why | 'overlap', id, its scope, its name if that is
 --      why | 'stale', ''
 --      | 'clearing', pair, ms, job id, its last detail | 'waiting', and as for 'armed'
@@ -21,10 +21,12 @@
 -- of both scopes is without a switch in between.
 -- Where the exchange has timers (native 1) one is set if it can be kept: from shortest_ms on,
 -- and within the budget of requests in 1,000 s, both by what the account's workers have
--- registered, if any has. Else workers hold the deadline (native 0), as `why` says.
+-- registered, if any has. Else workers hold the deadline (native 0), as `why` says; by_workers is
+-- a reason that the caller knows. partly: why workers hold a part of the scope all the same.
+-- The pair EVERYTHING is the whole account: no other switch of it may be armed beside that one.
 -- Keys: see lib/switches; P <queue> list, the broker's; P lane:<lane>:switch has shortest_ms, budget,
 -- and slow_ms until slow_until
---- @constants TRACK_MAX
+--- @constants EVERYTHING TRACK_MAX
 --- @include lib/bells
 --- @include lib/budget
 --- @include lib/clearing
@@ -36,18 +38,19 @@
 --- @include lib/switch_names
 --- @include lib/switches
 --- @include lib/trips
+--- @include lib/whole
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local queue, bell, n = ARGV[9], ARGV[10], tonumber(ARGV[15])
-local name, replace = ARGV[13], ARGV[14] == '1'
+local queue, bell, by_workers, partly, n = ARGV[9], ARGV[10], ARGV[13], ARGV[14], tonumber(ARGV[17])
+local name, replace = ARGV[15], ARGV[16] == '1'
 local now = now_ms()
 local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
-for i = 16, 15 + n do
+for i = 18, 17 + n do
   pair_list[#pair_list + 1] = ARGV[i]
   fields[#fields + 1] = pair_field(ARGV[i])
 end
-for i = 16 + n, #ARGV do
+for i = 18 + n, #ARGV do
   order_list[#order_list + 1] = ARGV[i]
   fields[#fields + 1] = 'o|' .. ARGV[i]
 end
@@ -97,6 +100,14 @@ if former and same and former.id == same.id then former = nil end
 if former and not replace then
   return { 'overlap', former.id, former.pairs .. ' ' .. (former.armed_with or ''), name }
 end
+if not same or not is_live(same) then
+  local mine = {}
+  if same then mine[same.id] = true end
+  if former then mine[former.id] = true end
+  local other = beside_whole(p, scope, pair_list[1] == EVERYTHING, mine, now)
+  if other and sent > 0 and sent < last_word(other) then return { 'stale', '' } end
+  if other then return { 'overlap', other.id, other.pairs .. ' ' .. (other.armed_with or '') } end
+end
 
 -- Never later than from the call: the sender's clock may be ahead, and Redis late.
 local called = called_ms()
@@ -134,9 +145,9 @@ local why = ''
 if native == '1' and same and same.timeout_ms == ARGV[6] and mode ~= 'arm' and is_live(same) then
   native, why = same.native, same.held_why or ''
 elseif native == '1' then
-  why = why_by_workers(p, switch_lane(canon(p, lane)), { id = id, timeout = timeout,
+  why = by_workers ~= '' and by_workers or why_by_workers(p, switch_lane(canon(p, lane)), { id = id, timeout = timeout,
     pairs = pair_list, shortest = ARGV[11], budget = ARGV[12] }, now)
-  if why ~= '' then native = running and '2' or '0' end
+  if why ~= '' then native = running and '2' or '0' else why = partly end
 end
 local key = p .. 'switch:' .. id
 redis.call('HSET', key, 'held_why', why, 'v', 1, 'id', id, 'account', account, 'lane', canon(p, lane), 'native', native,

@@ -22,7 +22,7 @@ for i = 3, #ARGV, 4 do
       outcome = 'UNKNOWN', detail = detail })
     redis.call('HSET', key, 'history', noted(job[6], line), 'lost', 1, 'due_ms', now)
     redis.call('HDEL', key, 'claimed_by', 'claimed_ms')
-    local reach = reach_of(job[10], job[11], job[12], job[5], job[13])
+    local reach = reach_of(job[10], job[12], job[5], job[13])
     if reach then note_reach(p, lane, job[11], reach) end
     place_job(p, lane, id, now, job[7], job[9])
     release(p, lane, holder, now)

@@ -189,7 +189,7 @@ local function settle(s)
   elseif job.state and verb ~= 'wait' then
     redis.call('HSET', key, 'history', noted(job.history, entry_of(s)))
   end
-  if s.unanswered and scope and job.pair then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
+  if s.unanswered and scope then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
   if ours then
     if verb ~= 'wait' then note_turn(lane, job) end
     note_evidence(p, lane, id, verb, s.evidence, tonumber(job.claimed_ms or 0), due, now)

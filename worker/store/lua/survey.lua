@@ -1,10 +1,11 @@
 -- survey(p, lane, holder)
---   -> now, (id, epoch, state, yielded, timeout_ms, deadline_ms, fires_ms, due, pairs) * n
+--   -> now, (id, epoch, state, yielded, timeout_ms, deadline_ms, fires_ms, due, pairs,
+--       outlives) * n
 -- The switches of a lane whose timer is to be moved, and those whose deadlines are so
 -- near that they may share a request with them; so many as one look takes in, and
 -- one request names. What workers hold, and whose timer has yet to be stopped, is `yielded`
 -- (1, else 0). Not those put off after a failure, nor pairs that a later switch has taken
--- over, nor what has no pairs left.
+-- over, nor what has no pairs left. outlives 1: a timer may fire after the deadline.
 -- A holder, if it still is, holds the lane for HOLD_MS from here, until it has leave to send.
 -- Keys: see lib/switches
 --- @constants LEFT_SHARE NEAR_SHARE
@@ -42,7 +43,8 @@ local function look(id)
     elseif #mine > 0 and switch.native ~= '0' and sync_from(switch, now) <= now then
       for _, value in ipairs({ id, switch.epoch, switch.state, switch.native == '2' and 1 or 0,
         switch.timeout_ms, switch.deadline_ms, switch.fires_ms or '0', needs_sync(switch) and 1 or 0,
-        table.concat(mine, ',') }) do
+        table.concat(mine, ','),
+        (last_fires(switch) or 0) > tonumber(switch.deadline_ms) and 1 or 0 }) do
         answer[#answer + 1] = value
       end
       local deadline, timeout = tonumber(switch.deadline_ms), tonumber(switch.timeout_ms)

@@ -2,6 +2,7 @@
 -- Add order ids to a switch, or take them out (verb 'track', 'untrack'). An order
 -- that another armed switch tracks is refused: state 'overlap'.
 -- Keys: see lib/switches
+--- @constants EVERYTHING
 --- @include lib/endings
 --- @include lib/lanes
 --- @include lib/scopes
@@ -28,6 +29,9 @@ if verb == 'track' then
     if other and is_live(other) then return { 'overlap', owner } end
     if owner then seen[owner] = true end
   end
+  local whole = redis.call('HGET', scope, pair_field(EVERYTHING))
+  local other = whole and whole ~= id and read_switch(p, whole)
+  if other and is_live(other) then return { 'overlap', whole } end
   own(scope, order_fields(orders), id)
   change('SADD', tracked, orders)
 else

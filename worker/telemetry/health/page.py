@@ -184,7 +184,7 @@ def _beat(reading: Reading) -> str:
 
 
 def _scope(record: SwitchRecord) -> str:
-    names = [*record.pairs, *record.order_ids]
+    names = record.scope
     more = len(names) - SCOPE_SHOWN
     return " ".join(names[:SCOPE_SHOWN]) + (f" and {more} more" if more > 0 else "")
 

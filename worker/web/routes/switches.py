@@ -57,6 +57,7 @@ def _arm(caller: Caller, call: Arm) -> JSONResponse:
             call.account,
             pairs=call.pairs,
             order_ids=call.order_ids,
+            everything=call.everything,
             timeout_ms=call.timeout_ms,
         )
         return {

@@ -73,7 +73,7 @@ local function take(p, lane, id, claim, lease, batch)
       set[#set + 1] = part
     end
     writes[#writes + 1] = { 'ZADD', p .. 'vain:' .. lane, job.first_ms or now, id }
-    local reach = reach_of(job.kind, job.pair, job.phase, job.claimed_ms, job.lease_ms)
+    local reach = reach_of(job.kind, job.phase, job.claimed_ms, job.lease_ms)
     if reach then note_reach(p, lane, job.pair, reach) end
   end
   writes[#writes + 1] = set

@@ -1,10 +1,25 @@
 -- Whether earlier cancels of a pair are over, so that it can be armed.
 -- Keys: see lib/jobs, lib/reach, lib/identity
+--- @constants EVERYTHING
 --- @include lib/jobs
 --- @include lib/lanes
 
 -- How long the list of a scope is expected to take.
 local LISTS_MS = 500
+
+-- with_whole(p, lane, pairs) -> the pairs whose former cancels concern these: themselves and
+-- EVERYTHING; for EVERYTHING all that are known of.
+local function with_whole(p, lane, pairs)
+  local all = { EVERYTHING, unpack(pairs) }
+  if pairs[1] ~= EVERYTHING then return all end
+  all = { EVERYTHING }
+  local row = redis.call('HGETALL', p .. 'lane:' .. lane)
+  for i = 1, #row, 2 do
+    local pair = string.match(row[i], '^reach|(.*)$')
+    if pair and pair ~= EVERYTHING then all[#all + 1] = pair end
+  end
+  return all
+end
 
 -- clearing_in(p, lane, pairs, now) -> pair, ms, job id, its last detail; nil if they are clear
 -- What a former life has sent, or will send, may yet cancel what is placed from now on: a tripped
@@ -12,9 +27,11 @@ local LISTS_MS = 500
 -- never came, the exchange's own timer. ms: how long that is expected to last.
 local function clearing_in(p, lane, pairs, now)
   if not pairs[1] then return nil end
+  pairs = with_whole(p, lane, pairs)
   local names, reaches = {}, {}
   for i, pair in ipairs(pairs) do
-    names[i], reaches[i] = order_field('cancel_all', pair, '', ''), 'reach|' .. pair
+    names[i] = order_field('cancel_all', pair == EVERYTHING and '' or pair, '', '')
+    reaches[i] = 'reach|' .. pair
   end
   local jobs = redis.call('HMGET', p .. 'pending:' .. lane, unpack(names))
   local ends = redis.call('HMGET', p .. 'lane:' .. lane, unpack(reaches))

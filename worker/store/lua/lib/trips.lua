@@ -1,6 +1,6 @@
 -- How a switch trips: its cancels become jobs.
 -- Keys: see lib/switches, lib/jobs
---- @constants FIRED_MS
+--- @constants EVERYTHING FIRED_MS
 --- @include lib/accepting
 --- @include lib/disarms
 --- @include lib/jobs
@@ -24,7 +24,7 @@ local function accept_cancels(p, switch, now, orders, pairs)
       tripped = true }, now)
   end
   for _, order in ipairs(orders) do accept('cancel', order, '') end
-  for _, pair in ipairs(pairs) do accept('cancel_all', '', pair) end
+  for _, pair in ipairs(pairs) do accept('cancel_all', '', pair == EVERYTHING and '' or pair) end
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
 end
 
@@ -58,8 +58,9 @@ local function trip(p, switch, now, room)
   if switch.name then disown(by_account(p, 'scope', switch.lane), { 'n|' .. switch.name }, switch.id) end
   note_disarm(p, switch.lane, pairs, last_word(switch))
   local last = last_fires(switch)
-  if last then
-    for _, pair in ipairs(pairs) do note_reach(p, switch.lane, pair, last + FIRED_MS) end
+  local fired = redis.call('HGET', p .. 'lane:' .. lane, 'fired_ms') or FIRED_MS
+  for _, pair in ipairs(pairs) do
+    note_reach(p, switch.lane, pair, last and last + tonumber(fired) or now)
   end
   accept_cancels(p, switch, now, {}, pairs)
   -- In both, so that an older version's workers go on with it too.

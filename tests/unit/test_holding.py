@@ -1,0 +1,139 @@
+"""What an exchange's timer can be set to, and which switches it may be used for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Capabilities, Exchange
+from worker.exchanges.binance.adapter import BINANCE_USDM
+from worker.exchanges.checks import NUMBER_ID, Checker
+from worker.exchanges.timer import Reach, Timer
+from worker.model.commands import SetCountdown
+from worker.model.switches import who_holds, why_held
+from worker.policy.holding import Holding, holding_of
+from worker.policy.phases import check_switch
+
+ACCOUNT = Timer(reach=Reach.ACCOUNT, pairs_max=1, unit_ms=1_000, longest_ms=120_000)
+PAIRS = Timer()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One setting: the timer, what is left, and what it is set to."""
+
+    timer: Timer
+    left_ms: int
+    wanted_ms: int
+
+
+SETTINGS: dict[str, Case] = {
+    "a timer of ms takes what is left": Case(Timer(), 12_345, 12_345),
+    "however little": Case(Timer(), 1, 1),
+    "but not nothing, which would stop it": Case(Timer(), 0, 0),
+    "one of seconds is rounded down": Case(Timer(unit_ms=1_000), 12_999, 12_000),
+    "to a whole second": Case(Timer(unit_ms=1_000), 13_000, 13_000),
+    "never to what stops it": Case(Timer(unit_ms=1_000), 999, 0),
+    "no longer than the exchange allows": Case(Timer(longest_ms=5_000), 9_000, 5_000),
+    "just as short as it allows": Case(Timer(unit_ms=1_000, shortest_ms=10_000), 10_999, 10_000),
+    "no shorter": Case(Timer(unit_ms=1_000, shortest_ms=10_000), 9_999, 0),
+    "a shortest setting between two units": Case(Timer(unit_ms=1_000, shortest_ms=1_500), 1_999, 0),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS.values(), ids=SETTINGS)
+def test_a_setting_fires_by_the_deadline_or_is_not_made(case: Case) -> None:
+    """Rounded down, within the bounds, and 0 only where no request may be sent."""
+    setting_ms = case.timer.setting_ms(case.left_ms)
+    assert setting_ms == case.wanted_ms
+    assert setting_ms <= case.left_ms
+
+
+def test_a_setting_is_written_in_the_unit_of_the_exchange() -> None:
+    """What stops the timer is the exchange's own word for it."""
+    kept = Timer(unit_ms=1_000, off=-1)
+    assert [kept.written(ms) for ms in (0, 1_000, 86_400_000)] == [-1, 1, 86_400]
+    assert Timer().written(0) == 0
+
+
+def on(timer: Timer | None) -> Exchange:
+    """Return an exchange with this timer."""
+    capabilities: Capabilities = replace(BINANCE_USDM.capabilities, timer=timer)
+    return replace(BINANCE_USDM, capabilities=capabilities)
+
+
+HOLDINGS: dict[str, tuple[Timer | None, bool, Holding]] = {
+    "no timer at all": (None, False, Holding(timer=False)),
+    "by pair": (PAIRS, False, Holding(timer=True)),
+    "by pair cannot take all": (PAIRS, True, Holding(timer=True, by_workers="narrow")),
+    "of the account takes all": (ACCOUNT, True, Holding(timer=True)),
+    "of the account reaches more": (ACCOUNT, False, Holding(timer=True, by_workers="wide")),
+    "stops are left to workers": (
+        replace(ACCOUNT, leaves_stops=True),
+        True,
+        Holding(timer=True, partly="stops"),
+    ),
+    "it would fire again": (
+        replace(PAIRS, one_shot=False),
+        False,
+        Holding(timer=True, by_workers="repeats"),
+    ),
+    "it cannot run for so long": (
+        replace(PAIRS, longest_ms=59_999),
+        False,
+        Holding(timer=True, by_workers="long 59999"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOLDINGS)
+def test_a_timer_never_reaches_more_than_the_scope(case: str) -> None:
+    """What a timer cannot do for a switch is done by workers, for a reason."""
+    timer, everything, wanted = HOLDINGS[case]
+    found = holding_of(on(timer), everything=everything, timeout_ms=60_000)
+    assert found == wanted
+    assert found.by_workers == "" or "the exchange" in why_held(found.by_workers, native=False)
+
+
+def test_who_holds_a_deadline_is_said_with_the_reason() -> None:
+    """Both hold it where the timer leaves a part of the scope."""
+    assert who_holds("", native=True, orders=False) == "exchange"
+    assert who_holds("", native=True, orders=True) == "both"
+    assert who_holds("stops", native=True, orders=False) == "both"
+    assert who_holds("wide", native=False, orders=True) == "workers"
+    assert "stop orders" in why_held("stops", native=True)
+    assert "workers for the orders" in why_held("", native=True, orders=True)
+    assert why_held("", native=False) == "the exchange has no timer"
+
+
+def test_a_countdown_of_the_account_names_no_pair() -> None:
+    """And one by pair names some; neither is set to what its timer cannot be."""
+    capabilities = replace(BINANCE_USDM.capabilities, timer=ACCOUNT)
+    checker = Checker("x", capabilities, NUMBER_ID, {})
+    checker.check(SetCountdown((), 0))
+    checker.check(SetCountdown((), 60_000))
+    with pytest.raises(InvalidCommand, match="takes no pairs"):
+        checker.check(SetCountdown(("BTCUSDT",), 0))
+    with pytest.raises(InvalidCommand, match="no countdown of 60001 ms"):
+        checker.check(SetCountdown((), 60_001))
+    with pytest.raises(InvalidCommand, match="at least one pair"):
+        BINANCE_USDM.check(SetCountdown((), 0))
+
+
+def test_everything_is_a_scope_of_its_own() -> None:
+    """It takes no pairs and no order ids, and no other switch is without a scope."""
+    bounds = {"timeout_ms": 60_000, "shortest_ms": 1_000, "longest_ms": 600_000}
+
+    def check(pairs: tuple[str, ...], order_ids: tuple[str, ...], *, everything: bool) -> None:
+        check_switch(
+            BINANCE_USDM, pairs=pairs, order_ids=order_ids, everything=everything, **bounds
+        )
+
+    check((), (), everything=True)
+    for pairs, order_ids in ((("BTCUSDT",), ()), ((), ("1",))):
+        with pytest.raises(InvalidCommand, match="no pairs or order ids"):
+            check(pairs, order_ids, everything=True)
+    with pytest.raises(InvalidCommand, match="--everything"):
+        check((), (), everything=False)

@@ -1,0 +1,51 @@
+"""Who holds a switch's deadline: its exchange by a timer, workers, or both; and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.exchanges.base import Exchange
+from worker.exchanges.timer import Reach
+from worker.model.switches import HeldWhy
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What an exchange's timer can do for a switch, before limits are looked at.
+
+    The reasons are `HeldWhy`, some with a figure; `why_held` has their words.
+
+    Attributes:
+        timer: Whether the exchange has timers at all.
+        by_workers: Why its timer is not used for this switch; empty if it is.
+        partly: Why workers hold a part of the scope although it is; empty if they do not.
+    """
+
+    timer: bool
+    by_workers: str = ""
+    partly: str = ""
+
+
+def holding_of(exchange: Exchange, *, everything: bool, timeout_ms: int) -> Holding:
+    """Return what an exchange's timer can do for a switch.
+
+    A timer that reaches more than the scope is never used.
+
+    Args:
+        exchange: The account's.
+        everything: Whether the scope is the whole account.
+        timeout_ms: From each heartbeat to the deadline.
+    """
+    timer = exchange.capabilities.timer
+    if timer is None:
+        return Holding(timer=False)
+    partly = HeldWhy.STOPS if timer.leaves_stops else ""
+    if timer.reach is Reach.ACCOUNT and not everything:
+        return Holding(timer=True, by_workers=HeldWhy.WIDE)
+    if timer.reach is Reach.PAIRS and everything:
+        return Holding(timer=True, by_workers=HeldWhy.NARROW)
+    if not timer.one_shot:
+        return Holding(timer=True, by_workers=HeldWhy.REPEATS)
+    if timer.longest_ms and timeout_ms > timer.longest_ms:
+        return Holding(timer=True, by_workers=f"{HeldWhy.LONG} {timer.longest_ms}")
+    return Holding(timer=True, partly=partly)
