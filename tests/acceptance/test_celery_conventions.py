@@ -205,6 +205,7 @@ def stock(world: World, tmp_path: Path) -> Iterator[str]:
         world.config(),
         tmp_path / "stock.log",
         app="tests.support.stock_app",
+        fresh=True,
         environment={"STOCK_BROKER": url},
         options=("-P", "threads", "-c", "4", "-l", "INFO", "-n", "stock@%h"),
     )

@@ -44,6 +44,7 @@ def test_a_worker_ignores_foreign_celery_variables(world: World, tmp_path: Path,
     worker = WorkerProcess(
         world.config(),
         tmp_path / "worker.log",
+        fresh=True,
         environment={"PYTHONPATH": str(tmp_path), **VARIABLES[case]},
     )
     world.workers.append(worker.start())

@@ -28,6 +28,7 @@ def foreign(world: World, tmp_path: Path) -> Iterator[WorkerProcess]:
         world.config(),
         tmp_path / "foreign.log",
         app="tests.support.stock_app",
+        fresh=True,
         environment={"STOCK_BROKER": world.redis_url, "STOCK_QUEUE": "theirs"},
         options=("-P", "solo", "-n", "theirs@%h", "-l", "INFO"),
     )

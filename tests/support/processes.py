@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.forks import ForkedProcess
 from tests.support.polling import eventually
 
 READY = "celery@"
@@ -25,6 +26,7 @@ class WorkerProcess:
         app: Another Celery application.
         options: More arguments of the command.
         command: `worker` or `beat`.
+        fresh: Start a new interpreter, as a user does, not a fork with the imports done.
     """
 
     def __init__(
@@ -36,23 +38,31 @@ class WorkerProcess:
         options: tuple[str, ...] = (),
         command: str = "worker",
         environment: Mapping[str, str] | None = None,
+        fresh: bool = False,
     ) -> None:
         self.log = log
         self.config = config
-        self._command = [sys.executable, "-m", "celery", "-A", app, command]
+        self._command = ["-A", app, command]
         if command == "worker":
             self._command += ["--without-gossip", "--without-mingle"]
         self._command += options
         self._environment = {**os.environ, "WORKER_CONFIG": str(config), **(environment or {})}
-        self.process: subprocess.Popen[bytes] | None = None
+        self._fresh = fresh
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     def start(self, *, wait: bool = True) -> WorkerProcess:
         """Start it; unless told not to, wait until it takes messages."""
         with self.log.open("ab") as out:
             begin = out.tell()
-            self.process = subprocess.Popen(
-                self._command, stdout=out, stderr=out, env=self._environment
-            )
+            if self._fresh:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "celery", *self._command],
+                    stdout=out,
+                    stderr=out,
+                    env=self._environment,
+                )
+            else:
+                self.process = ForkedProcess(self._command, self._environment, out)
         if wait:
             self.wait_ready(begin)
         return self
