@@ -37,6 +37,19 @@ BINANCE: tuple[object, ...] = (
 EXAMPLES: dict[str, tuple[object, ...]] = {
     "binance": BINANCE,
     "binanceusdm": BINANCE,
+    "indodax_v2": (
+        {**ROW, "orderId": ORDER, "status": "CANCELLED"},
+        {"data": {**ROW, "status": "FILLED"}},
+        {"data": [{**ROW, "status": "NEW"}, {**ROW, "orderId": "a-2", "status": "REJECTED"}]},
+        [{**ROW, "status": "PARTIALLY_FILLED"}],
+        {**ROW, "origClientOrderId": "mine"},
+        {"code": -2013, "msg": "Order does not exist."},
+        {"code": 1112, "error": "Order not found"},
+        {"code": 1003, "error": "Invalid nonce. Nonce must be greater than 77."},
+        {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."},
+        {"code": -1000, "msg": "duplicate request"},
+        {"code": 0, "data": {}, "error": "odd"},
+    ),
     "kraken": (
         {"error": [], "result": {"count": 1}},
         {"error": [], "result": {"count": 1, "pending": True}},

@@ -15,6 +15,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-bitmart": ("replies", ("bitmart",)),
     "replies-everstrike": ("replies", ("everstrike",)),
     "replies-indodax": ("replies", ("indodax",)),
+    "replies-indodax_v2": ("replies", ("indodax_v2",)),
     "replies-kraken": ("replies", ("kraken",)),
     "wire": ("wire", ()),
     "bodies": ("bodies", ()),

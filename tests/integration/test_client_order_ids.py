@@ -29,7 +29,7 @@ def bench(redis_url: str) -> Bench:
     return Bench(redis_url)
 
 
-@pytest.mark.parametrize("alias", ["bn", "bu", "bc"])
+@pytest.mark.parametrize("alias", ["bn", "bu", "bc", "i2"])
 def test_a_lost_reply_is_asked_about_by_the_same_id(world: World, alias: str) -> None:
     """The cancel was carried out; the question names the order as the cancel did."""
     attempts = Attempts(world, http=HTTP)

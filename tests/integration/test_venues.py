@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.support.attempts import Attempts
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, MORE_KEYS, PAIRS, World
-from worker import Outcome, State
+from worker import InvalidCommand, Outcome, State
 from worker.simulator import Simulator
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
@@ -28,6 +29,7 @@ OWN_FAULTS = {
     "bn": ["binance_unknown", "binance_halted"],
     "bu": ["binance_unknown", "binance_halted"],
     "bc": ["binance_unknown", "binance_halted"],
+    "i2": ["indodax_v2_unknown", "indodax_v2_internal"],
     "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
 }
 NEVER_PLACED = {"kr": "OAAAAA-AAAAA-AAAAAA"}
@@ -80,7 +82,8 @@ def test_a_pair_is_emptied_and_nothing_else(world: World, attempts: Attempts, al
     mine = world.place(alias, 20)
     (other,) = world.place(alias, pair="ETHUSDT")
     (job,) = attempts.run(alias, attempts.accept(alias))
-    outcome = Outcome.CANCELED if alias == "kr" else Outcome.GONE  # by cancels of single orders
+    single = alias in ("kr", "i2")
+    outcome = Outcome.CANCELED if single else Outcome.GONE  # by cancels of single orders
     assert (job.state, job.outcome) == (State.DONE, outcome), job.history
     assert {world.status(alias, order) for order in mine} == {"canceled"}
     assert world.status(alias, other) == "open"
@@ -137,6 +140,26 @@ def test_a_disarmed_switch_leaves_no_timer(world: World, alias: str) -> None:
     eventually(lambda: len(world.sim.timers()) == 2, what="each pair has a timer")
     switch.disarm()
     eventually(lambda: not world.sim.timers(), what="the timers are stopped")
+
+
+def test_another_account_of_the_user_holds_the_timers(
+    sim: Simulator, redis_url: str, tmp_path: Path
+) -> None:
+    """A pair is one scope, through whichever of the two it is armed."""
+    with closing(World(sim, redis_url, tmp_path, aliases=("i2", "ix"))) as world:
+        world.worker()
+        producer = world.producer()
+        first = producer.arm("i2", pairs=["BTC/IDR"], timeout_ms=20_000)
+        record = first.record()
+        assert record is not None
+        assert (record.account, record.pairs, record.held) == ("ix", ("btc_idr",), "exchange")
+        eventually(lambda: [timer.pair for timer in sim.timers()] == ["btc_idr"], what="a timer")
+        again = producer.arm("ix", pairs=["btc_idr"], timeout_ms=20_000)
+        assert (again.id, again.epoch) == (first.id, 2)
+        with pytest.raises(InvalidCommand, match="two switches"):
+            producer.arm("i2", pairs=["BTCIDR"], order_ids=["1"], timeout_ms=20_000)
+        producer.arm("i2", pairs=["BTCIDR"], timeout_ms=20_000).disarm()
+        eventually(lambda: not sim.timers(), what="the timer is stopped")
 
 
 def test_pairs_of_spot_are_held_by_workers(world: World) -> None:

@@ -97,6 +97,14 @@ def proof_of_binance(body: Any) -> bool:
     )
 
 
+def proof_of_indodax_v2(body: Any) -> bool:
+    """The order's own object, alone or as `data`, that says nothing else, is the proof."""
+    row = body["data"] if body.get("data") is not None else body
+    state = str(row.get("status") or "CANCELLED").strip().upper()
+    right = row["orderId"] == ORDER or is_one(row["orderId"], int(ORDER))
+    return right and state in {"CANCELLED", "FILLED", "REJECTED"}
+
+
 def proof_of_kraken(body: Any) -> bool:
     """No error, an order that was canceled, and nothing pending is the proof."""
     errors = [text for text in body["error"] if not text.startswith("W")]
@@ -111,6 +119,7 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
     "bitmart": proof_of_bitmart,
     "everstrike": proof_of_everstrike,
     "indodax": proof_of_indodax,
+    "indodax_v2": proof_of_indodax_v2,
     "kraken": proof_of_kraken,
 }
 

@@ -28,11 +28,12 @@ MORE_KEYS = {
     "bn": ("binance", "bn-key-0123456789", "bn-secret-0123456789", ""),
     "bu": ("binanceusdm", "bu-key-0123456789", "bu-secret-0123456789", ""),
     "bc": ("binancecoinm", "bc-key-0123456789", "bc-secret-0123456789", ""),
+    "i2": ("indodax_v2", "ix-key-0123456789", "ix-secret-0123456789", ""),
     "kr": ("kraken", "kr-key-0123456789", "a3Itc2VjcmV0LTAxMjM0NTY3ODk=", ""),
 }
 """Of the exchanges that only their own tests use."""
 ALL_KEYS = {**KEYS, **MORE_KEYS}
-PAIRS = {"bn": "BTCUSDT", "bu": "BTCUSDT", "bc": "BTCUSD_PERP", "kr": "XBTUSD"}
+PAIRS = {"bn": "BTCUSDT", "bu": "BTCUSDT", "bc": "BTCUSD_PERP", "kr": "XBTUSD", "i2": "BTCIDR"}
 """What is traded where, if it is not `btc_idr`."""
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
 SECRETS = [value for _, *values in KEYS.values() for value in values if value]
@@ -73,6 +74,8 @@ class World:
         }
         if memo:
             table["memo"] = memo
+        if alias == "i2" and "ix" in self.aliases:
+            table["timers"] = "ix"
         if alias in AUTH:
             table["auth"] = AUTH[alias]
         if alias in EGRESS:

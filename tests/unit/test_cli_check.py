@@ -103,6 +103,31 @@ def test_a_short_secret_is_a_warning(settings: Path, capsys: pytest.CaptureFixtu
     assert findings(capsys)["accounts.ev.api_key"][0] == "warn"
 
 
+def test_an_exchange_that_has_closed_is_warned_of(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An account on it still loads."""
+    write(settings)
+    level, detail, mend = findings(capsys)["accounts.ev.exchange"]
+    assert (level, detail) == ("warn", "the exchange has not been seen alive since 2025-01")
+    assert mend == "remove the account if it holds no orders"
+
+
+def test_the_account_that_holds_the_timers_is_named(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And must be one of the exchange that has them."""
+    keys = f'api_key = "{KEY}"\napi_secret = "{SECRET}"\n'
+    v2 = f'[accounts.i2]\nexchange = "indodax_v2"\ntimers = "ix"\nhash = "sha512"\n{keys}'
+    settings.write_text(f'[accounts.ix]\nexchange = "indodax"\n{keys}{v2}')
+    settings.chmod(0o600)
+    assert "ix holds its switches on pairs" in findings(capsys)["accounts.i2"][1]
+    settings.write_text(v2)
+    level, detail, _ = findings(capsys, code=2)["settings"]
+    assert level == "fail"
+    assert "accounts.i2.timers must be the alias of an account on indodax" in detail
+
+
 def test_files_that_others_may_read_are_warned_of(
     settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,7 @@ PROVING = {
     "bitmart": b"{}",
     "everstrike": b'{"code":200,"msg":"","result":{"status":"ACTIVE","id":"1223181"}}',
     "indodax": b'{"success":1,"return":{"order_id":1223181,"pair":"btc_idr"}}',
+    "indodax_v2": b'{"orderId":"1223181","symbol":"BTC_IDR","status":"CANCELLED"}',
     "kraken": b'{"error":[],"result":{"count":1}}',
 }
 

@@ -31,6 +31,7 @@ def test_registry_finds_each_exchange_by_name() -> None:
         "bitmart",
         "everstrike",
         "indodax",
+        "indodax_v2",
         "kraken",
     ]
     for name in NAMES:

@@ -337,3 +337,21 @@ def test_a_secret_that_must_be_base64_is_checked_at_the_start(place: Place) -> N
     with pytest.raises(SettingsError, match=r"accounts.kr.api_secret is not base64") as refused:
         place.load().access("kr")
     assert "odd" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ('exchange = "indodax_v2"\nhash = "md"', "use one of sha256, sha512"),
+        ('exchange = "indodax"\nhash = "sha256"', "hash is not offered by indodax; leave it out"),
+        ('exchange = "indodax"\ntimers = "x"', "no other account holds timers for indodax"),
+        ('exchange = "indodax_v2"\ntimers = "x"', "must be the alias of an account on indodax"),
+    ],
+)
+def test_a_hash_or_an_account_for_timers_that_cannot_be_is_refused(
+    place: Place, row: str, text: str
+) -> None:
+    """The text says what is offered."""
+    place.toml(f"[accounts.a]\n{row}\n")
+    with pytest.raises(SettingsError, match=text):
+        place.load()

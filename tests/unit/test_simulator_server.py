@@ -40,6 +40,7 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
     assert [sim.url(name) for name in EXCHANGES] == [
         f"{base}/everstrike",
         f"{base}/indodax/tapi",
+        f"{base}/indodax_v2",
         f"{base}/bitmart",
         f"{base}/binance",
         f"{base}/binanceusdm",

@@ -55,6 +55,23 @@ def native_terms(settings: ProducerSettings, account: str) -> tuple[int, int]:
     return shortest_native_ms(terms, settings.switches.transit_ms), budget
 
 
+def timers_of(
+    settings: ProducerSettings, exchange: Exchange, account: str, pairs: Sequence[str]
+) -> tuple[Exchange, str, tuple[str, ...]]:
+    """Return where a switch on pairs is armed: the account, and how its exchange spells them.
+
+    An account may name another one of the same user that holds its timers. The switch is
+    then that account's in all: its timer, its cancels, its credentials and its limits. So
+    a pair that is armed through either account is one scope.
+    """
+    named = tuple(spelled(exchange, pair) or "" for pair in pairs)
+    known = settings.accounts.get(account)
+    if known is None or not known.timers or not named:
+        return exchange, account, named
+    holder = settings.accounts[known.timers].adapter
+    return holder, known.timers, tuple(spelled(holder, pair) or "" for pair in named)
+
+
 def arming_switch(
     make: Callable[..., HeldSwitchT],
     settings: ProducerSettings,
@@ -73,7 +90,11 @@ def arming_switch(
             raise InvalidCommand(f"{field} must be a list")
     _check_wait(clear_wait_ms)
     check_name(name, replace=replace, orders=len(scope.order_ids))
-    pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
+    if scope.order_ids:
+        pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
+        _check_apart(settings, account, pairs)
+    else:
+        exchange, account, pairs = timers_of(settings, exchange, account, scope.pairs)
     bounds = settings.switches
     check_switch(
         exchange,
@@ -139,6 +160,15 @@ def overlap_text(switch_id: str, covers: str) -> str:
         f"switch {switch_id} covers part of this scope ({covers}); "
         "disarm it, or arm exactly its scope to take it over"
     )
+
+
+def _check_apart(settings: ProducerSettings, account: str, pairs: tuple[str, ...]) -> None:
+    known = settings.accounts.get(account)
+    if pairs and known is not None and known.timers:
+        raise InvalidCommand(
+            f"{known.timers} holds the timers of {account}, for pairs alone: arm the pairs and "
+            "the order ids as two switches"
+        )
 
 
 def _check_wait(wait_ms: object) -> None:

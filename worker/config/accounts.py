@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Self
@@ -57,6 +58,8 @@ class Account(Table):
     memo: SecretStr | None = None
     memo_file: Path | None = None
     auth: str = ""
+    hash: str = ""
+    timers: str = ""
     egress_ip: str | None = None
     bulk: bool = False
     limits: dict[str, LimitSettings] = Field(default_factory=dict)
@@ -106,6 +109,12 @@ class Account(Table):
         if self.auth and self.auth not in modes:
             known = f"use one of {', '.join(modes)}" if modes else "leave it out"
             raise ValueError(f"auth{_named(self.auth)} is not offered by {self.exchange}; {known}")
+        hashes = self.adapter.capabilities.hashes
+        if self.hash and self.hash not in hashes:
+            known = f"use one of {', '.join(hashes)}" if hashes else "leave it out"
+            raise ValueError(f"hash{_named(self.hash)} is not offered by {self.exchange}; {known}")
+        if self.timers and not self.adapter.capabilities.timers_at:
+            raise ValueError(f"no other account holds timers for {self.exchange}; remove timers")
         if self.testnet and self.base_url:
             raise ValueError("give testnet or base_url, not both")
         if self.testnet and not self.adapter.hosts.testnet:
@@ -192,6 +201,15 @@ class Account(Table):
         """
         if secret and self.adapter.capabilities.base64_secret:
             check_base64(secret, "api_secret")
+
+
+def check_timers(accounts: Mapping[str, Account]) -> None:
+    """Refuse a `timers` that does not name an account which can hold them."""
+    for alias, account in accounts.items():
+        wanted = account.adapter.capabilities.timers_at
+        holder = accounts.get(account.timers)
+        if account.timers and (holder is None or holder.exchange != wanted):
+            raise ValueError(f"accounts.{alias}.timers must be the alias of an account on {wanted}")
 
 
 def plain_address(text: str) -> str:

@@ -55,6 +55,10 @@ class AccountTerms(Protocol):
     def limits_in_force(self) -> tuple[Limit, ...]:
         """The exchange's limits with this account's overrides."""
 
+    @property
+    def timers(self) -> str:
+        """Alias of the account that holds its timers; empty for none."""
+
 
 class SwitchBounds(Protocol):
     """Limits of dead man's switches."""
@@ -121,6 +125,7 @@ class ClientAccount:
     """An account without its secrets and limits of its own."""
 
     exchange: str
+    timers: str = ""
 
     @property
     def adapter(self) -> Exchange:

@@ -28,7 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from worker.config.accounts import Account, Alias, LimitSettings, Table, refuse_both
+from worker.config.accounts import Account, Alias, LimitSettings, Table, check_timers, refuse_both
 from worker.config.aliases import unknown_account
 from worker.config.environment import nearest, sort_out
 from worker.config.secret_values import masked, read_secret
@@ -156,6 +156,7 @@ class Settings(BaseSettings):
                 "or waiting for replicas would look like an outage of Redis",
             )
         refuse_both(self, "redis_url", "sentry_dsn")
+        check_timers(self.accounts)
         return self
 
     @classmethod
@@ -228,6 +229,7 @@ class Settings(BaseSettings):
             api_secret=secret or "",
             memo=memo or "",
             auth=account.auth_mode,
+            hash=account.hash,
         )
 
 

@@ -21,6 +21,7 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "bitmart": ("bitmart.adapter", "BITMART"),
         "everstrike": ("everstrike.adapter", "EVERSTRIKE"),
         "indodax": ("indodax.adapter", "INDODAX"),
+        "indodax_v2": ("indodax_v2.adapter", "INDODAX_V2"),
         "binance": ("binance.adapter", "BINANCE"),
         "binanceusdm": ("binance.adapter", "BINANCE_USDM"),
         "binancecoinm": ("binance.adapter", "BINANCE_COINM"),

@@ -30,6 +30,7 @@ class Access:
     api_secret: str = field(repr=False)
     memo: str = field(default="", repr=False)
     auth: str = ""
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,10 @@ class Capabilities:
         needs_token: Requests carry a bearer token from `FetchToken`.
         needs_memo: Accounts have a memo beside key and secret.
         base64_secret: API secrets are base64.
+        hashes: Accepted values of an account's `hash`, default first; empty when there is
+            but one.
+        warning: What its users must know before they rely on it; empty for nothing.
+        timers_at: The exchange whose accounts may hold this one's timers; empty for none.
         limits: The exchange's limits.
         timer: Its own countdown; None without one.
         stale_ms: How long after its stamp a request without a nonce may still
@@ -123,6 +128,9 @@ class Capabilities:
     needs_token: bool = False
     needs_memo: bool = False
     base64_secret: bool = False
+    hashes: tuple[str, ...] = ()
+    warning: str = ""
+    timers_at: str = ""
     limits: tuple[Limit, ...] = ()
     timer: Timer | None = None
     stale_ms: int = 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 import tenacity
 
 from worker import clock
-from worker.client.arming import native_terms, overlap_text
+from worker.client.arming import native_terms, overlap_text, timers_of
 from worker.client.switch import urgent_bell
 from worker.errors import StoreUnavailable, SwitchOverlap
 from worker.exchanges.base import Exchange
@@ -104,7 +104,8 @@ def move_switch(
         StoreUnavailable: Redis did not answer. Retrying is safe.
     """
     exchange = parts.exchange(message.account)
-    message = replace(message, pairs=tuple(spelled(exchange, pair) or "" for pair in message.pairs))
+    exchange, account, pairs = timers_of(parts.settings, exchange, message.account, message.pairs)
+    message = replace(message, account=account, pairs=pairs)
     bell = urgent_bell(exchange.name)
     if message.timeout_ms == 0:
         return _disarm(parts, exchange, message, bell, task_id=task_id, again=again)

@@ -20,6 +20,7 @@ Base URLs below the server's own:
 ============  ===================  ==========================================
 `everstrike`  `/everstrike`        stands for `https://api.everstrike.io`
 `indodax`     `/indodax/tapi`      stands for `https://indodax.com/tapi`
+`indodax_v2`  `/indodax_v2`        stands for `https://api.indodax.com`
 `bitmart`     `/bitmart`           stands for `https://openapi.bitmart.com`
 `binance…`    `/binance…`          stands for the host of each market
 `kraken`      `/kraken`            stands for `https://api.kraken.com`
@@ -69,6 +70,8 @@ name                       applied     what the client sees
                                        Everstrike's "try again in 0.043 seconds?"
 `everstrike_503`           by dice     the documented 503
 `indodax_error`            by dice     "Failed to process request"
+`indodax_v2_unknown`       by dice     -1000, "An unknown error occured."
+`indodax_v2_internal`      by dice     503 and 1000, "Internal error"
 `binance_banned`           no          418, with `Retry-After: 1`
 `binance_unknown`          by dice     503 and -1006, "Execution status unknown."
 `binance_halted`           no          503 and -1008

@@ -15,6 +15,7 @@ from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.fault_plan import FaultPlan
 from worker.simulator.faults import Fault
 from worker.simulator.indodax.api import Indodax
+from worker.simulator.indodax_v2.api import IndodaxV2
 from worker.simulator.journal import Arrival
 from worker.simulator.kraken.api import Kraken
 from worker.simulator.options import Options
@@ -39,6 +40,7 @@ class Engine:
             for exchange in (
                 self.everstrike,
                 self.indodax,
+                IndodaxV2(seed, options, self.indodax),
                 self.bitmart,
                 BinanceSpot(seed, options),
                 BinanceUsdm(seed, options),

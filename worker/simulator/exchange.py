@@ -68,6 +68,10 @@ class Exchange(ABC):
     def new_order_id(self) -> str:
         """Return an order id in the style of this exchange."""
 
+    def pair_in_book(self, pair: str) -> str:
+        """Return a pair as the book has it."""
+        return pair
+
     @abstractmethod
     def read(self, request: Request) -> Reading:
         """Say what a request wants. Never refuses."""

@@ -69,6 +69,8 @@ FAULTS = _table(
     Fault("indodax_bad_sign", applied=False, own=True),
     Fault("indodax_not_authorized", applied=False, own=True),
     Fault("indodax_pair_disabled", applied=False, own=True),
+    Fault("indodax_v2_unknown", applied=None, own=True),
+    Fault("indodax_v2_internal", applied=None, own=True),
     Fault("binance_banned", applied=False, own=True),
     Fault("binance_unknown", applied=None, own=True),
     Fault("binance_halted", applied=False, own=True),

@@ -24,6 +24,10 @@ class Options:
         indodax_pairs: The pairs there are; empty for all that look like one.
         indodax_disabled_pairs: Pairs answered with "Pair … disabled".
         indodax_whitelist: Keys that may use the countdown; None for all.
+        indodax_v2_hash: Hash of a signature: `sha256` or `sha512`, as the one or the other
+            document says.
+        indodax_v2_wrapped: Whether results are wrapped in `data`, and an unknown order is
+            code 1112. From the seed.
         binance_symbols: The symbols there are; empty for all that look like one.
         kraken_missing: How a question about an order that was never placed is answered:
             `error` or `empty`, a result without orders. Not documented; from the seed.
@@ -46,6 +50,8 @@ class Options:
     indodax_pairs: tuple[str, ...] = ()
     indodax_disabled_pairs: tuple[str, ...] = ()
     indodax_whitelist: tuple[str, ...] | None = None
+    indodax_v2_hash: str = "sha256"
+    indodax_v2_wrapped: bool = False
     binance_symbols: tuple[str, ...] = ()
     kraken_missing: str = "error"
     kraken_calls: int = 15
@@ -64,6 +70,7 @@ class Options:
             everstrike_closed=rng.choice((503, 404, 400)),
             indodax_no_orders=rng.choice(("null", "empty")),
             bitmart_closed=rng.choice((404, 400)),
+            indodax_v2_wrapped=rng.choice((False, True)),
             kraken_missing=rng.choice(("error", "empty")),
         )
 

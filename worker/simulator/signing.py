@@ -31,6 +31,11 @@ def binance_signature(secret: str, payload: str) -> str:
     return hmac.digest(secret.encode(), payload.encode(), "sha256").hex()
 
 
+def indodax_v2_signature(secret: str, query: str, name: str) -> str:
+    """Sign a query as it is sent, by the hash that one of the two documents names."""
+    return hmac.digest(secret.encode(), query.encode(), name).hex()
+
+
 def kraken_signature(secret: str, path: str, nonce: str, body: bytes) -> str:
     """Sign a form: HMAC-SHA512 of (URI path + SHA256(nonce + POST data)), all in base64."""
     digest = hashlib.sha256(nonce.encode() + body).digest()

@@ -144,7 +144,7 @@ class Simulator:
                 raise ValueError(f"{exchange} has no key {api_key!r}; add it first")
             return its.book.place(
                 api_key,
-                pair=pair,
+                pair=its.pair_in_book(pair),
                 side=side.lower(),
                 count=count,
                 order_ids=order_ids,
@@ -167,7 +167,8 @@ class Simulator:
     def orders(self, exchange: str, api_key: str | None = None) -> list[Order]:
         """Return all orders ever placed, oldest first."""
         with self._engine.lock:
-            return self._exchange(exchange).book.orders(api_key)
+            its = self._exchange(exchange)
+            return [order for order in its.book.orders(api_key) if order.api_key in its.keys]
 
     def order(self, exchange: str, order_id: str) -> Order:
         """Return one order.

@@ -11,6 +11,7 @@ from http import HTTPStatus
 MOUNTS: Mapping[str, str] = {
     "everstrike": "/everstrike",
     "indodax": "/indodax/tapi",
+    "indodax_v2": "/indodax_v2",
     "bitmart": "/bitmart",
     "binance": "/binance",
     "binanceusdm": "/binanceusdm",

@@ -72,6 +72,8 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
         held = [name for name in SECRETS if getattr(access, name)]
         timers = _timers(settings, alias)
         yield ok(subject, f"{account.exchange} at {account.url}: {', '.join(held)} present{timers}")
+        if warning := account.adapter.capabilities.warning:
+            yield warn(f"{subject}.exchange", warning, "remove the account if it holds no orders")
         if proxied(account.url, settings.http):
             yield warn(
                 f"{subject}.base_url",
@@ -87,6 +89,8 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
 
 def _timers(settings: Settings, alias: str) -> str:
     """Return text about the switches that the exchange's timers hold; empty without timers."""
+    if holder := settings.account(alias).timers:
+        return f"; {holder} holds its switches on pairs"
     timer = settings.account(alias).adapter.capabilities.timer
     if timer is None:
         return ""

@@ -40,6 +40,7 @@ CAPABILITIES: Final = Capabilities(
     commands=frozenset({FetchToken, CancelOrder, CancelScope, QueryOrder, ListOpenOrders}),
     needs_token=True,
     needs_memo=True,
+    warning="the exchange stopped trading in August 2026; its platform ends in January 2027",
     limits=(
         # Documented inconsistently; this is what clients used. Who asks more
         # of the exchange is banned by IP.

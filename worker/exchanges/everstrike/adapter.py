@@ -28,6 +28,7 @@ HOSTS: Final = Hosts(
 CAPABILITIES: Final = Capabilities(
     commands=frozenset({CancelOrder, CancelOrders, QueryOrder, ListOpenOrders}),
     bulk_max=100,
+    warning="the exchange has not been seen alive since 2025-01",
 )
 CHECKER: Final = Checker(NAME, CAPABILITIES, PRINTABLE_ID, needs={})
 FORM: Final = "application/x-www-form-urlencoded"

@@ -1,0 +1,1 @@
+"""Indodax, Trade API 2.0."""
