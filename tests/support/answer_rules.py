@@ -23,6 +23,7 @@ from worker.model.commands import (
 )
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     ClosedMany,
     CountdownSet,
@@ -56,6 +57,7 @@ COMMANDS: tuple[Command, ...] = (
 FITTING: dict[type[Answer], type[Command]] = {
     Closed: CancelOrder,
     ClosedMany: CancelOrders,
+    CancelAccepted: CancelOrder,
     ScopeCanceled: CancelScope,
     OrderReport: QueryOrder,
     OpenOrders: ListOpenOrders,

@@ -15,6 +15,7 @@ from worker.model.decisions import Again, Dead
 from worker.model.jobs import Job, Kind, Phase, State
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     Evidence,
     OpenOrders,
@@ -54,6 +55,7 @@ def shown(claimed: Job, answer: Answer, *, no_token: bool = False) -> Evidence:
         (job(), Closed(Outcome.CANCELED), Evidence.CANCELS),
         (job(), Closed(Outcome.GONE), Evidence.CANCELS),
         (job(**ALL), ScopeCanceled(), Evidence.CANCELS),
+        (job(), CancelAccepted(), Evidence.CANCELS),
         (job(), Unproven(Outcome.UNKNOWN, "not found", missing=True), Evidence.CANCELS),
         (job(ASK), OrderReport(OrderState.OPEN), Evidence.READS),
         (job(ASK), OrderReport(OrderState.MISSING), Evidence.READS),

@@ -16,6 +16,7 @@ from worker.model.decisions import Again, Dead, Decision, Done
 from worker.model.jobs import Job, Kind, Phase, State
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     ClosedMany,
     CountdownSet,
@@ -152,6 +153,16 @@ TABLE = {
         (SEND, FIRST_MISSING_MS, UNKNOWN, 1, True),
     ),
     # Scopes: only a whole and empty list is the end.
+    "cancel accepted: ask at once": Row(job(), CancelAccepted(), (ASK, 0, UNKNOWN, 0, False)),
+    "accepted, however many attempts": Row(
+        job(attempts=JOBS.max_attempts), CancelAccepted(), (ASK, 0, UNKNOWN, 0, False)
+    ),
+    "accepted, and no way to ask": Row(
+        job(), CancelAccepted(), (SEND, WAIT_MS, UNKNOWN, 0, False), None
+    ),
+    "accepted for a scope": Row(
+        job(SEND, **ALL), CancelAccepted(), (SEND, WAIT_MS, UNKNOWN, 1, False), LIST
+    ),
     "scope accepted": Row(job(SEND, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
     "buys accepted": Row(job(BUY, **ALL), ScopeCanceled(), (SELL, 0, UNKNOWN, 1, False), LIST),
     "sells accepted": Row(job(SELL, **ALL), ScopeCanceled(), (LIST, 0, UNKNOWN, 1, False), LIST),
@@ -689,3 +700,17 @@ def test_nothing_is_lost_and_nothing_is_rounded(**drawn: Any) -> None:
     proof = proves(claimed, answer)
     assert isinstance(decision, Done) is (proof is not None)
     assert decision.outcome.proven is (proof is not None)
+
+
+def test_an_accepted_cancel_is_no_failed_attempt() -> None:
+    """It does not make the job doubtful, and a job that was doubtful stays so."""
+    for was in (False, True):
+        decision = outcome_of(job(attempts=40, doubtful=was), CancelAccepted())
+        assert isinstance(decision, Again)
+        assert decision.doubtful is was
+
+
+def test_an_exchange_says_how_long_a_missing_order_may_appear() -> None:
+    """Unless the settings do."""
+    assert Jobs().on(60_000).missing_max_ms == 60_000
+    assert Jobs(missing_max_ms=1_000).on(60_000).missing_max_ms == 1_000

@@ -66,6 +66,12 @@ class Jobs(Table):
     retention_ms: int = Field(default=86_400_000, gt=0)
     unknown_account_ms: int = Field(default=30_000, ge=0)
 
+    def on(self, missing_max_ms: int) -> Jobs:
+        """Return the limits on an exchange: its `missing_max_ms`, unless one is set here."""
+        if "missing_max_ms" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"missing_max_ms": missing_max_ms})
+
 
 class Http(Table):
     """Limits of one HTTP call to an exchange."""

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from worker import clock
-from worker.config.settings import Settings
+from worker.config.settings import Jobs, Settings
 from worker.errors import LaterFormat
+from worker.exchanges.base import Exchange
 from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.exchange_client import ExchangeClient
 from worker.gateway.http.transport import Transport
@@ -22,7 +23,7 @@ from worker.model.commands import CancelOrders
 from worker.model.constants import EVERYTHING
 from worker.model.decisions import Dead, Decision, PutBack
 from worker.model.jobs import Job, Kind
-from worker.model.outcomes import Answer, ClosedMany, OpenOrders, Outcome, Unproven
+from worker.model.outcomes import Answer, CancelAccepted, ClosedMany, OpenOrders, Outcome, Unproven
 from worker.model.settlements import Settlement
 from worker.policy.batching import answer_to, together
 from worker.policy.phases import asking_phase, command_of, next_phase
@@ -34,6 +35,8 @@ from worker.telemetry.alerts import alert
 SETTLE_MARGIN_MS = 300
 """Part of a lease kept for recording the attempt."""
 OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
+OPEN_ENDED = (Unproven, CancelAccepted)
+"""Answers after which the exchange may be asked about the order."""
 UNASKED = Unproven(Outcome.UNKNOWN)
 
 
@@ -66,6 +69,7 @@ class AttemptRunner:
         self._client = ExchangeClient(shared, transport, settings.http)
         self._switches = shared.switches
         self._rng = rng
+        self._jobs: dict[str, Jobs] = {}
         self._astray: set[str] = set()
         """Accounts whose cancels of several orders named orders that were not asked for."""
 
@@ -165,9 +169,9 @@ class AttemptRunner:
         decision = decide(
             job,
             answer,
-            asks=asking_phase(job, lane.exchange) if isinstance(answer, Unproven) else None,
+            asks=asking_phase(job, lane.exchange) if isinstance(answer, OPEN_ENDED) else None,
             now_ms=now_ms + took_ms,
-            jobs=self._settings.jobs,
+            jobs=self._jobs_of(lane.exchange),
             rng=self._rng,
         )
         return settlement_of(
@@ -184,6 +188,12 @@ class AttemptRunner:
         """Return how long a request for these jobs may take, claimed so long ago."""
         lease_ms = min(job.lease_ms or self._settings.jobs.lease_ms for job in jobs)
         return lease_ms - held_ms - SETTLE_MARGIN_MS
+
+    def _jobs_of(self, exchange: Exchange) -> Jobs:
+        """Return the budgets of a job on an exchange."""
+        if exchange.name not in self._jobs:
+            self._jobs[exchange.name] = self._settings.jobs.on(exchange.capabilities.missing_max_ms)
+        return self._jobs[exchange.name]
 
     def _overtaken(self, job: Job) -> bool:
         """Return whether a tripped switch's scope, once listed, is armed again.

@@ -113,6 +113,8 @@ class Capabilities:
         timers_at: The exchange whose accounts may hold this one's timers; empty for none.
         limits: The exchange's limits.
         timer: Its own countdown; None without one.
+        missing_max_ms: How long an order that it does not know may still appear; after that
+            its cancel becomes a dead letter. `jobs.missing_max_ms` overrides it.
         stale_ms: How long after its stamp a request without a nonce may still
             be accepted; 0 if not known.
         client_ids: What a strategy's own ids of orders look like; None where an order cannot
@@ -133,6 +135,7 @@ class Capabilities:
     timers_at: str = ""
     limits: tuple[Limit, ...] = ()
     timer: Timer | None = None
+    missing_max_ms: int = 5 * MINUTE_MS
     stale_ms: int = 0
     client_ids: IdForm | None = None
     spelling: Callable[[str], str] = str

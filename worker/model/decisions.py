@@ -35,6 +35,7 @@ class Again:
             once another attempt shows that the account works.
         doubtful: Its attempts prove nothing: from now on the job is served after urgent and
             single jobs, and gets a small share of the attempts while others wait.
+        accepted: The exchange accepted the cancel; this was no failed attempt.
     """
 
     phase: Phase | None
@@ -49,6 +50,7 @@ class Again:
     doubtful: bool = False
     listed: bool = False
     empty: bool = False
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

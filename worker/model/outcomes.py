@@ -84,6 +84,13 @@ class ClosedMany:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelAccepted:
+    """The exchange accepted a `CancelOrder`, which proves nothing yet. Ask about the order."""
+
+    detail: str = "cancel accepted, not proven"
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeCanceled:
     """The exchange accepted a `CancelScope`. List the scope to prove it."""
 
@@ -164,6 +171,7 @@ class Unproven:
 Answer = (
     Closed
     | ClosedMany
+    | CancelAccepted
     | ScopeCanceled
     | OrderReport
     | OpenOrders

@@ -10,6 +10,7 @@ from worker.model.decisions import Again, Dead, Decision, Done
 from worker.model.jobs import Job, Kind, Phase
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     ClosedMany,
     CountdownSet,
@@ -65,6 +66,8 @@ def doubtful(job: Job, decision: Again) -> bool:
     """
     if decision.outcome in (Outcome.THROTTLED, Outcome.UNAUTHORIZED):
         return job.doubtful
+    if decision.accepted:
+        return job.doubtful
     mistake = (job.missing and decision.missing) or decision.outcome is Outcome.REJECTED
     return (mistake or job.attempts >= DOUBTFUL_ATTEMPTS) and not decision.found
 
@@ -90,7 +93,7 @@ def decide(
         job: As claimed; what it `sends` is what was sent.
         answer: What came back.
         asks: The phase that asks the exchange about this job; None if it cannot
-            be asked. Only what is unproven comes to that.
+            be asked. Only what is unproven, or merely accepted, comes to that.
         now_ms: Redis time.
         jobs: The budgets.
         rng: For the jitter.
@@ -113,7 +116,8 @@ def decide(
     if _missing(answer) and (asks is None or isinstance(answer, OrderReport)):
         spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
         decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
-    if job.attempts >= jobs.max_attempts:
+    # What was accepted has not failed: the question that follows is still asked.
+    if job.attempts >= jobs.max_attempts and not isinstance(answer, CancelAccepted):
         return Dead(
             decision.outcome, f"{job.attempts} attempts made; {decision.detail}", decision.detail
         )
@@ -167,6 +171,10 @@ def _by_answer(
         case OrderReport(OrderState.MISSING, detail):
             unknown = detail or "order not known"
             return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
+        case CancelAccepted(detail):
+            # Not a failed attempt: without a question to ask, it is sent again in a while.
+            delay_ms = 0 if asks else wait
+            return Again(asks or job.sends, delay_ms, Outcome.UNKNOWN, detail, 0, accepted=True)
         case ScopeCanceled():
             then = Phase.SELL if job.sends is Phase.BUY else Phase.LIST
             return Again(then, 0, Outcome.UNKNOWN, SCOPE_SENT)
@@ -191,6 +199,8 @@ def _fits(job: Job, answer: Answer) -> bool:
             return True
         case Closed(outcome):
             return phase is Phase.SEND and not whole and outcome.proven
+        case CancelAccepted():
+            return phase is Phase.SEND and not whole
         case ScopeCanceled():
             return phase.cancels and whole
         case OrderReport():

@@ -8,6 +8,7 @@ from worker.model.decisions import Again, Decision
 from worker.model.jobs import Job, Kind, NewJob
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     ClosedMany,
     Evidence,
@@ -70,7 +71,9 @@ def _evidence(job: Job, answer: Answer, decision: Decision, *, no_token: bool) -
             if no_token:
                 return Evidence.NO_TOKEN
             return Evidence.NO_CANCELS if cancels else Evidence.NO_READS
-        case Unproven(missing=True) | Closed() | ClosedMany() | ScopeCanceled() if cancels:
+        case (
+            Unproven(missing=True) | Closed() | ClosedMany() | CancelAccepted() | ScopeCanceled()
+        ) if cancels:
             return Evidence.CANCELS
         case OrderReport() | OpenOrders() if not cancels:
             return Evidence.READS

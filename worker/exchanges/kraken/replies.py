@@ -27,6 +27,7 @@ from worker.exchanges.replies import (
 from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     OpenOrder,
     OpenOrders,
@@ -164,9 +165,10 @@ def _read_cancel(result: object) -> Answer | None:
     count = _count(result)
     if not count:
         return None
-    if at(result, "pending") in (None, False):
-        return Closed(Outcome.CANCELED)
-    return Unproven(Outcome.UNKNOWN, "the cancel is pending")
+    pending = at(result, "pending")
+    if pending is True:
+        return CancelAccepted("the cancel is pending")
+    return Closed(Outcome.CANCELED) if pending in (None, False) else None
 
 
 def _read_list(scope: ListOpenOrders, found: Mapping[str, object]) -> OpenOrders:
