@@ -67,7 +67,7 @@ class Watcher:
         while self._waiting:
             try:
                 found = await self._look()
-            except Exception as error:  # noqa: BLE001  whoever waits judges it
+            except Exception as error:  # noqa: BLE001  the waiting tasks judge it
                 await self._end(dict.fromkeys(self._waiting, error))
                 continue
             self._pause_ms = POLL_FIRST_MS if found else min(POLL_MAX_MS, self._pause_ms * 1.5)

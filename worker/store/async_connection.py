@@ -29,7 +29,7 @@ from worker.store.sentinels import LEFT, LOOKUP_SHARE, NoMasterError, Sentinels
 CONNECTIONS = 8
 """Connections of one producer; more calls at a time take turns."""
 STAGGER_MS = 0.1
-"""Between the ends of two calls that wait in vain, so that they do not all end at once."""
+"""Between the ends of two calls without an answer, so that they do not all end at once."""
 
 
 class GuardedAsyncConnection(Connection):
@@ -123,7 +123,7 @@ class Turns:
 
     Args:
         make: Makes a connection.
-        patience_ms: How long to wait for a turn while Redis answers nobody.
+        patience_ms: How long to wait for a turn while Redis answers no call.
     """
 
     def __init__(self, make: Callable[[], AbstractConnection], *, patience_ms: float) -> None:
@@ -141,10 +141,10 @@ class Turns:
         """Lend a connection, connected or not, and for how many ms.
 
         It is closed after an error or a cancellation, as its answer may still come. While
-        Redis answers nobody, waiting for the turn counts, so that every call ends in time.
+        Redis answers no call, waiting for the turn counts, so that every call ends in time.
 
         Raises:
-            TimeoutError: Redis answers nobody.
+            TimeoutError: Redis answers no call.
         """
         left_ms = await self._wait()
         connection = self._idle.pop() if self._idle else self._make()
@@ -195,6 +195,7 @@ class Turns:
         self._closed = True
         while self._idle:
             await self._idle.pop().disconnect(nowait=True)
+        await asyncio.sleep(0)  # asyncio closes sockets in the next turn
 
 
 _PACKER = packer()

@@ -28,7 +28,7 @@ class Call:
     Attributes:
         called_ms: When it was made, on the local clock.
         budget_ms: How long it is waited for.
-        promised: Whether its caller is told that it is done.
+        promised: Whether its caller relies on it.
     """
 
     script: LuaScript
@@ -105,7 +105,7 @@ class Caller:
         """Run a script, and again if Redis did not know it or refused it as late.
 
         If it is promised to replicas, wait for them too, on the same connection, as
-        `WAIT` asks for: for all that the master had been told by then, so also for what
+        `WAIT` asks for: for all that the master had received by then, so also for what
         an earlier call has recorded, when this one finds nothing left to do.
 
         Args:
