@@ -68,7 +68,7 @@ WRONG: list[tuple[list[object], dict[str, object], str]] = [
     ([], {}, "account is missing"),
     (["ev"], {}, "order_id is missing"),
     (["ev", 7.5], {}, "must be text"),
-    (["ev", "a1", "p", "buy", "j", "x"], {}, "6 arguments"),
+    (["ev", "a1", "p", "buy", "j", "c", "x"], {}, "7 arguments"),
     (["ev"], {"order_id": "a1", "when": "now"}, "unknown argument"),
     (["ev", "a1"], {"account": "ev"}, "given twice"),
     (["ix", "1"], {}, "pair"),

@@ -18,6 +18,7 @@ from tests.support.processes import WorkerProcess
 from tests.support.world import KEYS, World
 from worker import Outcome, Ticket, clock
 from worker.model.jobs import State
+from worker.model.messages import FORMAT
 from worker.simulator import Arrival, Simulator
 from worker.store.embedded import EmbeddedRedis
 
@@ -28,6 +29,7 @@ SLOW_MS = 50_000
 QUICK_MS = 400
 EXIT_S = 12.0
 DONE_MS = 20_000
+LATER = FORMAT + 1
 CLAIMS_MAX = 20
 """Threads that hand a chunk to one another while stopping claim it hundreds of times."""
 TABLES = {
@@ -221,17 +223,17 @@ def test_messages_of_a_later_format_are_left_to_newer_workers(world: World) -> N
     """In a rolling upgrade no such message becomes a dead letter, is lost, or blocks others."""
     worker = world.worker()
     client = Celery("newer", broker=world.redis_url)
-    client.send_task("worker.cancel", kwargs={"v": 2, "account": "ev", "order": {"id": "a1"}})
-    client.send_task("worker.countdown", kwargs={"v": 2, "account": "ix", "scopes": []})
-    client.send_task("worker.amend", kwargs={"v": 2, "account": "ev"})
-    client.send_task("worker.drain", kwargs={"v": 2})
-    bell = {"v": 2, "job": "j1"}
+    client.send_task("worker.cancel", kwargs={"v": LATER, "account": "ev", "order": {"id": "a1"}})
+    client.send_task("worker.countdown", kwargs={"v": LATER, "account": "ix", "scopes": []})
+    client.send_task("worker.amend", kwargs={"v": LATER, "account": "ev"})
+    client.send_task("worker.drain", kwargs={"v": LATER})
+    bell = {"v": LATER, "job": "j1"}
     client.send_task("worker.cancel", kwargs=bell, headers={"bell": 1})
     redis = world.store().client
     redis.hset(
         "cx:job:j1",
         mapping={
-            "v": 2,
+            "v": LATER,
             "id": "j1",
             "lane": "everstrike:ev",
             "kind": "amend",
