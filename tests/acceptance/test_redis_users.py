@@ -13,6 +13,7 @@ import redis
 from celery import Celery
 from redis.exceptions import NoPermissionError
 
+from tests.support.full_redis import VERSIONS, use_redis
 from tests.support.manual_jobs import Hand
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
@@ -21,6 +22,7 @@ from tests.support.web_server import serving
 from tests.support.world import World
 from worker import Outcome, Producer
 from worker.celery_app import make_app
+from worker.config.settings import Settings
 from worker.simulator import Simulator
 from worker.store.api_tokens import ApiTokens
 from worker.store.ledger import Ledger
@@ -267,6 +269,24 @@ def test_the_default_user_is_off(node: Node) -> None:
         pytest.raises(redis.AuthenticationError),
     ):
         client.ping()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_scripts_wrote_is_there_after_a_restart(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis 7 loads its append-only file with the rights of the default user, which is off."""
+    with monkeypatch.context() as patched:
+        use_redis(version, patched)
+        with redis_node(tmp_path / "redis") as node:
+            settings = Settings(redis_url=node.url("worker"))
+            job_id = Ledger(build_store(settings)).bury(reason="kept", raw="x")
+            node.kill()
+            node.start()
+            letter = Ledger(build_store(settings)).get(job_id)
+            assert letter is not None
+            assert letter.detail == "kept"
+            assert node.ask("ZCARD", "cx:dead") == 1
 
 
 def test_redis_does_not_start_with_the_placeholder_passwords(tmp_path: Path) -> None:

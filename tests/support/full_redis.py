@@ -16,14 +16,19 @@ from worker.store.embedded import EmbeddedRedis
 VERSIONS = ["6.2", "7"]
 
 
+def use_redis(version: str, patched: pytest.MonkeyPatch) -> None:
+    """Have servers that are started from now on be of a version."""
+    if version != "6.2":
+        unpack = unpacked("redis-server")
+        patched.setenv("PATH", f"{unpack / 'usr/bin'}:{os.environ['PATH']}")
+        patched.setenv("LD_LIBRARY_PATH", library_path(unpack))
+
+
 @contextmanager
 def a_redis(version: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedRedis]:
     """Start a Redis: the embedded one, or Debian's, which is newer."""
     with monkeypatch.context() as patched:
-        if version != "6.2":
-            unpack = unpacked("redis-server")
-            patched.setenv("PATH", f"{unpack / 'usr/bin'}:{os.environ['PATH']}")
-            patched.setenv("LD_LIBRARY_PATH", library_path(unpack))
+        use_redis(version, patched)
         server = EmbeddedRedis(folder / "redis").start()
     try:
         yield server
