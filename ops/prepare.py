@@ -17,7 +17,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 ACL = TOP / "ops" / "redis" / "users.acl"
 PLACE = re.compile(r"@([A-Z]+)@")
-DATA = ("redis", "prometheus", "grafana")
+DATA = ("redis", "prometheus", "alertmanager", "grafana")
 IMAGE_USER = 10_001
 """User id of the containers if root runs this script; never root."""
 SIMULATED = ("COMPOSE_PROJECT_NAME=cancel-worker-simulated", "COMPOSE_PROFILES=simulator")
@@ -46,6 +46,8 @@ def main() -> int:
     sys.stdout.write(
         f"accounts    {home / 'secrets' / 'worker.toml'}\n"
         f"strategies  export WORKER_REDIS_URL_FILE={home / 'secrets' / 'redis_url_producer'}\n"
+        f"alerts      {home / 'secrets' / 'alertmanager.yml'}\n"
+        f"notices     {home / 'secrets' / 'notify_urls'}\n"
         f"flower      http://127.0.0.1:5555, {home / 'secrets' / 'flower_login'}\n"
         f"grafana     http://127.0.0.1:3000, admin, {home / 'secrets' / 'grafana_password'}\n"
         f"next        {'' if options.simulator else 'your accounts, then '}"
@@ -72,6 +74,9 @@ def _fill(home: Path, *, simulated: bool) -> None:
     _keep(folder / "grafana_password", secrets.token_urlsafe(24))
     accounts = TOP / "ops" / "compose" / ("simulated.toml" if simulated else "worker.toml")
     _keep(folder / "worker.toml", accounts.read_text(encoding="utf-8"))
+    for name in ("alertmanager.yml", "notify_urls"):
+        path = TOP / "ops" / "compose" / name
+        _keep(folder / name, path.read_text(encoding="utf-8"))
     for name in DATA:
         (home / "data" / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     if os.getuid() == 0:

@@ -17,12 +17,13 @@ from kombu import Exchange, Queue
 
 from worker.config import secret_files
 from worker.config.settings import Settings, load_settings
-from worker.errors import SettingsError
+from worker.errors import ExtraMissing, SettingsError
 from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of, serve_health
 from worker.messaging.deferred import Deferred
 from worker.messaging.runtime import runtime, shown
 from worker.model.messages import CANCEL, COUNTDOWN, TICK
+from worker.notify.notifier import Notifier
 from worker.store.address import parse
 from worker.store.doorbell import BELL, LATER, PRIORITIES, queue_key
 from worker.store.sentinels import Sentinels
@@ -43,7 +44,7 @@ def _settings() -> Settings:
         sys.exit(_fail(error))
 
 
-def _fail(error: SettingsError) -> int:
+def _fail(error: SettingsError | ExtraMissing) -> int:
     sys.stderr.write(f"{error}\n")
     return 2
 
@@ -178,13 +179,15 @@ def _set_up_logging(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 _monitor: health.Monitor | None = None
 _deferred: Deferred | None = None
+_notifier: Notifier | None = None
 
 
 @signals.worker_init.connect
 def _build(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     try:
         secret_files.warn_of_exposed(runtime().settings)
-    except SettingsError as error:
+        _make_notifier("worker")
+    except (SettingsError, ExtraMissing) as error:
         sys.exit(_fail(error))
     except Exception:  # Celery would log it and keep consuming messages without running them
         logging.getLogger(__name__).exception("the worker cannot start")
@@ -212,6 +215,14 @@ def _start(sender: Any, **_: Any) -> None:  # noqa: ANN401  Celery's signal
     global _deferred  # noqa: PLW0603  one per process
     _deferred = Deferred(runtime())
     _deferred.start()
+    if _notifier is not None:
+        _notifier.start()
+
+
+def _make_notifier(role: str) -> Notifier:
+    global _notifier  # noqa: PLW0603  one per process
+    _notifier = Notifier(_settings(), role)
+    return _notifier
 
 
 @signals.worker_shutting_down.connect
@@ -222,6 +233,10 @@ def _begin_shutdown(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 @signals.beat_init.connect
 def _show_beat(sender: Any = None, **_: Any) -> None:  # noqa: ANN401  Celery's signal
     serve_health(_settings(), sender.scheduler.liveness, "beat")
+    try:
+        _make_notifier("beat").start()
+    except (SettingsError, ExtraMissing) as error:
+        sys.exit(_fail(error))
 
 
 @signals.task_internal_error.connect
@@ -266,5 +281,7 @@ def _stop(**_: Any) -> None:  # noqa: ANN401  Celery's signal
     if _deferred is not None:
         _deferred.stop()
     runtime().dispatcher.stop()
+    if _notifier is not None:
+        _notifier.stop()
     if _monitor is not None:
         _monitor.stop()

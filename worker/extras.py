@@ -28,6 +28,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         **dict.fromkeys(("fastapi", "jinja2", "starlette", "uvicorn"), "web"),
         "flower": "flower",
+        "apprise": "notify",
     }
 )
 """By top-level module, the extra of this package that installs it."""

@@ -162,6 +162,7 @@ def secrets_of(settings: Settings) -> list[str]:
     for account in settings.accounts.values():
         found += [account.secret(name) for name in ("api_key", "api_secret", "memo")]
     found += parse(settings.redis_address).secrets
+    found += settings.notify.secrets()
     return [secret for secret in found if secret]
 
 

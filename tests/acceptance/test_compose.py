@@ -17,14 +17,17 @@ import pytest
 from tests.support import image
 from tests.support.compose_services import TOP, Stack, load
 from tests.support.polling import eventually
+from tests.support.receivers import Webhook
 from worker import Producer
 from worker.config.settings import Settings
 from worker.simulator import SimulatorClient
 from worker.store.embedded import server_binary
+from worker.store.ledger import Ledger
+from worker.store.opening import build_store
 
 FIRST = ("redis",)
 REST = ("worker", "beat", "flower", "prometheus", "simulator")
-"""Grafana is in no package: its parts are checked apart."""
+"""Grafana is in no package, and Alertmanager's needs root: their parts are checked apart."""
 KEY = "simulated-key-{}"
 
 
@@ -34,6 +37,7 @@ class Running:
 
     stack: Stack
     secrets: Path
+    webhook: Webhook
 
     def port(self, named: int) -> int:
         """Return where a port of the compose file is on this machine."""
@@ -43,6 +47,17 @@ class Running:
         """Return a producer as a strategy outside of compose has it."""
         url = (self.secrets / "redis_url_producer").read_text()
         return Producer(Settings(redis_url=url.replace(":6379", f":{self.port(6379)}")))
+
+    def told(self) -> set[tuple[str, str]]:
+        """Return title and first words of what was received."""
+        return {(title, text.partition(" (")[0]) for title, text in self.webhook.received}
+
+    def bury(self) -> None:
+        """Make a dead letter."""
+        url = (self.secrets / "redis_url_worker").read_text()
+        place = f"127.0.0.1:{self.port(6379)}"
+        settings = Settings(redis_url=url.replace("redis:6379", place))
+        Ledger(build_store(settings)).bury(reason="for a person", raw="x")
 
     def get(self, port: int, path: str) -> Any:
         """Return what a service answers in JSON."""
@@ -61,13 +76,22 @@ def prometheus_programs() -> Path:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+def webhook() -> Iterator[Webhook]:
+    """A person's address."""
+    with Webhook() as made:
+        yield made
+
+
+@pytest.fixture
+def running(tmp_path: Path, webhook: Webhook) -> Iterator[Running]:
     """All services, prepared and started as ops/docs/operations/deploy.md says."""
     env_file = tmp_path / "env"
     home = tmp_path / "deploy"
     prepare = [sys.executable, str(TOP / "ops" / "prepare.py"), "--simulator"]
     prepare += ["--folder", str(home), "--env-file", str(env_file)]
     subprocess.run(prepare, check=True, capture_output=True)
+    addresses = home / "secrets" / "notify_urls"
+    addresses.write_text(f"{addresses.read_text()}{webhook.url('notices')}\n")
     lines = [line for line in env_file.read_text().splitlines() if "=" in line]
     compose = load(dict(line.split("=", 1) for line in lines))
     app = image.build(tmp_path / "image")
@@ -89,13 +113,14 @@ def running(tmp_path: Path) -> Iterator[Running]:
                 stack.start(service)
             for service in services:
                 stack.wait_healthy(service)
-        yield Running(stack, home / "secrets")
+        yield Running(stack, home / "secrets", webhook)
     finally:
         stack.close()
 
 
 def test_services_run_a_cancel_and_a_switch(running: Running) -> None:
     """Both appear in the services' output, and all services stop in time."""
+    running.bury()
     simulator = SimulatorClient(f"http://127.0.0.1:{running.port(8400)}")
     producer = running.producer()
     for alias, exchange in (("ev", "everstrike"), ("ix", "indodax"), ("bm", "bitmart")):
@@ -117,6 +142,8 @@ def test_services_run_a_cancel_and_a_switch(running: Running) -> None:
 
     eventually(off_the_book, within_ms=30_000, what="the silent strategies' orders are off")
     scrapes_all(running)
+    wanted = ("malformed message", "for a person")
+    eventually(lambda: wanted in running.told(), within_ms=60_000, what="a person is notified")
     for service in reversed(FIRST + REST):
         running.stack.check_alive(service)
         assert running.stack.stop(service) in (0, -15), service

@@ -67,6 +67,7 @@ HARMLESS = {
 
 def test_a_cancel_and_a_switch_work_with_least_privilege_users(world: World, node: Node) -> None:
     """No command is refused."""
+    world.tables["notify"] = {"urls": ["json://127.0.0.1:9/nobody"]}
     beat = WorkerProcess(
         world.config(),
         world.folder / "beat.log",

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.support import image
 from tests.support.compose_services import SECRETS, TOP, load, mounts
@@ -61,7 +62,7 @@ def test_file_is_a_compose_file() -> None:
 
 def test_services_are_these() -> None:
     """The simulator starts only when asked for."""
-    names = "beat flower grafana prometheus redis simulator worker"
+    names = "alertmanager beat flower grafana prometheus redis simulator worker"
     assert sorted(SERVICES) == names.split()
     assert {name for name, table in SERVICES.items() if "profiles" in table} == {"simulator"}
 
@@ -128,6 +129,31 @@ def test_files_of_the_repository_are_there(service: str) -> None:
     for here, _ in mounts(COMPOSE, service):
         if here.is_relative_to(TOP / "ops"):
             assert here.exists()
+
+
+def test_alertmanager_takes_its_routes() -> None:
+    """As its own checker reads them; every alert has a receiver."""
+    tool = [str(TOP / "ops" / "debian-tool"), "prometheus-alertmanager", "amtool"]
+    found = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=90)
+    if found.returncode:
+        pytest.skip(found.stderr.strip())
+    routes = TOP / "ops" / "compose" / "alertmanager.yml"
+    command = [found.stdout.strip(), "check-config", str(routes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SUCCESS" in done.stdout
+
+
+def test_prometheus_sends_to_alertmanager() -> None:
+    """By the name of its service and its port."""
+    prometheus = yaml.safe_load((TOP / "ops" / "compose" / "prometheus.yml").read_text())
+    ((group,),) = [each["static_configs"] for each in prometheus["alerting"]["alertmanagers"]]
+    (listens,) = [
+        each for each in SERVICES["alertmanager"]["command"] if "listen-address=0" in each
+    ]
+    assert group["targets"] == [f"alertmanager:{listens.rpartition(':')[2]}"]
+    grafana = SERVICES["grafana"]["environment"]["ALERTMANAGER_URL"]
+    assert grafana == f"http://{group['targets'][0]}"
 
 
 def test_redis_is_durable() -> None:

@@ -23,6 +23,7 @@ from tests.support.compose_services import TOP
 from worker.config.accounts import Account
 from worker.config.settings import Settings, load_settings
 from worker.exchanges import EXCHANGES
+from worker.model.notices import EVENTS
 from worker.telemetry.metrics import ALERTS
 
 SITE = TOP / "ops" / "docs"
@@ -270,6 +271,12 @@ def test_alerts_page_has_every_rule_and_every_kind() -> None:
     assert {name: severity for name, _, severity in shown} == rules
     assert [anchor for name, anchor, _ in shown if anchor != name.lower()] == []
     assert set(dict(ROW.findall(section(text, "Kinds")))) - {"kind"} == set(ALERTS)
+
+
+def test_notifications_page_has_every_event() -> None:
+    """And none that does not exist."""
+    text = page("operations/notifications.md")
+    assert set(dict(ROW.findall(section(text, "Events")))) == set(EVENTS)
 
 
 def test_glossary_has_25_words_in_order() -> None:

@@ -13,7 +13,18 @@ import typer
 
 from worker.cli import output
 from worker.cli.check.command import check
-from worker.cli.commands import cancel, dead, jobs, simulator, status, switch, switches, token, web
+from worker.cli.commands import (
+    cancel,
+    dead,
+    jobs,
+    notify,
+    simulator,
+    status,
+    switch,
+    switches,
+    token,
+    web,
+)
 from worker.cli.demo.command import demo
 from worker.cli.errors import FAILED, explain
 from worker.cli.up.command import up
@@ -39,6 +50,7 @@ app.command("jobs")(jobs.jobs)
 app.command("show")(jobs.show)
 app.add_typer(dead.app, name="dead")
 app.command("status")(status.status)
+app.add_typer(notify.app, name="notify")
 app.command("check")(check)
 app.command("web")(web.web)
 app.add_typer(token.app, name="token")

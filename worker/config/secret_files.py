@@ -43,6 +43,7 @@ def _files(settings: Settings) -> Iterator[Path]:
     named = [getattr(settings, f"{name}_file") for name in TOP_SECRETS]
     for account in settings.accounts.values():
         named += [getattr(account, f"{name}_file") for name in SECRETS]
+    named += [route.urls_file for _, route in settings.notify.named_routes()]
     yield from dict.fromkeys(path for path in named if path is not None)
 
 
@@ -59,4 +60,10 @@ def _holds_secrets(path: Path) -> bool:
     inline = any(name in account for account in accounts.values() for name in SECRETS)
     url = str(table.get("redis_url", "")).partition("://")[2]
     with_password = ":" in url.rpartition("@")[0] or "password=" in url
-    return inline or with_password or "sentry_dsn" in table
+    return inline or with_password or "sentry_dsn" in table or _holds_urls(table.get("notify", {}))
+
+
+def _holds_urls(notify: dict[str, Any]) -> bool:
+    """Return whether a table of notifications holds an address."""
+    routes: dict[str, Any] = notify.get("routes", {})
+    return any("urls" in route for route in (notify, *routes.values()))

@@ -31,6 +31,7 @@ from pydantic_settings import (
 from worker.config.accounts import Account, Alias, LimitSettings, Table, check_timers, refuse_both
 from worker.config.aliases import unknown_account
 from worker.config.environment import nearest, sort_out
+from worker.config.notify import Notify, Route
 from worker.config.secret_values import masked, read_secret
 from worker.config.serving import Metrics, Web
 from worker.config.settings_file import CONFIG_VARIABLE, config_path, read_table
@@ -146,6 +147,7 @@ class Settings(BaseSettings):
     worker: Engine = Engine()
     metrics: Metrics = Metrics()
     web: Web = Web()
+    notify: Notify = Notify()
     sentry_dsn: SecretStr | None = None
     sentry_dsn_file: Path | None = None
 
@@ -329,6 +331,8 @@ def _known_keys(location: list[str]) -> str:
             table = LimitSettings
         case ["accounts", _, _]:
             table = Account
+        case ["notify", "routes", _, _]:
+            table = Route
         case [name, _]:
             table = _table(name) or Settings
         case _:

@@ -23,7 +23,7 @@ from worker.store.full import NEW_WORK
 
 READS = ("first", "time")
 """Scripts that only read."""
-NOT_NOTING = (*READS, "lease")
+NOT_NOTING = (*READS, "lease", "notify_commit", "notify_delivered")
 """Scripts that write nothing of shared time: they only read, or their user may not."""
 _DIRECTIVE = re.compile(r"--- @(?P<verb>constants|include|lazy) (?P<names>.+)")
 _LAZY = """\

@@ -211,10 +211,10 @@ class Switches:
                 if is_switch_lane(lane):
                     pipe.zrange(self._store.key(f"due:{lane}"), 0, limit - 1)
             found: Any = pipe.execute()
-        records = self._many(switch_id for ids in found for switch_id in ids)
+        records = self.many(switch_id for ids in found for switch_id in ids)
         return sorted(records, key=lambda record: (not record.live, record.deadline_ms))
 
-    _many = carried(reading_switches)
+    many = carried(reading_switches)
 
 
 def _known(report: Report) -> dict[str, Any]:

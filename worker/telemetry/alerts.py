@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 import sentry_sdk
 
@@ -16,6 +17,18 @@ REPEAT_MS = 300_000
 """A recurring cause is reported at least this often."""
 RESET_MS = 600_000
 """After this time without an alert the count of a cause restarts."""
+
+
+Listener = Callable[[str, str, dict[str, object]], None]
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> None:
+    """Have `listener` called with kind, message and context of each alert of this process.
+
+    It is called in the thread that raises the alert: it must not block or raise.
+    """
+    _listeners.append(listener)
 
 
 class AlertThrottle:
@@ -59,6 +72,8 @@ def alert(
     """
     metrics.alerted(kind, context.get("exchange"))
     log.error(message, extra={"alert": kind, **context})
+    for listener in _listeners:
+        listener(kind, message, context)
     cause = (kind, str(context.get("exchange", "")), str(context.get("account", "")))
     if not sentry_sdk.is_initialized() or not (times := _throttle.admit(cause)):
         return

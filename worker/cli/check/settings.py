@@ -10,11 +10,13 @@ from worker.client.arming import native_terms
 from worker.config.secret_files import SECRETS, advice, exposed
 from worker.config.settings import Settings
 from worker.config.settings_file import CONFIG_VARIABLE, DEFAULT_FILE, config_path
-from worker.errors import SettingsError
+from worker.errors import ExtraMissing, SettingsError
 from worker.exchanges.timer import Reach
 from worker.factory import build_sessions
 from worker.gateway.http.transport import proxied
 from worker.net.sockets import USER_TIMEOUT
+from worker.notify.targets import Delivery, targets_of
+from worker.telemetry.logs import Mask
 
 PRINTABLE = re.compile(r"[!-~]+")
 PLACEHOLDER = re.compile(r"\.\.\.|^<.*>$|changeme|your[-_ ]|^x+$", re.IGNORECASE)
@@ -42,6 +44,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         )
     if not settings.accounts:
         yield warn("accounts", "none is configured", "a worker needs one: add [accounts.NAME]")
+    yield from _notifications(settings)
     alone = [finding for alias in settings.accounts for finding in _account(settings, alias)]
     yield from alone
     if not any(finding.setting for finding in alone):
@@ -49,6 +52,24 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
             build_sessions(settings)
         except SettingsError as error:
             yield wrong_setting("accounts", str(error))
+
+
+def _notifications(settings: Settings) -> Iterator[Finding]:
+    """Check the addresses of notifications; nothing is sent."""
+    if not settings.notify.configured:
+        return
+    try:
+        targets, delivery = targets_of(settings.notify), Delivery(Mask())
+        for target in targets:
+            delivery.check(target)
+    except (SettingsError, ExtraMissing) as error:
+        yield wrong_setting("notify", str(error))
+        return
+    yield ok("notify", f"{len(targets)} addresses; try them: cancel-worker notify test")
+    for where, route in settings.notify.named_routes():
+        if unknown := [alias for alias in route.accounts if alias not in settings.accounts]:
+            fix = "correct it, unless only other hosts have this account"
+            yield warn(f"{where}.accounts", f"no account {unknown[0]} in these settings", fix)
 
 
 def _account(settings: Settings, alias: str) -> Iterator[Finding]:
