@@ -33,6 +33,7 @@ from worker.store.nonces import Nonces, key_id
 from worker.store.opening import build_store
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
+from worker.store.trips import Trips
 from worker.switches.reconciler import Reconciler
 from worker.telemetry import metrics
 from worker.telemetry.health.reading import Watch
@@ -111,6 +112,7 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
         settings=settings,
         lanes=accounts,
         switches=switches,
+        trips=Trips(store),
         limiter=limiter,
         sender=Sender(nonces, transport, settings.http),
         rng=random.Random(),  # noqa: S311  jitter

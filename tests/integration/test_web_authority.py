@@ -14,6 +14,8 @@ from tests.support.world import World
 from worker.model.authority import Verb
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis
+from worker.store.switches import Switches
+from worker.store.trips import Trips
 from worker.web.app import document
 from worker.web.throttle import Throttle
 
@@ -80,7 +82,8 @@ class Scene:
             for name in sorted(names)
             if not str(name).startswith("cx:web:audit")
         ]
-        return [*known, store.client.hgetall(f"cx:switch:{self.switch_id}")]
+        trips = store.client.zcard("cx:trips")
+        return [*known, trips, store.client.hgetall(f"cx:switch:{self.switch_id}")]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         letter = Hand(web.world).dead("secret-order")
         web.server.parts.wrong = Throttle(per_s=1_000, burst=1_000)
         switch = web.world.producer().arm("ev", order_ids=["kept"], timeout_ms=3_600_000)
+        record = Switches(web.world.store()).get(switch.id)
+        assert record is not None
+        Trips(web.world.store()).add(record)
         yield Scene(web, switch.id, letter)
 
 

@@ -25,6 +25,7 @@ from worker.store.connection import Store
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
 from worker.store.switches import Switches
+from worker.store.trips import Trips
 from worker.switches.reconciler import Reconciler
 
 API_KEYS = {"ix": "ix-key-0123456789", "it": "it-key-0123456789"}
@@ -202,6 +203,7 @@ class KeeperAtWork:
             settings=keeping.settings,
             lanes=self.sessions,
             switches=self.switches,
+            trips=Trips(store),
             limiter=Limiter(store),
             sender=Sender(StagedNonces(store, hook), self.transport, keeping.settings.http),
             rng=random.Random(),

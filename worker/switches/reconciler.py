@@ -24,6 +24,7 @@ from worker.model.switches import AT_ONCE, Release, Report, Timers
 from worker.policy.timers import LAUNCH_MAX_MS
 from worker.store.limiter import Limiter
 from worker.store.switches import Switches
+from worker.store.trips import Trips
 from worker.switches.countdowns import Countdowns, LaneLostError, Requested
 from worker.switches.failures import (
     BACKOFF_MAX_MS,
@@ -57,6 +58,7 @@ class Reconciler:
         settings: Bounds on requests.
         lanes: The accounts.
         switches: The switches in Redis.
+        trips: Keeps tripped switches until a person has acknowledged them.
         limiter: Remembers the rate slots of this process.
         sender: Sends the requests.
         rng: For the jitter of retries.
@@ -68,6 +70,7 @@ class Reconciler:
         settings: Settings,
         lanes: AccountSessions,
         switches: Switches,
+        trips: Trips,
         limiter: Limiter,
         sender: Sender,
         rng: random.Random,
@@ -75,6 +78,7 @@ class Reconciler:
         self._settings = settings
         self._lanes = lanes
         self._switches = switches
+        self._trips = trips
         self._sender = sender
         self._rng = rng
         self._countdowns = Countdowns(settings, switches, limiter, sender)
@@ -127,7 +131,7 @@ class Reconciler:
             self._switches.register_terms(terms)
 
     def tripped(self) -> None:
-        """Raise an alert for each switch that has tripped.
+        """Raise an alert for each switch that has tripped, and keep it to be acknowledged.
 
         Raises:
             StoreUnavailable: Redis did not answer.
@@ -135,6 +139,7 @@ class Reconciler:
         while switch_id := self._switches.next_tripped():
             record = self._switches.get(switch_id)
             if record and record.tripped_ms:
+                self._trips.add(record)
                 late_ms = record.tripped_ms - record.deadline_ms
                 metrics.tripped(exchange_of(record.lane), late_ms)
             name = record.name if record else ""

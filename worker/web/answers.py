@@ -121,6 +121,7 @@ class SwitchAnswer(BaseModel):
     """A switch. Times are Unix ms."""
 
     id: str
+    name: str | None
     account: str
     exchange: str
     pairs: list[str]
@@ -157,6 +158,31 @@ class LaneAnswer(BaseModel):
     tripped: int
 
 
+class WorkerAnswer(BaseModel):
+    """A worker that is alive."""
+
+    name: str
+    seen_ms_ago: int
+
+
+class TripAnswer(BaseModel):
+    """A tripped switch that is not acknowledged; of its orders, the first ones.
+
+    Attributes:
+        orders: How many order ids it covered.
+    """
+
+    id: str
+    name: str | None
+    account: str
+    exchange: str
+    pairs: list[str]
+    order_ids: list[str]
+    orders: int
+    deadline_ms: int
+    tripped_ms: int
+
+
 class RedisAnswer(BaseModel):
     """Redis's configuration, as far as this process may read it."""
 
@@ -177,7 +203,8 @@ class Status(BaseModel):
 
     now_ms: int
     problems: list[str]
-    workers: int
+    workers: list[WorkerAnswer]
+    trips: list[TripAnswer]
     dead: int
     tick_ago_ms: int | None
     redis: RedisAnswer | None

@@ -18,6 +18,7 @@ from worker.web import problems
 from worker.web.authority import Needs
 from worker.web.feed import Feed
 from worker.web.guard import Guard
+from worker.web.page import routes as page
 from worker.web.parts import Parts
 from worker.web.routes import cancels, dead_letters, hooks, jobs, status, switches
 
@@ -50,9 +51,11 @@ def build_app(parts: Parts, *, tls: bool = False) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.parts = parts
+    app.state.tls = tls
     app.state.feed = Feed(parts)
-    for router in ROUTERS:
+    for router in (*ROUTERS, page.router):
         app.include_router(router)
+    app.mount("/static", page.Static())
     app.get("/openapi.json", include_in_schema=False)(_served)
     app.add_exception_handler(CancelWorkerError, problems.of_error)
     app.add_exception_handler(problems.Refused, problems.of_refusal)

@@ -11,10 +11,13 @@ from typing import TypeVar
 from fastapi import Request
 
 from worker.model.authority import Token, Verb
+from worker.store.sessions import Session
 from worker.web.parts import Parts, parts_of
 from worker.web.problems import Refused
 
 T = TypeVar("T")
+SAFE = ("GET", "HEAD")
+CSRF_HEADER = "X-CSRF-Token"
 BEARER = "bearer "
 UNSAID = "give a token: Authorization: Bearer TOKEN (make one: cancel-worker token create)"
 UNKNOWN = "no such token; it may have been revoked"
@@ -107,9 +110,42 @@ class Needs:
 
 def _caller(request: Request, parts: Parts) -> Caller:
     header = request.headers.get("authorization", "")
-    if not header.lower().startswith(BEARER):
+    if header.lower().startswith(BEARER):
+        return Caller(bearer(request, parts, header[len(BEARER) :].strip()), "api", request)
+    login = login_of(request)
+    if login is None:
         raise Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", UNSAID)
-    return Caller(bearer(request, parts, header[len(BEARER) :].strip()), "api", request)
+    if request.method not in SAFE:
+        if not same(request.headers.get(CSRF_HEADER, ""), login.session.csrf):
+            raise Refused(HTTPStatus.FORBIDDEN, "forbidden", f"{CSRF_HEADER} is missing or wrong")
+        if not parts.settings.web.actions:
+            raise Refused(
+                HTTPStatus.FORBIDDEN, "forbidden", "the page may not act: set web.actions = true"
+            )
+    return Caller(login.token, "page", request)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A session of the page, and the token that it was opened with."""
+
+    secret: str
+    session: Session
+    token: Token
+
+
+def login_of(request: Request) -> Login | None:
+    """Return the session that a request's cookie names; None if it or its token has ended."""
+    parts = parts_of(request)
+    secret = request.cookies.get(cookie_of(request), "")
+    session = parts.sessions.find(secret) if secret else None
+    token = parts.tokens.by_digest(session.token) if session else None
+    return Login(secret, session, token) if session and token else None
+
+
+def cookie_of(request: Request) -> str:
+    """Return the name of the session's cookie: with TLS, one that no other host can set."""
+    return "__Host-session" if request.app.state.tls else "session"
 
 
 def bearer(request: Request, parts: Parts, secret: str) -> Token:

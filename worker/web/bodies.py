@@ -77,6 +77,8 @@ class Arm(Body):
 
     Attributes:
         timeout_ms: From each heartbeat to the deadline.
+        name: Unique among the armed switches of the account.
+        replace: End a switch that has this name and another scope.
         clear_wait_ms: How long to wait while a former switch still cancels.
     """
 
@@ -85,6 +87,8 @@ class Arm(Body):
     order_ids: Annotated[list[Text], Field(max_length=ORDERS_MAX)] = []
     everything: bool = False
     timeout_ms: Annotated[int, Field(gt=0)]
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    replace: bool = False
     clear_wait_ms: Annotated[int, Field(ge=0, le=CLEAR_WAIT_MAX_MS)] = 0
 
 

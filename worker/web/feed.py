@@ -13,14 +13,13 @@ from worker.errors import StoreUnavailable
 from worker.model.authority import Token
 from worker.model.switches import SwitchRecord
 from worker.store.switch_listing import every_switch
-from worker.telemetry.health.reading import Reading
 from worker.web import state
 from worker.web.parts import Parts
 
 PERIOD_S = 0.5
 LOOK_BACK = 200
 """Most ended switches that are shown."""
-QUIET = 20
+QUIET = 8
 """Rounds without a change after which the time alone is sent, to keep the stream open."""
 Event = tuple[str, dict[str, Any]]
 
@@ -30,7 +29,7 @@ class View:
     """What was read at one moment; `error` if Redis did not answer."""
 
     number: int = 0
-    reading: Reading | None = None
+    known: state.Known | None = None
     switches: tuple[SwitchRecord, ...] = ()
     error: str = ""
 
@@ -70,9 +69,9 @@ class Feed:
                 number = view.number
                 events = _differences(view, seen, token)
                 quiet = 0 if events else quiet + 1
-                if quiet >= QUIET and view.reading:
+                if quiet >= QUIET and view.known:
                     quiet = 0
-                    events = [("time", {"now_ms": view.reading.now_ms})]
+                    events = [("time", {"now_ms": view.known.reading.now_ms})]
                 for event in events:
                     yield event
         finally:
@@ -88,23 +87,23 @@ class Feed:
 
     def _look(self, number: int) -> View:
         try:
-            reading = self._parts.watch.look()
+            known = state.look(self._parts)
             switches = tuple(every_switch(self._parts.switches, look_back=LOOK_BACK))
         except StoreUnavailable as error:
             return View(number, error=str(error))
-        return View(number, reading, switches)
+        return View(number, known, switches)
 
 
 def _differences(view: View, seen: _Seen, token: Token) -> list[Event]:
     """Return the events that bring a stream from what it has sent to a view."""
-    if view.reading is None:
+    if view.known is None:
         if seen.status.get("error") == view.error:
             return []
         seen.status = {"error": view.error}
         return [("unavailable", seen.status)]
     events: list[Event] = []
-    now_ms = view.reading.now_ms
-    status = state.status(view.reading, token)
+    now_ms = view.known.reading.now_ms
+    status = state.status(view.known, token)
     if _without_time(status) != _without_time(seen.status):
         seen.status = status
         events.append(("status", status))
@@ -135,8 +134,9 @@ def _change(before: Mapping[str, Any] | None, now: dict[str, Any]) -> dict[str, 
 
 
 def _without_time(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in TIMES}
+    named = [worker["name"] for worker in fields.get("workers", ())]
+    return {name: value for name, value in fields.items() if name not in TIMES} | {"named": named}
 
 
-TIMES = ("now_ms", "left_ms", "tick_ago_ms")
+TIMES = ("now_ms", "left_ms", "tick_ago_ms", "workers")
 """Fields that change without any event."""

@@ -14,7 +14,9 @@ from worker.store.beat_addresses import BeatAddresses
 from worker.store.idempotency import Idempotency
 from worker.store.ledger import Ledger
 from worker.store.opening import build_store
+from worker.store.sessions import Sessions
 from worker.store.switches import Switches
+from worker.store.trips import Trips
 from worker.telemetry.health.reading import Watch
 from worker.web.beating import Beating
 from worker.web.throttle import Throttle
@@ -45,6 +47,8 @@ class Parts:
     switches: Switches
     tokens: ApiTokens
     addresses: BeatAddresses
+    sessions: Sessions
+    trips: Trips
     audit: Audit
     idempotency: Idempotency
     watch: Watch
@@ -68,6 +72,8 @@ def build_parts(settings: Settings, *, behind_proxy: bool = False) -> Parts:
         switches=Switches(store),
         tokens=ApiTokens(store),
         addresses=BeatAddresses(store),
+        sessions=Sessions(store),
+        trips=Trips(store),
         audit=Audit(store),
         idempotency=Idempotency(store),
         watch=Watch(store, fresh_ms=FRESH_MS),

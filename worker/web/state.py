@@ -2,29 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from worker.model.authority import Token
+from worker.model.constants import PRESENCE_MS
 from worker.store.durability import NOEVICTION, RedisFacts
 from worker.telemetry.health.reading import LaneReading, Reading
 from worker.telemetry.health.verdict import troubles
+from worker.web.parts import Parts
 
 
-def status(reading: Reading, token: Token) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read at one moment.
+
+    Attributes:
+        workers: Name of each worker, with its last sign of life in Unix ms.
+        trips: Tripped switches that are not acknowledged, latest first.
+    """
+
+    reading: Reading
+    workers: Mapping[str, int]
+    trips: Sequence[Mapping[str, Any]]
+
+
+def look(parts: Parts) -> Known:
+    """Read the state.
+
+    Raises:
+        StoreUnavailable: Redis did not answer.
+    """
+    return Known(parts.watch.look(), parts.ledger.workers(), parts.trips.every())
+
+
+def status(known: Known, token: Token) -> dict[str, Any]:
     """Return the state, of the accounts that a token covers."""
-    seen = replace(
-        reading, lanes=tuple(lane for lane in reading.lanes if token.covers(lane.account))
-    )
+    reading = known.reading
+    lanes = tuple(lane for lane in reading.lanes if token.covers(lane.account))
+    trips = [trip for trip in known.trips if token.covers(trip["account"])]
+    ages = {name: max(0, reading.now_ms - at_ms) for name, at_ms in known.workers.items()}
     return {
         "now_ms": reading.now_ms,
-        "problems": troubles(seen),
-        "workers": reading.workers,
+        "problems": [*_unseen(trips), *troubles(replace(reading, lanes=lanes))],
+        "workers": [
+            {"name": name, "seen_ms_ago": ago}
+            for name, ago in sorted(ages.items())
+            if ago <= PRESENCE_MS
+        ],
+        "trips": trips,
         "dead": reading.dead,
         "tick_ago_ms": reading.tick_ago_ms,
         "redis": _redis(reading.redis) if reading.redis else None,
-        "lanes": [_lane(lane) for lane in seen.lanes],
+        "lanes": [_lane(lane) for lane in lanes],
     }
+
+
+def _unseen(trips: Sequence[Mapping[str, Any]]) -> list[str]:
+    match len(trips):
+        case 0:
+            return []
+        case 1:
+            return ["1 switch has tripped and is not acknowledged."]
+        case count:
+            return [f"{count} switches have tripped and are not acknowledged."]
 
 
 def _redis(facts: RedisFacts) -> dict[str, Any]:

@@ -28,7 +28,7 @@ STREAM = "text/event-stream"
 def status(caller: Reader) -> JSONResponse:
     """Return problems, workers, accounts and Redis."""
     parts = parts_of(caller.request)
-    return JSONResponse(state.status(parts.watch.look(), caller.token))
+    return JSONResponse(state.status(state.look(parts), caller.token))
 
 
 @router.get(

@@ -27,6 +27,7 @@ from worker.web.problems import documented, not_found
 router = APIRouter(tags=["switches"], responses=documented(400, 401, 403, 404, 409, 429, 503))
 Reader = Annotated[Caller, Depends(Needs(Verb.READ))]
 Holder = Annotated[Caller, Depends(Needs(Verb.SWITCH))]
+Operator = Annotated[Caller, Depends(Needs(Verb.OPERATE))]
 SwitchId = Annotated[str, Path(min_length=1, max_length=64)]
 Epoch = Annotated[int, Query(ge=0, description="Only as the holder of this arming; 0 for any.")]
 CREATED, NO_CONTENT = 201, 204
@@ -37,7 +38,9 @@ CLEAR_LOOK_S = 0.1
 @router.post("/v1/switches", status_code=CREATED, response_model=Armed, operation_id="arm")
 async def arm(caller: Holder, call: Arm) -> JSONResponse:
     """Arm a switch; the same scope again is taken over from its holder."""
-    caller.note("arm", " ".join([*call.pairs, *call.order_ids][:10]), call.account)
+    caller.note(
+        "arm", " ".join([call.name or "", *call.pairs, *call.order_ids][:10]).strip(), call.account
+    )
     caller.require(call.account)
     until_ms = clock.monotonic_ms() + call.clear_wait_ms
     while True:
@@ -59,6 +62,8 @@ def _arm(caller: Caller, call: Arm) -> JSONResponse:
             order_ids=call.order_ids,
             everything=call.everything,
             timeout_ms=call.timeout_ms,
+            name=call.name,
+            replace=call.replace,
         )
         return {
             "id": switch.id,
@@ -102,6 +107,22 @@ def disarm(caller: Holder, switch_id: SwitchId, epoch: Epoch = 0) -> Response:
     switch = _own(caller, switch_id, epoch)
     caller.note("disarm", switch_id, switch.account)
     switch.disarm()
+    return Response(status_code=NO_CONTENT)
+
+
+@router.post("/v1/switches/{switch_id}/ack", status_code=NO_CONTENT, operation_id="acknowledge")
+def acknowledge(caller: Operator, switch_id: SwitchId) -> Response:
+    """Note that a person has seen a tripped switch; it is then no problem any more."""
+    caller.note("acknowledge", switch_id)
+    parts = parts_of(caller.request)
+    found = next((trip for trip in parts.trips.every() if trip["id"] == switch_id), None)
+    account = found["account"] if found else _record(parts, switch_id).account
+    caller.require(account)
+    caller.note("acknowledge", switch_id, account)
+    if not parts.trips.acknowledge(switch_id):
+        raise not_found(
+            "unknown-switch", f"switch {switch_id!r} has not tripped, or is acknowledged already"
+        )
     return Response(status_code=NO_CONTENT)
 
 

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Take the pictures of the control page in Chromium, and print its figures.
+
+Runs a worker, Celery beat and the simulated exchanges. Run it as `uv run ops/page_pictures.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP))
+
+from tests.support.polling import eventually  # noqa: E402  found by the line above
+from tests.support.web_server import Web, serving  # noqa: E402
+from tests.support.webdriver import WebDriver  # noqa: E402
+from tests.support.world import World, open_world  # noqa: E402
+
+IMAGES = TOP / "ops" / "docs" / "images"
+SIZES = {"wide": (1280, 860), "phone": (390, 844)}
+ROUNDS = 10
+MANY = 1_000
+STATE = "return document.documentElement.dataset.state"
+PAINT = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+FRAMES = """
+window.frames_ms = [];
+let last = performance.now();
+const next = (now) => {
+  window.frames_ms.push(now - last);
+  last = now;
+  requestAnimationFrame(next);
+};
+requestAnimationFrame(next);
+"""
+LATE = """
+window.red_ms = null;
+new MutationObserver(() => {
+  if (document.documentElement.dataset.state === "bad") window.red_ms ??= Date.now();
+}).observe(document.documentElement, { attributes: true });
+"""
+SCROLLED_S = 5
+
+
+def main() -> None:
+    """Take the pictures, then the figures."""
+    IMAGES.mkdir(exist_ok=True)
+    with visit() as (world, web, browser):
+        pictures(world, web, browser)
+        figures(world, web, browser)
+
+
+@contextmanager
+def visit() -> Iterator[tuple[World, Web, WebDriver]]:
+    """Open the page of a quiet system, logged in."""
+    with (
+        open_world() as world,
+        serving(world, actions=True) as web,
+        tempfile.TemporaryDirectory() as folder,
+        WebDriver(Path(folder)) as browser,
+    ):
+        world.beat()
+        world.worker()
+        browser.open(f"{web.url}/")
+        browser.type("#token", web.token())
+        browser.press("Log in")
+        until(browser, "good")
+        yield world, web, browser
+
+
+def pictures(world: World, web: Web, browser: WebDriver) -> None:
+    """Take one picture of each state, view, size and color scheme."""
+    producer = world.producer()
+    orders = world.place("ev", 3)
+    producer.arm("ix", pairs=["btc_idr", "eth_idr"], timeout_ms=120_000, name="grid-btc")
+    producer.arm("ev", order_ids=["a1f0", "a1f1"], timeout_ms=90_000, name="maker")
+    shown(browser, "2 armed")
+    take(browser, "page-quiet", "phone", "light")
+    producer.arm("ev", order_ids=orders, timeout_ms=1_000, name="arbitrage")
+    until(browser, "bad")
+    browser.press("What it canceled")
+    shown(browser, orders[0])
+    take(browser, "page-tripped")
+    web.client().post(
+        "/v1/cancels", {"account": "ev", "order_id": world.place("ev")[0]}, status=202
+    )
+    for view in ("jobs", "act"):
+        browser.click(f'nav a[href="#{view}"]')
+        browser.run("scrollTo(0, 0)")
+        take(browser, f"page-{view}", "wide", "dark")
+    browser.click('nav a[href="#now"]')
+    browser.press("Acknowledge")
+    until(browser, "good")
+
+
+def take(browser: WebDriver, name: str, *only: str) -> None:
+    """Save a view in every size and color scheme, or in those that are named."""
+    for size, (width, height) in SIZES.items():
+        for scheme in ("light", "dark"):
+            if not only or {size, scheme} == {*only}:
+                browser.size(width, height, dark=scheme == "dark")
+                browser.picture(IMAGES / f"{name}-{size}-{scheme}.png")
+    browser.size(*SIZES["wide"])
+
+
+def figures(world: World, web: Web, browser: WebDriver) -> None:
+    """Print how long the page takes."""
+    producer = world.producer()
+    paints = []
+    for _ in range(ROUNDS):
+        browser.open(f"{web.url}/")
+        paints.append(float(eventually(lambda: browser.run(PAINT), what="a first paint")))
+    reds = []
+    for number in range(ROUNDS):
+        until(browser, "good")
+        browser.run(LATE)
+        switch = producer.arm("ev", order_ids=[f"red-{number}"], timeout_ms=1_000)
+        until(browser, "bad")
+        reds.append(float(browser.run("return window.red_ms")) - switch.deadline_ms)
+        browser.press("Acknowledge")
+    until(browser, "good")
+    for number in range(MANY):
+        producer.arm("ev", order_ids=[f"many-{number}"], timeout_ms=600_000, name=f"many-{number}")
+    eventually(
+        lambda: browser.run("return document.querySelectorAll('#switches > li').length") >= MANY,
+        within_ms=60_000,
+        what="all rows",
+    )
+    browser.run(FRAMES)
+    rounds = SCROLLED_S * 20
+    for number in range(rounds):
+        browser.run("scrollTo(0, arguments[0])", number * 400)
+    frames = sorted(browser.run("return window.frames_ms"))
+    print_figure("first paint, ms", paints)
+    print_figure("deadline to red, ms", reds)
+    print_figure(f"frames while scrolling {MANY} switches, ms", frames)
+
+
+def print_figure(name: str, values: list[float]) -> None:
+    """Print median and largest value."""
+    high = sorted(values)[int(len(values) * 0.99)]
+    sys.stdout.write(f"{name}: median {median(values):.0f}, 99 % below {high:.0f}\n")
+
+
+def until(browser: WebDriver, state: str) -> None:
+    """Wait until the page has a state."""
+    eventually(lambda: browser.run(STATE) == state, within_ms=60_000, what=f"the page is {state}")
+
+
+def shown(browser: WebDriver, words: str) -> None:
+    """Wait until the page shows a text."""
+    eventually(lambda: words in browser.text(), within_ms=60_000, what=words)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+// What a person can do: cancel one order, cancel all of a scope.
+
+import { act, boot, byId, call, confirmed, el, may, moment, say } from "./dom.js";
+
+export function startActions() {
+  const box = byId("act");
+  if (!boot.actions) {
+    box.append(el("p", {}, "The page may not act. An operator allows it with web.actions = true in the settings."));
+    return;
+  }
+  const cards = el("div", { class: "cards" });
+  if (may("cancel")) cards.append(cancelOne(), cancelAll());
+  box.append(cards.children.length ? cards : el("p", {}, "Your token lacks the verbs to act."));
+}
+
+const field = (label, attributes) => el("label", {}, label, el("input", { autocomplete: "off", ...attributes }));
+const accounts = () =>
+  el("label", {}, "Account", el("select", { name: "account", required: true }, ...boot.accounts.map((name) => el("option", {}, name))));
+const sides = () =>
+  el("label", {}, "Side", el("select", { name: "side" }, el("option", { value: "" }, "both"), el("option", {}, "buy"), el("option", {}, "sell")));
+
+function card(title, fields, action, run) {
+  const go = el("button", { type: "submit", class: "danger" }, action);
+  const form = el("form", { class: "panel" }, el("h3", {}, title), ...fields, go);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const given = Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
+    await run(given, go, form);
+  });
+  return form;
+}
+
+function cancelOne() {
+  return card("Cancel one order", [accounts(), field("Order id", { name: "order_id", required: true }), field("Pair, if needed", { name: "pair" }), sides()], "Cancel order", async (given, go, form) => {
+    const done = await act(go, async () => {
+      const job = await call("POST", "/v1/cancels", given, crypto.randomUUID?.());
+      follow(job);
+      return `Accepted as job ${job.id}.`;
+    });
+    if (done) form.order_id.value = "";
+  });
+}
+
+function cancelAll() {
+  return card("Cancel all of a scope", [accounts(), field("Pair (empty: the whole account)", { name: "pair" }), sides()], "Cancel all…", async (given, go) => {
+    const what = `${given.pair ?? "every pair"}${given.side ? `, ${given.side}` : ""} on ${given.account}`;
+    const sure = await confirmed({ title: `Cancel all of ${what}?`, detail: "All open orders of this scope are canceled, until the exchange lists none.", action: "Cancel all" });
+    if (!sure) return;
+    await act(go, async () => {
+      const { jobs } = await call("POST", "/v1/cancel-all", given);
+      jobs.forEach(follow);
+      return `Accepted as ${jobs.length === 1 ? `job ${jobs[0].id}` : `${jobs.length} jobs`}.`;
+    });
+  });
+}
+
+/** Report the end of an accepted job. */
+async function follow(job) {
+  try {
+    const ended = await call("GET", `/v1/jobs/${job.id}?wait_ms=60000`);
+    if (ended.state === "pending") return;
+    say(`${ended.outcome} at ${moment(ended.finished_ms)}: ${job.order_id ? `order ${job.order_id}` : "the scope"} on ${job.account}.`);
+  } catch {
+    // the list of jobs shows it
+  }
+}

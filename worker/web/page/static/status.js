@@ -1,0 +1,135 @@
+// The first line, trips, accounts and the system.
+
+import { act, button, byId, call, el, may, moment, scope, span, text } from "./dom.js";
+import { outcomeTag, targetOf } from "./jobs.js";
+
+const trips = new Map();
+let last = null;
+
+export function changeStatus(status) {
+  last = status;
+  verdict(status.problems.length ? "bad" : "good", headline(status.problems), status.problems);
+  text(byId("dead-count"), status.dead ? String(status.dead) : "");
+  drawTrips(status.trips);
+  drawLanes(status.lanes);
+  drawSystem(status);
+}
+
+export function unavailable(error) {
+  verdict("bad", "Redis does not answer", [`${error}. Pending jobs are safe once Redis is back with its data.`]);
+}
+
+/** The state is not known any more. */
+export function lost(since_ms) {
+  verdict("lost", "No connection to the server", [`What is shown is ${span(since_ms)} old. Connecting again.`]);
+}
+
+export function again() {
+  if (last) changeStatus(last);
+}
+
+const headline = (problems) =>
+  problems.length ? `${problems.length} problem${problems.length > 1 ? "s" : ""}` : "No problems found";
+
+function verdict(state, title, lines) {
+  document.documentElement.dataset.state = state;
+  const box = byId("verdict");
+  text(box.querySelector("h1"), title);
+  const list = box.querySelector("ul");
+  if ([...list.children].map((line) => line.textContent).join("\n") !== lines.join("\n")) {
+    list.replaceChildren(...lines.map((line) => el("li", {}, line)));
+  }
+  document.title = `${title} – cancel-worker`;
+  const icon = `/static/${state}.svg`;
+  if (!byId("icon").href.endsWith(icon)) byId("icon").href = icon;
+}
+
+function drawTrips(found) {
+  const seen = new Set(found.map((trip) => trip.id));
+  for (const [id, row] of trips) {
+    if (!seen.has(id)) {
+      row.remove();
+      trips.delete(id);
+    }
+  }
+  for (const trip of found) if (!trips.has(trip.id)) trips.set(trip.id, tripRow(trip));
+  const box = byId("trips");
+  if (!found.length) box.replaceChildren();
+  else if (!box.firstChild) box.append(el("h2", {}, "Tripped, not acknowledged"), el("ul", { class: "rows" }));
+  const list = box.querySelector("ul");
+  found.forEach((trip, index) => {
+    const node = trips.get(trip.id);
+    if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
+  });
+}
+
+function tripRow(trip) {
+  const steps = el("ul", { class: "steps", hidden: true });
+  const show = button("What it canceled", async () => {
+    steps.hidden = !steps.hidden;
+    show.setAttribute("aria-expanded", String(!steps.hidden));
+    if (!steps.hidden) await act(null, () => fill(steps, trip.id));
+  }, { "aria-expanded": "false" });
+  const tools = el("div", { class: "tools" }, show);
+  if (may("operate")) {
+    const seen = button("Acknowledge", () =>
+      act(seen, async () => {
+        await call("POST", `/v1/switches/${trip.id}/ack`);
+        return `${trip.name || trip.id} is acknowledged.`;
+      }), { class: "main" });
+    tools.append(seen);
+  }
+  return el(
+    "li",
+    { class: "trip" },
+    el("div", { class: "line" }, el("span", { class: "name" }, trip.name || trip.id), el("span", { class: "tag bad" }, "tripped"),
+      el("span", {}, `${trip.account} on ${trip.exchange}`), el("span", { class: "end soft num" }, moment(trip.tripped_ms))),
+    el("div", {}, scope(trip)),
+    tools,
+    steps,
+  );
+}
+
+/** List the jobs that follow from a switch or a scope, order by order. */
+async function fill(list, parent) {
+  const found = [];
+  let cursor = "";
+  do {
+    const page = await call("GET", `/v1/jobs?switch=${parent}&limit=500${cursor && `&cursor=${cursor}`}`);
+    found.push(...page.jobs);
+    cursor = page.cursor;
+  } while (cursor && found.length < 2000);
+  found.sort((a, b) => a.created_ms - b.created_ms);
+  const rows = found.map((job) => {
+    const below = el("ul", { class: "steps" });
+    if (job.kind === "cancel_all") void fill(below, job.id);
+    return el("li", {}, el("div", { class: "line" }, outcomeTag(job), el("span", { class: "name" }, targetOf(job)), el("span", { class: "soft" }, job.detail)), below);
+  });
+  list.replaceChildren(...rows);
+}
+
+function drawLanes(lanes) {
+  const rows = lanes.map((lane) =>
+    el("li", {}, el("div", { class: "line" },
+      el("span", { class: "name" }, lane.account),
+      el("span", { class: "soft" }, lane.exchange),
+      el("span", { class: "num" }, `${lane.pending} pending`),
+      el("span", { class: "num" }, `${lane.due} due`),
+      lane.due ? el("span", { class: "num" }, `oldest ${span(lane.oldest_due_age_ms)}`) : null,
+      el("span", { class: "num" }, `${lane.armed} armed`))),
+  );
+  byId("lanes").replaceChildren(...(rows.length ? rows : [el("li", { class: "none" }, "No worker has registered an account.")]));
+}
+
+function drawSystem(status) {
+  const redis = status.redis;
+  const facts = [["Workers", status.workers.length ? status.workers.map((each) => each.name).join(", ") : "none"]];
+  facts.push(["Celery beat", status.tick_ago_ms === null ? "never seen" : "ticks"]);
+  facts.push(["Dead letters", String(status.dead)]);
+  if (redis) {
+    facts.push(["Redis", `version ${redis.version}`]);
+    facts.push(["Durability", `append-only file ${redis.appendonly ? "on" : "OFF"}, ${redis.noeviction ? "no eviction" : "MAY EVICT"}, ${redis.aof_write_ok ? "last write succeeded" : "LAST WRITE FAILED"}`]);
+    if (redis.memory_ratio !== null) facts.push(["Memory", `${Math.round(redis.memory_ratio * 100)} % used`]);
+  }
+  byId("system").replaceChildren(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+}
