@@ -48,6 +48,8 @@ def main() -> int:
         f"strategies  export WORKER_REDIS_URL_FILE={home / 'secrets' / 'redis_url_producer'}\n"
         f"alerts      {home / 'secrets' / 'alertmanager.yml'}\n"
         f"notices     {home / 'secrets' / 'notify_urls'}\n"
+        "page        http://127.0.0.1:9480, "
+        "docker compose run --rm web cancel-worker token create ME\n"
         f"flower      http://127.0.0.1:5555, {home / 'secrets' / 'flower_login'}\n"
         f"grafana     http://127.0.0.1:3000, admin, {home / 'secrets' / 'grafana_password'}\n"
         f"next        {'' if options.simulator else 'your accounts, then '}"

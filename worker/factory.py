@@ -207,7 +207,7 @@ def budgets_of(sessions: Iterable[AccountSession]) -> list[Budget]:
 
 
 def serve_health(settings: Settings, liveness: Liveness, role: Role) -> Monitor:
-    """Serve metrics, health and the status page on the configured port.
+    """Serve metrics and health on the configured port.
 
     Never raises for a port that is in use: it logs a warning and serves nothing.
     """

@@ -26,7 +26,7 @@ from worker.store.ledger import Ledger
 from worker.store.opening import build_store
 
 FIRST = ("redis",)
-REST = ("worker", "beat", "flower", "prometheus", "simulator")
+REST = ("worker", "beat", "web", "flower", "prometheus", "simulator")
 """Grafana is in no package, and Alertmanager's needs root: their parts are checked apart."""
 KEY = "simulated-key-{}"
 
@@ -150,12 +150,12 @@ def test_services_run_a_cancel_and_a_switch(running: Running) -> None:
 
 
 def scrapes_all(running: Running) -> None:
-    """Prometheus finds worker and beat, and has read its alerts."""
+    """Prometheus finds worker, beat and web, and has read its alerts."""
 
     def up() -> bool:
         query = urllib.parse.urlencode({"query": "up"})
         found = running.get(9090, f"/api/v1/query?{query}")["data"]["result"]
-        return [row["value"][1] for row in found] == ["1", "1"]
+        return [row["value"][1] for row in found] == ["1", "1", "1"]
 
     eventually(up, within_ms=60_000, pause_ms=200, what="Prometheus scrapes worker and beat")
     assert running.get(9090, "/api/v1/rules")["data"]["groups"]

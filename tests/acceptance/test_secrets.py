@@ -306,12 +306,12 @@ def answered(url: str, path: str) -> tuple[int, str, dict[str, str]]:
 
 
 def pages(out: Path) -> dict[str, bytes]:
-    """Return what each process that `up` has started serves: its metrics and its page."""
-    urls = re.findall(r"^(?:status|beat) +(http://\S+)$", out.read_text(), re.MULTILINE)
+    """Return what each process that `up` has started serves: its metrics and its probes."""
+    urls = re.findall(r"^(?:worker|beat) +(http://\S+)$", out.read_text(), re.MULTILINE)
     assert len(urls) >= 2, out.read_text()
     served = {}
     for url in urls:
-        for path in ("/", "/metrics", "/healthz/live", "/healthz/ready"):
+        for path in ("/metrics", "/healthz/live", "/healthz/ready"):
             _, text, headers = answered(url.rstrip("/"), path)
             served[f"{url}{path}"] = f"{headers} {text}".encode()
     assert all(b"cancel_worker_" in data for at, data in served.items() if "metrics" in at)

@@ -80,16 +80,22 @@ def cancel_one(world: World) -> None:
 
 
 def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -> None:
-    """Worker, beat and Flower run with the credentials of their units and stop in time."""
+    """Worker, beat, Flower and web run with the credentials of their units and stop in time."""
     etc = tmp_path / "etc"
     etc.mkdir()
     (etc / "worker.toml").write_text(world.config().read_text())
-    for name in ("beat", "flower"):
-        (etc / f"{name}.toml").write_text(f'redis_url = "{world.redis_url}"\n')
+    for name in ("beat", "flower", "web"):
+        table = f"[web]\nport = {own_port()}\n" if name == "web" else ""
+        (etc / f"{name}.toml").write_text(f'redis_url = "{world.redis_url}"\n{table}')
     (etc / "flower_login").write_text("operator:a-long-password\n")
     port = str(own_port())
     stops: dict[str, int] = {}
-    for unit in ("cancel-worker@worker", "cancel-worker@beat", "cancel-worker-flower"):
+    for unit in (
+        "cancel-worker@worker",
+        "cancel-worker@beat",
+        "cancel-worker-flower",
+        "cancel-worker-web",
+    ):
         name = unit.rpartition("-" if "@" not in unit else "@")[2]
         service = read(f"{unit}.service")["Service"]
         variables = environment(f"{unit}.service", etc, tmp_path / f"credentials-{name}")
@@ -100,16 +106,18 @@ def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -
     started.says("worker", " ready.")
     started.says("beat", "ticking")
     started.says("flower", "Visit me")
+    started.says("web", "listening on")
     cancel_one(world)
     assert {name: started.stop(name, stops[name]) for name in stops} == dict.fromkeys(stops, 0)
 
 
 def test_kubernetes_pods_work(world: World, started: Started, tmp_path: Path) -> None:
-    """Worker and beat run with the mounted files, their probes succeed, and both stop."""
+    """Worker, beat and web run with the mounted files, their probes succeed, and both stop."""
     files = {
         "accounts/worker.toml": "\n".join(world.config().read_text().splitlines()[1:]),
         "redis/worker": world.redis_url,
         "redis/beat": world.redis_url,
+        "redis/web": world.redis_url,
     }
     for name, text in files.items():
         path = tmp_path / "etc/cancel-worker" / name
@@ -119,8 +127,8 @@ def test_kubernetes_pods_work(world: World, started: Started, tmp_path: Path) ->
     ports: dict[str, int] = {}
     for name, pod in pods.items():
         (container,) = containers(pod)
-        ports[name] = own_port()
-        named = str(container["ports"][0]["containerPort"])
+        named = {str(port["containerPort"]): str(own_port()) for port in container["ports"]}
+        ports[name] = int(next(iter(named.values())))
         started.start(
             name,
             container["command"],
@@ -128,7 +136,8 @@ def test_kubernetes_pods_work(world: World, started: Started, tmp_path: Path) ->
                 it["name"]: it["value"]
                 .replace("/etc", f"{tmp_path}/etc")
                 .replace("0.0.0.0", "127.0.0.1")  # noqa: S104  the opposite
-                .replace(named, str(ports[name]))
+                if it["value"] not in named
+                else named[it["value"]]
                 for it in container["env"]
             },
         )

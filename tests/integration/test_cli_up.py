@@ -33,6 +33,8 @@ class Up:
     """`cancel-worker up` in a folder of its own."""
 
     def __init__(self, folder: Path, *options: str, workers: int = 1, **environment: str) -> None:
+        if "--web" not in options:
+            options = (*options, "--no-web")
         self.out, self.err = folder / "up.out", folder / "up.err"
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
@@ -135,16 +137,16 @@ def test_a_newcomer_tries_everything_with_one_command(
     """Orders are canceled; worker, beat and Redis, killed, come back; nothing is left."""
     up = Up(
         tmp_path,
-        *("--simulator", "--embedded", "--data-dir", str(tmp_path / "data")),
+        *("--simulator", "--embedded", "--data-dir", str(tmp_path / "data"), "--web"),
         WORKER_ACCOUNTS__REAL__EXCHANGE="everstrike",
     )
     started.append(up)
     config = up.printed("settings")
     up.printed("running")
-    url, beat_url = up.printed("status"), up.printed("beat")
+    url, beat_url = up.printed("worker"), up.printed("beat")
     assert url != beat_url
     eventually(lambda: is_ready(url) and is_ready(beat_url), within_ms=20_000, what="both ready")
-    assert "<title>cancel-worker</title>" in get(url)[1]
+    assert "Log in" in eventually(lambda: served(up.printed("page")), what="the page")
     assert Path(config).stat().st_mode & 0o077 == 0
     orders = {
         alias.rstrip(":"): ids for alias, *ids in (line.split() for line in up.lines("orders"))
@@ -179,6 +181,14 @@ def test_a_newcomer_tries_everything_with_one_command(
     assert gone(beat)
     assert gone(server)
     assert "Traceback (most recent call last)\n" not in up.err.read_text()
+
+
+def served(url: str) -> str:
+    """Return the login page, or nothing until it is there."""
+    try:
+        return get(url.rstrip("/"), "/login")[1]
+    except OSError:
+        return ""
 
 
 def redis_pid(client: redis.Redis) -> int:
@@ -235,7 +245,7 @@ def test_several_workers_share_a_machine(started: list[Up], tmp_path: Path, worl
     up = Up(tmp_path, workers=3, WORKER_CONFIG=str(world.config()))
     started.append(up)
     up.printed("running")
-    urls = [*up.lines("status"), *up.lines("beat")]
+    urls = [*up.lines("worker"), *up.lines("beat")]
     assert len(set(urls)) == 4
 
     def ready() -> bool:

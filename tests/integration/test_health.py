@@ -1,4 +1,4 @@
-"""/metrics, /healthz and the status page, of real processes and of broken ones."""
+"""/metrics and /healthz, of real processes and of broken ones."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from tests.support.pages import get, served_at
 from tests.support.polling import eventually
-from tests.support.world import KEYS, SECRETS, World
+from tests.support.world import SECRETS, World
 from worker.dispatch.dispatcher import Dispatcher
 from worker.factory import budgets_of, build_dispatcher, build_sessions
 from worker.simulator import Simulator
@@ -23,37 +22,6 @@ from worker.telemetry import liveness
 from worker.telemetry.health import Monitor, ports_of
 from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.server import Page, Server, open_server
-
-NASTY = "<script>alert('x')</script>\x1b[31m"
-VOID = {"meta", "br", "hr", "img", "link", "input"}
-
-
-class Document(HTMLParser):
-    """A page as a browser reads it: well nested, its text and its tags."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag."""
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """Check that it ends what was opened last."""
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Note text that is shown."""
-        if "style" not in self.open and data.strip():
-            self.text.append(data)
 
 
 @contextlib.contextmanager
@@ -90,7 +58,7 @@ def ready_at(url: str) -> dict[str, object]:
 
 
 def test_a_worker_shows_what_it_does(world: World) -> None:
-    """A cancel is counted where it belongs, and the page names all that stands."""
+    """A cancel is counted where it belongs, and the probes count what there is."""
     world.tables["metrics"] = {"port": own_port(), "beat_port": own_port()}
     worker = world.worker()
     url = served_at(worker)
@@ -98,8 +66,8 @@ def test_a_worker_shows_what_it_does(world: World) -> None:
     producer = world.producer()
     (order,) = world.place("ix", pair="btc_idr", side="buy")
     producer.cancel("ix", order, pair="btc_idr", side="buy").wait(timeout_ms=10_000)
-    switch = producer.arm("ev", order_ids=["tracked-1"], timeout_ms=600_000)
-    world.ledger().bury(reason=NASTY, raw="x")
+    producer.arm("ev", order_ids=["tracked-1"], timeout_ms=600_000)
+    world.ledger().bury(reason="not a message", raw="x")
 
     lines = eventually(
         lambda: [
@@ -128,35 +96,16 @@ def test_a_worker_shows_what_it_does(world: World) -> None:
     assert (ready["role"], ready["workers"], ready["dead_letters"]) == ("worker", 1, 1)
     assert health(url, "/healthz/ready")[0] == health(url, "/healthz/live")[0] == 200
 
-    def page() -> str:
-        body = get(url)[1]
-        return body if "tracked-1" in body and "1 dead letter:" in body else ""
-
-    body = eventually(page, what="a page that shows it all")
-    document = Document(body)
-    shown = " ".join(document.text)
-    for alias in KEYS:
-        assert alias in document.text
-    assert "<script>alert('x')</script>\\x1b[31m" in document.text
-    assert "script" not in {tag for tag, _ in document.tags}
-    assert "10 min" in shown
-    assert switch.id not in shown
-    names = {name for _, attributes in document.tags for name in attributes}
-    assert not names & {"src", "onclick", "onload"}
-    assert {"viewport"} <= {a.get("name") for tag, a in document.tags if tag == "meta"}
-    assert ("html", {"lang": "en"}) in document.tags
-    headings = [attributes for tag, attributes in document.tags if tag == "th"]
-    assert headings
-    assert all(attributes.get("scope") in ("row", "col") for attributes in headings)
     for secret in SECRETS:
-        for shown_text in (body, text, json.dumps(ready)):
+        for shown_text in (text, json.dumps(ready)):
             assert secret not in shown_text
 
     assert get(url, "/nothing")[0] == 404
-    assert get(url, "/?paused=1")[0] == 200
-    assert get(url, method="HEAD")[:2] == (200, "")
-    assert get(url, method="POST")[0] == 501
-    assert "default-src 'none'" in get(url)[2]["content-security-policy"]
+    assert get(url)[0] == 404, "the page is that of another process"
+    assert get(url, "/metrics?paused=1")[0] == 200
+    assert get(url, "/metrics", method="HEAD")[:2] == (200, "")
+    assert get(url, "/metrics", method="POST")[0] == 501
+    assert "default-src 'none'" in get(url, "/metrics")[2]["content-security-policy"]
     assert worker.stop() == 0
 
 
@@ -184,7 +133,6 @@ def test_redis_away_is_told_and_ends_nothing(own_redis: EmbeddedRedis, tmp_path:
             assert "cancel_worker_workers" not in text
             assert "cancel_worker_attempts_total" in text
             assert health(url, "/healthz/live")[0] == 200
-            assert "Redis did not answer" in " ".join(Document(get(url)[1]).text)
             own_redis.start()
             eventually(lambda: health(url)[0] == 200, what="ready again")
 
@@ -227,17 +175,13 @@ def test_a_beat_shows_itself_too(world: World) -> None:
     ready = ready_at(url)
     assert (ready["role"], ready["workers"]) == ("beat", 0)
     assert health(url, "/healthz/live")[0] == 200
-    lacks = "No tick of Celery beat was run recently."
-    assert lacks in Document(get(url)[1]).text
-    assert "No worker is running" in " ".join(Document(get(url)[1]).text)
     worker = world.worker()
     eventually(
         lambda: "cancel_worker_celery_beat_lag_seconds" in get(url, "/metrics")[1],
         what="a tick run",
     )
-    eventually(lambda: lacks not in Document(get(url)[1]).text, what="the page knows")
     assert "cancel_worker_celery_beat_ticking 1.0" in get(url, "/metrics")[1]
-    assert "status page" not in worker.text()
+    assert "probes at" not in worker.text()
     assert beat.stop() == 0
 
 
@@ -256,7 +200,7 @@ def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture)
     assert open_server("127.0.0.1", [taken, spare], pages) is None
     assert f"ports [{taken}, {spare}] are in use" in caplog.messages[-1]
     assert open_server("203.0.113.7", [0], pages) is None
-    assert "no metrics and no status page: metrics.host 203.0.113.7:" in caplog.messages[-1]
+    assert "no metrics and no probes: metrics.host 203.0.113.7:" in caplog.messages[-1]
     first.stop()
     second.stop()
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 
-SERVED = re.compile(r"metrics and status page at (http://\S+?/)\"")
+SERVED = re.compile(r"metrics and probes at (http://\S+?/)\"")
 READ_S = 10.0
 
 
@@ -21,7 +21,7 @@ def served_at(process: WorkerProcess) -> str:
         found = SERVED.search(process.text())
         return found[1] if found else ""
 
-    return eventually(said, within_ms=30_000, what="the address of the status page")
+    return eventually(said, within_ms=30_000, what="the address of the probes")
 
 
 def get(

@@ -62,7 +62,7 @@ def test_file_is_a_compose_file() -> None:
 
 def test_services_are_these() -> None:
     """The simulator starts only when asked for."""
-    names = "alertmanager beat flower grafana prometheus redis simulator worker"
+    names = "alertmanager beat flower grafana prometheus redis simulator web worker"
     assert sorted(SERVICES) == names.split()
     assert {name for name, table in SERVICES.items() if "profiles" in table} == {"simulator"}
 

@@ -35,13 +35,17 @@ def test_objects_are_these() -> None:
     """Everything that a cluster needs, and all of it listed."""
     assert sorted(NAMES) == [
         "Deployment/beat",
+        "Deployment/web",
         "Deployment/worker",
         "Namespace/cancel-worker",
         "NetworkPolicy/cancel-worker",
+        "NetworkPolicy/ingress-to-web",
         "NetworkPolicy/worker-to-exchanges",
         "PodDisruptionBudget/beat",
+        "PodDisruptionBudget/web",
         "PodDisruptionBudget/worker",
         "ScaledObject/worker",
+        "Service/web",
     ]
 
 
@@ -137,6 +141,9 @@ def test_pods_are_found_by_what_points_at_them() -> None:
     assert all(chosen <= pod.items() for pod in labels.values())
     out = one("NetworkPolicy", "worker-to-exchanges")["spec"]["podSelector"]["matchLabels"]
     assert out == labels["worker"]
+    into = one("NetworkPolicy", "ingress-to-web")["spec"]["podSelector"]["matchLabels"]
+    assert into == labels["web"]
+    assert one("Service", "web")["spec"]["selector"] == labels["web"]
 
 
 def test_worker_is_given_the_time_that_it_needs_to_stop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,8 @@ from tests.support.systemd import read, template
 from worker.config.settings import Engine
 
 SERVICES = ("cancel-worker@worker.service", "cancel-worker@beat.service")
-UNITS = (*SERVICES, "cancel-worker-flower.service", "cancel-worker.target")
+FURTHER = ("cancel-worker-flower.service", "cancel-worker-web.service")
+UNITS = (*SERVICES, *FURTHER, "cancel-worker.target")
 EXPOSURE_MAX = 15
 """Tenths, of 100; systemd calls up to 20 fine. What is left is the network."""
 SYSTEMD = shutil.which("systemd-analyze") or ""
@@ -25,7 +27,7 @@ def host(tmp_path: Path) -> Path:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o700)
     for unit in UNITS:
-        text = template(unit).read_text().replace("/opt/cancel-worker/bin/celery", str(program))
+        text = re.sub(r"/opt/cancel-worker/bin/\S+", str(program), template(unit).read_text())
         (tmp_path / unit).write_text(text)
     return tmp_path
 
@@ -44,7 +46,7 @@ def test_systemd_takes_every_unit(host: Path) -> None:
 
 
 @pytest.mark.skipif(not SYSTEMD, reason="systemd-analyze is not installed")
-@pytest.mark.parametrize("unit", [*SERVICES, "cancel-worker-flower.service"])
+@pytest.mark.parametrize("unit", [*SERVICES, *FURTHER])
 def test_service_is_hardened(host: Path, unit: str) -> None:
     """Little is left that it could do to the host."""
     done = subprocess.run(
@@ -63,7 +65,7 @@ def test_service_is_hardened(host: Path, unit: str) -> None:
     assert done.returncode == 0, done.stdout[-1_000:]
 
 
-@pytest.mark.parametrize("unit", [*SERVICES, "cancel-worker-flower.service"])
+@pytest.mark.parametrize("unit", [*SERVICES, *FURTHER])
 def test_service_is_kept_alive(unit: str) -> None:
     """Whatever it dies of but wrong settings."""
     service = read(unit)["Service"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_address
 
 import uvicorn
@@ -42,6 +44,18 @@ class Protocol(H11Protocol):
     def _expire(self) -> None:
         if self.cycle is None and not self.transport.is_closing():
             self.transport.abort()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn that ends with exit code 0 on a signal, where it would raise it again."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have SIGINT and SIGTERM stop the server."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self.handle_exit)
+        yield
 
 
 def check_listening(settings: Settings, *, behind_proxy: bool) -> None:
@@ -105,7 +119,7 @@ class Server:
             ssl_certfile=web.cert_file,
             ssl_keyfile=web.key_file,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config)
 
     @property
     def url(self) -> str:

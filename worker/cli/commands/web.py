@@ -20,13 +20,14 @@ def web(
     ] = False,
 ) -> None:
     """Serve the HTTP API and the control page until Ctrl-C."""
-    from worker.factory import secrets_of  # noqa: PLC0415  slow
+    from worker.store.address import parse  # noqa: PLC0415  slow
     from worker.telemetry import logs, sentry  # noqa: PLC0415  slow
     from worker.web.server import Server  # noqa: PLC0415  slow
 
     settings = resources.open_settings()
-    mask = logs.set_up(settings.worker.log_level, secrets_of(settings))
-    sentry.start(settings.sentry_address, mask)
+    # The accounts' secrets are not read: this process has no use for them.
+    secrets = [*parse(settings.redis_address).secrets, settings.sentry_address or ""]
+    sentry.start(settings.sentry_address, logs.set_up(settings.worker.log_level, secrets))
     server = Server(settings, behind_proxy=behind_proxy or settings.web.behind_proxy)
 
     def announce() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -20,17 +21,20 @@ GRACE_MS = 5_000
 HURRY_MS = 2_000
 """Time before it is killed after a second SIGTERM, on which it returns its jobs at once."""
 POLL_MS = 20
+CELERY = ("celery", "-q", "-A", "worker.celery_app")
+SECRET = re.compile(r"WORKER_ACCOUNTS__.*__(API_KEY|API_SECRET|MEMO)(_FILE)?", re.IGNORECASE)
+"""Variables that only workers need."""
 
 
-class CeleryChild:
-    """A Celery worker or beat as a child process.
+class ProcessChild:
+    """A worker, Celery beat or the web process as a child process.
 
     It runs in a session of its own, so that Ctrl-C reaches only the supervisor.
     Its output goes to the supervisor's standard error.
 
     Args:
         name: Name in the log.
-        command: The Celery command and its options.
+        command: Arguments of the interpreter.
         environment: Environment of the child.
         stop_ms: Longest time that the child's own shutdown takes.
         hurry: When set, `stop` sends a second SIGTERM and soon kills the child.
@@ -45,7 +49,7 @@ class CeleryChild:
         hurry: threading.Event,
     ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", "celery", "-q", "-A", "worker.celery_app", *command]
+        self._command = [sys.executable, "-m", *command]
         self._environment = dict(environment)
         self._bound_ms = stop_ms + GRACE_MS
         self._hurry = hurry
@@ -89,10 +93,11 @@ class CeleryChild:
 
 def worker_child(
     number: int, environment: Mapping[str, str], *, shutdown_ms: int, hurry: threading.Event
-) -> CeleryChild:
+) -> ProcessChild:
     """Return one `celery -A worker.celery_app worker`, with a node name of its own."""
-    return CeleryChild(
+    return ProcessChild(
         f"worker {number}",
+        *CELERY,
         *("worker", "--without-gossip", "--without-mingle", f"--hostname=worker{number}@%h"),
         environment=environment,
         stop_ms=shutdown_ms,
@@ -100,9 +105,15 @@ def worker_child(
     )
 
 
-def beat_child(environment: Mapping[str, str], *, hurry: threading.Event) -> CeleryChild:
+def beat_child(environment: Mapping[str, str], *, hurry: threading.Event) -> ProcessChild:
     """Return `celery -A worker.celery_app beat`, which keeps its state in Redis only."""
-    return CeleryChild("beat", "beat", environment=environment, stop_ms=0, hurry=hurry)
+    return ProcessChild("beat", *CELERY, "beat", environment=environment, stop_ms=0, hurry=hurry)
+
+
+def web_child(environment: Mapping[str, str], *, hurry: threading.Event) -> ProcessChild:
+    """Return `cancel-worker web`, without the secrets of the environment."""
+    given = {name: value for name, value in environment.items() if not SECRET.fullmatch(name)}
+    return ProcessChild("web", "worker", "web", environment=given, stop_ms=0, hurry=hurry)
 
 
 class RedisChild:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from worker.config.settings import Settings
 
 CONNECT_S = 0.5
+HIGHEST_PORT = 65_535
+NEXT_PORTS = 20
+"""Ports that are tried after `web.port`."""
 WORKERS_DEFAULT_MAX = 4
 WORKERS_MAX = 16
 REDIS_FOLDER = "redis"
@@ -67,8 +71,17 @@ def up(
         bool,
         typer.Option("--simulator", help="Use simulated exchanges, accounts and Redis."),
     ] = False,
+    web: Annotated[
+        bool | None,
+        typer.Option(
+            "--web/--no-web",
+            help="Serve the HTTP API and the control page; default: if cancel-worker[web] is "
+            "installed.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Run workers and beat until Ctrl-C, and a Redis if none answers.
+    """Run workers, beat and web until Ctrl-C, and a Redis if none answers.
 
     A process that dies is restarted. All logs go to standard error.
     """
@@ -84,7 +97,7 @@ def up(
         needed = embedded or _lacks_redis(settings, folder)
         redis = _embedded(settings, folder) if needed else nullcontext()
     with redis as child:
-        code = _supervise(child, workers, stopping, hurry)
+        code = _supervise(child, workers, _web_wanted(web), stopping, hurry)
     if code:
         raise typer.Exit(code)
 
@@ -155,10 +168,18 @@ def _embedded(settings: Settings, folder: Path) -> Iterator[RedisChild]:
         yield redis
 
 
+def _web_wanted(asked: bool | None) -> bool:
+    return importlib.util.find_spec("fastapi") is not None if asked is None else asked
+
+
 def _supervise(
-    redis: RedisChild | None, workers: int, stopping: threading.Event, hurry: threading.Event
+    redis: RedisChild | None,
+    workers: int,
+    web: bool,
+    stopping: threading.Event,
+    hurry: threading.Event,
 ) -> int:
-    from worker.cli.up.children import beat_child, worker_child  # noqa: PLC0415  slow
+    from worker.cli.up.children import beat_child, web_child, worker_child  # noqa: PLC0415  slow
     from worker.cli.up.supervisor import Supervisor  # noqa: PLC0415  slow
     from worker.factory import secrets_of  # noqa: PLC0415  slow
     from worker.telemetry import logs  # noqa: PLC0415  slow
@@ -176,13 +197,20 @@ def _supervise(
         for number, port in enumerate(ports, start=1)
     ]
     running.append(beat_child(environment, hurry=hurry))
+    page_port = _page_port(settings) if web else None
+    if web:
+        given = {"WORKER_WEB__PORT": str(page_port)} if page_port else {}
+        running.append(web_child({**environment, **given}, hurry=hurry))
 
     def announce() -> None:
         data = f", data in {redis.folder}" if redis else ""
         output.say(f"redis     {resources.redis_place(settings)}{data}")
-        for name, port in (*(("status", port) for port in ports), ("beat", beat_port)):
+        for name, port in (*(("worker", port) for port in ports), ("beat", beat_port)):
             if port:
                 output.say(f"{name:9} {url(settings.metrics.host, port)}")
+        if page_port:
+            output.say(f"page      {url(settings.web.host, page_port)}")
+            output.say("login     a token: cancel-worker token create NAME")
         output.say("running   until Ctrl-C")
         sys.stdout.flush()
 
@@ -205,6 +233,15 @@ def _ports(settings: Settings, workers: int) -> tuple[list[int | None], int | No
         chosen.append(free_port(settings.metrics.host, left))
     first, beat_port, *others = chosen
     return [first, *others], beat_port
+
+
+def _page_port(settings: Settings) -> int | None:
+    """Return the port of the page, which a restarted process keeps."""
+    from worker.net.sockets import free_port  # noqa: PLC0415  slow
+
+    wanted = settings.web.port
+    last = min(HIGHEST_PORT, wanted + NEXT_PORTS)
+    return free_port(settings.web.host, [*range(wanted, last + 1)]) if wanted else None
 
 
 def _variable(name: str, port: int | None) -> dict[str, str]:

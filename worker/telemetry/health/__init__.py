@@ -1,4 +1,4 @@
-"""Metrics, health probes and a status page over HTTP."""
+"""Metrics and health probes over HTTP."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Hosts:
 
         Args:
             request: The parsed request.
-            page: Whether it is for the status page. For other paths, scrapers and
+            page: Whether it is for a page. For other paths, scrapers and
                 probes may use any name; browsers may not.
         """
         return not self._known(request.host) and (page or request.browser)

@@ -286,13 +286,13 @@ def open_server(
                 taken.append(port)
                 continue
             reason = error.strerror or str(error)
-            log.warning("no metrics and no status page: metrics.host %s: %s", host, reason)
+            log.warning("no metrics and no probes: metrics.host %s: %s", host, reason)
             return None
         server.start()
         if taken:
-            log.warning("port %s is in use; metrics and status page at %s", taken[0], server.url)
+            log.warning("port %s is in use; metrics and probes at %s", taken[0], server.url)
         else:
-            log.info("metrics and status page at %s", server.url)
+            log.info("metrics and probes at %s", server.url)
         return server
-    log.warning("no metrics and no status page: ports %s are in use; set metrics.port", taken)
+    log.warning("no metrics and no probes: ports %s are in use; set metrics.port", taken)
     return None

@@ -1,4 +1,4 @@
-"""The health endpoints of a worker or Celery beat: /metrics, /healthz, the status page."""
+"""The health endpoints of a worker, Celery beat or the web process: /metrics, /healthz."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
 from worker.telemetry import metrics
 from worker.telemetry.health.collector import StoreCollector
-from worker.telemetry.health.page import draw
 from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.request import Hosts
 from worker.telemetry.health.server import Page, Server, open_server
@@ -78,10 +77,6 @@ class Monitor:
         fields = {"ready": ready, "live": self._liveness.live, "role": self._role}
         return _json({**fields, "faults": faults, "redis": redis, **counts}, ok=ready)
 
-    def status(self) -> Page:
-        """Return the status page."""
-        return Page(draw(self._watch, role=self._role, faults=self._liveness.faults()))
-
     def serve(self, host: str, ports: Sequence[int], *, names: Sequence[str] = ()) -> None:
         """Start the server, if a port can be bound.
 
@@ -91,7 +86,6 @@ class Monitor:
             names: Further host names for browsers; see `Hosts`.
         """
         pages = {
-            "/": self.status,
             "/metrics": self.metrics,
             "/healthz": self.ready,
             "/healthz/ready": self.ready,
