@@ -159,6 +159,11 @@ def test_the_life_of_a_switch(web: Web, client: Client) -> None:
     path = f"/v1/switches/{made['id']}"
     assert client.post(f"{path}/beat", {"epoch": 1}, status=200)["left_ms"] > 50_000
     assert Client(web.url).post(made["beat_url"], status=200)["left_ms"] > 50_000
+    now_ms = client.get(path)["beat_ms"]
+    past = client.post(f"{path}/beat", {"sent_ms": now_ms - 30_000}, status=200)
+    assert past["left_ms"] > 50_000, "the deadline is never moved back"
+    late = Client(web.url).post(f"{made['beat_url']}?sent_ms={now_ms - 90_000}", status=409)
+    assert late["type"] == "urn:cancel-worker:late-heartbeat"
     assert client.post(f"{path}/track", {"order_ids": ["s2"]}, status=200) == {"tracked": 1}
     assert client.get(path)["order_ids"] == ["s1", "s2"]
     assert client.post(f"{path}/untrack", {"order_ids": ["s2"]}, status=200) == {"tracked": 1}

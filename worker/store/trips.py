@@ -61,6 +61,7 @@ def _described(record: SwitchRecord) -> dict[str, Any]:
         "pairs": list(record.pairs),
         "order_ids": list(record.order_ids[:ORDERS_SHOWN]),
         "orders": len(record.order_ids),
+        "everything": record.everything,
         "deadline_ms": record.deadline_ms,
         "tripped_ms": record.tripped_ms,
     }

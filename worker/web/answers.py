@@ -126,6 +126,7 @@ class SwitchAnswer(BaseModel):
     exchange: str
     pairs: list[str]
     order_ids: list[str]
+    everything: bool
     state: str
     epoch: int
     timeout_ms: int
@@ -179,6 +180,7 @@ class TripAnswer(BaseModel):
     pairs: list[str]
     order_ids: list[str]
     orders: int
+    everything: bool
     deadline_ms: int
     tripped_ms: int
 

@@ -97,9 +97,11 @@ class BeatOf(Body):
 
     Attributes:
         epoch: Only as the holder of this arming; 0 for any.
+        sent_ms: When the strategy sent it, Unix ms: it counts from there.
     """
 
     epoch: Annotated[int, Field(ge=0)] = 0
+    sent_ms: Annotated[int, Field(ge=0)] | None = None
 
 
 class Orders(Body):

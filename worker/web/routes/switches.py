@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from itertools import islice
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from worker.web.authority import Caller, Needs, looked_up
 from worker.web.bodies import Arm, BeatOf, Orders
 from worker.web.once import once
 from worker.web.parts import Parts, parts_of
-from worker.web.problems import documented, not_found
+from worker.web.problems import Refused, documented, not_found
 
 router = APIRouter(tags=["switches"], responses=documented(400, 401, 403, 404, 409, 429, 503))
 Reader = Annotated[Caller, Depends(Needs(Verb.READ))]
@@ -82,8 +83,10 @@ def _arm(caller: Caller, call: Arm) -> JSONResponse:
 
 @router.post("/v1/switches/{switch_id}/beat", response_model=Beaten, operation_id="beat")
 def beat(caller: Holder, switch_id: SwitchId, call: BeatOf | None = None) -> JSONResponse:
-    """Send a heartbeat: the deadline moves to one timeout from now."""
-    return _beaten(_own(caller, switch_id, call.epoch if call else 0))
+    """Send a heartbeat: the deadline moves to one timeout from now, or from `sent_ms`."""
+    call = call or BeatOf()
+    found = _own(caller, switch_id, call.epoch)
+    return _beaten(parts_of(caller.request), found, call.sent_ms)
 
 
 @router.post("/v1/switches/{switch_id}/track", response_model=Tracked, operation_id="track")
@@ -128,12 +131,14 @@ def acknowledge(caller: Operator, switch_id: SwitchId) -> Response:
 
 @router.post("/v1/beat/{secret}", response_model=Beaten, operation_id="beat_by_address")
 def beat_by_address(
-    request: Request, secret: Annotated[str, Path(min_length=1, max_length=128)]
+    request: Request,
+    secret: Annotated[str, Path(min_length=1, max_length=128)],
+    sent_ms: Annotated[int | None, Query(ge=0)] = None,
 ) -> JSONResponse:
     """Send a heartbeat by a switch's secret address; needs no token."""
     parts = parts_of(request)
     switch_id, epoch = looked_up(request, parts, lambda: parts.addresses.find(secret))
-    return _beaten(parts.beating.switch(switch_id, epoch=epoch))
+    return _beaten(parts, parts.beating.switch(switch_id, epoch=epoch), sent_ms)
 
 
 @router.get("/v1/switches", response_model=SwitchList, operation_id="switches")
@@ -183,6 +188,26 @@ def _own(caller: Caller, switch_id: str, epoch: int) -> Switch:
     return found
 
 
-def _beaten(found: Switch) -> JSONResponse:
-    sent = found.beat()
+def _beaten(parts: Parts, found: Switch, sent_ms: int | None) -> JSONResponse:
+    since_ms = None if sent_ms is None else _since_ms(parts, found, sent_ms)
+    sent = found.beat(since_ms=since_ms)
     return JSONResponse({"left_ms": sent.left_ms, "in_time": sent.in_time})
+
+
+def _since_ms(parts: Parts, found: Switch, sent_ms: int) -> float:
+    """Return when a heartbeat was sent, on the local clock.
+
+    Raises:
+        Refused: It is older than a timeout: it says nothing about now.
+    """
+    age_ms = parts.ledger.now_ms() - sent_ms
+    read_ms = clock.monotonic_ms()
+    record = _record(parts, found.id)
+    if age_ms > record.timeout_ms:
+        raise Refused(
+            HTTPStatus.CONFLICT,
+            "late-heartbeat",
+            f"the heartbeat was sent {age_ms} ms ago, longer than the timeout of "
+            f"{record.timeout_ms} ms; it changed nothing",
+        )
+    return read_ms - age_ms
