@@ -389,7 +389,7 @@ def test_attempt_is_logged_unless_an_alert_shows_it(
             JOB,
             REFUSED,
             replace(AGAIN, refused=True),
-            ("credentials refused", f"{NO_KEY}; its jobs wait, and one is tried now and then"),
+            ("credentials refused", f"{NO_KEY}; its jobs wait, and one is tried from time to time"),
         ),
         (
             JOB,

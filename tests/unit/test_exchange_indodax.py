@@ -190,7 +190,7 @@ def test_capabilities_are_the_documents() -> None:
             CancelOrder("1", pair="btc_idr"),
             'the side to cancel an order: add --side buy, or side="',
         ),
-        (QueryOrder("1"), "the pair to ask what became of an order: add --pair btc_idr"),
+        (QueryOrder("1"), "the pair to ask about an order: add --pair btc_idr"),
         (CancelOrder("1&type=sell", pair="btc_idr", side="buy"), "is not an order id of indodax"),
         (
             CancelOrder(5, pair="btc_idr", side="buy"),  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
 
     Args:
         job: As it is now.
-        settlement: What the attempt came to.
+        settlement: The result of the attempt.
         now_ms: When that is recorded.
     """
     decision = settlement.decision

@@ -52,7 +52,7 @@ class BatchRunner:
             asked_ms: When the claim was sent to Redis, on the local monotonic clock.
 
         Returns:
-            What became of each job, in order.
+            The result for each job, in order.
         """
         begun = clock.monotonic_ms()
         done: list[Settlement] = []

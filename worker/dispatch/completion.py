@@ -1,4 +1,4 @@
-"""Logs and alerts for what attempts came to."""
+"""Logs and alerts for the results of attempts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def crashed(job: Job, error: Exception, *, now_ms: int, jobs: Jobs) -> Settlemen
 
 
 def report(settlements: Iterable[Settlement]) -> None:
-    """Log what attempts came to, and raise the alerts that follow.
+    """Log the results of attempts, and raise the alerts that follow.
 
     All lines go out in one write: a write each would cost a fifth of an attempt at a fast
     exchange.
@@ -91,7 +91,9 @@ def _line(settlement: Settlement) -> Mapping[str, object] | None:
             return {"message": "done", **context}
         case Again(refused=True) if not job.refused:
             refused = "the exchange refuses this account's credentials; its jobs wait"
-            alert("credentials refused", f"{refused}, and one is tried now and then", **context)
+            alert(
+                "credentials refused", f"{refused}, and one is tried from time to time", **context
+            )
         case Again():
             return {"message": "not proven", **context}
         case Dead(outcome=Outcome.UNAUTHORIZED):

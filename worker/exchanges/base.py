@@ -23,7 +23,7 @@ RETRY_AFTER_MAX_MS = 10 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where and as whom to send. Secrets are kept out of its repr."""
+    """Where to send, and with which credentials. Secrets are kept out of its repr."""
 
     base_url: str
     api_key: str = field(repr=False)
@@ -100,7 +100,7 @@ class Capabilities:
         commands: Commands that it can carry out. What is missing is emulated
             above or refused before anything is queued.
         auth_modes: Accepted values of an account's `auth`, default first;
-            empty when there is but one way.
+            empty when there is only one way.
         nonce_auth: The auth modes whose requests carry a nonce, so that a
             key's requests must arrive one at a time.
         bulk_max: Most orders in one `CancelOrders`; 0 without the command.
@@ -166,7 +166,7 @@ class Exchange(Protocol):
         """What it can do, and its limits."""
 
     def check(self, command: Command) -> None:
-        """Refuse a command that this exchange cannot carry out as it stands.
+        """Refuse a command that this exchange cannot carry out.
 
         Raises:
             InvalidCommand: The text says what is missing and how to give it.

@@ -35,7 +35,7 @@ _ACTIONS: Final[Mapping[type[Command], str]] = {
     CancelOrder: "cancel an order",
     CancelOrders: "cancel several orders in one request",
     CancelScope: "cancel all orders in one request",
-    QueryOrder: "ask what became of an order",
+    QueryOrder: "ask about an order",
     ListOpenOrders: "list open orders",
     SetCountdown: "set a countdown",
     FetchToken: "fetch a token",
@@ -67,7 +67,7 @@ class Checker:
         """Refuse a command that is not offered, lacks something, or is malformed.
 
         Raises:
-            InvalidCommand: One line that names what is wrong and the mend.
+            InvalidCommand: One line that names what is wrong and the fix.
         """
         kind = type(command)
         if kind not in self.capabilities.commands:
@@ -149,7 +149,7 @@ class Checker:
             )
         for pair in pairs if isinstance(pairs, tuple) else ():
             _check_pair(pair)
-        # A float would be rounded by somebody, and 0 means "disarm".
+        # A float would be rounded, and 0 means "disarm".
         if type(countdown_ms) is not int or countdown_ms < 0:
             raise InvalidCommand(
                 "a countdown is a whole number of milliseconds, 0 to disarm: "

@@ -75,12 +75,12 @@ def text_at(value: object, *path: str) -> str:
 
 
 def is_number(value: object, wanted: int) -> bool:
-    """Tell a JSON integer from the `true` and `1.0` that equal it in Python."""
+    """Distinguish a JSON integer from the `true` and `1.0` that equal it in Python."""
     return type(value) is int and value == wanted
 
 
 def same_id(value: object, asked: str) -> bool:
-    """Tell whether a JSON value is the id that was asked for, as text or number."""
+    """Return whether a JSON value is the id that was asked for, as text or number."""
     return asked != "" and id_text(value) == asked
 
 
@@ -110,13 +110,13 @@ def rows_of(value: object) -> list[object] | None:
 
 
 def in_scope(scope: ListOpenOrders, pair: str, side: str) -> bool:
-    """Tell whether a row belongs to what was asked; case does not tell pairs apart."""
+    """Return whether a row belongs to what was asked; case does not distinguish pairs."""
     in_pair = scope.pair is None or scope.pair.casefold() == pair.casefold()
     return in_pair and scope.side in (None, side)
 
 
 def respelled(scope: ListOpenOrders, pair: str) -> bool:
-    """Tell whether a row's pair may be the one that was asked for, in another spelling.
+    """Return whether a row's pair may be the one that was asked for, in another spelling.
 
     Its orders are not of the scope for certain, and a list with them does not show it empty.
     """

@@ -19,13 +19,13 @@ from worker.model.wire import Reply
 
 SECOND_MS = 1_000
 FORGET_MS = 600_000
-"""Clocks drift: bounds older than this are learned anew."""
+"""Clocks drift: bounds older than this are learned again."""
 APART_MAX_MS = 86_400_000
-"""No exchange's clock is further off: a Date that says so is somebody else's."""
+"""No exchange's clock is further off: a Date that says so is another server's."""
 
 
 TOLERABLE_MS = 1_000
-"""Clocks that are surely further apart than this are worth telling a person of."""
+"""Clocks that are provably further apart than this are worth an alert."""
 
 
 class ClockSkew:

@@ -42,7 +42,7 @@ class TokenBox(Protocol):
         """Return the account's token, or None if there is none to use."""
 
     def begin_refresh(self, account: str, *, lease_ms: int) -> bool:
-        """Become the one that fetches a token; false if another is at it."""
+        """Become the one that fetches a token; false if another does."""
 
     def end_refresh(self, account: str) -> None:
         """Let another fetch."""

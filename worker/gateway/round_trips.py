@@ -8,11 +8,11 @@ from worker.config.settings import Settings
 from worker.policy.timers import CALL_MAX_MS, Terms, longest_call_ms
 
 MARGIN = 1.25
-"""How much longer than lately a request may take."""
+"""How much longer than recently a request may take."""
 DECAY = 0.9
 """How the longest way to an exchange is forgotten with each reply."""
 TIMED_OUT = 0.9
-"""Part of its time after which a call that failed failed for want of time."""
+"""Part of its time after which a call that failed was too slow."""
 SHORT_SHARE = 16
 """What a call may take of a timeout that is shorter than any that is promised."""
 SLOW_MAX = 4
@@ -28,7 +28,7 @@ class RoundTrips:
         self._most_ms = min(settings.http.deadline_ms, CALL_MAX_MS)
         self._lock = threading.Lock()
         self._way_ms: dict[str, float] = {}
-        """How long requests have lately taken, at most."""
+        """How long requests have recently taken, at most."""
         self._call_ms: dict[str, int] = {}
         self._slow: dict[str, int] = {}
         """How many calls in a row have taken all their time."""
@@ -54,7 +54,7 @@ class RoundTrips:
 
         Args:
             lane: Of switches.
-            took_ms: From its leave to its reply, or to its end without one.
+            took_ms: From its leave to its reply, or until it ended without one.
             call_ms: How long it might take.
             longest_ms: How long any might take for its timers.
             answered: Whether the exchange took it.

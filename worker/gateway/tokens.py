@@ -33,7 +33,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class NoToken:
-    """Attempted, but for want of a token nothing was sent.
+    """Attempted, but without a token nothing was sent.
 
     The lane must rest, or each job in turn would spend one of the few token
     requests there are.
@@ -53,7 +53,7 @@ class Bearers:
     def get(
         self, lane: AccountSession, *, lease_ms: int, fetch: Callable[[], Answer | Wait]
     ) -> SharedToken | NoToken | Wait:
-        """Return the lane's token, fetched if there is none and no other worker is at it.
+        """Return the lane's token, fetched if there is none and no other worker fetches it.
 
         Args:
             lane: Of an exchange that needs tokens.

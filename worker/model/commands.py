@@ -36,7 +36,7 @@ class CancelScope:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrder:
-    """Ask what became of one order, named as in `CancelOrder`."""
+    """Ask about one order, named as in `CancelOrder`."""
 
     order_id: str = ""
     pair: str | None = None

@@ -19,7 +19,7 @@ PRESENCE_MS = 5_000
 STEP_MS = 500
 """Smallest move of a clock, beyond the time that passed, that counts as a step."""
 OTHERS_MS = 1_500
-"""A time that a worker goes on to live by for this long after a step is taken for real."""
+"""A time that a worker continues to use for this long after a step is taken for real."""
 LATELY_MS = 60_000
 """How long it matters which workers lived before a step."""
 
@@ -41,7 +41,7 @@ SERIAL_SHARE = 4
 """Longest lease of a job that takes turns with timers: this part of the shortest timeout."""
 SERIAL_MIN_MS = 1_000
 SERIAL_MAX_MS = 3_000
-"""Bounds of that lease; the upper one stands where no timeout is known."""
+"""Bounds of that lease; the upper one applies where no timeout is known."""
 
 TEND_MS = 2_000
 """How long a worker that claimed a lane of switches holds it before it has looked at them."""

@@ -1,4 +1,4 @@
-"""A job: one accepted wish to have orders off the book, and how it stands."""
+"""A job: one accepted wish to have orders off the book, and its state."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Phase(StrEnum):
 
 
 class State(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     PENDING = "pending"
     DONE = "done"
@@ -61,8 +61,8 @@ class Job:
         client_order_id: The id that its strategy gave the order; never with `order_id`.
         phase: What the next attempt sends; None before the first.
         streak: Attempts in a row that ended in `outcome`.
-        missing: The exchange last said that it knows no such open order.
-        missing_ms: Since when it has said so, not once showing the order open.
+        missing: The exchange last replied that it knows no such open order.
+        missing_ms: Since when it has done so, not once showing the order open.
         listed: Of a scope: a complete list was had, and each order in it has a job of its own.
         empty: Of a scope: the last complete list showed no open order.
         empty_ms: When one first did.
@@ -155,7 +155,7 @@ class Job:
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Self:
-        """Make a job of a ledger record's fields, whoever wrote them.
+        """Make a job of a ledger record's fields, of any version.
 
         What a newer version wrote and this one does not know is left out, so
         that it can be shown; it must not be attempted (`foreign`). A phase that

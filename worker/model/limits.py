@@ -39,7 +39,7 @@ class Budget:
 class Grant:
     """Leave to send one request, if `wait_ms` is 0; else how long to wait.
 
-    Whoever gets one sends at once, and says when it has landed.
+    The caller sends at once, and reports when the request has arrived.
     """
 
     wait_ms: int

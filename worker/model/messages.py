@@ -13,7 +13,7 @@ DRAIN = "worker.drain"
 """Wakes a worker for one exchange; names no job."""
 
 TICK = "worker.tick"
-"""Celery beat's: look after the switches now."""
+"""Celery beat's: reconcile the switches now."""
 
 SENT_MIN_MS = 10**12
 """No message is older: what is less was given in seconds."""
@@ -57,7 +57,7 @@ class CountdownMessage:
 
     Attributes:
         timeout_ms: 0 disarms.
-        sent_ms: When it was sent, Unix ms, if the sender said so: the deadline
+        sent_ms: When it was sent, Unix ms, if the sender states it: the deadline
             is reckoned from there, however late the message comes.
         everything: It is for all orders of the account, and `pairs` is empty.
     """

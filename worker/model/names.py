@@ -2,7 +2,7 @@
 
 An account's lane is `<exchange>:<account>`, and that of its switches
 `<exchange>:<account>:switch`. Neither part holds a `:`, so the number of parts
-tells the kinds apart, whatever an account is called. `lua/lib/lanes.lua` has the same rule.
+distinguishes the kinds, whatever an account is called. `lua/lib/lanes.lua` has the same rule.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class ClosedMany:
 
     Attributes:
         outcomes: By order id.
-        others: How many orders it names that nobody asked it to cancel.
+        others: How many orders it names that it was not asked to cancel.
     """
 
     outcomes: dict[str, Outcome]
@@ -125,7 +125,7 @@ class OpenOrders:
 
 @dataclass(frozen=True, slots=True)
 class CountdownSet:
-    """The exchange's timer stands at what the `SetCountdown` asked for."""
+    """The exchange's timer is set to what the `SetCountdown` asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What attempts came to, and what the ledger answers."""
+"""Results of attempts, and what the ledger answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.model.outcomes import Evidence, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What one claim of a job came to.
+    """Result of one claim of a job.
 
     Attributes:
         job: As it was sent.

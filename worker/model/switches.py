@@ -98,7 +98,7 @@ class HeldWhy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SwitchRecord:
-    """One switch as it stands. Times are Unix ms on Redis's clock.
+    """State of one switch. Times are Unix ms on Redis's clock.
 
     Attributes:
         fires_ms: When the exchange's own timer fires at the earliest; 0 if no
@@ -224,7 +224,7 @@ class Clearing:
         wait_ms: How long that is expected to last.
         job_id: Its cancel-all, which has not had its first complete list; empty if
             only a request without a reply, or the exchange's timer, is waited for.
-        detail: What its last attempt came to.
+        detail: Result of its last attempt.
     """
 
     pair: str
@@ -235,7 +235,7 @@ class Clearing:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """What `arm` came to: the switch, or the one it would overlap.
+    """Result of `arm`: the switch, or the one it would overlap.
 
     Without a `switch_id` nothing was changed: the message was stale, or the scope is
     still `clearing`. A switch that is `waiting` is armed once its pairs are clear.
@@ -245,7 +245,7 @@ class Armed:
         named: Whether it has the name that was asked for, for another scope.
         native: Whether the exchange holds a timer for it.
         held_why: Why it does not, where it has timers; see `lib/budget.lua`.
-        reply: What the calls that track very many orders came to.
+        reply: Result of the calls that track very many orders.
     """
 
     switch_id: str
@@ -262,7 +262,7 @@ class Armed:
 
 @dataclass(frozen=True, slots=True)
 class Beaten:
-    """What a beat came to; see `beat.lua`."""
+    """Result of a heartbeat; see `beat.lua`."""
 
     state: SwitchReply
     left_ms: int
@@ -275,7 +275,7 @@ class NativeSwitch:
     """A switch whose timer the exchange holds, as planning needs it.
 
     Attributes:
-        yielded: Workers hold its deadline, and the exchange's timer has yet to be stopped.
+        yielded: Workers hold its deadline, and the exchange's timer is not stopped yet.
         due: The exchange's timer is not where it should be.
         outlives: A timer that the exchange may hold fires after the deadline.
     """

@@ -12,7 +12,7 @@ def together(jobs: Sequence[Job], most: int) -> Iterator[tuple[Job, ...]]:
     """Group jobs of one account by the request that they go in, at most `most` in one.
 
     Only what has never been attempted shares one: whatever comes of that, each
-    goes on by itself.
+    continues by itself.
     """
     fresh: dict[str | None, Job] = {}
     alone: list[Job] = []

@@ -19,7 +19,7 @@ from worker.model.jobs import Job, Kind, Phase
 
 
 def able(exchange: Exchange, command: Command) -> bool:
-    """Return whether the exchange can carry out this command as it stands."""
+    """Return whether the exchange can carry out this command."""
     try:
         exchange.check(command)
     except InvalidCommand:
@@ -46,7 +46,7 @@ def next_phase(job: Job, exchange: Exchange) -> Phase:
     """Return what the next attempt of a job sends.
 
     A job whose worker was lost in mid-attempt may have been done by it, which
-    one question tells sooner than another cancel.
+    one question shows sooner than another cancel.
     """
     phase = job.phase or _first_phase(job, exchange)
     if job.lost:
@@ -61,7 +61,7 @@ def _first_phase(job: Job, exchange: Exchange) -> Phase:
 
 
 def asking_phase(job: Job, exchange: Exchange) -> Phase | None:
-    """Return the phase that asks what became of a job's orders, if there is one."""
+    """Return the phase that asks about a job's orders, if there is one."""
     phase = Phase.LIST if job.kind is Kind.CANCEL_ALL else Phase.ASK
     return phase if able(exchange, command_of(job, phase)) else None
 

@@ -27,12 +27,12 @@ from worker.policy.scopes import SCOPE_SENT, by_list
 
 SENDS_BEFORE_ASKING = 2
 """An exchange that says it could not is sent the cancel again this often
-before it is asked what became of the order."""
+before it is asked about the order."""
 ASKS_IN_VAIN = 3
 """Answers in a row that prove nothing, after which an order is not only asked about."""
 REJECTED_WAIT_MS = 1_000
 """From a refusal for good to the one attempt that must confirm it: a state of the exchange
-that its code does not tell from a mistake may have passed by then."""
+that its code does not distinguish from a mistake may have passed by then."""
 MISSING_STEPS = 3**6
 MISSING_FACTOR = 3
 MISSING_GROWTH = 8
@@ -47,7 +47,7 @@ DOUBTFUL_ATTEMPTS = 3
 UNAUTHORIZED_WAIT_MS = 1_000
 UNAUTHORIZED_WAIT_MAX_MS = 60_000
 """How long a job leaves refused credentials alone at first, then twice as long each time, at
-most so long. What the account's other jobs do meanwhile is in `lib/access.lua`."""
+most so long. What the account's other jobs do then is in `lib/access.lua`."""
 REFUSALS_BEFORE_TURNING = 2
 """Refusals of an order's cancel after which the exchange is asked about it, or the reverse:
 a key may lack the right to one of the two."""
@@ -93,7 +93,7 @@ def decide(
         job: As claimed; what it `sends` is what was sent.
         answer: What came back.
         asks: The phase that asks the exchange about this job; None if it cannot
-            be asked. Only what is unproven, or merely accepted, comes to that.
+            be asked. Only what is unproven, or merely accepted, is asked about.
         now_ms: Redis time.
         jobs: The budgets.
         rng: For the jitter.
@@ -238,7 +238,7 @@ def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon
         empty=job.empty,
     )
     if answer.nonce_floor is not None or answer.clock_refused:
-        # Refused for the stamp alone: nothing was done, and the next is mended.
+        # Refused for the stamp alone: nothing was done, and the next is corrected.
         return replace(again, delay_ms=soon)
     match answer.outcome:
         case Outcome.REJECTED if phase is Phase.ASK:

@@ -10,7 +10,7 @@ LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
 SCOPE_SENT = "cancel-all accepted"
 CHILDREN_WAIT_MS = 5_000
-"""How long a scope that is listed as empty waits for what its orders' cancels come to."""
+"""How long a scope that is listed as empty waits for the results of its orders' cancels."""
 UNSEEN = "no list of this account has shown this pair yet: check how it is written"
 FIRST_LOOK = "no open order in the scope at the first look"
 LIST_TWICE_MS = 2_000

@@ -1,4 +1,4 @@
-"""What an attempt came to: its settlement, from the job, the answer and the decision."""
+"""Result of an attempt: its settlement, from the job, the answer and the decision."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settlement_of(
     pause_ms: int = 0,
     no_token: bool = False,
 ) -> Settlement:
-    """Return what an attempt came to.
+    """Return the settlement of an attempt.
 
     Args:
         job: As it was sent.

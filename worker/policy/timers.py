@@ -24,7 +24,7 @@ LAUNCH_MAX_MS = 500
 """A leave to send that was asked for longer ago than this is not used. What it took is
 taken off the countdown."""
 HOLD_MARGIN_MS = 200
-"""From the end of a call until Redis has been told what came of it."""
+"""From the end of a call until its result is recorded in Redis."""
 SKEW_MS = 1_000
 """How far behind the exchange's clock a timestamp may be when it is made."""
 AHEAD_MAX_MS = 1_000
@@ -101,7 +101,7 @@ def budget_of(max_requests: int, window_ms: int, *, accounts: int = 1) -> int:
 
 
 def terms_of(account: AccountTerms) -> tuple[Terms, int]:
-    """Return how an account's countdown requests go by its settings, and their budget."""
+    """Return the terms of an account's countdown requests by its settings, and their budget."""
     limits = [limit for limit in account.limits_in_force if SetCountdown in limit.commands]
     steps = [limit.window_ms // limit.max_requests for limit in limits]
     budgets = [budget_of(limit.max_requests, limit.window_ms) for limit in limits]

@@ -63,22 +63,22 @@ name                       applied     what the client sees
 `delay`                    yes         the reply after `delay_ms`
 `drip`                     yes         the reply a byte each `drip_ms`
 `half_body`                yes         half of the body, then closed
-`html_5xx`                 by dice     a proxy's page, 502, 503 or 504
+`html_5xx`                 at random   a proxy's page, 502, 503 or 504
 `garbage`                  yes         200 with bytes that are no JSON
 `throttle`                 no          429 without a hint when to come back
 `throttle_retry_after`     no          429 with one: `Retry-After: 1`, or
                                        Everstrike's "try again in 0.043 seconds?"
-`everstrike_503`           by dice     the documented 503
-`indodax_error`            by dice     "Failed to process request"
-`indodax_v2_unknown`       by dice     -1000, "An unknown error occured."
-`indodax_v2_internal`      by dice     503 and 1000, "Internal error"
+`everstrike_503`           at random   the documented 503
+`indodax_error`            at random   "Failed to process request"
+`indodax_v2_unknown`       at random   -1000, "An unknown error occured."
+`indodax_v2_internal`      at random   503 and 1000, "Internal error"
 `binance_banned`           no          418, with `Retry-After: 1`
-`binance_unknown`          by dice     503 and -1006, "Execution status unknown."
+`binance_unknown`          at random   503 and -1006, "Execution status unknown."
 `binance_halted`           no          503 and -1008
 `kraken_pending`           yes         a cancel that is not yet carried out
 `kraken_lockout`           no          "EGeneral:Temporary lockout"
-`kraken_deadline`          by dice     "EService:Deadline elapsed"
-`kraken_unavailable`       by dice     "EService:Unavailable"
+`kraken_deadline`          at random   "EService:Deadline elapsed"
+`kraken_unavailable`       at random   "EService:Unavailable"
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."

@@ -13,7 +13,7 @@ ClosedBy = Literal["cancel", "bulk", "scope", "countdown", "fill"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order as it stood when it was asked for.
+    """One order, in its state when it was asked for.
 
     Attributes:
         client_id: The id that the trader gave it; empty for none.

@@ -26,7 +26,7 @@ class Engine:
     """The exchanges, their clock, their faults and the journal.
 
     One lock is held over each request, so that `seq`, `at_ms`, limits, nonces
-    and dice all agree on one order of arrival.
+    and random numbers all agree on one order of arrival.
     """
 
     def __init__(self, seed: int, options: Options, clock: Callable[[], float]) -> None:

@@ -30,7 +30,7 @@ class Call:
     Attributes:
         at_ms: By the host's clock.
         now_ms: By the exchange's clock, which may be skewed.
-        dice: This request's own; what is rolled here moves no other request.
+        dice: This request's random generator; drawing from it changes no other request.
     """
 
     request: Request

@@ -28,7 +28,7 @@ class _Due:
 
 
 class FaultPlan:
-    """Faults that are due come first, then the dice decide.
+    """Faults that are due come first, then chance decides.
 
     A fault that has no meaning on an exchange, or for a request (a nonce
     refused in timestamp mode), is not drawn there; one that is due waits for

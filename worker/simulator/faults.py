@@ -26,7 +26,7 @@ class Fault:
     """One fault.
 
     Attributes:
-        applied: Whether the request takes effect; None lets its dice decide.
+        applied: Whether the request takes effect; None leaves that to chance.
         manner: How the reply leaves.
         reply: Instead of the exchange's own; None keeps that.
         own: The reply is one of the exchange's `fault_replies`; elsewhere the

@@ -1,4 +1,4 @@
-"""What arrived, in order, and what became of it."""
+"""What arrived, in order, and the results."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Simulator:
 
     @property
     def options(self) -> Options:
-        """The knobs as they stand; turn them with `set_option`."""
+        """The current options; change them with `set_option`."""
         return self._engine.options
 
     def set_option(self, name: str, value: object) -> None:
@@ -216,7 +216,7 @@ class Simulator:
             self._engine.skew_ms = ms
 
     def step_clock(self, ms: float) -> None:
-        """Move the simulator's time; what thereby comes due is done on return."""
+        """Move the simulator's time; what becomes due is done on return."""
         with self._engine.lock:
             self._engine.stepped_ms += ms
             self._engine.tick()

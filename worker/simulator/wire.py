@@ -68,7 +68,7 @@ class Manner(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A reply, and what becomes of it on the way.
+    """A reply, and what is done to it on the way.
 
     Attributes:
         pause_ms: Before a late reply, or between two dripped bytes.

@@ -60,12 +60,12 @@ class Address:
     Attributes:
         hosts: Host and port: of Redis, one; of the Sentinels, any number; of a socket, none.
         socket: Path of a Unix socket; else empty.
-        tls: What redis-py is told of TLS; None without TLS. With Sentinels it
+        tls: Arguments of redis-py for TLS; None without TLS. With Sentinels it
             holds for them too.
         master: By what name the Sentinels know the master; empty without them.
         login: User name and password for Redis, as redis-py takes them.
         sentinel_login: The same for the Sentinels, which may have their own.
-        written: Passwords as they stand in the URL.
+        written: Passwords as the URL has them.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -117,7 +117,7 @@ def parse(url: str) -> Address:
 
     Raises:
         SettingsError: It is none, or asks for what cannot be. The text names
-            the part and the mend, and never shows the URL, which may hold a
+            the part and the fix, and never shows the URL, which may hold a
             password.
     """
     url = url.strip()
@@ -160,7 +160,7 @@ def _read(scheme: str, userinfo: str, tail: str) -> Address:
     by_sentinel = scheme == "sentinel"
     allowed = ALLOWED[scheme]
     if any(name not in allowed for name in options):
-        # Not shown: behind a "?" that should have been encoded stands a password.
+        # Not shown: behind a "?" that should have been encoded, a password follows.
         known = ", ".join(allowed) or "none, and of rediss:// those of TLS"
         raise _wrong(f"unknown option after the '?'; known: {known}")
     login = [_unquoted(part) for part in userinfo.partition(":")[::2]]

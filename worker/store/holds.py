@@ -21,7 +21,7 @@ class Holds:
 
         Args:
             lane: The account's, by its alias here.
-            identity: What tells the account from others; see `Lane.identity`.
+            identity: What distinguishes the account from others; see `Lane.identity`.
             holder: Who is to have it.
             lease_ms: For how long at most.
         """

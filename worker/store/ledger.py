@@ -60,7 +60,7 @@ class Ledger(Presence):
         lease_ms: int,
         limit: int,
     ) -> Claimed:
-        """Record what attempts of one exchange came to, and lease the next due jobs.
+        """Record the results of attempts of one exchange, and lease the next due jobs.
 
         All in one step, and each by itself: one that no longer counts does not
         stop the others.
@@ -81,7 +81,7 @@ class Ledger(Presence):
     def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:
         """Give up leases in mid-attempt, each job with its holder; return how many were ours.
 
-        The jobs are due now, and whoever attempts them next asks the exchange first.
+        The jobs are due now, and the next attempt asks the exchange first.
         """
         parts = [
             part
@@ -91,7 +91,7 @@ class Ledger(Presence):
         return int(self._store.run("hand_back", HANDED_BACK, *parts))
 
     def take_back(self, lane: str, holders: Collection[str]) -> int:
-        """Undo the claims in a lane of holders that never heard of them; return how many jobs.
+        """Undo the claims in a lane of holders that received no reply; return how many jobs.
 
         Only for holders that have attempted none of what they may have claimed.
         """

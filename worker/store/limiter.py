@@ -1,17 +1,17 @@
 """Rate limits, kept across all workers in exact sliding windows on Redis time.
 
 What an exchange counts is arrivals. A request is granted, then signed, sent,
-delayed on the way: nobody here knows when it arrives, only that it had arrived
-when its reply came. So a grant counts as under way until it is said to have
-landed, and from then on as having arrived at that moment, the latest possible.
+delayed on the way: it is unknown when it arrives, only that it had arrived
+when its reply came. So a grant counts as under way until it is reported to have
+arrived, and from then on as having arrived at that moment, the latest possible.
 Then no window at the exchange holds more than the rule allows, whatever the
-jitter: when the last of them was granted, each of the others either had landed
+jitter: when the last of them was granted, each of the others either had arrived
 within the window before it, or was still under way, and so was counted.
 
 A failover loses grants that no replica had. Each worker remembers its own and
-tells the new master; those of one that is gone are let leave the window. Where
+reports them to the new master; those of one that is gone are let leave the window. Where
 that is long and requests few, a grant is proven: used only once all replicas
-that keep up have it, so that nobody need be waited for who does not tell soon.
+that keep up have it, so that no worker need be waited for that does not report soon.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Limiter:
         Args:
             rules: None at all always grants.
             flight_ms: Until when at most a request granted now arrives, if it
-                is never said to have landed.
+                is never reported to have arrived.
             urgent: Not to be held back under rules that pace what is not.
 
         Returns:
@@ -141,10 +141,10 @@ class Limiter:
                 self._granted[grant.member] = _Granted(known.rules, clock.monotonic_ms())
 
     def recall(self, worker: str) -> None:
-        """Tell a new master what this process was granted under the old one.
+        """Report to a new master what this process was granted under the old one.
 
         Raises:
-            StoreUnavailable: Redis did not answer. Slots are held off; telling
+            StoreUnavailable: Redis did not answer. Slots are held off; reporting
                 again is safe.
         """
         now_ms = clock.monotonic_ms()

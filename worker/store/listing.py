@@ -1,4 +1,4 @@
-"""What stands in the ledger, for those who only look."""
+"""What the ledger holds, for readers."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class Listing:
         return self._store.shared_ms()
 
     def looks_ms(self, lanes: Collection[str]) -> dict[str, float]:
-        """Return when somebody must next look at each of these lanes, the earliest first.
+        """Return when a worker must next look at each of these lanes, the earliest first.
 
-        Those at which nobody need look are left out. Lanes that others serve, or nobody,
+        Those at which no worker need look are left out. Lanes that others serve, or none,
         cost nothing, however many are due.
         """
         names = sorted(lanes)

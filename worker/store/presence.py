@@ -13,7 +13,7 @@ KEEP_MS = 86_400_000
 
 
 class Presence(Listing):
-    """What workers tell one another in one Redis of themselves and their accounts.
+    """What workers share in one Redis about themselves and their accounts.
 
     Every method raises `StoreUnavailable` when Redis does not answer; asking again is safe.
     """
@@ -25,7 +25,7 @@ class Presence(Listing):
         self._born = ""
         self.astray = Astray(store)
         self.owes = False
-        """Whether after a failover this worker is to tell what it was granted."""
+        """Whether after a failover this worker is to report what it was granted."""
         self.contested: list[str] = []
         """Accounts that other living workers have another key for; see `register`."""
         self.strays = False

@@ -1,4 +1,4 @@
-"""How everything stands in one Redis: the one reader for metrics, pages and people.
+"""The whole state in one Redis: the one reader for metrics, pages and people.
 
 It makes plain reads, so that a user who may run no script can read too, and so that Redis
 serves others between them. What its user may not read is None. Nothing is changed.
@@ -66,7 +66,7 @@ class LaneReading:
             longest; 0 without one.
         without_timer: Armed switches that need a timer at the exchange and have had none
             that fires in time for too long.
-        disarmed: Disarmed switches whose timers workers have yet to stop.
+        disarmed: Disarmed switches whose timers workers must still stop.
         tripped: Of the switches that changed last, those that have tripped.
         left_ms: Time until the nearest deadline of an armed switch, negative after it;
             None without one.
@@ -98,7 +98,7 @@ class Reading:
     Attributes:
         latency_ms: Duration of one round trip.
         lanes: By name: all that workers have registered, or that have jobs or switches.
-        disarmed: Disarmed switches: those whose timers workers have yet to stop, and of
+        disarmed: Disarmed switches: those whose timers workers must still stop, and of
             those that changed last all.
         budgets: Rate limits, each with the requests counted in its window.
         seen_ms: Each live worker, with the time since its last sign of life.
@@ -375,7 +375,7 @@ def _switch(row: Sequence[str | None]) -> _Switch:
 
 
 def _counts(switches: Sequence[_Switch], now: int) -> dict[str, Any]:
-    """Return what a lane's switches come to."""
+    """Return the counts of a lane's switches."""
     armed = [switch for switch in switches if switch.state is SwitchState.ARMED]
     disarmed = sum(switch.state is SwitchState.DISARMED for switch in switches)
     return {

@@ -1,4 +1,4 @@
-"""Making sure that a failover will not lose what the master was told."""
+"""Making sure that a failover will not lose what the master received."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROOF_MS = 200
 KEEPS_UP_S = 2
 """A replica says once a second how far it is: one that has not is left out."""
 GIVE_UP_MS = 3_000
-"""How long nothing is done for want of proof; then a replica is only slow, or far."""
+"""How long nothing is done without proof; then a replica is only slow, or far."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Replicas:
         """Whether the master has a member of a sorted set, and each replica that keeps up.
 
         True as well where none keeps up, where Redis does not let this user ask, and
-        where the replicas have not said so in all of `GIVE_UP_MS` that it was tried:
+        where the replicas have not reported it in all of `GIVE_UP_MS` that it was tried:
         so it is as safe as can be, and never in the way for longer than that.
 
         Raises:
@@ -67,7 +67,7 @@ class Replicas:
         self._want = want
         if now - want.since < GIVE_UP_MS:
             return False
-        log.warning("no word of Redis's replicas within %s ms; going on without", self._wait_ms)
+        log.warning("no word of Redis's replicas within %s ms; continuing without", self._wait_ms)
         return True
 
     def _proven(self, key: str, member: str) -> bool:
@@ -77,7 +77,7 @@ class Replicas:
             if replication["role"] != "master":
                 return False
             wanted = keeping_up(replication)
-            # On one connection: WAIT is for what the master had been told by then.
+            # On one connection: WAIT is for what the master had received by then.
             asking = client.pipeline(transaction=False)
             asking.zscore(key, member)
             if wanted:

@@ -1,7 +1,7 @@
 """Finding the master that Sentinels watch, and connections that follow it.
 
 All Sentinels are asked at once: a dead one costs a bounded wait, never a hang,
-and one that was cut off and tells of an old master is outvoted by whoever
+and one that was cut off and names an old master is outvoted by any that
 knows of a later election.
 """
 
@@ -29,11 +29,11 @@ LEFT = {
     "NOREPLICAS": "it has too few replicas to take writes; a failover may be under way",
 }
 """What a server answers that is no longer to be asked, and why, for people. One that was
-replaced has no replicas at once, and is told to be one itself some 10 s later."""
+replaced has no replicas at once, and becomes one itself some 10 s later."""
 
 
 class NoMasterError(redis.ConnectionError):
-    """Nobody says who the master is, or who is said to be it is not. Its text is for people."""
+    """No Sentinel names the master, or the named server is not one. Its text is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +116,17 @@ class Sentinels:
                 pipe.execute_command(ask, self._address.master)  # type: ignore[no-untyped-call]
             state, (host, port) = pipe.execute()
             answers.put(_Named(int(state["config-epoch"]), str(host), int(port)))
-        except Exception as error:  # noqa: BLE001  whoever waits judges it
+        except Exception as error:  # noqa: BLE001  the waiting thread judges it
             answers.put(error)
         finally:
             client.close()
 
 
 class MasterConnection(GuardedConnection):
-    """A connection to whoever is the master when it connects.
+    """A connection to the server that is the master when it connects.
 
     One whose server turns out not to be, or to be no longer, is closed, so
-    that the next call looks anew.
+    that the next call looks again.
 
     Args:
         sentinels: Who is asked for the master.
@@ -149,7 +149,7 @@ class MasterConnection(GuardedConnection):
         try:
             role: Any = self.read_response(disable_decoding=True)
         except redis.ResponseError:
-            role = (b"master",)  # not ours to ask: a write will tell
+            role = (b"master",)  # not ours to ask: a write will show
         if role[0] != b"master":
             raise NoMasterError("who the Sentinels name is a replica; a failover may be under way")
 

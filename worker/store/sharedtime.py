@@ -116,7 +116,7 @@ class SharedTime:
         return self._bounds.latest(local_ms) if self._bounds else 0
 
     def observe(self, reading: Reading) -> None:
-        """Take in what a call has shown of shared time by the way."""
+        """Take in what the reply of a call shows of shared time."""
         if self._bounds is None or self._bounds.step(reading):
             self.suspect = True
         else:
@@ -131,7 +131,7 @@ class SharedTime:
         return size_ms < 0 and abs(moved_ms - size_ms) <= STEP_MS
 
     def _read(self, until_ms: float) -> WireSteps[tuple[Reading, int]]:
-        """Return shared time, and when a worker last said by it that it lives."""
+        """Return shared time, and when a worker last gave a sign of life."""
         (now, offset, seen), sent_ms = yield from self._ask("time", (), until_ms)
         return Reading(sent_ms, int(now), self._local(), int(offset)), int(seen)
 

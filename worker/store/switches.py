@@ -77,7 +77,7 @@ class Switches:
         """End the switch of exactly these pairs; see `disarm_pairs.lua`.
 
         Returns:
-            What it came to, a switch, and the pairs of one that overlaps.
+            The reply, a switch, and the pairs of one that overlaps.
         """
         head = (lane, *bell, sent_ms, message, int(again))
         named = sorted(set(pairs))
@@ -179,14 +179,14 @@ class Switches:
         self._store.run("terms", *(part for lane in terms for part in lane))
 
     def next_tripped(self) -> str | None:
-        """Return the id of a tripped switch of which somebody is to be told now.
+        """Return the id of a tripped switch to be reported now.
 
-        Until `told` it comes back after a while, whoever dies meanwhile.
+        Until `told` it is returned again after a while, even if the caller dies.
         """
         return str(self._store.run("next_tripped", TELL_AGAIN_MS)) or None
 
     def told(self, switch_id: str) -> None:
-        """Say that somebody was told of a tripped switch."""
+        """Record that a tripped switch was reported."""
         self._store.run("unlist", "tripped", switch_id)
 
     def owners(self, lane: str, pairs: Sequence[str]) -> list[str]:
@@ -198,7 +198,7 @@ class Switches:
     recent = carried(recent_switches)
 
     def live(self, *, limit: int = LIVE_MAX) -> list[SwitchRecord]:
-        """Return the switches that workers look after, nearest deadline first.
+        """Return the switches that workers maintain, nearest deadline first.
 
         All that are armed, however long ago, and those disarmed whose timer the
         exchange may still hold; of each account at most `limit`.

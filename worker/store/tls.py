@@ -6,10 +6,10 @@ import ssl
 
 
 def tls_error(error: BaseException | None) -> str:
-    """Say why TLS came to nothing, if that is what an error is about."""
+    """Return why TLS failed, if that is what an error is about."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate is refused: {error.verify_message}; mend ssl_ca_certs"
+            return f"its certificate is refused: {error.verify_message}; fix ssl_ca_certs"
         if isinstance(error, ssl.SSLError):
             reason = (error.reason or "broken off").lower().replace("_", " ")
             return f"{reason}; see rediss:// and the ssl_ options of redis_url"

@@ -1,4 +1,4 @@
-"""Bearer tokens, shared by all workers, sealed at rest.
+"""Bearer tokens, shared by all workers, stored sealed.
 
 One token per account, whatever its aliases, since some exchanges refuse several at once. It is
 sealed with a key derived from the account's secret, so that Redis, its dumps
@@ -50,7 +50,7 @@ class Tokens:
         return shared if shared.expires_ms > now_ms else None
 
     def begin_refresh(self, account: str, *, lease_ms: int) -> bool:
-        """Become the one worker that fetches a token; false if another is at it.
+        """Become the one worker that fetches a token; false if another does.
 
         Raises:
             StoreUnavailable: Redis did not answer.
@@ -79,7 +79,7 @@ class Tokens:
     def put(
         self, account: str, access: Access, token: str, *, until_ms: int, now_ms: int
     ) -> SharedToken:
-        """Share a token until `until_ms`, which `used_until_ms` tells.
+        """Share a token until `until_ms`, which `used_until_ms` computes.
 
         Raises:
             StoreUnavailable: Redis did not answer. The token may be shared.

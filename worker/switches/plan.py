@@ -145,7 +145,7 @@ def _packed(
 
 
 def _urgent(group: Sequence[NativeSwitch], now_ms: int, max_pairs: int) -> bool:
-    """Whether it is more than a renewal; or one of several requests that has come to be late."""
+    """Whether it is more than a renewal; or one of several requests that is late by now."""
     long = sum(len(switch.pairs) for switch in group) > max_pairs
     return any(
         switch.due

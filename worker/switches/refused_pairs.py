@@ -1,9 +1,9 @@
-"""Which pairs an exchange refuses, lest they cost the other pairs of their switch its timer.
+"""Which pairs an exchange refuses, so that the other pairs of their switch keep its timer.
 
 A request that names one pair whose trade is halted is refused as a whole. Where
-the refusal names the pair, that is left out for a while; armed or disarmed anew,
+the refusal names the pair, that is left out for a while; armed or disarmed again,
 its switch is tried whole at once. What does not say which pair is at fault, or
-goes on for one pair after another, is no matter of single pairs.
+continues for one pair after another, is no matter of single pairs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.model.switches import NativeSwitch
 ASIDE_MS = 30_000
 """How long a refused pair is left out of its switch's requests."""
 STOP_MS = 5_000
-"""The same of those that stop its timer, lest that fires when it is halted no longer."""
+"""The same of those that stop its timer, so that it does not fire once trading resumes."""
 ASIDE_MAX = 5
 """Pairs of a switch that are left out; each is found by a request that is refused."""
 WORD = re.compile(r"[\w-]+")
@@ -39,7 +39,7 @@ class Refusals:
 
         Args:
             switch: With all its pairs.
-            said: By the exchange.
+            said: Reply of the exchange.
             now_ms: On the local monotonic clock.
 
         Returns:

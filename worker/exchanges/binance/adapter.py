@@ -1,7 +1,7 @@
 """Binance: spot, USDS-M futures and COIN-M futures share one way to sign.
 
 Written from "binance-spot-api-docs" (REST API) and from the pages of the
-derivatives API. A cancel's reply states what became of the order. The two
+derivatives API. A cancel's reply states the order's state. The two
 futures keep a timer for each symbol; spot has none.
 """
 

@@ -174,7 +174,7 @@ def _report_of(command: CancelOrder, body: object) -> object:
 
 
 def _names(command: CancelOrder | QueryOrder, row: object) -> bool:
-    """Tell whether a row is about the order: ids are unique for a symbol only.
+    """Return whether a row is about the order: ids are unique for a symbol only.
 
     In the reply to a cancel on spot, `clientOrderId` is the cancel's own id, and
     `origClientOrderId` is the order's.

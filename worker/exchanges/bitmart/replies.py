@@ -123,7 +123,7 @@ def _read_token(body: object, received_ms: int) -> TokenGrant | None:
 def _read_list(scope: ListOpenOrders, body: object) -> OpenOrders | None:
     """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
 
-    What stands in a list of open orders and is not said to be closed is to be canceled,
+    What a list of open orders holds and does not report as closed is to be canceled,
     whatever else its row says.
     """
     rows = rows_of(at(body, "orders"))
@@ -150,7 +150,7 @@ def _read_list(scope: ListOpenOrders, body: object) -> OpenOrders | None:
 
 
 def _tells_all(body: object, rows: int) -> bool:
-    """Tell whether the page counts of a list, where given, allow no more orders."""
+    """Return whether the page counts of a list, where given, allow no more orders."""
     limits = {"total_pages": 1, "total_orders": rows, "current_page": 0}
     for key, most in limits.items():
         value = at(body, key)

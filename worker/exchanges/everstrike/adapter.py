@@ -68,7 +68,7 @@ class Everstrike:
     capabilities: Capabilities = CAPABILITIES
 
     def check(self, command: Command) -> None:
-        """Refuse a command that this exchange cannot carry out as it stands.
+        """Refuse a command that this exchange cannot carry out.
 
         Raises:
             InvalidCommand: The text says what is missing and how to give it.

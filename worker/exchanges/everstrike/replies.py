@@ -108,7 +108,7 @@ def _read_bulk(asked: frozenset[str], rows: list[object]) -> ClosedMany | None:
 def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
     """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
 
-    What stands in a list of open orders and is not said to be closed is to be canceled,
+    What a list of open orders holds and does not report as closed is to be canceled,
     whatever else its row says.
     """
     orders: list[OpenOrder] = []

@@ -92,7 +92,7 @@ class Indodax:
     recv_window_ms: int = RECV_WINDOW_MS
 
     def check(self, command: Command) -> None:
-        """Refuse a command that this exchange cannot carry out as it stands.
+        """Refuse a command that this exchange cannot carry out.
 
         Raises:
             InvalidCommand: The text says what is missing and how to give it.

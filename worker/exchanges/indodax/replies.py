@@ -117,7 +117,7 @@ def _read(command: Command, body: object) -> Answer | None:
 
 
 def _names(command: CancelOrder, found: object) -> bool:
-    """Tell whether a success is about the order that was asked for.
+    """Return whether a success is about the order that was asked for.
 
     An order is named by pair and id together. `btcidr` and `btc_idr` are two
     names in use for one pair.
@@ -157,7 +157,7 @@ def _read_list(scope: ListOpenOrders, found: object) -> OpenOrders | None:
 
 
 def _of_scope(scope: ListOpenOrders, keyed: Mapping[str, object]) -> bool:
-    """Tell whether a list that is keyed by pair is the one of the pair that was asked for."""
+    """Return whether a list that is keyed by pair is the one of the pair that was asked for."""
     asked = scope.pair
     return asked is None or all(pair.casefold() == asked.casefold() for pair in keyed)
 

@@ -57,7 +57,7 @@ class Market:
 
 
 class Binance(Exchange):
-    """One market. A cancel's reply states what became of the order."""
+    """One market. A cancel's reply states the order's state."""
 
     market: ClassVar[Market]
 
@@ -83,7 +83,7 @@ class Binance(Exchange):
                 self.book.close(order, "canceled", "countdown", at_ms)
 
     def read(self, request: Request) -> Reading:
-        """Tell the endpoints apart by method and path."""
+        """Distinguish the endpoints by method and path."""
         fields = form_fields(request.query, body_text(request.body))
         path = self.subpath(request).removeprefix(self.market.prefix)
         operation = "unknown"

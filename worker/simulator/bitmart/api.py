@@ -40,7 +40,7 @@ class Bitmart(Exchange):
         return str(self._last_id)
 
     def read(self, request: Request) -> Reading:
-        """Tell the endpoints apart, and find out whose token it is."""
+        """Distinguish the endpoints, and find out whose token it is."""
         path = self.subpath(request)
         fields = form_fields(request.query)
         if (request.method, path) == ("POST", "/v2/authentication"):

@@ -41,7 +41,7 @@ class Tokens:
         return token
 
     def owner(self, token: str) -> str:
-        """Return whose token it is or was; empty if nobody's."""
+        """Return whose token it is or was; empty if no account's."""
         grant = self._grants.get(token)
         return grant.api_key if grant else ""
 

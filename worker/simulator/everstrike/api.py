@@ -41,10 +41,10 @@ class Everstrike(Exchange):
         }
 
     def read(self, request: Request) -> Reading:
-        """Tell the five endpoints apart.
+        """Distinguish the five endpoints.
 
         "An empty list cancels ALL active orders": a bulk request in which no
-        id is found is such a list, however it came to be empty.
+        id is found is such a list, for whatever reason it is empty.
         """
         api_key = request.headers.get("x-api-key", "")
         match request.method, self.subpath(request):
@@ -85,7 +85,7 @@ class Everstrike(Exchange):
         """Cancel one order.
 
         The documented success still says `"status": "ACTIVE"`, so the row is
-        the order as it stood before. What an unknown or closed order is
+        the order in its state before. What an unknown or closed order is
         answered with is not documented: see `Options.everstrike_closed`.
         """
         if not call.reading.order_ids:

@@ -10,7 +10,7 @@
 -- than the last disarm or trip of one of its pairs, or than its own timeout, is stale:
 -- it moves nothing. With mode 'again',
 -- for what may have come before and says not when it was sent, a deadline that
--- stands is never moved on, and nothing is armed where something was disarmed.
+-- state is never moved on, and nothing is armed where something was disarmed.
 -- What otherwise
 -- shares a pair or an order with another armed switch is refused. Nor is anything armed while
 -- a former life may yet cancel what is placed from now on (see `clearing`): with mode 'arm'
@@ -75,7 +75,7 @@ for i, owner in ipairs(owners_of(scope, fields)) do
     running = running or fires ~= nil
     local with = switch.armed_with or ''
     local named = with == orders_text
-    -- Not read in vain where they are very many, if this user may ask.
+    -- Not read needlessly where they are very many, if this user may ask.
     local size = redis.pcall('SCARD', p .. 'switch:' .. owner .. ':orders')
     if size == #order_list or type(size) ~= 'number' then
       local tracked = redis.call('SMEMBERS', p .. 'switch:' .. owner .. ':orders')

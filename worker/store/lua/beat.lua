@@ -1,11 +1,11 @@
 -- beat(p, id, epoch, queue, bell, since_ms) -> state, left_ms, in_time, epoch
 -- Move the deadline on to a timeout from when the beat was called, however long Redis
--- took to come to it; never back. With since_ms it counts from there, if that was before the call:
+-- took to run it; never back. With since_ms it counts from there, if that was before the call:
 -- a moment of shared time. state: armed, or why not: tripped,
 -- disarmed, replaced (a later epoch), unknown. in_time: 1 if the exchange's timer
 -- (native) is where it should be, or, with none, a worker that serves the account
 -- lives to hold the deadline. An epoch of 0 is any.
--- Rings when the exchange's timer has come to lag by a quarter of the timeout;
+-- Rings when the exchange's timer lags by a quarter of the timeout;
 -- BELL in the message becomes an id of its own.
 -- Keys: P switch:<id>; P due:<lane>:switch; P ends:<lane>:switch; P lanes;
 -- P servers:<lane>; P serving; P <queue> list, the broker's
@@ -41,7 +41,7 @@ local in_time
 if switch.state == 'waiting' then
   in_time = false
 elseif switch.native == '1' then
-  -- A timer that would outlive the deadline that was beaten is not in time either.
+  -- A timer that would outlive the deadline that was renewed is not in time either.
   local fires = tonumber(switch.fires_ms or 0)
   in_time = fires > now + timeout / LAG_SHARE and fires <= deadline
   local renewal = not planned and renews_at(switch)

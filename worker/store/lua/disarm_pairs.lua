@@ -1,7 +1,7 @@
 -- disarm_pairs(p, lane, queue, bell, sent_ms, message, again, pair * n)
 --   -> 'disarmed', id | 'none', '' | 'tripped', id | 'stale', id | 'overlap', id, its pairs
 -- End the switch of exactly these pairs, for one who holds none. Pairs come sorted. With
--- sent_ms the order of sending decides: what was armed or beaten later stays, and these
+-- sent_ms the order of sending decides: what was armed or renewed later stays, and these
 -- pairs are not armed by what was sent earlier, even where no switch holds them yet.
 -- Without sent_ms (0), a message (its id) that comes again (again 1) and was taken before
 -- ends nothing: what is armed by now came later. 'overlap': an armed switch holds some of

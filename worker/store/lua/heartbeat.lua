@@ -2,11 +2,11 @@
 -- Say that a worker lives. `registered` is 0 when Redis does not know the lanes
 -- of that digest (at first, after it lost its data, or where it is to register again). `born` names this life of
 -- Redis's data, and ends with the ms at which it began: a worker that remembers
--- another has seen them lost, whoever began the new life, and no rate slot is
+-- another has seen them lost, whichever began the new life, and no rate slot is
 -- given until what was granted before it has left the window. `owes` is 1 if after
--- a failover the worker has yet to tell what it had been granted; see recall.lua. `strays` is 1
+-- a failover the worker must still report what it had been granted; see recall.lua. `strays` is 1
 -- if there are any that a person is to be alerted of; see next_astray.lua.
--- The sign is dated by the worker's own knowledge of shared time: by that others tell
+-- The sign is dated by the worker's own knowledge of shared time: by that others judge
 -- whether it has lived through a step; see step.lua.
 -- Keys: P workers zset worker -> ms of its last sign; P serving zset digest -> the
 -- same; P registered:<digest>; P born string; see lib/limits
@@ -15,9 +15,9 @@
 local p, worker, digest = ARGV[1], ARGV[2], ARGV[4]
 
 -- greet_newcomer(p, worker, now): note a worker that has just started and knows no other
--- time than now. It takes the word of who has seen a step. If nobody has yet, but workers
+-- time than now. It trusts the worker that has seen a step. If none has yet, but workers
 -- lived a moment ago by an earlier time, then either all have ended, or Redis's clock has
--- stepped since: nobody is tripped by the difference until one that lives can have said so.
+-- stepped since: no switch is tripped by the difference until a live worker can have reported it.
 local function greet_newcomer(p, worker, now)
   local doubt = doubt_ms()
   redis.call('HSET', p .. 'clock:votes', worker, (doubt > 0 and doubt or 'new') .. ' ' .. now)

@@ -1,7 +1,7 @@
 -- hold(p, lane, identity, holder, lease_ms) -> 0, or the ms after which to ask again
 -- Take the hold of an account for one request that is no job of the ledger, or give it up
 -- (lease_ms 0). Who waits for it is next: no worker claims in the account until then, for as
--- long as it goes on to ask.
+-- long as it continues to ask.
 -- Keys: see lib/lanes, lib/identity; P lane:<lane> guest_until, ms
 --- @include lib/holds
 --- @include lib/lanes

@@ -1,5 +1,5 @@
 -- lease(p, name, holder, ttl_ms) -> 1 if the holder has it
--- Take a lease that nobody has, or keep one that is ours; with ttl_ms 0 give ours up.
+-- Take a lease that is free, or keep one that is ours; with ttl_ms 0 give ours up.
 -- Keys: P <name> string
 local key, holder, ttl = ARGV[1] .. ARGV[2], ARGV[3], ARGV[4]
 local owner = redis.call('GET', key)

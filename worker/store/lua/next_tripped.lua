@@ -1,6 +1,6 @@
 -- next_tripped(p, again_ms) -> switch id or ''
--- A tripped switch of which somebody is to be told now. Until `told` takes it off
--- the list it comes back after again_ms: who was to tell may have died.
+-- A tripped switch that is to be reported now. Until `told` takes it off
+-- the list it comes back after again_ms: the worker that was to report it may have died.
 -- Keys: P tripped zset switch -> ms
 local p, again = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()

@@ -1,7 +1,7 @@
 -- recall(p, worker, (rule, window_ms, member, arrives_ms) * n) -> 1
 -- After a failover: put the worker's own grants back, those that reached no replica
 -- among them. arrives_ms is from now until the latest possible arrival, or less than
--- 0 since then. Once all who lived have told, slots are given again.
+-- 0 since then. Once all who lived have reported, slots are given again.
 -- Keys: see lib/limits
 local p, worker = ARGV[1], ARGV[2]
 local now = now_ms()

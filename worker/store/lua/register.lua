@@ -1,6 +1,6 @@
 -- register(p, digest, keep_ms, (alias, exchange, width, native, bulk, identity) * n)
 --   -> (lane, alias) * m
--- Tell producers which accounts there are, and the scripts which lanes the claimants of that
+-- Show producers which accounts there are, and the scripts which lanes the claimants of that
 -- digest serve, how many requests of each may be under way at once (width 0: any, 1: one),
 -- and how many orders one request takes (bulk). Where the exchange holds the timers
 -- (native 1), the account's countdowns go one at a time too, and take turns with
@@ -52,7 +52,7 @@ local function exchanges_of(alias, exchange)
     local served = false
     for _, other in ipairs(redis.call('SMEMBERS', p .. 'servers:' .. name .. ':' .. alias)) do
       served = served or (living[other] and other ~= digest)
-      -- One that is away says so again when it is back.
+      -- One that is down registers again when it is back.
       if name ~= exchange and not living[other] and redis.call('EXISTS', p .. 'registered:' .. other) == 1 then
         redis.call('SADD', p .. 'registered:' .. other, MARK_AGAIN)
       end

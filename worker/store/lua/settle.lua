@@ -1,6 +1,6 @@
 -- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, settlement * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
--- Record what attempts came to, give up their leases and holds, and claim the next
+-- Record the results of attempts, give up their leases and holds, and claim the next
 -- due jobs of the exchange (limit 0: none), as `claim` does, in the same step.
 -- Each settlement is a table as JSON, from settlement_rows.py; what is false or 0 may be left out:
 --   id, claim, by  the job, the number of its claim, and who made that
@@ -22,7 +22,7 @@
 --   unanswered     a cancel of a whole scope was sent and no reply came: it may yet be carried out
 --   evidence       what the attempt shows of the account: see lib/access
 -- A claimant whose lease was taken over may still bring a proof, which is
--- true whoever brings it; whatever else it brings is dropped (applied 0). Its claim is
+-- true from any worker; whatever else it brings is dropped (applied 0). Its claim is
 -- known by number and by name: a failover may forget a claim and give its number again.
 -- Keys: see lib/lanes; P dead zset id -> ms; P recent list of ended ids
 --- @constants EXECUTED_MS
@@ -38,7 +38,7 @@ local p, holder, retention, recent, digest, exchange, lease, limit = unpack(ARGV
 local now = now_ms()
 local ended, lanes, closed, rows, runs, parents = {}, {}, {}, {}, {}, {}
 
--- Of a job that is done, what nobody asks for any more: it is kept for long, and there are many.
+-- Of a job that is done, what no client asks for any more: it is kept for long, and there are many.
 local DROPPED = { due_ms = 1, lease_ms = 1, single = 1, claimed_by = 1, claimed_ms = 1, lost = 1,
   state = 1, outcome = 1, detail = 1, history = 1 }
 
@@ -48,8 +48,8 @@ local function entry_of(s)
     detail = s.answer or s.detail, took_ms = s.took_ms, by = s.by })
 end
 
--- shorten(key, row, job, s): write the record of a job that is done anew, with short values
--- alone if its only attempt can be told by them: Redis keeps such a hash in a quarter of the memory.
+-- shorten(key, row, job, s): write the record of a job that is done again, with short values
+-- alone if its only attempt fits in them: Redis keeps such a hash in a quarter of the memory.
 local function shorten(key, row, job, s)
   local record = { 'HSET', key, 'state', 'done', 'outcome', s.outcome, 'detail', s.detail,
     'finished_ms', string.format('%.0f', now) }
@@ -78,7 +78,7 @@ local function finish(job, row, state, s)
   closed[lane] = of_lane
   of_lane.ids[#of_lane.ids + 1] = id
   of_lane.fields[#of_lane.fields + 1] = job_field(job)
-  -- After one claim, and no settlement, nothing has been in vain.
+  -- After one claim, and no settlement, none was unproven.
   if job.claim ~= '1' or job.outcome or job.history then of_lane.vain[#of_lane.vain + 1] = id end
   if job.urgent then of_lane.urgent[#of_lane.urgent + 1] = id end
   if job.doubtful then of_lane.doubtful[#of_lane.doubtful + 1] = id end
@@ -127,7 +127,7 @@ local function note_turn(lane, job)
     or clear ~= of_lane.clear
 end
 
--- tidy(lane): an older version's workers end jobs and leave them said to be in vain.
+-- tidy(lane): an older version's workers end jobs and leave them recorded as unproven.
 local function tidy(lane)
   local vain = p .. 'vain:' .. lane
   for _, id in ipairs(redis.call('ZRANGE', vain, 0, 4)) do

@@ -70,7 +70,7 @@ if passed == others then
   return 'real'
 end
 if size > 0 then
-  -- Nobody is tripped by a time that is in doubt, nor does a beat count from it.
+  -- No switch is tripped by a time that is in doubt, nor does a beat count from it.
   redis.call('HSET', p .. 'clock', 'doubt', size, 'doubt_until', since + PRESENCE_MS + OTHERS_MS)
 end
 redis.call('HSET', votes, worker, size .. ' ' .. since)

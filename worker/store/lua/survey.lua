@@ -3,7 +3,7 @@
 --       outlives) * n
 -- The switches of a lane whose timer is to be moved, and those whose deadlines are so
 -- near that they may share a request with them; so many as one look takes in, and
--- one request names. What workers hold, and whose timer has yet to be stopped, is `yielded`
+-- one request names. What workers hold, and whose timer is not stopped yet, is `yielded`
 -- (1, else 0). Not those put off after a failure, nor pairs that a later switch has taken
 -- over, nor what has no pairs left. outlives 1: a timer may fire after the deadline.
 -- A holder, if it still is, holds the lane for HOLD_MS from here, until it has leave to send.

@@ -1,7 +1,7 @@
 -- take_back(p, lane, look_max, holder * n) -> how many jobs they had
 -- Undo claims whose answers the holders never got: none of the jobs has been attempted
 -- since, and none of the holds is used. Who holds nothing changes nothing. Each job's
--- history says so, as it was out of reach till then.
+-- history says so, as it was out of reach until then.
 -- Keys: see lib/lanes
 --- @include lib/history
 --- @include lib/holds

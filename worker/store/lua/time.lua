@@ -1,4 +1,4 @@
--- time(p) -> now, offset_ms, when a worker last said that it lives (ms; 0 for never)
+-- time(p) -> now, offset_ms, when a worker last gave a sign of life (ms; 0 for never)
 -- Shared time, for a caller that must measure it.
 -- Keys: P workers zset worker -> ms of its last sign
 local seen = redis.pcall('ZRANGE', ARGV[1] .. 'workers', -1, -1, 'WITHSCORES')

@@ -37,7 +37,7 @@ local function accept_job(p, new, now)
   local known = redis.call('HGET', pending, field)
   if known and redis.call('HGET', p .. 'job:' .. known, 'state') ~= 'pending' then known = false end
   if known then
-    -- "This scope is empty" may have been said before what is now to be canceled was
+    -- "This scope is empty" may have been answered before what is now to be canceled was
     -- placed: a list under way, or before, proves nothing for who asks now.
     if new.kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
     if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end

@@ -6,7 +6,7 @@
 --   P asked:<lane>  zset  job that a reply put off for a while -> ms at which it is due
 -- While credentials are refused one job at a time is attempted, as a probe, which not_before
 -- makes the others wait for: first after FIRST_PROBE_MS, then after twice as long each time. A
--- worker that dies with the probe in hand costs its lease. The first attempt that shows the
+-- worker that dies during the probe costs its lease. The first attempt that shows the
 -- account to work again sets all of them free.
 --- @constants REFUSALS
 --- @include lib/jobs
@@ -54,7 +54,7 @@ local function wake(p, lane, now)
   for i = 1, #rows, 2 do
     local id, at = rows[i], math.min(now + WAKE_STEP_MS * (i - 1) / 2, now + WAKE_LAST_MS)
     local due = redis.call('ZSCORE', p .. 'due:' .. lane, id)
-    -- Claimed, ended or put off anew since: then its place is another.
+    -- Claimed, ended or put off again since: then its place is another.
     if due and tonumber(due) == tonumber(rows[i + 1]) and tonumber(due) > at then
       local job = redis.call('HMGET', p .. 'job:' .. id, 'urgent', 'doubtful')
       redis.call('HSET', p .. 'job:' .. id, 'due_ms', string.format('%.0f', at))

@@ -1,7 +1,7 @@
 -- Begins every script, after lib/raw_time. Takes two arguments off the end of ARGV:
 --   called_ms  the latest shared time at which the caller can have made this call
 --   valid_ms   shared time from which on the caller has given it up
--- A call that is no longer valid, or comes from a time yet to come, changes nothing: the
+-- A call that is no longer valid, or comes from a time in the future, changes nothing: the
 -- answer is the error LATE, and the caller measures shared time again.
 -- now_ms() -> integer: shared time, Unix ms; one value for the whole script. It is the
 -- server's clock plus an offset, and never goes back: where the clock has, the offset
@@ -14,7 +14,7 @@
 -- time may be a step which those that live have not seen yet; see heartbeat.lua.
 -- offset_ms() -> integer: shared time less the server's clock
 -- WRITES is false in scripts that do not write down that time has passed.
--- Keys: P clock hash  offset; last: shared time as it was lately written down; doubt,
+-- Keys: P clock hash  offset; last: shared time as it was recently recorded; doubt,
 -- doubt_until, unseen and unseen_until
 -- How much time passes before it is written down again, and how much may pass without.
 --- @constants STEP_MS

@@ -10,7 +10,7 @@
 --- @lazy lib/tending tend
 --- @include lib/turns
 
--- How many due places one claim looks at, lest it keep Redis to itself.
+-- How many due places one claim looks at, so that it does not block Redis.
 local PASS_OVER_MAX = 2000
 local LANES_PAGE = 32
 

@@ -30,7 +30,7 @@ local function end_switch(p, switch, at, queue, bell, now)
 end
 
 -- give_way(p, switch, now) -> its state for its holder. Another holds a part of its scope, and
--- its own hears of that now: so nobody relies on its deadline any more.
+-- its own learns of that now: so no strategy relies on its deadline any more.
 local function give_way(p, switch, now)
   if not is_live(switch) then return switch.state end
   if has_ended(switch, now) then
@@ -39,7 +39,7 @@ local function give_way(p, switch, now)
   end
   if switch.native == '0' then
     retire(p, switch, 'disarmed', now)
-  else -- its timer has yet to be stopped
+  else -- its timer is not stopped yet
     switch.state = 'disarmed'
     redis.call('HSET', p .. 'switch:' .. switch.id, 'state', 'disarmed')
     redis.call('ZADD', p .. 'switches', now, switch.id)

@@ -25,8 +25,8 @@ local function armed_last(p, one, other)
 end
 
 -- yield(p, switch, winner, now): two holders have armed parts of one scope under different
--- names. The one who armed first is to hear of it: its next call finds the switch replaced.
--- Until then, or if it is silent till its deadline, workers keep the promise that it has.
+-- names. The one who armed first is to be notified: its next call finds the switch replaced.
+-- Until then, or if it is silent until its deadline, workers keep the promise that it has.
 -- The winner's orders, too, come off by that deadline unless its holder beats.
 local function yield(p, switch, winner, now)
   local key, lane = p .. 'switch:' .. switch.id, switch_lane(switch.lane)
@@ -57,7 +57,7 @@ local function take_field(p, scope, field, id, now)
   end
 end
 
--- move_switch(p, switch, home, now): have the lane `home` look after it.
+-- move_switch(p, switch, home, now): have the lane `home` maintain it.
 local function move_switch(p, switch, home, now)
   local from, before = switch_lane(switch.lane), p .. 'scope:' .. switch.lane
   redis.call('ZREM', p .. 'due:' .. from, switch.id)

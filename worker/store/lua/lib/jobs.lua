@@ -44,8 +44,8 @@ local function was_listed(phase, streak, missing)
   return phase == 'list' and (tonumber(streak or 1) <= 0 or missing == '1')
 end
 
--- place_job(p, lane, id, at, urgent, doubtful), drop_job(p, lane, id, urgent): when somebody
--- must look at it; of which class it is says lib/turns.
+-- place_job(p, lane, id, at, urgent, doubtful), drop_job(p, lane, id, urgent): when a worker
+-- must serve it; of which class it is says lib/turns.
 local function place_job(p, lane, id, at, urgent, doubtful)
   redis.call('ZADD', p .. 'due:' .. lane, at, id)
   if doubtful then redis.call('ZADD', p .. 'doubtful:' .. lane, at, id)
@@ -67,7 +67,7 @@ local function set_aside(p, lane, id, now)
   redis.call('ZADD', p .. 'astray', now, lane .. ' ' .. id)
 end
 
--- name_job(p, lane, id) -> whether it could be named: who claims in the lane comes to it
+-- name_job(p, lane, id) -> whether it could be named: who claims in the lane finds it
 -- next. Not by users whose rights are of a version that had no names.
 local function name_job(p, lane, id)
   return type(redis.pcall('LPUSH', p .. 'named:' .. lane, id)) == 'number'

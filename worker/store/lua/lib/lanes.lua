@@ -1,8 +1,8 @@
--- Where a lane stands in the index of due lanes. A lane is one account's queue:
+-- The place of a lane in the index of due lanes. A lane is one account's queue:
 -- "<exchange>:<account>". Beside it "<lane>:switch" holds the account's switches; see
 -- lib/switches. P is the key prefix.
 -- Keys:
---   P lanes        zset  lane -> ms at which a worker must next look at it
+--   P lanes        zset  lane -> ms at which a worker must next serve it
 --   P due:<lane>   zset  id -> ms at which it is due
 --   P lane:<lane>  hash  width (0: any, 1: one request at a time), bulk (orders that
 --                        go in one request, if more than 1), not_before (ms),

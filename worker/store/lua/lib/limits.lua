@@ -11,23 +11,23 @@
 --   P lost_ms              string  when Redis was found to have lost its data, or
 --                                  the last of it
 --   P replid               string  the replication id of the master that was last seen
---   P owed                 set     workers that have yet to tell what they were
+--   P owed                 set     workers that must still report what they were
 --                                  granted before a failover; see recall.lua
 --
--- A grant is not the arrival: until `landed` tells when the exchange had it at
+-- A grant is not the arrival: until `landed` reports when the exchange had it at
 -- the latest, it counts as under way for up to flight ms. So whatever the jitter,
 -- no window as counted at the exchange holds more than max.
 --- @constants COME_BACK_MS URGENT_GRANTS
 
--- How soon to come back while workers have yet to tell what they were granted.
+-- How soon to come back while workers must still report what they were granted.
 local OWED_LOOK_MS = 200
 
--- Within what time of a failover every worker that lives has told of its grants.
+-- Within what time of a failover every worker that lives has reported its grants.
 local TOLD_MS = 2000
 
 -- note_failover(p, now): see whether a replica has become the master since the last
--- look. It lacks the last that the old one was told, grants among it: no slot is given
--- until each worker that lived has told of its own, or all have left the window.
+-- look. It lacks the last that the old one received, grants among it: no slot is given
+-- until each worker that lived has reported its own, or all have left the window.
 -- Under a proven rule only who lives is waited for: what one that is gone was
 -- granted has reached the replicas.
 -- Only a promoted replica has a second id. A mere restart has none, and lost nothing.
@@ -53,10 +53,10 @@ local KEPT_MORE_MS = 3600000
 -- reserve_slots(p, member, flight, urgent, now, from, rules) -> wait_ms
 -- Take one slot of every rule in ARGV (rule, max, window_ms, kind from `from` on),
 -- or none. 0: go now. Else the ms until the rule that is short may have room.
--- Under a `paced` rule what is not urgent goes at even steps and stands back for
+-- Under a `paced` rule what is not urgent goes at even steps and waits for
 -- what is, so that urgent work never finds the window spent by a burst. A grant
 -- under a `proven` one is used only once the replicas have it. What has left a window is
--- told by when the call was made: shared time may have stepped since.
+-- judged by when the call was made: shared time may have stepped since.
 local function reserve_slots(p, member, flight, urgent, now, from, rules)
   local wait, by = 0, called_ms()
   note_failover(p, now)

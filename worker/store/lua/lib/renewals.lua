@@ -8,7 +8,7 @@
 local WAITING_LOOK_MS = 200
 
 -- call_to(p, lane): have a lane looked at however long it was to rest; also when
--- it is being tended to, and is about to be put to rest.
+-- it is being reconciled, and is about to be released.
 local function call_to(p, lane)
   redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
   redis.call('HSET', p .. 'lane:' .. lane, 'called', 1)

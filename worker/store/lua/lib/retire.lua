@@ -15,7 +15,7 @@ local function give_up(p, switch, orders)
   change('SADD', key .. ':released', orders)
 end
 
--- leave_lane(p, switch, now): nobody need look at it any more; its record is kept a while.
+-- leave_lane(p, switch, now): no worker need serve it any more; its record is kept a while.
 local function leave_lane(p, switch, now)
   local key, lane = p .. 'switch:' .. switch.id, switch_lane(switch.lane)
   redis.call('HDEL', key, 'ending')

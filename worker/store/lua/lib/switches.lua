@@ -31,18 +31,18 @@
 --   P disarmed:<lane>     hash  pair -> ms of its last disarm or trip, by its sender's clock;
 --                               kept for KEEP_MS, for the NOTED_MAX pairs noted last
 --   P lane:<lane>:switch  hash  beside what lib/lanes has: called, since it was last
---                               claimed; quiet_until (ms), till when nobody but
+--                               claimed; quiet_until (ms), until when nobody but
 --                               the holder quiet_but may send
 --   P switches            zset  switch id -> ms of its last change of state
 --   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at; less than
 --                               any ms where the exchange is to be brought in line at once
 --   P ends:<lane>:switch  zset  armed switch whose timer the exchange holds -> ms from
 --                               which it counts as tripped
---   P tripped             zset  tripped switch -> ms from which somebody is to be told
+--   P tripped             zset  tripped switch -> ms from which an alert is due
 --- @constants STEP_MS
 
 local KEEP_MS = 86400000
--- How many switches one look takes in, lest it keep Redis to itself.
+-- How many switches one look takes in, so that it does not block Redis.
 local LOOK_MAX = 200
 -- How far ahead of ours a sender's clock is believed to be.
 local AHEAD_MAX_MS = 60000
@@ -94,7 +94,7 @@ local function has_ended(switch, now)
   return sure >= ends and called_ms() + STEP_MS >= ends
 end
 
--- pair_field(pair) -> what a scope calls it. Case does not tell pairs apart: who arms one
+-- pair_field(pair) -> what a scope calls it. Case does not distinguish pairs: who arms one
 -- in two spellings means one.
 local function pair_field(pair) return 'p|' .. string.lower(pair) end
 

@@ -1,4 +1,4 @@
--- What is done with the switches of a lane that are due.
+-- How the switches of a lane are handled that are due.
 -- Keys: see lib/switches
 --- @include lib/clearing
 --- @include lib/holds

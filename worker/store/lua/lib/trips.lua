@@ -10,7 +10,7 @@
 --- @include lib/scopes
 --- @include lib/switches
 
--- How many orders and pairs one step accepts cancels of, lest it keep Redis to itself.
+-- How many orders and pairs one step accepts cancels of, so that it does not block Redis.
 local PART = 250
 
 -- accept_cancels(p, switch, now, orders, pairs): each is named by what it cancels: after a
@@ -45,7 +45,7 @@ end
 
 -- trip(p, switch, now, room): the deadline has passed. In the same step the cancels
 -- of its scope are accepted as jobs, so that nothing can come in between. Where there are more
--- orders than one step may accept (room.left, PART if not said), the switch stays in the indexes
+-- orders than one step may accept (room.left, PART by default), the switch stays in the indexes
 -- of its lane until `go_on` has accepted the last of them.
 local function trip(p, switch, now, room)
   work_on() -- whatever script met it
@@ -63,7 +63,7 @@ local function trip(p, switch, now, room)
     note_reach(p, switch.lane, pair, last and last + tonumber(fired) or now)
   end
   accept_cancels(p, switch, now, {}, pairs)
-  -- In both, so that an older version's workers go on with it too.
+  -- In both, so that an older version's workers continue it too.
   redis.call('ZADD', p .. 'due:' .. lane, 0, switch.id)
   redis.call('ZADD', p .. 'ends:' .. lane, 0, switch.id)
   redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')

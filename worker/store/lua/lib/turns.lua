@@ -3,7 +3,7 @@
 --   P doubtful:<lane> zset  due job whose attempts prove nothing -> ms at which it is due;
 --                           the others are in P due:<lane> alone, or also in P urgent:<lane>
 --   P lane:<lane>     hash  urgent_run, single_run, clear_run: see below
--- Each job is of one class, by its record: `doubtful` if its last settlement said so (settle.lua),
+-- Each job is of one class, by its record: `doubtful` if its last settlement set that (settle.lua),
 -- else `urgent`, else `single`, else bulk. Classes are served by weights, so that none gets
 -- nothing. While others wait,
 --   of CLEAR_RUN + 1 attempts one is of a doubtful job;
@@ -11,7 +11,7 @@
 --   of SINGLE_RUN + 1 of those one is of the job that has been due for longest, bulk or single.
 -- The runs count attempts that were made, not claims: what is put back unsent takes no turn.
 
--- How often one claim looks for a name whose job is still to be had.
+-- How often one claim looks for a name whose job is still available.
 local NAMED_LOOKS = 40
 local URGENT_RUN, SINGLE_RUN, CLEAR_RUN = 4, 3, 9
 -- How many due places one look for the longest due passes over.
