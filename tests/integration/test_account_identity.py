@@ -81,7 +81,7 @@ def test_two_names_of_one_key_send_one_request_at_a_time(world: World) -> None:
 
 
 def test_what_waits_under_the_former_name_is_served_under_the_new_one(world: World) -> None:
-    """Jobs and switches of a renamed account go on."""
+    """Jobs and switches of a renamed account continue."""
     old, new = renamed(world, "ix", "ix", "ix-main")
     with running(old):
         pass
@@ -286,10 +286,10 @@ def both_armed(aliases: Aliases, first: int, second: int) -> tuple[Armed, Armed]
     return one, other
 
 
-def test_of_two_holders_of_a_pair_the_earlier_hears_that_it_is_replaced(
+def test_of_two_holders_of_a_pair_the_earlier_learns_that_it_is_replaced(
     aliases: Aliases,
 ) -> None:
-    """And then nobody relies on its deadline."""
+    """And then no strategy relies on its deadline."""
     one, other = both_armed(aliases, 10_000, 20_000)
     assert aliases.beat(one) == "replaced"
     assert aliases.beat(other) == "armed"
@@ -312,7 +312,7 @@ def test_of_two_holders_of_a_pair_a_silent_one_keeps_its_promise(aliases: Aliase
 
 
 def test_an_alias_that_gets_another_key_leaves_the_account(aliases: Aliases) -> None:
-    """What was armed under the names that stay goes on under them."""
+    """What was armed under the names that stay continues under them."""
     aliases.register("a")
     aliases.clock.advance(1)
     aliases.register("b")
@@ -327,7 +327,7 @@ def test_an_alias_that_gets_another_key_leaves_the_account(aliases: Aliases) -> 
 
 
 def test_the_strictest_width_of_the_living_counts(aliases: Aliases) -> None:
-    """Whoever registers last, and whoever was away in between."""
+    """Any worker may register last, and any may have been down in between."""
 
     def width() -> str | None:
         value: str | None = aliases.client.hget("cx:lane:indodax:a", "width")
@@ -352,7 +352,7 @@ def test_the_strictest_width_of_the_living_counts(aliases: Aliases) -> None:
 
 
 def test_cancels_sent_beside_workers_wait_for_their_turn(world: World) -> None:
-    """No nonce overtakes another, whoever sends, and who waits comes next."""
+    """No nonce overtakes another, from any worker, and who waits comes next."""
     (settings,) = renamed(world, "ix", "ix")
     (other,) = renamed(world, "ix", "ix-here")
     producer, outside = Producer(settings), Producer(other)
@@ -390,7 +390,7 @@ def test_a_trip_under_another_name_is_waited_for(aliases: Aliases) -> None:
     assert aliases.arm("a", "btc_idr").clearing is not None
 
 
-def test_two_keys_under_one_alias_are_told_of(
+def test_two_keys_under_one_alias_raise_an_alert(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two teams that share a Redis may have chosen the same name."""
@@ -403,7 +403,7 @@ def test_two_keys_under_one_alias_are_told_of(
 
 
 def test_an_alias_of_two_exchanges_is_known_as_such_once_both_are_back(aliases: Aliases) -> None:
-    """Whoever of them was away when the other registered."""
+    """Either may have been down when the other registered."""
     here, there = (Ledger(aliases.clock.store(), digest=name) for name in ("here", "there"))
     here.register([("main", "everstrike", 0)])
     here.heartbeat("here", ttl_ms=5_000)

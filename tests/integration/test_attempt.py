@@ -35,7 +35,7 @@ def attempts(world: World) -> Attempts:
 
 @pytest.mark.parametrize("alias", list(KEYS))
 def test_one_attempt_proves_a_cancel(world: World, attempts: Attempts, alias: str) -> None:
-    """On a healthy exchange one request is enough, and the line says what it came to."""
+    """On a healthy exchange one request is enough, and the log line states the result."""
     (order_id,) = world.place(alias)
     settlement = attempts.first(alias, order_id)
     assert (verb_of(settlement), settlement.outcome) == (Verb.DONE, Outcome.CANCELED)
@@ -101,7 +101,7 @@ FAULTS = [
 def test_order_is_off_the_book_after_a_fault(
     world: World, attempts: Attempts, alias: str, fault: str
 ) -> None:
-    """Whatever became of the first request, the outcome in the end is the truth."""
+    """Whatever the result of the first request, the outcome in the end is the truth."""
     world.sim.set_option("delay_ms", 600)
     (order_id,) = world.place(alias)
     world.sim.fault_next(fault, exchange=KEYS[alias][0], paths=["cancel"])
@@ -140,7 +140,7 @@ def test_asked_pause_rests_the_account(world: World, attempts: Attempts) -> None
 
 
 def test_refused_connection_sent_nothing(world: World) -> None:
-    """A request that never left is said so, and costs no rate slot."""
+    """A request that never left is reported as such, and costs no rate slot."""
     world.limits = {"bm": TIGHT}
     dead = {**world.account("ev"), "base_url": f"http://127.0.0.1:{own_port()}"}
     attempts = Attempts(world, http=HTTP, accounts={"ev": dead, "bm": world.account("bm")})
@@ -168,7 +168,7 @@ def test_rate_limit_is_waited_for(world: World) -> None:
 def test_a_slot_that_is_used_too_late_is_not(
     world: World, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process stood still after its leave: by now the slot counts no more at Redis."""
+    """The process was frozen after its leave: by now the slot counts no more at Redis."""
     ahead_ms = [0.0]
     now_ms, reserve = clock.monotonic_ms, Limiter.reserve
 
@@ -242,7 +242,7 @@ def test_a_second_look_cancels_nothing_of_who_is_back(world: World, attempts: At
     assert world.status("ev", placed) == "open"
 
 
-def test_what_a_list_goes_on_to_show_is_canceled_once(
+def test_order_that_lists_keep_showing_is_canceled_once(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row of a status that no document knows: its cancel is taken, and it stays."""
@@ -278,7 +278,7 @@ def test_command_that_cannot_be_sent_is_dead(
 
 
 def test_wrong_credentials_end_in_the_dead_letters(world: World) -> None:
-    """A secret that the exchange refuses is tried now and then, for as long as a job may live."""
+    """A secret that the exchange refuses is tried periodically, for as long as a job may live."""
     wrong = {**world.account("ix"), "api_secret": "wrong-secret-0123456789"}
     attempts = Attempts(
         world, http=HTTP, accounts={"ix": wrong}, jobs={**FAST, "max_age_ms": 2_000}
@@ -299,7 +299,7 @@ def test_one_token_serves_all_threads(world: World, attempts: Attempts) -> None:
 
 
 def test_refused_token_is_replaced_once(world: World, attempts: Attempts) -> None:
-    """Eight threads that hear that the token has died fetch one new one."""
+    """Eight threads that learn that the token has died fetch one new one."""
     attempts.run("bm", attempts.accept("bm", *world.place("bm")))
     world.sim.expire_tokens()
     ids = [attempts.accept("bm", order_id) for order_id in world.place("bm", 24)]
@@ -325,7 +325,7 @@ def test_token_lost_with_redis_is_fetched_again(world: World, attempts: Attempts
 def test_midnight_costs_two_tokens(
     world: World, attempts: Attempts, monkeypatch: pytest.MonkeyPatch, left_ms: int
 ) -> None:
-    """All tokens end then: the last one before it is used to its end, and not fetched anew."""
+    """All tokens end then: the last one before it is used until it ends, and not fetched again."""
     real_ms = clock.now_ms
     today_ms = world.sim.now_ms()
 
@@ -344,7 +344,7 @@ def test_midnight_costs_two_tokens(
 
 
 def test_refused_token_request_rests_the_account(world: World) -> None:
-    """While no token is to be had, the few token requests are not spent in a row."""
+    """While no token is available, the few token requests are not spent in a row."""
     wrong = {**world.account("bm"), "api_secret": "wrong-secret-0123456789"}
     attempts = Attempts(world, http=HTTP, accounts={"bm": wrong})
     settlement = attempts.first("bm", *world.place("bm"))
@@ -355,8 +355,10 @@ def test_refused_token_request_rests_the_account(world: World) -> None:
 
 
 @pytest.mark.parametrize("ahead", [60_000, 1_000_000, 10**15])
-def test_nonce_that_fell_behind_mends_itself(world: World, attempts: Attempts, ahead: int) -> None:
-    """A key whose exchange has seen higher nonces goes on above them at the next attempt."""
+def test_nonce_that_fell_behind_corrects_itself(
+    world: World, attempts: Attempts, ahead: int
+) -> None:
+    """A key whose exchange has seen higher nonces continues above them at the next attempt."""
     attempts.run("ix", attempts.accept("ix", *world.place("ix")))
     seen = attempts.arrivals("cancel")[-1].nonce or 0
     world.sim.set_nonce(KEYS["ix"][1], seen + ahead)

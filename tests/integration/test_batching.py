@@ -77,8 +77,8 @@ def test_order_that_the_reply_leaves_out_is_asked_about(world: World, attempts: 
 @pytest.mark.parametrize(
     "fault", ["everstrike_503", "accept_then_drop", "drop_before", "half_body", "html_5xx"]
 )
-def test_each_order_goes_on_alone_after_a_fault(world: World, fault: str) -> None:
-    """Whatever becomes of the request, every order ends proven by a request of its own."""
+def test_each_order_continues_alone_after_a_fault(world: World, fault: str) -> None:
+    """Whatever the result of the request, every order ends proven by a request of its own."""
     world.bulk = ("ev",)
     world.worker()
     world.sim.fault_next(fault, exchange="everstrike", paths=["bulk"])
@@ -101,7 +101,7 @@ def _cancels_all(names: Sequence[str]) -> Act:
     return act
 
 
-def test_request_that_cancels_what_nobody_named_is_the_last_of_its_kind(
+def test_request_that_cancels_unnamed_orders_is_the_last_of_its_kind(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No document says how the ids are written; one that is not read cancels everything."""

@@ -92,8 +92,8 @@ def test_only_the_holder_ticks(app: Celery, store: Store) -> None:
     assert not store.client.exists("cx:beat")
 
 
-def test_one_that_lost_its_lease_unawares_takes_none_away(app: Celery, store: Store) -> None:
-    """Frozen till another ticks, it stands by; stopped then, it leaves the other its lease."""
+def test_one_that_lost_its_lease_unnoticed_takes_none_away(app: Celery, store: Store) -> None:
+    """Frozen until another ticks, it stands by; stopped then, it leaves the other its lease."""
     frozen, other = due(app), due(app)
     frozen.tick()
     store.client.delete("cx:beat")  # it has run out
@@ -125,8 +125,8 @@ def test_redis_away_and_back(
     scheduler.close()
 
 
-def test_ticks_that_nobody_reads_do_not_pile_up(app: Celery, store: Store) -> None:
-    """Without a worker a few wait, however long that is; with one they go on."""
+def test_ticks_without_a_reader_do_not_pile_up(app: Celery, store: Store) -> None:
+    """Without a worker a few wait, however long that is; with one they continue."""
     scheduler = due(app)
 
     def tick(times: int) -> None:

@@ -24,7 +24,7 @@ def taken(connection: Connection) -> Message:
 
 
 def test_acknowledging_it_is_an_error_of_the_connection(own_redis: EmbeddedRedis) -> None:
-    """One that Celery expects and connects anew for; any other would end the worker."""
+    """One that Celery expects and connects again for; any other would end the worker."""
     connection = Connection(own_redis.url, transport="worker.messaging.broker:Transport")
     message = taken(connection)
     errors = connection.connection_errors

@@ -1,4 +1,4 @@
-"""A call that its caller has given up changes nothing when Redis comes to it."""
+"""A call that its caller has given up changes nothing when Redis runs it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ CALLS: dict[str, Callable[[Producer, Switch, str], object]] = {
 
 @pytest.mark.parametrize("verb", CALLS)
 def test_nothing_that_was_given_up_takes_effect(own_redis: EmbeddedRedis, verb: str) -> None:
-    """Redis is frozen, the call fails, and once Redis goes on nothing has changed."""
+    """Redis is frozen, the call fails, and once Redis continues nothing has changed."""
     client = connect(own_redis.url, timeout_ms=5_000)
     client.zadd("cx:tripped", {"second": 1})
     strategy = producer(own_redis.port)
@@ -136,7 +136,7 @@ def test_an_arm_that_comes_after_a_later_disarm_is_refused(own_redis: EmbeddedRe
 def test_a_call_that_failed_early_is_not_carried_out_later(
     own_redis: EmbeddedRedis, verb: str
 ) -> None:
-    """Its connection broke while it was on its way; it arrives once its caller goes on."""
+    """Its connection broke while it was on its way; it arrives once its caller continues."""
     client = connect(own_redis.url, timeout_ms=5_000)
     with Held(own_redis.port) as way, ThreadPoolExecutor(1) as caller:
         strategy = producer(way.port)
@@ -168,10 +168,10 @@ def test_who_is_refused_a_connection_need_not_wait(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("verb", ["beat", "arm"])
 def test_a_deadline_counts_from_the_call(redis_url: str, verb: str) -> None:
-    """Not from when Redis comes to it."""
+    """Not from when Redis runs it."""
     board = Board(redis_url)
     armed = board.arm(pairs=["a_x"])
-    board.clock.client.set(KEY, START_MS + 2_000)  # Redis was held up; nobody's clock was
+    board.clock.client.set(KEY, START_MS + 2_000)  # Redis was held up; no clock was
     if verb == "beat":
         board.beat(armed)
     else:
@@ -241,6 +241,6 @@ def test_an_old_measurement_is_made_again(own_redis: EmbeddedRedis) -> None:
 
 
 def test_the_local_clock_counts_a_suspend() -> None:
-    """CLOCK_MONOTONIC stands still in one: a call from before it would look valid after it."""
+    """CLOCK_MONOTONIC stops in one: a call from before it would look valid after it."""
     before = time.clock_gettime(time.CLOCK_BOOTTIME) * 1_000
     assert 0 <= clock.monotonic_ms() - before < 1_000

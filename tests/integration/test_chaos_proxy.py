@@ -80,7 +80,7 @@ def echo(server: Echo) -> Echo:
 
 
 def ended(sock: socket.socket) -> bool:
-    """Return whether the other end closes, without having said anything."""
+    """Return whether the other end closes, without having sent anything."""
     try:
         return sock.recv(10) == b""
     except ConnectionResetError:
@@ -163,10 +163,10 @@ def test_a_held_link_delivers_late_what_its_client_did_not_reset(
 
 
 @pytest.mark.parametrize("form", NAMED)
-def test_who_is_told_where_the_server_is_stays_on_the_link(
+def test_client_that_learns_the_servers_address_stays_on_the_link(
     links: Links, echo: Echo, form: bytes
 ) -> None:
-    """As a Sentinel tells it."""
+    """As a Sentinel names it."""
     (door,) = links.doors["link"]
 
     def named(port: int) -> bytes:

@@ -124,7 +124,7 @@ def test_what_is_refused_queues_nothing(world: World, run: Run) -> None:
 def test_redis_going_away_while_waiting_is_not_an_end(
     world: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wait goes on; what cannot be told at its end is unknown."""
+    """The wait continues; what cannot be read at its end is unknown."""
     from worker.errors import StoreUnavailable  # noqa: PLC0415
     from worker.store.listing import Listing  # noqa: PLC0415
 

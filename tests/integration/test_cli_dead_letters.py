@@ -1,4 +1,4 @@
-"""Which dead letters are meant, what is told of them, and that none goes unseen."""
+"""Which dead letters are meant, what is shown of them, and that none goes unseen."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_dry_run_finds_what_could_not_be_replayed(
     assert "account ev is on bitmart now" in err
 
 
-def test_a_letter_tells_its_reason_last_answer_attempts_and_age(world: World, run: Run) -> None:
+def test_a_letter_shows_its_reason_last_answer_attempts_and_age(world: World, run: Run) -> None:
     """As they came out of real attempts."""
     attempts = Attempts(world, jobs={"max_attempts": 3, "backoff_base_ms": 1})
     world.sim.set_faults({"html_5xx": 1.0})
@@ -141,7 +141,7 @@ def test_a_letter_tells_its_reason_last_answer_attempts_and_age(world: World, ru
 
 
 def test_dead_letters_never_expire(world: World, run: Run, hand: Hand) -> None:
-    """However they came to be; what is replayed is kept for a while, to be seen."""
+    """However they were made; what is replayed is kept for a while, to be seen."""
     store = world.store()
     given_up, bad = hand.dead("a1"), hand.malformed()
     for job_id in (given_up, bad):
@@ -165,7 +165,7 @@ def test_a_letter_whose_record_is_gone_does_not_vanish(world: World, run: Run, h
 
 
 def test_jobs_of_a_newer_version_are_shown_as_unknown(world: World, run: Run, hand: Hand) -> None:
-    """Whatever stands in them; no command fails, and none touches them."""
+    """Whatever is in them; no command fails, and none touches them."""
     client = world.store().client
     pending, dead, done = hand.pending("a1"), hand.dead("a2"), hand.done("a3")
     strange = {"kind": "amend", "v": "2", "phase": "weigh", "streak": "x", "history": "no\n[1]\n"}
@@ -189,7 +189,7 @@ def test_jobs_of_a_newer_version_are_shown_as_unknown(world: World, run: Run, ha
 
 
 def test_a_cancel_that_expired_in_its_queue_is_a_dead_letter(world: World) -> None:
-    """Who sent it with a time limit may think it done; nothing goes by its age unseen."""
+    """Who sent it with a time limit may think it done; nothing expires by its age unseen."""
     from celery import Celery  # noqa: PLC0415
 
     client = Celery("stranger", broker=world.redis_url)

@@ -75,7 +75,7 @@ def test_with_redis_limits_and_nonces_are_shared(world: World, run: Run) -> None
 
 
 def test_what_is_not_proven_in_time_fails(away: World, run: Run) -> None:
-    """Exit code 1, and plain words that nobody goes on with it."""
+    """Exit code 1, and plain words that no worker continues it."""
     away.sim.set_faults({"accept_then_drop": 1.0})
     orders = away.place("ev", 2)
     told = run(away, "cancel", "ev", *orders, "--direct", "--wait", "0.3", "--json")

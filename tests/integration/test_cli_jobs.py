@@ -64,7 +64,7 @@ def test_a_limit_cuts_and_says_so(run: Run, hand: Hand) -> None:
         assert len(ids(run(*command, "--limit", "3", "--json"))) == 3
 
 
-def test_show_tells_all_of_one_job(run: Run, hand: Hand) -> None:
+def test_show_prints_all_of_one_job(run: Run, hand: Hand) -> None:
     """Its record and every attempt."""
     dead = hand.dead("a1")
     shown = document(run("show", dead, "--json"))

@@ -36,12 +36,12 @@ def document(told: Told) -> Any:
 
 
 def found(told: Told) -> dict[str, tuple[str, str]]:
-    """Return level and mend of each subject that `check --json` looked at."""
+    """Return level and fix of each subject that `check --json` looked at."""
     return {row["subject"]: (row["level"], row["mend"]) for row in document(told)["findings"]}
 
 
-def test_status_tells_who_works_and_what_waits(world: World, run: Run) -> None:
-    """Workers not heard of for a while are not alive."""
+def test_status_shows_live_workers_and_pending_jobs(world: World, run: Run) -> None:
+    """Workers without a sign of life for a while are not alive."""
     told = document(run("status", "--json"))
     assert (told["workers"], told["lanes"], told["dead"]) == ([], [], 0)
     assert told["redis"]["appendonly"] is True
@@ -76,8 +76,8 @@ def test_status_tells_who_works_and_what_waits(world: World, run: Run) -> None:
     assert ["everstrike", "ev", "2", "2"] in [line[:4] for line in lines]
 
 
-def test_status_tells_of_accounts_without_jobs(world: World, run: Run) -> None:
-    """Whether somebody would take a switch's orders off is to be seen before it trips."""
+def test_status_shows_accounts_without_jobs(world: World, run: Run) -> None:
+    """Whether a worker would take a switch's orders off is to be seen before it trips."""
     worker = Ledger(world.store(), digest="ours")
     worker.register([("ev", "everstrike", 0)])
 
@@ -90,7 +90,7 @@ def test_status_tells_of_accounts_without_jobs(world: World, run: Run) -> None:
     assert told() == ("ev", 0, True)
 
 
-def test_watching_goes_on_while_redis_is_away(
+def test_watching_continues_while_redis_is_down(
     world: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until Ctrl-C, which is exit code 0."""
@@ -132,7 +132,7 @@ def test_check_finds_all_well(world: World, run: Run) -> None:
 
 
 def test_check_finds_a_redis_that_would_lose_jobs(run: Run, server: redis.Redis) -> None:
-    """With the commands that mend it."""
+    """With the commands that fix it."""
     server.config_set("appendonly", "no")
     server.config_set("maxmemory-policy", "allkeys-lru")
     told = run("check", "--json")

@@ -109,7 +109,7 @@ def test_arm_prints_what_one_needs_to_beat(world: World, run: Run) -> None:
     }
 
 
-def test_without_a_worker_it_says_that_nobody_would_act(world: World, run: Run) -> None:
+def test_without_a_worker_it_warns_that_none_would_act(world: World, run: Run) -> None:
     """On standard error; what was asked is done all the same."""
     told = run("arm", "ix", "--pair", "btc_idr", *HOUR, "--json")
     assert "no worker is alive to act on it" in told[2]
@@ -126,7 +126,7 @@ def test_without_a_worker_it_says_that_nobody_would_act(world: World, run: Run) 
 
 
 def test_a_scope_that_cannot_be_armed_is_wrong_usage(world: World, run: Run) -> None:
-    """An overlap names the other switch and the mend; nothing is armed."""
+    """An overlap names the other switch and the fix; nothing is armed."""
     other = hour(world, "ix", pairs=["btc_idr", "eth_idr"])
     for arguments, words in (
         (("ix", "--pair", "eth_idr"), f"switch {other.id} covers part of this scope"),
@@ -141,8 +141,8 @@ def test_a_scope_that_cannot_be_armed_is_wrong_usage(world: World, run: Run) -> 
 
 
 @pytest.mark.usefixtures("alive")
-def test_beat_and_disarm_tell_how_it_stands(world: World, run: Run) -> None:
-    """Whoever armed it; with --epoch only while that arming counts."""
+def test_beat_and_disarm_print_the_state(world: World, run: Run) -> None:
+    """Of any holder; with --epoch only while that arming counts."""
     held = hour(world, "ev", order_ids=["a1"])
     before = held.record()
     assert run("beat", held.id) == (0, "1h left, in time\n", "")
@@ -172,7 +172,7 @@ def test_beat_and_disarm_tell_how_it_stands(world: World, run: Run) -> None:
 
 
 def test_what_has_tripped_or_never_was_is_exit_code_1(world: World, run: Run) -> None:
-    """One line each, with the mend; nothing is canceled by asking for another's."""
+    """One line each, with the fix; nothing is canceled by asking for another's."""
     late = hour(world, "ev", order_ids=["a1"])
     overdue(world, late)
     for command in (("beat",), ("disarm",), ("beat", "--every", "1")):
@@ -188,7 +188,7 @@ def test_what_has_tripped_or_never_was_is_exit_code_1(world: World, run: Run) ->
 
 
 def test_switches_lists_what_is_asked_for(world: World, run: Run) -> None:
-    """What stands first, the nearest deadline ahead; then the ended, latest first."""
+    """Live switches first, the nearest deadline ahead; then the ended, latest first."""
     assert document(run("switches", "--json"))["switches"] == []
     code, out, _ = run("switches")
     assert (code, tuple(out.split())) == (0, HEADERS)
@@ -260,7 +260,7 @@ def test_status_counts_switches_and_the_nearest_deadline(world: World, run: Run)
     assert "nearest deadline has passed" in run("status")[1]
 
 
-def test_watching_goes_on_while_redis_is_away(
+def test_watching_continues_while_redis_is_down(
     world: World, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until Ctrl-C, which is exit code 0."""
@@ -288,7 +288,7 @@ def test_watching_goes_on_while_redis_is_away(
     assert "Redis did not answer (ConnectionError) at 127.0.0.1:" in out
 
 
-def test_ids_are_completed_from_what_stands(world: World) -> None:
+def test_ids_are_completed_from_the_ledger(world: World) -> None:
     """Of the settings in force, also those of --config."""
     config = world.config()
     one, two = hour(world, "ix", pairs=["btc_idr"]), hour(world, "ev", order_ids=["a1"])

@@ -201,7 +201,7 @@ def redis_pid(client: redis.Redis) -> int:
 def test_a_real_set_up_with_its_own_redis(
     started: list[Up], tmp_path: Path, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """--embedded beside a Redis that runs: another port, told; a second `up` is refused."""
+    """--embedded beside a Redis that runs: another port, printed; a second `up` is refused."""
     config = world.config()
     up = Up(tmp_path, "--embedded", WORKER_CONFIG=str(config))
     started.append(up)
@@ -267,7 +267,7 @@ def test_several_workers_share_a_machine(started: list[Up], tmp_path: Path, worl
         return pids if len(pids) == 3 else set()
 
     pids = eventually(back, within_ms=30_000, what="three workers alive again")
-    # A worker is known to Redis a moment before its first look at it, which makes it ready.
+    # A worker is known to Redis a moment before its first look, which makes it ready.
     eventually(ready, within_ms=30_000, what="all pages ready again, where they were")
     assert up.stop() == 0, up.err.read_text()[-2_000:]
     assert all(gone(pid) for pid in pids)

@@ -1,4 +1,4 @@
-"""The clock of Redis's host steps: shared time does not follow, and nobody is hurt."""
+"""The clock of Redis's host steps: shared time does not follow, and no switch is affected."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _host_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def engines(world: World, count: int) -> Iterator[list[Dispatcher]]:
-    """Run workers in this process, until each has said that it lives."""
+    """Run workers in this process, until each has given a sign of life."""
     with ExitStack() as stack:
         started = []
         for _ in range(count):
@@ -92,7 +92,7 @@ def state(switch: Switch) -> str:
 def test_a_clock_set_back_stops_nothing(
     world: World, workers: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A silent switch trips on time, a beaten one stays, and cancels go on."""
+    """A silent switch trips on time, a renewed one stays, and cancels continue."""
     strategy, client = world.producer(), world.store().client
     with engines(world, workers):
         (order,) = world.place("ev", pair="btc_idr")
@@ -119,7 +119,7 @@ def test_a_clock_set_back_stops_nothing(
 def test_a_clock_set_forward_trips_nothing(
     world: World, workers: int, ms: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Beaten switches stay, no beat is refused, and the step is taken back once."""
+    """Renewed switches stay, no beat is refused, and the step is taken back once."""
     strategy, client = world.producer(), world.store().client
     with engines(world, workers):
         (order,) = world.place("ev", pair="btc_idr")
@@ -175,7 +175,7 @@ def test_a_frozen_redis_is_no_step(world: World, own_redis: EmbeddedRedis) -> No
 
 @pytest.mark.parametrize("ms", [12_000, -12_000])
 def test_one_worker_alone_moves_nothing_while_another_lives(world: World, ms: int) -> None:
-    """Its own clock is wrong; it finds that others live by the time, and goes on."""
+    """Its own clock is wrong; it finds that others live by the time, and continues."""
     strategy, client = world.producer(), world.store().client
     with engines(world, 2) as (liar, _):
         time = liar._due_poll._store.time  # noqa: SLF001
@@ -266,7 +266,7 @@ def test_a_strategy_alone_moves_nothing(world: World) -> None:
 
 
 def test_an_idle_script_writes_nothing_of_time(redis_url: str) -> None:
-    """Shared time is written down when it has gone on, and by no script that only reads."""
+    """Shared time is written down when it has moved, and by no script that only reads."""
     store = Store(connect(redis_url, timeout_ms=2_000), prefix="cx:")
     store.run("lease", "beat", "a", 1_000)
     assert not store.client.exists("cx:clock")

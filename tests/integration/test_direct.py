@@ -128,7 +128,7 @@ def test_nonces_of_many_threads_arrive_in_order(away: World) -> None:
 
 
 @pytest.mark.parametrize("ahead", [10**6, 10**15])
-def test_nonces_begin_at_the_time_and_mend_themselves(away: World, ahead: int) -> None:
+def test_nonces_begin_at_the_time_and_correct_themselves(away: World, ahead: int) -> None:
     """A key whose nonces are higher, or have more digits, says so once."""
     first, second = away.place("ix", 2)
     away.sim.set_nonce(KEYS["ix"][1], clock.now_ms() + ahead)
@@ -169,10 +169,10 @@ def test_redis_that_answers_shares_its_limits_nonces_and_tokens(world: World) ->
     assert "due" not in names
 
 
-def test_redis_going_away_in_between_is_gone_on_without(
+def test_direct_cancel_continues_when_redis_goes_down(
     sim: Simulator, own_redis: EmbeddedRedis, tmp_path: Path
 ) -> None:
-    """What this process has sent until then still counts; token and nonces go on, too."""
+    """What this process has sent until then still counts; token and nonces continue, too."""
     here = World(sim, own_redis.url, tmp_path, tables={"jobs": FAST})
     here.limits = {"bm": {"orders": {"max_requests": 2, "window_ms": 500}}}
     direct = build_direct(here.settings(redis_timeout_ms=200))

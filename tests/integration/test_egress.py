@@ -57,7 +57,7 @@ def test_an_account_at_the_default_address_shares_the_budget_of_those_without(
 def test_the_default_address_is_found_out(
     world: World, egress: str, url: str, *, shares: bool
 ) -> None:
-    """By the route that leads to the exchange; what cannot be found out is taken to be it."""
+    """By the route that leads to the exchange; what cannot be found out counts as that one."""
     account = {**world.account("ix"), "egress_ip": egress, "base_url": url}
     lane = at_default_address(build_sessions(world.settings(accounts={"one": account}))["one"])
     owners = {rule.key.split(":", 2)[2] for _, rule in lane.rules if "countdown" in rule.key}

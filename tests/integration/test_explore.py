@@ -22,7 +22,7 @@ def test_every_small_history_of_jobs_keeps_them(redis_url: str, *, serial: bool)
 
 
 def test_every_small_history_of_a_switch_keeps_it(redis_url: str) -> None:
-    """A beaten switch stands, a silent one trips, a disarmed one stays, whatever goes wrong."""
+    """A renewed switch stays armed, a silent one trips, a disarmed one stays, despite faults."""
     model = SwitchesModel(redis_url, steps=6, asks=2, ticks=1, faults=0)
     found = search(model, longest_s=LONGEST_S)
     assert not found.broken, found.report()

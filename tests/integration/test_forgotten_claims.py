@@ -53,7 +53,7 @@ def test_a_list_from_before_says_nothing_of_the_claim_after(redis_url: str, verb
 
 @pytest.mark.parametrize("verb", [Verb.AGAIN, Verb.WAIT, Verb.DEAD])
 def test_only_a_proof_counts_from_who_has_the_job_no_longer(redis_url: str, verb: Verb) -> None:
-    """Nobody else is given what the second worker has in hand."""
+    """No other worker is given what the second one holds."""
     made = forgotten(redis_url, Kind.CANCEL)
     assert not made.bench.settle(made.old, verb, "w1").applied
     assert made.unmoved()

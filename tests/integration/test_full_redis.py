@@ -1,4 +1,4 @@
-"""A Redis at `maxmemory`: accepted work is brought to its end, new work is refused."""
+"""A Redis at `maxmemory`: accepted work is completed, new work is refused."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def health(url: str, path: str = "/healthz") -> tuple[int, dict[str, object]]:
 
 
 def ready_at(url: str) -> dict[str, object]:
-    """Wait until a process is ready; return what it tells."""
+    """Wait until a process is ready; return its answer."""
 
     def told() -> dict[str, object]:
         status, document = health(url)
@@ -109,8 +109,8 @@ def test_a_worker_shows_what_it_does(world: World) -> None:
     assert worker.stop() == 0
 
 
-def test_redis_away_is_told_and_ends_nothing(own_redis: EmbeddedRedis, tmp_path: Path) -> None:
-    """A scrape says so; the process is live, so that nobody restarts it, and not ready."""
+def test_redis_down_is_reported_and_ends_nothing(own_redis: EmbeddedRedis, tmp_path: Path) -> None:
+    """A scrape shows it; the process is live, so that it is not restarted, and not ready."""
     with Simulator(seed=7) as sim:
         world = World(sim, own_redis.url, tmp_path)
         with watched(world) as (engine, _, url):
@@ -138,7 +138,7 @@ def test_redis_away_is_told_and_ends_nothing(own_redis: EmbeddedRedis, tmp_path:
 
 
 def test_a_process_that_hangs_is_not_live(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its sweep no longer goes round; once it does, all is well again."""
+    """Its sweep no longer runs; once it does, all is well again."""
     held, release = threading.Event(), threading.Event()
     with watched(world) as (engine, _, url):
         engine.start()
@@ -186,7 +186,7 @@ def test_a_beat_shows_itself_too(world: World) -> None:
 
 
 def test_a_taken_port_costs_no_worker_its_life(caplog: pytest.LogCaptureFixture) -> None:
-    """The next free one, said in a line; none, or another's address: a warning."""
+    """The next free one, named in a line; none, or another's address: a warning."""
     caplog.set_level(logging.INFO)
     pages = {"/": lambda: Page("here")}
     first = open_server("127.0.0.1", [0], pages)
@@ -227,7 +227,7 @@ def test_a_page_that_cannot_be_made_harms_no_other() -> None:
     server.stop()
 
 
-def test_redis_is_not_asked_anew_for_each_reader(world: World) -> None:
+def test_redis_is_not_asked_again_for_each_reader(world: World) -> None:
     """Several who ask at once share a look."""
     watch = Watch(world.store(), budgets_of(build_sessions(world.settings()).values()))
     assert watch.look() is watch.look()

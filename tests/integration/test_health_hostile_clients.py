@@ -1,4 +1,4 @@
-"""Slow, many and malicious readers of what a process shows of itself."""
+"""Slow, many and malicious readers of a process's status page."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def ended(sock: socket.socket) -> bool:
         return True
 
 
-def test_slow_readers_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as there may be, each sending a byte now and then, end in time; others are served."""
+def test_slow_readers_keep_no_other_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there may be, each sending single bytes, end in time; others are served."""
     monkeypatch.setattr(serving, "READER_S", FEW_S)
     with serve() as server, ExitStack() as stack:
         slow = [connect(server, stack) for _ in range(READERS_MAX)]
@@ -137,7 +137,7 @@ def test_who_takes_a_reply_slowly_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
         assert get(server.url, "/large")[1] == LARGE
 
 
-def test_a_thousand_idle_connections_keep_nobody_out() -> None:
+def test_a_thousand_idle_connections_keep_no_other_out() -> None:
     """The oldest that have not asked make room for new ones."""
     with serve() as server, ExitStack() as stack:
         idle = [connect(server, stack) for _ in range(1_000)]
@@ -198,7 +198,7 @@ def test_what_waits_for_redis_does_not_keep_a_liveness_probe_waiting() -> None:
 
 
 def test_requests_of_any_shape_are_answered_or_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rubbish, giant headers, pipelining, half-open connections: all end, and none harms others."""
+    """Garbage, giant headers, pipelining, half-open connections: all end, and none harms others."""
     monkeypatch.setattr(serving, "READER_S", FEW_S)
     dice = random.Random(7)
     shapes = [

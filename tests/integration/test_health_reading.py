@@ -27,7 +27,7 @@ LANE = "everstrike:ev"
 
 @pytest.fixture
 def stepped(redis_url: str) -> Stepped:
-    """An empty Redis whose time stands still."""
+    """An empty Redis whose time is stopped."""
     return Stepped(redis_url)
 
 
@@ -163,7 +163,7 @@ def test_age_of_the_oldest_unproven_job(stepped: Stepped) -> None:
 
 
 def test_an_attempt_of_a_dead_worker_is_unproven(stepped: Stepped) -> None:
-    """Nobody says what came of it."""
+    """Its result is not reported."""
     ledger = Ledger(stepped.store(), digest="d")
     ledger.register([("ev", "everstrike", 0)])
     ledger.accept([job(1)])
@@ -268,7 +268,7 @@ def test_budgets_are_read_with_their_owners(world: World, stepped: Stepped) -> N
 
 
 def test_who_lives_and_ticks_is_read(stepped: Stepped) -> None:
-    """A worker not heard of for a while does not live."""
+    """A worker without a sign of life for a while does not live."""
     ledger = Ledger(stepped.store(), digest="d")
     ledger.heartbeat("w1", ttl_ms=60_000)
     ledger.ticked()
@@ -288,7 +288,7 @@ def test_who_lives_and_ticks_is_read(stepped: Stepped) -> None:
         ("maxmemory", "1mb", "of maxmemory is used"),
     ],
 )
-def test_a_redis_that_may_lose_jobs_is_told(
+def test_a_redis_that_may_lose_jobs_is_reported(
     stepped: Stepped, option: str, value: str, line: str
 ) -> None:
     """In the words of the page."""

@@ -36,7 +36,7 @@ def clock(redis_url: str) -> Stepped:
 
 
 def keys_of(clock: Stepped, exchange: str, alias: str) -> set[str]:
-    """Return the keys that one account comes to have, its records apart."""
+    """Return the keys that one account has in the end, its records apart."""
     client: Any = clock.client
     client.flushdb()
     clock.set(clock.now_ms)

@@ -38,7 +38,7 @@ def accepted(board: Board) -> list[str]:
 
 
 def left(board: Board) -> list[str]:
-    """Return the switches that somebody must look at."""
+    """Return the switches that a worker must look at."""
     found: Any = board.client.zrange(f"cx:due:{switch_lane(EV)}", 0, -1)
     return list(found)
 
@@ -56,7 +56,7 @@ def overdue(board: Board, order_ids: list[str], **options: Any) -> Armed:
     return armed
 
 
-def test_a_trip_goes_on_until_each_order_has_its_cancel(board: Board) -> None:
+def test_a_trip_continues_until_each_order_has_its_cancel(board: Board) -> None:
     """The switch has tripped at once; a part is accepted with each call, each order once."""
     armed = overdue(board, MANY, pairs=["a_x"])
     assert board.beat(armed).state == "tripped"
@@ -77,7 +77,7 @@ def test_a_trip_goes_on_until_each_order_has_its_cancel(board: Board) -> None:
     assert int(board.client.pttl(f"cx:switch:{armed.switch_id}")) > 0  # type: ignore[arg-type]
 
 
-def test_no_bell_is_needed_to_go_on(board: Board) -> None:
+def test_no_bell_is_needed_to_continue(board: Board) -> None:
     """The lane is due until the trip is complete, and the claim says that there is more."""
     overdue(board, MANY)
     assert board.claim("ev").more
@@ -88,8 +88,8 @@ def test_no_bell_is_needed_to_go_on(board: Board) -> None:
     assert board.lane_ms("ev") is None
 
 
-def test_what_is_proven_meanwhile_is_not_canceled_again(board: Board) -> None:
-    """An order that was closed before its turn came is nobody's any more."""
+def test_what_is_proven_during_a_trip_is_not_canceled_again(board: Board) -> None:
+    """An order that was closed before its turn came belongs to no switch any more."""
     armed = overdue(board, MANY)
     board.beat(armed)
     rest: Any = board.client.smembers(f"cx:switch:{armed.switch_id}:orders")
@@ -113,7 +113,7 @@ def test_many_switches_share_a_step(board: Board) -> None:
 
 
 def test_a_restarted_strategy_tracks_its_orders_again(board: Board) -> None:
-    """While the trip goes on: what it arms is its own, and stays so."""
+    """While the trip continues: what it arms is its own, and stays so."""
     overdue(board, MANY)
     board.claim("ev")
     again = board.arm("ev", order_ids=MANY)
@@ -188,7 +188,7 @@ def test_an_overlap_among_very_many_arms_nothing(board: Board) -> None:
     assert board.switches.disarm(other.switch_id, 0, (QUEUE, "bell")) == "armed"
 
 
-def test_who_arms_very_many_hears_that_it_has_ended_meanwhile(
+def test_who_arms_very_many_learns_that_it_ended_during_the_call(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was not tracked by then would stay on the book unwatched."""

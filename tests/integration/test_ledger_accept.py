@@ -56,7 +56,7 @@ def test_same_order_while_claimed_is_one_job(bench: Bench) -> None:
 
 @pytest.mark.parametrize("verb", [Verb.DONE, Verb.DEAD])
 def test_same_order_after_its_end_is_a_new_job(bench: Bench, verb: Verb) -> None:
-    """An order may be canceled anew once its last job has ended."""
+    """An order may be canceled again once its last job has ended."""
     first = bench.one("a1")
     bench.settle(bench.take(), verb)
     (again,) = bench.accept("a1")
@@ -138,7 +138,7 @@ def test_ended_scope_may_be_canceled_again(bench: Bench) -> None:
     assert bench.ledger.accept([new_job("", kind=Kind.CANCEL_ALL, pair="btc_idr")])[0].fresh
 
 
-def test_order_whose_record_was_lost_is_accepted_anew(bench: Bench) -> None:
+def test_order_whose_record_was_lost_is_accepted_again(bench: Bench) -> None:
     """A ticket always stands for a job that there is."""
     lost = bench.one("a1")
     bench.client.delete(f"cx:job:{lost}")
@@ -172,7 +172,7 @@ def test_doorbells_ring_once_for_a_list_of_any_length(bench: Bench) -> None:
 
 
 def test_doorbells_ring_only_for_what_is_fresh(bench: Bench) -> None:
-    """Asking again for what is pending wakes nobody."""
+    """Asking again for what is pending wakes no worker."""
     bench.ledger.accept([new_job("a1")], [BELL])
     bench.ledger.accept([new_job("a1")], [BELL])
     assert rings(bench) == [BELL[1]]
@@ -181,7 +181,7 @@ def test_doorbells_ring_only_for_what_is_fresh(bench: Bench) -> None:
 
 
 def test_doorbells_ring_when_only_the_first_of_many_is_fresh(bench: Bench) -> None:
-    """A long list that ends in known orders is heard as well."""
+    """A long list that ends in known orders rings as well."""
     known = [f"o{n}" for n in range(CHUNK)]
     bench.accept(*known)
     bench.ledger.accept([new_job("fresh"), *map(new_job, known)], [BELL])
@@ -189,7 +189,7 @@ def test_doorbells_ring_when_only_the_first_of_many_is_fresh(bench: Bench) -> No
 
 
 def test_doorbells_of_many_do_not_pile_up(bench: Bench) -> None:
-    """Where messages wait already nobody needs waking; that of one order becomes a name."""
+    """Where messages wait already no worker needs waking; that of one order becomes a name."""
     for n in range(100):
         bench.ledger.accept([new_job(f"a{n}"), new_job(f"b{n}")], [BELL])
     piled = len(rings(bench))
@@ -232,8 +232,8 @@ def test_arrival_wakes_a_lane_that_waits_for_a_later_job(bench: Bench) -> None:
     assert bench.lane_ms() == bench.clock.now_ms
 
 
-def test_arrival_does_not_wake_a_lane_at_rest(bench: Bench) -> None:
-    """Nobody looks at a paused lane before its pause is over."""
+def test_arrival_does_not_wake_a_paused_lane(bench: Bench) -> None:
+    """No worker looks at a paused lane before its pause is over."""
     bench.one("a1")
     bench.settle(bench.take(), Verb.WAIT, pause_ms=700)
     bench.accept("a2")

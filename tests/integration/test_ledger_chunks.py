@@ -45,7 +45,7 @@ def test_one_that_counts_no_more_does_not_stop_the_others(bench: Bench) -> None:
 
 
 def test_put_back_unsent_a_chunk_keeps_its_places(bench: Bench) -> None:
-    """A worker that ran out of time hands the rest to whoever comes next."""
+    """A worker that ran out of time leaves the rest to the next worker."""
     bench.accept("a0", "a1", "a2")
     jobs = bench.claim(limit=3).jobs
     bench.settle_all(jobs, Verb.WAIT)

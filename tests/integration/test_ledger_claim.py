@@ -22,7 +22,7 @@ def bench(redis_url: str) -> Bench:
     return Bench(redis_url)
 
 
-def test_claimed_job_tells_its_attempt(bench: Bench) -> None:
+def test_claimed_job_knows_its_attempt(bench: Bench) -> None:
     """The claimant learns all that the job is, and Redis's time."""
     job_id = bench.one("a1", pair="btc_idr")
     bench.clock.advance(40)
@@ -121,7 +121,7 @@ def test_settled_attempt_leaves_no_lost_line(bench: Bench) -> None:
     assert not again.lost
 
 
-def test_lane_that_nobody_registered_is_named_not_served(bench: Bench) -> None:
+def test_lane_that_is_not_registered_is_named_not_served(bench: Bench) -> None:
     """Width is unknown until a worker says it, so that nothing is claimed before."""
     fresh = Bench(bench.clock.url, digest="others", register=False)
     job_id = fresh.one()
@@ -174,7 +174,7 @@ def test_job_of_a_later_version_is_left_alone(
 
 
 def test_record_without_a_version_is_left_alone(bench: Bench) -> None:
-    """A damaged record stops nobody."""
+    """A damaged record stops no worker."""
     damaged = bench.one("a0")
     bench.client.hdel(f"cx:job:{damaged}", "v")
     bench.clock.advance(1)

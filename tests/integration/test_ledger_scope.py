@@ -67,7 +67,7 @@ def test_a_dead_workers_cancel_does_not_keep_switches_waiting(bench: Bench) -> N
 
 
 def test_who_asks_for_a_listed_scope_has_it_listed_again(bench: Bench) -> None:
-    """Also while nobody has it in hand: what was open then is not what is open now."""
+    """Also while no worker has it: what was open then is not what is open now."""
     job_id = bench.one("", kind=Kind.CANCEL_ALL, pair="p")
     listed = bench.take()
     bench.settle(listed, Verb.AGAIN, phase=Phase.LIST, listed=True)

@@ -1,4 +1,4 @@
-"""Settling: what an attempt came to, recorded once and by whoever may say it."""
+"""Settling: the result of an attempt, recorded once and by its claimant only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bench(redis_url: str) -> Bench:
 
 
 def test_done_ends_a_job(bench: Bench) -> None:
-    """A proof is kept for the retention, and nobody looks at the job again."""
+    """A proof is kept for the retention, and no worker looks at the job again."""
     job_id = bench.one()
     job = bench.take()
     bench.clock.advance(30)
@@ -113,7 +113,7 @@ def test_wait_does_not_forget_that_a_worker_was_lost(bench: Bench) -> None:
 
 
 def test_dead_goes_to_the_dead_letters(bench: Bench) -> None:
-    """What is given up stays, with its reason, until somebody deals with it."""
+    """What is given up stays, with its reason, until a person deals with it."""
     job_id = bench.one()
     bench.settle(bench.take(), Verb.DEAD, outcome=Outcome.REJECTED, detail="no such key")
     (dead,) = bench.ledger.dead(limit=9)
@@ -139,7 +139,7 @@ def test_pause_rests_the_whole_lane(bench: Bench) -> None:
 
 @pytest.mark.parametrize("verb", [Verb.WAIT, Verb.AGAIN])
 def test_shorter_pause_does_not_cut_a_longer_one(bench: Bench, verb: Verb) -> None:
-    """Who was told to wait 50 ms does not lift what the exchange asked of another."""
+    """A wait of 50 ms does not lift what the exchange asked of another."""
     bench.accept("a1", "a2")
     first, second = bench.claim(limit=2).jobs
     bench.settle(first, Verb.AGAIN, outcome=Outcome.THROTTLED, pause_ms=60_000)
@@ -168,7 +168,7 @@ def test_settling_with_limit_0_claims_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("taken_over", [True, False])
 def test_stale_proof_is_accepted(bench: Bench, *, taken_over: bool) -> None:
-    """A proof is true whoever brings it, and however late."""
+    """A proof is true from any worker, and however late."""
     job_id = bench.one()
     stale = bench.take("w1")
     bench.clock.advance(LEASE_MS)
@@ -202,7 +202,7 @@ def test_stale_report_without_a_proof_is_dropped(bench: Bench, verb: Verb) -> No
 
 @pytest.mark.parametrize("verb", list(Verb))
 def test_ended_job_cannot_be_settled_again(bench: Bench, verb: Verb) -> None:
-    """The first proof stands."""
+    """The first proof remains."""
     job_id = bench.one()
     job = bench.take()
     bench.settle(job, Verb.DONE, outcome=Outcome.GONE)
@@ -212,7 +212,7 @@ def test_ended_job_cannot_be_settled_again(bench: Bench, verb: Verb) -> None:
     assert len(bench.ledger.recent(limit=9)) == 1
 
 
-def test_late_settlement_of_a_lease_nobody_took_over_counts(bench: Bench) -> None:
+def test_late_settlement_of_a_lease_that_was_not_taken_over_counts(bench: Bench) -> None:
     """A lease that has run out is still its holder's until another claims."""
     job_id = bench.one()
     job = bench.take()
@@ -222,7 +222,7 @@ def test_late_settlement_of_a_lease_nobody_took_over_counts(bench: Bench) -> Non
 
 
 def test_stale_report_still_leaves_its_line(bench: Bench) -> None:
-    """The history tells every attempt, those that came too late as well."""
+    """The history has every attempt, those that came too late as well."""
     job_id = bench.one()
     stale = bench.take("w1")
     bench.clock.advance(LEASE_MS)
@@ -248,8 +248,8 @@ def test_the_middle_of_a_long_history_is_left_out(bench: Bench) -> None:
     assert min(len(first), len(last)) >= 10
 
 
-def test_forgotten_job_can_be_settled_in_vain(bench: Bench) -> None:
-    """A job whose record is gone is not brought back, and the claimant goes on."""
+def test_settling_a_forgotten_job_changes_nothing(bench: Bench) -> None:
+    """A job whose record is gone is not brought back, and the claimant continues."""
     job_id = bench.one("a1")
     job = bench.take()
     bench.client.delete(f"cx:job:{job_id}")

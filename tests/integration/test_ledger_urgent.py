@@ -79,8 +79,8 @@ def test_a_pending_cancel_becomes_urgent(bench: Bench) -> None:
     assert (job.id, job.urgent, job.lease_ms) == (pending, True, 2 * FIRST_LEASE_MS)
 
 
-def test_a_cancel_in_hand_becomes_urgent(bench: Bench) -> None:
-    """Whoever has it has no longer than an urgent job's first lease from now."""
+def test_a_claimed_cancel_becomes_urgent(bench: Bench) -> None:
+    """Its claimant has no longer than an urgent job's first lease from now."""
     pending = bench.one("x")
     job = bench.take()
     assert job.lease_ms == LEASE_MS

@@ -62,9 +62,9 @@ def most_in_a_window(times: Sequence[float], window_ms: float) -> int:
 
 
 def test_window_is_exact_at_its_ends(clock: Clock, limiter: Slots) -> None:
-    """A slot is free when its request has surely left every window, and not before.
+    """A slot is free when its request has provably left every window, and not before.
 
-    Redis time is cut to whole ms, so that what landed "at t" may have landed
+    Redis time is cut to whole ms, so that what arrived "at t" may have arrived
     almost a ms later: the slot is free at t + window + 1.
     """
     assert [send(limiter) for _ in range(3)] == [0, 0, 0]
@@ -89,8 +89,8 @@ def test_window_slides(clock: Clock, limiter: Slots) -> None:
     assert send(limiter) == 0
 
 
-def test_waiting_as_told_is_enough_and_a_ms_less_is_not(clock: Clock, limiter: Slots) -> None:
-    """The wait is exact once all that was sent has landed."""
+def test_the_returned_wait_is_enough_and_a_ms_less_is_not(clock: Clock, limiter: Slots) -> None:
+    """The wait is exact once all that was sent has arrived."""
     for pause in (0, 170, 340):
         clock.advance(pause)
         assert send(limiter) == 0
@@ -101,7 +101,7 @@ def test_waiting_as_told_is_enough_and_a_ms_less_is_not(clock: Clock, limiter: S
     assert send(limiter) == 0
 
 
-def test_request_under_way_counts_until_it_has_landed(clock: Clock, limiter: Slots) -> None:
+def test_request_under_way_counts_until_it_has_arrived(clock: Clock, limiter: Slots) -> None:
     """What is slow on the way may arrive together with what is sent later."""
     grants = [reserve(limiter) for _ in range(3)]
     assert [grant.wait_ms for grant in grants] == [0, 0, 0]
@@ -114,7 +114,7 @@ def test_request_under_way_counts_until_it_has_landed(clock: Clock, limiter: Slo
     assert send(limiter) == 0
 
 
-def test_request_that_never_landed_counts_for_its_flight(clock: Clock, limiter: Slots) -> None:
+def test_request_that_never_arrived_counts_for_its_flight(clock: Clock, limiter: Slots) -> None:
     """A lost reply costs its slot the flight and the window, and no more."""
     assert not any(reserve(limiter).wait_ms for _ in range(3))
     clock.advance(FLIGHT_MS + WINDOW_MS)
@@ -159,7 +159,7 @@ def test_all_rules_or_none(limiter: Slots) -> None:
     assert send(limiter, wide, narrow) == 5_001
 
 
-def test_longest_wait_of_all_rules_is_told(clock: Clock, limiter: Slots) -> None:
+def test_longest_wait_of_all_rules_is_returned(clock: Clock, limiter: Slots) -> None:
     """After the wait every rule has room."""
     short, long = Rule("short", 1, 100), Rule("long", 1, 700)
     assert send(limiter, short, long) == 0
@@ -260,7 +260,7 @@ def test_loss_of_redis_holds_every_slot_until_what_was_sent_is_past(
 
 
 def test_first_start_holds_no_slot(stepped: Stepped, shared: Limiter) -> None:
-    """An empty Redis that nobody has seen otherwise has lost nothing."""
+    """An empty Redis that no worker has seen otherwise has lost nothing."""
     ledger = Ledger(stepped.store())
     for _ in range(2):
         ledger.heartbeat("w1", ttl_ms=5_000)

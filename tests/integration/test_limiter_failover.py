@@ -42,7 +42,7 @@ class Worker:
         self.store._scripts.clear()  # noqa: SLF001  they hold on to their client
 
     def beat(self) -> None:
-        """Beat, and tell what was granted if that is asked for."""
+        """Beat, and report what was granted if that is asked for."""
         self.ledger.heartbeat(self.name, ttl_ms=PRESENCE_MS)
         if self.ledger.owes:
             self.limiter.recall(self.name)
@@ -63,7 +63,7 @@ class Pair:
         self.replica = replica
 
     def cut(self) -> None:
-        """Keep from the replica what the master is told from now on."""
+        """Keep from the replica what the master receives from now on."""
         eventually(lambda: self.master.ask("WAIT", "1", "100") == 1, what="in step")
         self.replica.ask("REPLICAOF", "127.0.0.1", str(own_port()))
 
@@ -86,8 +86,8 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         yield Pair(master, replica)
 
 
-def test_grants_that_were_lost_are_told_again(pair: Pair) -> None:
-    """Once all who lived have told, what is left of the window is given, and no more."""
+def test_grants_that_were_lost_are_reported_again(pair: Pair) -> None:
+    """Once all live workers have reported, what is left of the window is given, and no more."""
     one, other = Worker(pair.master, "one"), Worker(pair.master, "other")
     for worker in (one, other):
         worker.beat()
@@ -106,7 +106,7 @@ def test_grants_that_were_lost_are_told_again(pair: Pair) -> None:
 
 
 def test_a_worker_that_died_with_the_master_costs_a_window(pair: Pair) -> None:
-    """What it was granted nobody knows; until it has left the window there is no slot."""
+    """What it was granted is unknown; until it has left the window there is no slot."""
     one, dead = Worker(pair.master, "one"), Worker(pair.master, "dead")
     one.beat()
     dead.beat()
@@ -122,7 +122,7 @@ def test_a_worker_that_died_with_the_master_costs_a_window(pair: Pair) -> None:
 
 
 def test_a_restart_is_no_failover(pair: Pair) -> None:
-    """The data is what it was, and slots go on."""
+    """The data is what it was, and slots continue."""
     one = Worker(pair.master, "one")
     one.beat()
     assert one.wait_ms() == 0
@@ -208,10 +208,10 @@ def test_what_a_replica_does_not_know_of_is_not_used(pair: Pair) -> None:
     assert one.wait_ms(PROVEN) == 0
 
 
-def test_a_grant_that_the_master_forgot_meanwhile_is_not_used(
+def test_a_grant_that_the_master_has_forgotten_is_not_used(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Granted by one master, proven by the next: that one has never heard of it."""
+    """Granted by one master, proven by the next: that one does not know it."""
     one = Worker(pair.master, "one")
     one.beat()
     pair.cut()
@@ -239,7 +239,7 @@ def test_who_may_not_ask_for_replicas_gets_its_slots(pair: Pair, refused: str) -
 def test_a_replica_that_is_far_away_is_not_waited_for_long(
     pair: Pair, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It keeps up, but never says so in time: that is told of, and gone on without."""
+    """It keeps up, but never confirms in time: that is reported, and work continues without."""
     one = Worker(pair.master, "one")
     one.beat()
     with Links({"far": [pair.master.port]}) as links:

@@ -40,7 +40,7 @@ def clock(redis_url: str) -> Stepped:
 
 
 def lose(clock: Stepped) -> None:
-    """Have Redis lose all its data; time goes on."""
+    """Have Redis lose all its data; time continues."""
     clock.client.flushall()
     clock.set(clock.now_ms)
 
@@ -82,7 +82,7 @@ def test_a_new_worker_does_not_hide_a_loss(clock: Stepped) -> None:
 
 
 def test_a_loss_counts_once(clock: Stepped) -> None:
-    """Whoever notices later, a frozen worker even, does not hold off again."""
+    """A worker that notices later, a frozen worker even, does not hold off again."""
     early, late = Worker(clock, "early"), Worker(clock, "late")
     early.beat()
     late.beat()
@@ -123,7 +123,7 @@ def test_no_window_at_the_exchange_spans_a_loss(clock: Stepped) -> None:
 
 
 def test_lanes_are_registered_again(clock: Stepped) -> None:
-    """After a loss a worker hears that its lanes are unknown, and tells them anew."""
+    """After a loss a worker learns that its lanes are unknown, and registers them again."""
     worker = Worker(clock, "w")
     assert not worker.beat()
     worker.ledger.register([("ix", "indodax", 1)], native={"indodax"})
@@ -136,7 +136,7 @@ def test_lanes_are_registered_again(clock: Stepped) -> None:
 
 
 def test_dead_workers_are_forgotten(clock: Stepped) -> None:
-    """Who has not beaten for a while is no longer counted as alive."""
+    """A worker without a heartbeat for a while is no longer counted as alive."""
     one, other = Worker(clock, "one"), Worker(clock, "other")
     one.beat()
     other.beat()

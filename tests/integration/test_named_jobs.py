@@ -70,8 +70,8 @@ def test_what_is_urgent_comes_before_it(bench: Bench) -> None:
     assert bench.take(lane=EV).id == urgent
 
 
-def test_a_name_whose_job_is_gone_stops_nobody(bench: Bench) -> None:
-    """Taken by its bell, put off or ended meanwhile: the others are found, and it is not."""
+def test_a_name_whose_job_is_gone_stops_no_other(bench: Bench) -> None:
+    """Taken by its bell, put off or ended by then: the others are found, and it is not."""
     taken, put_off, ended, left = (ring(bench, f"a{n}")[0] for n in range(4))
     backlog = ring(bench, "b1", "b2")
     bench.take("w2", lane=EV, job_id=taken)
@@ -93,7 +93,7 @@ def test_what_is_pending_is_not_named_again(bench: Bench) -> None:
 
 
 def test_one_that_had_to_wait_is_the_next(bench: Bench) -> None:
-    """Whoever was refused a rate slot loses no place to the backlog by it."""
+    """A job that was refused a rate slot loses no place to the backlog by it."""
     bench.client.delete(f"cx:{QUEUE}")
     ring(bench, *(f"b{n}" for n in range(BACKLOG)))
     bench.clock.advance(1)

@@ -29,7 +29,7 @@ def any_clock(request: pytest.FixtureRequest) -> Clock:
 
 
 def lose(clock: Stepped) -> None:
-    """Have Redis lose all its data; time goes on."""
+    """Have Redis lose all its data; time continues."""
     clock.client.flushall()
     clock.set(clock.now_ms)
 
@@ -78,7 +78,7 @@ def test_a_refusal_teaches_the_unit(any_clock: Clock, case: str) -> None:
 
 @pytest.mark.parametrize("floor", [0, START_MS + 9_000, DOCUMENTED_FLOOR, 3 * 10**17])
 def test_lost_data_lowers_nothing(clock: Stepped, floor: int) -> None:
-    """When Redis has lost the sequence, a worker goes on above what it has seen itself."""
+    """When Redis has lost the sequence, a worker continues above what it has seen itself."""
     nonces = Nonces(clock.store())
     nonces.raise_above(KEY, floor)
     last = nonces.allocate(KEY)
@@ -105,7 +105,7 @@ def test_a_worker_that_has_seen_nothing_begins_at_the_time(clock: Stepped) -> No
     assert old.allocate(KEY) > last
 
 
-def test_who_has_seen_more_lifts_everybody(clock: Stepped) -> None:
+def test_worker_that_has_seen_more_lifts_all(clock: Stepped) -> None:
     """After a loss the first worker that knows better raises the sequence for all."""
     old, new = Nonces(clock.store()), Nonces(clock.store())
     last = [old.allocate(KEY) for _ in range(50)][-1]
@@ -181,7 +181,7 @@ def test_no_nonce_twice_from_many_threads(clock: Stepped) -> None:
 
 
 def test_a_key_is_not_named_in_redis(clock: Stepped) -> None:
-    """What stands in Redis does not give the API key away."""
+    """The key in Redis does not give the API key away."""
     Nonces(clock.store()).allocate(KEY)
     names = [str(name) for name in clock.client.scan_iter()]
     assert f"cx:nonce:{key_id(KEY)}" in names

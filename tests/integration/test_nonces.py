@@ -1,4 +1,4 @@
-"""Nonces: rising for ever, whoever takes them and whatever Redis forgets."""
+"""Nonces: rising for ever, whichever worker takes them and whatever Redis forgets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def nonces(clock: Clock) -> Sequences:
     return nonces_of(clock)
 
 
-def test_nonces_rise_while_time_stands_still(clock: Clock, nonces: Sequences) -> None:
+def test_nonces_rise_while_time_is_stopped(clock: Clock, nonces: Sequences) -> None:
     """Within one ms each is one above the last."""
     assert [nonces.allocate(KEY) for _ in range(4)] == [clock.now_ms + n for n in range(4)]
 
@@ -85,7 +85,7 @@ def test_sequence_lost_with_redis_restarts_above(stepped: Stepped) -> None:
     "floor",
     [SAFE_INTEGER - 1, SAFE_INTEGER, SAFE_INTEGER + 1, 9 * 10**17, 10**18 - 1],
 )
-def test_raised_sequence_goes_on_exactly(nonces: Sequences, floor: int) -> None:
+def test_raised_sequence_continues_exactly(nonces: Sequences, floor: int) -> None:
     """Numbers that no float holds are counted one by one."""
     nonces.raise_above(KEY, floor)
     first = nonces.allocate(KEY)
@@ -138,14 +138,14 @@ def test_keys_have_sequences_of_their_own(clock: Clock, nonces: Sequences) -> No
 
 
 def test_what_another_worker_took_is_not_taken_again(stepped: Stepped) -> None:
-    """A worker that has been idle goes on above the others."""
+    """A worker that has been idle continues above the others."""
     idle, busy = Nonces(stepped.store()), Nonces(stepped.store())
     idle.allocate(KEY)
     last = max(busy.allocate(KEY) for _ in range(20))
     assert idle.allocate(KEY) == last + 1
 
 
-def test_key_is_not_told_to_redis(stepped: Stepped) -> None:
+def test_key_is_not_sent_to_redis(stepped: Stepped) -> None:
     """Neither a name nor a value in Redis holds the key."""
     nonces = Nonces(stepped.store())
     nonces.allocate(KEY)

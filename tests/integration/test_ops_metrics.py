@@ -56,7 +56,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    """Prometheus's own checker; without it nothing here is proven, so it must be had."""
+    """Prometheus's own checker; without it nothing here is proven, so it must be present."""
     found = subprocess.run(
         [OPS / "debian-tool", "prometheus", "promtool"],
         capture_output=True,
@@ -219,7 +219,7 @@ def test_a_broken_alert_fails_its_test(promtool: str, tmp_path: Path) -> None:
             (folder / "alerts_test.yml").write_text(yaml.safe_dump(document))
             told = run(promtool, "test", "rules", folder / "alerts_test.yml")
             assert told.returncode != 0, rule["alert"]
-            assert "got:" in told.stdout + told.stderr, told.stderr  # not for want of a file
+            assert "got:" in told.stdout + told.stderr, told.stderr  # not because a file is missing
 
 
 def test_each_alert_has_its_section_of_the_runbook() -> None:

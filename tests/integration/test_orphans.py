@@ -82,7 +82,7 @@ def test_a_job_in_a_state_of_a_newer_version_is_left_to_it(bench: Bench) -> None
 @pytest.mark.parametrize("index", ["due", "ends"])
 @pytest.mark.parametrize("alias", ["ix", "ev"])
 def test_a_switch_without_a_record_is_moved_aside(board: Board, alias: str, index: str) -> None:
-    """It keeps no other switch of its account from being looked after."""
+    """It keeps no other switch of its account from being maintained."""
     lane = {"ix": "indodax:ix", "ev": "everstrike:ev"}[alias] + ":switch"
     board.client.zadd(f"cx:{index}:{lane}", {"unknown": board.now_ms})
     armed = board.arm(alias)
@@ -134,7 +134,7 @@ def test_a_pending_job_that_has_no_place_gets_one_when_asked_for_again(bench: Be
 def test_pending_jobs_without_a_place_get_one_when_their_lane_is_registered(
     bench: Bench,
 ) -> None:
-    """Nobody need ask for them again."""
+    """No strategy need ask for them again."""
     jobs = [bench.one(f"a{number}") for number in range(3)]
     bench.client.zrem(f"cx:due:{EV}", *jobs[:2])
     bench.client.zrem("cx:lanes", EV)

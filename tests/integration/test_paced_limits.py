@@ -41,7 +41,7 @@ class Traffic:
 
     Attributes:
         flight_ms: Shortest and longest time from a grant to its reply.
-        late_ms: How much later than told a caller may come back.
+        late_ms: How much later than asked a caller may come back.
     """
 
     clock: Clock
@@ -184,7 +184,7 @@ def test_the_next_slot_is_kept_for_urgent_work_that_waits(clock: Clock) -> None:
 
 
 def test_a_slot_is_not_kept_for_long_for_work_that_never_comes(clock: Clock) -> None:
-    """When whoever waited has died, renewals go on a moment later."""
+    """When the waiting caller has died, renewals continue a moment later."""
     limiter = a_limiter(clock)
     for _ in range(MAX):
         limiter.landed(limiter.reserve(RULES, flight_ms=FLIGHT_MS))
@@ -213,7 +213,7 @@ HISTORIES = [
 def test_no_window_holds_more_than_is_allowed(
     clock: Clock, longest_ms: int, urgent: float, dead: float
 ) -> None:
-    """Wherever between grant and reply a request arrives, and if nobody reports it at all."""
+    """Wherever between grant and reply a request arrives, and if it is not reported at all."""
     rng = random.Random(f"{longest_ms} {urgent} {dead}")
     limiter = a_limiter(clock)
     arrivals: list[float] = []

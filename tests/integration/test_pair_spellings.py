@@ -57,7 +57,7 @@ def test_indodax_pairs_are_named_as_its_documents_name_them(given: str, named: s
 
 @pytest.mark.parametrize("exchange", ["everstrike", "bitmart"])
 def test_pairs_of_others_are_sent_as_given(exchange: str) -> None:
-    """Their documents do not tell of other spellings."""
+    """Their documents name no other spellings."""
     for pair in ("BTC_USD", "btc_usd", "btcusd", "USD_BTCCALL_PERP"):
         assert spelled(EXCHANGES[exchange], pair) == pair
 
@@ -75,7 +75,7 @@ def test_a_pair_of_indodax_is_armed_once(producer: Producer, other: str) -> None
 
 
 @pytest.mark.parametrize("alias", ["ev", "bm"])
-def test_case_does_not_tell_pairs_apart(producer: Producer, alias: str) -> None:
+def test_case_does_not_distinguish_pairs(producer: Producer, alias: str) -> None:
     """The last spelling is what is sent."""
     first = producer.arm(alias, pairs=["btc_usd"], timeout_ms=60_000)
     again = producer.arm(alias, pairs=["BTC_USD"], timeout_ms=3_000)
@@ -143,7 +143,7 @@ def test_what_an_older_version_armed_in_another_spelling_is_taken_over(
 
 
 def test_what_an_older_version_armed_twice_keeps_both_promises(redis_url: str) -> None:
-    """In two spellings of one pair: the earlier holder hears that it is replaced."""
+    """In two spellings of one pair: the earlier holder learns that it is replaced."""
     board = Board(redis_url)
     former = Former(board, "btc_idr", "BTC_IDR")
     for place, armed in enumerate(former.armed):

@@ -36,7 +36,7 @@ def warned(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 def test_a_worker_warns_when_it_starts(
     own_redis: EmbeddedRedis, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the log with the mend, and as an alert, since jobs may be lost by it."""
+    """In the log with the fix, and as an alert, since jobs may be lost by it."""
     client.config_set("appendonly", "no")
     engine = build_dispatcher(Settings(redis_url=own_redis.url, accounts={"ev": ACCOUNT}))
     engine.start()
@@ -50,7 +50,7 @@ def test_a_worker_warns_when_it_starts(
     assert "CONFIG SET appendonly yes" in caplog.text
 
 
-def test_each_thing_is_said_once_until_it_is_mended(
+def test_each_fault_is_reported_once_until_it_is_fixed(
     own_redis: EmbeddedRedis, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a limit of memory the wrong policy loses nothing yet: no alert."""
@@ -79,7 +79,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
         yield made
 
 
-def test_what_may_not_be_asked_is_said(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_may_not_be_asked_is_reported(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     """CONFIG refused is no fault; INFO refused is a warning, no alert."""
     for user, said in (("worker", []), ("producer", ["redis configuration: could not be checked"])):
         caplog.clear()

@@ -28,7 +28,7 @@ def size(bench: Bench, job_id: str) -> int:
 
 
 def test_a_done_job_keeps_a_short_record(bench: Bench) -> None:
-    """And all that anybody asks of it."""
+    """And all that is asked of it."""
     job_id = bench.one("1223181", pair="btc_idr", parent="p1")
     job = bench.take(BY)
     bench.settle(job, Verb.DONE, BY, took_ms=12)
@@ -60,7 +60,7 @@ def test_several_attempts_are_kept(bench: Bench) -> None:
 
 
 def test_a_late_report_is_added(bench: Bench) -> None:
-    """One that comes after the end stands behind the attempt that ended it."""
+    """One that comes after the end comes after the attempt that ended it."""
     job_id = bench.one()
     job = bench.take()
     bench.settle(job, Verb.DONE, took_ms=12)

@@ -65,7 +65,7 @@ def settings(url: str) -> Settings:
 
 
 def refused(url: str) -> str:
-    """Return what a producer is told."""
+    """Return the error text that a producer gets."""
     with pytest.raises(StoreUnavailable) as caught:
         Producer(settings(url)).cancel("ev", "a1")
     text = str(caught.value)
@@ -84,7 +84,7 @@ def assert_broker_works(url: str) -> None:
 
 
 def test_store_and_broker_speak_tls(secured: Secured) -> None:
-    """With the certificates that stand in the URL."""
+    """With the certificates that the URL names."""
     url = f"rediss://127.0.0.1:{secured.port}/0?{secured.options()}"
     assert Producer(settings(url)).cancel("ev", "a1").fresh
     assert_broker_works(url)
@@ -100,14 +100,14 @@ def test_a_certificate_that_cannot_be_trusted_is_one_clear_line(secured: Secured
     assert Producer(settings(f"{elsewhere}&ssl_check_hostname=false")).cancel("ev", "b1").fresh
 
 
-def test_a_server_that_refuses_the_client_is_told_of(secured: Secured) -> None:
+def test_a_server_that_refuses_the_client_is_named(secured: Secured) -> None:
     """Its own certificate is missing, or another authority's."""
     at = f"rediss://127.0.0.1:{secured.port}/0"
     refused(f"{at}?{secured.options(ssl_certfile='', ssl_keyfile='')}")
     refused(f"{at}?{secured.options(ssl_certfile='other-cert', ssl_keyfile='other-key')}")
 
 
-def test_tls_where_there_is_none_is_told_of(secured: Secured) -> None:
+def test_tls_where_there_is_none_is_named(secured: Secured) -> None:
     """And the other way round; neither hangs."""
     assert refused(f"rediss://127.0.0.1:{secured.plain_port}/0")
     assert refused(f"redis://127.0.0.1:{secured.port}/0")

@@ -80,7 +80,7 @@ def test_all_go_at_once_when_a_probe_is_accepted(bench: Bench) -> None:
 def test_only_what_was_refused_shows_that_it_is_accepted(
     bench: Bench, refused: Evidence, shown: Evidence, *, free: bool
 ) -> None:
-    """A key that may read but not cancel keeps its cancels waiting; a probe goes on soon."""
+    """A key that may read but not cancel keeps its cancels waiting; a probe follows soon."""
     bench.accept("a1", "a2", "a3", "a4")
     refuse(bench, bench.take(lane=EV), refused)
     bench.clock.advance(1_000)
@@ -156,7 +156,7 @@ def test_a_job_that_is_given_up_does_not_put_off_the_next(bench: Bench) -> None:
     assert len(bench.claim(lane=EV, limit=25).jobs) == 1
 
 
-def test_other_accounts_of_the_exchange_go_on(bench: Bench) -> None:
+def test_other_accounts_of_the_exchange_continue(bench: Bench) -> None:
     """Refused credentials are one account's."""
     bench.accept("a1", "a2")
     bench.accept("b1", "b2", lane="everstrike:ev2")
@@ -182,7 +182,7 @@ def test_what_one_reply_put_off_is_due_once_another_shows_that_it_works(
 
 
 def test_what_was_claimed_since_is_not_made_due(bench: Bench) -> None:
-    """A job that another worker has in hand by then keeps its lease."""
+    """A job that another worker has claimed by then keeps its lease."""
     asked, other = bench.one("a1"), bench.one("a2")
     job = bench.take(job_id=asked, lane=EV)
     bench.settle(job, Verb.AGAIN, delay_ms=1_000, evidence=Evidence.PUT_OFF)

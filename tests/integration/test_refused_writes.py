@@ -24,7 +24,7 @@ def alone(client: redis.Redis) -> None:
 
 
 def read_only(client: redis.Redis) -> None:
-    """Make it a replica of nobody who answers."""
+    """Make it a replica of a server that does not answer."""
     client.replicaof("127.0.0.1", 1)
 
 

@@ -1,4 +1,4 @@
-"""How a cancel-all ends: by what became of the orders that it found, and of nothing else."""
+"""How a cancel-all ends: by the results for the orders that it found, and of nothing else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_scope_whose_only_order_is_filled_is_not_canceled(
         assert "1 found closed" in job.detail
 
 
-def test_a_scope_counts_what_became_of_its_orders(world: World, attempts: Attempts) -> None:
+def test_a_scope_counts_how_its_orders_ended(world: World, attempts: Attempts) -> None:
     """One that was filled and two that were canceled: canceled, and the counts say so."""
     filled, *others = world.place("ev", 3, pair="BTC_USD")
     job_id = attempts.accept("ev", pair="BTC_USD")

@@ -39,7 +39,7 @@ def alerts(caplog: pytest.LogCaptureFixture, kind: str) -> list[tuple[str, Any, 
 def test_a_refused_nonce_is_one_alert_for_both(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The sequence goes on above the exchange's, and the alert does not tell the two apart."""
+    """The sequence continues above the exchange's, and the alert does not distinguish the two."""
     engine = build_dispatcher(world.settings(jobs=FAST))
     engine.register()
     producer = world.producer()

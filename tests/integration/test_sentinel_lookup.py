@@ -1,4 +1,4 @@
-"""Whatever the Sentinels do, a call ends within a second, and none is led astray."""
+"""Whatever the Sentinels do, a call ends within a second, and none is misled."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_one_that_lives_is_enough(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("password_at_fault", [True, False])
-def test_none_that_helps_is_told_of(stand: Stand, password_at_fault: bool) -> None:  # noqa: FBT001
+def test_that_no_sentinel_helps_is_reported(stand: Stand, password_at_fault: bool) -> None:  # noqa: FBT001
     """All dead, all deaf, of another name, or with another password."""
     if password_at_fault:
         guarded = stand.sentinel(conf="requirepass sentinel-secret")
@@ -147,7 +147,7 @@ def test_who_knows_of_a_later_election_is_believed(stand: Stand, tmp_path: Path)
 
 
 def test_a_master_that_was_made_a_replica_is_left(stand: Stand, tmp_path: Path) -> None:
-    """The write that meets it fails, and the next call looks for the master anew."""
+    """The write that meets it fails, and the next call looks for the master again."""
     with redis_node(tmp_path / "new") as new:
         first = stand.sentinel()
         then = stand.sentinel(port=new.port, conf=f"sentinel config-epoch {MASTER} 7")
@@ -163,7 +163,7 @@ def test_a_master_that_was_made_a_replica_is_left(stand: Stand, tmp_path: Path) 
 
 
 def test_a_master_without_its_replicas_is_left(stand: Stand, tmp_path: Path) -> None:
-    """One that was replaced refuses writes long before it hears of it; so does one that was not."""
+    """One that was replaced refuses writes long before it knows; so does one that was not."""
     with redis_node(tmp_path / "new") as new:
         first = stand.sentinel()
         then = stand.sentinel(port=new.port, conf=f"sentinel config-epoch {MASTER} 7")
@@ -178,7 +178,7 @@ def test_a_master_without_its_replicas_is_left(stand: Stand, tmp_path: Path) -> 
         assert new.ask("ZCARD", "cx:lanes") == 1
 
 
-def test_nobody_is_sent_back_to_the_old_master(tmp_path: Path) -> None:
+def test_no_client_is_sent_back_to_the_old_master(tmp_path: Path) -> None:
     """The Sentinel that carries a failover out names it until all replicas have followed."""
     made = SentinelRedis(tmp_path)
     login = ("--masteruser", "replica", "--masterauth", password("replica"))

@@ -86,7 +86,7 @@ def test_an_outage_is_one_issue_and_few_events(received: FakeSentry) -> None:
 
 
 def test_throttle_resets_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes on is told again, and what comes back is told as new."""
+    """What continues is reported again, and what comes back is reported as new."""
     now = 1_000_000.0
     monkeypatch.setattr(clock, "monotonic_ms", lambda: now)
     throttle, cause = AlertThrottle(), ("dead letter", "bitmart", "bm")
@@ -141,7 +141,9 @@ def test_a_refused_account_is_a_lost_one(world: World, received: FakeSentry) -> 
     assert event["fingerprint"] == ["credentials refused", "indodax", "it"]
 
 
-def test_a_clock_apart_is_told_once_for_its_exchange(world: World, received: FakeSentry) -> None:
+def test_a_clock_apart_is_reported_once_for_its_exchange(
+    world: World, received: FakeSentry
+) -> None:
     """The first reply that shows it raises the alert; the next ones, also of others, do not."""
     world.sim.set_clock_skew(30_000)
     attempts = Attempts(world)
@@ -153,7 +155,7 @@ def test_a_clock_apart_is_told_once_for_its_exchange(world: World, received: Fak
     assert "+" in event["contexts"]["cancel_worker"]["message"]
 
 
-def test_a_refused_nonce_is_told(world: World, received: FakeSentry) -> None:
+def test_a_refused_nonce_is_reported(world: World, received: FakeSentry) -> None:
     """With the account whose sequence was moved."""
     attempts = Attempts(world)
     (order_id,) = world.place("ix")
@@ -164,7 +166,7 @@ def test_a_refused_nonce_is_told(world: World, received: FakeSentry) -> None:
     }
 
 
-def test_worker_and_beat_tell_sentry(world: World) -> None:
+def test_worker_and_beat_report_to_sentry(world: World) -> None:
     """Real processes: a failed task is one event, a dead letter another; beat checks in."""
     with fake_sentry() as server:
         secret = world.folder / "dsn"

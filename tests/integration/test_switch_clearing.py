@@ -46,7 +46,7 @@ def claim(board: Board, alias: str = "ev", holder: str = "w") -> Job:
 
 
 def settle(board: Board, job: Job, holder: str = "w", **came_to: Any) -> None:
-    """Record what an attempt came to."""
+    """Record the result of an attempt."""
     made = settlement(job, came_to.pop("verb", Verb.AGAIN), **came_to)
     board.ledger.settle([made], holder=holder, retention_ms=9_000, lease_ms=9_000, limit=0)
 
@@ -96,7 +96,7 @@ def test_other_pairs_are_free(board: Board) -> None:
     assert board.arm("ev", order_ids=["2"]).clearing is None
 
 
-def test_a_cancel_by_hand_bars_nobody(board: Board) -> None:
+def test_a_cancel_by_hand_bars_no_arming(board: Board) -> None:
     """A cancel-all that a person or the strategy itself asked for does as it says."""
     job = NewJob(new_id(), "everstrike:ev", Kind.CANCEL_ALL, pair="a_x")
     board.ledger.accept([job])
@@ -159,7 +159,7 @@ def test_an_attempt_that_was_ended_early_is_waited_for(board: Board, end: str, p
     assert board.arm("ev", pairs=["a_x"]).clearing is None
 
 
-def test_a_dead_letter_bars_nobody(board: Board) -> None:
+def test_a_dead_letter_bars_no_arming(board: Board) -> None:
     """A person has been alerted by then; what rests is theirs to look at."""
     tripped(board, pairs=["a_x"])
     settle(board, claim(board), verb=Verb.DEAD, outcome=Outcome.UNAUTHORIZED)

@@ -46,7 +46,7 @@ def test_a_beat_rings_exactly_at_a_quarter_of_lag(board: Board) -> None:
     assert board.bells() == [f"renewal {armed.switch_id}.{board.now_ms}"]
 
 
-def test_a_lag_left_by_the_way_counts(board: Board) -> None:
+def test_a_lag_left_by_other_calls_counts(board: Board) -> None:
     """A timer that was set short of the deadline lags from there."""
     armed = board.arm()
     board.in_line(armed, fires_ms=armed.deadline_ms - 300)
@@ -58,7 +58,7 @@ def test_a_lag_left_by_the_way_counts(board: Board) -> None:
     assert len(board.bells()) == 1
 
 
-def test_an_emulated_switch_rings_nobody(board: Board) -> None:
+def test_an_emulated_switch_rings_no_bell(board: Board) -> None:
     """Where workers hold the deadline there is nothing to bring in line."""
     armed = board.arm("ev")
     for _ in range(9):
@@ -69,7 +69,7 @@ def test_an_emulated_switch_rings_nobody(board: Board) -> None:
 
 
 def test_arm_and_disarm_ring_for_native_switches(board: Board) -> None:
-    """Both are urgent, even while the lane is at rest."""
+    """Both are urgent, even while the lane is paused."""
     armed = board.arm()
     assert board.claim().tended
     board.rest(pause_ms=10_000)
@@ -84,7 +84,7 @@ def test_arm_and_disarm_ring_for_native_switches(board: Board) -> None:
 
 
 def test_a_deadline_moved_closer_is_out_of_line_at_once(board: Board) -> None:
-    """A timer that would outlive the deadline must be set anew; nobody waits for its lag."""
+    """A timer that would outlive the deadline must be set again; no worker waits for its lag."""
     armed = board.arm()
     board.in_line(armed)
     board.bells()
@@ -187,7 +187,7 @@ def test_a_stop_ends_the_switch_alone_that_is_still_disarmed(board: Board) -> No
 
 
 def test_disarmed_while_its_timer_is_being_set(board: Board) -> None:
-    """What was set meanwhile must be stopped before the switch has ended."""
+    """What was set by then must be stopped before the switch has ended."""
     armed = board.arm()
     assert board.claim().tended
     assert board.launch(armed).verdict == "go"
@@ -201,7 +201,7 @@ def test_disarmed_while_its_timer_is_being_set(board: Board) -> None:
     assert board.state(armed) == "disarmed"
 
 
-def test_what_is_called_for_meanwhile_is_not_put_off(board: Board) -> None:
+def test_call_during_a_pause_is_not_put_off(board: Board) -> None:
     """A renewal that must wait puts the lane to rest, but not for a disarm that came before."""
     armed = board.arm(pairs=["a_x"])
     other = board.arm(pairs=["b_x"])
@@ -218,7 +218,7 @@ def test_what_is_called_for_meanwhile_is_not_put_off(board: Board) -> None:
     assert board.lane_ms() == board.now_ms + 900
 
 
-def test_a_heartbeat_message_leaves_the_lane_at_rest(board: Board) -> None:
+def test_a_heartbeat_message_leaves_the_lane_paused(board: Board) -> None:
     """Beats by message, like others, do not cut short the pause after a failed request."""
     armed = board.arm()
     assert board.claim().tended

@@ -260,7 +260,7 @@ HELD = {
 
 
 @pytest.mark.parametrize(("alias", "timeout_ms"), HELD)
-def test_a_strategy_is_told_who_holds_its_deadline(
+def test_a_strategy_learns_who_holds_its_deadline(
     world: World, alias: str, timeout_ms: int
 ) -> None:
     """By the account's settings, with the reason in words."""

@@ -25,7 +25,7 @@ def slots(board: Board) -> int:
 
 
 def test_one_holder_at_a_time(board: Board) -> None:
-    """Until the first gives it up, or its time is over, the lane is nobody else's."""
+    """Until the first gives it up, or its time is over, the lane is no other's."""
     board.arm()
     assert board.claim(holder="w1").tended
     assert not board.claim(holder="w2").tended
@@ -37,7 +37,7 @@ def test_one_holder_at_a_time(board: Board) -> None:
     assert board.claim(holder="w1").tended
 
 
-def test_each_launch_holds_the_lane_anew(board: Board) -> None:
+def test_each_launch_holds_the_lane_again(board: Board) -> None:
     """Leave to send is given to the holder alone, and gives it time for the reply."""
     armed = board.arm()
     board.claim(holder="w1")
@@ -55,7 +55,7 @@ def test_each_launch_holds_the_lane_anew(board: Board) -> None:
     assert slots(board) == 1
 
 
-def test_nothing_is_sent_for_what_no_longer_stands(board: Board) -> None:
+def test_nothing_is_sent_for_a_switch_that_has_changed(board: Board) -> None:
     """Moved on, disarmed, run out or forgotten since it was planned: no leave, no slot."""
     armed = board.arm()
     board.claim()
@@ -92,7 +92,7 @@ def test_nothing_is_sent_for_what_has_tripped(board: Board) -> None:
 
 
 def test_a_request_for_many_keeps_the_earliest_deadline(board: Board) -> None:
-    """What is sent is reckoned from the deadlines as they stand at the leave."""
+    """What is sent is reckoned from the deadlines at the moment of the leave."""
     first, second = board.arm(pairs=["a_x"]), board.arm(pairs=["b_x"])
     board.claim()
     board.clock.advance(500)

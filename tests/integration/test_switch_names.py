@@ -75,7 +75,7 @@ def test_replace_swaps_the_scope(board: Board, scope: list[str]) -> None:
 
 
 def test_replace_leaves_a_third_switch_alone(board: Board) -> None:
-    """Its part of the scope is refused, and the named switch goes on."""
+    """Its part of the scope is refused, and the named switch continues."""
     third = board.arm("ev", order_ids=["c1"])
     first = board.arm("ev", order_ids=["a1"], name=NAME)
     refused = board.arm("ev", order_ids=["a1", "c1"], name=NAME, replace_named=True)
@@ -103,7 +103,7 @@ def test_replace_of_many_orders_leaves_none_uncovered(board: Board) -> None:
 
 
 def test_a_swap_stops_the_timers_of_the_pairs_that_it_leaves(board: Board) -> None:
-    """The exchange's timer of a pair of both scopes runs on until it is set anew."""
+    """The exchange's timer of a pair of both scopes runs on until it is set again."""
     first = board.arm("it", pairs=["a_idr", "b_idr"], name=NAME)
     board.in_line(first, "it")
     second = board.arm("it", pairs=["b_idr", "c_idr"], name=NAME, replace_named=True)
@@ -116,7 +116,7 @@ def test_a_swap_stops_the_timers_of_the_pairs_that_it_leaves(board: Board) -> No
 
 
 def test_a_disarmed_name_is_free(board: Board) -> None:
-    """Also while the exchange's timer has yet to be stopped."""
+    """Also while the exchange's timer is not stopped yet."""
     for alias in ("ev", "it"):
         pairs = {"ev": [], "it": ["a_idr"]}[alias]
         orders = {"ev": ["a1"], "it": []}[alias]

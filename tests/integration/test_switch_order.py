@@ -56,7 +56,7 @@ def outcome(
 def test_the_order_of_reading_changes_nothing(
     plain: Plain, story: str, alias: str, ahead_ms: int
 ) -> None:
-    """Read in any order, messages come to what they come to in the order of sending."""
+    """Read in any order, messages have the same result as in the order of sending."""
     plain.alias = alias
     told = STORIES[story]
     meant = outcome(plain, told, tuple(range(len(told))), ahead_ms)

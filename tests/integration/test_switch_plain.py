@@ -67,7 +67,7 @@ def test_a_message_older_than_the_last_changes_nothing(plain: Plain) -> None:
 
 
 def test_a_shorter_timeout_shortens_what_the_exchange_holds(plain: Plain) -> None:
-    """A deadline that a message moves closer is due to be set anew at once."""
+    """A deadline that a message moves closer is due to be set again at once."""
     plain.say(T_MS)
     (switch,) = plain.board.survey()
     assert plain.board.claim().tended
@@ -97,7 +97,7 @@ def test_what_comes_again_moves_no_deadline_on(plain: Plain, alias: str) -> None
 def test_a_disarm_that_comes_again_ends_nothing_armed_since(
     plain: Plain, alias: str, before: str
 ) -> None:
-    """The worker died before it could acknowledge it, and the strategy has gone on."""
+    """The worker died before it could acknowledge it, and the strategy has continued."""
     if before != "nothing":
         plain.say(T_MS, alias=alias)
     if before == "disarmed":
@@ -183,7 +183,7 @@ def test_a_senders_clock_does_not_bring_a_switch_back(plain: Plain) -> None:
         plain.board.list_scopes()
 
 
-def test_an_absurd_time_bars_nobody_for_long(plain: Plain) -> None:
+def test_an_absurd_time_bars_no_message_for_long(plain: Plain) -> None:
     """A disarm from the far future is from a minute ahead at most."""
     plain.say(T_MS)
     assert plain.say(0, late_ms=-(10**12)) == "disarmed"

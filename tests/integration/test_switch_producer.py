@@ -31,7 +31,7 @@ def producer(redis_url: str, request: pytest.FixtureRequest) -> Iterator[Produce
 
 @pytest.mark.parametrize("alias", ["ev", "ix"])
 def test_a_clean_exit_disarms(producer: Producer, alias: str) -> None:
-    """Leaving the block by its end disarms; the holder hears so."""
+    """Leaving the block by its end disarms; the holder learns so."""
     with producer.countdown(alias, pairs=["a_x"], timeout_ms=T_MS) as switch:
         assert T_MS - 1_000 < switch.beat().left_ms <= T_MS
     record = switch.record()
@@ -54,7 +54,7 @@ def test_any_exception_leaves_it_armed(producer: Producer, error: type[BaseExcep
     assert record.state == "armed"
 
 
-def test_a_clean_exit_of_one_who_was_replaced_is_heard(producer: Producer) -> None:
+def test_a_clean_exit_of_a_replaced_holder_raises(producer: Producer) -> None:
     """Its successor's switch stays armed, and the block's end says why it did nothing."""
     with (
         pytest.raises(SwitchReplaced),
@@ -79,7 +79,7 @@ def test_one_who_was_replaced_never_disarms_its_successor(producer: Producer) ->
 
 
 def test_overlap_names_the_other_switch(producer: Producer) -> None:
-    """The refusal tells which switch to disarm, and what it holds."""
+    """The refusal names which switch to disarm, and what it holds."""
     switch = producer.arm("ix", pairs=["a_x", "b_x"], timeout_ms=T_MS)
     with pytest.raises(SwitchOverlap, match=f"{switch.id}.*a_x,b_x"):
         producer.arm("ix", pairs=["b_x"], timeout_ms=T_MS)
@@ -89,7 +89,7 @@ def test_overlap_names_the_other_switch(producer: Producer) -> None:
         other.track("a1")
 
 
-def test_a_lost_redis_is_heard_of(producer: Producer, redis_url: str) -> None:
+def test_a_lost_redis_raises(producer: Producer, redis_url: str) -> None:
     """When Redis has lost its data, the next beat says so instead of reviving anything."""
     switch = producer.arm("ev", pairs=["a_x"], timeout_ms=T_MS)
     client = redis.Redis.from_url(redis_url)

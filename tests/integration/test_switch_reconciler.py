@@ -157,7 +157,7 @@ def test_a_timer_fires_with_the_first_of_its_parts(keeping: Keeping) -> None:
 def test_one_who_was_frozen_before_sending_does_not_undo_a_disarm(
     keeping: Keeping, alias: str, step: str
 ) -> None:
-    """Frozen with its leave in hand, it wakes when another has stopped the timer."""
+    """Frozen after its leave, it wakes when another has stopped the timer."""
     armed = keeping.board.arm(alias)
 
     def meanwhile() -> None:
@@ -193,7 +193,7 @@ def test_killed_at_any_step(keeping: Keeping, step: str) -> None:
 
 @pytest.mark.parametrize("step", ["send", "replied", "release"])
 def test_a_request_of_the_dead_cannot_overtake(keeping: Keeping, step: str) -> None:
-    """A request without a nonce may arrive while its timestamp is good: nobody sends till then."""
+    """A request without a nonce may arrive while its timestamp is good: none sends until then."""
     armed = keeping.board.arm("it")
     with pytest.raises(Died):
         keeping.worker(at(step, die)).tend("it")
@@ -225,7 +225,7 @@ def test_who_sends_nothing_does_not_end_the_quiet(keeping: Keeping) -> None:
 
 
 def test_a_deadline_is_kept_while_a_lost_request_may_yet_arrive(keeping: Keeping) -> None:
-    """Nothing may be sent to the exchange; but what runs out meanwhile is tripped in time."""
+    """Nothing may be sent to the exchange; but what runs out by then is tripped in time."""
     armed = keeping.board.arm("it", timeout_ms=2_000)
     keeping.sim.fault_next("drop_before", exchange="indodax")
     worker = keeping.worker()
@@ -237,7 +237,7 @@ def test_a_deadline_is_kept_while_a_lost_request_may_yet_arrive(keeping: Keeping
 
 
 def test_a_shorter_deadline_after_a_lost_reply(keeping: Keeping) -> None:
-    """Nobody knows where the timer stands: it is set for the new deadline in any case."""
+    """It is unknown when the timer fires: it is set for the new deadline in any case."""
     armed = keeping.board.arm(timeout_ms=20_000)
     assert keeping.worker().tend()
     keeping.board.clock.advance(6_000)
@@ -252,7 +252,7 @@ def test_a_shorter_deadline_after_a_lost_reply(keeping: Keeping) -> None:
 @pytest.mark.parametrize("fault", ["drop_before", "accept_then_drop"])
 @pytest.mark.parametrize("alias", ["ix", "it"])
 def test_a_lost_reply(keeping: Keeping, alias: str, fault: str) -> None:
-    """Sent anew: at once by nonces, which keep the order, else when the first is too old."""
+    """Sent again: at once by nonces, which keep the order, else when the first is too old."""
     armed = keeping.board.arm(alias)
     keeping.sim.fault_next(fault, exchange="indodax")
     took_ms = keeping.settle(alias)
@@ -265,7 +265,7 @@ def test_a_lost_reply(keeping: Keeping, alias: str, fault: str) -> None:
 
 
 @pytest.mark.parametrize("skew_ms", [-1_500, -60_000, 6_000, 60_000])
-def test_a_clock_that_the_exchange_refuses_is_mended(keeping: Keeping, skew_ms: int) -> None:
+def test_a_clock_that_the_exchange_refuses_is_corrected(keeping: Keeping, skew_ms: int) -> None:
     """A timestamp too far off is refused once, and the next one is right, soon after."""
     keeping.sim.set_clock_skew(skew_ms)
     armed = keeping.board.arm("it")
@@ -275,7 +275,7 @@ def test_a_clock_that_the_exchange_refuses_is_mended(keeping: Keeping, skew_ms: 
     assert keeping.timers("it") == {"btc_idr": keeping.board.fires_ms(armed)}
 
 
-def test_a_refused_nonce_is_mended(keeping: Keeping) -> None:
+def test_a_refused_nonce_is_corrected(keeping: Keeping) -> None:
     """When the exchange has seen higher nonces, the sequence is raised above them at once."""
     keeping.sim.set_nonce(API_KEYS["ix"], 17 * 10**16)
     armed = keeping.board.arm()
@@ -346,7 +346,7 @@ def test_a_deadline_moved_closer_between_the_parts_of_a_long_list(keeping: Keepi
 
 
 @pytest.mark.parametrize("change", ["arm", "beat", "disarm"])
-def test_a_long_list_goes_on_where_the_slots_ran_out(keeping: Keeping, change: str) -> None:
+def test_a_long_list_continues_where_the_slots_ran_out(keeping: Keeping, change: str) -> None:
     """Where each free slot is one part's, the next is the next part's, and all get done."""
     armed = keeping.board.arm(pairs=LONG, timeout_ms=120_000)
     worker = keeping.worker()

@@ -45,7 +45,7 @@ def attempts(keeping: Keeping) -> int:
 
 @pytest.mark.parametrize("first", ["bad", "good"])
 def test_one_that_is_refused_for_good_spoils_no_other(keeping: Keeping, first: str) -> None:
-    """It is tried now and then; all others are set and renewed, whatever the order."""
+    """It is tried from time to time; all others are set and renewed, whatever the order."""
     keeping.sim.set_option("indodax_disabled_pairs", [BAD])
     if first == "bad":
         bad = keeping.board.arm(pairs=[BAD], timeout_ms=T_MS)
@@ -77,9 +77,7 @@ def test_a_pair_that_is_refused_spoils_no_other_of_its_switch(keeping: Keeping) 
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_list_that_is_refused_again_and_again_is_put_off(
-    keeping: Keeping, *, named: bool
-) -> None:
+def test_a_list_that_is_refused_repeatedly_is_put_off(keeping: Keeping, *, named: bool) -> None:
     """One refusal after another, or none that says why: it takes no slots from the others."""
     pairs = [f"b{n}_idr" for n in range(30)]
     if named:
@@ -95,7 +93,7 @@ def test_a_list_that_is_refused_again_and_again_is_put_off(
     assert not [arrival for arrival in keeping.countdowns() if arrival.refusal == "rate"]
 
 
-def test_a_disarm_stops_the_others_and_goes_on_with_the_refused(keeping: Keeping) -> None:
+def test_a_disarm_stops_the_others_and_continues_with_the_refused(keeping: Keeping) -> None:
     """Its timer runs, and would cancel what the strategy places there later."""
     timeout_ms = 60_000
     armed = keeping.board.arm(pairs=[BAD, *GOOD], timeout_ms=timeout_ms)
@@ -118,7 +116,7 @@ def test_a_disarm_stops_the_others_and_goes_on_with_the_refused(keeping: Keeping
 
 
 def test_a_pair_that_was_refused_is_taken_again(keeping: Keeping) -> None:
-    """After a while, or at once when its switch is armed anew."""
+    """After a while, or at once when its switch is armed again."""
     keeping.sim.set_option("indodax_disabled_pairs", [BAD])
     armed = keeping.board.arm(pairs=[BAD, *GOOD], timeout_ms=T_MS)
     worker = keeping.worker()
@@ -136,7 +134,7 @@ def test_a_pair_that_was_refused_is_taken_again(keeping: Keeping) -> None:
 
 
 def test_one_that_cannot_be_sent_spoils_no_other(keeping: Keeping) -> None:
-    """A request that fails again and again is put off; it does not stand before the others."""
+    """A request that fails repeatedly is put off; it does not come before the others."""
     bad = keeping.board.arm(pairs=[BAD], timeout_ms=60_000)
     held = [keeping.board.arm(pairs=[pair], timeout_ms=T_MS) for pair in GOOD]
     tried: list[str] = []
@@ -156,7 +154,7 @@ def test_one_that_cannot_be_sent_spoils_no_other(keeping: Keeping) -> None:
 
 
 def test_what_was_refused_is_taken_as_soon_as_it_is_armed_again(keeping: Keeping) -> None:
-    """A strategy that arms anew does not wait for the pause of a former failure."""
+    """A strategy that arms again does not wait for the pause of a former failure."""
     keeping.sim.set_option("indodax_disabled_pairs", [BAD])
     keeping.board.arm(pairs=[BAD], timeout_ms=60_000)
     worker = keeping.worker()

@@ -128,7 +128,7 @@ def test_a_rate_slot_counts_as_the_fate_of_its_request_has_it(keeping: Keeping, 
 
 
 def test_a_slot_is_reported_by_one_who_has_lost_the_lane(keeping: Keeping) -> None:
-    """Its request has arrived, whoever holds the lane now; its timer no longer counts."""
+    """Its request has arrived, whichever worker holds the lane now; its timer no longer counts."""
     armed = keeping.board.arm()
     hook = at(keeping, "release", None, 5_000)
     assert keeping.worker(hook).tend()

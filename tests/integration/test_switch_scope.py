@@ -31,7 +31,7 @@ OVERLAPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("alias", ["ev", "ix"])
 @pytest.mark.parametrize("case", OVERLAPS)
 def test_overlap_is_refused(board: Board, case: str, alias: str) -> None:
-    """Whoever wants a part of an armed scope hears which switch has it, and gets nothing."""
+    """A caller that wants a part of an armed scope learns which switch has it, and gets nothing."""
     first, second = OVERLAPS[case]
     armed = board.arm(alias, **first)
     refused = board.arm(alias, **second)

@@ -21,7 +21,7 @@ STATES: dict[str, type[SwitchError] | None] = {
     "replaced and disarmed": SwitchReplaced,
     "replaced and tripped": SwitchReplaced,
 }
-"""What its first holder is told in each state."""
+"""What its first holder gets in each state."""
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def make(call: str, switch: Switch) -> None:
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("call", ["beat", "disarm", "track", "untrack"])
 def test_call(board: Board, call: str, state: str, alias: str) -> None:
-    """A holder hears what became of its switch; disarming twice alone is no error."""
+    """A holder learns the state of its switch; disarming twice alone is no error."""
     armed = bring(board, state, alias)
     before = board.switches.get(armed.switch_id)
     # Where an order needs its pair, it cannot be tracked by its id.
@@ -100,7 +100,7 @@ def test_call(board: Board, call: str, state: str, alias: str) -> None:
 @pytest.mark.parametrize("alias", ["ev", "ix"])
 @pytest.mark.parametrize("state", STATES)
 def test_arming_the_same_scope(board: Board, state: str, alias: str) -> None:
-    """Whatever became of a switch, its scope can be armed; the later epoch wins.
+    """Whatever happened to a switch, its scope can be armed; the later epoch wins.
 
     After a trip not before the scope has been listed.
     """
@@ -127,8 +127,8 @@ def test_arming_the_same_scope(board: Board, state: str, alias: str) -> None:
 
 @pytest.mark.parametrize("alias", ["ev", "ix"])
 @pytest.mark.parametrize("state", STATES)
-def test_acting_whoever_holds_it(board: Board, state: str, alias: str) -> None:
-    """Epoch 0 is any: it hears the state alone, and moves whatever is armed."""
+def test_acting_for_any_holder(board: Board, state: str, alias: str) -> None:
+    """Epoch 0 is any: it learns the state alone, and moves whatever is armed."""
     armed = bring(board, state, alias)
     states = {
         "replaced": "armed",

@@ -55,7 +55,7 @@ def test_who_arms_a_replaced_switch_again_is_its_holder(board: Board) -> None:
 
 @pytest.mark.parametrize("heard", [False, True])
 def test_a_replaced_holders_own_timer_is_stopped(board: Board, heard: bool) -> None:  # noqa: FBT001
-    """Nobody beats it any more, and it would cancel what is placed in its pair later."""
+    """No holder beats it any more, and it would cancel what is placed in its pair later."""
     one, other = joined(board, in_line=True)
     if heard:
         assert board.beat(one).state == "replaced"

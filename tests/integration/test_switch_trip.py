@@ -1,4 +1,4 @@
-"""Switches that run out: whoever sees it first cancels the scope, once."""
+"""Switches that run out: the first script that sees it cancels the scope, once."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ ROUTES: dict[str, Callable[[Board, Armed, str], None]] = {
 
 @pytest.mark.parametrize("alias", ["ev", "ix", "it"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_whoever_sees_it_first_cancels_the_scope_once(board: Board, route: str, alias: str) -> None:
+def test_the_first_script_that_sees_it_cancels_the_scope_once(
+    board: Board, route: str, alias: str
+) -> None:
     """Each order and each pair is one urgent job of that switch, whatever is called after."""
     armed = board.arm(alias, **SCOPE)
     board.clock.advance(TIMEOUT_MS)
@@ -92,7 +94,7 @@ def test_whoever_sees_it_first_cancels_the_scope_once(board: Board, route: str, 
 
 
 def test_not_an_ms_too_early(board: Board) -> None:
-    """One ms before its deadline a switch is armed; at it, not."""
+    """One ms before its deadline a switch is armed; at the deadline, not."""
     armed = board.arm("ev", **SCOPE)
     board.clock.advance(TIMEOUT_MS - 1)
     assert not board.claim("ev").tended
@@ -115,7 +117,7 @@ def test_a_timer_that_has_fired_has_tripped_the_switch(board: Board) -> None:
 
 
 def test_the_jobs_are_found_at_once(board: Board) -> None:
-    """What has tripped is claimed next, by whoever works for the exchange."""
+    """What has tripped is claimed next, by any worker of the exchange."""
     board.arm("ev", **SCOPE)
     board.clock.advance(TIMEOUT_MS)
     board.claim("ev", "w1")
@@ -139,7 +141,7 @@ def test_an_order_that_is_being_canceled_is_one_job(board: Board) -> None:
 
 
 def test_what_is_proven_not_open_is_tracked_no_more(board: Board) -> None:
-    """An order canceled or filled meanwhile is not canceled again at the deadline."""
+    """An order canceled or filled by then is not canceled again at the deadline."""
     armed = board.arm("ev", order_ids=["1", "2", "3"])
     board.ledger.accept([NewJob(new_id(), "everstrike:ev", Kind.CANCEL, order_id="2")])
     (job,) = board.ledger.claim(exchange="everstrike", holder="w", lease_ms=9_000).jobs
@@ -154,8 +156,8 @@ def test_what_is_proven_not_open_is_tracked_no_more(board: Board) -> None:
     assert board.track(other, "2") == ("overlap", armed.switch_id)
 
 
-def test_who_was_to_tell_of_it_and_died_is_stood_in_for(board: Board) -> None:
-    """A tripped switch is told of once; if nobody did, again after a while."""
+def test_a_trip_is_reported_though_the_reporter_died(board: Board) -> None:
+    """A tripped switch is reported once; if it was not, again after a while."""
     armed = board.arm("ev")
     board.clock.advance(TIMEOUT_MS)
     board.claim("ev")

@@ -1,4 +1,4 @@
-"""Bearer tokens: shared by all workers, sealed at rest, fetched by one."""
+"""Bearer tokens: shared by all workers, stored sealed, fetched by one."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_token_put_by_one_is_had_by_all(store: Store, tokens: Tokens) -> None:
     assert 0 < ttl_ms(store, "cx:token:bm") <= LIFE_MS
 
 
-def test_token_is_sealed_at_rest(store: Store, tokens: Tokens) -> None:
+def test_token_is_stored_sealed(store: Store, tokens: Tokens) -> None:
     """Nothing in Redis can be used by one who reads it, nor printed by mistake."""
     shared = put(tokens)
     tokens.begin_refresh("bm", lease_ms=LEASE_MS)
@@ -132,13 +132,13 @@ def test_token_of_another_account_is_not_used(store: Store, tokens: Tokens) -> N
 
 
 @pytest.mark.parametrize("rubbish", ["", "rubbish", "gAAAAA", PLAIN, "\u20ac", "x" * 100_000])
-def test_rubbish_is_no_token(store: Store, tokens: Tokens, rubbish: str) -> None:
+def test_garbage_is_no_token(store: Store, tokens: Tokens, rubbish: str) -> None:
     """What was not sealed here is not read."""
     store.client.set("cx:token:bm", rubbish)
     assert get(tokens) is None
 
 
-def test_token_is_not_used_close_to_its_end(box: TokenBox) -> None:
+def test_token_is_not_used_shortly_before_it_ends(box: TokenBox) -> None:
     """A token that may end on the way is not sent."""
     put(box)
     assert get(box, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN
@@ -147,10 +147,10 @@ def test_token_is_not_used_close_to_its_end(box: TokenBox) -> None:
 
 
 @pytest.mark.parametrize("life_ms", [3_300, SHORT_MS - 1, SHORT_MS])
-def test_token_that_is_granted_for_short_is_used_to_its_end(box: TokenBox, life_ms: int) -> None:
-    """The next one would last no longer, and only so many are to be had in a minute.
+def test_token_that_is_granted_for_short_is_used_until_it_ends(box: TokenBox, life_ms: int) -> None:
+    """The next one would last no longer, and only so many are granted in a minute.
 
-    Redis lets it go by its own clock, so that it must outlast the two lines of the test.
+    Redis drops it by its own clock, so that it must outlast the two lines of the test.
     """
     shared = put(box, life_ms=life_ms)
     assert get(box, NOW_MS + life_ms - 1) == shared.token
@@ -158,13 +158,13 @@ def test_token_that_is_granted_for_short_is_used_to_its_end(box: TokenBox, life_
 
 
 def test_token_that_has_ended_is_put_without_an_error(box: TokenBox) -> None:
-    """A grant that came late is shared with nobody."""
+    """A grant that came late is not shared."""
     put(box, life_ms=-5)
     assert get(box) is None
 
 
 def test_refused_token_is_dropped(box: TokenBox) -> None:
-    """Nobody uses again what the exchange refused."""
+    """No worker uses again what the exchange refused."""
     shared = put(box)
     box.drop("bm", shared)
     assert get(box) is None
@@ -172,7 +172,7 @@ def test_refused_token_is_dropped(box: TokenBox) -> None:
 
 
 def test_newer_token_is_not_dropped_with_the_old_one(box: TokenBox) -> None:
-    """A refusal that comes late costs nobody the next token."""
+    """A refusal that comes late does not cost the next token."""
     old = put(box)
     put(box, "newer-0123456789")
     box.drop("bm", old)
@@ -180,7 +180,7 @@ def test_newer_token_is_not_dropped_with_the_old_one(box: TokenBox) -> None:
 
 
 def test_one_fetches_at_a_time(box: TokenBox) -> None:
-    """While one is at it, nobody else asks the exchange for a token."""
+    """While one fetches, no other asks the exchange for a token."""
     assert box.begin_refresh("bm", lease_ms=LEASE_MS)
     assert not box.begin_refresh("bm", lease_ms=LEASE_MS)
     assert box.begin_refresh("other", lease_ms=LEASE_MS)
@@ -201,7 +201,7 @@ def test_one_of_many_threads_fetches(store: Store) -> None:
 
 
 def test_one_of_many_threads_of_a_process_fetches(box: TokenBox) -> None:
-    """The same holds within one process, and who was not chosen ends nobody's turn."""
+    """The same holds within one process, and a caller that was not chosen ends no turn."""
     together = Barrier(8)
 
     def begin(_: int) -> bool:
@@ -218,12 +218,12 @@ def test_one_of_many_threads_of_a_process_fetches(box: TokenBox) -> None:
 
 
 def test_lost_fetchers_turn_ends_with_its_lease(store: Store, tokens: Tokens) -> None:
-    """A worker that died while fetching stops nobody for longer."""
+    """A worker that died while fetching stops no other for longer."""
     assert tokens.begin_refresh("bm", lease_ms=LEASE_MS)
     assert 0 < ttl_ms(store, "cx:token:bm:refresh") <= LEASE_MS
 
 
-def test_a_turn_that_nobody_heard_of_is_given_up(
+def test_a_turn_whose_reply_was_lost_is_given_up(
     tokens: Tokens, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis gave it, and the answer was lost: another may fetch at once."""

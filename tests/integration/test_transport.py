@@ -140,7 +140,7 @@ def test_cookies_are_not_kept(transport: Transport) -> None:
 def test_compressed_reply_is_unpacked(
     transport: Transport, coding: str, pack: Callable[[bytes], bytes]
 ) -> None:
-    """A server that compresses, though nobody asked for it, is understood."""
+    """A server that compresses, though it was not asked to, is understood."""
 
     def act(peer: Peer) -> None:
         peer.request()
@@ -405,7 +405,7 @@ def test_address_to_send_from_is_kept(transport: Transport) -> None:
 
 
 def test_address_that_is_not_ours_sends_nothing(transport: Transport) -> None:
-    """An egress address that this machine lacks is told, not passed over."""
+    """An egress address that this machine lacks is reported, not passed over."""
     with Server(forever) as server, pytest.raises(NotSent, match="assign requested address"):
         transport.send(Request("GET", server.url), egress_ip="203.0.113.7", deadline_ms=DEADLINE_MS)
     assert server.requests == []

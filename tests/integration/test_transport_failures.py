@@ -164,7 +164,7 @@ def dripped_tls(peer: Peer) -> None:
 
 @pytest.mark.parametrize("act", [stalled, dripped_tls])
 def test_tls_handshake_keeps_the_deadline(transport: Transport, act: Act) -> None:
-    """A server that never finishes the handshake was sent nothing, and holds nobody."""
+    """A server that never finishes the handshake was sent nothing, and holds no caller."""
     with Server(act) as server:
         url = server.url.replace("http:", "https:")
         assert held_ms(transport, url, NotSent) < DEADLINE_MS + SLACK_MS
@@ -256,7 +256,7 @@ def test_trusted_certificate_is_accepted(authority: trustme.CA, tmp_path: Path) 
         assert len(server.requests) == 3
 
 
-def test_certificate_nobody_vouches_for_is_refused(
+def test_certificate_without_a_known_issuer_is_refused(
     transport: Transport, authority: trustme.CA
 ) -> None:
     """A stranger's certificate gets no byte of the request."""
@@ -276,7 +276,7 @@ def test_certificate_of_another_host_is_refused(authority: trustme.CA, tmp_path:
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_environment_vouches_for_nobody(
+def test_environment_adds_no_trusted_issuer(
     transport: Transport,
     authority: trustme.CA,
     tmp_path: Path,
@@ -431,7 +431,7 @@ def test_header_that_is_none_is_neither_sent_nor_shown(
 
 @pytest.mark.parametrize("path", ["/a b", "/a\nb", "/a\r\nX-Injected: 1", "/\x00"])
 def test_target_that_is_none_injects_nothing(transport: Transport, path: str) -> None:
-    """What cannot stand in a request line ends no line."""
+    """What cannot be in a request line ends no line."""
     with Server(forever) as server:
         url = f"http://127.0.0.1:{server.port}{path}"
         try:

@@ -200,7 +200,7 @@ def test_all_of_them_together_cost_little_memory() -> None:
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])
 @pytest.mark.parametrize("where", ["{}", "//{host}", "http://user:pass@{host}/", "\\\\{host}"])
-def test_no_host_but_ours_ever_hears_of_it(status: int, where: str) -> None:
+def test_no_other_host_ever_receives_it(status: int, where: str) -> None:
     """A redirect to another host, in any form, is not followed: that host sees no connection."""
     with Server(_sends(reply(PROOF))) as other:
         host = f"127.0.0.1:{other.port}"

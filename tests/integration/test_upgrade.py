@@ -66,7 +66,7 @@ def either(
 
 
 def kept_open(recorded: Recorded) -> set[str]:
-    """Return the orders that nobody has asked to cancel yet."""
+    """Return the orders whose cancel was not asked for yet."""
     switches = [*recorded.armed().values(), *recorded.named_switches("short")]
     switches += [*recorded.named_switches("disarmed"), *recorded.named_switches("native disarmed")]
     jobs = recorded.named("dead").values()
@@ -142,7 +142,7 @@ def test_ended_jobs_can_be_read_and_dead_letters_be_replayed(
         assert ledger.discard(job_id)
 
 
-def test_armed_switches_keep_id_epoch_and_deadline_and_go_on(
+def test_armed_switches_keep_id_epoch_and_deadline_and_continue(
     either: tuple[World, Recorded],
 ) -> None:
     """The former holders beat on; the exchange's timers are set, renewed and stopped."""
@@ -232,7 +232,7 @@ def goes_on(world: World, client: redis.Redis, each: dict[str, Any]) -> None:
     )
 
 
-def test_a_holder_of_the_old_version_goes_on_or_gets_an_error(
+def test_a_holder_of_the_old_version_continues_or_gets_an_error(
     either: tuple[World, Recorded],
 ) -> None:
     """It beats, tracks and disarms with its own scripts, on switches that were taken over."""

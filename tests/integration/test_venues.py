@@ -96,7 +96,7 @@ def test_a_pair_is_emptied_and_nothing_else(world: World, attempts: Attempts, al
 def test_an_order_is_off_the_book_after_a_fault(
     world: World, attempts: Attempts, alias: str, fault: str
 ) -> None:
-    """Whatever became of the first request, the outcome is the truth."""
+    """Whatever the result of the first request, the outcome is the truth."""
     world.sim.set_option("delay_ms", 600)
     (order_id,) = world.place(alias)
     world.sim.fault_next(fault, exchange=ALL_KEYS[alias][0], paths=["cancel"])

@@ -1,4 +1,4 @@
-"""Waiting for replicas: what the producer is told rests on their word, and on nothing else."""
+"""Waiting for replicas: what the producer returns rests on their replies, and on nothing else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def producer_on(master: Node, *, wanted: int = 1) -> Producer:
 
 
 def test_with_its_replica_all_is_as_ever(master: Node, replica: Node) -> None:
-    """What is told has reached the replica by then."""
+    """What is confirmed has reached the replica by then."""
     producer = producer_on(master)
     ticket = producer.cancel("ev", "a1")
     assert replica.ask("HGET", f"cx:job:{ticket.id}", "order_id") == "a1"
@@ -56,8 +56,8 @@ def test_with_its_replica_all_is_as_ever(master: Node, replica: Node) -> None:
     assert replica.ask("HGET", f"cx:switch:{switch.id}", "state") == "disarmed"
 
 
-def test_a_replica_that_hangs_is_told_of_every_time(master: Node, replica: Node) -> None:
-    """Recorded, said so, and never taken for replicated by asking again."""
+def test_a_replica_that_hangs_is_reported_every_time(master: Node, replica: Node) -> None:
+    """Recorded, reported so, and never taken for replicated by asking again."""
     producer = producer_on(master)
     switch = producer.arm("ev", order_ids=["a1"], timeout_ms=30_000)
     calls: list[Callable[[], object]] = [
@@ -112,7 +112,7 @@ def test_check_counts_the_replicas(master: Node, replica: Node) -> None:
         replica.send_signal(signal.SIGCONT)
 
 
-def test_a_master_that_is_away_is_away(master: Node) -> None:
+def test_a_master_that_is_down_raises(master: Node) -> None:
     """That is no matter of replicas."""
     producer = producer_on(master)
     master.kill()
