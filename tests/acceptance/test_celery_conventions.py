@@ -167,7 +167,7 @@ CASES: dict[str, Case] = {
     ),
 }
 ENDS_STOCK = {"no id", "two parts", "no type"}
-"""What ends a stock worker; ours goes on, and what it does not run is a dead letter."""
+"""What ends a stock worker; ours continues, and what it does not run is a dead letter."""
 
 
 def linked(sender: Sender, orders: list[str]) -> None:

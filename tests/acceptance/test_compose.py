@@ -67,7 +67,7 @@ class Running:
 
 
 def prometheus_programs() -> Path:
-    """Return the folder of Debian's Prometheus; skip, saying why, if it cannot be had."""
+    """Return the folder of Debian's Prometheus; skip, with the reason, if it is not available."""
     tool = [str(TOP / "ops" / "debian-tool"), "prometheus", "promtool"]
     found = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=90)
     if found.returncode:

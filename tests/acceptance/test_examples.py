@@ -18,7 +18,7 @@ PAIR = "btc_idr"
 
 
 class Strategy:
-    """One example as a process, with a feed and what it said."""
+    """One example as a process, with a feed and its output."""
 
     def __init__(self, world: World, name: str, *arguments: str, **more: str) -> None:
         self._out = world.folder / f"{name}-{id(self)}.out"
@@ -39,7 +39,7 @@ class Strategy:
         self.process.stdin.flush()
 
     def says(self, text: str) -> None:
-        """Wait until it has said something."""
+        """Wait until it has printed something."""
         eventually(
             lambda: text in self._out.read_text(), within_ms=30_000, what=f"it says {text!r}"
         )

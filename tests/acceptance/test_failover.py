@@ -102,7 +102,7 @@ class Running:
         return done_ms
 
     def watch(self, until_ms: float) -> None:
-        """Go on beating for a while; then every switch stands, and so do all processes."""
+        """Keep beating for a while; then every switch is armed, and all processes live."""
         while clock.monotonic_ms() < until_ms:
             _beat(self.strategies)
             clock.sleep_ms(20)
@@ -166,7 +166,7 @@ def test_a_failover_loses_no_replicated_job_and_trips_no_switch(
         if n + 1 < rounds and rounds > 3:
             _restore(running, old)
 
-    # The broker has moved too: rubbish is still buried, and beat ticks on the new master.
+    # The broker has moved too: garbage is still buried, and beat ticks on the new master.
     ledger = Ledger(build_store(running.world.settings()))
     buried = ledger.dead_count()
     watched.master.ask("LPUSH", "celery", "rubbish")
@@ -178,7 +178,7 @@ def test_a_failover_loses_no_replicated_job_and_trips_no_switch(
 
 
 def _restore(running: Running, node: Node) -> None:
-    """Bring the lost one back as a replica, while the strategies go on."""
+    """Bring the lost one back as a replica, while the strategies continue."""
     restoring = threading.Thread(target=running.watched.restore, args=(node,))
     restoring.start()
     while restoring.is_alive():

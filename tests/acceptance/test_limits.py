@@ -41,7 +41,7 @@ def test_countdown_requests_stay_within_ten_in_ten_seconds(world: World, rounds:
     while clock.monotonic_ms() - begun < over_ms:
         for switch in rng.sample(held, 5):
             switch.beat()
-        # Once the burst of the first arms, urgent all of them, has been worked off.
+        # Once the burst of the first arms, urgent all of them, has been processed.
         if len(urgent) < (clock.monotonic_ms() - begun - over_ms / 2) / 3_000:
             pair = f"u{len(urgent)}_idr"
             # What it takes of the limit is free for the next.

@@ -60,7 +60,7 @@ class SlowWay:
 
 
 def beaten(switches: list[Switch], for_ms: float) -> None:
-    """Beat for a while; each must stand all along."""
+    """Beat for a while; each must stay armed all along."""
     until = clock.monotonic_ms() + for_ms
     while clock.monotonic_ms() < until:
         for switch in switches:

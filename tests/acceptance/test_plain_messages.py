@@ -15,7 +15,7 @@ from worker import Outcome, State
 
 @pytest.fixture
 def client(world: World) -> Celery:
-    """Somebody else's Celery client: defaults alone."""
+    """Another Celery client: defaults alone."""
     return Celery("stranger", broker=world.redis_url)
 
 

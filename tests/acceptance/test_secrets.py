@@ -49,7 +49,7 @@ SCOPES = {"ix": {"pair": "btc_idr", "side": "buy"}, "it": {"pair": "btc_idr", "s
 
 
 class Eavesdropper(Simulator):
-    """The exchanges, noting what is secret in each request, and now and then echoing it."""
+    """The exchanges, noting what is secret in each request, and sometimes echoing it."""
 
     def __init__(self) -> None:
         self.signatures: set[str] = set()

@@ -47,7 +47,7 @@ def patient(world: World) -> World:
 
 
 def ended(worker: WorkerProcess, number: signal.Signals | None = signal.SIGTERM) -> int:
-    """Tell a worker to stop; return its exit code."""
+    """Ask a worker to stop; return its exit code."""
     assert worker.process is not None
     if number is not None:
         worker.send_signal(number)

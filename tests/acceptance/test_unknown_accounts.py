@@ -20,7 +20,7 @@ T_MS = 600_000
 
 @pytest.fixture
 def client(world: World) -> Celery:
-    """Somebody else's Celery client: defaults alone."""
+    """Another Celery client: defaults alone."""
     return Celery("stranger", broker=world.redis_url)
 
 

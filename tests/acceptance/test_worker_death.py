@@ -67,7 +67,7 @@ def test_another_worker_continues_a_killed_workers_job_after_its_lease(
 @pytest.mark.timeout(600)
 def test_a_job_survives_the_loss_of_its_doorbell(world: World, rounds: int) -> None:
     """A frozen worker reads the doorbell and is killed; another worker's sweep finds the job."""
-    world.worker(options=("-Q", "celery"))  # hears no exchange's doorbells
+    world.worker(options=("-Q", "celery"))  # gets no exchange's doorbells
     producer, client = world.producer(), world.store().client
     done = 0
     while done < rounds:

@@ -16,7 +16,7 @@ START_MS = 20_000
 
 
 class Exchange:
-    """One exchange process, from `with` to its end."""
+    """One exchange process, from `with` until it ends."""
 
     def __init__(self) -> None:
         self.port = own_port()
@@ -57,7 +57,7 @@ class Exchange:
         return {order_id: (first, times) for order_id, (first, times, _) in rows.items()}
 
     def answered(self) -> int:
-        """Return how many orders' answers were given to somebody who was still there."""
+        """Return how many orders' answers were given to a client that was still there."""
         return int(self._get("/answered"))
 
     def forget(self) -> None:

@@ -47,7 +47,7 @@ class Book:
     def answered(self, ids: list[str]) -> None:
         """Note that an answer was given."""
         for order_id in ids:
-            if order_id in self.arrivals:  # else forgotten meanwhile
+            if order_id in self.arrivals:  # else forgotten by now
                 self.arrivals[order_id][2] += 1
 
     def control(self, path: bytes) -> bytes:

@@ -39,7 +39,7 @@ class ProcessGroup:
                 self.started.append(process)
 
     def text(self) -> str:
-        """Return what they have said."""
+        """Return their output."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def check(self) -> None:
@@ -70,7 +70,7 @@ class ProcessGroup:
         self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let them go on."""
+        """Let them continue."""
         self.signal(signal.SIGCONT)
 
     def cpu_s(self) -> float:

@@ -32,7 +32,7 @@ class Paced:
 
 
 class ProducerProcess:
-    """One producer process, from `with` to its end."""
+    """One producer process, from `with` until it ends."""
 
     def __init__(self, module: str, environment: Mapping[str, str], log: Path) -> None:
         self._module = module

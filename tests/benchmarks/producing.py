@@ -1,4 +1,4 @@
-"""A producer as a process of its own, told over its standard input what to send.
+"""A producer as a process of its own, which reads from its standard input what to send.
 
 Run: `python -m tests.benchmarks.producing MODULE`; see `producer.ProducerProcess`.
 """

@@ -1,6 +1,6 @@
 """Where the worker's own time goes: `uv run --group bench python -m tests.benchmarks.profile`.
 
-One thread of an engine in this process works off cancels on the fast exchange.
+One thread of an engine in this process processes cancels on the fast exchange.
 First without a profiler: microseconds of processor a job, here and in Redis. Then
 with Python's, whose clock is this thread's processor time, so that waiting counts
 for nothing: the share of each step of an attempt with all that it calls.
@@ -72,7 +72,7 @@ def _profile(settings: Settings, log: Any) -> None:
     client = build_store(settings).client
 
     def work_off(prefix: str) -> tuple[float, float]:
-        """Work off a backlog; return microseconds a job of this thread and of Redis."""
+        """Process a backlog; return microseconds a job of this thread and of Redis."""
         tickets = producer.cancel_many("ev", [f"{prefix}{n}" for n in range(JOBS)])
         before, begun_s = asked(client), time.thread_time()
         while any(ticket.result().state == "pending" for ticket in (tickets[0], tickets[-1])):

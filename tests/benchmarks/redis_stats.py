@@ -53,6 +53,6 @@ def used_bytes(client: redis.Redis) -> int:
 
 
 def rewriting(client: redis.Redis) -> bool:
-    """Whether Redis writes its AOF anew, which can keep it from answering for a while."""
+    """Whether Redis rewrites its AOF, which can keep it from answering for a while."""
     state: dict[str, Any] = client.info("persistence")  # type: ignore[assignment]
     return bool(state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"])

@@ -25,7 +25,7 @@ class Run:
     quiet: bool = False
 
     def say(self, text: str) -> None:
-        """Tell who waits what is being done."""
+        """Show what is being done."""
         if not self.quiet:
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()

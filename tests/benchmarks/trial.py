@@ -36,11 +36,11 @@ SLOWEST_PER_S = 15
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """What it took to work off a backlog.
+    """What it took to process a backlog.
 
     Attributes:
         per_s: From letting the workers go to the last arrival.
-        cpu_s: Of the workers until they were at rest, per 1,000 jobs.
+        cpu_s: Of the workers until they were idle, per 1,000 jobs.
         commands: Of Redis, those in scripts too, per 1,000 jobs.
         reads: Reads of Redis clients' sockets, per 1,000 jobs.
         redis_cpu_s: Of Redis, per 1,000 jobs.
@@ -175,7 +175,7 @@ class Trial:
             self.workers.freeze()
 
     def thaw(self) -> None:
-        """Let the workers go on."""
+        """Let the workers continue."""
         if self.workers is not None:
             self.workers.thaw()
 

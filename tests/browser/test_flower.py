@@ -121,7 +121,7 @@ def no_page_shows_a_secret(scene: Scene) -> None:
 
 
 def no_page_opens_without_the_login(scene: Scene) -> None:
-    """Pages and API alike; what is open tells of no task."""
+    """Pages and API alike; what is open shows no task."""
     paths = ["/", "/workers", "/tasks", "/broker", "/api/tasks", "/api/workers"]
     for login in ("", "desk:wrong", f"{LOGIN}x"):
         for path in [*paths, f"/task/{scene.task(scene.order_id)}"]:
@@ -133,7 +133,7 @@ def no_page_opens_without_the_login(scene: Scene) -> None:
 
 
 def nothing_can_be_changed(scene: Scene) -> None:
-    """Whoever has the login may look."""
+    """A client with the login may look."""
     uuid = scene.task(scene.order_id)
     for path in (
         f"/api/worker/shutdown/{scene.worker}",
@@ -153,7 +153,7 @@ REFUSED: list[tuple[dict[str, str], tuple[str, ...], str]] = [
 
 
 def test_it_does_not_start_open(world: World) -> None:
-    """One line that says how to mend it, exit code 2."""
+    """One line that names the fix, exit code 2."""
     base = {**os.environ, "WORKER_CONFIG": str(world.config())}
     command = [sys.executable, "-m", "celery", "-A", "worker.celery_app", "flower"]
     started = [

@@ -27,7 +27,7 @@ HALVES: Mapping[str, Callable[[Path], Deployment]] = {"server": Standalone, "sen
 
 
 class Progress:
-    """Prints a line now and then."""
+    """Prints a line from time to time."""
 
     def __init__(self) -> None:
         self._next_ms = 0.0

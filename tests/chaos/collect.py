@@ -47,9 +47,9 @@ def tripped_in(stage: Stage) -> tuple[str, ...]:
 
 
 def settled(stage: Stage, *, within_ms: float, switches: bool = True) -> bool:
-    """Wait until nothing is left to do; return whether that came to be.
+    """Wait until nothing is left to do; return whether that was reached.
 
-    No job is pending, no plain message unread, nobody untold of a switch that
+    No job is pending, no plain message unread, no report missing of a switch that
     has tripped, and, unless they are to be left alone, no switch armed.
     """
     client = stage.redis.client()

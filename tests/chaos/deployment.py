@@ -35,7 +35,7 @@ class Deployment(Protocol):
     death: str
     """The fault that kills the server of now."""
     settings: Mapping[str, Any]
-    """What everybody who uses it is to be set up with."""
+    """The settings of all its clients."""
     bulk: Collection[str]
     """Accounts that have several orders canceled in one request."""
 
@@ -43,7 +43,7 @@ class Deployment(Protocol):
         """Return the `redis_url` of who reaches its `ports` by these."""
 
     def broker(self, doors: Sequence[int]) -> tuple[str, dict[str, Any]]:
-        """Return URL and transport options for somebody else's Celery client."""
+        """Return URL and transport options for another Celery client."""
 
     def client(self) -> redis.Redis:
         """Return a client of the Redis of now, for looking."""
@@ -52,7 +52,7 @@ class Deployment(Protocol):
         """Do one of `faults`; it is done when this returns."""
 
     def mend(self, fault: str) -> bool:
-        """Undo it, or go on undoing it; return whether Redis takes writes again."""
+        """Undo it, or continue to undo it; return whether Redis takes writes again."""
 
     def close(self) -> None:
         """End it."""
@@ -135,7 +135,7 @@ class Standalone:
 
 
 def told(client: redis.Redis, *commands: str) -> None:
-    """Run commands, and be done with the client."""
+    """Run commands, and close the client."""
     with contextlib.closing(client):
         for command in commands:
             client.execute_command(*command.split())  # type: ignore[no-untyped-call]

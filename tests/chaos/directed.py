@@ -38,7 +38,7 @@ SETTLE_MS = 20_000
 
 
 def early_ack(stage: Stage) -> None:
-    """Redis is killed, and producers call while it is away."""
+    """Redis is killed, and producers call while it is down."""
     teller = Teller(stage)
     ids = stage.world.place("ev", 4, pair=PAIR)
     teller.cancel("ev", ids[:1])
@@ -52,7 +52,7 @@ def early_ack(stage: Stage) -> None:
 
 
 def early_task_ack(stage: Stage) -> None:
-    """The worker that has long taken somebody else's messages is killed."""
+    """The worker that has long taken another client's messages is killed."""
     teller = Teller(stage)
     slot = next(iter(stage.slots.values()))
     for order_id in stage.world.place("ev", 3, pair=PAIR):
@@ -78,7 +78,7 @@ def not_found(stage: Stage) -> None:
 
 
 def no_epoch(stage: Stage) -> None:
-    """A strategy is started a second time and falls silent; the first goes on beating."""
+    """A strategy is started a second time and falls silent; the first keeps beating."""
     stage.world.place("ev", 1, pair="e_idr")
     first, second = (Holder(stage, stage.producer(), "ev", "e_idr") for _ in range(2))
     first.arm(SWITCH_MS)

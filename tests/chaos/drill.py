@@ -1,4 +1,4 @@
-"""Deaths at the worst moment with nothing else broken, to measure how soon work goes on."""
+"""Deaths at the worst moment with nothing else broken, to measure how soon work continues."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _kill_redis(stage: Stage, teller: Teller) -> None:
 
 
 def _holders(stage: Stage, tickets: list[Ticket], *, after: int) -> list[Slot]:
-    """Return the places of workers that have one of these jobs in hand and have sent it."""
+    """Return the places of workers that hold one of these jobs and have sent it."""
     sent = {order for arrival in stage.sim.journal(after) for order in arrival.order_ids}
     jobs = stage.world.ledger().many([ticket.id for ticket in tickets])
     pids = {

@@ -1,4 +1,4 @@
-"""What happened in a run: what callers were told, what exchanges saw, what was broken."""
+"""What happened in a run: what callers were answered, what exchanges saw, what was broken."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.model.jobs import Job, Kind
 from worker.simulator import Arrival, Order
 
 Said = Literal["ok", "maybe", "refused", "tripped", "replaced", "disarmed", "unknown", "queued"]
-"""What a caller was told; `maybe` stands for `StoreUnavailable`, `queued` for a
+"""What a caller was answered; `maybe` stands for `StoreUnavailable`, `queued` for a
 message that the broker has taken."""
 ALIAS = {key: alias for alias, (_, key, _, _) in KEYS.items()}
 

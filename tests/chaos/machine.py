@@ -1,4 +1,4 @@
-"""Sees when the machine itself stood still, which is no fault of the program's."""
+"""Sees when the machine itself was stopped, which is no fault of the program's."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ STALL_MS = 250
 """A thread that asked for 20 ms and got this has shown that others waited too."""
 LOOK_MS = 1_000
 STARVED = 0.8
-"""Part of the time in which somebody ready to run had to wait for a processor."""
+"""Part of the time in which a ready process had to wait for a processor."""
 PRESSURE = Path("/proc/pressure/cpu")
 
 
 class Pulse(threading.Thread):
     """A thread that notices when it was not let run, or when others were not.
 
-    How long others waited is asked of the kernel, where it tells.
+    How long others waited is asked of the kernel, where it reports that.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Pulse(threading.Thread):
 
 
 def _waited_ms() -> float:
-    """Return for how long, in all, somebody has waited for a processor; 0 if not told."""
+    """Return for how long, in all, a process has waited for a processor; 0 if unknown."""
     try:
         some = PRESSURE.read_text().splitlines()[0]
     except (OSError, IndexError):

@@ -21,9 +21,9 @@ OVERTAKEN_MS = 50
 
 
 class Messenger(threading.Thread):
-    """Sends countdown messages of one scope after another, until told to stop.
+    """Sends countdown messages of one scope after another, until stopped.
 
-    What it is told is never more than "maybe": a message is read when it is
+    What it is answered is never more than "maybe": a message is read when it is
     read. But it names the moment it was sent, so it may move no deadline beyond
     a timeout after that.
     """
@@ -40,7 +40,7 @@ class Messenger(threading.Thread):
         self._plain = plain_client(*stage.broker)
 
     def run(self) -> None:
-        """Live, and die, again and again."""
+        """Live, and die, repeatedly."""
         for n in itertools.count():
             if self._stop_event.is_set():
                 return

@@ -1,4 +1,4 @@
-"""Breaks one part after another, mends it, and takes down when which was broken."""
+"""Breaks one part after another, repairs it, and takes down when which was broken."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ FAULT_RATE = 0.4
 TRIES = 10
 """Of finding something that is whole."""
 AGAIN_MS = 100
-"""From finding that a worker has not stopped yet to looking again."""
+"""From finding a worker still running to looking again."""
 
 
 @dataclass(order=True)
 class _Broken:
-    """Something to be mended at a time."""
+    """Something to be repaired at a time."""
 
     until: float
     n: int
@@ -91,7 +91,7 @@ class _Broken:
 
 
 class Nemesis(threading.Thread):
-    """Acts every so often until told to stop; then mends all that is broken."""
+    """Acts every so often until stopped; then repairs all that is broken."""
 
     def __init__(
         self, stage: Stage, seed: str, *, pause_ms: float, failovers: int, stop: threading.Event
@@ -107,7 +107,7 @@ class Nemesis(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Break and mend."""
+        """Break and repair."""
         try:
             next_ms = clock.monotonic_ms() + self._pause_ms
             while not self._stop_event.is_set():
@@ -119,7 +119,7 @@ class Nemesis(threading.Thread):
                 first = min([next_ms, *(broken.until for broken in self._broken[:1])])
                 clock.wait_ms(self._stop_event, max(1.0, first - clock.monotonic_ms()))
             self._mend_until(float("inf"))
-        except BaseException as error:  # noqa: BLE001  told by who waits for this thread
+        except BaseException as error:  # noqa: BLE001  reported by the thread that waits for this one
             self.failure = error
 
     def act(self) -> None:

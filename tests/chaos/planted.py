@@ -144,7 +144,7 @@ def _rewrite(store: Any, *changes: tuple[str, str]) -> None:
 
 
 def _keep_bytes() -> None:
-    """Close connections in order, as everybody does: the kernel goes on sending."""
+    """Close connections in order, as usual: the kernel keeps sending."""
     sockets.guard = lambda sock: None  # noqa: ARG005  planted
     sockets.drop_unsent_after = lambda sock, left_ms: None  # noqa: ARG005  planted
 

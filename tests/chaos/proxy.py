@@ -122,7 +122,7 @@ class Pipe:
             while data := await reader.read(CHUNK):
                 await self._link.whole.wait()
                 if reader.exception() is not None:
-                    break  # reset meanwhile: what was held back is lost
+                    break  # reset by now: what was held back is lost
                 await self._pass_on(data, writer, reply=False)
             else:
                 # Closed in order: what was sent before arrives, as TCP has it.

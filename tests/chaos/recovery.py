@@ -1,4 +1,4 @@
-"""How soon work goes on after a worker or Redis was lost."""
+"""How soon work continues after a worker or Redis was lost."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Recovery:
 
     Attributes:
         resumed: From a worker's SIGKILL until each job in its hands was taken
-            up again, where somebody could from the end of its lease on, its
-            exchange had not told all to wait, and slots were to be had.
+            up again, where a worker could from the end of its lease on, its
+            exchange had not asked all to wait, and slots were free.
         redis: Until the first job was done, by what had happened to Redis,
             as `REDIS_BACK_MS` counts it, unless it was lost again before that.
     """
@@ -73,7 +73,7 @@ def _resumed(history: History) -> list[float]:
             if row.get("detail") != windows.LOST or len(by) < 2 or int(by[1]) not in killed:
                 continue
             at_ms, again_ms = killed[int(by[1])], float(after["at_ms"])
-            # Until the lease is over nobody is to take it up, whatever else is broken.
+            # Until the lease is over no worker is to take it up, whatever else is broken.
             over_ms = at_ms + history.bounds.lease_ms
             if job.exchange not in resting:
                 resting[job.exchange] = [

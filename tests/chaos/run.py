@@ -34,7 +34,7 @@ class Plan:
             any, on the scale of `nemesis.WEIGHTS`.
         characters: One strategist each.
         messengers: One strategy of plain Celery messages each.
-        settle_ms: How long jobs are given to end once all is mended.
+        settle_ms: How long jobs are given to end once all is repaired.
         drills: Kills of a worker and of Redis then, one by one, to measure recovery.
     """
 
@@ -121,7 +121,7 @@ def run(
                 clock.wait_ms(calm, LOOK_MS)
             dead = [thread.name for thread in users if not thread.is_alive()]
         finally:
-            # Whatever happens, nobody starts a process any more.
+            # Whatever happens, no process is started any more.
             calm.set()
             nemesis.join()
             stop.set()

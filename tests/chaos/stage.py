@@ -75,7 +75,7 @@ class Slot:
     lives: int = 0
     expected_end: bool = False
     told_ms: float = 0.0
-    """When it was last told to stop."""
+    """When it was last asked to stop."""
 
     @property
     def pid(self) -> int:
@@ -109,7 +109,7 @@ class Stage:
         self.folder = folder
         self.recorder = Recorder()
         self.exits: list[str] = []
-        """Processes that ended without being told to."""
+        """Processes that ended without being asked to."""
         self.bug = bug
         self._apart_ms = 0.0
         self._stack = contextlib.ExitStack()
@@ -142,7 +142,7 @@ class Stage:
 
     @property
     def broker(self) -> tuple[str, dict[str, Any]]:
-        """What somebody else's Celery client takes, behind the producers' link."""
+        """What another Celery client takes, behind the producers' link."""
         return self.redis.broker(self.links.doors["producers-redis"])
 
     @property
@@ -187,7 +187,7 @@ class Stage:
                 self._ended(slot)
 
     def has_ended(self, slot: Slot) -> bool:
-        """Return whether a process that was told to stop is gone; kill it if it is too late."""
+        """Return whether a process that was asked to stop is gone; kill it if it is too late."""
         with self._lock:
             assert slot.process is not None
             assert slot.process.process is not None
@@ -246,7 +246,7 @@ class Stage:
         self._stack.close()
 
     def take_lives(self) -> list[Life]:
-        """Return the lives of workers so far, those that go on included."""
+        """Return the lives of workers so far, those that still run included."""
         with self._lock:
             now = clock.now_ms()
             going = [

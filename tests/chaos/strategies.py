@@ -19,7 +19,7 @@ from worker.policy.phases import holds_timers
 BEATS = 0.35
 """Part of the timeout from beat to beat."""
 AGAIN_MS = 100
-"""From a beat that nobody took to the next try."""
+"""From a beat without an answer to the next try."""
 CLEAR_WAIT_MS = 1_000
 """How long one that arms waits for the trip of a former life."""
 ENDS = ("die", "disarm", "replaced", "restarted")
@@ -27,7 +27,7 @@ WEIGHTS = (55, 15, 15, 15)
 LIVES = (0.5, 3.0)
 """How long a strategy lives, in its timeouts."""
 ZOMBIE = 3.0
-"""How long one that was replaced goes on beating, in its timeouts."""
+"""How long one that was replaced keeps beating, in its timeouts."""
 _count = itertools.count(1)
 
 
@@ -40,7 +40,7 @@ class Character:
 
 
 class Holder:
-    """One holder of a switch: calls it, and takes down what it was told."""
+    """One holder of a switch: calls it, and records the answers."""
 
     def __init__(
         self, stage: Stage, producer: Producer, account: str, pair: str, *, alias: str = ""
@@ -55,7 +55,7 @@ class Holder:
         self.name = f"h{next(_count)}"
 
     def arm(self, timeout_ms: int, order_ids: tuple[str, ...] = ()) -> Said:
-        """Arm the pair, or these orders alone; say what was told."""
+        """Arm the pair, or these orders alone; return the answer."""
         self._timeout_ms = timeout_ms
 
         def arm() -> None:
@@ -76,18 +76,18 @@ class Holder:
         return self._switch.id if self._switch else ""
 
     def beat(self) -> Said:
-        """Beat once; say what was told."""
+        """Beat once; return the answer."""
         assert self._switch is not None
         return self._tell("beat", self._switch.beat)
 
     def track(self, order_id: str) -> Said:
-        """Add an order to the scope; say what was told."""
+        """Add an order to the scope; return the answer."""
         switch = self._switch
         assert switch is not None
         return self._tell("track", lambda: switch.track(order_id))
 
     def disarm(self) -> Said:
-        """Disarm; say what was told."""
+        """Disarm; return the answer."""
         assert self._switch is not None
         return self._tell("disarm", self._switch.disarm)
 
@@ -125,7 +125,7 @@ class Holder:
 
 
 class Strategist(threading.Thread):
-    """Runs one strategy after another on an account, until told to stop."""
+    """Runs one strategy after another on an account, until stopped."""
 
     def __init__(
         self, stage: Stage, seed: str, character: Character, *, stop: threading.Event
@@ -140,7 +140,7 @@ class Strategist(threading.Thread):
         self._native = holds_timers(EXCHANGES[KEYS[character.account][0]])
 
     def run(self) -> None:
-        """Live, and die, again and again."""
+        """Live, and die, repeatedly."""
         for n in itertools.count():
             if self._stop_event.is_set():
                 return
@@ -174,7 +174,7 @@ class Strategist(threading.Thread):
             self._restart(pair, timeout_ms)
 
     def _replace(self, holder: Holder, pair: str, timeout_ms: int, only: tuple[str, ...]) -> None:
-        """Be started a second time, and die, while the first goes on beating."""
+        """Be started a second time, and die, while the first keeps beating."""
         heir = Holder(self._stage, self._producer, self._character.account, pair)
         if self._arm(heir, timeout_ms, only):
             until = clock.monotonic_ms() + timeout_ms * ZOMBIE
@@ -196,7 +196,7 @@ class Strategist(threading.Thread):
         return False
 
     def _track(self, holder: Holder, pair: str) -> None:
-        """Place another order and have it tracked; fill it if nobody took it."""
+        """Place another order and have it tracked; fill it if that failed."""
         account = self._character.account
         (order_id,) = self._stage.world.place(account, 1, pair=pair)
         while (said := holder.track(order_id)) == "maybe":

@@ -1,11 +1,11 @@
 """Redis under Sentinels, set up such that a failover loses nothing that was promised.
 
-A master, a replica, three Sentinels. What a producer is told waits for the
+A master, a replica, three Sentinels. What a producer is answered waits for the
 replica (`redis_wait_replicas`), since replication is asynchronous. And a
 master without its replica takes no writes (`min-replicas-to-write`), so that
 one that does not know yet that it was replaced grants nothing, and answers no
 beat, that the new one knows nothing of. The price: after a failover there are no
-writes until the former master is back as a replica, which is seen to here at
+writes until the former master is back as a replica, which is done here at
 once; Sentinels would take 10 s.
 """
 
@@ -27,7 +27,7 @@ REPLICAS = "min-replicas-to-write"
 OPTIONS = (f"--{REPLICAS}", "1", "--repl-diskless-sync-delay", "0")
 TOO_MANY = 9
 FAILOVER_TIMEOUT_MS = 3_000
-"""A machine that stood still looks dead, and a try that came to nothing delays the next."""
+"""A machine that was stopped looks dead, and a try that failed delays the next."""
 STEADY_MS = 1_000
 FAILOVERS = ("failover", "kill-master", "freeze-master")
 """In good order; by its sudden end; by a silence, after which it is back and knows nothing."""
@@ -98,7 +98,7 @@ class Watched:
         elif self._lost is not None:
             master = self._redis.agreed()
             if master is self._lost and fault == "failover":
-                self._redis.begin_failover()  # the last try may have come to nothing
+                self._redis.begin_failover()  # the last try may have failed
             if master is None or master is self._lost:
                 return False
             if self._writes_since_ms is None and not self._follows(self._lost, master):
@@ -106,7 +106,7 @@ class Watched:
         return self._takes_writes()
 
     def _follows(self, lost: Node, master: Node) -> bool:
-        """Have a former master follow the new one; return whether it has heard of it."""
+        """Have a former master follow the new one; return whether it knows of it."""
         try:
             self._redis.follow(lost, master)
         except redis.RedisError:  # it is still reading its data
@@ -116,7 +116,7 @@ class Watched:
     def _takes_writes(self) -> bool:
         """Return whether it does, and after a failover has for a while.
 
-        Sentinels that have not heard of it all yet may have the replica follow
+        Sentinels that do not know of it yet may have the replica follow
         another once more, and need 10 s to see it.
         """
         try:

@@ -1,6 +1,6 @@
 """Spans of time, and which of them excuse what.
 
-Every excuse that the checker knows stands here. All are spans that a recorded
+Every excuse that the checker knows is here. All are spans that a recorded
 fault, or a request that the exchange itself says met one, accounts for.
 """
 
@@ -117,7 +117,7 @@ def exchange_away(history: History, exchange: str) -> list[Span]:
 
 
 def throttled(history: History, exchange: str) -> list[Span]:
-    """Return when an exchange had told that it takes nothing for a while."""
+    """Return when an exchange had reported that it takes nothing for a while."""
     return [
         (arrival.at_ms, arrival.at_ms + _again_ms(history.bounds))
         for arrival in history.journal
@@ -126,7 +126,7 @@ def throttled(history: History, exchange: str) -> list[Span]:
 
 
 def helpless(history: History) -> list[Span]:
-    """Return when nobody could be expected to cancel anything."""
+    """Return when no worker could be expected to cancel anything."""
     away = of(history.faults, "redis", "machine.stall", after_ms=SLACK_MS)
     return union([*away, *no_worker(history)])
 
@@ -134,7 +134,7 @@ def helpless(history: History) -> list[Span]:
 def held_off(history: History, exchange: str) -> list[Span]:
     """Return when no slot of an exchange's limit could be given after a promotion.
 
-    A worker that was gone, frozen or cut off about then could not tell the new
+    A worker that was gone, frozen or cut off about then could not inform the new
     master what it had been granted; so all of that is left time to arrive, and to
     leave the window.
     """
@@ -171,8 +171,8 @@ def thwarted(history: History, jobs: Iterable[Job]) -> list[Span]:
     """Return when the attempts of these jobs were thwarted, by their own records.
 
     An attempt whose request a fault of the exchange or of a link met costs a
-    retry. The first worker that is lost with a job in hand costs nothing that
-    the promise does not allow for: its lease is over in time. Whoever takes
+    retry. The first worker that is lost with a claimed job costs nothing that
+    the promise does not allow for: its lease is over in time. The worker that takes
     the job up then has it for twice as long, so the next loss does, and so does
     a cut between that worker and Redis.
     """
@@ -208,7 +208,7 @@ def thwarted(history: History, jobs: Iterable[Job]) -> list[Span]:
 
 
 def unrenewed(history: History, account: str) -> list[Span]:
-    """Return when nobody could be expected to renew the timers of an account.
+    """Return when no worker could be expected to renew the timers of an account.
 
     Beside what `helpless` names: after a loss of the worker that may have had a
     countdown under way, its lane is held, or quiet, for as long as that may yet

@@ -1,4 +1,4 @@
-"""Producers that cancel in every way there is, and take down what they were told."""
+"""Producers that cancel in every way there is, and record the answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WEIGHTS = (40, 6, 22, 8, 10, 8, 1)
 
 
 def plain_client(url: str, options: Mapping[str, Any]) -> Celery:
-    """Return somebody else's Celery client, that waits for nothing long."""
+    """Return another Celery client, that waits for nothing long."""
     client = Celery("chaos", broker=url)
     client.conf.update(
         task_publish_retry=False,
@@ -42,7 +42,7 @@ def plain_client(url: str, options: Mapping[str, Any]) -> Celery:
 
 
 class Teller:
-    """Calls a producer, and takes down what it said."""
+    """Calls a producer, and records its answers."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -129,7 +129,7 @@ class Trader(threading.Thread):
         self._scopes = 0
 
     def run(self) -> None:
-        """Trade until told to stop."""
+        """Trade until stopped."""
         while not self._stop_event.is_set():
             self.act(self._rng.choices(KINDS, WEIGHTS)[0], self._rng.choice(ACCOUNTS))
             clock.wait_ms(self._stop_event, self._rng.uniform(0, 2 * self._pause_ms))

@@ -102,7 +102,7 @@ class Staged(Store):
 
     def text(self, name: str) -> str:
         """Return the whole text of a script, with the planted bug if it holds that part."""
-        # No clock steps here, and what is noted of time would tell states apart.
+        # No clock steps here, and what is noted of time would distinguish states.
         text = super().text(name).replace("local WRITES = true", "local WRITES = false")
         return text if self._planted is None else text.replace(*self._planted)
 

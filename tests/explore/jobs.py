@@ -1,7 +1,7 @@
 """The life of jobs: accept, merge, claim, settle, hand back, take back, and lost workers.
 
 One strategy places orders and has them canceled; two workers claim, send, read
-and settle. What each call comes to and when it runs is the adversary's choice.
+and settle. The result of each call and when it runs is the adversary's choice.
 The scripts and the decisions (`retries.decide`) are the real ones.
 """
 
@@ -273,7 +273,7 @@ class JobsModel:
                 )
 
     def _attempts(self, state: World, n: int, worker: Worker, job: Job) -> Iterator[Move]:
-        """Return what one request can come to, if the lease still lasts."""
+        """Return the possible results of one request, if the lease still lasts."""
         name = f"worker {n + 1}"
         if state.now_ms >= worker.until_ms:
             yield f"{name}: lease is over", (lambda: _without(state, n, worker)), False
@@ -472,14 +472,14 @@ def _put(state: World, n: int, worker: Worker) -> World:
 
 
 def _without(state: World, n: int, worker: Worker) -> World:
-    """Return a state in which a worker has nothing in hand, under a name that nothing knows."""
+    """Return a state in which a worker holds nothing, under a name that nothing knows."""
     idle = Worker("", "idle", worker.left)
     state = _put(state, n, idle)
     return _put(state, n, idle._replace(holder=_unused(state, "w")))
 
 
 def _unused(state: World, stem: str) -> str:
-    """Return the first name that stands nowhere in a state."""
+    """Return the first name that is not in a state."""
     known = repr(state)
     return next(
         name for n in range(99) if f"{stem}{n:02}" not in known for name in [f"{stem}{n:02}"]

@@ -37,7 +37,7 @@ class Model(Protocol[S]):
 
 @dataclass
 class Found(Generic[S]):
-    """What a search came to.
+    """Result of a search.
 
     Attributes:
         states: How many distinct states were visited.
@@ -77,7 +77,7 @@ def search(
     Args:
         model: What is searched.
         longest_s: When to stop, with what has been visited by then.
-        progress: Called now and then with a line on how far it is.
+        progress: Called periodically with a line on how far it is.
     """
     begun = clock.monotonic_ms()
     found: Found[S] = Found()

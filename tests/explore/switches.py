@@ -514,7 +514,7 @@ def _believed(record: dict[str, str], state: World) -> str:
 
 
 def _covered(record: dict[str, str], state: World) -> str:
-    """Return whether the strategy's last answered call does not stand."""
+    """Return whether the strategy's last answered call does not hold."""
     acked_ms = state.strategy.acked_ms
     if record.get("state") == "armed":
         deadline = int(record["deadline_ms"])
@@ -571,14 +571,14 @@ def _put(state: World, n: int, worker: Worker) -> World:
 
 
 def _without(state: World, n: int, worker: Worker) -> World:
-    """Return a state in which a worker has nothing in hand, under a name that nothing knows."""
+    """Return a state in which a worker holds nothing, under a name that nothing knows."""
     idle = Worker("", "idle", worker.left)
     state = _put(state, n, idle)
     return _put(state, n, idle._replace(holder=_unused(state, "w")))
 
 
 def _unused(state: World, stem: str) -> str:
-    """Return the first name that stands nowhere in a state."""
+    """Return the first name that is not in a state."""
     known = repr(state)
     return next(name for name in (f"{stem}{n:02}" for n in range(99)) if name not in known)
 

@@ -1,4 +1,4 @@
-"""Any bytes in a queue of Celery's, before a real worker process: it lives and goes on.
+"""Any bytes in a queue of Celery's, before a real worker process: it lives and continues.
 
 The body of a message is given as the JSON that it holds, and packed here.
 """
@@ -48,7 +48,7 @@ class Storm:
         self.sent = 0
 
     def check(self, data: bytes) -> None:
-        """Put one message into a queue; now and then see that all were taken."""
+        """Put one message into a queue; at times check that all were taken."""
         self.redis.lpush(QUEUES[self.sent % len(QUEUES)], packed(data))
         self.sent += 1
         if self.sent % BATCH == 0:

@@ -19,7 +19,7 @@ from tests.fuzz.target import Target
 from worker import clock
 
 SLOW_MS = 5_000
-"""One input that takes more of the processor is a failure: somebody's regular expression."""
+"""One input that takes more of the processor is a failure, such as a regular expression."""
 
 
 class Found(Exception):

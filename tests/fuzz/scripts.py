@@ -91,7 +91,7 @@ class Reckless:
         """Look at every key that was written, and sweep them away."""
         assert self.client.ping()
         keys: Any = self.client.keys("*")
-        # The broker's queues have names of their own: what an argument said.
+        # The broker's queues have names of their own: what an argument named.
         strays = [key for key in keys if not key.startswith((PREFIX, OWN_PREFIX))]
         assert all(self.client.type(key) == "list" for key in strays), strays
         self.client.flushdb()

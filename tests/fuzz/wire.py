@@ -113,7 +113,7 @@ def without_odd_lines(data: bytes) -> bytes:
 
 
 def same_apart_from_keeping(one: RawReply | None, other: RawReply) -> bool:
-    """Return whether two replies are the same but for what becomes of the connection."""
+    """Return whether two replies are the same except for the connection's state."""
     return one is not None and _not_reusable(one) == _not_reusable(other)
 
 

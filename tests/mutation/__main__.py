@@ -95,7 +95,7 @@ def _forget_survivors() -> None:
 
 
 def _figures(path: str, wanted: Iterable[str]) -> Figures:
-    """Return what became of the changes to one module."""
+    """Return the results of the changes to one module."""
     data = SourceFileMutationData(path=Path(path))
     data.load()
     states = {

@@ -1,6 +1,6 @@
 """What no answer of an adapter may be, whatever the exchange replied.
 
-Written apart from the adapters: it reads a reply's body with nothing but
+Written apart from the adapters: it reads a reply's body with only
 `json`, and asks only whether the answer was earned.
 """
 
@@ -67,7 +67,7 @@ FITTING: dict[type[Answer], type[Command]] = {
 
 
 def is_one(value: object, wanted: int) -> bool:
-    """Tell a JSON integer from its likes."""
+    """Distinguish a JSON integer from its likes."""
     return type(value) is int and value == wanted
 
 
@@ -84,7 +84,7 @@ def proof_of_indodax(body: Any) -> bool:
 
 
 def proof_of_bitmart(body: Any) -> bool:
-    """Nothing but an empty object is the proof."""
+    """Only an empty object is the proof."""
     return isinstance(body, dict) and not body
 
 
@@ -127,7 +127,7 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
 
 
 def says_so(name: str, reply: Reply) -> bool:
-    """Tell whether an error code alone gives an answer: Binance's of unknown and old orders."""
+    """Return whether an error code alone gives an answer: Binance's of unknown and old orders."""
     if not name.startswith("binance") or reply.status == 200:
         return False
     return json.loads(reply.body)["code"] in (-2011, -2013, -2026)

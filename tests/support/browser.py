@@ -15,7 +15,7 @@ SCRIPTS_MS = 5_000
 
 
 class Browser:
-    """One headless Chromium, started anew for each page."""
+    """One headless Chromium, started again for each page."""
 
     def __init__(self, profile: Path) -> None:
         program = shutil.which("chromium") or shutil.which(PACKAGE)
@@ -35,7 +35,7 @@ class Browser:
         ]
 
     def dom(self, url: str) -> str:
-        """Return a page's document as it stands once its scripts have run."""
+        """Return a page's document once its scripts have run."""
         done = subprocess.run(
             [*self._command, "--dump-dom", url],
             env=self._environment,

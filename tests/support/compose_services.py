@@ -1,7 +1,7 @@
 """docker-compose.yml without Docker: each service's own command, files and health.
 
 What differs from containers: a service's host name is loopback, its ports are
-free ones, and its files stand in a folder of its own.
+free ones, and its files are in a folder of its own.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Stack:
         if paths:
             text = re.sub(rf"(?<![\w./])(?:{paths})(?![\w.-])", rf"{home}\g<0>", text)
         names = "|".join(self._compose["services"])
-        # Here no DNS tells how many containers a service has.
+        # Here no DNS shows how many containers a service has.
         text = re.sub(
             rf"dns_sd_configs:|\{{names: \[(?:{names})\], type: A, port: (\d+)[^}}]*\}}",
             lambda match: (

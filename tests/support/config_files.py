@@ -1,4 +1,4 @@
-"""Settings files and variables for tests of what is said about wrong ones."""
+"""Settings files and variables for tests of the errors about wrong ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Place:
         monkeypatch.chdir(folder)
 
     def toml(self, text: str | bytes, name: str = "worker.toml") -> Path:
-        """Write a file; `worker.toml` is the one that is read unless told otherwise."""
+        """Write a file; `worker.toml` is the one that is read by default."""
         path = self.folder / name
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
@@ -46,7 +46,7 @@ class Place:
         return settings
 
     def error(self) -> str:
-        """Return what is said of wrong settings: one line without the planted secret."""
+        """Return the error about wrong settings: one line without the planted secret."""
         with pytest.raises(SettingsError) as caught:
             self.load()
         text = str(caught.value)

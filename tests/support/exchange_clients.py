@@ -112,7 +112,7 @@ class IndodaxTrader:
         return ask(self.url, "POST", path, {"Key": self.key, "Sign": sign}, body)
 
     def countdown(self, **params: object) -> Answer:
-        """Set a countdown, with the next nonce unless told otherwise."""
+        """Set a countdown, by default with the next nonce."""
         return self.send("/countdownCancelAll", self._form(params))
 
     def trade(self, method: str, **params: object) -> Answer:

@@ -75,7 +75,7 @@ class Fleet:
         self._order = itertools.count()
 
     def run(self, for_ms: int) -> None:
-        """Let everybody go on for a while."""
+        """Let all continue for a while."""
         begun = self.clock.now_ms
         if not self._events:
             for strategy in self.strategies:
@@ -145,7 +145,7 @@ class Fleet:
         return engine
 
     def hook(self, transport: StagedTransport, step: str) -> None:
-        """Let a request take its time on the way; now and then its worker dies."""
+        """Let a request take its time on the way; sometimes its worker dies."""
         self.clock.advance(self.rng.randint(3, 25))
         assert transport.request is not None
         key = transport.request.headers.get("Key")

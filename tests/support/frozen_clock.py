@@ -1,4 +1,4 @@
-"""Time that stands still until a test moves it, for parts that one process keeps."""
+"""Time that is stopped until a test moves it, for parts that one process keeps."""
 
 from __future__ import annotations
 

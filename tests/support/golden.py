@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parents[1] / "data" / "golden"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One signed request: what was asked, as whom, and what was sent."""
+    """One signed request: what was asked, with which key, and what was sent."""
 
     command: str
     inputs: dict[str, Any]

@@ -26,7 +26,7 @@ Side = Literal["near", "far"]
 class Hosts:
     """Two hosts; what is started on them ends with them.
 
-    Skips the test where the system lets nobody make network namespaces.
+    Skips the test where no user may make network namespaces.
 
     Args:
         known: Whether each knows the other's hardware address for good. Else it is

@@ -1,7 +1,7 @@
 """Random histories of strategies and of keepers that are stopped between any two steps.
 
 Two keepers run in threads of their own, but only ever one thread runs: each
-waits before every step until the history lets it go on, dies there, or hears
+waits before every step until the history lets it continue, dies there, or gets
 that its request or its reply was lost. Requests are real, and so is the exchange
 that counts them; what must never happen is checked after every move.
 """
@@ -63,12 +63,12 @@ class Holder:
         self._thread.start()
 
     def start(self, name: str) -> None:
-        """Have it look after the account, up to its first step."""
+        """Have it reconcile the account, up to its first step."""
         self.name = name
         self._resume()
 
     def step(self, fate: Callable[[], None] | None = None) -> None:
-        """Let it go on to its next step, or meet its fate where it is."""
+        """Let it continue to its next step, or meet its fate where it is."""
         self._fate = fate
         self._resume()
 
@@ -149,7 +149,7 @@ class History:
         self.accepted = 0
 
     def run(self) -> None:
-        """Play the history, then let all come to rest."""
+        """Play the history, then let all end."""
         try:
             for _ in range(MOVES):
                 self._move()
@@ -230,7 +230,7 @@ class History:
     def _check_leave(
         self, holder: Holder, launch: Launch, members: tuple[tuple[str, int], ...]
     ) -> None:
-        """Nobody else has a leave in hand, and this one is for how things stand."""
+        """No other worker has a leave, and this one is for the present state."""
         now = self.keeping.now_ms
         holder.leave_ms, holder.frozen_ms = now, 0
         for other in self.holders:
@@ -310,7 +310,7 @@ class History:
             elif record.state == "armed":
                 assert record.fires_ms is not None
                 if record.fires_ms <= board.now_ms:
-                    continue  # it has just fired, and nobody has looked yet
+                    continue  # it has just fired, and no script has looked yet
                 assert running, "armed, and no timer runs"
                 assert record.fires_ms <= min(running), "its timer fires sooner than is believed"
                 assert record.deadline_ms - record.timeout_ms / 4 - WAY_MS < min(running)

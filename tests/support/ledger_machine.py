@@ -24,7 +24,7 @@ BRIEF = st.sampled_from((0, 1, 40, LEASE_MS // 2, LEASE_MS))
 
 @dataclass
 class Known:
-    """One job as it must stand.
+    """One job as it must be.
 
     `due_ms` is when it may next be claimed, `place_ms` where a job that
     only waited comes due again; `single` if it was accepted alone.
@@ -335,7 +335,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 99))
     def take_back(self, which: int) -> None:
-        """A holder never heard of what it was given in a lane, and returns it, perhaps late."""
+        """A holder never got the reply to a claim in a lane, and returns it, perhaps late."""
         lost = self.held[which % len(self.held)]
         holder, lane = lost.holder, lost.job.lane
         self.held = [each for each in self.held if (each.holder, each.job.lane) != (holder, lane)]

@@ -65,7 +65,7 @@ def verb_of(settlement: Settlement) -> Verb:
 
 
 def settlement(job: Job, verb: Verb, **fields: Any) -> Settlement:
-    """Return what an attempt came to, of fields of its decision and of its own."""
+    """Return the result of an attempt, of fields of its decision and of its own."""
     own = ("at_ms", "took_ms", "pause_ms", "evidence", "unanswered", "children")
     mine = {name: fields.pop(name) for name in own if name in fields}
     return Settlement(job, decided(verb, **fields), **{"at_ms": AT_MS, **mine})
@@ -116,7 +116,7 @@ class Bench:
         return self.accept(order_id, lane=lane, **fields)[0].id
 
     def claim(self, holder: str = "w1", **options: Any) -> Claimed:
-        """Claim as a worker does, of Everstrike unless told otherwise."""
+        """Claim as a worker does, of Everstrike by default."""
         lane = options.get("lane", "")
         defaults = {"exchange": lane.partition(":")[0] or "everstrike", "lease_ms": LEASE_MS}
         return self.ledger.claim(holder=holder, **{**defaults, **options})
@@ -157,12 +157,12 @@ class Bench:
         return job
 
     def due_ms(self, job_id: str, lane: str = EV) -> float | None:
-        """Return when somebody must next look at a job; None if nobody will."""
+        """Return when a worker must next look at a job; None if none will."""
         score: Any = self.client.zscore(f"cx:due:{lane}", job_id)
         return None if score is None else float(score)
 
     def lane_ms(self, lane: str = EV) -> float | None:
-        """Return when somebody must next look at a lane; None if nobody will."""
+        """Return when a worker must next look at a lane; None if none will."""
         score: Any = self.client.zscore("cx:lanes", lane)
         return None if score is None else float(score)
 

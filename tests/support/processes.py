@@ -51,7 +51,7 @@ class WorkerProcess:
         self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     def start(self, *, wait: bool = True) -> WorkerProcess:
-        """Start it; unless told not to, wait until it takes messages."""
+        """Start it; by default, wait until it takes messages."""
         with self.log.open("ab") as out:
             begin = out.tell()
             if self._fresh:

@@ -170,7 +170,7 @@ class Keeping:
         }
 
     def settle(self, alias: str = "ix", *, within_ms: int = 60_000) -> int:
-        """Let a worker look after an account until nothing is due; return how long it took."""
+        """Let a worker reconcile an account until nothing is due; return how long it took."""
         worker = self.worker()
         begun = self.now_ms
         while True:
@@ -183,7 +183,7 @@ class Keeping:
             self.board.clock.set(max(self.now_ms, round(at)))
 
     def settle_once(self, worker: KeeperAtWork, alias: str = "ix") -> None:
-        """Look after an account as soon as somebody must."""
+        """Reconcile an account as soon as it is due."""
         at = self.board.lane_ms(alias)
         assert at is not None
         self.board.clock.set(max(self.now_ms, round(at)))

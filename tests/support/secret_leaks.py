@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 6
-"""Shorter texts stand in innocent ones."""
+"""Shorter texts are in innocent ones."""
 
 
 def forms(secret: str) -> set[bytes]:
@@ -34,7 +34,7 @@ URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _packed(data: bytes, before: int) -> bytes:
-    """Return what is sure to stand in base64 of `data` after so many bytes."""
+    """Return what is sure to be in base64 of `data` after so many bytes."""
     whole = base64.b64encode(b"\0" * before + data)
     return whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
 

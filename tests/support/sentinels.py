@@ -228,7 +228,7 @@ class SentinelRedis:
         return node
 
     def until_replicated(self) -> None:
-        """Wait until the replica has all that the master was told."""
+        """Wait until the replica has all that the master received."""
         with contextlib.closing(self.master.client()) as client:
 
             def caught_up() -> bool:
@@ -276,7 +276,7 @@ class SentinelRedis:
         eventually(self._ready, within_ms=START_MS, pause_ms=50, what="replicates again")
 
     def follow(self, node: Node, master: Node) -> None:
-        """Have a Redis replicate another, be it dead, frozen or still a master itself."""
+        """Have a Redis replicate another, which may be dead, frozen or still a master itself."""
         where = ("127.0.0.1", str(master.port))
         if node.process is None:
             node.options = (*self._options, "--replicaof", *where)

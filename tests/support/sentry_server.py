@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "5e9f7a3c1b2d4e6f8091a2b3c4d5e6f7"
-"""The DSN's key. It is no secret to Sentry, and to nobody else's eyes."""
+"""The DSN's key. It is no secret to Sentry, and no other reads it."""
 
 
 @dataclass

@@ -15,7 +15,7 @@ Run = Callable[..., Told]
 
 
 def run_main(capsys: pytest.CaptureFixture[str], *arguments: str) -> Told:
-    """Run a command; whatever it says, it tells no secret."""
+    """Run a command; whatever it prints, it shows no secret."""
     code = main(arguments)
     told = capsys.readouterr()
     assert not [secret for secret in SECRETS if secret in told.out + told.err]

@@ -1,4 +1,4 @@
-"""Redis time that stands still until a test moves it."""
+"""Redis time that is stopped until a test moves it."""
 
 from __future__ import annotations
 

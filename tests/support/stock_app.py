@@ -1,4 +1,4 @@
-"""Somebody else's Celery application: stock, with tasks that note what they were given."""
+"""Another Celery application: stock, with tasks that note what they were given."""
 
 from __future__ import annotations
 

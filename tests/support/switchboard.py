@@ -27,7 +27,7 @@ RULES = (Rule("countdown", 10, 10_000, paced=True),)
 
 
 class Board:
-    """Everything about switches in one Redis, on time that stands still."""
+    """Everything about switches in one Redis, on time that is stopped."""
 
     def __init__(self, url: str, clock: Stepped | None = None) -> None:
         self.clock = clock or Stepped(url)
@@ -38,7 +38,7 @@ class Board:
         self.register()
 
     def register(self) -> None:
-        """Tell Redis the accounts, as a worker does at its start."""
+        """Register the accounts, as a worker does at its start."""
         self.ledger.register(LANES, native={"indodax"})
 
     @property
@@ -47,7 +47,7 @@ class Board:
         return self.clock.now_ms
 
     def arm(self, alias: str = "ix", **options: Any) -> Armed:
-        """Arm a scope, one pair unless told otherwise."""
+        """Arm a scope, one pair by default."""
         scoped = "pairs" in options or "order_ids" in options
         defaults: dict[str, Any] = {
             "switch_id": new_id(),
@@ -86,7 +86,7 @@ class Board:
         )
 
     def claim(self, alias: str = "ix", holder: str = "w1") -> Claimed:
-        """Look after the switches of an account, as a worker does."""
+        """Reconcile the switches of an account, as a worker does."""
         lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         return self.ledger.claim(
             exchange=ACCOUNTS[alias], holder=holder, lease_ms=10_000, lane=lane
@@ -110,7 +110,7 @@ class Board:
         return self.switches.launch(**{**defaults, **options})
 
     def synced(self, armed: Armed, fires_ms: int, *, holder: str = "w1", alias: str = "ix") -> None:
-        """Say where the exchange's timer stands."""
+        """Record when the exchange's timer fires."""
         lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         members = ((armed.switch_id, armed.epoch),)
         self.switches.report(lane, holder, Report(timers=Timers(fires_ms, 0, members)))
@@ -121,7 +121,7 @@ class Board:
         self.switches.report(lane, holder, release=Release(pause_ms=pause_ms))
 
     def in_line(self, armed: Armed, alias: str = "ix", *, fires_ms: int = 0) -> None:
-        """Bring the exchange in line with one switch: at its deadline unless told otherwise."""
+        """Bring the exchange in line with one switch: by default at its deadline."""
         assert self.claim(alias).tended
         assert self.launch(armed, alias=alias).verdict == "go"
         self.synced(armed, fires_ms or armed.deadline_ms, alias=alias)
@@ -186,13 +186,13 @@ class Board:
         return [str(message) for message in rung[::-1]]
 
     def due_ms(self, armed: Armed, alias: str = "ix") -> float | None:
-        """Return when somebody must next look at a switch; None if nobody will."""
+        """Return when a worker must next look at a switch; None if none will."""
         lane = switch_lane(lane_of(ACCOUNTS[alias], alias))
         score: float | None = self.client.zscore(f"cx:due:{lane}", armed.switch_id)  # type: ignore[assignment]
         return score
 
     def lane_ms(self, alias: str = "ix") -> float | None:
-        """Return when somebody must next look at an account's switches."""
+        """Return when a worker must next look at an account's switches."""
         score: float | None = self.client.zscore(
             "cx:lanes", switch_lane(lane_of(ACCOUNTS[alias], alias))
         )  # type: ignore[assignment]

@@ -20,7 +20,7 @@ def template(unit: str) -> Path:
 
 
 def read(unit: str) -> configparser.RawConfigParser:
-    """Return a unit; of a key that stands twice, the last."""
+    """Return a unit; of a key that is there twice, the last."""
     parser = configparser.RawConfigParser(strict=False, delimiters=("=",), comment_prefixes=("#",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(template(unit))

@@ -70,7 +70,7 @@ class Recorded:
 
     def place(self, simulator: Simulator) -> None:
         """Place the orders that are open, and set the exchanges' timers."""
-        countdowns = simulator._engine.indodax.countdowns  # noqa: SLF001  as it stood then
+        countdowns = simulator._engine.indodax.countdowns  # noqa: SLF001  in its state then
         for timer in self.timers:
             now_ms = clock.now_ms()
             left_ms = timer["fires_ms"] - now_ms
@@ -126,7 +126,7 @@ def as_of_now(state: dict[str, Any]) -> int:
 
 
 def made_ago(ms: int) -> Callable[[dict[str, Any]], int]:
-    """Move the recording so that it was made so long ago: whoever ran then is gone."""
+    """Move the recording so that it was made so long ago: the workers of then are gone."""
     return lambda state: as_of_now(state) - ms
 
 

@@ -145,7 +145,7 @@ class World:
         return self.sim.place(exchange, key, count=count, **options)
 
     def status(self, alias: str, order_id: str) -> str:
-        """Return what became of an order: open, canceled or filled."""
+        """Return the state of an order: open, canceled or filled."""
         return str(self.sim.order(ALL_KEYS[alias][0], order_id).status)
 
     def close(self) -> None:

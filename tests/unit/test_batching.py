@@ -92,7 +92,7 @@ AS_A_WHOLE = "several orders in one request refused: one of them is malformed"
         (Unproven(Outcome.REJECTED, "one of them is malformed"), AS_A_WHOLE),
     ],
 )
-def test_what_is_not_said_of_an_order_is_unknown(answer: Answer, detail: str) -> None:
+def test_order_that_the_reply_does_not_name_is_unknown(answer: Answer, detail: str) -> None:
     """Not in the reply, or refused with others: neither proven nor given up."""
     read = answer_to(job("a"), answer)
     assert isinstance(read, Unproven)

@@ -46,7 +46,7 @@ def job(job_id: str = "j1", **changes: Any) -> Job:
 
 
 def asked(**changes: Any) -> CancelCall:
-    """Return a call that was told a ticket at 4 s."""
+    """Return a call that got a ticket at 4 s."""
     row = CancelCall("cancel", "ev", ("o1",), "p_idr", 3_990.0, 4_000.0, "ok", ("j1",))
     return replace(row, **changes)
 
@@ -154,7 +154,7 @@ def test_what_may_have_been_accepted_is_owed_nothing() -> None:
 
 
 def test_a_job_without_a_ticket_ends_too() -> None:
-    """A switch's cancels and plain messages' jobs are owed to nobody less."""
+    """A switch's cancels and plain messages' jobs are owed just the same."""
     pending = job(state=State.PENDING, outcome=None)
     assert promises(history(jobs={"j1": pending})) == {cancels.LOST}
     assert promises(history(jobs={"j1": replace(pending, created_ms=900_000)})) == set()
@@ -176,7 +176,7 @@ def test_a_job_without_a_ticket_ends_too() -> None:
 def test_a_plain_message_becomes_a_job(
     said: Any, jobs: Any, faults: tuple[Fault, ...], broken: set[str]
 ) -> None:
-    """Unless whoever took it was cut off before it could be noted."""
+    """Unless the worker that took it was cut off before it could be noted."""
     call = asked(kind="plain", said=said, tickets=())
     made = history(cancels=(call,), jobs=jobs, orders=(order(),), faults=faults)
     assert promises(made) == broken
@@ -195,7 +195,7 @@ def test_a_plain_message_becomes_a_job(
     ids=["open", "filled", "canceled", "not proven", "still open then", "never placed"],
 )
 def test_an_outcome_that_the_book_contradicts(outcome: Outcome, book: Any) -> None:
-    """Canceled and gone are what the book says, at the time it was said."""
+    """Canceled and gone are what the book shows, at the time of the answer."""
     made = history(jobs={"j1": job(outcome=outcome)}, orders=(book,))
     assert promises(made) == {cancels.WRONG}
 
@@ -325,7 +325,7 @@ def test_a_pending_order_has_one_job(created_ms: int, lane: str, broken: set[str
 
 
 ALIVE = (called("arm", 1_000), called("beat", 1_700), called("beat", 2_400))
-"""Its deadline stands at 4.4 s, or 10 ms later."""
+"""Its deadline is at 4.4 s, or 10 ms later."""
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ ALIVE = (called("arm", 1_000), called("beat", 1_700), called("beat", 2_400))
 def test_an_emulated_switch_is_neither_late_nor_false(
     closed_ms: float | None, faults: tuple[Fault, ...], broken: set[str]
 ) -> None:
-    """Only what keeps everybody from acting excuses, and only for as long as it does."""
+    """Only what keeps all workers from acting excuses, and only for as long as it does."""
     status = "open" if closed_ms is None else "canceled"
     book = order(status=status, closed_ms=closed_ms, closed_by=closed_ms and "cancel")
     assert promises(history(switches=ALIVE, orders=(book,), faults=faults)) == broken
@@ -382,7 +382,7 @@ def test_after_one_worker_is_lost_a_cut_of_the_next_excuses(
     assert promises(made) == broken
 
 
-def test_nobody_is_there_to_cancel_while_all_workers_are_down() -> None:
+def test_no_worker_can_cancel_while_all_are_down() -> None:
     """The bound begins when the first worker is back."""
     lives = (Life(0, 10, 0.0, 4_000.0), Life(0, 12, 6_000.0, 900_000.0))
     for closed_ms, broken in ((8_400.0, set()), (8_600.0, {switches.LATE})):
@@ -391,7 +391,7 @@ def test_nobody_is_there_to_cancel_while_all_workers_are_down() -> None:
 
 
 def test_a_beat_that_may_have_counted_moves_the_latest_deadline_alone() -> None:
-    """It neither makes a trip false nor lets the order go on for ever."""
+    """It neither makes a trip false nor lets the order stay open for ever."""
     calls = (*ALIVE, called("beat", 3_100, "maybe"))
     for closed_ms, broken in ((4_450.0, set()), (7_500.0, set()), (7_700.0, {switches.LATE})):
         book = order(closed_ms=closed_ms)
@@ -399,7 +399,7 @@ def test_a_beat_that_may_have_counted_moves_the_latest_deadline_alone() -> None:
 
 
 def test_a_call_that_was_given_up_moves_no_deadline_later() -> None:
-    """What lay in a socket buffer is refused when Redis goes on."""
+    """What lay in a socket buffer is refused when Redis continues."""
     calls = (*ALIVE, called("beat", 3_100, "maybe"))
     stop = Fault("producer-link.hold", "producers", 3_000, 4_000)
     book = order(closed_ms=9_000.0)
@@ -446,7 +446,7 @@ def test_a_disarmed_switch_takes_nothing_off(closed_ms: float | None, broken: se
 
 
 @pytest.mark.parametrize(("closed_ms", "broken"), [(4_450.0, set()), (4_300.0, {switches.FALSE})])
-def test_arming_anew_does_not_save_what_has_tripped(closed_ms: float, broken: set[str]) -> None:
+def test_arming_again_does_not_save_what_has_tripped(closed_ms: float, broken: set[str]) -> None:
     """A switch that tripped has another id when its scope is armed again."""
     calls = (*ALIVE, called("arm", 4_440, holder="h2", switch_id="another"))
     book = order(closed_ms=closed_ms)
@@ -463,7 +463,7 @@ def test_a_replaced_holder_counts_for_nothing(said: str, broken: set[str]) -> No
 
 NATIVE: dict[str, Any] = {"account": "ix", "timeout_ms": 8_000}
 BEATEN = (called("arm", 1_000, **NATIVE), called("beat", 4_000, **NATIVE))
-"""Its deadline stands at 12 s."""
+"""Its deadline is at 12 s."""
 IX: dict[str, Any] = {"alias": "ix", "closed_by": "countdown"}
 
 
@@ -561,7 +561,7 @@ def test_a_former_arming_cancels_nothing_once_another_is_answered(
     assert promises(made) == broken
 
 
-def test_a_tripped_switch_is_told_of() -> None:
+def test_a_tripped_switch_is_reported() -> None:
     """By an alert that names it."""
     alert = {"alert": "switch tripped", "message": "switch 5w tripped: its strategy fell silent"}
     assert promises(history(tripped=("5w",), alerts=(alert,))) == set()
@@ -592,7 +592,7 @@ def test_spans() -> None:
         (Fault("beat.kill", "beat", 4_500, 4_600), False),
     ],
 )
-def test_slots_are_held_off_after_a_failover_of_which_a_worker_cannot_tell(
+def test_slots_are_held_off_after_a_failover_until_each_worker_reports(
     other: Fault, *, held: bool
 ) -> None:
     """Until what it was granted has arrived and left the window; where there is a limit."""
@@ -640,7 +640,7 @@ def test_recovery_is_measured_from_the_kill() -> None:
     for kind, target, from_ms, counts in (
         ("redis.kill", "redis", 5_500, True),  # over before the lease was
         ("exchange-link.cut", "w1", 7_900, True),
-        ("worker-link.cut", "w1", 7_900, False),  # nobody else was left
+        ("worker-link.cut", "w1", 7_900, False),  # no other was left
         ("redis.kill", "redis", 7_900, False),
     ):
         more = replace(made, faults=(*made.faults, Fault(kind, target, from_ms, from_ms + 150)))

@@ -39,7 +39,7 @@ def write(path: Path, *, key: str = KEY, secret: str = SECRET, mode: int = 0o600
 def findings(
     capsys: pytest.CaptureFixture[str], *, code: int = 1
 ) -> dict[str, tuple[str, str, str]]:
-    """Run `check --json`; return level, detail and mend of each subject."""
+    """Run `check --json`; return level, detail and fix of each subject."""
     assert main(["check", "--json"]) == code
     told = capsys.readouterr()
     assert SECRET not in told.out + told.err
@@ -63,7 +63,7 @@ def test_redis_away_fails(settings: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_without_settings_it_says_so(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A producer may do without; a worker needs an account."""
+    """A producer may work without; a worker needs an account."""
     assert not settings.exists()
     found = findings(capsys)
     assert found["settings"][0] == "warn"
@@ -131,7 +131,7 @@ def test_the_account_that_holds_the_timers_is_named(
 def test_files_that_others_may_read_are_warned_of(
     settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the command that mends it."""
+    """With the command that fixes it."""
     write(settings, mode=0o644)
     assert findings(capsys)["worker.toml"][2] == "chmod 600 worker.toml"
     secret = tmp_path / "secret"
@@ -246,14 +246,14 @@ LRU = replace(GOOD, maxmemory_policy="allkeys-lru")
 def test_a_redis_that_would_lose_jobs_is_found(
     facts: RedisFacts, level: Level, subject: str
 ) -> None:
-    """Each with its mend; the rest is fine."""
+    """Each with its fix; the rest is fine."""
     (bad,) = [finding for finding in judge(facts) if finding.level is not Level.OK]
     assert (bad.level, bad.subject) == (level, subject)
     assert bad.fix
 
 
 def test_a_redis_that_is_fit_is_all_ok() -> None:
-    """Nothing to mend."""
+    """Nothing to fix."""
     assert {finding.level for finding in judge(GOOD)} == {Level.OK}
 
 
@@ -269,7 +269,7 @@ def test_replicas_that_calls_wait_for_are_counted(here: int | None, level: Level
 @pytest.mark.parametrize(
     ("told", "said"), [("always", "always"), ("everysec", "everysec"), (None, "not be checked")]
 )
-def test_what_a_power_loss_costs_is_said(told: str | None, said: str) -> None:
+def test_what_a_power_loss_costs_is_reported(told: str | None, said: str) -> None:
     """Or that this user may not ask."""
     found = {finding.subject: finding for finding in judge(replace(GOOD, appendfsync=told))}
     assert said in found["redis appendfsync"].detail

@@ -16,7 +16,7 @@ from worker.errors import CancelWorkerError, StoreUnavailable
 
 @dataclass
 class Fake:
-    """A part whose every start ends as told."""
+    """A part whose every start ends as given."""
 
     name: str
     journal: list[str]
@@ -79,7 +79,7 @@ def test_parts_start_in_order_and_stop_in_reverse(passing: Until) -> None:
 
 
 def test_parts_of_one_stage_stop_together(passing: Until) -> None:
-    """Each waits until the others, too, have been told."""
+    """Each waits until the others, too, have been signaled."""
     journal: list[str] = []
     together = threading.Barrier(3)
 
@@ -102,7 +102,7 @@ def test_a_part_that_dies_is_started_again(passing: Until) -> None:
     assert journal.count("start redis") == 1
 
 
-def test_a_part_that_keeps_dying_is_started_ever_more_seldom(passing: Until) -> None:
+def test_a_part_that_keeps_dying_is_started_ever_more_rarely(passing: Until) -> None:
     """Half a second, then doubled; never more than half a minute."""
     journal: list[str] = []
     worker = Fake("worker", journal, endings=[1] * 1_000)
@@ -146,14 +146,14 @@ def test_a_restart_that_fails_is_tried_again(passing: Until) -> None:
 
 
 def test_wrong_settings_end_everything(passing: Until) -> None:
-    """No restart mends them."""
+    """No restart fixes them."""
     journal: list[str] = []
     parts = [[Fake("redis", journal)], [Fake("worker", journal, endings=[2])]]
     assert Supervisor(parts, passing(10 * CHECK_MS)).run() == 2
     assert journal == ["start redis", "start worker", "stop redis"]
 
 
-def test_settings_that_went_wrong_later_stop_nobody_who_runs_well(passing: Until) -> None:
+def test_settings_that_went_wrong_later_stop_no_running_part(passing: Until) -> None:
     """One of two dies after a long life, and finds the file broken: the other is left alone."""
     journal: list[str] = []
     one, other = Fake("one", journal), Fake("other", journal)

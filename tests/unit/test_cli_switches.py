@@ -58,7 +58,7 @@ ENDED = replace(NATIVE, state=SwitchState.DISARMED, fires_ms=0)
         (ENDED, "-", "12s", "-"),
     ],
 )
-def test_a_row_tells_what_stands(record: SwitchRecord, left: str, sync: str, timer: str) -> None:
+def test_a_row_shows_the_state(record: SwitchRecord, left: str, sync: str, timer: str) -> None:
     """Time left, last sync and who holds the deadline; nothing that is over."""
     shown = dict(zip(HEADERS, row(record, NOW_MS), strict=True))
     assert (shown["LEFT"], shown["SYNC"], shown["TIMER"]) == (left, sync, timer)
@@ -80,7 +80,7 @@ def test_a_long_scope_is_cut() -> None:
         (SwitchUnknown("gone"), "cancel-worker switches"),
     ],
 )
-def test_every_end_of_a_switch_names_its_mend(error: SwitchError, mend: str) -> None:
+def test_every_end_of_a_switch_names_its_fix(error: SwitchError, mend: str) -> None:
     """Exit code 1, whatever it was."""
     line, code = explain(error)
     assert line.startswith("gone; ")
@@ -89,7 +89,7 @@ def test_every_end_of_a_switch_names_its_mend(error: SwitchError, mend: str) -> 
 
 
 class Hand:
-    """A switch whose beats come to what they are told."""
+    """A switch whose beats have the given results."""
 
     def __init__(self, *answers: Beat | Exception, record: SwitchRecord | None = NATIVE) -> None:
         self.id, self.epoch = "abc", 0
@@ -103,7 +103,7 @@ class Hand:
         return self
 
     def record(self) -> SwitchRecord | None:
-        """Return how it stands."""
+        """Return its state."""
         return self._record
 
     def beat(self) -> Beat:
@@ -137,7 +137,7 @@ def keep(hand: Hand, every_ms: float = 5_000) -> None:
 def test_it_beats_for_one_epoch_until_ctrl_c(
     pauses: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each change is told once, and at the end what follows from it."""
+    """Each change is printed once, and at the end what follows from it."""
     hand = Hand(LATE, LATE, IN_TIME, IN_TIME)
     keep(hand)
     assert pauses == [5_000] * 4
@@ -153,7 +153,7 @@ def test_it_beats_for_one_epoch_until_ctrl_c(
     )
 
 
-def test_redis_being_away_does_not_end_it(
+def test_redis_being_down_does_not_end_it(
     pauses: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It says so once, and when beats count again."""

@@ -125,7 +125,7 @@ def test_cancel_all_wants_a_yes(run: Run) -> None:
     ],
 )
 @pytest.mark.parametrize("command", [("jobs",), ("cancel", "ev", "a1"), ("check",), ("up",)])
-def test_a_mistake_in_the_settings_names_file_key_and_mend(
+def test_a_mistake_in_the_settings_names_file_key_and_fix(
     run: Run, tmp_path: Path, text: str, words: str, command: tuple[str, ...]
 ) -> None:
     """Every command ends with the same one line and exit code 2."""
@@ -397,7 +397,7 @@ def test_an_unforeseen_error_shows_where_but_not_what(
 
 
 def test_an_interrupt_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was accepted goes on, and that is said."""
+    """What was accepted continues, and a line states that."""
 
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -421,7 +421,7 @@ def written_to(out: IO[bytes], folder: Path, *arguments: str) -> subprocess.Comp
     )
 
 
-def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
+def test_output_without_a_reader_ends_quietly(tmp_path: Path) -> None:
     """As behind `head`."""
     read, write = os.pipe()
     os.close(read)

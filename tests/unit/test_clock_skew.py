@@ -45,7 +45,7 @@ class Local:
 
 @pytest.fixture
 def local(monkeypatch: pytest.MonkeyPatch) -> Local:
-    """Stand in for the local clock."""
+    """Replace the local clock."""
     local = Local()
     monkeypatch.setattr(clock, "now_ms", lambda: local.now_ms)
     monkeypatch.setattr(clock, "monotonic_ms", lambda: local.uptime_ms)
@@ -73,7 +73,7 @@ def call(local: Local, skew: ClockSkew, *, fast_ms: int, out_ms: int, back_ms: i
 
 
 def accepted(ahead_ms: int) -> bool:
-    """Tell whether the exchange takes a timestamp that is so far ahead of its clock."""
+    """Return whether the exchange takes a timestamp that is so far ahead of its clock."""
     return -RECV_WINDOW_MS <= ahead_ms < AHEAD_MS
 
 
@@ -86,7 +86,7 @@ legs = st.integers(0, 500)
     calls=st.lists(st.tuples(legs, legs, st.integers(0, 3_000)), min_size=2, max_size=8),
 )
 @pytest.mark.parametrize("fast_ms", [1_500, 1_501, 2_000, 30_000, 3_600_000, -5_100, -3_600_000])
-def test_a_wrong_clock_is_mended_by_the_first_reply(
+def test_a_wrong_clock_is_corrected_by_the_first_reply(
     local: Local, fast_ms: int, start: int, calls: list[tuple[int, int, int]]
 ) -> None:
     """Only the first request may be refused, whatever the ways and wherever in its second."""
@@ -111,7 +111,7 @@ def test_a_wrong_clock_is_mended_by_the_first_reply(
 def test_clocks_that_agree_are_never_corrected(
     local: Local, start: int, calls: list[tuple[int, int, int]]
 ) -> None:
-    """However slow the ways are, and however often the bounds are learned anew."""
+    """However slow the ways are, and however often the bounds are learned again."""
     local.now_ms = START_MS + start
     skew = ClockSkew()
     for out_ms, back_ms, pause_ms in calls:
@@ -151,7 +151,7 @@ def test_nothing_is_corrected_before_the_first_reply(local: Local) -> None:
 
 @pytest.mark.parametrize("step_ms", [1_800, -4_000, 60_000, -60_000])
 def test_a_clock_that_is_set_is_noticed(local: Local, step_ms: int) -> None:
-    """When the local clock is set anew, what was learned gives way to what contradicts it."""
+    """When the local clock is set again, what was learned gives way to what contradicts it."""
     skew = ClockSkew()
     for _ in range(20):
         call(local, skew, fast_ms=0, out_ms=20, back_ms=20)
@@ -194,7 +194,7 @@ GARBAGE = [
     "\x00\xff",
     "1700000000000",
     "2026-11-20T19:01:15Z",
-    # Read well, and yet no clock that anybody runs an exchange by.
+    # Read well, and yet no clock that an exchange runs by.
     "Thu, 01 Jan 1970 00:00:00 GMT",
     "Mon, 01 Jan 0001 00:00:00 +2359",
     "Fri, 31 Dec 9999 23:59:59 -2359",
@@ -230,7 +230,7 @@ dated = st.from_regex(
 @PROPERTY
 @given(date=st.one_of(st.text(max_size=40), dated))
 def test_no_date_raises(local: Local, date: str) -> None:
-    """Whatever stands in the header, a reply is read."""
+    """Whatever is in the header, a reply is read."""
     skew = ClockSkew()
     skew.learn(reply(date, local.now_ms), sent_ms=local.now_ms - 10)
     assert abs(skew.ahead_ms) < 2 * 86_400_000
@@ -238,7 +238,7 @@ def test_no_date_raises(local: Local, date: str) -> None:
 
 @pytest.fixture
 def jakarta() -> Iterator[None]:
-    """Have the machine stand where local time is not UTC."""
+    """Have the machine be where local time is not UTC."""
     former = os.environ.get("TZ")
     os.environ["TZ"] = "Asia/Jakarta"
     time.tzset()
@@ -260,7 +260,7 @@ def test_a_date_without_a_zone_is_in_utc(local: Local, form: str) -> None:
 
 
 def test_clocks_found_apart_are_news_once(local: Local) -> None:
-    """Not each reply says so again; once together, and apart anew, it is news anew."""
+    """Not each reply reports it again; once together, and apart again, it is news again."""
     skew = ClockSkew()
 
     def learn(ahead_ms: int) -> bool:

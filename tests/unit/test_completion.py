@@ -152,7 +152,7 @@ def children(order_id: str, *, age_ms: int) -> list[str]:
     return [child.id for child in settled.children]
 
 
-def test_what_is_shown_again_and_again_is_canceled_now_and_then() -> None:
+def test_order_that_lists_keep_showing_is_canceled_once_in_a_while() -> None:
     """Not with each list; yet one whose cancel was given up while it rests is not forgotten."""
     first = children("a1", age_ms=0)
     assert children("a1", age_ms=CHILD_MS - 1) == first
@@ -197,7 +197,7 @@ def test_cancels_of_a_scope_without_a_first_attempt_have_the_first_names() -> No
 
 
 def test_orders_without_pair_or_side_have_cancels_without() -> None:
-    """And each row has one of its own, by all that tells it from others."""
+    """And each row has one of its own, by all that distinguishes it from others."""
     rows = (
         OpenOrder("a1"),
         OpenOrder("a1", "btc_idr"),
@@ -320,7 +320,7 @@ def test_what_an_attempt_shows_of_the_account_is_recorded_with_it() -> None:
 def test_account_rests_for_as_long_as_its_rate_was_refused(
     answer: Answer, pause_ms: int, rests_ms: int
 ) -> None:
-    """Never for longer than the longest window; nothing but the rate is the account's."""
+    """Never for longer than the longest window; only the rate is the account's."""
     assert settled(JOB, answer, AGAIN, pause_ms=pause_ms).pause_ms == rests_ms
 
 

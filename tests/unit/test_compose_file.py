@@ -68,7 +68,7 @@ def test_services_are_these() -> None:
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
-def test_service_is_bounded_hardened_and_looked_after(service: str) -> None:
+def test_service_is_bounded_hardened_and_restarted(service: str) -> None:
     """No service may take the host with it, gain rights, or stay down."""
     table = SERVICES[service]
     assert table["restart"] in ("always", "unless-stopped")
@@ -89,7 +89,7 @@ def test_service_is_bounded_hardened_and_looked_after(service: str) -> None:
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_secrets_are_files_that_one_service_sees(service: str) -> None:
-    """No variable holds a secret; what a service is told to read, it is given."""
+    """No variable holds a secret; what a service is to read, it is given."""
     table = SERVICES[service]
     given = {there for _, there in mounts(COMPOSE, service)}
     environment = table.get("environment", {})
@@ -112,7 +112,7 @@ def test_workers_can_be_many() -> None:
 
 
 def test_worker_is_given_the_time_that_it_needs_to_stop() -> None:
-    """Killed within its bound, it would leave requests whose outcome nobody knows."""
+    """Killed within its bound, it would leave requests whose outcome is unknown."""
     grace_ms = 1_000 * seconds(SERVICES["worker"]["stop_grace_period"])
     assert grace_ms >= 2 * Engine().shutdown_ms
 
@@ -164,7 +164,7 @@ def test_redis_is_durable() -> None:
     assert re.search(r"^maxmemory-policy noeviction$", text, re.MULTILINE)
 
 
-def test_grafana_is_told_where_its_dashboards_are() -> None:
+def test_grafana_knows_where_its_dashboards_are() -> None:
     """Each variable of its provisioning is set, and leads to a mount or a service."""
     environment = SERVICES["grafana"]["environment"]
     text = "".join(
@@ -210,7 +210,7 @@ def test_dockerfile_copies_what_is_there_and_let_in() -> None:
     assert "*" in ignored
 
 
-def test_image_runs_as_nobody_and_starts_a_worker() -> None:
+def test_image_runs_unprivileged_and_starts_a_worker() -> None:
     """By number, so that Kubernetes sees that it is not root."""
     users = [rest for word, rest in image.steps() if word == "USER"]
     assert users == ["10001:10001"]

@@ -15,7 +15,7 @@ ORDER = NewJob(
 
 
 def test_what_comes_twice_under_one_name_is_one_job() -> None:
-    """A list may go on to show an order whose cancel is proven."""
+    """A list may still show an order whose cancel is proven."""
     run = _Run([SCOPE], clock.monotonic_ms() + 60_000)
 
     def take(job_id: str) -> Job:

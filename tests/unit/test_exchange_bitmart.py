@@ -158,8 +158,8 @@ def test_nothing_is_signed_without_a_token(command: Command, token: str | None) 
         (SetCountdown(("BMX_ETH",), 1), "no documented way to set a countdown"),
     ],
 )
-def test_refusals_name_the_mend(command: Command, text: str) -> None:
-    """What cannot be carried out is refused with how to mend it, and is never signed."""
+def test_refusals_name_the_fix(command: Command, text: str) -> None:
+    """What cannot be carried out is refused with how to fix it, and is never signed."""
     with pytest.raises(InvalidCommand, match=text):
         BITMART.check(command)
     with pytest.raises(InvalidCommand, match=text):

@@ -1,4 +1,4 @@
-"""No reply crashes an adapter, and none but the proof itself counts as proof."""
+"""No reply crashes an adapter, and only the proof itself counts as proof."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.model.wire import Reply
 STATUSES = st.sampled_from([200, 200, 200, 401, 404, 408, 429, 500, 503]) | st.integers(100, 999)
 HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text(max_size=12))
 
-# Values that stand where the documents have theirs: the right ones, near misses, anything.
+# Values in the place of the documents' own: the right ones, near misses, anything.
 IDS = st.sampled_from([ORDER, int(ORDER), "2", 2, "", None, True, 1223181.0, f" {ORDER}", [ORDER]])
 SCALARS = (
     st.none()

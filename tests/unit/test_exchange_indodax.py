@@ -208,8 +208,8 @@ def test_capabilities_are_the_documents() -> None:
         (FetchToken(), "no documented way to fetch a token"),
     ],
 )
-def test_refusals_name_the_mend(command: Command, text: str) -> None:
-    """What cannot be carried out is refused with how to mend it, and is never signed."""
+def test_refusals_name_the_fix(command: Command, text: str) -> None:
+    """What cannot be carried out is refused with how to fix it, and is never signed."""
     with pytest.raises(InvalidCommand, match=text):
         INDODAX.check(command)
     with pytest.raises(InvalidCommand, match=text):

@@ -54,7 +54,7 @@ def test_what_cannot_be_read_is_no_reply(name: str, pieces: int) -> None:
     ],
 )
 def test_too_long_a_body_is_lost(head_and_body: bytes, pieces: int) -> None:
-    """One byte over the limit is too much, however its length is told."""
+    """One byte over the limit is too much, however its length is given."""
     with pytest.raises(ReplyLost, match="longer than 100 bytes"):
         read(head_and_body, pieces=pieces)
     assert len(read(head_and_body, limit=101).body) == 101

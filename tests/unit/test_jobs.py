@@ -44,7 +44,7 @@ def test_what_a_newer_version_wrote_is_foreign(fields: dict[str, str], *, foreig
 
 
 def test_a_phase_that_is_not_known_is_asked_about() -> None:
-    """As after a lost worker: what was done then cannot be told from here."""
+    """As after a lost worker: what was done then is not known here."""
     job = Job.read({"kind": "cancel", "phase": "weigh"})
     assert (job.phase, job.lost) == (None, True)
 

@@ -92,7 +92,7 @@ def test_pod_is_confined(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
 def test_probes_ask_for_life_and_readiness_apart(name: str) -> None:
-    """A restart is no cure for a Redis that is away."""
+    """A restart is no cure for a Redis that is down."""
     (container,) = containers(DEPLOYMENTS[name])
     ports = {port["name"] for port in container["ports"]}
     for probe, path in (
@@ -147,7 +147,7 @@ def test_pods_are_found_by_what_points_at_them() -> None:
 
 
 def test_worker_is_given_the_time_that_it_needs_to_stop() -> None:
-    """Killed within its bound, it would leave requests whose outcome nobody knows."""
+    """Killed within its bound, it would leave requests whose outcome is unknown."""
     pod = DEPLOYMENTS["worker"]["spec"]["template"]["spec"]
     assert 1_000 * pod["terminationGracePeriodSeconds"] >= 2 * Engine().shutdown_ms
 

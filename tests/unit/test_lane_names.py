@@ -1,4 +1,4 @@
-"""Names of lanes: what they are made of can be read back, and kinds are told apart."""
+"""Names of lanes: what they are made of can be read back, and kinds are distinguished."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ def test_an_old_lane_of_odd_form_can_be_shown() -> None:
 
 
 def test_no_exchange_has_a_separator_in_its_name() -> None:
-    """Names are taken apart at it."""
+    """Names are taken apart there."""
     assert [name for name in EXCHANGES if ":" in name] == []

@@ -182,7 +182,7 @@ def test_longer_line_is_in_one_piece() -> None:
 def test_what_cannot_be_written_is_not_shown_instead(
     sink: Sink, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The log says that a line is missing, nowhere what was in it, and goes on."""
+    """The log says that a line is missing, nowhere what was in it, and continues."""
 
     class Unspeakable:
         def __str__(self) -> str:

@@ -29,7 +29,9 @@ def test_threads_keep_the_order_of_reading() -> None:
     assert done == names
 
 
-def test_what_leaves_without_its_turn_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_that_leaves_without_its_turn_keeps_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Expired, refused, or taken twice; and one that never ends, for a while only."""
     order = Turns()
     for name in ("gone", "stuck", "last"):
@@ -59,7 +61,7 @@ def test_what_leaves_without_its_turn_keeps_nobody(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_error_ends_the_turn() -> None:
-    """Those behind go on."""
+    """Those behind continue."""
     order = Turns()
     order.enter("fails")
     order.enter("next")

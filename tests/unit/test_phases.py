@@ -168,7 +168,7 @@ def test_cancel_that_lacks_nothing_is_accepted(
         ("bitmart", "a&b", None, "pair"),
     ],
 )
-def test_cancel_that_lacks_something_is_refused_with_the_mend(
+def test_cancel_that_lacks_something_is_refused_with_the_fix(
     exchange: str, pair: str | None, side: str | None, words: str
 ) -> None:
     """The error names what is missing or wrong."""

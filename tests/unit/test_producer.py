@@ -1,4 +1,4 @@
-"""What a producer refuses before anything is queued, and what a ticket tells."""
+"""What a producer refuses before anything is queued, and what a ticket shows."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_done_is_refused_and_queues_nothing(
 
 
 def test_ticket_names_what_was_accepted(clock: Stepped, producer: Producer) -> None:
-    """A ticket tells the job and its order, and whether it was there before."""
+    """A ticket names the job and its order, and whether it was there before."""
     ticket = producer.cancel("ix", "666883", pair="btc_idr", side="buy")
     assert (ticket.account, ticket.order_id, ticket.fresh) == ("ix", "666883", True)
     again = producer.cancel("ix", "666883", pair="btc_idr", side="buy")
@@ -165,7 +165,7 @@ def test_scope_is_a_job_of_its_own(producer: Producer) -> None:
 def test_account_known_to_the_workers_alone_is_known(
     clock: Stepped, make: Makers, worker: Ledger
 ) -> None:
-    """A producer needs no table of accounts: the workers have told Redis."""
+    """A producer needs no table of accounts: the workers have registered in Redis."""
     producer = make(Settings(redis_url=clock.url))
     assert producer.cancel("ev", "a1").fresh
     assert producer.cancel("ix", "a1", pair="btc_idr", side="buy").fresh
@@ -193,7 +193,7 @@ def test_announced_account_of_an_exchange_of_tomorrow_is_unknown(
 
 
 def test_result_is_unknown_until_it_is_proven(producer: Producer, worker: Ledger) -> None:
-    """What an attempt came to is not the outcome while the job goes on."""
+    """The result of an attempt is not the outcome while the job continues."""
     ticket = producer.cancel("ev", "a1")
     assert ticket.result() == Result(Outcome.UNKNOWN, 0, None, "not attempted yet", State.PENDING)
     finish(worker, verb=Verb.AGAIN, outcome=Outcome.THROTTLED, detail="slow down", phase="send")
@@ -203,7 +203,7 @@ def test_result_is_unknown_until_it_is_proven(producer: Producer, worker: Ledger
 
 
 @pytest.mark.parametrize(("outcome", "proven"), [(Outcome.CANCELED, True), (Outcome.GONE, True)])
-def test_proof_is_told(
+def test_proof_is_returned(
     producer: Producer, worker: Ledger, outcome: Outcome, *, proven: bool
 ) -> None:
     """Outcome, attempts and time taken, once the job has ended."""
@@ -218,7 +218,7 @@ def test_proof_is_told(
 
 @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.REJECTED])
 def test_dead_letter_is_no_proof(producer: Producer, worker: Ledger, outcome: Outcome) -> None:
-    """What was given up is told as it is."""
+    """What was given up is returned as it is."""
     ticket = producer.cancel("ev", "a1")
     finish(worker, verb=Verb.DEAD, outcome=outcome, detail="why")
     result = ticket.result()
@@ -226,7 +226,7 @@ def test_dead_letter_is_no_proof(producer: Producer, worker: Ledger, outcome: Ou
 
 
 def test_wait_gives_up_in_time(producer: Producer) -> None:
-    """A job that takes longer goes on; the wait does not."""
+    """A job that takes longer continues; the wait does not."""
     ticket = producer.cancel("ev", "a1")
     for timeout_ms in (0, -5, 30):
         assert ticket.wait(timeout_ms=timeout_ms).state is State.PENDING

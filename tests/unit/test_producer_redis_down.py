@@ -1,4 +1,4 @@
-"""Redis away: a producer says so within a second, whatever the way it is away."""
+"""Redis down: a producer raises within a second, however it is down."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_killed_redis(own_redis: EmbeddedRedis) -> None:
 
 
 def test_frozen_redis(own_redis: EmbeddedRedis) -> None:
-    """Warm and cold calls into a frozen Redis fail within a second, and ask again in vain once."""
+    """Warm and cold calls into a frozen Redis fail within a second, after one more try."""
     warm, cold = producer_at(own_redis.url), producer_at(own_redis.url)
     ticket = warm.cancel("ev", "a1")
     assert own_redis.process is not None
@@ -117,7 +117,7 @@ def test_redis_that_refuses(own_redis: EmbeddedRedis, setting: str, value: str) 
 
 
 def test_wrong_password(own_redis: EmbeddedRedis) -> None:
-    """A Redis that does not let us in is away, and the password is not shown."""
+    """A Redis that does not let us in counts as down, and the password is not shown."""
     client = producer_at(own_redis.url)._ledger._store.client  # noqa: SLF001
     client.config_set("requirepass", "another")
     assert_away(

@@ -111,7 +111,7 @@ def test_outcomes_are_these() -> None:
     ],
 )
 def test_producer_takes_what_it_took(method: str, parameters: list[str]) -> None:
-    """Order and names of parameters are the contract; what narrows a scope goes by name."""
+    """Order and names of parameters are the contract; what narrows a scope is passed by name."""
     signature = inspect.signature(getattr(producer.Producer, method))
     assert list(signature.parameters)[1:] == parameters
     for name, parameter in signature.parameters.items():

@@ -1,4 +1,4 @@
-"""What `redis_url` may be, and what is said of what it may not."""
+"""What `redis_url` may be, and the error for what it may not."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_what_it_says_is_what_is_read(url: str, address: Address, shown: str) ->
         ("unix:///?db=1", "whole path"),
     ],
 )
-def test_what_is_wrong_is_one_line_with_the_mend(url: str, mend: str) -> None:
+def test_what_is_wrong_is_one_line_with_the_fix(url: str, mend: str) -> None:
     """Which shows no part of what may be a password."""
     with pytest.raises(SettingsError, match=rf"^redis_url: .*({mend})") as caught:
         parse(url)
@@ -118,7 +118,7 @@ def test_what_is_wrong_is_one_line_with_the_mend(url: str, mend: str) -> None:
         ("unix://u:p#@/run/r.sock?db=2", "unix://u:p%23@%2Frun%2Fr.sock/2"),
     ],
 )
-def test_the_broker_is_told_no_more_than_it_takes(url: str, broker: str) -> None:
+def test_the_broker_is_given_no_more_than_it_takes(url: str, broker: str) -> None:
     """Options go to it beside the URL."""
     assert parse(url).broker_url == broker
 
@@ -159,7 +159,7 @@ def test_the_broker_is_told_no_more_than_it_takes(url: str, broker: str) -> None
 def test_a_password_need_not_be_encoded_where_it_can_be_read_in_one_way(
     head: str, tail: str, host: tuple[str, int], password: str
 ) -> None:
-    """And it is masked as it stands, and as it is meant."""
+    """And it is masked as written, and as meant."""
     address = parse(f"{head}{password}@{tail}")
     assert address.login["password"] == password
     assert address.hosts[0] == host

@@ -50,7 +50,7 @@ JOBS = Jobs(
 )
 FIRST_MS = 1_000_000
 WAIT_MS = 150
-"""What every backoff is here, so that a delay tells where it comes from."""
+"""What every backoff is here, so that a delay shows where it comes from."""
 FIRST_MISSING_MS = 20_000 // MISSING_STEPS + WAIT_MS
 SEND, ASK, LIST = Phase.SEND, Phase.ASK, Phase.LIST
 BUY, SELL = Phase.BUY, Phase.SELL
@@ -68,7 +68,7 @@ OUT_OF_PLACE: tuple[Answer, ...] = (
 
 
 class Level(random.Random):
-    """Dice that always show the same backoff."""
+    """A random generator that always gives the same backoff."""
 
     def randrange(self, *args: Any, **kwargs: Any) -> int:
         """Show it."""
@@ -95,7 +95,7 @@ def outcome_of(
     age_ms: int = 500,
     jobs: Jobs = JOBS,
 ) -> Decision:
-    """Decide with dice that always show `WAIT_MS`."""
+    """Decide with a random generator that always gives `WAIT_MS`."""
     return decide(claimed, answer, asks=asks, now_ms=FIRST_MS + age_ms, jobs=jobs, rng=LEVEL)
 
 
@@ -130,7 +130,7 @@ LATE: dict[str, Any] = {"attempts": EAGER_ATTEMPTS}
 ALL: dict[str, Any] = {"kind": Kind.CANCEL_ALL}
 
 TABLE = {
-    # What is proven ends the job, in whatever phase it was said.
+    # What is proven ends the job, in whatever phase it was shown.
     "sent, canceled": Row(job(), Closed(CANCELED), ("done", CANCELED)),
     "sent, filled": Row(job(), Closed(GONE), ("done", GONE)),
     "first attempt, canceled": Row(job(None), Closed(CANCELED), ("done", CANCELED)),
@@ -317,7 +317,7 @@ TABLE = {
     "throttled while missing": Row(
         job(ASK, missing=True), unproven(THROTTLED), (ASK, WAIT_MS, THROTTLED, 1, True)
     ),
-    # Refused for its stamp alone: the next one is mended.
+    # Refused for its stamp alone: the next one is corrected.
     "nonce refused": Row(
         job(), unproven(UNAVAILABLE, nonce_floor=9), (SEND, 0, UNAVAILABLE, 1, False)
     ),

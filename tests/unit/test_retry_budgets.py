@@ -157,7 +157,7 @@ def test_only_what_speaks_against_the_job_makes_it_doubtful(
 
 
 class Highest(random.Random):
-    """Dice that always show the most."""
+    """A random generator that always gives the most."""
 
     def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
         """Show it."""
@@ -303,7 +303,7 @@ def test_former_refusal_does_not_age_a_job() -> None:
 
 @pytest.mark.parametrize("jobs", [Jobs(max_attempts=1), Jobs(max_age_ms=1_000)])
 def test_last_answer_is_kept_by_itself_where_a_budget_is_spent(jobs: Jobs) -> None:
-    """Be it of attempts or of time."""
+    """Of attempts or of time."""
     known = Job("j", Kind.CANCEL, State.PENDING, lane="x:y", attempts=1, first_ms=1)
     decision = decide(known, LOST, asks=ASK, now_ms=5_000, jobs=jobs, rng=Highest())
     assert isinstance(decision, Dead)

@@ -27,7 +27,7 @@ def learn(
 
 
 def test_a_call_follows_the_way(ways: RoundTrips) -> None:
-    """It may take a quarter longer than lately, and never less than the setting."""
+    """It may take a quarter longer than recently, and never less than the setting."""
     assert ways.call_ms("a") == TRANSIT_MS
     learn(ways, 80, answered=True)
     assert ways.call_ms("a") == TRANSIT_MS

@@ -126,6 +126,6 @@ ENDS = {
 
 @pytest.mark.parametrize("case", ENDS)
 def test_how_a_scope_ends(case: str) -> None:
-    """With what became of its orders, and what is not known of them."""
+    """With the results for its orders, and what is not known of them."""
     fields, why, wanted = ENDS[case]
     assert closed_scope(scope(**fields), why) == wanted

@@ -73,7 +73,7 @@ def test_each_file_declares_the_constants_it_uses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_each_file_stands_once_in_a_script(name: str) -> None:
+def test_each_file_is_once_in_a_script(name: str) -> None:
     """Whatever includes it."""
     whole = scripts.whole(name, "")
     for file, names in LIBRARY.items():

@@ -53,7 +53,7 @@ def test_settings_with_a_secret_in_them_count(place: Place, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["redis_url", "sentry_dsn"])
 def test_files_of_the_top_level_count(place: Place, name: str) -> None:
-    """As those of accounts do; one that is missing is somebody else's to tell of."""
+    """As those of accounts do; one that is missing is reported elsewhere."""
     place.toml(f'{name}_file = "secret.txt"\n').chmod(0o644)
     settings = load_settings()
     Path("secret.txt").chmod(0o604)
@@ -62,10 +62,10 @@ def test_files_of_the_top_level_count(place: Place, name: str) -> None:
     assert exposed(settings) == []
 
 
-def test_the_warning_names_the_file_and_the_mend(
+def test_the_warning_names_the_file_and_the_fix(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line a file, with the command that mends it."""
+    """One line a file, with the command that fixes it."""
     place.toml(f'{ACCOUNT}api_key = "k-of-mine"\n').chmod(0o644)
     warn_of_exposed(load_settings())
     assert "worker.toml" in caplog.text

@@ -193,7 +193,7 @@ def test_limits_not_overridden_stay(place: Place) -> None:
 
 
 def test_unknown_account_lists_the_known(place: Place) -> None:
-    """The mend of a wrong alias is in its error."""
+    """The fix of a wrong alias is in its error."""
     place.toml(ACCOUNT + KEYS)
     with pytest.raises(UnknownAccount, match="unknown account 'nix'; known: ix"):
         place.load().account("nix")

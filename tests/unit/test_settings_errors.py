@@ -1,4 +1,4 @@
-"""Settings that are wrong: one line that names the place, the key and the mend."""
+"""Settings that are wrong: one line that names the place, the key and the fix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERSTRIKE = '[accounts.ev]\nexchange = "everstrike"\n'
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
-        # Unknown names, at every level; the mend lists the known ones of that level.
+        # Unknown names, at every level; the fix lists the known ones of that level.
         (f'redis_ulr = "{SECRET}"', ["redis_ulr", "unknown key", "redis_url"]),
         (f'[acounts.ix]\napi_key = "{SECRET}"', ["acounts", "unknown key", "accounts"]),
         (f'[http]\ntimeout = "{SECRET}"', ["http.timeout", "unknown key", "deadline_ms"]),
@@ -128,8 +128,8 @@ EVERSTRIKE = '[accounts.ev]\nexchange = "everstrike"\n'
         (SECRET, ["not valid TOML"]),
     ],
 )
-def test_wrong_file_is_told_in_one_line(place: Place, toml: str, words: list[str]) -> None:
-    """The line names the file, the key and the mend, and never a value."""
+def test_wrong_file_is_reported_in_one_line(place: Place, toml: str, words: list[str]) -> None:
+    """The line names the file, the key and the fix, and never a value."""
     place.toml(toml)
     text = place.error()
     assert text.startswith(f"{FILE}: ")
@@ -182,10 +182,10 @@ def test_named_file_must_be_there(place: Place, name: str) -> None:
         ("WORKER_ACCOUNTS__IX__NOSUCH", SECRET, ["accounts.ix.nosuch", "unknown key", "api_key"]),
     ],
 )
-def test_wrong_variable_is_told_in_one_line(
+def test_wrong_variable_is_reported_in_one_line(
     place: Place, variable: str, value: str, words: list[str]
 ) -> None:
-    """The line names the variable, the key and the mend, and never its value."""
+    """The line names the variable, the key and the fix, and never its value."""
     place.toml(ACCOUNT + KEYS)
     place.env(**{variable: value})
     text = place.error()
@@ -196,7 +196,7 @@ def test_wrong_variable_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("name", ["api_key", "api_secret", "memo"])
-def test_missing_secret_is_named_with_three_mends(place: Place, name: str) -> None:
+def test_missing_secret_is_named_with_three_fixes(place: Place, name: str) -> None:
     """A worker says which secret it lacks, and every way to give it."""
     given = [f'{other} = "x"' for other in ("api_key", "api_secret", "memo") if other != name]
     place.toml(BITMART + "\n".join(given))
@@ -282,7 +282,7 @@ def test_shared_budget_is_seen_alike(place: Place) -> None:
     assert set(build_sessions(place.load())) == {"ix", "other"}
 
 
-def test_worker_without_accounts_is_told_so(place: Place) -> None:
+def test_worker_without_accounts_ends_with_an_error(place: Place) -> None:
     """A worker with nothing to serve does not start in silence."""
     with pytest.raises(SettingsError, match=r"no account is configured; add \[accounts.NAME\]"):
         build_dispatcher(place.load())

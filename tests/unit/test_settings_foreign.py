@@ -107,7 +107,7 @@ def test_unknown_keys_name_the_one_that_was_meant(
 
 
 def test_one_setting_with_two_values_is_refused(place: Place) -> None:
-    """Variables that differ in case are one; which is read last nobody knows."""
+    """Variables that differ in case are one; which is read last is unknown."""
     place.env(WORKER_REDIS_TIMEOUT_MS="100", worker_redis_timeout_ms="100")
     assert place.load().redis_timeout_ms == 100
     place.env(worker_redis_timeout_ms="200")

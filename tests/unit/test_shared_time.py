@@ -37,7 +37,7 @@ def test_a_step_shows_once_an_answer_is_fast() -> None:
 
 
 def test_many_small_slips_are_a_step() -> None:
-    """A clock that stands still is behind by little at each look."""
+    """A clock that is stopped is behind by little at each look."""
     known, at_ms = KNOWN, 1_000
     while not known.step(reading := read(at_ms, slip_ms=1_000 - at_ms)):
         known = known.narrowed(reading)

@@ -16,7 +16,7 @@ TO_MIDNIGHT_MS = 6_400_000.0
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    """A simulator whose clock stands still until it is stepped."""
+    """A simulator whose clock is stopped until it is stepped."""
     with Simulator(options=Options(bitmart_closed=404), clock=lambda: NOW_MS) as running:
         yield running
 

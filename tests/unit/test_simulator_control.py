@@ -30,7 +30,7 @@ NOT_REMOTE = {"options", "start", "stop"}
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    """A simulator whose clock stands still until it is stepped."""
+    """A simulator whose clock is stopped until it is stepped."""
     with Simulator(clock=lambda: 1_700_000_000_000.0) as running:
         yield running
 
@@ -167,7 +167,7 @@ def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_as_a_process_of_its_own(number: signal.Signals) -> None:
-    """It says where it listens, serves, and ends cleanly when told."""
+    """It prints where it listens, serves, and ends cleanly on a signal."""
     with _process("--seed", "7") as process:
         assert process.stdout is not None
         urls = json.loads(process.stdout.readline())

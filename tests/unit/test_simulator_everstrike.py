@@ -23,7 +23,9 @@ def trader(sim: Simulator) -> EverstrikeTrader:
     return EverstrikeTrader(sim)
 
 
-def test_cancel_answers_the_row_as_it_stood(sim: Simulator, trader: EverstrikeTrader) -> None:
+def test_cancel_answers_the_row_in_its_former_state(
+    sim: Simulator, trader: EverstrikeTrader
+) -> None:
     """The documented success still says ACTIVE; the truth is canceled."""
     (order_id,) = sim.place("everstrike", KEY, pair="BTC_PERP", side="sell")
     reply = trader.cancel(order_id)
@@ -132,7 +134,7 @@ def test_bulk_leaves_out_what_was_not_open(sim: Simulator, trader: EverstrikeTra
 def test_an_empty_bulk_cancels_everything(
     sim: Simulator, trader: EverstrikeTrader, body: bytes
 ) -> None:
-    """An empty list cancels ALL active orders of the key, however it came to be empty."""
+    """An empty list cancels ALL active orders of the key, for whatever reason it is empty."""
     other = EverstrikeTrader(sim, key="other")
     mine = sim.place("everstrike", KEY, count=3)
     (hers,) = sim.place("everstrike", other.key)

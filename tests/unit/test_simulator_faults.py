@@ -93,7 +93,7 @@ def test_delay_is_applied_at_once(sim: Simulator, order_id: str) -> None:
 
 
 def test_delay_delivers_in_the_end(sim: Simulator, order_id: str) -> None:
-    """The reply is whole, and as late as told."""
+    """The reply is whole, and as late as set."""
     sim.set_option("delay_ms", 60)
     sim.fault_next("delay")
     assert EverstrikeTrader(sim).cancel(order_id).json["result"]["id"] == order_id
@@ -111,7 +111,7 @@ def test_drip_comes_byte_by_byte(sim: Simulator, order_id: str) -> None:
 
 
 def test_drip_delivers_the_whole_reply(sim: Simulator, order_id: str) -> None:
-    """Whoever has the patience gets all of it."""
+    """A patient client gets all of it."""
     sim.set_option("drip_ms", 0.1)
     sim.fault_next("drip")
     reply = EverstrikeTrader(sim).cancel(order_id)
@@ -131,7 +131,7 @@ def test_half_a_body(sim: Simulator, order_id: str) -> None:
 
 
 def test_garbage_is_no_json(sim: Simulator, order_id: str) -> None:
-    """Status 200 and bytes that nobody can read, although it was applied."""
+    """Status 200 and unreadable bytes, although it was applied."""
     sim.fault_next("garbage")
     reply = EverstrikeTrader(sim).cancel(order_id)
     assert reply.status == 200
@@ -326,7 +326,7 @@ def test_faults_can_be_kept_to_paths(sim: Simulator, paths: list[str]) -> None:
     assert trader.cancel("1").status == 429
 
 
-def test_fault_next_meets_exactly_as_many_as_told(sim: Simulator) -> None:
+def test_fault_next_meets_exactly_as_many_as_asked(sim: Simulator) -> None:
     """In turn, and on the exchange named alone."""
     trader, indodax = EverstrikeTrader(sim), IndodaxTrader(sim)
     sim.fault_next("throttle", exchange="everstrike", times=2)
@@ -351,7 +351,7 @@ def test_a_fault_that_could_never_come_is_refused(sim: Simulator) -> None:
 
 
 def test_faulted_requests_count_against_the_limit() -> None:
-    """The limit is counted at arrival, whatever becomes of the request."""
+    """The limit is counted at arrival, whatever happens to the request."""
     with Simulator(clock=lambda: 1_700_000_000_000.0) as sim:
         trader = IndodaxTrader(sim)
         sim.fault_next("indodax_error", times=10)

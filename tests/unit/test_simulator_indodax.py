@@ -26,7 +26,7 @@ NOW_MS = 1_700_000_000_000.0
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    """A simulator whose clock stands still until it is stepped."""
+    """A simulator whose clock is stopped until it is stepped."""
     with Simulator(clock=lambda: NOW_MS) as running:
         yield running
 
@@ -70,7 +70,7 @@ def test_a_countdown_cancels_the_pairs_orders(sim: Simulator, trader: IndodaxTra
 
 
 def test_a_countdown_runs_out_by_itself() -> None:
-    """Without any further request, a thread sees to it."""
+    """Without any further request, a thread does it."""
     with Simulator() as sim:
         trader = IndodaxTrader(sim)
         (order_id,) = sim.place("indodax", KEY)
@@ -93,7 +93,7 @@ def test_a_heartbeat_replaces_the_countdown(sim: Simulator, trader: IndodaxTrade
 def test_a_heartbeat_that_comes_too_late_revives_nothing(
     sim: Simulator, trader: IndodaxTrader
 ) -> None:
-    """Orders go at the end even if nobody looked until the next request."""
+    """Orders go at the end even if there was no request until then."""
     (order_id,) = sim.place("indodax", KEY)
     trader.countdown(pair="btc_idr", countdownTime=1_000)
     sim.step_clock(1_011)

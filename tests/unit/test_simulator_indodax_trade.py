@@ -14,7 +14,7 @@ INVALID_ORDER = {"success": 0, "error": "invalid order.", "error_code": "invalid
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
-    """A simulator whose clock stands still until it is stepped."""
+    """A simulator whose clock is stopped until it is stepped."""
     with Simulator(clock=lambda: 1_700_000_000_000.0) as running:
         yield running
 

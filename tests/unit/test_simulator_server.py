@@ -263,7 +263,7 @@ def test_seeds_choose_what_no_document_says() -> None:
     assert options == [Simulator(seed).options for seed in range(20)]
 
 
-def test_nothing_but_the_standard_library_is_imported() -> None:
+def test_only_the_standard_library_is_imported() -> None:
     """The simulator shares no code with the adapters that it judges."""
     foreign = set()
     for path in Path(worker.simulator.__file__).parent.rglob("*.py"):

@@ -238,7 +238,7 @@ def accounts(draw: st.DrawFn) -> list[NativeSwitch]:
 def test_every_plan(
     switches: list[NativeSwitch], max_pairs: int, alone: set[str], call_ms: int
 ) -> None:
-    """Whatever there is: all that is due goes once, and nobody pays more than it may."""
+    """Whatever there is: all that is due goes once, and no switch pays more than it may."""
     known = {switch.id: switch for switch in switches}
     syncs = plan(switches, now_ms=NOW_MS, max_pairs=max_pairs, alone=alone)
     for sync in syncs:
@@ -262,7 +262,7 @@ def check_request(sync: Sync, members: list[NativeSwitch], max_pairs: int, alone
 
 
 def check_shared(members: list[NativeSwitch], call_ms: int) -> None:
-    """The earliest deadline is kept, costs nobody much, and leaves nobody due again."""
+    """The earliest deadline is kept, costs no switch much, and leaves none due again."""
     earliest = min(member.deadline_ms for member in members)
     countdown = countdown_ms(earliest, NOW_MS, call_ms)
     assert 1 <= countdown <= earliest - NOW_MS

@@ -78,7 +78,7 @@ def test_service_is_kept_alive(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", SERVICES)
 def test_service_is_given_the_time_that_it_needs_to_stop(unit: str) -> None:
-    """Killed within its bound, it would leave requests whose outcome nobody knows."""
+    """Killed within its bound, it would leave requests whose outcome is unknown."""
     assert 1_000 * int(read(unit)["Service"]["TimeoutStopSec"]) >= 2 * Engine().shutdown_ms
 
 

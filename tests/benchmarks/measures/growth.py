@@ -63,7 +63,7 @@ def _backlog(run: Run, pending: int, turn: int) -> None:
     with running(OURS, run.folder / f"pending-{pending}-{turn}", run.exchange) as trial:
         trial.freeze()
         held = used_bytes(trial.client)
-        # More than are named: singles are measured while some go on.
+        # More than are named: singles are measured while some continue.
         total = pending + SINGLES * 40
         trial.producer.many(trial.prefix(), total)
         each = (used_bytes(trial.client) - held) / total
@@ -91,7 +91,7 @@ def _backlog(run: Run, pending: int, turn: int) -> None:
 
 
 def _part(run: Run, trial: Trial, cost: _Cost) -> None:
-    """Add some to a backlog, work off as many, and add up what these cost."""
+    """Add some to a backlog, process as many, and add up what these cost."""
     assert trial.workers is not None
     trial.producer.many(trial.prefix(), MEASURED)
     # What Redis writes of them is none of the jobs' cost.

@@ -1,7 +1,7 @@
 """What a system loses when its workers are killed with messages in flight.
 
-Lost is an order whose answer nobody ever got: it was never sent, or it was
-sent and nobody sent it again for want of an answer.
+Lost is an order whose answer no client ever got: it was never sent, or it was
+sent and not sent again without an answer.
 """
 
 from __future__ import annotations

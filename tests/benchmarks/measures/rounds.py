@@ -51,7 +51,7 @@ def _bounded(trial: Trial, count: int) -> int:
 
 
 def _round(run: Run, trial: Trial, wanted: Sequence[str], *, first: bool) -> None:
-    """Measure one system once; what fails is noted, and the rest goes on."""
+    """Measure one system once; what fails is noted, and the rest continues."""
     try:
         trial.most = trial.drain(run.plan.probe).per_s
         if trial.most > run.plan.probe:  # else it would take long

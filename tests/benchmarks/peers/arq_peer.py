@@ -39,7 +39,7 @@ class Worker:
 
 
 def sender() -> Sender:
-    """Return an enqueue, each from a loop at rest."""
+    """Return an enqueue, each from an idle loop."""
     runner = asyncio.Runner()
     pool = runner.run(create_pool(SETTINGS))
     return Sender(lambda order_id: runner.run(pool.enqueue_job("cancel", order_id)))

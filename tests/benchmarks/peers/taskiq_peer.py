@@ -25,7 +25,7 @@ async def cancel(order_id: str) -> None:
 
 
 def sender() -> Sender:
-    """Return an enqueue, each from a loop at rest."""
+    """Return an enqueue, each from an idle loop."""
     runner = asyncio.Runner()
     runner.run(broker.startup())
 

@@ -97,7 +97,7 @@ def _of_order(history: History, job: Job) -> str:
 
 
 def _of_scope(history: History, job: Job, asked_ms: float) -> str:
-    """Say which order was open when a scope was said to be empty; nothing if none was."""
+    """Say which order was open when a scope was reported empty; nothing if none was."""
     assert job.finished_ms is not None
     pairs = [job.pair] if job.pair else [pair for _, pair in history.scopes]
     for pair in pairs:

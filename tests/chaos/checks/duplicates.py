@@ -115,7 +115,7 @@ def _asked_in_vain(
 
 
 def _slots(history: History, jobs: list[Job]) -> set[str]:
-    """Return the places of the workers that ever had one of these jobs in hand."""
+    """Return the places of the workers that ever held one of these jobs."""
     holders = {str(row.get("by", "")) for job in jobs for row in job.history}
     holders |= {job.claimed_by or "" for job in jobs}
     pids = {by.split(":")[1] for by in holders if by.count(":") > 1}

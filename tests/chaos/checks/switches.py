@@ -69,7 +69,7 @@ class Scope:
         ]
 
     def latest_ms(self, before_ms: float = float("inf")) -> float:
-        """Return the latest that the deadline may stand at, by what was called before a time.
+        """Return the latest that the deadline may be, by what was called before a time.
 
         A call takes effect before its caller is answered, or never: one that was given
         up must not move a deadline afterwards. A message names its moment, whenever it
@@ -84,7 +84,7 @@ class Scope:
         """Return the acknowledged calls of the switch that an order was placed under.
 
         That is the one last armed before it was placed: what a former one left behind
-        must not touch the order, and what a later one is told need not save it.
+        must not touch the order, and what a later one gets need not save it.
         """
         calls = [call for call in self.calls if call.said == "ok"]
         arms = [call for call in calls if call.call == "arm" and call.told_ms <= order.placed_ms]
@@ -99,10 +99,10 @@ class Tally:
     Attributes:
         ended: Scopes whose strategy fell silent.
         judged: Of them, whose orders had to be off the book before the run was over.
-        waited_for_calm: Of them, where nobody could act at the deadline.
+        waited_for_calm: Of them, where no worker could act at the deadline.
         starved: Of them, where the machine was too busy for the bounds as they are.
         thwarted: Orders late by failed attempts of their own.
-        early_excused: Orders off the book early, since nobody could renew the timer.
+        early_excused: Orders off the book early, since no worker could renew the timer.
         late_ms: From the latest deadline until the order left the book.
     """
 
@@ -199,7 +199,7 @@ def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterato
 
 
 def _beaten_ms(scope: Scope, call: SwitchCall) -> float:
-    """Return until when the switch of a call must stand, by what its holder was last answered."""
+    """Return until when a call's switch must stay armed, by what its holder was last answered."""
     moved = [
         other
         for other in scope.calls
@@ -236,7 +236,7 @@ def _kept_ms(scope: Scope, order: Order) -> float:
 
 
 def _rearmed(history: History, scope: Scope) -> Iterator[Violation]:
-    """Find orders taken off after a message that disarmed their scope was surely read."""
+    """Find orders taken off after a message that disarmed their scope was provably read."""
     queued = next((c for c in scope.calls if c.call == "disarm" and c.said == "queued"), None)
     if queued is None:
         return
@@ -295,7 +295,7 @@ def _late(
             continue
         jobs = _jobs(history, scope, order)
         if any(job.id in history.dead_alerts for job in jobs):
-            continue  # a person was told
+            continue  # a person was notified
         spans = windows.union([*away, *windows.thwarted(history, jobs)])
         excused_ms = windows.calm_from(spans, deadline, allowed)
         if not held and (order.closed_ms or history.end_ms) <= excused_ms:
@@ -324,7 +324,7 @@ def _stale(history: History, scope: Scope, stopped: list[windows.Span]) -> Itera
     """Find a countdown that would fire later than any deadline set by then.
 
     A worker that the machine stops between its last look and the send cannot know it.
-    It does once it goes on, and must set the timer right at once.
+    It does once it continues, and must set the timer right at once.
     """
     disarmed = _disarmed(scope)
     stopped_ms = float("inf")
