@@ -17,7 +17,6 @@ from worker.model.jobs import Job
 from worker.model.switches import SwitchRecord
 from worker.store.ledger import Ledger
 from worker.store.opening import build_store
-from worker.store.steps import Steps, T
 from worker.store.switches import Switches
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Producer:
             StoreUnavailable: Redis did not answer within a second. The job may
                 have been queued; retrying is safe.
         """
-        return self._carry(
+        return self._store.carry(
             self._verbs.cancel(
                 account, order_id, pair=pair, side=side, client_order_id=client_order_id
             )
@@ -103,7 +102,7 @@ class Producer:
             StoreUnavailable: Redis did not answer. Some jobs may have been
                 queued; retrying is safe.
         """
-        return self._carry(
+        return self._store.carry(
             self._verbs.cancel_many(
                 account, order_ids, pair=pair, side=side, client_order_ids=client_order_ids
             )
@@ -125,7 +124,7 @@ class Producer:
             InvalidCommand: The list is empty, or an argument is missing or wrong.
             StoreUnavailable: Redis did not answer.
         """
-        self._carry(
+        self._store.carry(
             self._verbs.check_cancels(
                 account, order_ids, pair=pair, side=side, client_order_ids=client_order_ids
             )
@@ -148,7 +147,7 @@ class Producer:
             StoreUnavailable: Redis did not answer. The job may have been queued;
                 retrying is safe.
         """
-        return self._carry(self._verbs.cancel_all(account, pair=pair, side=side))
+        return self._store.carry(self._verbs.cancel_all(account, pair=pair, side=side))
 
     def check_cancel_all(
         self, account: str, *, pair: str | None = None, side: str | None = None
@@ -160,7 +159,7 @@ class Producer:
             InvalidCommand: The exchange needs a narrower scope, or an argument is wrong.
             StoreUnavailable: Redis did not answer.
         """
-        self._carry(self._verbs.check_cancel_all(account, pair=pair, side=side))
+        self._store.carry(self._verbs.check_cancel_all(account, pair=pair, side=side))
 
     def cancel_direct(
         self,
@@ -239,7 +238,7 @@ class Producer:
             StoreUnavailable: Redis did not answer. The job may have been queued;
                 retrying is safe.
         """
-        return self._carry(self._verbs.replay(job_id))
+        return self._store.carry(self._verbs.replay(job_id))
 
     def check_replay(self, dead: Job) -> Exchange:
         """Return the exchange that a replay of a dead letter would use.
@@ -249,7 +248,7 @@ class Producer:
             InvalidCommand: It cannot be replayed.
             StoreUnavailable: Redis did not answer.
         """
-        return self._carry(self._verbs.check_replay(dead))
+        return self._store.carry(self._verbs.check_replay(dead))
 
     def arm(
         self,
@@ -299,7 +298,7 @@ class Producer:
             StoreUnavailable: Redis did not answer. The switch may be armed;
                 retrying is safe.
         """
-        return self._carry(
+        return self._store.carry(
             self._verbs.arm(
                 account,
                 pairs=pairs,
@@ -359,7 +358,9 @@ class Producer:
                 of the account has this name.
             StoreUnavailable: Redis did not answer.
         """
-        return self._carry(self._verbs.switch(switch_id, name=name, account=account, epoch=epoch))
+        return self._store.carry(
+            self._verbs.switch(switch_id, name=name, account=account, epoch=epoch)
+        )
 
     def switches(self, *, limit: int = 100) -> list[SwitchRecord]:
         """Return switches, the most recently changed first.
@@ -375,7 +376,7 @@ class Producer:
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        return self._carry(self._verbs.ticket(job_id))
+        return self._store.carry(self._verbs.ticket(job_id))
 
     @property
     def _sender(self) -> DirectSender:
@@ -385,9 +386,6 @@ class Producer:
 
                 self._direct = DirectSender(self._settings)
             return self._direct
-
-    def _carry(self, steps: Steps[T]) -> T:
-        return self._store.carry(steps)
 
     def _ticket(
         self,

@@ -122,8 +122,6 @@ class AttemptRunner:
         Returns:
             The result for each job, in order.
         """
-        if len(jobs) == 1:
-            return [self.attempt(jobs[0], now_ms=now_ms, held_ms=held_ms)]
         lane = self._lanes.of(jobs[0].lane)
         started = clock.monotonic_ms()
         command = CancelOrders(tuple(job.order_id or "" for job in jobs))

@@ -88,7 +88,9 @@ class BatchRunner:
         if self._stopping.is_set():
             return _put_back(jobs)
         try:
-            return self._attempts.attempt_together(jobs, now_ms=now_ms, held_ms=held_ms)
+            if len(jobs) > 1:
+                return self._attempts.attempt_together(jobs, now_ms=now_ms, held_ms=held_ms)
+            return [self._attempts.attempt(jobs[0], now_ms=now_ms, held_ms=held_ms)]
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  one job's fault must not cost the others

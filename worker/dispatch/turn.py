@@ -118,22 +118,21 @@ class Turn:
         return self._claim() if self._continues else Claimed(0, ())
 
     def _claim(self, *, lane: str = "", job_id: str = "") -> Claimed:
-        def claim() -> Claimed:
+        retried = False
+        while True:
             self._asked_ms = clock.monotonic_ms()
-            return self._parts.leases.claim(
+            claimed = self._parts.leases.claim(
                 self._exchange,
                 holder=self._holder,
                 limit=1 if job_id else self._threads.sizing.batch,
                 lane=lane,
                 job_id=job_id,
             )
-
-        claimed = claim()
-        if claimed.unregistered in self._parts.membership.lanes:
+            if retried or claimed.unregistered not in self._parts.membership.lanes:
+                return claimed
             # Redis may have lost its data. The heartbeat finds out, and holds rate slots off.
             self._parts.membership.heartbeat()
-            claimed = claim()
-        return claimed
+            retried = True
 
     @property
     def _continues(self) -> bool:

@@ -188,17 +188,11 @@ class Sender:
     ) -> Reply:
         """Send; within a small budget again, and only while no byte has left."""
         end_by_ms = min(bounds.end_by_ms, at_ms + bounds.call_ms + bounds.resend_ms)
-
-        def once(now_ms: float) -> Reply:
-            left_ms = round(min(bounds.call_ms, end_by_ms - now_ms))
-            if left_ms <= 0:
-                raise NotSent("no time left")
-            return self._transport.send(request, egress_ip=session.egress_ip, deadline_ms=left_ms)
-
-        begun = clock.monotonic_ms()
+        egress_ip, begun = session.egress_ip, clock.monotonic_ms()
         failed: list[NotSent] = []
         try:
-            return once(begun)
+            left_ms = _left_ms(bounds, end_by_ms - begun)
+            return self._transport.send(request, egress_ip=egress_ip, deadline_ms=left_ms)
         except NotSent as error:
             failed.append(error)
         # Only now: tenacity's part of a request that leaves at once costs as much as signing.
@@ -206,7 +200,8 @@ class Sender:
         def again() -> Reply:
             if failed:
                 raise failed.pop()
-            return once(clock.monotonic_ms())
+            left_ms = _left_ms(bounds, end_by_ms - clock.monotonic_ms())
+            return self._transport.send(request, egress_ip=egress_ip, deadline_ms=left_ms)
 
         budget_ms = bounds.resend_ms - (clock.monotonic_ms() - begun)
         retrying = tenacity.Retrying(
@@ -217,6 +212,14 @@ class Sender:
             reraise=True,
         )
         return retrying(again)
+
+
+def _left_ms(bounds: Bounds, left_ms: float) -> int:
+    """Return how long a request may take now; raise `NotSent` if there is no time left."""
+    whole_ms = round(min(bounds.call_ms, left_ms))
+    if whole_ms <= 0:
+        raise NotSent("no time left")
+    return whole_ms
 
 
 def _not_sent(error: NotSent) -> Unproven:

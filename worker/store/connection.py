@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -16,11 +17,11 @@ from worker.errors import NotReplicated, StoreUnavailable
 from worker.store.address import Address, parse
 from worker.store.calls import Caller
 from worker.store.full import FULL, is_full
-from worker.store.guarded import GuardedConnection, GuardedSSLConnection
+from worker.store.guarded import LEAST_MS, GuardedConnection, GuardedSSLConnection
 from worker.store.packer import packer
 from worker.store.redis_versions import NAMELESS, take_connection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, NoMasterError, Sentinels
-from worker.store.sharedtime import SteppedError, exchange, kept_to
+from worker.store.sharedtime import SteppedError
 from worker.store.steps import Ask, Drop, Exchange, Latest, Pause, Run, Steps, drive
 from worker.store.tls import tls_error
 
@@ -185,7 +186,7 @@ class Store(Caller):
         call = self.call(name, args, budget_ms=self._budget, promised=promised)
         with self._connected() as connection:
             steps = self.calling(call, connection._sock)  # noqa: SLF001
-            return drive(steps, lambda step: self._on(connection, step))
+            return drive(steps, partial(self._on, connection))
 
     def ask(self, *commands: tuple[str | float, ...]) -> list[Any]:
         """Send commands in one round trip; return their answers as Redis sends them.
@@ -250,3 +251,42 @@ class Store(Caller):
         """How long a call waits for Redis, in ms; its answer may come later, but is not needed."""
         timeout_s = self.client.get_connection_kwargs().get("socket_timeout")
         return UNBOUNDED_MS if timeout_s is None else timeout_s * 1_000
+
+
+def exchange(
+    connection: redis.Connection, commands: Sequence[tuple[Any, ...]], *, certain: bool = False
+) -> list[Any]:
+    """Send commands at once and read their answers, errors of Redis among them.
+
+    Args:
+        connection: Where.
+        commands: What.
+        certain: Raise such errors instead.
+    """
+    connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+    answers: list[Any] = []
+    for _ in commands:
+        try:
+            answers.append(connection.read_response())  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            if certain:
+                raise
+            answers.append(error)
+    return answers
+
+
+@contextmanager
+def kept_to(connection: redis.Connection, left_ms: float) -> Iterator[None]:
+    """Bound each wait for Redis on a connection further."""
+    socket = connection._sock  # noqa: SLF001
+    if socket is None:
+        yield
+        return
+    timeout_s = socket.gettimeout()
+    left_s = max(LEAST_MS, left_ms) / 1_000
+    socket.settimeout(left_s if timeout_s is None else min(timeout_s, left_s))
+    try:
+        yield
+    finally:
+        if socket is connection._sock:  # noqa: SLF001
+            socket.settimeout(timeout_s)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import redis
 from redis.exceptions import NoScriptError
 
-from worker.store.connection import Store, unavailable
-from worker.store.sharedtime import ALWAYS, exchange
+from worker.store.connection import Store, exchange, unavailable
+from worker.store.sharedtime import ALWAYS
 from worker.store.timing import Reading
 
 

@@ -12,7 +12,7 @@ from worker.model.jobs import Job, Kind, State
 from worker.model.names import account_of, is_switch_lane
 from worker.store.connection import Store, unavailable
 from worker.store.job_steps import reading_accounts, reading_job, reading_jobs
-from worker.store.steps import Steps, T, carried
+from worker.store.steps import carried
 
 RECENT = 10_000
 """Ended jobs kept in the list that `jobs` shows."""
@@ -27,10 +27,8 @@ class Listing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def carry(self, steps: Steps[T]) -> T:
-        """Carry out a procedure; return what it returns."""
-        return self._store.carry(steps)
+        self.carry = store.carry
+        """Carries out a procedure; returns what it returns."""
 
     get = carried(reading_job)
     many = carried(reading_jobs)

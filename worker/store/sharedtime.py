@@ -9,8 +9,7 @@ followed. Who is no worker waits for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +17,6 @@ import redis
 from redis.exceptions import NoScriptError
 
 from worker.model.constants import LATELY_MS, OTHERS_MS, PRESENCE_MS, STEP_MS
-from worker.store.guarded import LEAST_MS
 from worker.store.scripts import LuaScript
 from worker.store.steps import Exchange, Pause, WireSteps
 from worker.store.timing import Bounds, Reading
@@ -178,42 +176,3 @@ class SharedTime:
 def _doubtful(reading: Reading, seen_ms: int) -> bool:
     """Whether workers lived a moment ago by an earlier time, which may have stepped since."""
     return OTHERS_MS < reading.shared_ms - seen_ms < LATELY_MS
-
-
-def exchange(
-    connection: redis.Connection, commands: Sequence[tuple[Any, ...]], *, certain: bool = False
-) -> list[Any]:
-    """Send commands at once and read their answers, errors of Redis among them.
-
-    Args:
-        connection: Where.
-        commands: What.
-        certain: Raise such errors instead.
-    """
-    connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
-    answers: list[Any] = []
-    for _ in commands:
-        try:
-            answers.append(connection.read_response())  # type: ignore[no-untyped-call]
-        except redis.ResponseError as error:
-            if certain:
-                raise
-            answers.append(error)
-    return answers
-
-
-@contextmanager
-def kept_to(connection: redis.Connection, left_ms: float) -> Iterator[None]:
-    """Bound each wait for Redis on a connection further."""
-    socket = connection._sock  # noqa: SLF001
-    if socket is None:
-        yield
-        return
-    timeout_s = socket.gettimeout()
-    left_s = max(LEAST_MS, left_ms) / 1_000
-    socket.settimeout(left_s if timeout_s is None else min(timeout_s, left_s))
-    try:
-        yield
-    finally:
-        if socket is connection._sock:  # noqa: SLF001
-            socket.settimeout(timeout_s)

@@ -30,7 +30,7 @@ from worker.model.switches import (
 )
 from worker.store.connection import Store, unavailable
 from worker.store.limiter import rule_args
-from worker.store.steps import Steps, T, carried
+from worker.store.steps import carried
 from worker.store.switch_steps import (
     arming,
     beating,
@@ -55,10 +55,8 @@ class Switches:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def carry(self, steps: Steps[T]) -> T:
-        """Carry out a procedure; return what it returns."""
-        return self._store.carry(steps)
+        self.carry = store.carry
+        """Carries out a procedure; returns what it returns."""
 
     arm = carried(arming)
     beat = carried(beating)
