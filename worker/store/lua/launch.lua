@@ -28,7 +28,8 @@ local quiet = redis.call('HMGET', p .. 'lane:' .. lane, 'quiet_until', 'quiet_bu
 if tonumber(quiet[1] or 0) > now and quiet[2] ~= holder then
   return { 'wait', tonumber(quiet[1]) - now }
 end
-local wait = reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)
+local request = { member = member, flight = tonumber(flight), urgent = urgent == '1' }
+local wait = reserve_slots(p, request, rules_in(p, 9, rules), now)
 if wait > 0 then return { 'wait', wait } end
 take_hold(p, lane, holder, tonumber(lease), now)
 redis.call('HSET', p .. 'lane:' .. lane, 'quiet_until', now + flight, 'quiet_but', holder)

@@ -1,4 +1,5 @@
 -- reserve(p, member, flight_ms, urgent, (rule, max, window_ms, kind) * n) -> wait_ms
 -- Keys: see lib/limits
 --- @include lib/limits
-return reserve_slots(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1', now_ms(), 5, (#ARGV - 4) / 4)
+local p, request = ARGV[1], { member = ARGV[2], flight = tonumber(ARGV[3]), urgent = ARGV[4] == '1' }
+return reserve_slots(p, request, rules_in(p, 5, (#ARGV - 4) / 4), now_ms())

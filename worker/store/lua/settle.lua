@@ -192,7 +192,8 @@ local function settle(s)
   if s.unanswered and scope then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
   if ours then
     if verb ~= 'wait' then note_turn(lane, job) end
-    note_evidence(p, lane, id, verb, s.evidence, tonumber(job.claimed_ms or 0), due, now)
+    note_evidence(p, lane, { id = id, verb = verb, evidence = s.evidence, due = due,
+      claimed = tonumber(job.claimed_ms or 0) }, now)
   end
   if lane then lanes[lane] = math.max(lanes[lane] or 0, s.pause_ms or 0) end
   return applied

@@ -76,16 +76,18 @@ local function probe_now(p, lane, now)
   end
 end
 
--- note_evidence(p, lane, id, verb, evidence, claimed, due, now): see `Evidence` in outcomes.py.
+-- note_evidence(p, lane, attempt, now): what an attempt shows of the account.
+-- attempt: id, verb, evidence (see `Evidence` in outcomes.py), claimed and due (ms).
 -- What was claimed before the last refusal may have been sent before it, and shows nothing.
-local function note_evidence(p, lane, id, verb, evidence, claimed, due, now)
+local function note_evidence(p, lane, attempt, now)
+  local verb, evidence = attempt.verb, attempt.evidence
   local refusal = refusal_of(p, lane)
   local key, what = p .. 'lane:' .. lane, REFUSALS[evidence]
-  if verb == 'again' and (what or evidence == 'put off') and due > now then
-    redis.call('ZADD', p .. 'asked:' .. lane, due, id)
+  if verb == 'again' and (what or evidence == 'put off') and attempt.due > now then
+    redis.call('ZADD', p .. 'asked:' .. lane, attempt.due, attempt.id)
     none_asked[lane] = nil
   end
-  if refusal.what and claimed < refusal.at then return end
+  if refusal.what and attempt.claimed < refusal.at then return end
   local works = evidence == 'cancels' or evidence == 'reads'
   if what then
     refusal.what, refusal.since, refusal.at = what, refusal.since or now, now

@@ -50,23 +50,33 @@ end
 -- what they hold counts, by this.
 local KEPT_MORE_MS = 3600000
 
--- reserve_slots(p, member, flight, urgent, now, from, rules) -> wait_ms
--- Take one slot of every rule in ARGV (rule, max, window_ms, kind from `from` on),
--- or none. 0: go now. Else the ms until the rule that is short may have room.
+-- rules_in(p, from, count) -> the rules in ARGV (rule, max, window_ms, kind from `from` on)
+local function rules_in(p, from, count)
+  local rules = {}
+  for i = from, from + 4 * count - 4, 4 do
+    rules[#rules + 1] = { key = p .. 'limit:' .. ARGV[i], max = tonumber(ARGV[i + 1]),
+      window = tonumber(ARGV[i + 2]), paced = ARGV[i + 3] == 'paced', proven = ARGV[i + 3] == 'proven' }
+  end
+  return rules
+end
+
+-- reserve_slots(p, request, rules, now) -> wait_ms
+-- request: member, flight (ms), urgent (boolean). Take one slot of every rule, or none.
+-- 0: go now. Else the ms until the rule that is short may have room.
 -- Under a `paced` rule what is not urgent goes at even steps and waits for
 -- what is, so that urgent work never finds the window spent by a burst. A grant
 -- under a `proven` one is used only once the replicas have it. What has left a window is
 -- judged by when the call was made: shared time may have stepped since.
-local function reserve_slots(p, member, flight, urgent, now, from, rules)
-  local wait, by = 0, called_ms()
+local function reserve_slots(p, request, rules, now)
+  local wait, by, flight, urgent = 0, called_ms(), request.flight, request.urgent
   note_failover(p, now)
   local lost = tonumber(redis.call('GET', p .. 'lost_ms') or 0)
   local owed = lost > 0 and redis.call('EXISTS', p .. 'owed') == 1
-  for i = from, from + 4 * rules - 4, 4 do
-    local key, max, window = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  for _, rule in ipairs(rules) do
+    local key, max, window = rule.key, rule.max, rule.window
     redis.call('ZREMRANGEBYSCORE', key, '-inf', by - window - 1)
     local taken, turn = redis.call('ZCARD', key), false
-    if ARGV[i + 3] == 'paced' then
+    if rule.paced then
       turn = tonumber(redis.call('GET', key .. ':run') or 0) >= URGENT_GRANTS
         and tonumber(redis.call('GET', key .. ':waits') or 0) > now
       -- One slot is left to what has its turn.
@@ -79,28 +89,28 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
     local hold = lost + flight + window + 1 - by
     if owed then hold = math.min(hold, OWED_LOOK_MS) end
-    if owed and ARGV[i + 3] == 'proven' and now >= lost + TOLD_MS then hold = 0 end
+    if owed and rule.proven and now >= lost + TOLD_MS then hold = 0 end
     wait = math.max(wait, hold)
-    if ARGV[i + 3] == 'paced' and not urgent and not turn then
+    if rule.paced and not urgent and not turn then
       wait = math.max(wait, math.ceil(tonumber(redis.call('GET', key .. ':next') or 0) - now))
       wait = math.max(wait, tonumber(redis.call('GET', key .. ':urgent') or 0) - now)
     end
   end
   if wait > 0 then
-    for i = from, from + 4 * rules - 4, 4 do
-      if ARGV[i + 3] == 'paced' then
+    for _, rule in ipairs(rules) do
+      if rule.paced then
         local kept, mark = wait + COME_BACK_MS, urgent and ':urgent' or ':waits'
-        redis.call('SET', p .. 'limit:' .. ARGV[i] .. mark, now + kept, 'PX', kept + KEPT_MORE_MS)
+        redis.call('SET', rule.key .. mark, now + kept, 'PX', kept + KEPT_MORE_MS)
       end
     end
     return wait
   end
-  for i = from, from + 4 * rules - 4, 4 do
-    local key = p .. 'limit:' .. ARGV[i]
-    redis.call('ZADD', key, now + flight, member)
-    redis.call('PEXPIRE', key, ARGV[i + 2] + flight + KEPT_MORE_MS)
-    if ARGV[i + 3] == 'paced' then
-      local step = math.floor(ARGV[i + 2] / ARGV[i + 1])
+  for _, rule in ipairs(rules) do
+    local key = rule.key
+    redis.call('ZADD', key, now + flight, request.member)
+    redis.call('PEXPIRE', key, rule.window + flight + KEPT_MORE_MS)
+    if rule.paced then
+      local step = math.floor(rule.window / rule.max)
       local from = math.max(now, tonumber(redis.call('GET', key .. ':next') or 0))
       redis.call('SET', key .. ':next', from + step, 'PX', from + step - now + KEPT_MORE_MS)
       if not urgent then redis.call('DEL', key .. ':waits', key .. ':run')
@@ -108,7 +118,7 @@ local function reserve_slots(p, member, flight, urgent, now, from, rules)
         redis.call('DEL', key .. ':urgent')
         if tonumber(redis.call('GET', key .. ':waits') or 0) > now then
           redis.call('INCR', key .. ':run')
-          redis.call('PEXPIRE', key .. ':run', ARGV[i + 2] + flight + KEPT_MORE_MS)
+          redis.call('PEXPIRE', key .. ':run', rule.window + flight + KEPT_MORE_MS)
         end
       end
     end
