@@ -108,15 +108,13 @@ class Capabilities:
         needs_memo: Accounts have a memo beside key and secret.
         base64_secret: API secrets are base64.
         hashes: Accepted values of an account's `hash`, default first; empty when there is
-            but one.
+            only one.
         warning: What its users must know before they rely on it; empty for nothing.
         timers_at: The exchange whose accounts may hold this one's timers; empty for none.
         limits: The exchange's limits.
         timer: Its own countdown; None without one.
         missing_max_ms: How long an order that it does not know may still appear; after that
             its cancel becomes a dead letter. `jobs.missing_max_ms` overrides it.
-        stale_ms: How long after its stamp a request without a nonce may still
-            be accepted; 0 if not known.
         client_ids: What a strategy's own ids of orders look like; None where an order cannot
             be named by one. Never with a space, a comma or a `|`.
         spelling: Gives the one spelling of a pair that its documents use, of any that
@@ -136,7 +134,6 @@ class Capabilities:
     limits: tuple[Limit, ...] = ()
     timer: Timer | None = None
     missing_max_ms: int = 5 * MINUTE_MS
-    stale_ms: int = 0
     client_ids: IdForm | None = None
     spelling: Callable[[str], str] = str
 

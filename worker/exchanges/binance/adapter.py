@@ -72,14 +72,12 @@ CLIENT_IDS: Final = IdForm(
 _SPOT: Final = Capabilities(
     commands=_COMMANDS,
     limits=SPOT_LIMITS,
-    stale_ms=RECV_WINDOW_MS,
     spelling=spell,
     client_ids=CLIENT_IDS,
 )
 _FUTURES: Final = Capabilities(
     commands=_COMMANDS | {SetCountdown},
     limits=FUTURES_LIMITS,
-    stale_ms=RECV_WINDOW_MS,
     spelling=spell,
     timer=Timer(pairs_max=1, leaves_stops=True, echoes=True),
     client_ids=CLIENT_IDS,

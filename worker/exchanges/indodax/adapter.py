@@ -57,7 +57,6 @@ CAPABILITIES: Final = Capabilities(
         # "rate limit of 30 requests per second for cancel order", per user.
         Limit("cancels", (CancelOrder,), "account", max_requests=30, window_ms=1_000),
     ),
-    stale_ms=RECV_WINDOW_MS,
     timer=Timer(),
     spelling=spelling,
 )

@@ -51,7 +51,6 @@ CAPABILITIES: Final = Capabilities(
         Limit("queries", (QueryOrder,), "ip", max_requests=300, window_ms=MINUTE_MS),
         Limit("lists", (ListOpenOrders,), "ip", max_requests=300, window_ms=MINUTE_MS),
     ),
-    stale_ms=RECV_WINDOW_MS,
     client_ids=CLIENT_IDS,
     spelling=spell,
 )
