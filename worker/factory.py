@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from worker.config.accounts import Account
+from worker.config.secret_files import SECRETS
 from worker.config.settings import Settings
 from worker.direct.limiter import MemoryLimiter
 from worker.direct.nonces import MemoryNonces
@@ -162,7 +163,7 @@ def secrets_of(settings: Settings) -> list[str]:
     """Return every secret that these settings hold, for masking."""
     found: list[str | None] = [settings.sentry_address]
     for account in settings.accounts.values():
-        found += [account.secret(name) for name in ("api_key", "api_secret", "memo")]
+        found += [account.secret(name) for name in SECRETS]
     found += parse(settings.redis_address).secrets
     found += settings.notify.secrets()
     return [secret for secret in found if secret]

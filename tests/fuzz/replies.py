@@ -73,6 +73,22 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"error": ["EGeneral:Temporary lockout"]},
         {"error": ["EService:Deadline elapsed", "EService:Busy"]},
     ),
+    "okx": (
+        {"code": "0", "msg": "", "data": [{"ordId": ORDER, "sCode": "0", "sMsg": ""}]},
+        {"code": "1", "msg": "", "data": [{"ordId": ORDER, "sCode": "51400", "sMsg": "gone"}]},
+        {"code": "1", "data": [{"ordId": ORDER, "sCode": "51410"}]},
+        {"code": "0", "data": [{"ordId": ORDER, "instId": "btc_idr", "state": "canceled"}]},
+        {"code": "0", "data": [{"ordId": ORDER, "instId": "btc_idr", "state": "live"}]},
+        {
+            "code": "0",
+            "data": [{"ordId": "2", "instId": "btc_idr", "state": "live", "side": "buy"}],
+        },
+        {"code": "0", "data": []},
+        {"code": "51603", "msg": "Order does not exist", "data": []},
+        {"code": "50102", "msg": "Timestamp request expired", "data": []},
+        {"code": "0", "data": [{"triggerTime": "1700000001000", "ts": "1700000000000"}]},
+        {"code": "0", "data": [{"triggerTime": "0", "ts": "1700000000000"}]},
+    ),
     "everstrike": (
         {"code": 200, "msg": "Success", "result": {"id": ORDER, "status": "ACTIVE", "pair": "a"}},
         {"code": 200, "result": [{"id": ORDER, "status": "CANCELLED"}, {"id": "2"}]},

@@ -17,6 +17,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-indodax": ("replies", ("indodax",)),
     "replies-indodax_v2": ("replies", ("indodax_v2",)),
     "replies-kraken": ("replies", ("kraken",)),
+    "replies-okx": ("replies", ("okx",)),
     "wire": ("wire", ()),
     "bodies": ("bodies", ()),
     "messages": ("messages", ()),

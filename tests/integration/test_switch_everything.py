@@ -1,4 +1,4 @@
-"""A switch of everything: it stands alone on its account, and cancels all of it."""
+"""A switch of everything: no other is armed on its account, and it cancels all of it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_timer_that_can_no_longer_be_used_is_stopped(board: Board) -> None:
     assert (again.native, again.held_why) == (False, "long 30000")
 
 
-def test_what_the_timer_leaves_is_said(board: Board) -> None:
+def test_what_the_timer_leaves_is_recorded(board: Board) -> None:
     """The exchange holds it, and workers a part of it, also after a message's heartbeat."""
     armed = board.arm(partly="stops")
     assert (armed.native, armed.held_why) == (True, "stops")

@@ -11,7 +11,7 @@ import pytest
 from tests.support.attempts import Attempts
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, MORE_KEYS, PAIRS, World
-from worker import InvalidCommand, Outcome, State
+from worker import InvalidCommand, Outcome, State, SwitchOverlap
 from worker.simulator import Simulator
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
@@ -30,6 +30,7 @@ OWN_FAULTS = {
     "bu": ["binance_unknown", "binance_halted"],
     "bc": ["binance_unknown", "binance_halted"],
     "i2": ["indodax_v2_unknown", "indodax_v2_internal"],
+    "ok": ["okx_timeout", "okx_busy"],
     "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
 }
 NEVER_PLACED = {"kr": "OAAAAA-AAAAA-AAAAAA"}
@@ -51,10 +52,15 @@ def attempts(world: World) -> Attempts:
 
 @pytest.mark.parametrize("alias", MORE_KEYS)
 def test_one_request_proves_a_cancel(world: World, attempts: Attempts, alias: str) -> None:
-    """On a healthy exchange nothing else is needed."""
+    """On a healthy exchange nothing else is needed; but a question where it only accepts."""
+    world.sim.set_option("okx_cancel_ms", 0)
     (order_id,) = world.place(alias)
     (job,) = attempts.run(alias, attempts.accept(alias, order_id))
-    assert (job.state, job.outcome, job.attempts) == (State.DONE, Outcome.CANCELED, 1)
+    assert (job.state, job.outcome, job.attempts) == (
+        State.DONE,
+        Outcome.CANCELED,
+        2 if alias == "ok" else 1,
+    )
     assert world.status(alias, order_id) == "canceled"
 
 
@@ -82,7 +88,7 @@ def test_a_pair_is_emptied_and_nothing_else(world: World, attempts: Attempts, al
     mine = world.place(alias, 20)
     (other,) = world.place(alias, pair="ETHUSDT")
     (job,) = attempts.run(alias, attempts.accept(alias))
-    single = alias in ("kr", "i2")
+    single = alias in ("kr", "i2", "ok")
     outcome = Outcome.CANCELED if single else Outcome.GONE  # by cancels of single orders
     assert (job.state, job.outcome) == (State.DONE, outcome), job.history
     assert {world.status(alias, order) for order in mine} == {"canceled"}
@@ -122,7 +128,7 @@ def test_a_silent_switch_ends_by_the_timers_of_its_pairs(world: World, alias: st
     eventually(timed, what="each pair has a timer")
     record = switch.record()
     assert record is not None
-    assert record.held == "exchange"
+    assert record.held == "both"
     eventually(
         lambda: {world.status(alias, order) for order in mine} == {"canceled"}, within_ms=12_000
     )
@@ -179,3 +185,28 @@ def test_pairs_of_spot_are_held_by_workers(world: World) -> None:
 
     eventually(all_canceled, what="the switches have tripped")
     assert world.status("kr", other) == "open"
+
+
+def test_a_timer_of_the_account_is_set_for_everything_alone(world: World) -> None:
+    """It fires by the deadline, in whole seconds; a switch of a pair is held by workers."""
+    world.worker()
+    producer = world.producer()
+    pair = producer.arm("ok", pairs=["BTC/USDT"], timeout_ms=20_000)
+    assert pair.held == "workers"
+    assert "every order of the account" in pair.held_why
+    with pytest.raises(SwitchOverlap):
+        producer.arm("ok", everything=True, timeout_ms=20_000)
+    pair.disarm()
+    whole = producer.arm("ok", everything=True, timeout_ms=20_000)
+    assert whole.held == "both"
+    eventually(world.sim.timers, what="the account's timer is set")
+    (timer,) = world.sim.timers()
+    assert timer.pair == ""
+    record = whole.record()
+    assert record is not None
+    assert record.deadline_ms - 5_000 < timer.fires_at_ms <= record.deadline_ms
+    with pytest.raises(SwitchOverlap, match="covers everything"):
+        producer.arm("ok", pairs=["ETH/USDT"], timeout_ms=20_000)
+    whole.disarm()
+    eventually(lambda: not world.sim.timers(), what="the timer is stopped")
+    assert producer.arm("ok", everything=True, timeout_ms=180_000).held == "workers"

@@ -114,6 +114,12 @@ def proof_of_kraken(body: Any) -> bool:
     return not errors and type(count) is int and count > 0 and pending in (None, False)
 
 
+def proof_of_okx(body: Any) -> bool:
+    """No cancel of it is proven by the reply to it."""
+    del body
+    return False
+
+
 PROOFS: dict[str, Callable[[Any], bool]] = {
     "binance": proof_of_binance,
     "binancecoinm": proof_of_binance,
@@ -123,6 +129,7 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
     "indodax": proof_of_indodax,
     "indodax_v2": proof_of_indodax_v2,
     "kraken": proof_of_kraken,
+    "okx": proof_of_okx,
 }
 
 

@@ -30,10 +30,18 @@ MORE_KEYS = {
     "bc": ("binancecoinm", "bc-key-0123456789", "bc-secret-0123456789", ""),
     "i2": ("indodax_v2", "ix-key-0123456789", "ix-secret-0123456789", ""),
     "kr": ("kraken", "kr-key-0123456789", "a3Itc2VjcmV0LTAxMjM0NTY3ODk=", ""),
+    "ok": ("okx", "ok-key-0123456789", "ok-secret-0123456789", "ok-passphrase-0123456789"),
 }
 """Of the exchanges that only their own tests use."""
 ALL_KEYS = {**KEYS, **MORE_KEYS}
-PAIRS = {"bn": "BTCUSDT", "bu": "BTCUSDT", "bc": "BTCUSD_PERP", "kr": "XBTUSD", "i2": "BTCIDR"}
+PAIRS = {
+    "bn": "BTCUSDT",
+    "bu": "BTCUSDT",
+    "bc": "BTCUSD_PERP",
+    "kr": "XBTUSD",
+    "i2": "BTCIDR",
+    "ok": "BTC-USDT",
+}
 """What is traded where, if it is not `btc_idr`."""
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
 SECRETS = [value for _, *values in KEYS.values() for value in values if value]
@@ -73,7 +81,7 @@ class World:
             "api_secret": secret,
         }
         if memo:
-            table["memo"] = memo
+            table["passphrase" if exchange == "okx" else "memo"] = memo
         if alias == "i2" and "ix" in self.aliases:
             table["timers"] = "ix"
         if alias in AUTH:

@@ -33,6 +33,7 @@ def test_registry_finds_each_exchange_by_name() -> None:
         "indodax",
         "indodax_v2",
         "kraken",
+        "okx",
     ]
     for name in NAMES:
         assert exchange_named(name) is EXCHANGES[name]
@@ -143,7 +144,7 @@ def test_ids_that_could_alter_a_path_are_refused(name: str, char: str) -> None:
 @pytest.mark.parametrize("order_id", ["1", "1223181", "a-b_C9", "x" * 128])
 def test_plain_ids_pass(name: str, order_id: str) -> None:
     """Ids as the documents show them pass."""
-    if name.startswith("binance"):
+    if name.startswith(("binance", "okx")):
         order_id = order_id if order_id.isdigit() else "9" * 20  # its ids are numbers
     if name == "kraken":
         order_id = "OYVGEW-VYV5B-UUEXSK"  # its ids have one form

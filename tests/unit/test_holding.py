@@ -97,7 +97,7 @@ def test_a_timer_never_reaches_more_than_the_scope(case: str) -> None:
     assert found.by_workers == "" or "the exchange" in why_held(found.by_workers, native=False)
 
 
-def test_who_holds_a_deadline_is_said_with_the_reason() -> None:
+def test_who_holds_a_deadline_comes_with_the_reason() -> None:
     """Both hold it where the timer leaves a part of the scope."""
     assert who_holds("", native=True, orders=False) == "exchange"
     assert who_holds("", native=True, orders=True) == "both"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.exchanges.timer import Reach, Timer
+from worker.model.constants import EXECUTED_MS
 from worker.policy.timers import (
     CALL_MAX_MS,
     LAUNCH_MAX_MS,
@@ -75,6 +76,12 @@ def test_a_timer_that_cannot_be_short_needs_room_for_a_failure() -> None:
     assert shortest_native_ms(rounded, 300) > shortest_native_ms(NONCE, 300)
     assert terms_for(Timer(), nonce=True, step_ms=1_000) == NONCE
     assert terms_for(None, nonce=True, step_ms=1_000) == NONCE
+
+
+def test_a_request_without_a_window_may_be_carried_out_late() -> None:
+    """As long as any that arrived before its connection was closed."""
+    terms = terms_for(Timer(windowed=False), nonce=False, step_ms=0)
+    assert terms.flight_ms(300) == LAUNCH_MAX_MS + 300 + EXECUTED_MS
 
 
 @pytest.mark.parametrize("call_ms", [1, 300, CALL_MAX_MS])

@@ -16,6 +16,7 @@ ALIASES = {
     "bm": ("bitmart", "btc_idr"),
     "bu": ("binanceusdm", "BTCUSDT"),
     "kr": ("kraken", "XBTUSD"),
+    "ok": ("okx", "BTC-USDT"),
 }
 """By alias, the exchange and a pair that is traded there."""
 
@@ -55,7 +56,7 @@ def open_accounts(control: Control) -> list[SimulatedAccount]:
             base_url=control.url(exchange),
             api_key=f"simulated-key-{alias}",
             api_secret=base64.b64encode(secret.encode()).decode() if its.base64_secret else secret,
-            memo="simulated" if its.needs_memo else "",
+            memo="simulated" if its.needs_memo or its.needs_passphrase else "",
         )
         control.add_key(exchange, account.api_key, account.api_secret, account.memo)
         accounts.append(account)
@@ -85,6 +86,8 @@ def settings_text(
             f"api_secret = {json.dumps(account.api_secret)}",
         ]
         if account.memo:
-            lines.append(f"memo       = {json.dumps(account.memo)}")
+            passphrase = EXCHANGES[account.exchange].capabilities.needs_passphrase
+            name = "passphrase" if passphrase else "memo      "
+            lines.append(f"{name} = {json.dumps(account.memo)}")
         lines.append("")
     return "\n".join(lines)

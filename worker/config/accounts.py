@@ -57,6 +57,8 @@ class Account(Table):
     api_secret_file: Path | None = None
     memo: SecretStr | None = None
     memo_file: Path | None = None
+    passphrase: SecretStr | None = None
+    passphrase_file: Path | None = None
     auth: str = ""
     hash: str = ""
     timers: str = ""
@@ -126,10 +128,10 @@ class Account(Table):
             if name not in names:
                 known = ", ".join(names) or "none"
                 raise ValueError(f"unknown limit{_named(name)}; {self.exchange} has {known}")
-        refuse_both(self, "api_key", "api_secret", "memo")
+        refuse_both(self, "api_key", "api_secret", "memo", "passphrase")
         return self
 
-    @field_validator("api_key", "api_secret", "memo")
+    @field_validator("api_key", "api_secret", "memo", "passphrase")
     @classmethod
     def _bare(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().isprintable():

@@ -218,13 +218,15 @@ class Settings(BaseSettings):
         where = f"accounts.{alias}"
         try:
             key, secret = account.secret("api_key"), account.secret("api_secret")
-            memo = account.secret("memo")
+            memo, passphrase = account.secret("memo"), account.secret("passphrase")
             account.check_secret(secret)
         except SettingsError as error:
             raise SettingsError(f"{where}.{error}") from None
         needed = {"api_key": key, "api_secret": secret}
         if account.adapter.capabilities.needs_memo:
             needed["memo"] = memo
+        if account.adapter.capabilities.needs_passphrase:
+            needed["passphrase"] = memo = passphrase
         for name, value in needed.items():
             if not value:
                 variable = f"{PREFIX}ACCOUNTS__{alias.upper()}__{name.upper()}"
@@ -238,6 +240,7 @@ class Settings(BaseSettings):
             memo=memo or "",
             auth=account.auth_mode,
             hash=account.hash,
+            testnet=account.testnet,
         )
 
 

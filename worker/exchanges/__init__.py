@@ -26,6 +26,7 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "binanceusdm": ("binance.adapter", "BINANCE_USDM"),
         "binancecoinm": ("binance.adapter", "BINANCE_COINM"),
         "kraken": ("kraken.adapter", "KRAKEN"),
+        "okx": ("okx.adapter", "OKX"),
     }
 )
 """By name, the module and the attribute that is the exchange."""

@@ -23,7 +23,12 @@ RETRY_AFTER_MAX_MS = 10 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where to send, and with which credentials. Secrets are kept out of its repr."""
+    """Where to send, and with which credentials. Secrets are kept out of its repr.
+
+    Attributes:
+        memo: The memo or the passphrase, where the exchange has one.
+        testnet: Whether it is the exchange's test, which some mark in each request.
+    """
 
     base_url: str
     api_key: str = field(repr=False)
@@ -31,6 +36,7 @@ class Access:
     memo: str = field(default="", repr=False)
     auth: str = ""
     hash: str = ""
+    testnet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,7 @@ class Capabilities:
         bulk_max: Most orders in one `CancelOrders`; 0 without the command.
         needs_token: Requests carry a bearer token from `FetchToken`.
         needs_memo: Accounts have a memo beside key and secret.
+        needs_passphrase: Accounts have a passphrase beside key and secret.
         base64_secret: API secrets are base64.
         hashes: Accepted values of an account's `hash`, default first; empty when there is
             only one.
@@ -127,6 +134,7 @@ class Capabilities:
     bulk_max: int = 0
     needs_token: bool = False
     needs_memo: bool = False
+    needs_passphrase: bool = False
     base64_secret: bool = False
     hashes: tuple[str, ...] = ()
     warning: str = ""

@@ -36,6 +36,7 @@ class Timer:
             orders that are placed after it has fired, so workers hold the deadline.
         fires_within_ms: How long the exchange takes to cancel the orders once it fires.
         leaves_stops: It does not reach stop orders, or is not known to.
+        windowed: A request says for how long the exchange may accept it.
         echoes: A reply states what was set, and the adapter compares it.
     """
 
@@ -48,6 +49,7 @@ class Timer:
     one_shot: bool = True
     fires_within_ms: int = FIRED_MS
     leaves_stops: bool = False
+    windowed: bool = True
     echoes: bool = False
 
     @property

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from worker.config.client_settings import AccountTerms
 from worker.exchanges.timer import Timer
 from worker.model.commands import SetCountdown
-from worker.model.constants import LEFT_SHARE, SERIAL_MIN_MS, SERIAL_SHARE, SLACK_SHARE
+from worker.model.constants import EXECUTED_MS, LEFT_SHARE, SERIAL_MIN_MS, SERIAL_SHARE, SLACK_SHARE
 
 CALL_MAX_MS = 2_500
 """Longest that a countdown request may take."""
@@ -48,12 +48,15 @@ class Terms:
         step_ms: From one request to the next at the limit; 0 without a limit.
         least_ms: The shortest countdown that the timer can be set to; 0 for any.
         round_ms: How much of a countdown rounding may take at most.
+        windowed: A request says for how long the exchange may accept it. If not, one that
+            arrived in time is taken to be carried out within `EXECUTED_MS`.
     """
 
     nonce: bool
     step_ms: int
     least_ms: int = 0
     round_ms: int = 0
+    windowed: bool = True
 
     def window_ms(self, call_ms: int) -> int:
         """Return how long after its timestamp the exchange may accept a request."""
@@ -63,6 +66,8 @@ class Terms:
         """Return until when after its leave a request may take effect, its sender dead or not."""
         if self.nonce:
             return LAUNCH_MAX_MS + call_ms
+        if not self.windowed:
+            return LAUNCH_MAX_MS + call_ms + EXECUTED_MS
         return LAUNCH_MAX_MS + self.window_ms(call_ms) + AHEAD_MAX_MS
 
     def hold_ms(self, call_ms: int) -> int:
@@ -114,4 +119,4 @@ def terms_for(timer: Timer | None, *, nonce: bool, step_ms: int) -> Terms:
     """Return how the countdown requests of a timer go."""
     if timer is None:
         return Terms(nonce, step_ms)
-    return Terms(nonce, step_ms, timer.least_ms, timer.unit_ms - 1)
+    return Terms(nonce, step_ms, timer.least_ms, timer.unit_ms - 1, timer.windowed)

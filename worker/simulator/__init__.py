@@ -24,6 +24,7 @@ Base URLs below the server's own:
 `bitmart`     `/bitmart`           stands for `https://openapi.bitmart.com`
 `binance…`    `/binance…`          stands for the host of each market
 `kraken`      `/kraken`            stands for `https://api.kraken.com`
+`okx`         `/okx`               stands for `https://www.okx.com`
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -79,6 +80,8 @@ name                       applied     what the client sees
 `kraken_lockout`           no          "EGeneral:Temporary lockout"
 `kraken_deadline`          at random   "EService:Deadline elapsed"
 `kraken_unavailable`       at random   "EService:Unavailable"
+`okx_timeout`              at random   50004, "API endpoint request timeout"
+`okx_busy`                 no          500 and 50026
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
@@ -96,6 +99,7 @@ What no document says, and is chosen here:
   refused for its parameters.
 - Kraken: that a refused request uses up its nonce; the counter of a pair is
   kept only if `kraken_pair_counter` is set.
+- OKX: the order of its checks; how long a cancel and a timer take.
 - BitMart's status for a bad signature (403) and timestamp (400).
 - See `Options` for what is chosen by the seed.
 """

@@ -18,6 +18,7 @@ from worker.simulator.indodax.api import Indodax
 from worker.simulator.indodax_v2.api import IndodaxV2
 from worker.simulator.journal import Arrival
 from worker.simulator.kraken.api import Kraken
+from worker.simulator.okx.api import Okx
 from worker.simulator.options import Options
 from worker.simulator.wire import MOUNTS, Delivery, Manner, Reply, Request, json_reply
 
@@ -46,6 +47,7 @@ class Engine:
                 BinanceUsdm(seed, options),
                 BinanceCoinm(seed, options),
                 Kraken(seed, options),
+                Okx(seed, options),
             )
         }
         self.plan = FaultPlan(self.exchanges)
@@ -62,6 +64,10 @@ class Engine:
         """Return the running countdowns of all exchanges, soonest first."""
         found = [timer for exchange in self.exchanges.values() for timer in exchange.timers()]
         return sorted(found, key=lambda timer: timer.fires_at_ms)
+
+    def waiting(self) -> bool:
+        """Return whether time alone will change something."""
+        return any(exchange.waiting() for exchange in self.exchanges.values())
 
     def tick(self, late_ms: float = 0.0) -> None:
         """Let every exchange do what came due at least `late_ms` ago."""

@@ -102,6 +102,10 @@ class Exchange(ABC):
         """Return the running countdowns; none where the exchange keeps none."""
         return []
 
+    def waiting(self) -> bool:
+        """Return whether time alone will change something here."""
+        return bool(self.timers())
+
     def subpath(self, request: Request) -> str:
         """Return the path below this exchange's base URL."""
         return request.path.removeprefix(MOUNTS[self.name])

@@ -83,6 +83,8 @@ FAULTS = _table(
     Fault("kraken_lockout", applied=False, own=True),
     Fault("kraken_deadline", applied=None, own=True),
     Fault("kraken_unavailable", applied=None, own=True),
+    Fault("okx_timeout", applied=None, own=True),
+    Fault("okx_busy", applied=False, own=True),
     Fault("reject_nonce", applied=False, own=True, meets=lambda it: it.nonce is not None),
     Fault("expire_token", applied=False, own=True, meets=lambda it: it.token is not None),
 )

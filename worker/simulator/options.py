@@ -36,6 +36,8 @@ class Options:
         kraken_calls_per_s: By how much it falls each second.
         kraken_pair_counter: What an account's counter of a pair holds, which a
             cancel of a young order raises by up to 8; 0 for no limit.
+        okx_cancel_ms: How long after it was accepted a cancel takes an order off.
+        okx_fires_each_ms: From one order to the next once a timer has fired.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -57,6 +59,8 @@ class Options:
     kraken_calls: int = 15
     kraken_calls_per_s: float = 0.33
     kraken_pair_counter: int = 0
+    okx_cancel_ms: int = 20
+    okx_fires_each_ms: int = 20
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False

@@ -43,6 +43,12 @@ def kraken_signature(secret: str, path: str, nonce: str, body: bytes) -> str:
     return base64.b64encode(mac.digest()).decode()
 
 
+def okx_signature(secret: str, stamped: str, method: str, target: str, body: bytes) -> str:
+    """Sign "timestamp + method + requestPath + body", where a query is part of the path."""
+    message = f"{stamped}{method}{target}".encode() + body
+    return base64.b64encode(hmac.digest(secret.encode(), message, "sha256")).decode()
+
+
 def bitmart_signature(secret: str, message: str) -> str:
     """Sign sorted, urlencoded parameters, or the message of a token request."""
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()

@@ -257,5 +257,5 @@ class Simulator:
 
     def _tick(self) -> None:
         while not self._stopping.wait(CHECK_EVERY_MS / 1_000):
-            if self._engine.timers():
+            if self._engine.waiting():
                 self._engine.tick()

@@ -17,6 +17,7 @@ MOUNTS: Mapping[str, str] = {
     "binanceusdm": "/binanceusdm",
     "binancecoinm": "/binancecoinm",
     "kraken": "/kraken",
+    "okx": "/okx",
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}

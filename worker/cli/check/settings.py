@@ -90,7 +90,7 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
     if access.api_key == access.api_secret:
         yield fail(subject, "api_key and api_secret are the same", "paste them again")
     elif not odd:
-        held = [name for name in SECRETS if getattr(access, name)]
+        held = [name for name in SECRETS if account.secret(name)]
         timers = _timers(settings, alias)
         yield ok(subject, f"{account.exchange} at {account.url}: {', '.join(held)} present{timers}")
         if warning := account.adapter.capabilities.warning:

@@ -18,6 +18,7 @@ exchange   = "{exchange}"{pad}# one of: {exchanges}
 api_key    = "..."
 api_secret = "..."               # or api_secret_file = "/run/secrets/main"
 # memo     = "..."               # {memo}
+# passphrase = "..."             # {passphrase}
 """
 
 
@@ -26,10 +27,12 @@ def example() -> str:
     from worker.exchanges import EXCHANGES  # noqa: PLC0415  slow
 
     with_memo = [name for name, it in EXCHANGES.items() if it.capabilities.needs_memo]
+    with_passphrase = [name for name, it in EXCHANGES.items() if it.capabilities.needs_passphrase]
     first = next(iter(EXCHANGES))
     return EXAMPLE.format(
         exchange=first,
         pad=" " * max(1, 18 - len(first)),
         exchanges=", ".join(EXCHANGES),
         memo=f"needed by {', '.join(with_memo)}",
+        passphrase=f"needed by {', '.join(with_passphrase)}",
     )

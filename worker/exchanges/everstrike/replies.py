@@ -5,29 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from worker.exchanges.checks import PAIR, PRINTABLE_ID, SIDE
+from worker.exchanges.checks import PRINTABLE_ID
 from worker.exchanges.replies import (
     at,
     describe,
     id_text,
-    in_scope,
     is_number,
     read_json,
     refused,
-    respelled,
     rows_of,
     same_id,
-    text_at,
     unknown,
     word_at,
 )
+from worker.exchanges.rows import Rows, not_known
 from worker.model.commands import CancelOrder, CancelOrders, Command, ListOpenOrders, QueryOrder
 from worker.model.outcomes import (
     Answer,
     Closed,
     ClosedMany,
-    OpenOrder,
-    OpenOrders,
     OrderReport,
     OrderState,
     Outcome,
@@ -52,7 +48,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "canceled": OrderState.CANCELED,
     "completed": OrderState.FILLED,
 }
-CLOSED_STATES: Final = (OrderState.CANCELED, OrderState.FILLED)
+ROWS: Final = Rows(order_id="id", pair="pair", ids=PRINTABLE_ID, states=STATES, page=PAGE_ROWS)
 
 
 def read_reply(command: Command, reply: Reply) -> Answer:
@@ -68,7 +64,7 @@ def read_reply(command: Command, reply: Reply) -> Answer:
             answer = _read(command, at(body, "result"))
             return answer or unknown(reply, body, "not the documented reply to what was asked")
         case 404 if isinstance(body, dict):
-            return _missing(command, describe(reply, body))
+            return not_known(command, describe(reply, body))
         case 408 if is_number(at(body, "code"), TIMESTAMP_TOO_OLD):
             return Unproven(Outcome.UNAVAILABLE, describe(reply, body), clock_refused=True)
         case _:
@@ -86,7 +82,7 @@ def _read(command: Command, result: object) -> Answer | None:
             state = STATES.get(word_at(result, "status"))
             return OrderReport(state) if state else None
         case ListOpenOrders() if (rows := rows_of(result)) is not None:
-            return _read_list(command, rows)
+            return ROWS.read(command, rows)
         case _:
             return None
 
@@ -103,33 +99,3 @@ def _read_bulk(asked: frozenset[str], rows: list[object]) -> ClosedMany | None:
             others.add(order_id)
     outcomes = {order_id: story.pop() for order_id, story in told.items() if len(story) == 1}
     return ClosedMany(outcomes, len(others)) if outcomes or others else None
-
-
-def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
-    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
-
-    What a list of open orders holds and does not report as closed is to be canceled,
-    whatever else its row says.
-    """
-    orders: list[OpenOrder] = []
-    complete = len(rows) < PAGE_ROWS
-    for row in rows:
-        order_id, pair = id_text(at(row, "id")), text_at(row, "pair")
-        side, state = word_at(row, "side"), STATES.get(word_at(row, "status"))
-        named = PRINTABLE_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
-        if not (named and state and SIDE.fullmatch(side)):
-            complete = False
-        if not named or state in CLOSED_STATES:
-            continue
-        if in_scope(scope, pair, side):
-            orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
-        elif respelled(scope, pair):
-            complete = False
-    return OpenOrders(tuple(orders), complete)
-
-
-def _missing(command: Command, detail: str) -> Answer:
-    """Read a 404: inferred, in no document, and no proof of anything."""
-    if isinstance(command, QueryOrder):
-        return OrderReport(OrderState.MISSING, detail)
-    return Unproven(Outcome.UNKNOWN, detail, missing=isinstance(command, CancelOrder))

@@ -23,6 +23,7 @@ from worker.exchanges.replies import (
     wait_asked_ms,
     word_at,
 )
+from worker.exchanges.rows import not_known
 from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
 from worker.model.outcomes import (
     Answer,
@@ -175,7 +176,7 @@ def _read_error(command: Command, reply: Reply, body: object) -> Answer:
         # How a refused timestamp is answered is in no document.
         return Unproven(Outcome.UNKNOWN, detail, clock_refused=True)
     if plain == UNKNOWN_ORDER:
-        return _missing(command, detail)
+        return not_known(command, detail)
     outcome = BY_MESSAGE.get((code, plain)) or BY_CODE.get(code)
     if code == "bad_request" and _HALTED.fullmatch(plain) and not isinstance(command, SetCountdown):
         outcome = Outcome.UNAVAILABLE  # for as long as trade in it is halted
@@ -189,10 +190,3 @@ def _read_error(command: Command, reply: Reply, body: object) -> Answer:
         retry_after_ms=wait_asked_ms(message) if outcome is Outcome.THROTTLED else None,
         nonce_floor=floor if floor < _NONCE_MAX else None,
     )
-
-
-def _missing(command: Command, detail: str) -> Answer:
-    """Read "invalid order.": filled, canceled, or one that was never there."""
-    if isinstance(command, QueryOrder):
-        return OrderReport(OrderState.MISSING, detail)
-    return Unproven(Outcome.UNKNOWN, detail, missing=isinstance(command, CancelOrder))

@@ -24,6 +24,7 @@ from worker.exchanges.replies import (
     unknown,
     word_at,
 )
+from worker.exchanges.rows import not_known
 from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
 from worker.model.outcomes import (
     Answer,
@@ -117,10 +118,7 @@ def _read_error(command: Command, reply: Reply, errors: list[str]) -> Answer:
     detail = f"HTTP {reply.status}: {words}"[:DETAIL_MAX_CHARS]
     kinds = {_plain(error) for error in errors}
     if kinds == {UNKNOWN_ORDER} and reply.status == OK:
-        # Filled, canceled, or one that was never there.
-        if isinstance(command, QueryOrder):
-            return OrderReport(OrderState.MISSING, detail)
-        return Unproven(Outcome.UNKNOWN, detail, missing=isinstance(command, CancelOrder))
+        return not_known(command, detail)
     outcomes = {BY_ERROR.get(kind, Outcome.UNKNOWN) for kind in kinds}
     if len(outcomes) > 1:
         return Unproven(Outcome.UNKNOWN, detail)

@@ -1,0 +1,142 @@
+"""OKX: a cancel is only accepted, and a timer is for the whole account.
+
+Written from the exchange's v5 documents. There is no cancel-all. The timer that is for
+orders with a tag is not used.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from worker.errors import InvalidCommand
+from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
+from worker.exchanges.checks import NUMBER_ID, Checker, Need
+from worker.exchanges.okx.limits import LIMITS
+from worker.exchanges.okx.replies import TIMER, read_reply
+from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
+from worker.model.outcomes import Answer
+from worker.model.wire import Reply, Request
+
+NAME: Final = "okx"
+HOST: Final = "https://www.okx.com"
+HOSTS: Final = Hosts(HOST, testnet=HOST)
+"""The demo has the same host, and a header."""
+CLIENT_IDS: Final = IdForm(re.compile(r"[A-Za-z0-9]{1,32}"), "letters and digits", longest=32)
+ORDER: Final = "/api/v5/trade/order"
+CANCEL: Final = "/api/v5/trade/cancel-order"
+PENDING: Final = "/api/v5/trade/orders-pending"
+COUNTDOWN: Final = "/api/v5/trade/cancel-all-after"
+
+
+def spell(pair: str) -> str:
+    """Return a pair as the exchange's instrument id, from that or from ccxt's form.
+
+    `BTC/USDT` is `BTC-USDT`, `BTC/USDT:USDT` is `BTC-USDT-SWAP`; a date of delivery stays:
+    `BTC/USD:BTC-240329` is `BTC-USD-240329`.
+    """
+    parts, perpetual, margin = pair.upper().partition(":")
+    if "/" not in parts:
+        return pair.upper()
+    _, _, delivery = margin.partition("-")
+    contract = delivery or ("SWAP" if perpetual else "")
+    return "-".join(part for part in (*parts.split("/"), contract) if part)
+
+
+CAPABILITIES: Final = Capabilities(
+    commands=frozenset({CancelOrder, QueryOrder, ListOpenOrders, SetCountdown}),
+    needs_passphrase=True,
+    limits=LIMITS,
+    client_ids=CLIENT_IDS,
+    spelling=spell,
+    timer=TIMER,
+)
+NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
+    CancelOrder: ("pair",),
+    QueryOrder: ("pair",),
+}
+CHECKER: Final = Checker(NAME, CAPABILITIES, NUMBER_ID, NEEDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Okx:
+    """The exchange as a signer of commands and a reader of replies."""
+
+    name: str = NAME
+    hosts: Hosts = HOSTS
+    capabilities: Capabilities = CAPABILITIES
+
+    def check(self, command: Command) -> None:
+        """Refuse a command that this exchange cannot carry out.
+
+        Raises:
+            InvalidCommand: The text says what is missing and how to give it.
+        """
+        CHECKER.check(command)
+
+    def sign(self, command: Command, access: Access, stamp: Stamp) -> Request:
+        """Turn a command into the bytes to send; a test account trades in the demo.
+
+        Raises:
+            InvalidCommand: As in `check`.
+        """
+        self.check(command)
+        method, path, params = _request(command)
+        body = "" if method == "GET" else json.dumps(params, separators=(",", ":"))
+        target = f"{path}?{urlencode(params)}" if method == "GET" and params else path
+        base = access.base_url.rstrip("/")
+        at = datetime.fromtimestamp(stamp.now_ms // 1_000, UTC)
+        stamped = f"{at:%Y-%m-%dT%H:%M:%S}.{stamp.now_ms % 1_000:03d}Z"
+        payload = f"{stamped}{method}{target}{body}"
+        headers = {
+            "OK-ACCESS-KEY": access.api_key,
+            "OK-ACCESS-SIGN": sign(access.api_secret, payload),
+            "OK-ACCESS-TIMESTAMP": stamped,
+            "OK-ACCESS-PASSPHRASE": access.memo,
+        }
+        if access.testnet:
+            headers["x-simulated-trading"] = "1"
+        if body:
+            headers["Content-Type"] = "application/json"
+        return Request(method, base + target, headers, body.encode())
+
+    def classify(self, command: Command, reply: Reply) -> Answer:
+        """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
+        return read_reply(command, reply)
+
+
+def sign(secret: str, payload: str) -> str:
+    """Return a signature: base64 of the HMAC-SHA256 of time, method, path and body."""
+    return base64.b64encode(hmac.digest(secret.encode(), payload.encode(), "sha256")).decode()
+
+
+def _request(command: Command) -> tuple[str, str, dict[str, str]]:
+    match command:
+        case CancelOrder(pair=str(pair)):
+            return "POST", CANCEL, {"instId": pair, **_order(command)}
+        case QueryOrder(pair=str(pair)):
+            return "GET", ORDER, {"instId": pair, **_order(command)}
+        case ListOpenOrders(pair=str(pair)):
+            return "GET", PENDING, {"instId": pair}
+        case ListOpenOrders():
+            return "GET", PENDING, {}
+        case SetCountdown(countdown_ms=countdown_ms):
+            return "POST", COUNTDOWN, {"timeOut": str(TIMER.written(countdown_ms))}
+        case _:
+            raise InvalidCommand(f"no request carries out {type(command).__name__}")
+
+
+def _order(command: CancelOrder | QueryOrder) -> dict[str, str]:
+    if command.client_order_id:
+        return {"clOrdId": command.client_order_id}
+    return {"ordId": command.order_id}
+
+
+OKX: Final = Okx()

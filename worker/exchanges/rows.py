@@ -1,0 +1,73 @@
+"""Read what many exchanges write alike: a list of open orders, an order that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.exchanges.base import IdForm
+from worker.exchanges.checks import PAIR, SIDE
+from worker.exchanges.replies import at, id_text, in_scope, respelled, text_at, word_at
+from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder
+from worker.model.outcomes import (
+    Answer,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    Unproven,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """How an exchange writes its open orders.
+
+    Attributes:
+        order_id: Key of the order's id.
+        pair: Key of its pair.
+        side: Key of its side.
+        status: Key of its status.
+        ids: What its order ids look like.
+        states: By status, in lower case. What a list of open orders holds and is not
+            known to be closed is open.
+        page: Rows of a full page, after which there may be others; 0 without pages.
+    """
+
+    order_id: str
+    pair: str
+    side: str = "side"
+    status: str = "status"
+    ids: IdForm
+    states: Mapping[str, OrderState]
+    page: int = 0
+
+    def read(self, scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
+        """Take the open orders of the scope.
+
+        A row that cannot be read leaves the list incomplete, and so does one whose pair
+        may be the one that was asked for in another spelling.
+        """
+        orders: list[OpenOrder] = []
+        complete = not self.page or len(rows) < self.page
+        for row in rows:
+            order_id, pair = id_text(at(row, self.order_id)), text_at(row, self.pair)
+            side, state = word_at(row, self.side), self.states.get(word_at(row, self.status))
+            named = self.ids.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
+            if not (named and state and SIDE.fullmatch(side)):
+                complete = False
+            if not named or state not in (None, OrderState.OPEN):
+                continue
+            if in_scope(scope, pair, side):
+                orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
+            elif respelled(scope, pair):
+                complete = False
+        return OpenOrders(tuple(orders), complete)
+
+
+def not_known(command: Command, detail: str) -> Answer:
+    """Read "no such open order": filled, canceled, or one that was never there."""
+    if isinstance(command, QueryOrder):
+        return OrderReport(OrderState.MISSING, detail)
+    return Unproven(Outcome.UNKNOWN, detail, missing=isinstance(command, CancelOrder))
