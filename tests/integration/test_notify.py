@@ -98,11 +98,11 @@ def test_sender_killed_in_mid_delivery_loses_nothing(
         store.client.delete(store.key(LEASE))  # as if the killed sender's had run out
         running.append(world.beat())
         if not number:
-            eventually(lambda: Notices(store).read()[0], within_ms=30_000, what="a sender looks")
+            eventually(lambda: Notices(store).read()[0], within_ms=60_000, what="a sender looks")
             bury(world, 3)
         wanted = number + 1
         eventually(
-            functools.partial(_received, webhook, wanted), within_ms=30_000, what="a delivery"
+            functools.partial(_received, webhook, wanted), within_ms=60_000, what="a delivery"
         )
     (target,) = targets_of(world.settings(**world.tables).notify)
     notices = Notices(store)
@@ -132,7 +132,7 @@ def test_what_happens_is_notified_once_and_by_route(world: World, webhook: Webho
             sender.tick()
             return "ix, indodax" in webhook.text and bool(mail.received)
 
-        eventually(sent, within_ms=30_000, what="trips notified")
+        eventually(sent, within_ms=60_000, what="trips notified")
         worker.kill()
         alert("timer refused", f"refused with {SECRET}", account="ix", exchange="indodax")
         sender.tick()

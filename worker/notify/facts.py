@@ -20,9 +20,8 @@ from worker.notify.outages import duration
 from worker.store.connection import Store, unavailable
 from worker.store.durability import faults
 from worker.store.listing import Listing
-from worker.store.reading import LaneReading, Reading
+from worker.store.reading import LaneReading, Reading, read
 from worker.store.switches import Switches
-from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.verdict import LAG_MS, OLD_MS, OVERDUE_MS
 
 READ_MAX = 500
@@ -68,12 +67,16 @@ class Seen:
 class Facts:
     """Reads notices from one Redis.
 
+    Args:
+        store: The Redis.
+        probes: Whether to write to find out if Redis accepts work; not every user may.
+
     Every method raises `StoreUnavailable` when Redis does not answer.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, probes: bool) -> None:
         self._store = store
-        self._watch = Watch(store)
+        self._probes = probes
         self._listing = Listing(store)
         self._switches = Switches(store)
 
@@ -82,7 +85,7 @@ class Facts:
 
         Without `seen` only conditions are observed: earlier events are not repeated.
         """
-        reading = self._watch.look()
+        reading = read(self._store, probes=self._probes)
         now_ms = reading.now_ms
         if seen is None:
             start = Cursor(now_ms)

@@ -74,7 +74,7 @@ class Notifier:
         self._delivery = Delivery(self._mask)
         store = build_store(settings)
         self._notices = Notices(store)
-        self._facts = Facts(store)
+        self._facts = Facts(store, probes=not self.name.startswith(BEAT))
         self._down = RedisDown(settings.redis_address + settings.key_prefix)
         self._raised: collections.deque[str] = collections.deque(maxlen=RAISED_MAX)
         self.lines: dict[str, _Line] = collections.defaultdict(_Line)
