@@ -11,6 +11,7 @@ from tests.support.attempts import Attempts
 from tests.support.ledgers import EV, Bench, Verb, new_job
 from tests.support.world import MORE_KEYS, PAIRS, World
 from worker import InvalidCommand, Outcome, State
+from worker.model.jobs import Kind
 from worker.simulator import Simulator
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
@@ -58,10 +59,28 @@ def test_an_order_that_never_was_is_replayed_by_its_clients_id(world: World) -> 
     assert world.status("bn", order) == "canceled"
 
 
+@pytest.mark.parametrize(("alias", "pair"), [("bn", None), ("bu", "BTCUSDT")])
+def test_a_prefix_takes_only_the_orders_of_one_strategy(
+    world: World, alias: str, pair: str | None
+) -> None:
+    """No request for the whole scope is sent, and the list's other orders stay."""
+    attempts = Attempts(world)
+    grid = world.place(alias, 2, client_ids=["grid-1", "grid-2"])
+    others = world.place(alias, 3, client_ids=["mm-1", "my-grid-3"])
+    ticket = world.producer().cancel_all(alias, pair=pair, client_id_prefix="grid-")
+    (job,) = attempts.run(alias, ticket.id)
+    assert (job.outcome, job.canceled, job.client_id_prefix) == (Outcome.CANCELED, 2, "grid-")
+    assert {world.status(alias, order) for order in grid} == {"canceled"}
+    assert {world.status(alias, order) for order in others} == {"open"}
+    assert {arrival.operation for arrival in attempts.arrivals()} == {"open_orders", "cancel"}
+
+
 def test_an_exchange_without_client_ids_refuses_them(world: World) -> None:
     """Nothing is queued."""
     with pytest.raises(InvalidCommand, match="no documented way to cancel an order by its client"):
         world.producer().cancel("ev", client_order_id="my-17")
+    with pytest.raises(InvalidCommand, match="no documented way to list orders by their client"):
+        world.producer().cancel_all("ev", client_id_prefix="my-")
 
 
 def test_a_client_id_is_not_the_exchanges_id_of_the_same_text(bench: Bench) -> None:
@@ -81,6 +100,13 @@ def test_a_client_id_is_not_the_exchanges_id_of_the_same_text(bench: Bench) -> N
 
 def test_older_workers_leave_alone_what_they_cannot_name(bench: Bench) -> None:
     """Only such a record is of a later form: they still read all others."""
-    jobs = [new_job("17"), new_job("", client_order_id="17")]
-    forms = [bench.client.hget(f"cx:job:{each.id}", "v") for each in bench.ledger.accept(jobs)]
-    assert forms == ["1", "2"]
+    jobs = [
+        new_job("17"),
+        new_job("", client_order_id="17"),
+        new_job("", kind=Kind.CANCEL_ALL),
+        new_job("", kind=Kind.CANCEL_ALL, client_id_prefix="17"),
+    ]
+    accepted = bench.ledger.accept(jobs)
+    assert [each.fresh for each in accepted] == [True] * 4
+    forms = [bench.client.hget(f"cx:job:{each.id}", "v") for each in accepted]
+    assert forms == ["1", "2", "1", "2"]

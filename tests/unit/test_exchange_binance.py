@@ -51,6 +51,7 @@ QUERY = QueryOrder("12345678", pair="BTCUSDT")
 MINE = CancelOrder(pair="BTCUSDT", client_order_id="my-order-1")
 ASK_MINE = QueryOrder(pair="BTCUSDT", client_order_id="my-order-1")
 LIST = ListOpenOrders(pair="BTCUSDT")
+GRID = ListOpenOrders(pair="BTCUSDT", client_id_prefix="grid-")
 SCOPE = CancelScope(pair="BTCUSDT")
 TIMER = SetCountdown(("BTCUSDT",), 60_000)
 
@@ -144,6 +145,8 @@ def test_a_request_is_valid_for_what_is_left_of_the_call(window_ms: int | None, 
         CancelOrder(pair="BTCUSDT", client_order_id="m" * 37),
         CancelOrder("12345678", pair="BTCUSDT", client_order_id="my-order-1"),
         CancelOrder(client_order_id="my-order-1"),
+        ListOpenOrders(client_id_prefix=""),
+        ListOpenOrders(client_id_prefix="grid "),
         FetchToken(),
     ],
 )
@@ -206,6 +209,13 @@ PROVEN: list[tuple[Command, object, Answer]] = [
     (LIST, [row("NEW")], OpenOrders((OpenOrder("12345678", "BTCUSDT", "buy"),), complete=True)),
     (LIST, [row("NEW", symbol="ETHUSDT")], OpenOrders((), complete=True)),
     (LIST, [row("NEW", side="?")], OpenOrders((OpenOrder("12345678", "BTCUSDT"),), complete=False)),
+    (
+        GRID,
+        [row("NEW", clientOrderId="grid-1"), row("NEW", orderId=2, clientOrderId="Grid-2")],
+        OpenOrders((OpenOrder("12345678", "BTCUSDT", "buy"),), complete=True),
+    ),
+    (GRID, [row("NEW", clientOrderId="")], OpenOrders((), complete=False)),
+    (GRID, [row("NEW", clientOrderId=None)], OpenOrders((), complete=False)),
     (LIST, [row("NEW", orderId=None)], OpenOrders((), complete=False)),
     (TIMER, {"symbol": "BTCUSDT", "countdownTime": "60000"}, CountdownSet()),
 ]

@@ -76,12 +76,12 @@ def test_outcomes_are_these() -> None:
     [
         ("cancel", ["account", "order_id", "pair", "side", "client_order_id"]),
         ("cancel_many", ["account", "order_ids", "pair", "side", "client_order_ids"]),
-        ("cancel_all", ["account", "pair", "side"]),
+        ("cancel_all", ["account", "pair", "side", "client_id_prefix"]),
         (
             "cancel_direct",
             ["account", "order_id", "pair", "side", "client_order_id", "timeout_ms"],
         ),
-        ("cancel_all_direct", ["account", "pair", "side", "timeout_ms"]),
+        ("cancel_all_direct", ["account", "pair", "side", "client_id_prefix", "timeout_ms"]),
         (
             "arm",
             [

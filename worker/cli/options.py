@@ -46,6 +46,15 @@ SideOption = Annotated[
         autocompletion=sides,
     ),
 ]
+PrefixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--client-id-prefix",
+        metavar="TEXT",
+        help="Only orders whose client order id begins with this.",
+        show_default=False,
+    ),
+]
 WaitOption = Annotated[
     float | None,
     typer.Option(

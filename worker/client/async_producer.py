@@ -114,16 +114,32 @@ class AsyncProducer:
         )
 
     async def cancel_all(
-        self, account: str, *, pair: str | None = None, side: str | None = None
+        self,
+        account: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_id_prefix: str | None = None,
     ) -> AsyncTicket:
         """Cancel all open orders of a scope; see `Producer.cancel_all`."""
-        return await self._store.carry(self._verbs.cancel_all(account, pair=pair, side=side))
+        return await self._store.carry(
+            self._verbs.cancel_all(account, pair=pair, side=side, client_id_prefix=client_id_prefix)
+        )
 
     async def check_cancel_all(
-        self, account: str, *, pair: str | None = None, side: str | None = None
+        self,
+        account: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_id_prefix: str | None = None,
     ) -> None:
         """Raise what `cancel_all` would raise; see `Producer.check_cancel_all`."""
-        await self._store.carry(self._verbs.check_cancel_all(account, pair=pair, side=side))
+        await self._store.carry(
+            self._verbs.check_cancel_all(
+                account, pair=pair, side=side, client_id_prefix=client_id_prefix
+            )
+        )
 
     async def replay(self, job_id: str) -> AsyncTicket:
         """Enqueue the command of a dead letter again; see `Producer.replay`."""
@@ -226,11 +242,18 @@ class AsyncProducer:
         *,
         pair: str | None = None,
         side: str | None = None,
+        client_id_prefix: str | None = None,
         timeout_ms: int = DIRECT_MS,
     ) -> Result:
         """Cancel all open orders of a scope from this process; see `cancel_direct`."""
         sender = await self._sender()
-        job = cancel_of_all(sender.exchange(account), account, pair=pair, side=side)
+        job = cancel_of_all(
+            sender.exchange(account),
+            account,
+            pair=pair,
+            side=side,
+            client_id_prefix=client_id_prefix,
+        )
         return (await asyncio.to_thread(sender.run, [job], timeout_ms=timeout_ms))[0]
 
     async def switches(self, *, limit: int = 100) -> list[SwitchRecord]:

@@ -66,7 +66,12 @@ def cancels(
 
 
 def cancel_of_all(
-    exchange: Exchange, account: str, *, pair: str | None, side: str | None
+    exchange: Exchange,
+    account: str,
+    *,
+    pair: str | None,
+    side: str | None,
+    client_id_prefix: str | None = None,
 ) -> NewJob:
     """Return one job for all open orders of a scope.
 
@@ -74,11 +79,12 @@ def cancel_of_all(
         InvalidCommand: The exchange needs a narrower scope, or an argument is wrong.
     """
     pair = spelled(exchange, pair)
-    check_cancel_all(exchange, pair=pair, side=side)
+    check_cancel_all(exchange, pair=pair, side=side, client_id_prefix=client_id_prefix)
     return NewJob(
         id=new_id(),
         lane=lane_of(exchange.name, account),
         kind=Kind.CANCEL_ALL,
         pair=pair or "",
         side=side or "",
+        client_id_prefix=client_id_prefix or "",
     )

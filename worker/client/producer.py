@@ -131,14 +131,20 @@ class Producer:
         )
 
     def cancel_all(
-        self, account: str, *, pair: str | None = None, side: str | None = None
+        self,
+        account: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_id_prefix: str | None = None,
     ) -> Ticket:
         """Enqueue the cancel of all open orders of a scope.
 
         The job ends when the exchange lists no open order in the scope; if its first
         list is empty, a second one must be empty too. Until then the job also cancels
         orders that are placed there later. An exchange may return an empty list for a
-        pair that it does not know: use the exchange's spelling.
+        pair that it does not know: use the exchange's spelling. With a
+        `client_id_prefix`, only orders whose client order id begins with it are canceled.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.
@@ -147,10 +153,17 @@ class Producer:
             StoreUnavailable: Redis did not answer. The job may have been queued;
                 retrying is safe.
         """
-        return self._store.carry(self._verbs.cancel_all(account, pair=pair, side=side))
+        return self._store.carry(
+            self._verbs.cancel_all(account, pair=pair, side=side, client_id_prefix=client_id_prefix)
+        )
 
     def check_cancel_all(
-        self, account: str, *, pair: str | None = None, side: str | None = None
+        self,
+        account: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_id_prefix: str | None = None,
     ) -> None:
         """Raise what `cancel_all` would raise for these arguments; enqueue nothing.
 
@@ -159,7 +172,11 @@ class Producer:
             InvalidCommand: The exchange needs a narrower scope, or an argument is wrong.
             StoreUnavailable: Redis did not answer.
         """
-        self._store.carry(self._verbs.check_cancel_all(account, pair=pair, side=side))
+        self._store.carry(
+            self._verbs.check_cancel_all(
+                account, pair=pair, side=side, client_id_prefix=client_id_prefix
+            )
+        )
 
     def cancel_direct(
         self,
@@ -207,6 +224,7 @@ class Producer:
         *,
         pair: str | None = None,
         side: str | None = None,
+        client_id_prefix: str | None = None,
         timeout_ms: int = DIRECT_MS,
     ) -> Result:
         """Cancel all open orders of a scope from this process.
@@ -222,7 +240,13 @@ class Producer:
             ExtraMissing: `cancel-worker[worker]` is not installed. Nothing was sent.
         """
         sender = self._sender
-        job = cancel_of_all(sender.exchange(account), account, pair=pair, side=side)
+        job = cancel_of_all(
+            sender.exchange(account),
+            account,
+            pair=pair,
+            side=side,
+            client_id_prefix=client_id_prefix,
+        )
         return sender.run([job], timeout_ms=timeout_ms)[0]
 
     def replay(self, job_id: str) -> Ticket:

@@ -44,7 +44,9 @@ def check_replay(dead: Job, exchange: Exchange) -> None:
             client_order_id=dead.client_order_id,
         )
     else:
-        check_cancel_all(exchange, pair=dead.pair, side=dead.side)
+        check_cancel_all(
+            exchange, pair=dead.pair, side=dead.side, client_id_prefix=dead.client_id_prefix
+        )
 
 
 def replaying(dead: Job, exchange: Exchange) -> Steps[Accepted]:
@@ -58,6 +60,7 @@ def replaying(dead: Job, exchange: Exchange) -> Steps[Accepted]:
         side=dead.side or "",
         parent=dead.id,
         client_order_id=dead.client_order_id or "",
+        client_id_prefix=dead.client_id_prefix or "",
     )
     bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
     (accepted,) = yield from accepting([job], [bell])

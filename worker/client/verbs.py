@@ -95,20 +95,33 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         )
 
     def cancel_all(
-        self, account: str, *, pair: str | None = None, side: str | None = None
+        self,
+        account: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_id_prefix: str | None = None,
     ) -> Steps[TicketT]:
         """Cancel all open orders of a scope."""
         exchange = yield from self.exchange(account)
-        job = cancel_of_all(exchange, account, pair=pair, side=side)
+        job = cancel_of_all(
+            exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix
+        )
         bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
         (accepted,) = yield from accepting([job], [bell])
         return self._ticket(accepted, account, job)
 
     def check_cancel_all(
-        self, account: str, *, pair: str | None = None, side: str | None = None
+        self,
+        account: str,
+        *,
+        pair: str | None = None,
+        side: str | None = None,
+        client_id_prefix: str | None = None,
     ) -> Steps[None]:
         """Raise what `cancel_all` would raise."""
-        cancel_of_all((yield from self.exchange(account)), account, pair=pair, side=side)
+        exchange = yield from self.exchange(account)
+        cancel_of_all(exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix)
 
     def replay(self, job_id: str) -> Steps[TicketT]:
         """Enqueue the command of a dead letter again."""

@@ -313,4 +313,5 @@ class _Run:
 
 
 def _target(job: Job) -> tuple[object, ...]:
-    return (job.kind, job.pair, job.side, job.order_id, job.client_order_id)
+    orders = (job.order_id, job.client_order_id, job.client_id_prefix)
+    return (job.kind, job.pair, job.side, *orders)

@@ -124,6 +124,7 @@ class Capabilities:
             its cancel becomes a dead letter. `jobs.missing_max_ms` overrides it.
         client_ids: What a strategy's own ids of orders look like; None where an order cannot
             be named by one. Never with a space, a comma or a `|`.
+        lists_client_ids: Its list of open orders has the client order id of each.
         spelling: Gives the one spelling of a pair that its documents use, of any that
             name it; what it does not know it leaves as it is.
     """
@@ -143,6 +144,7 @@ class Capabilities:
     timer: Timer | None = None
     missing_max_ms: int = 5 * MINUTE_MS
     client_ids: IdForm | None = None
+    lists_client_ids: bool = False
     spelling: Callable[[str], str] = str
 
 

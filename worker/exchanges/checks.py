@@ -73,6 +73,8 @@ class Checker:
         if kind not in self.capabilities.commands:
             raise InvalidCommand(f"{self.name} has no documented way to {_ACTIONS[kind]}")
         self._check_scope(command)
+        if isinstance(command, ListOpenOrders):
+            self._check_prefix(command.client_id_prefix)
         match command:
             case CancelOrder() | QueryOrder():
                 self._check_order(command)
@@ -113,6 +115,21 @@ class Checker:
             raise InvalidCommand(
                 f"{_shown(client_id)} is not a client order id of {self.name}: give it as the "
                 f"order was placed with, 1 to {form.longest} characters of {form.words}"
+            )
+
+    def _check_prefix(self, prefix: object) -> None:
+        form = self.capabilities.client_ids
+        if prefix is None:
+            return
+        if form is None or not self.capabilities.lists_client_ids:
+            raise InvalidCommand(
+                f"{self.name} has no documented way to list orders by their client order ids: "
+                "leave client_id_prefix out"
+            )
+        if not isinstance(prefix, str) or not form.pattern.fullmatch(prefix):
+            raise InvalidCommand(
+                f"{_shown(prefix)} begins no client order id of {self.name}: "
+                f"give 1 to {form.longest} characters of {form.words}"
             )
 
     def _check_id(self, order_id: object) -> None:

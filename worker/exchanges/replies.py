@@ -109,10 +109,11 @@ def rows_of(value: object) -> list[object] | None:
     return None
 
 
-def in_scope(scope: ListOpenOrders, pair: str, side: str) -> bool:
+def in_scope(scope: ListOpenOrders, pair: str, side: str, client_id: str = "") -> bool:
     """Return whether a row belongs to what was asked; case does not distinguish pairs."""
     in_pair = scope.pair is None or scope.pair.casefold() == pair.casefold()
-    return in_pair and scope.side in (None, side)
+    named = client_id.startswith(scope.client_id_prefix or "")
+    return in_pair and named and scope.side in (None, side)
 
 
 def respelled(scope: ListOpenOrders, pair: str) -> bool:

@@ -45,10 +45,14 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True)
 class ListOpenOrders:
-    """Ask for the open orders of a scope."""
+    """Ask for the open orders of a scope.
+
+    With a `client_id_prefix` only those whose client order id begins with it.
+    """
 
     pair: str | None = None
     side: str | None = None
+    client_id_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class Job:
         lane: `<exchange>:<account>`.
         order_id: The exchange's id of the order; None if it is named by `client_order_id`.
         client_order_id: The id that its strategy gave the order; never with `order_id`.
+        client_id_prefix: Of a scope: only orders whose client order id begins with it.
         phase: What the next attempt sends; None before the first.
         streak: Attempts in a row that ended in `outcome`.
         missing: The exchange last replied that it knows no such open order.
@@ -94,6 +95,7 @@ class Job:
     pair: str | None = None
     side: str | None = None
     parent: str | None = None
+    client_id_prefix: str | None = None
     phase: Phase | None = None
     streak: int = 0
     missing: bool = False
@@ -181,6 +183,9 @@ class Job:
             told["detail"] = fields.get("detail") or f"{named}: left to its workers"
         return cls(**told)
 
+    def _of_scope(self) -> dict[str, Any]:
+        return {"client_id_prefix": self.client_id_prefix, **self.counts()}
+
     def counts(self) -> dict[str, int]:
         """Return how the orders that were found open in a scope have ended."""
         return {"canceled": self.canceled, "closed": self.closed, "unproven": self.unproven}
@@ -201,7 +206,7 @@ class Job:
             "outcome": self.outcome,
             "detail": self.detail,
             "attempts": self.attempts,
-            **(self.counts() if self.kind is Kind.CANCEL_ALL else {}),
+            **(self._of_scope() if self.kind is Kind.CANCEL_ALL else {}),
             "created_ms": self.created_ms,
             "due_ms": self.due_ms if self.state is State.PENDING else None,
             "finished_ms": self.finished_ms,
@@ -225,6 +230,7 @@ class NewJob:
     parent: str = ""
     urgent: bool = False
     client_order_id: str = ""
+    client_id_prefix: str = ""
 
 
 def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,6 +307,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
             "lane",
             "order_id",
             "client_order_id",
+            "client_id_prefix",
             "pair",
             "side",
             "parent",

@@ -31,7 +31,7 @@ def command_of(job: Job, phase: Phase) -> Command:
     """Return what `phase` of a job sends."""
     match phase:
         case Phase.LIST:
-            return ListOpenOrders(pair=job.pair, side=job.side)
+            return ListOpenOrders(job.pair, job.side, job.client_id_prefix)
         case Phase.ASK:
             return QueryOrder(job.order_id or "", job.pair, job.client_order_id)
         case _ if job.kind is not Kind.CANCEL_ALL:
@@ -55,6 +55,8 @@ def next_phase(job: Job, exchange: Exchange) -> Phase:
 
 
 def _first_phase(job: Job, exchange: Exchange) -> Phase:
+    if job.client_id_prefix:
+        return Phase.LIST  # a cancel of the whole scope would reach other orders
     if job.kind is not Kind.CANCEL_ALL or able(exchange, command_of(job, Phase.SEND)):
         return Phase.SEND
     return Phase.BUY if able(exchange, command_of(job, Phase.BUY)) else Phase.LIST
@@ -87,13 +89,19 @@ def check_cancel(
     exchange.check(CancelOrder(order_id, pair, side, client_order_id))
 
 
-def check_cancel_all(exchange: Exchange, *, pair: str | None, side: str | None) -> None:
+def check_cancel_all(
+    exchange: Exchange,
+    *,
+    pair: str | None,
+    side: str | None,
+    client_id_prefix: str | None = None,
+) -> None:
     """Refuse a cancel-all whose scope the exchange cannot be asked about.
 
     Raises:
         InvalidCommand: The text says what is missing or wrong.
     """
-    exchange.check(ListOpenOrders(pair=pair, side=side))
+    exchange.check(ListOpenOrders(pair, side, client_id_prefix))
 
 
 def holds_timers(exchange: Exchange) -> bool:

@@ -41,6 +41,7 @@ def accepting(
                 job.parent,
                 int(job.urgent),
                 job.client_order_id,
+                job.client_id_prefix,
             )
         answer = yield run(
             "accept",

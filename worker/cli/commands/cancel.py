@@ -16,6 +16,7 @@ from worker.cli.options import (
     DirectOption,
     JsonOption,
     PairOption,
+    PrefixOption,
     SideOption,
     WaitOption,
     YesOption,
@@ -89,24 +90,33 @@ def cancel_all(
     account: AccountArgument,
     pair: PairOption = None,
     side: SideOption = None,
+    client_id_prefix: PrefixOption = None,
     yes: YesOption = False,
     wait: WaitOption = None,
     direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Cancel all open orders of an account, pair or side."""
-    scope = "".join(
-        f", {name} {value}" for name, value in (("pair", pair), ("side", side)) if value
-    )
+    named = (("pair", pair), ("side", side), ("client ids from", client_id_prefix))
+    scope = "".join(f", {name} {value}" for name, value in named if value)
     if not yes:
         raise CliError(
             f"this would cancel all open orders of account {account}{scope}; add --yes to do it",
             code=MISUSED,
         )
     if direct:
-        cancel_all_direct(account, pair=pair, side=side, wait_s=wait, as_json=as_json)
+        cancel_all_direct(
+            account,
+            pair=pair,
+            side=side,
+            client_id_prefix=client_id_prefix,
+            wait_s=wait,
+            as_json=as_json,
+        )
         return
-    ticket = resources.open_producer().cancel_all(account, pair=pair, side=side)
+    ticket = resources.open_producer().cancel_all(
+        account, pair=pair, side=side, client_id_prefix=client_id_prefix
+    )
     _report(account, [ticket], wait_s=wait, as_json=as_json)
 
 

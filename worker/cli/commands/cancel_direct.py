@@ -51,12 +51,20 @@ def cancel_direct(
 
 
 def cancel_all_direct(
-    account: str, *, pair: str | None, side: str | None, wait_s: float | None, as_json: bool
+    account: str,
+    *,
+    pair: str | None,
+    side: str | None,
+    client_id_prefix: str | None,
+    wait_s: float | None,
+    as_json: bool,
 ) -> None:
     """Cancel the open orders of a scope from this process and print what is proven."""
     from worker.client.commands import cancel_of_all  # noqa: PLC0415  slow
 
-    job = cancel_of_all(_exchange(account), account, pair=pair, side=side)
+    job = cancel_of_all(
+        _exchange(account), account, pair=pair, side=side, client_id_prefix=client_id_prefix
+    )
     _run(account, [job], wait_s=wait_s, as_json=as_json)
 
 

@@ -74,6 +74,7 @@ _SPOT: Final = Capabilities(
     limits=SPOT_LIMITS,
     spelling=spell,
     client_ids=CLIENT_IDS,
+    lists_client_ids=True,
 )
 _FUTURES: Final = Capabilities(
     commands=_COMMANDS | {SetCountdown},
@@ -81,6 +82,7 @@ _FUTURES: Final = Capabilities(
     spelling=spell,
     timer=Timer(pairs_max=1, leaves_stops=True, echoes=True),
     client_ids=CLIENT_IDS,
+    lists_client_ids=True,
 )
 
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.exchanges.base import MINUTE_MS
-from worker.exchanges.checks import NUMBER_ID
+from worker.exchanges.checks import NUMBER_ID, PAIR, SIDE
 from worker.exchanges.replies import (
     at,
     describe,
     id_text,
+    in_scope,
     is_number,
     read_json,
     refused,
@@ -23,7 +24,6 @@ from worker.exchanges.replies import (
     unknown,
     word_at,
 )
-from worker.exchanges.rows import Rows
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -36,6 +36,8 @@ from worker.model.outcomes import (
     Answer,
     Closed,
     CountdownSet,
+    OpenOrder,
+    OpenOrders,
     OrderReport,
     OrderState,
     Outcome,
@@ -72,8 +74,6 @@ STATES: Final[Mapping[str, OrderState]] = {
     "expired_in_match": OrderState.FILLED,
     "rejected": OrderState.FILLED,
 }
-ROWS: Final = Rows(order_id="orderId", pair="symbol", ids=NUMBER_ID, states=STATES)
-"""There are no pages, and a symbol that the exchange does not know is refused (-1121)."""
 UNKNOWN_ORDER: Final = -2011
 NO_SUCH_ORDER: Final = -2013
 ARCHIVED: Final = -2026
@@ -157,7 +157,7 @@ def _read(command: Command, body: object) -> Answer | None:
             done = isinstance(body, list) or is_number(at(body, "code"), OK)
             return ScopeCanceled() if done else None
         case ListOpenOrders() if isinstance(body, list):
-            return ROWS.read(command, body)
+            return _read_list(command, body)
         case SetCountdown(pairs=(pair,), countdown_ms=countdown_ms):
             same_time = id_text(at(body, "countdownTime")) == str(countdown_ms)
             return CountdownSet() if _same_pair(body, pair) and same_time else None
@@ -190,3 +190,26 @@ def _names(command: CancelOrder | QueryOrder, row: object) -> bool:
 
 def _same_pair(row: object, pair: str) -> bool:
     return text_at(row, "symbol").casefold() == pair.casefold()
+
+
+def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
+    """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
+
+    There are no pages, and a symbol that the exchange does not know is refused (-1121).
+    """
+    orders: list[OpenOrder] = []
+    complete = True
+    for row in rows:
+        order_id, pair = id_text(at(row, "orderId")), text_at(row, "symbol")
+        side, state = word_at(row, "side"), STATES.get(word_at(row, "status"))
+        named = NUMBER_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
+        if not (named and state and SIDE.fullmatch(side)):
+            complete = False
+        if not named or state not in (None, OrderState.OPEN):
+            continue
+        client_id = text_at(row, "clientOrderId")
+        if scope.client_id_prefix and not client_id:
+            complete = False
+        elif in_scope(scope, pair, side, client_id):
+            orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
+    return OpenOrders(tuple(orders), complete)

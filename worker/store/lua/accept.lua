@@ -1,12 +1,13 @@
 -- accept(p, follows, bells, (queue, message) * bells,
---     (id, lane, kind, order_id, pair, side, parent, urgent, client_order_id) * n)
+--     (id, lane, kind, order_id, pair, side, parent, urgent, client_order_id,
+--     client_id_prefix) * n)
 --   -> (id, fresh) * n
 -- Record jobs as pending and due now, then ring, in one step: once this has
 -- answered, the jobs survive whatever dies. A job whose order is pending
 -- already, or whose id is known, is that job: its id comes back with fresh 0.
 -- Pair and side are part of an order's name: ids may repeat from pair to pair,
 -- and one order's proof must never be another's. An order has an order_id or a
--- client_order_id, the other is ''.
+-- client_order_id, the other is ''. A scope may have a client_id_prefix.
 -- follows is 1 for what is no new work, which a full Redis takes too; see lib/memory.
 -- Keys: see lib/lanes; P <queue> list, the broker's.
 -- A bell wakes workers. Where so many messages wait for them they are awake, and one
@@ -20,14 +21,15 @@ local p, bells = ARGV[1], tonumber(ARGV[3])
 if ARGV[2] == '1' then work_on() end
 local now = now_ms()
 local answer, touched, fresh, found = {}, {}, 0, {}
-local WIDTH = 9
+local WIDTH = 10
 local many = #ARGV > 3 + 2 * bells + WIDTH
 
 for i = 4 + 2 * bells, #ARGV, WIDTH do
   local lane, pair, parent = ARGV[i + 1], ARGV[i + 4], ARGV[i + 6]
   local known, is_new = accept_job(p, { id = ARGV[i], lane = lane, kind = ARGV[i + 2],
     order_id = ARGV[i + 3], pair = pair, side = ARGV[i + 5], parent = parent,
-    urgent = ARGV[i + 7] == '1', single = not many, client_order_id = ARGV[i + 8] }, now)
+    urgent = ARGV[i + 7] == '1', single = not many, client_order_id = ARGV[i + 8],
+    client_id_prefix = ARGV[i + 9] }, now)
   if is_new then
     touched[lane] = true
     fresh = fresh + 1

@@ -83,7 +83,7 @@ local function finish(job, row, state, s)
   if job.urgent then of_lane.urgent[#of_lane.urgent + 1] = id end
   if job.doubtful then of_lane.doubtful[#of_lane.doubtful + 1] = id end
   if state == 'done' and job.kind == 'cancel' then
-    of_lane.orders[#of_lane.orders + 1] = order_name(job.order_id, job.client_order_id)
+    of_lane.orders[#of_lane.orders + 1] = order_name(job)
   end
   if state == 'done' then
     shorten(p .. 'job:' .. id, row, job, s)

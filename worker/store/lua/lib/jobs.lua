@@ -18,11 +18,14 @@ local KINDS = { cancel = true, cancel_all = true }
 -- Leases of urgent jobs: short at first, so that a worker's death costs little.
 local URGENT_LEASE_MS = 1800
 
--- order_name(order_id, client_order_id) -> the name of an order, '' for none. One named by its client's
--- id is another than one with the same text as the exchange's id, which holds no space.
-local function order_name(order_id, client_id)
-  if client_id and client_id ~= '' then return 'client ' .. client_id end
-  return order_id or ''
+-- order_name(job) -> the name of its order, '' for a whole scope. One named by its client's
+-- id is another than one with the same text as the exchange's id, which holds no space. A
+-- scope is also named by the prefix of its orders' client ids.
+local function order_name(job)
+  local client, prefix = job.client_order_id, job.client_id_prefix
+  if client and client ~= '' then return 'client ' .. client end
+  if prefix and prefix ~= '' then return 'prefix ' .. prefix end
+  return job.order_id or ''
 end
 
 -- order_field(kind, pair, side, name) -> what the order is called in
@@ -33,8 +36,7 @@ end
 
 -- job_field(job) -> the same of a job's fields
 local function job_field(job)
-  return order_field(job.kind or '', job.pair or '', job.side or '',
-    order_name(job.order_id, job.client_order_id))
+  return order_field(job.kind or '', job.pair or '', job.side or '', order_name(job))
 end
 
 -- was_listed(phase, streak, missing) -> whether a cancel-all has had a complete list of its scope,

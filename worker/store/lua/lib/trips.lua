@@ -20,8 +20,8 @@ local function accept_cancels(p, switch, now, orders, pairs)
   local function accept(kind, order_id, pair)
     local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
     accept_job(p, { id = id, lane = switch.lane, kind = kind, order_id = order_id,
-      client_order_id = '', pair = pair, side = '', parent = switch.id, urgent = true,
-      tripped = true }, now)
+      client_order_id = '', client_id_prefix = '', pair = pair, side = '', parent = switch.id,
+      urgent = true, tripped = true }, now)
   end
   for _, order in ipairs(orders) do accept('cancel', order, '') end
   for _, pair in ipairs(pairs) do accept('cancel_all', '', pair == EVERYTHING and '' or pair) end
