@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.attempts import Attempts
 from tests.support.ledgers import EV, Bench, Verb, new_job
+from tests.support.polling import eventually
 from tests.support.world import MORE_KEYS, PAIRS, World
-from worker import InvalidCommand, Outcome, State
+from worker import (
+    InvalidCommand,
+    Outcome,
+    State,
+    Switch,
+    SwitchClearing,
+    SwitchOverlap,
+    SwitchTripped,
+)
 from worker.model.jobs import Kind
 from worker.simulator import Simulator
 
+BINANCE = ("bn", "bu", "bc")
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 
 
@@ -110,3 +121,89 @@ def test_older_workers_leave_alone_what_they_cannot_name(bench: Bench) -> None:
     assert [each.fresh for each in accepted] == [True] * 4
     forms = [bench.client.hget(f"cx:job:{each.id}", "v") for each in accepted]
     assert forms == ["1", "2", "1", "2"]
+
+
+def test_a_silent_strategy_loses_its_own_orders_alone(world: World) -> None:
+    """A prefix bounds the scope, whatever timer the exchange has; lone ids are added to it."""
+    grid = {alias: world.place(alias, 2, client_ids=["grid-1", "grid-2"]) for alias in BINANCE}
+    lone = world.place("bn", client_ids=["lone-1"])
+    others = {alias: world.place(alias, 3, client_ids=["mm-1", "lone-2"]) for alias in BINANCE}
+    world.worker()
+    producer = world.producer()
+    spot = producer.arm(
+        "bn", pairs=["BTC/USDT"], client_id_prefix="grid-", timeout_ms=1_500, name="grid"
+    )
+    spot.track(client_order_id="lone-1")
+    futures = [
+        producer.arm(alias, client_id_prefix="grid-", timeout_ms=1_500) for alias in ("bu", "bc")
+    ]
+    assert {switch.held for switch in (spot, *futures)} == {"workers"}
+    assert "other client ids" in futures[0].held_why
+    record = spot.record()
+    assert record is not None
+    assert (record.pairs, record.client_id_prefix) == (("BTCUSDT",), "grid-")
+    assert (record.order_ids, record.client_order_ids) == ((), ("lone-1",))
+
+    def taken() -> bool:
+        mine = {world.status(alias, order) for alias in BINANCE for order in grid[alias]}
+        return mine | {world.status("bn", order) for order in lone} == {"canceled"}
+
+    eventually(taken, within_ms=12_000, what="the switches' orders are canceled")
+    open_ones = {world.status(alias, order) for alias in BINANCE for order in others[alias]}
+    assert open_ones == {"open"}
+    assert not world.sim.timers()
+
+
+def test_each_prefix_is_a_scope_of_its_own(world: World) -> None:
+    """Also beside a pair's switch; the same one is taken over, and case and `_` count."""
+    producer = world.producer()
+    armed = [
+        producer.arm("bn", pairs=["BTCUSDT"], client_id_prefix=prefix, timeout_ms=60_000)
+        for prefix in ("grid_1", "grid1", "Grid1")
+    ]
+    armed.append(producer.arm("bn", pairs=["BTCUSDT"], timeout_ms=60_000))
+    armed.append(producer.arm("bn", client_id_prefix="grid_1", timeout_ms=60_000))
+    assert [switch.epoch for switch in armed] == [1] * 5
+    again = producer.arm("bn", pairs=["BTC/USDT"], client_id_prefix="grid_1", timeout_ms=60_000)
+    assert (again.id, again.epoch) == (armed[0].id, 2)
+    with pytest.raises(SwitchOverlap, match=r"BTCUSDT \(client ids from grid_1\)"):
+        producer.arm(
+            "bn", pairs=["BTCUSDT", "ETHUSDT"], client_id_prefix="grid_1", timeout_ms=60_000
+        )
+
+
+def test_a_tracked_client_id_is_one_switchs(world: World) -> None:
+    """It is another order than the exchange's of the same text, until it is untracked."""
+    producer = world.producer()
+    first = producer.arm("bn", pairs=["BTCUSDT"], client_order_ids=["17"], timeout_ms=60_000)
+    second = producer.arm("bn", pairs=["ETHUSDT"], order_ids=["17"], timeout_ms=60_000)
+    with pytest.raises(SwitchOverlap):
+        second.track(client_order_id="17")
+    first.untrack(client_order_id="17")
+    second.track(client_order_ids=["17"])
+    with pytest.raises(InvalidCommand, match="needs the pair"):
+        producer.arm("bn", client_order_ids=["18"], timeout_ms=60_000)
+
+
+def test_a_tripped_prefix_is_cleared_before_it_is_armed_again(world: World) -> None:
+    """Until then its cancel-all may take orders that are placed now."""
+    producer = world.producer()
+
+    def arm() -> Switch:
+        return producer.arm("bn", pairs=["BTCUSDT"], client_id_prefix="grid-", timeout_ms=1_000)
+
+    switch = arm()
+
+    def tripped() -> bool:
+        try:
+            switch.track(client_order_id="lone-1")
+        except SwitchTripped:
+            return True
+        return False
+
+    eventually(tripped, what="the deadline has passed")
+    with pytest.raises(SwitchClearing, match=r"BTCUSDT \(client ids from grid-\)"):
+        arm()
+    assert producer.arm("bn", client_id_prefix="mm-", timeout_ms=1_000).epoch == 1
+    names: Any = world.store().client.hkeys("cx:pending:binance:bn")
+    assert sorted(names) == ["cancel_all|BTCUSDT||prefix grid-", "cancel|BTCUSDT||client lone-1"]

@@ -202,7 +202,7 @@ def test_a_switch_that_could_not_be_kept_is_refused(run: Run, tmp_path: Path) ->
         (("ev", "--order", "a", "--timeout-ms", "999"), "must be from 1000 to 86400000"),
         (("ev", "--order", "a", "--timeout-ms", "86400001"), "must be from 1000 to 86400000"),
         (("ev", "--order", "a", "--timeout-ms", "-5"), "must be from 1000 to 86400000"),
-        (("ev", "--timeout-ms", "2000"), "give pairs, order ids, or both"),
+        (("ev", "--timeout-ms", "2000"), "give pairs, order ids, client order ids"),
         (("ev", "--order", "", "--timeout-ms", "2000"), "is not an order id"),
         (("ix", "--order", "7", "--timeout-ms", "2000"), "--pair btc_idr"),
         (("ix", "--pair", "btc idr", "--timeout-ms", "2000"), "is not a pair"),

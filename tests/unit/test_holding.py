@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_a_countdown_of_the_account_names_no_pair() -> None:
 
 def test_everything_is_a_scope_of_its_own() -> None:
     """It takes no pairs and no order ids, and no other switch is without a scope."""
-    bounds = {"timeout_ms": 60_000, "shortest_ms": 1_000, "longest_ms": 600_000}
+    bounds: dict[str, Any] = {"timeout_ms": 60_000, "shortest_ms": 1_000, "longest_ms": 600_000}
 
     def check(pairs: tuple[str, ...], order_ids: tuple[str, ...], *, everything: bool) -> None:
         check_switch(

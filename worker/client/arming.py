@@ -14,9 +14,10 @@ from worker.exchanges.base import Exchange
 from worker.model.constants import EVERYTHING
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
-from worker.model.switches import Armed, Clearing, who_holds, why_held
+from worker.model.switch_scopes import order_names, scope_items
+from worker.model.switches import Armed, Clearing, HeldWhy, who_holds, why_held
 from worker.policy.holding import holding_of
-from worker.policy.phases import check_name, check_switch, spelled
+from worker.policy.phases import check_name, check_switch, check_tracked, spelled
 from worker.policy.timers import shortest_native_ms, terms_of
 from worker.store.steps import Pause, Steps
 from worker.store.switch_steps import arming
@@ -32,13 +33,18 @@ class Scope:
     """The orders that a switch covers.
 
     Attributes:
-        pairs: All orders of these pairs.
+        pairs: All orders of these.
         order_ids: These orders.
+        client_order_ids: Orders to which the strategy gave these ids.
+        client_id_prefix: Of the pairs, or of all if there are none, only orders whose client
+            order id begins with this.
         everything: All orders of the account.
     """
 
     pairs: Sequence[str]
     order_ids: Sequence[str]
+    client_order_ids: Sequence[str] = ()
+    client_id_prefix: str | None = None
     everything: bool = False
 
 
@@ -85,15 +91,17 @@ def arming_switch(
     replace: bool = False,
 ) -> Steps[HeldSwitchT]:
     """Arm a scope and return its switch; see `Producer.arm`."""
-    for field, values in (("pairs", scope.pairs), ("order_ids", scope.order_ids)):
+    for field in ("pairs", "order_ids", "client_order_ids"):
+        values = getattr(scope, field)
         if isinstance(values, str) or not isinstance(values, Sequence):
             raise InvalidCommand(f"{field} must be a list")
     _check_wait(clear_wait_ms)
-    check_name(name, replace=replace, orders=len(scope.order_ids))
-    if scope.order_ids:
-        pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
+    orders = order_names(scope.order_ids, scope.client_order_ids)
+    check_name(name, replace=replace, orders=len(orders))
+    pairs = tuple(spelled(exchange, pair) or "" for pair in scope.pairs)
+    if orders and scope.client_id_prefix is None:
         _check_apart(settings, account, pairs)
-    else:
+    elif scope.client_id_prefix is None:
         exchange, account, pairs = timers_of(settings, exchange, account, scope.pairs)
     bounds = settings.switches
     check_switch(
@@ -103,26 +111,32 @@ def arming_switch(
         timeout_ms=timeout_ms,
         shortest_ms=bounds.min_timeout_ms,
         longest_ms=bounds.max_timeout_ms,
+        client_order_ids=tuple(scope.client_order_ids),
+        client_id_prefix=scope.client_id_prefix,
         everything=scope.everything,
     )
+    order_pair = check_tracked(exchange, pairs, scope.order_ids, scope.client_order_ids)
     holding = holding_of(exchange, everything=scope.everything, timeout_ms=timeout_ms)
     shortest_ms, budget = native_terms(settings, account)
+    items = scope_items(pairs, scope.client_id_prefix)
+    prefixed = holding.timer and scope.client_id_prefix is not None
     armed = yield from _once_clear(
         lambda: arming(
             switch_id=new_id(),
             lane=lane_of(exchange.name, account),
             account=account,
             native=holding.timer,
-            pairs=(EVERYTHING,) if scope.everything else pairs,
-            order_ids=scope.order_ids,
+            pairs=(EVERYTHING,) if scope.everything else items,
+            order_ids=orders,
             timeout_ms=timeout_ms,
             bell=urgent_bell(exchange.name),
             shortest_ms=shortest_ms,
             budget=budget,
-            by_workers=holding.by_workers,
+            by_workers=HeldWhy.PREFIX.value if prefixed else holding.by_workers,
             partly=holding.partly,
             name=name or "",
             replace_named=replace,
+            order_pair=order_pair,
         ),
         wait_ms=clear_wait_ms,
     )
@@ -140,10 +154,11 @@ def arming_switch(
         account=account,
         epoch=armed.epoch,
         deadline_ms=armed.deadline_ms,
-        held=who_holds(armed.held_why, native=armed.native, orders=bool(scope.order_ids)),
-        held_why=why_held(armed.held_why, native=armed.native, orders=bool(scope.order_ids)),
+        held=who_holds(armed.held_why, native=armed.native, orders=bool(orders)),
+        held_why=why_held(armed.held_why, native=armed.native, orders=bool(orders)),
         name=name or "",
         timeout_ms=timeout_ms,
+        pairs=pairs,
     )
     switch.raise_if_ended(armed.reply)
     return switch

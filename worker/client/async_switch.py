@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,13 +29,31 @@ class AsyncSwitch(HeldSwitch):
         """Send a heartbeat; see `Switch.beat`."""
         return await self._store.carry(self._beating(since_ms=since_ms))
 
-    async def track(self, *order_ids: str) -> None:
+    async def track(
+        self,
+        *order_ids: str,
+        client_order_id: str | None = None,
+        client_order_ids: Sequence[str] = (),
+    ) -> None:
         """Add orders to the scope; see `Switch.track`."""
-        await self._store.carry(self._tracking(*order_ids))
+        await self._store.carry(
+            self._tracking(
+                *order_ids, client_order_id=client_order_id, client_order_ids=client_order_ids
+            )
+        )
 
-    async def untrack(self, *order_ids: str) -> None:
+    async def untrack(
+        self,
+        *order_ids: str,
+        client_order_id: str | None = None,
+        client_order_ids: Sequence[str] = (),
+    ) -> None:
         """Remove orders from the scope; see `Switch.untrack`."""
-        await self._store.carry(self._untracking(*order_ids))
+        await self._store.carry(
+            self._untracking(
+                *order_ids, client_order_id=client_order_id, client_order_ids=client_order_ids
+            )
+        )
 
     async def disarm(self) -> None:
         """End the switch; its orders stay open. See `Switch.disarm`."""

@@ -28,7 +28,8 @@ def finding_switch(
         epoch=epoch,
         deadline_ms=record.deadline_ms,
         held=record.held,
-        held_why=why_held(record.held_why, native=record.native, orders=bool(record.order_ids)),
+        held_why=why_held(record.held_why, native=record.native, orders=bool(record.orders)),
+        pairs=record.pairs,
         name=record.name,
         timeout_ms=record.timeout_ms,
     )

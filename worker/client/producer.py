@@ -280,6 +280,8 @@ class Producer:
         *,
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
+        client_order_ids: Sequence[str] = (),
+        client_id_prefix: str | None = None,
         everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
@@ -296,6 +298,10 @@ class Producer:
             account: Alias from the settings.
             pairs: Covers all open orders of these pairs.
             order_ids: Covers these orders; `Switch.track` adds more.
+            client_order_ids: Covers orders to which the strategy gave these ids.
+            client_id_prefix: Of the pairs, or of the whole account without pairs, only
+                orders whose client order id begins with this. It covers orders whose
+                placing was not answered. Workers hold such a deadline.
             everything: Covers all orders of the account, without pairs or order ids. No
                 other switch of the account can be armed beside it. Only such a switch
                 uses an exchange's timer that is for the whole account.
@@ -327,6 +333,8 @@ class Producer:
                 account,
                 pairs=pairs,
                 order_ids=order_ids,
+                client_order_ids=client_order_ids,
+                client_id_prefix=client_id_prefix,
                 everything=everything,
                 timeout_ms=timeout_ms,
                 name=name,
@@ -341,6 +349,8 @@ class Producer:
         *,
         pairs: Sequence[str] = (),
         order_ids: Sequence[str] = (),
+        client_order_ids: Sequence[str] = (),
+        client_id_prefix: str | None = None,
         everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
@@ -352,6 +362,8 @@ class Producer:
             account,
             pairs=pairs,
             order_ids=order_ids,
+            client_order_ids=client_order_ids,
+            client_id_prefix=client_id_prefix,
             everything=everything,
             timeout_ms=timeout_ms,
             name=name,

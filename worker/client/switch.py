@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,8 +18,9 @@ from worker.errors import (
 )
 from worker.exchanges.base import Exchange
 from worker.model.messages import DRAIN
+from worker.model.switch_scopes import order_names
 from worker.model.switches import SwitchRecord, SwitchReply, SwitchState
-from worker.policy.phases import check_cancel
+from worker.policy.phases import check_tracked
 from worker.store.doorbell import LATER, URGENT, ring
 from worker.store.steps import Steps
 from worker.store.switch_steps import beating, disarming, reading_switch, tracking
@@ -72,6 +74,7 @@ class HeldSwitch:
         held_why: str = "",
         name: str = "",
         timeout_ms: int = 0,
+        pairs: tuple[str, ...] = (),
     ) -> None:
         self._exchange = exchange
         self.id = switch_id
@@ -82,6 +85,7 @@ class HeldSwitch:
         self.held_why = held_why
         self.name = name
         self.timeout_ms = timeout_ms
+        self._pairs = pairs
         self._renewal = renewal_bell(exchange.name)
 
     def __repr__(self) -> str:
@@ -95,23 +99,36 @@ class HeldSwitch:
         self.raise_if_ended((yield from self._distinguish_disarm(beaten.state)))
         return Beat(beaten.left_ms, beaten.in_time)
 
-    def _tracking(self, *order_ids: str) -> Steps[None]:
-        for order_id in order_ids:
-            check_cancel(self._exchange, order_id=order_id, pair=None, side=None)
-        yield from self._change(order_ids, add=True)
+    def _tracking(
+        self,
+        *order_ids: str,
+        client_order_id: str | None = None,
+        client_order_ids: Sequence[str] = (),
+    ) -> Steps[None]:
+        by_client = _by_client(client_order_id, client_order_ids)
+        pair = check_tracked(self._exchange, self._pairs, order_ids, by_client)
+        yield from self._change(order_names(order_ids, by_client), add=True, order_pair=pair)
 
-    def _untracking(self, *order_ids: str) -> Steps[None]:
-        yield from self._change(order_ids, add=False)
+    def _untracking(
+        self,
+        *order_ids: str,
+        client_order_id: str | None = None,
+        client_order_ids: Sequence[str] = (),
+    ) -> Steps[None]:
+        by_client = _by_client(client_order_id, client_order_ids)
+        yield from self._change(order_names(order_ids, by_client), add=False)
 
     def _disarming(self) -> Steps[None]:
         reply = yield from disarming(self.id, self.epoch, urgent_bell(self._exchange.name))
         if (yield from self._distinguish_disarm(reply)) is not SwitchReply.DISARMED:
             self.raise_if_ended(reply)
 
-    def _change(self, order_ids: tuple[str, ...], *, add: bool) -> Steps[None]:
-        if not order_ids:
+    def _change(self, names: list[str], *, add: bool, order_pair: str = "") -> Steps[None]:
+        if not names:
             raise InvalidCommand("no order ids; give at least one")
-        reply, other = yield from tracking(self.id, self.epoch, order_ids, add=add)
+        reply, other = yield from tracking(
+            self.id, self.epoch, names, add=add, order_pair=order_pair
+        )
         if reply is SwitchReply.OVERLAP:
             raise SwitchOverlap(f"switch {other} tracks one of these orders; untrack it there")
         self.raise_if_ended((yield from self._distinguish_disarm(reply)))
@@ -166,6 +183,7 @@ class Switch(HeldSwitch):
         held_why: str = "",
         name: str = "",
         timeout_ms: int = 0,
+        pairs: tuple[str, ...] = (),
     ) -> None:
         super().__init__(
             exchange,
@@ -177,6 +195,7 @@ class Switch(HeldSwitch):
             held_why=held_why,
             name=name,
             timeout_ms=timeout_ms,
+            pairs=pairs,
         )
         self._switches = switches
 
@@ -200,8 +219,15 @@ class Switch(HeldSwitch):
         """
         return self._switches.carry(self._beating(since_ms=since_ms))
 
-    def track(self, *order_ids: str) -> None:
-        """Add orders to the scope.
+    def track(
+        self,
+        *order_ids: str,
+        client_order_id: str | None = None,
+        client_order_ids: Sequence[str] = (),
+    ) -> None:
+        """Add orders to the scope, by the exchange's ids or the client's.
+
+        Where the exchange needs the pair of an order, that is the switch's only pair.
 
         Raises:
             InvalidCommand: The exchange cannot cancel an order by its id only.
@@ -209,16 +235,29 @@ class Switch(HeldSwitch):
             SwitchError: As for `beat`.
             StoreUnavailable: Redis did not answer. The orders may be tracked.
         """
-        self._switches.carry(self._tracking(*order_ids))
+        self._switches.carry(
+            self._tracking(
+                *order_ids, client_order_id=client_order_id, client_order_ids=client_order_ids
+            )
+        )
 
-    def untrack(self, *order_ids: str) -> None:
+    def untrack(
+        self,
+        *order_ids: str,
+        client_order_id: str | None = None,
+        client_order_ids: Sequence[str] = (),
+    ) -> None:
         """Remove orders from the scope.
 
         Raises:
             SwitchError: As for `beat`.
             StoreUnavailable: Redis did not answer. The orders may be untracked.
         """
-        self._switches.carry(self._untracking(*order_ids))
+        self._switches.carry(
+            self._untracking(
+                *order_ids, client_order_id=client_order_id, client_order_ids=client_order_ids
+            )
+        )
 
     def disarm(self) -> None:
         """End the switch; its orders stay open. Disarming twice is not an error.
@@ -254,6 +293,13 @@ class Switch(HeldSwitch):
         """Disarm after a clean exit only."""
         if kind is None:
             self.disarm()
+
+
+def _by_client(client_order_id: str | None, client_order_ids: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(client_order_ids, str):
+        raise InvalidCommand("client_order_ids must be a list; for one use client_order_id")
+    one = () if client_order_id is None else (client_order_id,)
+    return (*one, *client_order_ids)
 
 
 def urgent_bell(exchange: str) -> tuple[str, str]:

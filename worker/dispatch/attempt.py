@@ -25,6 +25,7 @@ from worker.model.decisions import Dead, Decision, PutBack
 from worker.model.jobs import Job, Kind
 from worker.model.outcomes import Answer, CancelAccepted, ClosedMany, OpenOrders, Outcome, Unproven
 from worker.model.settlements import Settlement
+from worker.model.switch_scopes import scope_items
 from worker.policy.batching import answer_to, together
 from worker.policy.phases import asking_phase, command_of, next_phase
 from worker.policy.retries import decide
@@ -201,4 +202,5 @@ class AttemptRunner:
         """
         tripped = job.tripped and job.kind is Kind.CANCEL_ALL
         known = tripped and (job.listed or job.empty)
-        return known and bool(self._switches.owners(job.lane, [job.pair or EVERYTHING]))
+        (item,) = scope_items([job.pair or EVERYTHING], job.client_id_prefix)
+        return known and bool(self._switches.owners(job.lane, [item]))

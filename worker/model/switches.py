@@ -8,6 +8,7 @@ from typing import Any
 
 from worker.model.limits import Grant
 from worker.model.names import exchange_of
+from worker.model.switch_scopes import order_names, scope_items, shown_items
 
 
 class SwitchState(StrEnum):
@@ -90,6 +91,8 @@ class HeldWhy(StrEnum):
     """The timer cannot run as long as the timeout."""
     STOPS = "stops"
     """The exchange holds the plain orders, and leaves stop orders to workers."""
+    PREFIX = "prefix"
+    """The scope is bounded by client order ids, and a timer is not."""
 
     @classmethod
     def _missing_(cls, value: object) -> HeldWhy:  # noqa: ARG003  as in `Enum`
@@ -101,6 +104,9 @@ class SwitchRecord:
     """State of one switch. Times are Unix ms on Redis's clock.
 
     Attributes:
+        client_order_ids: Orders that it covers by the ids that their strategy gave them.
+        client_id_prefix: Of its pairs, or of all if it names none, it covers only orders whose
+            client order ids begin with this; empty for no such bound.
         fires_ms: When the exchange's own timer fires at the earliest; 0 if no
             timer is known to run, None if the exchange holds none.
         synced_ms: When that was last confirmed.
@@ -125,17 +131,25 @@ class SwitchRecord:
     held_why: str = ""
     name: str = ""
     replaced_by: str = ""
+    client_order_ids: tuple[str, ...] = ()
+    client_id_prefix: str = ""
     everything: bool = False
 
     @property
     def held(self) -> str:
         """Who holds the deadline: `exchange`, `workers` or `both`."""
-        return who_holds(self.held_why, native=self.native, orders=bool(self.order_ids))
+        return who_holds(self.held_why, native=self.native, orders=bool(self.orders))
+
+    @property
+    def orders(self) -> list[str]:
+        """The orders that it covers by their ids; see `worker.model.switch_scopes`."""
+        return order_names(self.order_ids, self.client_order_ids)
 
     @property
     def scope(self) -> tuple[str, ...]:
         """What it covers, for people: pairs and orders, or `everything`."""
-        return ("everything",) if self.everything else (*self.pairs, *self.order_ids)
+        items = map(shown_items, scope_items(self.pairs, self.client_id_prefix))
+        return ("everything",) if self.everything else (*items, *self.orders)
 
     @property
     def live(self) -> bool:
@@ -156,6 +170,8 @@ class SwitchRecord:
             "everything": self.everything,
             "pairs": list(self.pairs),
             "order_ids": list(self.order_ids),
+            "client_order_ids": list(self.client_order_ids),
+            "client_id_prefix": self.client_id_prefix or None,
             "state": self.state,
             "epoch": self.epoch,
             "timeout_ms": self.timeout_ms,
@@ -166,7 +182,7 @@ class SwitchRecord:
             "synced_ms": self.synced_ms,
             "tripped_ms": self.tripped_ms,
             "held": self.held,
-            "held_why": why_held(self.held_why, native=self.native, orders=bool(self.order_ids)),
+            "held_why": why_held(self.held_why, native=self.native, orders=bool(self.orders)),
         }
 
 
@@ -204,12 +220,14 @@ def why_held(why: str, *, native: bool, orders: bool = False) -> str:
             return f"the exchange's timer cannot be kept below a timeout of {figure} ms"
         case HeldWhy.SLOW:
             return f"the exchange answers slowly: its timer needs a timeout of {figure} ms"
+        case HeldWhy.PREFIX:
+            return "an exchange's timer cannot leave orders with other client ids alone"
         case HeldWhy.LIMIT:
             return "other switches take up the exchange's limit on countdown requests"
-        case HeldWhy.NONE if native and orders:
-            return "the exchange's own timer for the pairs; workers for the orders"
         case HeldWhy.NONE:
-            return "the exchange's own timer" if native else "the exchange has no timer"
+            timer = "the exchange's own timer"
+            whole = f"{timer} for the pairs; workers for the orders" if orders else timer
+            return whole if native else "the exchange has no timer"
 
 
 NO_GRANT = Grant(0)

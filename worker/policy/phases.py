@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Exchange
@@ -137,6 +139,8 @@ def check_switch(
     timeout_ms: int,
     shortest_ms: int,
     longest_ms: int,
+    client_order_ids: tuple[str, ...] = (),
+    client_id_prefix: str | None = None,
     everything: bool = False,
 ) -> None:
     """Refuse a switch that could not be kept, or could not cancel its scope.
@@ -148,6 +152,9 @@ def check_switch(
         timeout_ms: From each heartbeat to the deadline.
         shortest_ms: The shortest timeout that the settings allow.
         longest_ms: The longest.
+        client_order_ids: Covers orders to which the strategy gave these ids.
+        client_id_prefix: Covers only orders whose client order id begins with this, of the
+            pairs, or of all if there are none.
         everything: Covers the whole account.
 
     Raises:
@@ -157,27 +164,56 @@ def check_switch(
         raise InvalidCommand("timeout_ms must be a whole number of milliseconds")
     if not shortest_ms <= timeout_ms <= longest_ms:
         raise InvalidCommand(f"timeout_ms must be from {shortest_ms} to {longest_ms}")
+    prefixed = client_id_prefix is not None
+    orders = bool(order_ids or client_order_ids)
     if everything:
-        if pairs or order_ids:
+        if pairs or orders or prefixed:
             raise InvalidCommand(
                 "a switch of everything covers each pair and order: give no pairs or order ids"
             )
         exchange.check(ListOpenOrders())
         return
-    if not pairs and not order_ids:
+    if not (pairs or orders or prefixed):
         raise InvalidCommand(
-            "a switch needs a scope: give pairs, order ids, or both; "
+            "a switch needs a scope: give pairs, order ids, client order ids, or client_id_prefix; "
             "--everything (everything=True in Python) covers the whole account"
         )
     timer = exchange.capabilities.timer
-    if timer is not None and timer.reach is Reach.PAIRS:
+    if timer is not None and timer.reach is Reach.PAIRS and not prefixed:
         if not pairs:
             raise InvalidCommand(
                 f"{exchange.name} keeps its countdown by pair; give pairs "
                 '(--pair btc_idr, or pairs=["btc_idr"])'
             )
         exchange.check(SetCountdown(pairs, 0))
-    for pair in pairs:
-        exchange.check(ListOpenOrders(pair=pair))
-    for order_id in order_ids:
-        check_cancel(exchange, order_id=order_id, pair=None, side=None)
+    listed: tuple[str | None, ...] = pairs or ((None,) if prefixed else ())
+    for pair in listed:
+        exchange.check(ListOpenOrders(pair=pair, client_id_prefix=client_id_prefix))
+    check_tracked(exchange, pairs, order_ids, client_order_ids)
+
+
+def check_tracked(
+    exchange: Exchange,
+    pairs: tuple[str, ...],
+    order_ids: Sequence[str],
+    client_order_ids: Sequence[str],
+) -> str:
+    """Refuse orders that a switch of these pairs could not cancel.
+
+    Returns:
+        The pair to name with their ids: the switch's only pair, if the exchange needs one;
+        else empty.
+
+    Raises:
+        InvalidCommand: The text says what is missing or wrong.
+    """
+    only = pairs[0] if len(pairs) == 1 else ""
+    needed = ""
+    named: list[tuple[str, str | None]] = [(order_id, None) for order_id in order_ids]
+    named += [("", client_id) for client_id in client_order_ids]
+    for order_id, client_id in named:
+        by_pair = CancelOrder(order_id, only, client_order_id=client_id)
+        if only and not needed and able(exchange, by_pair):
+            needed = "" if able(exchange, replace(by_pair, pair=None)) else only
+        exchange.check(replace(by_pair, pair=needed or None))
+    return needed

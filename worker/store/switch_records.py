@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worker.model.constants import EVERYTHING
+from worker.model.switch_scopes import read_items, read_names
 from worker.model.switches import SwitchRecord, SwitchState
 
 
@@ -14,13 +15,16 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
     def maybe(name: str) -> int | None:
         return int(fields[name]) if name in fields else None
 
-    whole = fields["pairs"] == EVERYTHING
+    pairs, prefix = read_items(item for item in fields["pairs"].split(",") if item)
+    by_id, by_client = read_names(order_ids)
     return SwitchRecord(
         id=fields["id"],
         account=fields["account"],
         lane=fields["lane"],
-        pairs=tuple(pair for pair in fields["pairs"].split(",") if pair and not whole),
-        order_ids=tuple(sorted(order_ids)),
+        pairs=pairs,
+        order_ids=by_id,
+        client_order_ids=by_client,
+        client_id_prefix=prefix,
         timeout_ms=int(fields["timeout_ms"]),
         deadline_ms=int(fields["deadline_ms"]),
         epoch=int(fields["epoch"]),
@@ -33,5 +37,5 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
         held_why=fields.get("held_why", ""),
         name=fields.get("name", ""),
         replaced_by=fields.get("replaced_by", ""),
-        everything=whole,
+        everything=fields["pairs"] == EVERYTHING,
     )

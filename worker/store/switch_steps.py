@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from worker.model.constants import TRACK_MAX
+from worker.model.switch_scopes import shown_items
 from worker.model.switches import Armed, Beaten, Clearing, SwitchRecord, SwitchReply
 from worker.store.steps import Key, Latest, Steps, ask, fields_of, run
 from worker.store.switch_records import read_record
@@ -35,27 +36,30 @@ def arming(
     partly: str = "",
     name: str = "",
     replace_named: bool = False,
+    order_pair: str = "",
 ) -> Steps[Armed]:
     """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`.
 
-    A scope of the one pair `EVERYTHING` is the whole account.
+    Pairs and order ids are names as in `worker.model.switch_scopes`. The one
+    pair `EVERYTHING` is the whole account.
     """
     pairs, order_ids = sorted(set(pairs)), sorted(set(order_ids))
     most = len(order_ids) if replace_named else TRACK_MAX  # in one step, none uncovered
     order_ids, more = order_ids[:most], order_ids[most:]
     kind = (lane, account, int(native))
     naming = (name, int(replace_named))
-    terms = (shortest_ms, budget, by_workers, partly, *naming, len(pairs))
+    terms = (shortest_ms, budget, by_workers, partly, *naming, order_pair, len(pairs))
     args: list[str | int] = [switch_id, *kind, timeout_ms, mode, sent_ms, *bell, *terms]
     args += [*pairs, *order_ids]
     answer = yield run("arm", *args, promised=True)
     if answer[0] == "stale":
         return Armed("")
     if answer[0] == "overlap":
-        named = len(answer) > 3  # noqa: PLR2004  see `arm.lua`
-        return Armed(answer[1], overlaps=str(answer[2]).strip(), named=named)
+        by_name = len(answer) > 3  # noqa: PLR2004  see `arm.lua`
+        return Armed(answer[1], overlaps=shown_items(answer[2]).strip(), named=by_name)
     if answer[0] == "clearing":
-        return Armed("", clearing=Clearing(answer[1], int(answer[2]), answer[3], answer[4]))
+        pair, wait_ms, job_id, detail = answer[1:5]
+        return Armed("", clearing=Clearing(shown_items(pair), int(wait_ms), job_id, detail))
     armed = Armed(
         answer[1],
         int(answer[2]),
@@ -66,7 +70,9 @@ def arming(
     )
     if not more:
         return armed
-    reply, other = yield from tracking(armed.switch_id, armed.epoch, more, add=True)
+    reply, other = yield from tracking(
+        armed.switch_id, armed.epoch, more, add=True, order_pair=order_pair
+    )
     if not other:
         return replace(armed, reply=reply)
     if armed.epoch == 1:
@@ -108,13 +114,13 @@ def disarming(switch_id: str, epoch: int, bell: tuple[str, str]) -> Steps[Switch
 
 
 def tracking(
-    switch_id: str, epoch: int, order_ids: Iterable[str], *, add: bool
+    switch_id: str, epoch: int, order_ids: Iterable[str], *, add: bool, order_pair: str = ""
 ) -> Steps[tuple[SwitchReply, str]]:
-    """Add or take out order ids; return the reply and the switch overlapped.
+    """Add or take out orders by their names; return the reply and the switch overlapped.
 
     Of very many, those before one that overlaps may have been added.
     """
-    head = (switch_id, epoch, "track" if add else "untrack")
+    head = (switch_id, epoch, "track" if add else "untrack", order_pair)
     ids, reply, other = [*order_ids], SwitchReply.ARMED, ""
     for first in range(0, max(1, len(ids)), TRACK_MAX):
         part = ids[first : first + TRACK_MAX]

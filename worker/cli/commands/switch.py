@@ -10,7 +10,13 @@ import typer
 from worker.cli import output, resources
 from worker.cli.beating import SAFE_SHARE, beat_text, keep_beating
 from worker.cli.errors import MISUSED, CliError
-from worker.cli.options import AccountArgument, EpochOption, JsonOption, SwitchArgument
+from worker.cli.options import (
+    AccountArgument,
+    EpochOption,
+    JsonOption,
+    PrefixOption,
+    SwitchArgument,
+)
 from worker.errors import StoreUnavailable
 from worker.model.constants import PRESENCE_MS
 
@@ -33,6 +39,15 @@ def arm(
     order_ids: Annotated[
         list[str] | None, typer.Option("--order", metavar="ID", help="This order; repeatable.")
     ] = None,
+    client_order_ids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--client-order-id",
+            metavar="ID",
+            help="The order that your strategy gave this id; repeatable.",
+        ),
+    ] = None,
+    client_id_prefix: PrefixOption = None,
     everything: Annotated[
         bool,
         typer.Option(
@@ -84,6 +99,8 @@ def arm(
         account,
         pairs=pairs or [],
         order_ids=order_ids or [],
+        client_order_ids=client_order_ids or [],
+        client_id_prefix=client_id_prefix,
         everything=everything,
         timeout_ms=timeout_ms,
         name=name,

@@ -74,7 +74,7 @@ local function take(p, lane, id, claim, lease, batch)
     end
     writes[#writes + 1] = { 'ZADD', p .. 'vain:' .. lane, job.first_ms or now, id }
     local reach = reach_of(job.kind, job.phase, job.claimed_ms, job.lease_ms)
-    if reach then note_reach(p, lane, job.pair, reach) end
+    if reach then note_reach(p, lane, scope_item(job.pair, job.client_id_prefix), reach) end
   end
   writes[#writes + 1] = set
   if job.kind == 'cancel_all' then writes[#writes + 1] = { 'HDEL', key, 'anew' } end

@@ -30,8 +30,7 @@ local function clearing_in(p, lane, pairs, now)
   pairs = with_whole(p, lane, pairs)
   local names, reaches = {}, {}
   for i, pair in ipairs(pairs) do
-    names[i] = order_field('cancel_all', pair == EVERYTHING and '' or pair, '', '')
-    reaches[i] = 'reach|' .. pair
+    names[i], reaches[i] = item_field(pair), 'reach|' .. pair
   end
   local jobs = redis.call('HMGET', p .. 'pending:' .. lane, unpack(names))
   local ends = redis.call('HMGET', p .. 'lane:' .. lane, unpack(reaches))

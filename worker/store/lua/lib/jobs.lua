@@ -46,6 +46,28 @@ local function was_listed(phase, streak, missing)
   return phase == 'list' and (tonumber(streak or 1) <= 0 or missing == '1')
 end
 
+-- scope_item(pair, prefix) -> what a switch calls a pair ('' or nil for all), of which a prefix of client
+-- order ids covers a part; see model/switch_scopes.py
+local function scope_item(pair, prefix)
+  if not prefix or prefix == '' then return pair end
+  local coded = string.gsub(prefix, '.', function(char) return string.format('%02x', string.byte(char)) end)
+  return ((pair or '') == '' and '*' or pair) .. '~' .. coded
+end
+
+-- read_item(item) -> its pair, its prefix; each '' if there is none
+local function read_item(item)
+  local pair, coded = string.match(item, '^([^~]+)~(%x+)$')
+  if not pair then return item == '*' and '' or item, '' end
+  local prefix = string.gsub(coded, '%x%x', function(code) return string.char(tonumber(code, 16)) end)
+  return pair == '*' and '' or pair, prefix
+end
+
+-- item_field(item) -> what the cancel-all of it is called in P pending:<lane>
+local function item_field(item)
+  local pair, prefix = read_item(item)
+  return job_field({ kind = 'cancel_all', pair = pair, client_id_prefix = prefix })
+end
+
 -- place_job(p, lane, id, at, urgent, doubtful), drop_job(p, lane, id, urgent): when a worker
 -- must serve it; of which class it is says lib/turns.
 local function place_job(p, lane, id, at, urgent, doubtful)

@@ -1,6 +1,6 @@
 -- How a switch trips: its cancels become jobs.
 -- Keys: see lib/switches, lib/jobs
---- @constants EVERYTHING FIRED_MS
+--- @constants FIRED_MS
 --- @include lib/accepting
 --- @include lib/disarms
 --- @include lib/jobs
@@ -13,18 +13,26 @@
 -- How many orders and pairs one step accepts cancels of, so that it does not block Redis.
 local PART = 250
 
--- accept_cancels(p, switch, now, orders, pairs): each is named by what it cancels: after a
+-- accept_cancels(p, switch, now, orders, items): each is named by what it cancels: after a
 -- failover that has forgotten this, another trip names it the same.
-local function accept_cancels(p, switch, now, orders, pairs)
+local function accept_cancels(p, switch, now, orders, items)
   local stem = switch.id .. '.' .. switch.epoch .. '.'
-  local function accept(kind, order_id, pair)
-    local id = stem .. string.sub(redis.sha1hex(order_field(kind, pair, '', order_id)), 1, 16)
-    accept_job(p, { id = id, lane = switch.lane, kind = kind, order_id = order_id,
-      client_order_id = '', client_id_prefix = '', pair = pair, side = '', parent = switch.id,
-      urgent = true, tripped = true }, now)
+  local function accept(job)
+    job.order_id, job.client_order_id = job.order_id or '', job.client_order_id or ''
+    job.client_id_prefix = job.client_id_prefix or ''
+    job.lane, job.side, job.parent, job.urgent, job.tripped = switch.lane, '', switch.id, true, true
+    job.id = stem .. string.sub(redis.sha1hex(job_field(job)), 1, 16)
+    accept_job(p, job, now)
   end
-  for _, order in ipairs(orders) do accept('cancel', order, '') end
-  for _, pair in ipairs(pairs) do accept('cancel_all', '', pair == EVERYTHING and '' or pair) end
+  for _, order in ipairs(orders) do
+    local client = string.match(order, '^client (.*)$')
+    accept({ kind = 'cancel', order_id = not client and order or '', client_order_id = client,
+      pair = switch.order_pair or '' })
+  end
+  for _, item in ipairs(items) do
+    local pair, prefix = read_item(item)
+    accept({ kind = 'cancel_all', pair = pair, client_id_prefix = prefix })
+  end
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
 end
 
