@@ -83,7 +83,8 @@ def test_a_prefix_takes_only_the_orders_of_one_strategy(
     assert (job.outcome, job.canceled, job.client_id_prefix) == (Outcome.CANCELED, 2, "grid-")
     assert {world.status(alias, order) for order in grid} == {"canceled"}
     assert {world.status(alias, order) for order in others} == {"open"}
-    assert {arrival.operation for arrival in attempts.arrivals()} == {"open_orders", "cancel"}
+    operations = {arrival.operation for arrival in attempts.arrivals()} - {"open_algos"}
+    assert operations == {"open_orders", "cancel"}
 
 
 def test_an_exchange_without_client_ids_refuses_them(world: World) -> None:

@@ -128,7 +128,7 @@ def test_a_silent_switch_ends_by_the_timers_of_its_pairs(world: World, alias: st
     eventually(timed, what="each pair has a timer")
     record = switch.record()
     assert record is not None
-    assert record.held == "both"
+    assert record.held == "both"  # stop orders are left to workers
     eventually(
         lambda: {world.status(alias, order) for order in mine} == {"canceled"}, within_ms=12_000
     )

@@ -46,6 +46,8 @@ class Case:
                 return CancelOrder(pair=pair, client_order_id=self.inputs["client_order_id"])
             case "query_by_client_id":
                 return QueryOrder(pair=pair, client_order_id=self.inputs["client_order_id"])
+            case "cancel_algo_order":
+                return CancelOrder(self.inputs["algo_id"], pair="BTCUSDT", stop=True)
             case "query_order":
                 return QueryOrder(self.inputs["order_id"], pair=pair)
             case "open_orders":

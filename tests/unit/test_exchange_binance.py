@@ -19,11 +19,13 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     CountdownSet,
     OpenOrder,
@@ -52,6 +54,9 @@ MINE = CancelOrder(pair="BTCUSDT", client_order_id="my-order-1")
 ASK_MINE = QueryOrder(pair="BTCUSDT", client_order_id="my-order-1")
 LIST = ListOpenOrders(pair="BTCUSDT")
 GRID = ListOpenOrders(pair="BTCUSDT", client_id_prefix="grid-")
+STOP = CancelOrder("2146760", pair="BTCUSDT", stop=True)
+ASK_STOP = QueryOrder("2146760", pair="BTCUSDT", stop=True)
+STOPS = ListStopOrders(pair="BTCUSDT")
 SCOPE = CancelScope(pair="BTCUSDT")
 TIMER = SetCountdown(("BTCUSDT",), 60_000)
 
@@ -65,6 +70,18 @@ def row(status: str, **other: object) -> dict[str, object]:
         "clientOrderId": "cancel-1",
         "side": "BUY",
         "status": status,
+        **other,
+    }
+
+
+def algo(status: str, **other: object) -> dict[str, object]:
+    """Build an algo order as the exchange writes it."""
+    return {
+        "algoId": 2146760,
+        "clientAlgoId": "my-stop-1",
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "algoStatus": status,
         **other,
     }
 
@@ -205,6 +222,22 @@ PROVEN: list[tuple[Command, object, Answer]] = [
         {"code": 200, "msg": "The operation of cancel all open order is done."},
         ScopeCanceled(),
     ),
+    (STOP, {"algoId": 2146760, "code": "200", "msg": "success"}, CancelAccepted()),
+    (ASK_STOP, algo("NEW"), OrderReport(OrderState.OPEN)),
+    (ASK_STOP, algo("CANCELED"), OrderReport(OrderState.CANCELED)),
+    (ASK_STOP, algo("FINISHED"), OrderReport(OrderState.FILLED)),
+    (
+        STOPS,
+        [algo("NEW"), algo("CANCELED", algoId=1), algo("NEW", symbol="ETHUSDT")],
+        OpenOrders((OpenOrder("2146760", "BTCUSDT", "sell", stop=True),), complete=True),
+    ),
+    (STOPS, [algo("TRIGGERING")], OpenOrders((), complete=False)),
+    (STOPS, [algo("NEW", algoId=None)], OpenOrders((), complete=False)),
+    (
+        LIST,
+        [row("NEW", type="STOP")],
+        OpenOrders((OpenOrder("12345678", "BTCUSDT", "buy"),), complete=True),
+    ),
     (LIST, [], OpenOrders((), complete=True)),
     (LIST, [row("NEW")], OpenOrders((OpenOrder("12345678", "BTCUSDT", "buy"),), complete=True)),
     (LIST, [row("NEW", symbol="ETHUSDT")], OpenOrders((), complete=True)),
@@ -240,6 +273,12 @@ def test_a_documented_success_is_read(command: Command, body: object, answer: An
         (MINE, row("CANCELED", origClientOrderId="x", clientOrderId="my-order-1")),
         (MINE, row("CANCELED", symbol="ETHUSDT")),
         (ASK_MINE, row("FILLED")),
+        (STOP, {"algoId": 1, "code": "200", "msg": "success"}),
+        (STOP, {"algoId": 2146760, "code": "400"}),
+        (ASK_STOP, algo("TRIGGERED")),
+        (ASK_STOP, algo("CANCELED", algoId=1)),
+        (ASK_STOP, algo("CANCELED", symbol="ETHUSDT")),
+        (STOPS, {}),
         (CANCEL, {"orderReports": []}),
         (CANCEL, {}),
         (CANCEL, []),
@@ -310,6 +349,19 @@ def test_a_documented_error_is_read(
     assert {name: getattr(answer, name) for name in facts} == facts
 
 
+@pytest.mark.parametrize("market", [BINANCE, BINANCE_COINM])
+def test_stop_orders_are_told_by_their_type(market: Binance) -> None:
+    """Where they are plain orders; there they are canceled as such."""
+    rows = [row("NEW", type="TAKE_PROFIT_LIMIT"), row("NEW", orderId=2, type="LIMIT")]
+    answer = market.classify(LIST, reply(200, rows))
+    assert isinstance(answer, OpenOrders)
+    assert [order.stop for order in answer.orders] == [True, False]
+    request = market.sign(replace(CANCEL, stop=True), Access("https://x", "k", "s"), Stamp(NOW_MS))
+    assert "orderId=12345678" in request.url
+    with pytest.raises(InvalidCommand, match="no documented way to list stop orders"):
+        market.check(STOPS)
+
+
 def test_a_ban_without_a_time_lasts_for_the_shortest() -> None:
     """Nothing is sent for two minutes."""
     answer = BINANCE.classify(CANCEL, reply(418, error(-1003)))
@@ -335,6 +387,6 @@ def test_nothing_to_cancel_is_proven_by_a_list() -> None:
 @given(st.binary(max_size=200), st.sampled_from([200, 400, 401, 403, 418, 429, 500, 503]))
 def test_no_bytes_raise_or_prove_a_cancel(body: bytes, status: int) -> None:
     """Whatever comes, it is read."""
-    for command in (CANCEL, MINE, QUERY, ASK_MINE, LIST, SCOPE, TIMER):
+    for command in (CANCEL, MINE, STOP, QUERY, ASK_MINE, ASK_STOP, LIST, STOPS, SCOPE, TIMER):
         answer = BINANCE.classify(command, replace(reply(status, ""), body=body))
         assert not isinstance(answer, Closed)

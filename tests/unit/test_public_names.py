@@ -76,12 +76,15 @@ def test_outcomes_are_these() -> None:
     [
         ("cancel", ["account", "order_id", "pair", "side", "client_order_id"]),
         ("cancel_many", ["account", "order_ids", "pair", "side", "client_order_ids"]),
-        ("cancel_all", ["account", "pair", "side", "client_id_prefix"]),
+        ("cancel_all", ["account", "pair", "side", "client_id_prefix", "stops"]),
         (
             "cancel_direct",
             ["account", "order_id", "pair", "side", "client_order_id", "timeout_ms"],
         ),
-        ("cancel_all_direct", ["account", "pair", "side", "client_id_prefix", "timeout_ms"]),
+        (
+            "cancel_all_direct",
+            ["account", "pair", "side", "client_id_prefix", "stops", "timeout_ms"],
+        ),
         (
             "arm",
             [
@@ -90,6 +93,7 @@ def test_outcomes_are_these() -> None:
                 "order_ids",
                 "client_order_ids",
                 "client_id_prefix",
+                "stops",
                 "everything",
                 "timeout_ms",
                 "name",
@@ -105,6 +109,7 @@ def test_outcomes_are_these() -> None:
                 "order_ids",
                 "client_order_ids",
                 "client_id_prefix",
+                "stops",
                 "everything",
                 "timeout_ms",
                 "name",

@@ -129,3 +129,41 @@ def test_how_a_scope_ends(case: str) -> None:
     """With the results for its orders, and what is not known of them."""
     fields, why, wanted = ENDS[case]
     assert closed_scope(scope(**fields), why) == wanted
+
+
+STEPS: dict[str, tuple[dict[str, Any], OpenOrders, Phase]] = {
+    "stop orders are listed once": ({"phase": Phase.STOPS}, orders(2), Phase.LIST),
+    "as long as that takes": (
+        {"phase": Phase.STOPS},
+        orders(2, complete=False),
+        Phase.STOPS,
+    ),
+    "then the others until there are none": (SEEN, orders(1), Phase.LIST),
+    "then stop orders again": (SEEN, orders(), Phase.STOPS_LEFT),
+    "until there are none": (
+        {**SEEN, "phase": Phase.STOPS_LEFT},
+        orders(1),
+        Phase.STOPS_LEFT,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STEPS)
+def test_stop_orders_that_are_listed_apart_are_looked_at_before_and_after(case: str) -> None:
+    """Each gets its cancel at once, and none is left when the scope ends."""
+    fields, answer, phase = STEPS[case]
+    decision = by_list(scope(**fields), answer, WAIT_MS, NOW_MS, stops=True)
+    assert isinstance(decision, Again)
+    assert decision.phase is phase
+
+
+def test_a_scope_ends_once_no_stop_order_is_left() -> None:
+    """A last list of them proves it."""
+    last = scope(**{**SEEN, "phase": Phase.STOPS_LEFT})
+    assert isinstance(by_list(last, orders(), WAIT_MS, NOW_MS, stops=True), Done)
+
+
+def test_kept_stop_orders_do_not_hold_a_scope_up() -> None:
+    """They are not counted as open."""
+    kept = OpenOrders((OpenOrder("1", stop=True),), complete=True)
+    assert isinstance(by_list(scope(**SEEN, stops="keep"), kept, WAIT_MS, NOW_MS), Done)

@@ -55,6 +55,12 @@ PrefixOption = Annotated[
         show_default=False,
     ),
 ]
+KeepStopsOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-stops", help="Leave stop, take-profit and trigger orders, which protect positions."
+    ),
+]
 WaitOption = Annotated[
     float | None,
     typer.Option(

@@ -17,7 +17,7 @@ from worker.model.settlements import new_id
 from worker.model.switch_scopes import order_names, scope_items
 from worker.model.switches import Armed, Clearing, HeldWhy, who_holds, why_held
 from worker.policy.holding import holding_of
-from worker.policy.phases import check_name, check_switch, check_tracked, spelled
+from worker.policy.phases import check_name, check_stops, check_switch, check_tracked, spelled
 from worker.policy.timers import shortest_native_ms, terms_of
 from worker.store.steps import Pause, Steps
 from worker.store.switch_steps import arming
@@ -39,6 +39,7 @@ class Scope:
         client_id_prefix: Of the pairs, or of all if there are none, only orders whose client
             order id begins with this.
         everything: All orders of the account.
+        stops: `take` or `keep`: what becomes of stop orders.
     """
 
     pairs: Sequence[str]
@@ -46,6 +47,7 @@ class Scope:
     client_order_ids: Sequence[str] = ()
     client_id_prefix: str | None = None
     everything: bool = False
+    stops: str = "take"
 
 
 def native_terms(settings: ProducerSettings, account: str) -> tuple[int, int]:
@@ -116,7 +118,13 @@ def arming_switch(
         everything=scope.everything,
     )
     order_pair = check_tracked(exchange, pairs, scope.order_ids, scope.client_order_ids)
-    holding = holding_of(exchange, everything=scope.everything, timeout_ms=timeout_ms)
+    stops = check_stops(exchange, scope.stops)
+    holding = holding_of(
+        exchange,
+        everything=scope.everything,
+        timeout_ms=timeout_ms,
+        keeps_stops=bool(stops),
+    )
     shortest_ms, budget = native_terms(settings, account)
     items = scope_items(pairs, scope.client_id_prefix)
     prefixed = holding.timer and scope.client_id_prefix is not None
@@ -137,6 +145,7 @@ def arming_switch(
             name=name or "",
             replace_named=replace,
             order_pair=order_pair,
+            stops=stops,
         ),
         wait_ms=clear_wait_ms,
     )

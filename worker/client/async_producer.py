@@ -120,10 +120,13 @@ class AsyncProducer:
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
     ) -> AsyncTicket:
         """Cancel all open orders of a scope; see `Producer.cancel_all`."""
         return await self._store.carry(
-            self._verbs.cancel_all(account, pair=pair, side=side, client_id_prefix=client_id_prefix)
+            self._verbs.cancel_all(
+                account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+            )
         )
 
     async def check_cancel_all(
@@ -133,11 +136,12 @@ class AsyncProducer:
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
     ) -> None:
         """Raise what `cancel_all` would raise; see `Producer.check_cancel_all`."""
         await self._store.carry(
             self._verbs.check_cancel_all(
-                account, pair=pair, side=side, client_id_prefix=client_id_prefix
+                account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
             )
         )
 
@@ -157,6 +161,7 @@ class AsyncProducer:
         order_ids: Sequence[str] = (),
         client_order_ids: Sequence[str] = (),
         client_id_prefix: str | None = None,
+        stops: str = "take",
         everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
@@ -171,6 +176,7 @@ class AsyncProducer:
                 order_ids=order_ids,
                 client_order_ids=client_order_ids,
                 client_id_prefix=client_id_prefix,
+                stops=stops,
                 everything=everything,
                 timeout_ms=timeout_ms,
                 name=name,
@@ -204,6 +210,7 @@ class AsyncProducer:
         order_ids: Sequence[str] = (),
         client_order_ids: Sequence[str] = (),
         client_id_prefix: str | None = None,
+        stops: str = "take",
         everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
@@ -218,6 +225,7 @@ class AsyncProducer:
                 order_ids=order_ids,
                 client_order_ids=client_order_ids,
                 client_id_prefix=client_id_prefix,
+                stops=stops,
                 everything=everything,
                 timeout_ms=timeout_ms,
                 name=name,
@@ -251,6 +259,7 @@ class AsyncProducer:
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
         timeout_ms: int = DIRECT_MS,
     ) -> Result:
         """Cancel all open orders of a scope from this process; see `cancel_direct`."""
@@ -261,6 +270,7 @@ class AsyncProducer:
             pair=pair,
             side=side,
             client_id_prefix=client_id_prefix,
+            stops=stops,
         )
         return (await asyncio.to_thread(sender.run, [job], timeout_ms=timeout_ms))[0]
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Exchange
-from worker.model.jobs import Kind, NewJob
+from worker.model.jobs import TAKE, Kind, NewJob
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
-from worker.policy.phases import check_cancel, check_cancel_all, spelled
+from worker.policy.phases import check_cancel, check_cancel_all, check_stops, spelled
 
 
 def one_order(order_id: str | None, client_order_id: str | None) -> dict[str, tuple[str, ...]]:
@@ -72,6 +72,7 @@ def cancel_of_all(
     pair: str | None,
     side: str | None,
     client_id_prefix: str | None = None,
+    stops: str = TAKE,
 ) -> NewJob:
     """Return one job for all open orders of a scope.
 
@@ -87,4 +88,5 @@ def cancel_of_all(
         pair=pair or "",
         side=side or "",
         client_id_prefix=client_id_prefix or "",
+        stops=check_stops(exchange, stops),
     )

@@ -137,6 +137,7 @@ class Producer:
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
     ) -> Ticket:
         """Enqueue the cancel of all open orders of a scope.
 
@@ -145,6 +146,7 @@ class Producer:
         orders that are placed there later. An exchange may return an empty list for a
         pair that it does not know: use the exchange's spelling. With a
         `client_id_prefix`, only orders whose client order id begins with it are canceled.
+        Stop orders are canceled too, unless `stops` is `keep`.
 
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.
@@ -154,7 +156,9 @@ class Producer:
                 retrying is safe.
         """
         return self._store.carry(
-            self._verbs.cancel_all(account, pair=pair, side=side, client_id_prefix=client_id_prefix)
+            self._verbs.cancel_all(
+                account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+            )
         )
 
     def check_cancel_all(
@@ -164,6 +168,7 @@ class Producer:
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
     ) -> None:
         """Raise what `cancel_all` would raise for these arguments; enqueue nothing.
 
@@ -174,7 +179,7 @@ class Producer:
         """
         self._store.carry(
             self._verbs.check_cancel_all(
-                account, pair=pair, side=side, client_id_prefix=client_id_prefix
+                account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
             )
         )
 
@@ -225,6 +230,7 @@ class Producer:
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
         timeout_ms: int = DIRECT_MS,
     ) -> Result:
         """Cancel all open orders of a scope from this process.
@@ -246,6 +252,7 @@ class Producer:
             pair=pair,
             side=side,
             client_id_prefix=client_id_prefix,
+            stops=stops,
         )
         return sender.run([job], timeout_ms=timeout_ms)[0]
 
@@ -282,6 +289,7 @@ class Producer:
         order_ids: Sequence[str] = (),
         client_order_ids: Sequence[str] = (),
         client_id_prefix: str | None = None,
+        stops: str = "take",
         everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
@@ -302,6 +310,8 @@ class Producer:
             client_id_prefix: Of the pairs, or of the whole account without pairs, only
                 orders whose client order id begins with this. It covers orders whose
                 placing was not answered. Workers hold such a deadline.
+            stops: `take` cancels stop, take-profit and trigger orders too; `keep` leaves
+                them, so that a position stays protected.
             everything: Covers all orders of the account, without pairs or order ids. No
                 other switch of the account can be armed beside it. Only such a switch
                 uses an exchange's timer that is for the whole account.
@@ -335,6 +345,7 @@ class Producer:
                 order_ids=order_ids,
                 client_order_ids=client_order_ids,
                 client_id_prefix=client_id_prefix,
+                stops=stops,
                 everything=everything,
                 timeout_ms=timeout_ms,
                 name=name,
@@ -351,6 +362,7 @@ class Producer:
         order_ids: Sequence[str] = (),
         client_order_ids: Sequence[str] = (),
         client_id_prefix: str | None = None,
+        stops: str = "take",
         everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
@@ -364,6 +376,7 @@ class Producer:
             order_ids=order_ids,
             client_order_ids=client_order_ids,
             client_id_prefix=client_id_prefix,
+            stops=stops,
             everything=everything,
             timeout_ms=timeout_ms,
             name=name,

@@ -61,6 +61,8 @@ def replaying(dead: Job, exchange: Exchange) -> Steps[Accepted]:
         parent=dead.id,
         client_order_id=dead.client_order_id or "",
         client_id_prefix=dead.client_id_prefix or "",
+        stop=dead.stop,
+        stops=dead.stops,
     )
     bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
     (accepted,) = yield from accepting([job], [bell])

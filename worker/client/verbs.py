@@ -101,11 +101,12 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
     ) -> Steps[TicketT]:
         """Cancel all open orders of a scope."""
         exchange = yield from self.exchange(account)
         job = cancel_of_all(
-            exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix
+            exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
         )
         bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
         (accepted,) = yield from accepting([job], [bell])
@@ -118,10 +119,13 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         pair: str | None = None,
         side: str | None = None,
         client_id_prefix: str | None = None,
+        stops: str = "take",
     ) -> Steps[None]:
         """Raise what `cancel_all` would raise."""
         exchange = yield from self.exchange(account)
-        cancel_of_all(exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix)
+        cancel_of_all(
+            exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+        )
 
     def replay(self, job_id: str) -> Steps[TicketT]:
         """Enqueue the command of a dead letter again."""
@@ -148,6 +152,7 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         order_ids: Sequence[str] = (),
         client_order_ids: Sequence[str] = (),
         client_id_prefix: str | None = None,
+        stops: str = "take",
         everything: bool = False,
         timeout_ms: int,
         name: str | None = None,
@@ -162,7 +167,9 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
                 self._settings,
                 exchange,
                 account,
-                scope=Scope(pairs, order_ids, client_order_ids, client_id_prefix, everything),
+                scope=Scope(
+                    pairs, order_ids, client_order_ids, client_id_prefix, everything, stops
+                ),
                 timeout_ms=timeout_ms,
                 clear_wait_ms=clear_wait_ms,
                 name=name,

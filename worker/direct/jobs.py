@@ -21,6 +21,8 @@ def accepted(new: NewJob, *, now_ms: int) -> Job:
         order_id=new.order_id or None,
         client_order_id=new.client_order_id or None,
         client_id_prefix=new.client_id_prefix or None,
+        stop=new.stop,
+        stops=new.stops,
         pair=new.pair or None,
         side=new.side or None,
         parent=new.parent or None,

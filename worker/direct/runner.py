@@ -313,5 +313,5 @@ class _Run:
 
 
 def _target(job: Job) -> tuple[object, ...]:
-    orders = (job.order_id, job.client_order_id, job.client_id_prefix)
+    orders = (job.order_id, job.client_order_id, job.client_id_prefix, job.stop, job.stops)
     return (job.kind, job.pair, job.side, *orders)

@@ -27,7 +27,7 @@ from worker.model.outcomes import Answer, CancelAccepted, ClosedMany, OpenOrders
 from worker.model.settlements import Settlement
 from worker.model.switch_scopes import scope_items
 from worker.policy.batching import answer_to, together
-from worker.policy.phases import asking_phase, command_of, next_phase
+from worker.policy.phases import asking_phase, command_of, next_phase, takes_apart
 from worker.policy.retries import decide
 from worker.policy.scopes import closed_scope
 from worker.policy.settling import settlement_of
@@ -172,6 +172,7 @@ class AttemptRunner:
             now_ms=now_ms + took_ms,
             jobs=self._jobs_of(lane.exchange),
             rng=self._rng,
+            stops=takes_apart(job, lane.exchange),
         )
         return settlement_of(
             job,

@@ -122,6 +122,7 @@ class Capabilities:
         timer: Its own countdown; None without one.
         missing_max_ms: How long an order that it does not know may still appear; after that
             its cancel becomes a dead letter. `jobs.missing_max_ms` overrides it.
+        tells_stops: Its list of open orders says which are stop orders.
         client_ids: What a strategy's own ids of orders look like; None where an order cannot
             be named by one. Never with a space, a comma or a `|`.
         lists_client_ids: Its list of open orders has the client order id of each.
@@ -143,6 +144,7 @@ class Capabilities:
     limits: tuple[Limit, ...] = ()
     timer: Timer | None = None
     missing_max_ms: int = 5 * MINUTE_MS
+    tells_stops: bool = False
     client_ids: IdForm | None = None
     lists_client_ids: bool = False
     spelling: Callable[[str], str] = str

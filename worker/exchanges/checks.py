@@ -22,6 +22,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
@@ -37,6 +38,7 @@ _ACTIONS: Final[Mapping[type[Command], str]] = {
     CancelScope: "cancel all orders in one request",
     QueryOrder: "ask about an order",
     ListOpenOrders: "list open orders",
+    ListStopOrders: "list stop orders",
     SetCountdown: "set a countdown",
     FetchToken: "fetch a token",
 }
@@ -73,7 +75,7 @@ class Checker:
         if kind not in self.capabilities.commands:
             raise InvalidCommand(f"{self.name} has no documented way to {_ACTIONS[kind]}")
         self._check_scope(command)
-        if isinstance(command, ListOpenOrders):
+        if isinstance(command, ListOpenOrders | ListStopOrders):
             self._check_prefix(command.client_id_prefix)
         match command:
             case CancelOrder() | QueryOrder():
@@ -82,7 +84,7 @@ class Checker:
                 self._check_ids(order_ids)
             case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
                 self._check_countdown(pairs, countdown_ms)
-            case CancelScope() | ListOpenOrders() | FetchToken():
+            case CancelScope() | ListOpenOrders() | ListStopOrders() | FetchToken():
                 pass
 
     def _check_scope(self, command: Command) -> None:

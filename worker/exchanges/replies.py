@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from worker.exchanges.base import MINUTE_MS, retry_after_ms
-from worker.model.commands import ListOpenOrders
+from worker.model.commands import ListOpenOrders, ListStopOrders
 from worker.model.outcomes import Outcome, Unproven
 from worker.model.wire import Reply
 
@@ -109,7 +109,9 @@ def rows_of(value: object) -> list[object] | None:
     return None
 
 
-def in_scope(scope: ListOpenOrders, pair: str, side: str, client_id: str = "") -> bool:
+def in_scope(
+    scope: ListOpenOrders | ListStopOrders, pair: str, side: str, client_id: str = ""
+) -> bool:
     """Return whether a row belongs to what was asked; case does not distinguish pairs."""
     in_pair = scope.pair is None or scope.pair.casefold() == pair.casefold()
     named = client_id.startswith(scope.client_id_prefix or "")

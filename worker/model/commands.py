@@ -17,6 +17,8 @@ class CancelOrder:
     pair: str | None = None
     side: str | None = None
     client_order_id: str | None = None
+    stop: bool = False
+    """A list has shown it as a stop order, which some exchanges cancel by other means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class QueryOrder:
     order_id: str = ""
     pair: str | None = None
     client_order_id: str | None = None
+    stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,18 @@ class ListOpenOrders:
     """Ask for the open orders of a scope.
 
     With a `client_id_prefix` only those whose client order id begins with it.
+    """
+
+    pair: str | None = None
+    side: str | None = None
+    client_id_prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListStopOrders:
+    """Ask for the open stop orders of a scope, where the exchange lists them apart.
+
+    There a `CancelScope` does not reach them, nor does a `ListOpenOrders` show them.
     """
 
     pair: str | None = None
@@ -77,6 +92,7 @@ Command = (
     | CancelScope
     | QueryOrder
     | ListOpenOrders
+    | ListStopOrders
     | SetCountdown
     | FetchToken
 )

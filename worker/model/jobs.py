@@ -27,6 +27,11 @@ class Kind(StrEnum):
     """One that this version does not know: a newer one's."""
 
 
+KEEP = "keep"
+TAKE = "take"
+"""What a cancel of a whole scope does with stop orders."""
+
+
 class Phase(StrEnum):
     """What the next attempt of a job sends."""
 
@@ -35,12 +40,26 @@ class Phase(StrEnum):
     """Cancels one side of a scope of both, where the exchange takes sides alone."""
     SELL = "sell"
     ASK = "ask"
+    STOPS = "stops"
+    """Lists stop orders that the exchange lists apart; `LIST` follows."""
     LIST = "list"
+    STOPS_LEFT = "stops_left"
+    """Lists them until there are none, once `LIST` has shown no other order."""
 
     @property
     def cancels(self) -> bool:
         """Whether it cancels, rather than asks."""
-        return self not in (Phase.ASK, Phase.LIST)
+        return self in (Phase.SEND, Phase.BUY, Phase.SELL)
+
+    @property
+    def lists(self) -> bool:
+        """Whether it lists a scope's orders."""
+        return self in (Phase.STOPS, Phase.LIST, Phase.STOPS_LEFT)
+
+    @property
+    def empties(self) -> bool:
+        """Whether it lists a scope until that is empty."""
+        return self in (Phase.LIST, Phase.STOPS_LEFT)
 
 
 class State(StrEnum):
@@ -59,6 +78,8 @@ class Job:
         lane: `<exchange>:<account>`.
         order_id: The exchange's id of the order; None if it is named by `client_order_id`.
         client_order_id: The id that its strategy gave the order; never with `order_id`.
+        stop: A list has shown its order as a stop order.
+        stops: Of a scope: `keep` if its stop orders stay; else they are canceled too.
         client_id_prefix: Of a scope: only orders whose client order id begins with it.
         phase: What the next attempt sends; None before the first.
         streak: Attempts in a row that ended in `outcome`.
@@ -96,6 +117,8 @@ class Job:
     side: str | None = None
     parent: str | None = None
     client_id_prefix: str | None = None
+    stop: bool = False
+    stops: str = ""
     phase: Phase | None = None
     streak: int = 0
     missing: bool = False
@@ -143,6 +166,8 @@ class Job:
         """Name of its order for people; empty if it has none."""
         if self.client_order_id:
             return f"client id {self.client_order_id}"
+        if self.stop:
+            return f"stop order {self.order_id}"
         return self.order_id or ""
 
     @property
@@ -177,6 +202,7 @@ class Job:
         told["doubtful"] = "doubtful" in fields
         told["history"] = (*_only_attempt(fields), *told.get("history", ()))
         told["unseen"] = "unseen" in fields
+        told["stop"] = "stop" in fields
         told["version"] = version = _number(fields.get("v")) or JOB_FORMAT
         if version > JOB_FORMAT or kind is Kind.UNKNOWN:
             named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
@@ -184,7 +210,8 @@ class Job:
         return cls(**told)
 
     def _of_scope(self) -> dict[str, Any]:
-        return {"client_id_prefix": self.client_id_prefix, **self.counts()}
+        bounds = {"client_id_prefix": self.client_id_prefix, "stops": self.stops or TAKE}
+        return {**bounds, **self.counts()}
 
     def counts(self) -> dict[str, int]:
         """Return how the orders that were found open in a scope have ended."""
@@ -231,6 +258,8 @@ class NewJob:
     urgent: bool = False
     client_order_id: str = ""
     client_id_prefix: str = ""
+    stop: bool = False
+    stops: str = ""
 
 
 def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,7 +268,7 @@ def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
     Once it has been listed its `streak` is recorded as a negative number, or 0; that it is
     empty, and since when, as `missing`. Workers of all versions read it there.
     """
-    streak, lists = told.get("streak", 0), told.get("phase") is Phase.LIST
+    streak, lists = told.get("streak", 0), told.get("phase") in (Phase.LIST, Phase.STOPS_LEFT)
     return {
         "streak": abs(streak),
         "listed": lists and streak <= 0,
@@ -308,6 +337,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
             "order_id",
             "client_order_id",
             "client_id_prefix",
+            "stops",
             "pair",
             "side",
             "parent",

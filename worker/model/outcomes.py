@@ -105,16 +105,17 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """One row of a list of open orders."""
+    """One row of a list of open orders. `stop`: it is a stop, take-profit or trigger order."""
 
     order_id: str
     pair: str | None = None
     side: str | None = None
+    stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OpenOrders:
-    """The answer to a `ListOpenOrders`, in the command's scope.
+    """The answer to a `ListOpenOrders` or `ListStopOrders`, in the command's scope.
 
     `complete` is false when the exchange may hold more than it listed.
     """

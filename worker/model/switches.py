@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from worker.model.jobs import TAKE
 from worker.model.limits import Grant
 from worker.model.names import exchange_of
 from worker.model.switch_scopes import order_names, scope_items, shown_items
@@ -89,6 +91,8 @@ class HeldWhy(StrEnum):
     """The timer would go on after it has fired."""
     LONG = "long"
     """The timer cannot run as long as the timeout."""
+    KEPT = "kept"
+    """Stop orders stay, and the timer may cancel them."""
     STOPS = "stops"
     """The exchange holds the plain orders, and leaves stop orders to workers."""
     PREFIX = "prefix"
@@ -107,6 +111,7 @@ class SwitchRecord:
         client_order_ids: Orders that it covers by the ids that their strategy gave them.
         client_id_prefix: Of its pairs, or of all if it names none, it covers only orders whose
             client order ids begin with this; empty for no such bound.
+        stops: `keep` if its stop orders stay; empty if they are canceled too.
         fires_ms: When the exchange's own timer fires at the earliest; 0 if no
             timer is known to run, None if the exchange holds none.
         synced_ms: When that was last confirmed.
@@ -133,6 +138,7 @@ class SwitchRecord:
     replaced_by: str = ""
     client_order_ids: tuple[str, ...] = ()
     client_id_prefix: str = ""
+    stops: str = ""
     everything: bool = False
 
     @property
@@ -172,6 +178,7 @@ class SwitchRecord:
             "order_ids": list(self.order_ids),
             "client_order_ids": list(self.client_order_ids),
             "client_id_prefix": self.client_id_prefix or None,
+            "stops": self.stops or TAKE,
             "state": self.state,
             "epoch": self.epoch,
             "timeout_ms": self.timeout_ms,
@@ -202,32 +209,27 @@ def who_holds(why: str, *, native: bool, orders: bool) -> str:
 def why_held(why: str, *, native: bool, orders: bool = False) -> str:
     """Say in words why the exchange, or why workers, hold a deadline; as for `who_holds`."""
     kind, _, figure = why.partition(" ")
-    match HeldWhy(kind):
-        case HeldWhy.STOPS:
-            return (
-                "the exchange's own timer for plain orders; workers for stop orders, "
-                "which it leaves open"
-            )
-        case HeldWhy.WIDE:
-            return "the exchange's timer cancels every order of the account, not a pair's alone"
-        case HeldWhy.NARROW:
-            return "the exchange's timer needs each pair by name"
-        case HeldWhy.REPEATS:
-            return "the exchange's timer would also cancel what is placed after it has fired"
-        case HeldWhy.LONG:
-            return f"the exchange's timer runs for {figure} ms at most"
-        case HeldWhy.SHORT:
-            return f"the exchange's timer cannot be kept below a timeout of {figure} ms"
-        case HeldWhy.SLOW:
-            return f"the exchange answers slowly: its timer needs a timeout of {figure} ms"
-        case HeldWhy.PREFIX:
-            return "an exchange's timer cannot leave orders with other client ids alone"
-        case HeldWhy.LIMIT:
-            return "other switches take up the exchange's limit on countdown requests"
-        case HeldWhy.NONE:
-            timer = "the exchange's own timer"
-            whole = f"{timer} for the pairs; workers for the orders" if orders else timer
-            return whole if native else "the exchange has no timer"
+    reason = HeldWhy(kind)
+    if reason is not HeldWhy.NONE:
+        return _REASONS[reason].format(figure=figure)
+    timer = "the exchange's own timer"
+    whole = f"{timer} for the pairs; workers for the orders" if orders else timer
+    return whole if native else "the exchange has no timer"
+
+
+_REASONS: Mapping[HeldWhy, str] = {
+    HeldWhy.STOPS: "the exchange's own timer for plain orders; workers for stop orders, "
+    "which it leaves open",
+    HeldWhy.KEPT: "the exchange's timer may cancel stop orders, which are to stay",
+    HeldWhy.WIDE: "the exchange's timer cancels every order of the account, not a pair's alone",
+    HeldWhy.NARROW: "the exchange's timer needs each pair by name",
+    HeldWhy.REPEATS: "the exchange's timer would also cancel what is placed after it has fired",
+    HeldWhy.LONG: "the exchange's timer runs for {figure} ms at most",
+    HeldWhy.SHORT: "the exchange's timer cannot be kept below a timeout of {figure} ms",
+    HeldWhy.SLOW: "the exchange answers slowly: its timer needs a timeout of {figure} ms",
+    HeldWhy.PREFIX: "an exchange's timer cannot leave orders with other client ids alone",
+    HeldWhy.LIMIT: "other switches take up the exchange's limit on countdown requests",
+}
 
 
 NO_GRANT = Grant(0)

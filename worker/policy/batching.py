@@ -47,5 +47,6 @@ def answer_to(job: Job, answer: Answer) -> Answer:
 
 def _is_fresh(job: Job) -> bool:
     untried = job.attempts <= 1 and job.phase is None and not job.lost
-    named = job.client_order_id is None  # `CancelOrders` names orders by the exchange's ids
+    # `CancelOrders` names orders by the exchange's ids.
+    named = job.client_order_id is None and not job.stop
     return job.kind is Kind.CANCEL and named and untried and not job.foreign

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from worker.exchanges.base import Exchange
 from worker.exchanges.timer import Reach
 from worker.model.switches import HeldWhy
+from worker.policy.phases import lists_stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,9 @@ class Holding:
     partly: str = ""
 
 
-def holding_of(exchange: Exchange, *, everything: bool, timeout_ms: int) -> Holding:
+def holding_of(
+    exchange: Exchange, *, everything: bool, timeout_ms: int, keeps_stops: bool = False
+) -> Holding:
     """Return what an exchange's timer can do for a switch.
 
     A timer that reaches more than the scope is never used.
@@ -35,11 +38,14 @@ def holding_of(exchange: Exchange, *, everything: bool, timeout_ms: int) -> Hold
         exchange: The account's.
         everything: Whether the scope is the whole account.
         timeout_ms: From each heartbeat to the deadline.
+        keeps_stops: Its stop orders stay.
     """
     timer = exchange.capabilities.timer
     if timer is None:
         return Holding(timer=False)
-    partly = HeldWhy.STOPS if timer.leaves_stops else ""
+    partly = HeldWhy.STOPS if timer.leaves_stops and not keeps_stops else ""
+    if keeps_stops and not lists_stops(exchange):
+        return Holding(timer=True, by_workers=HeldWhy.KEPT)
     if timer.reach is Reach.ACCOUNT and not everything:
         return Holding(timer=True, by_workers=HeldWhy.WIDE)
     if timer.reach is Reach.PAIRS and everything:

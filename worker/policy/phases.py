@@ -14,10 +14,11 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
-from worker.model.jobs import Job, Kind, Phase
+from worker.model.jobs import KEEP, TAKE, Job, Kind, Phase
 
 
 def able(exchange: Exchange, command: Command) -> bool:
@@ -32,12 +33,15 @@ def able(exchange: Exchange, command: Command) -> bool:
 def command_of(job: Job, phase: Phase) -> Command:
     """Return what `phase` of a job sends."""
     match phase:
+        case Phase.STOPS | Phase.STOPS_LEFT:
+            return ListStopOrders(job.pair, job.side, job.client_id_prefix)
         case Phase.LIST:
             return ListOpenOrders(job.pair, job.side, job.client_id_prefix)
         case Phase.ASK:
-            return QueryOrder(job.order_id or "", job.pair, job.client_order_id)
+            return QueryOrder(job.order_id or "", job.pair, job.client_order_id, job.stop)
         case _ if job.kind is not Kind.CANCEL_ALL:
-            return CancelOrder(job.order_id or "", job.pair, job.side, job.client_order_id)
+            names = (job.order_id or "", job.pair, job.side, job.client_order_id)
+            return CancelOrder(*names, stop=job.stop)
         case Phase.SEND:
             return CancelScope(pair=job.pair, side=job.side)
         case Phase.BUY | Phase.SELL:
@@ -57,16 +61,56 @@ def next_phase(job: Job, exchange: Exchange) -> Phase:
 
 
 def _first_phase(job: Job, exchange: Exchange) -> Phase:
-    if job.client_id_prefix:
-        return Phase.LIST  # a cancel of the whole scope would reach other orders
+    if job.client_id_prefix or (job.stops and not lists_stops(exchange)):
+        return first_list(job, exchange)  # a cancel of the whole scope would reach other orders
     if job.kind is not Kind.CANCEL_ALL or able(exchange, command_of(job, Phase.SEND)):
         return Phase.SEND
-    return Phase.BUY if able(exchange, command_of(job, Phase.BUY)) else Phase.LIST
+    if able(exchange, command_of(job, Phase.BUY)):
+        return Phase.BUY
+    return first_list(job, exchange)
+
+
+def lists_stops(exchange: Exchange) -> bool:
+    """Return whether an exchange lists stop orders apart from others."""
+    return ListStopOrders in exchange.capabilities.commands
+
+
+def takes_apart(job: Job, exchange: Exchange) -> bool:
+    """Return whether a scope's stop orders are listed apart, and canceled."""
+    return job.stops != KEEP and lists_stops(exchange)
+
+
+def first_list(job: Job, exchange: Exchange) -> Phase:
+    """Return the first phase that lists a scope's orders."""
+    return Phase.STOPS if takes_apart(job, exchange) else Phase.LIST
+
+
+def check_stops(exchange: Exchange, stops: object) -> str:
+    """Refuse to keep stop orders where they cannot be told from others.
+
+    Returns:
+        As a job's record has it: `keep`, or empty.
+
+    Raises:
+        InvalidCommand: The text says what is wrong.
+    """
+    if stops == TAKE:
+        return ""
+    if stops != KEEP:
+        raise InvalidCommand('stops must be "take" or "keep"')
+    if not (exchange.capabilities.tells_stops or lists_stops(exchange)):
+        raise InvalidCommand(
+            f"no document of {exchange.name} says how to tell stop orders from others: "
+            'leave stops="keep" (--keep-stops) out'
+        )
+    return KEEP
 
 
 def asking_phase(job: Job, exchange: Exchange) -> Phase | None:
     """Return the phase that asks about a job's orders, if there is one."""
-    phase = Phase.LIST if job.kind is Kind.CANCEL_ALL else Phase.ASK
+    phase = Phase.ASK
+    if job.kind is Kind.CANCEL_ALL:
+        phase = job.sends if job.sends.lists else first_list(job, exchange)
     return phase if able(exchange, command_of(job, phase)) else None
 
 

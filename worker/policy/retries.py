@@ -86,6 +86,7 @@ def decide(
     now_ms: int,
     jobs: Jobs,
     rng: random.Random,
+    stops: bool = False,
 ) -> Decision:
     """Decide what follows from an answer.
 
@@ -97,9 +98,10 @@ def decide(
         now_ms: Redis time.
         jobs: The budgets.
         rng: For the jitter.
+        stops: The exchange lists stop orders apart from others.
     """
     decision = (
-        _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng)
+        _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng, stops=stops)
         if _fits(job, answer)
         else _misplaced(job, backoff_ms(job.attempts, jobs, rng))
     )
@@ -156,6 +158,7 @@ def _by_answer(
     now_ms: int,
     jobs: Jobs,
     rng: random.Random,
+    stops: bool,
 ) -> Decision:
     if isinstance(answer, Closed):  # first: most are
         return Done(answer.outcome, answer.detail)
@@ -176,10 +179,11 @@ def _by_answer(
             delay_ms = 0 if asks else wait
             return Again(asks or job.sends, delay_ms, Outcome.UNKNOWN, detail, 0, accepted=True)
         case ScopeCanceled():
-            then = Phase.SELL if job.sends is Phase.BUY else Phase.LIST
+            then = Phase.STOPS if stops else Phase.LIST
+            then = Phase.SELL if job.sends is Phase.BUY else then
             return Again(then, 0, Outcome.UNKNOWN, SCOPE_SENT)
         case OpenOrders():
-            return by_list(job, answer, wait, now_ms)
+            return by_list(job, answer, wait, now_ms, stops=stops)
         case Unproven():
             return _unproven(job, answer, asks=asks, wait=wait, soon=soon)
         case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
@@ -206,7 +210,7 @@ def _fits(job: Job, answer: Answer) -> bool:
         case OrderReport():
             return phase is Phase.ASK and not whole
         case OpenOrders():
-            return phase is Phase.LIST and whole
+            return phase.lists and whole
         case ClosedMany() | CountdownSet() | TokenGrant():
             return False
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from worker.model.decisions import Again, Decision, Done
-from worker.model.jobs import Job, Phase
+from worker.model.jobs import KEEP, Job, Phase
 from worker.model.outcomes import OpenOrders, Outcome
 
 LIST_AGAIN_MS = 250
@@ -13,26 +15,43 @@ CHILDREN_WAIT_MS = 5_000
 """How long a scope that is listed as empty waits for the results of its orders' cancels."""
 UNSEEN = "no list of this account has shown this pair yet: check how it is written"
 FIRST_LOOK = "no open order in the scope at the first look"
+OTHERS_GONE = "no other order left in the scope; stop orders are listed again"
 LIST_TWICE_MS = 2_000
 """From finding none at the first look to looking again: an order that was placed just
 before may not be shown yet, and none has been canceled that would prove the list."""
 
 
-def by_list(job: Job, answer: OpenOrders, wait: int, now_ms: int) -> Decision:
-    """Decide what follows from a list of a scope's open orders."""
+def by_list(
+    job: Job, answer: OpenOrders, wait: int, now_ms: int, *, stops: bool = False
+) -> Decision:
+    """Decide what follows from a list of a scope's open orders.
+
+    Where the exchange lists stop orders apart (`stops`), they are listed once, so that each
+    gets its cancel; then the others until there are none; then the stop orders likewise.
+    """
+    phase = job.sends
+    if job.stops == KEEP:
+        answer = replace(answer, orders=tuple(row for row in answer.orders if not row.stop))
+    if phase is Phase.STOPS:
+        detail = f"{len(answer.orders)} stop orders open"
+        if answer.complete:
+            return Again(Phase.LIST, 0, Outcome.UNKNOWN, detail)
+        return Again(Phase.STOPS, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail)
     if answer.orders or not answer.complete:
         detail = f"{len(answer.orders)} still open"
         known = answer.complete or job.listed or job.empty
-        return Again(Phase.LIST, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, listed=known)
+        return Again(phase, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, listed=known)
     if not (job.listed or job.empty):
         sent = f"{SCOPE_SENT}; " if job.detail.startswith(SCOPE_SENT) else ""
-        return Again(Phase.LIST, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", empty=True)
+        return Again(phase, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", empty=True)
     left = job.children - job.canceled - job.closed - job.unproven
     if left > 0 and now_ms - (job.empty_ms or now_ms) < CHILDREN_WAIT_MS:
         # What a list no longer shows was canceled or filled; its own cancel says which.
         detail = f"no open order left in the scope; {left} cancels not proven yet"
         wait += LIST_AGAIN_MS
-        return Again(Phase.LIST, wait, Outcome.UNKNOWN, detail, listed=True, empty=True)
+        return Again(phase, wait, Outcome.UNKNOWN, detail, listed=True, empty=True)
+    if stops and phase is Phase.LIST:
+        return Again(Phase.STOPS_LEFT, 0, Outcome.UNKNOWN, OTHERS_GONE, listed=True)
     return closed_scope(job)
 
 
@@ -52,6 +71,8 @@ def closed_scope(job: Job, why: str = "") -> Done:
     if job.children:
         told = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
         detail = f"no open order left in the scope: {told}"
+    elif job.sends is Phase.STOPS_LEFT:
+        detail = "nothing open in the scope, nor a stop order, looked at twice"
     elif job.listed:
         detail = "nothing open any more in the scope: its orders had cancels of their own"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from worker.model.decisions import Again, Decision
-from worker.model.jobs import Job, Kind, NewJob
+from worker.model.jobs import KEEP, Job, Kind, NewJob
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
@@ -108,11 +108,14 @@ def _children(job: Job, answer: Answer, now_ms: int) -> tuple[NewJob, ...]:
             side=order.side or job.side or "",
             parent=job.id,
             urgent=job.urgent,
+            stop=order.stop,
         )
         for order in answer.orders
+        if not (order.stop and job.stops == KEEP)
     )
 
 
 def _name_of(order: OpenOrder) -> str:
-    named = "\0".join((order.order_id, order.pair or "", order.side or ""))
+    names = (order.order_id, order.pair or "", order.side or "")
+    named = "\0".join((*names, "stop") if order.stop else names)
     return hashlib.sha256(named.encode()).hexdigest()[:16]

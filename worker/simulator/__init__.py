@@ -35,7 +35,7 @@ operation           parameters (`?` may be left out)       result
 ==================  =====================================  ===================
 `add_key`           exchange, api_key, api_secret, memo?   null
 `place`             exchange, api_key, pair?, side?,       list of order ids
-                    count?, order_ids?, client_ids?
+                    count?, order_ids?, client_ids?, stop?
 `fill`              exchange, order_id                     whether it was open
 `fill_race`         exchange, probability                  null
 `orders`            exchange, api_key?                     list of `Order`

@@ -16,6 +16,7 @@ class Order:
     """One order, in its state when it was asked for.
 
     Attributes:
+        stop: It is a stop order.
         client_id: The id that the trader gave it; empty for none.
         placed_ms: Unix ms by the host's clock.
         closed_ms: Likewise; None while open.
@@ -31,6 +32,7 @@ class Order:
     closed_ms: float | None = None
     closed_by: ClosedBy | None = None
     client_id: str = ""
+    stop: bool = False
 
 
 class Book:
@@ -51,6 +53,7 @@ class Book:
         order_ids: Iterable[str] | None,
         at_ms: float,
         client_ids: Iterable[str] = (),
+        stop: bool = False,
     ) -> list[str]:
         """Place open orders and return their ids; the first ones get the client's ids.
 
@@ -63,7 +66,7 @@ class Book:
         named = dict(zip(ids, client_ids, strict=False))
         for order_id in ids:
             client_id = named.get(order_id, "")
-            order = Order(order_id, api_key, pair, side, at_ms, client_id=client_id)
+            order = Order(order_id, api_key, pair, side, at_ms, client_id=client_id, stop=stop)
             self._orders[order_id] = order
             self._open[api_key][order_id] = order
         return ids

@@ -75,6 +75,8 @@ class SimulatorClient:
         count: int = 1,
         order_ids: Iterable[str] | None = None,
         client_ids: Iterable[str] = (),
+        *,
+        stop: bool = False,
     ) -> list[str]:
         """Place open orders; with `order_ids`, as many as there are ids."""
         ids = _listed(order_ids)
@@ -87,6 +89,7 @@ class SimulatorClient:
             count=count,
             order_ids=ids,
             client_ids=list(client_ids),
+            stop=stop,
         )
         return [str(order_id) for order_id in _rows(result)]
 

@@ -130,10 +130,13 @@ class Simulator:
         count: int = 1,
         order_ids: Iterable[str] | None = None,
         client_ids: Iterable[str] = (),
+        *,
+        stop: bool = False,
     ) -> list[str]:
         """Place open orders; with `order_ids`, as many as there are ids.
 
-        The first orders get the ids of `client_ids` as their client order ids.
+        The first orders get the ids of `client_ids` as their client order ids. With
+        `stop` they are stop orders.
 
         Raises:
             ValueError: The key is unknown, or an id is taken.
@@ -150,6 +153,7 @@ class Simulator:
                 order_ids=order_ids,
                 at_ms=self._engine.now_ms(),
                 client_ids=client_ids,
+                stop=stop,
             )
 
     def fill(self, exchange: str, order_id: str) -> bool:

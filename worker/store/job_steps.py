@@ -42,6 +42,8 @@ def accepting(
                 int(job.urgent),
                 job.client_order_id,
                 job.client_id_prefix,
+                int(job.stop),
+                job.stops,
             )
         answer = yield run(
             "accept",

@@ -25,6 +25,7 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
         order_ids=by_id,
         client_order_ids=by_client,
         client_id_prefix=prefix,
+        stops=fields.get("stops", ""),
         timeout_ms=int(fields["timeout_ms"]),
         deadline_ms=int(fields["deadline_ms"]),
         epoch=int(fields["epoch"]),

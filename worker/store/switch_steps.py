@@ -37,6 +37,7 @@ def arming(
     name: str = "",
     replace_named: bool = False,
     order_pair: str = "",
+    stops: str = "",
 ) -> Steps[Armed]:
     """Arm a scope; but with mode `arm` an armed one keeps its epoch; see `arm.lua`.
 
@@ -48,7 +49,7 @@ def arming(
     order_ids, more = order_ids[:most], order_ids[most:]
     kind = (lane, account, int(native))
     naming = (name, int(replace_named))
-    terms = (shortest_ms, budget, by_workers, partly, *naming, order_pair, len(pairs))
+    terms = (shortest_ms, budget, by_workers, partly, *naming, order_pair, stops, len(pairs))
     args: list[str | int] = [switch_id, *kind, timeout_ms, mode, sent_ms, *bell, *terms]
     args += [*pairs, *order_ids]
     answer = yield run("arm", *args, promised=True)

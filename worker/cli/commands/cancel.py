@@ -15,6 +15,7 @@ from worker.cli.options import (
     AccountArgument,
     DirectOption,
     JsonOption,
+    KeepStopsOption,
     PairOption,
     PrefixOption,
     SideOption,
@@ -22,6 +23,7 @@ from worker.cli.options import (
     YesOption,
 )
 from worker.cli.progress import progress_bar
+from worker.model.jobs import KEEP, TAKE
 
 if TYPE_CHECKING:
     from worker.client.ticket import Result, Ticket
@@ -91,6 +93,7 @@ def cancel_all(
     pair: PairOption = None,
     side: SideOption = None,
     client_id_prefix: PrefixOption = None,
+    keep_stops: KeepStopsOption = False,
     yes: YesOption = False,
     wait: WaitOption = None,
     direct: DirectOption = False,
@@ -104,18 +107,20 @@ def cancel_all(
             f"this would cancel all open orders of account {account}{scope}; add --yes to do it",
             code=MISUSED,
         )
+    stops = KEEP if keep_stops else TAKE
     if direct:
         cancel_all_direct(
             account,
             pair=pair,
             side=side,
             client_id_prefix=client_id_prefix,
+            stops=stops,
             wait_s=wait,
             as_json=as_json,
         )
         return
     ticket = resources.open_producer().cancel_all(
-        account, pair=pair, side=side, client_id_prefix=client_id_prefix
+        account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
     )
     _report(account, [ticket], wait_s=wait, as_json=as_json)
 

@@ -56,6 +56,7 @@ def cancel_all_direct(
     pair: str | None,
     side: str | None,
     client_id_prefix: str | None,
+    stops: str,
     wait_s: float | None,
     as_json: bool,
 ) -> None:
@@ -63,7 +64,12 @@ def cancel_all_direct(
     from worker.client.commands import cancel_of_all  # noqa: PLC0415  slow
 
     job = cancel_of_all(
-        _exchange(account), account, pair=pair, side=side, client_id_prefix=client_id_prefix
+        _exchange(account),
+        account,
+        pair=pair,
+        side=side,
+        client_id_prefix=client_id_prefix,
+        stops=stops,
     )
     _run(account, [job], wait_s=wait_s, as_json=as_json)
 

@@ -14,11 +14,13 @@ from worker.cli.options import (
     AccountArgument,
     EpochOption,
     JsonOption,
+    KeepStopsOption,
     PrefixOption,
     SwitchArgument,
 )
 from worker.errors import StoreUnavailable
 from worker.model.constants import PRESENCE_MS
+from worker.model.jobs import KEEP, TAKE
 
 EVERY_MIN_S, EVERY_MAX_S = 0.05, 86_400
 
@@ -48,6 +50,7 @@ def arm(
         ),
     ] = None,
     client_id_prefix: PrefixOption = None,
+    keep_stops: KeepStopsOption = False,
     everything: Annotated[
         bool,
         typer.Option(
@@ -101,6 +104,7 @@ def arm(
         order_ids=order_ids or [],
         client_order_ids=client_order_ids or [],
         client_id_prefix=client_id_prefix,
+        stops=KEEP if keep_stops else TAKE,
         everything=everything,
         timeout_ms=timeout_ms,
         name=name,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -25,10 +25,11 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
-from worker.model.outcomes import Answer
+from worker.model.outcomes import Answer, OpenOrders
 from worker.model.wire import Reply, Request
 
 RECV_WINDOW_MS: Final = 5_000
@@ -44,6 +45,8 @@ class Paths:
     open_orders: str
     cancel_all: str
     countdown: str = ""
+    algo_order: str = ""
+    open_algo_orders: str = ""
 
 
 def spell(pair: str) -> str:
@@ -73,6 +76,7 @@ _SPOT: Final = Capabilities(
     commands=_COMMANDS,
     limits=SPOT_LIMITS,
     spelling=spell,
+    tells_stops=True,
     client_ids=CLIENT_IDS,
     lists_client_ids=True,
 )
@@ -81,9 +85,12 @@ _FUTURES: Final = Capabilities(
     limits=FUTURES_LIMITS,
     spelling=spell,
     timer=Timer(pairs_max=1, leaves_stops=True, echoes=True),
+    tells_stops=True,
     client_ids=CLIENT_IDS,
     lists_client_ids=True,
 )
+_USDM: Final = replace(_FUTURES, commands=_FUTURES.commands | {ListStopOrders}, tells_stops=False)
+"""Stop orders are algo orders, apart from all others, since December 2025."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +139,22 @@ class Binance:
 
     def classify(self, command: Command, reply: Reply) -> Answer:
         """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
-        return read_reply(command, reply)
+        answer = read_reply(command, reply)
+        if self.paths.algo_order and isinstance(command, ListOpenOrders):
+            return _as_plain(answer)  # whatever its type says, it is no algo order
+        return answer
 
     def _request(self, command: Command) -> tuple[str, str, dict[str, str]]:
         paths = self.paths
         match command:
+            case CancelOrder(stop=True, order_id=algo_id) if paths.algo_order:
+                return "DELETE", paths.algo_order, {"algoId": algo_id}
+            case QueryOrder(stop=True, order_id=algo_id) if paths.algo_order:
+                return "GET", paths.algo_order, {"algoId": algo_id}
+            case ListStopOrders(pair=str(pair)):
+                return "GET", paths.open_algo_orders, {"symbol": pair}
+            case ListStopOrders():
+                return "GET", paths.open_algo_orders, {}
             case CancelOrder(pair=str(pair)):
                 return "DELETE", paths.order, {"symbol": pair, **_order(command)}
             case QueryOrder(pair=str(pair)):
@@ -152,6 +170,12 @@ class Binance:
                 return "POST", paths.countdown, params
             case _:
                 raise InvalidCommand(f"{self.name}: no request carries out {command}")
+
+
+def _as_plain(answer: Answer) -> Answer:
+    if not isinstance(answer, OpenOrders):
+        return answer
+    return replace(answer, orders=tuple(replace(row, stop=False) for row in answer.orders))
 
 
 def _order(command: CancelOrder | QueryOrder) -> dict[str, str]:
@@ -184,12 +208,14 @@ BINANCE: Final = Binance(
 BINANCE_USDM: Final = Binance(
     name="binanceusdm",
     hosts=Hosts("https://fapi.binance.com", testnet="https://demo-fapi.binance.com"),
-    capabilities=_FUTURES,
+    capabilities=_USDM,
     paths=Paths(
         "/fapi/v1/order",
         "/fapi/v1/openOrders",
         "/fapi/v1/allOpenOrders",
         "/fapi/v1/countdownCancelAll",
+        "/fapi/v1/algoOrder",
+        "/fapi/v1/openAlgoOrders",
     ),
 )
 BINANCE_COINM: Final = Binance(

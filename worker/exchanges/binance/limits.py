@@ -13,6 +13,7 @@ from worker.model.commands import (
     CancelOrder,
     CancelScope,
     ListOpenOrders,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
@@ -25,6 +26,7 @@ SPOT_LIMITS: Final = (
 FUTURES_LIMITS: Final = (
     Limit("cancels", (CancelOrder, CancelScope), "ip", 600, MINUTE_MS),  # weight 1 each
     Limit("queries", (QueryOrder,), "ip", 300, MINUTE_MS),  # weight 1
-    Limit("lists", (ListOpenOrders,), "ip", 15, MINUTE_MS),  # weight 1, or 40 without a symbol
+    # weight 1, or 40 without a symbol
+    Limit("lists", (ListOpenOrders, ListStopOrders), "ip", 15, MINUTE_MS),
     Limit("countdown", (SetCountdown,), "ip", 80, MINUTE_MS, paced=True),  # weight 10
 )

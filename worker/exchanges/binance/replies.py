@@ -29,11 +29,13 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
 from worker.model.outcomes import (
     Answer,
+    CancelAccepted,
     Closed,
     CountdownSet,
     OpenOrder,
@@ -143,8 +145,31 @@ def _read_error(command: Command, reply: Reply, body: object, code: int) -> Answ
     return Unproven(outcome, detail, retry_after_ms=wait_ms)
 
 
+ALGO_STATES: Final[Mapping[str, OrderState]] = {
+    "new": OrderState.OPEN,
+    "canceled": OrderState.CANCELED,
+    # Once triggered and over, or never to be triggered: not open, and by no cancel.
+    "finished": OrderState.FILLED,
+    "expired": OrderState.FILLED,
+    "rejected": OrderState.FILLED,
+}
+"""One that is being triggered, or has been, is an order of the book: nothing is proven."""
+STOP_WORDS: Final = ("stop", "take_profit")
+"""What the types of stop orders have in their names, trailing ones too."""
+
+
 def _read(command: Command, body: object) -> Answer | None:
     match command:
+        case CancelOrder(stop=True) if at(body, "algoId") is not None:
+            named = same_id(at(body, "algoId"), command.order_id)
+            return CancelAccepted() if named and id_text(at(body, "code")) == str(OK) else None
+        case QueryOrder(stop=True) if at(body, "algoId") is not None:
+            named = same_id(at(body, "algoId"), command.order_id)
+            state = ALGO_STATES.get(word_at(body, "algoStatus"))
+            same = command.pair is not None and _same_pair(body, command.pair)
+            return OrderReport(state) if state and named and same else None
+        case ListStopOrders() if isinstance(body, list):
+            return _read_stops(command, body)
         case CancelOrder():
             row = _report_of(command, body)
             outcome = CLOSED.get(word_at(row, "status"))
@@ -211,5 +236,23 @@ def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
         if scope.client_id_prefix and not client_id:
             complete = False
         elif in_scope(scope, pair, side, client_id):
-            orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
+            stop = any(word in word_at(row, "type") for word in STOP_WORDS)
+            known = side if SIDE.fullmatch(side) else None
+            orders.append(OpenOrder(order_id, pair, known, stop=stop))
+    return OpenOrders(tuple(orders), complete)
+
+
+def _read_stops(scope: ListStopOrders, rows: list[object]) -> OpenOrders:
+    """Take the open algo orders of the scope, likewise; an unknown status may be an open one."""
+    orders: list[OpenOrder] = []
+    complete = True
+    for row in rows:
+        order_id, pair = id_text(at(row, "algoId")), text_at(row, "symbol")
+        side, state = word_at(row, "side"), ALGO_STATES.get(word_at(row, "algoStatus"))
+        client_id = text_at(row, "clientAlgoId")
+        named = NUMBER_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
+        if not (named and state and SIDE.fullmatch(side) and client_id):
+            complete = False
+        elif state is OrderState.OPEN and in_scope(scope, pair, side, client_id):
+            orders.append(OpenOrder(order_id, pair, side, stop=True))
     return OpenOrders(tuple(orders), complete)

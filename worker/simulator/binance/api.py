@@ -13,6 +13,7 @@ from worker.simulator.binance.replies import (
     THROTTLED,
     UNKNOWN,
     UNKNOWN_ORDER,
+    algo_row,
     canceled,
     error,
     order_row,
@@ -32,6 +33,7 @@ AHEAD_MS = 1_000
 RECV_WINDOW_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
 MINUTE_MS = 60_000
+WITHOUT_SYMBOL = ("open_orders", "cancel_algo", "query_algo", "open_algos")
 _SYMBOL = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)?")
 
 
@@ -46,6 +48,7 @@ class Market:
         weight_max: Weights allowed in a minute.
         list_all_weight: Weight of a list without a symbol.
         timers: Whether it has countdowns.
+        algos: Whether stop orders are algo orders, apart from others.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Market:
     weight_max: int
     list_all_weight: int
     timers: bool = True
+    algos: bool = False
 
 
 class Binance(Exchange):
@@ -79,7 +83,7 @@ class Binance(Exchange):
     def tick(self, at_ms: float) -> None:
         """Cancel the open orders of symbols whose countdown has run out."""
         for timer in self.countdowns.pop_due(at_ms):
-            for order in self.book.open_orders(timer.api_key, timer.pair):
+            for order in self._plain(timer.api_key, timer.pair):
                 self.book.close(order, "canceled", "countdown", at_ms)
 
     def read(self, request: Request) -> Reading:
@@ -96,13 +100,19 @@ class Binance(Exchange):
                 operation = "open_orders"
             case "DELETE", found if found == self.market.cancel_all:
                 operation = "scope"
+            case "DELETE", "/algoOrder" if self.market.algos:
+                operation = "cancel_algo"
+            case "GET", "/algoOrder" if self.market.algos:
+                operation = "query_algo"
+            case "GET", "/openAlgoOrders" if self.market.algos:
+                operation = "open_algos"
             case "POST", "/countdownCancelAll" if self.market.timers:
                 operation = "countdown"
         return Reading(
             operation,
             request.headers.get("x-mbx-apikey", ""),
             timestamp_ms=whole_number(fields.get("timestamp")),
-            order_ids=(fields["orderId"],) if fields.get("orderId") else (),
+            order_ids=tuple(fields[name] for name in ("orderId", "algoId") if fields.get(name)),
             pairs=(fields["symbol"],) if fields.get("symbol") else (),
             countdown_ms=whole_number(fields.get("countdownTime")),
             fields=fields,
@@ -120,7 +130,7 @@ class Binance(Exchange):
         match reading.operation:
             case "query":
                 return 4 if spot else 1
-            case "open_orders" if not reading.pairs:
+            case "open_orders" | "open_algos" if not reading.pairs:
                 return self.market.list_all_weight
             case "open_orders":
                 return 6 if spot else 1
@@ -146,6 +156,8 @@ class Binance(Exchange):
                 return self._query(call)
             case "countdown":
                 return self._countdown(call)
+            case "cancel_algo" | "query_algo" | "open_algos":
+                return self._algos(call)
             case _:
                 rows = [order_row(each) for each in self._open(reading)]
                 return Verdict(json_reply(200, rows), applied=True)
@@ -167,7 +179,7 @@ class Binance(Exchange):
         if timestamp >= server + AHEAD_MS or server - timestamp > window:
             message = "Timestamp for this request is outside of the recvWindow."
             return refuse("timestamp", 400, -1021, message)
-        if not reading.pairs and reading.operation != "open_orders":
+        if not reading.pairs and reading.operation not in WITHOUT_SYMBOL:
             return refuse("request", 400, -1102, "Mandatory parameter 'symbol' was not sent.")
         known = self.options.binance_symbols
         for pair in reading.pairs:
@@ -202,6 +214,29 @@ class Binance(Exchange):
             return refuse("order", 400, -2013, "Order does not exist.")
         return Verdict(json_reply(200, order_row(order)), applied=True)
 
+    def _algos(self, call: Call) -> Verdict:
+        """Answer about stop orders, which no other endpoint reaches."""
+        reading = call.reading
+        if reading.operation == "open_algos":
+            pair = reading.pairs[0] if reading.pairs else None
+            found = self.book.open_orders(reading.api_key, pair)
+            rows = [algo_row(order) for order in found if order.stop]
+            return Verdict(json_reply(200, rows), applied=True)
+        order = self.book.find("".join(reading.order_ids), reading.api_key)
+        if order is None or not order.stop:
+            return refuse("order", 400, -2013, "Order does not exist.")
+        if reading.operation == "query_algo":
+            return Verdict(json_reply(200, algo_row(order)), applied=True)
+        if not self.take_off(call, order, "cancel"):
+            return Verdict(UNKNOWN_ORDER, refusal="order")
+        told = {"algoId": int(order.order_id), "code": "200", "msg": "success"}
+        return Verdict(json_reply(200, told), applied=True)
+
+    def _plain(self, api_key: str, pair: str | None) -> list[Order]:
+        """Return the open orders that plain requests and timers reach."""
+        found = self.book.open_orders(api_key, pair)
+        return [order for order in found if not (order.stop and self.market.algos)]
+
     def _countdown(self, call: Call) -> Verdict:
         """Replace the symbol's countdown; the reply has the time as text."""
         reading = call.reading
@@ -224,7 +259,7 @@ class Binance(Exchange):
 
     def _open(self, reading: Reading) -> list[Order]:
         pair = reading.pairs[0] if reading.pairs else None
-        return self.book.open_orders(reading.api_key, pair)
+        return self._plain(reading.api_key, pair)
 
     @property
     def fault_replies(self) -> Mapping[str, Callable[[Call], Reply]]:
@@ -257,7 +292,7 @@ class BinanceUsdm(Binance):
     """USDS-M futures."""
 
     name = "binanceusdm"
-    market = Market("binanceusdm", "/fapi/v1", "/allOpenOrders", 2_400, 40)
+    market = Market("binanceusdm", "/fapi/v1", "/allOpenOrders", 2_400, 40, algos=True)
 
 
 class BinanceCoinm(Binance):

@@ -31,10 +31,24 @@ def order_row(order: Order) -> dict[str, object]:
         "executedQty": "1.0" if order.status == "filled" else "0.0",
         "status": _STATUS[order.status],
         "timeInForce": "GTC",
-        "type": "LIMIT",
+        "type": "STOP_LOSS_LIMIT" if order.stop else "LIMIT",
         "side": order.side.upper(),
         "time": int(order.placed_ms),
         "isWorking": True,
+    }
+
+
+def algo_row(order: Order) -> dict[str, object]:
+    """Write an algo order as queries and lists do."""
+    return {
+        "algoId": int(order.order_id),
+        "clientAlgoId": order.client_id or f"web_{order.order_id}",
+        "algoType": "CONDITIONAL",
+        "orderType": "STOP_MARKET",
+        "symbol": order.pair,
+        "side": order.side.upper(),
+        "algoStatus": {**_STATUS, "filled": "FINISHED"}[order.status],
+        "triggerPrice": "0.1",
     }
 
 

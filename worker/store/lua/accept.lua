@@ -1,13 +1,14 @@
 -- accept(p, follows, bells, (queue, message) * bells,
 --     (id, lane, kind, order_id, pair, side, parent, urgent, client_order_id,
---     client_id_prefix) * n)
+--     client_id_prefix, stop, stops) * n)
 --   -> (id, fresh) * n
 -- Record jobs as pending and due now, then ring, in one step: once this has
 -- answered, the jobs survive whatever dies. A job whose order is pending
 -- already, or whose id is known, is that job: its id comes back with fresh 0.
 -- Pair and side are part of an order's name: ids may repeat from pair to pair,
 -- and one order's proof must never be another's. An order has an order_id or a
--- client_order_id, the other is ''. A scope may have a client_id_prefix.
+-- client_order_id, the other is ''. A scope may have a client_id_prefix. stop is 1
+-- for a stop order: its ids may be others. stops is 'keep' for a scope whose stop orders stay.
 -- follows is 1 for what is no new work, which a full Redis takes too; see lib/memory.
 -- Keys: see lib/lanes; P <queue> list, the broker's.
 -- A bell wakes workers. Where so many messages wait for them they are awake, and one
@@ -21,7 +22,7 @@ local p, bells = ARGV[1], tonumber(ARGV[3])
 if ARGV[2] == '1' then work_on() end
 local now = now_ms()
 local answer, touched, fresh, found = {}, {}, 0, {}
-local WIDTH = 10
+local WIDTH = 12
 local many = #ARGV > 3 + 2 * bells + WIDTH
 
 for i = 4 + 2 * bells, #ARGV, WIDTH do
@@ -29,7 +30,7 @@ for i = 4 + 2 * bells, #ARGV, WIDTH do
   local known, is_new = accept_job(p, { id = ARGV[i], lane = lane, kind = ARGV[i + 2],
     order_id = ARGV[i + 3], pair = pair, side = ARGV[i + 5], parent = parent,
     urgent = ARGV[i + 7] == '1', single = not many, client_order_id = ARGV[i + 8],
-    client_id_prefix = ARGV[i + 9] }, now)
+    client_id_prefix = ARGV[i + 9], stop = ARGV[i + 10] == '1' and '1' or '', stops = ARGV[i + 11] }, now)
   if is_new then
     touched[lane] = true
     fresh = fresh + 1

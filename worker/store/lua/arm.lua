@@ -1,5 +1,5 @@
 -- arm(p, id, lane, account, native, timeout_ms, mode, sent_ms, queue, bell, shortest_ms, budget,
---     by_workers, partly, name, replace, order_pair, n, pair * n, order_id * m)
+--     by_workers, partly, name, replace, order_pair, stops, n, pair * n, order_id * m)
 --   -> 'armed', id, epoch, deadline_ms, native, why | 'overlap', id, its scope, its name if that is
 --      why | 'stale', ''
 --      | 'clearing', pair, ms, job id, its last detail | 'waiting', and as for 'armed'
@@ -24,7 +24,7 @@
 -- registered, if any has. Else workers hold the deadline (native 0), as `why` says; by_workers is
 -- a reason that the caller knows, or ''. partly: why workers hold a part of the scope all the same.
 -- The pair EVERYTHING is the whole account: no other switch of it may be armed beside that one.
--- order_pair: see lib/switches.
+-- order_pair, stops: see lib/switches; the last who arms says whether stop orders stay.
 -- Keys: see lib/switches; P <queue> list, the broker's; P lane:<lane>:switch has shortest_ms, budget,
 -- and slow_ms until slow_until
 --- @constants EVERYTHING TRACK_MAX
@@ -42,16 +42,16 @@
 --- @include lib/whole
 local p, id, lane, account, native = unpack(ARGV, 1, 5)
 local timeout, mode, sent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local queue, bell, by_workers, partly, n = ARGV[9], ARGV[10], ARGV[13], ARGV[14], tonumber(ARGV[18])
-local name, replace, order_pair = ARGV[15], ARGV[16] == '1', ARGV[17]
+local queue, bell, by_workers, partly, n = ARGV[9], ARGV[10], ARGV[13], ARGV[14], tonumber(ARGV[19])
+local name, replace, order_pair, stops = ARGV[15], ARGV[16] == '1', ARGV[17], ARGV[18]
 local now = now_ms()
 local scope = by_account(p, 'scope', lane)
 local pair_list, order_list, fields = {}, {}, {}
-for i = 19, 18 + n do
+for i = 20, 19 + n do
   pair_list[#pair_list + 1] = ARGV[i]
   fields[#fields + 1] = pair_field(ARGV[i])
 end
-for i = 19 + n, #ARGV do
+for i = 20 + n, #ARGV do
   order_list[#order_list + 1] = ARGV[i]
   fields[#fields + 1] = 'o|' .. ARGV[i]
 end
@@ -163,6 +163,7 @@ if inherited > 0 and native ~= '0' then
     math.max(inherited, same and tonumber(same.lasts_ms or 0) or 0))
 end
 redis.call('HSETNX', key, 'created_ms', now)
+if stops ~= '' then redis.call('HSET', key, 'stops', stops) else redis.call('HDEL', key, 'stops') end
 if order_pair ~= '' then redis.call('HSET', key, 'order_pair', order_pair) end
 if sent > 0 then redis.call('HSET', key, 'sent_ms', math.min(sent, now + AHEAD_MAX_MS)) end
 redis.call('PERSIST', key)

@@ -27,7 +27,7 @@ local function restore_job(p, lane, id, now)
 end
 
 -- accept_job(p, new, now) -> the job's id, whether it is new. The caller sets the lane's place.
--- new: id, lane, kind, order_id, client_order_id, client_id_prefix, pair, side, parent
+-- new: id, lane, kind, order_id, client_order_id, client_id_prefix, stop, stops, pair, side, parent
 -- (texts, '' for none); urgent, single, tripped (booleans): tripped if a switch that has
 -- tripped asks for it
 -- The record's form is 2 only with a field that workers of form 1 do not know: they leave it alone.
@@ -40,6 +40,8 @@ local function accept_job(p, new, now)
   if known then
     -- "This scope is empty" may have been answered before what is now to be canceled was
     -- placed: a list under way, or before, proves nothing for who asks now.
+    -- Who asks now may want its stop orders, too.
+    if new.kind == 'cancel_all' and new.stops == '' then redis.call('HDEL', p .. 'job:' .. known, 'stops') end
     if new.kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
     if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end
     if new.urgent then hasten(p, lane, known, new.tripped, now) end
@@ -49,17 +51,18 @@ local function accept_job(p, new, now)
   for look = 1, 2 do
     if look == 2 then id = id .. '.' .. redis.sha1hex(lane .. '|' .. field) end
     local row = redis.call('HMGET', p .. 'job:' .. id, 'id', 'lane', 'kind', 'pair', 'side', 'order_id',
-      'client_order_id', 'client_id_prefix')
+      'client_order_id', 'client_id_prefix', 'stop')
     if not row[1] then break end
     local named = job_field({ kind = row[3], pair = row[4] or nil, side = row[5] or nil,
-      order_id = row[6] or nil, client_order_id = row[7] or nil, client_id_prefix = row[8] or nil })
+      order_id = row[6] or nil, client_order_id = row[7] or nil, client_id_prefix = row[8] or nil,
+      stop = row[9] or nil })
     if row[2] == lane and named == field then return id, false end
   end
-  local form = (new.client_order_id ~= '' or new.client_id_prefix ~= '') and 2 or 1
+  local form = new.client_order_id .. new.client_id_prefix .. new.stop .. new.stops ~= '' and 2 or 1
   local job = { 'HSET', p .. 'job:' .. id, 'v', form, 'id', id, 'lane', lane, 'kind', new.kind,
     'state', 'pending', 'created_ms', now, 'due_ms', now }
   local more = { order_id = new.order_id, client_order_id = new.client_order_id,
-    client_id_prefix = new.client_id_prefix, pair = new.pair, side = new.side, parent = new.parent,
+    client_id_prefix = new.client_id_prefix, stop = new.stop, stops = new.stops, pair = new.pair, side = new.side, parent = new.parent,
     urgent = new.urgent and '1' or '', single = new.single and '1' or '',
     tripped = new.urgent and (new.tripped and '1' or '0') or '' }
   for name, value in pairs(more) do

@@ -25,6 +25,7 @@ local function order_name(job)
   local client, prefix = job.client_order_id, job.client_id_prefix
   if client and client ~= '' then return 'client ' .. client end
   if prefix and prefix ~= '' then return 'prefix ' .. prefix end
+  if job.stop and job.stop ~= '' then return 'stop ' .. job.order_id end
   return job.order_id or ''
 end
 
@@ -43,7 +44,7 @@ end
 -- by these fields of its record. `streak` is then the attempts in a row with the same outcome
 -- as a negative number, or 0; or `missing` is 1 for a scope that was empty.
 local function was_listed(phase, streak, missing)
-  return phase == 'list' and (tonumber(streak or 1) <= 0 or missing == '1')
+  return phase == 'stops_left' or phase == 'list' and (tonumber(streak or 1) <= 0 or missing == '1')
 end
 
 -- scope_item(pair, prefix) -> what a switch calls a pair ('' or nil for all), of which a prefix of client

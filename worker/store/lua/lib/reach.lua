@@ -12,9 +12,11 @@ local function note_reach(p, lane, pair, at)
   redis.call('HSET', key, field, math.max(at, tonumber(redis.call('HGET', key, field) or 0)))
 end
 
+local LISTS = { stops = true, list = true, stops_left = true }
+
 -- reach_of(kind, phase, claimed_ms, lease_ms) -> ms until which an attempt that was ended early may reach, if it is one of
 -- a cancel-all: to the end of its lease its list may be read, its cancel be sent.
 local function reach_of(kind, phase, claimed, leased)
   if kind ~= 'cancel_all' or not claimed then return nil end
-  return tonumber(claimed) + tonumber(leased or 0) + (phase == 'list' and 0 or EXECUTED_MS)
+  return tonumber(claimed) + tonumber(leased or 0) + (LISTS[phase or ''] and 0 or EXECUTED_MS)
 end

@@ -19,6 +19,7 @@
 --                               wants_ms   since when its timer is not where it should be
 --                               sent_ms    when its last plain message was sent, by that
 --                                          sender's clock
+--                               stops      'keep' if stop orders stay; else absent
 --                               order_pair the pair to name with its orders' ids, if the exchange
 --                                          needs one
 --                               replaced_by the switch of who has armed a part of its

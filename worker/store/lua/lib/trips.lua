@@ -19,7 +19,7 @@ local function accept_cancels(p, switch, now, orders, items)
   local stem = switch.id .. '.' .. switch.epoch .. '.'
   local function accept(job)
     job.order_id, job.client_order_id = job.order_id or '', job.client_order_id or ''
-    job.client_id_prefix = job.client_id_prefix or ''
+    job.client_id_prefix, job.stop, job.stops = job.client_id_prefix or '', '', job.stops or ''
     job.lane, job.side, job.parent, job.urgent, job.tripped = switch.lane, '', switch.id, true, true
     job.id = stem .. string.sub(redis.sha1hex(job_field(job)), 1, 16)
     accept_job(p, job, now)
@@ -31,7 +31,7 @@ local function accept_cancels(p, switch, now, orders, items)
   end
   for _, item in ipairs(items) do
     local pair, prefix = read_item(item)
-    accept({ kind = 'cancel_all', pair = pair, client_id_prefix = prefix })
+    accept({ kind = 'cancel_all', pair = pair, client_id_prefix = prefix, stops = switch.stops })
   end
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, switch.lane, now)), switch.lane)
 end
