@@ -54,9 +54,15 @@ ENVIRONMENTS = {
     "redis-5": Environment(("redis==5.0.1",), checks=("tests/environments/check_thin.py",)),
     "redis-newest": Environment(("redis[hiredis]",), shown=("redis", "hiredis")),
     "celery": Environment(("celery>=5.7", "redis"), shown=("redis", "celery")),
-    "ccxt": Environment(("ccxt",), shown=("redis", "ccxt")),
-    "freqtrade": Environment(("freqtrade",), shown=("redis", "freqtrade")),
-    "nautilus_trader": Environment(("nautilus_trader",), shown=("redis", "nautilus-trader")),
+    "ccxt": Environment(("ccxt",), ("redis", "ccxt"), ("tests/environments/check_ccxt.py",)),
+    "freqtrade": Environment(
+        ("freqtrade",), ("redis", "freqtrade"), ("tests/environments/check_freqtrade.py",)
+    ),
+    "nautilus_trader": Environment(
+        ("nautilus_trader",),
+        ("redis", "nautilus-trader"),
+        ("tests/environments/check_nautilus.py",),
+    ),
 }
 
 
@@ -115,15 +121,9 @@ def judge(name: str, wanted: Environment, place: Path, wheel: Path, bin_folder: 
 
 def options() -> list[str]:
     """Return options for pytest without this project's file."""
-    return [
-        "--import-mode=importlib",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "pythonpath=.",
-        "-W",
-        "error",
-    ]
+    warnings = "filterwarnings=error::DeprecationWarning:worker"  # other packages have theirs
+    given = ("pythonpath=.", warnings)
+    return ["--import-mode=importlib", "-p", "no:cacheprovider", *(f"-o{each}" for each in given)]
 
 
 def make(place: Path, *packages: str) -> Path | None:

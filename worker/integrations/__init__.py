@@ -1,0 +1,1 @@
+"""Dead man's switches for strategies of other frameworks; each module imports only its own."""
