@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
 import urllib.error
@@ -15,7 +14,7 @@ import pytest
 
 from tests.support.kustomized import build, containers
 from tests.support.polling import eventually
-from tests.support.systemd import environment, read
+from tests.support.systemd import command, environment, read
 from tests.support.world import World
 from worker.store.embedded import own_port
 
@@ -73,6 +72,9 @@ def started(tmp_path: Path) -> Iterator[Started]:
         process.wait()
 
 
+UNITS = ("cancel-worker@worker", "cancel-worker@worker-1", "cancel-worker@beat")
+
+
 def cancel_one(world: World) -> None:
     """Have the worker do its job."""
     (order_id,) = world.place("ev")
@@ -83,27 +85,23 @@ def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -
     """Worker, beat, Flower and web run with the credentials of their units and stop in time."""
     etc = tmp_path / "etc"
     etc.mkdir()
-    (etc / "worker.toml").write_text(world.config().read_text())
+    for name in ("worker", "worker-1"):
+        (etc / f"{name}.toml").write_text(world.config().read_text())
     for name in ("beat", "flower", "web"):
         table = f"[web]\nport = {own_port()}\n" if name == "web" else ""
         (etc / f"{name}.toml").write_text(f'redis_url = "{world.redis_url}"\n{table}')
     (etc / "flower_login").write_text("operator:a-long-password\n")
     port = str(own_port())
     stops: dict[str, int] = {}
-    for unit in (
-        "cancel-worker@worker",
-        "cancel-worker@beat",
-        "cancel-worker-flower",
-        "cancel-worker-web",
-    ):
+    for unit in (*UNITS, "cancel-worker-flower", "cancel-worker-web"):
         name = unit.rpartition("-" if "@" not in unit else "@")[2]
         service = read(f"{unit}.service")["Service"]
         variables = environment(f"{unit}.service", etc, tmp_path / f"credentials-{name}")
-        line = service["ExecStart"].replace("%i", name).replace("5555", port)
-        command = shlex.split(line.replace("/opt/cancel-worker/bin", str(BIN)))
-        started.start(name, command, variables)
+        words = [word.replace("5555", port) for word in command(f"{unit}.service", name, BIN)]
+        started.start(name, words, variables)
         stops[name] = int(service["TimeoutStopSec"])
-    started.says("worker", " ready.")
+    for name in ("worker", "worker-1"):
+        started.says(name, " ready.")
     started.says("beat", "ticking")
     started.says("flower", "Visit me")
     started.says("web", "listening on")

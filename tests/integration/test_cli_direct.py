@@ -113,6 +113,6 @@ def test_ctrl_c_ends_it_with_plain_words(away: World) -> None:
         eventually(away.sim.journal)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=8)
-    assert (process.returncode, out) == (1, "")
+    assert (process.returncode, out) == (130, "")
     assert "interrupted: orders may have been canceled" in err
     assert err.count("\n") == 1

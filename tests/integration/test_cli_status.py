@@ -119,7 +119,9 @@ def test_watching_continues_while_redis_is_down(
 
 
 def test_check_finds_all_well(world: World, run: Run) -> None:
-    """Every line ok, exit code 0, and no secret shown."""
+    """Every line ok, exit code 0, and no secret shown; without a worker one is missed."""
+    assert found(run("check", "--json"))["workers"][0] == "warn"
+    world.ledger().heartbeat("host:1:aa", ttl_ms=600_000)
     told = run("check", "--json")
     assert told[0] == 0
     assert document(told)["ok"] is True

@@ -76,6 +76,21 @@ def overdue(world: World, *switches: Switch) -> None:
 
 
 @pytest.mark.usefixtures("alive")
+def test_a_switch_is_named_by_its_id_its_start_or_its_name(world: World, run: Run) -> None:
+    """Times are typed with their units."""
+    armed = document(run("arm", "ev", "--order", "a1", "--timeout", "90s", "--name", "g", "--json"))
+    assert armed["timeout_ms"] == 90_000
+    for text in (armed["id"], armed["id"][:6], "g"):
+        assert document(run("beat", text, "--json"))["id"] == armed["id"]
+    other = hour(world, "ix", pairs=["btc_idr"], name="g")
+    code, out, err = run("disarm", "g")
+    assert (code, out) == (1, "")
+    assert "'g' stands for 2 switches" in err
+    assert run("disarm", other.id[:6])[0] == 0
+    assert run("disarm", "g")[0] == 0
+
+
+@pytest.mark.usefixtures("alive")
 def test_arm_prints_what_one_needs_to_beat(world: World, run: Run) -> None:
     """Id, epoch, deadline, and that someone must beat now."""
     code, out, err = run("arm", "ix", "--pair", "btc_idr", "--pair", "eth_idr", *HOUR)

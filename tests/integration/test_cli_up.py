@@ -36,9 +36,12 @@ class Up:
         if "--web" not in options:
             options = (*options, "--no-web")
         self.out, self.err = folder / "up.out", folder / "up.err"
+        # A strategy's own files; none of them is imported.
+        for name in ("worker", "redis", "logging"):
+            (folder / f"{name}.py").write_text("raise SystemExit('the wrong module')")
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "up", "--workers", str(workers), *options],
+                [sys.executable, "-P", "-m", "worker", "up", "--workers", str(workers), *options],
                 cwd=folder,
                 env={"PATH": os.environ["PATH"], **environment},
                 stdout=out,

@@ -16,7 +16,7 @@ ETC = "/etc/cancel-worker/"
 
 def template(unit: str) -> Path:
     """Return the file that a unit is made of."""
-    return FOLDER / re.sub(r"@\w+\.", "@.", unit)
+    return FOLDER / re.sub(r"@[\w-]+\.", "@.", unit)
 
 
 def read(unit: str) -> configparser.RawConfigParser:
@@ -25,6 +25,13 @@ def read(unit: str) -> configparser.RawConfigParser:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(template(unit))
     return parser
+
+
+def command(unit: str, instance: str, folder: Path) -> list[str]:
+    """Return what a service of this instance runs, its programs taken from another folder."""
+    line = read(unit)["Service"]["ExecStart"].replace("/opt/cancel-worker/bin", str(folder))
+    words = shlex.split(line.replace("%i", instance))
+    return [word.replace("%%", "%").replace("$$", "$") for word in words]
 
 
 def environment(unit: str, etc: Path, credentials: Path) -> dict[str, str]:

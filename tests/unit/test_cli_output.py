@@ -81,6 +81,22 @@ def test_on_a_terminal_tables_fit_it_and_keep_every_character(
     assert "[red]" in out
 
 
+def test_ids_are_in_one_piece_at_80_columns_and_empty_columns_are_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that they can be copied; the other columns take what is left."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    job_id = "0123456789abcdef01234567"
+    headers = ("ID", "STATE", "PAIR", "OUTCOME", "KNOWN")
+    output.table(headers, [(job_id, "done", None, "CANCELED", "of words a long row " * 5)])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert job_id in out
+    assert "PAIR" not in out
+
+
 def without_colors(out: str) -> list[str]:
     """Return the lines as they look."""
     for code in ("\x1b[1;31m", "\x1b[32m", "\x1b[1m", "\x1b[0m"):

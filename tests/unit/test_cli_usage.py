@@ -60,9 +60,9 @@ def one_line(err: str) -> str:
         (("cancel", "ev"), "give order ids, or --client-order-id"),
         (("cancel", "ev", "a", "--nosuch"), "No such option"),
         (("cancel", "ev", "a", "--wait", "soon"), "'--wait'"),
-        (("cancel", "ev", "a", "--wait", "nan"), "give seconds"),
-        (("cancel", "ev", "a", "--wait", "inf"), "give seconds"),
-        (("cancel", "ev", "a", "--wait", "-1"), "give seconds"),
+        (("cancel", "ev", "a", "--wait", "nan"), "give a time"),
+        (("cancel", "ev", "a", "--wait", "inf"), "give a time"),
+        (("cancel", "ev", "a", "--wait", "-1"), "give a time"),
         (("cancel", "ev", "a", "-"), "must be alone"),
         (("cancel-all", "ev", "--direct"), "this would cancel all open orders"),
         (("cancel", "nosuch", "a", "--direct"), "no account is configured"),
@@ -74,18 +74,18 @@ def one_line(err: str) -> str:
         (("dead", "discard"), "give ids of dead letters, or --all"),
         (("dead", "discard", "a", "b"), "this would delete a, b"),
         (("dead", "replay", "a", "--account", "ev"), "give ids of dead letters, or --all"),
-        (("dead", "list", "--older-than", "2"), "such as 90s or 2h"),
+        (("dead", "list", "--older-than", "2"), "give a time such as 500ms"),
         (("dead", "list", "--outcome", "MAYBE"), "'--outcome'"),
         (("dead", "discard", "--all"), "this would delete every dead letter"),
         (("status", "--watch"), "--watch needs a terminal"),
         (("simulator", "--port", "70000"), "'--port'"),
         (("arm",), "Missing argument 'ACCOUNT'"),
-        (("arm", "ev"), "Missing option '--timeout-ms'"),
+        (("arm", "ev"), "give --timeout TIME, such as --timeout 30s, or --timeout-ms N"),
         (("arm", "ev", "--timeout-ms", "soon"), "'--timeout-ms'"),
         (("beat",), "Missing argument 'SWITCH'"),
         (("beat", "abc", "--epoch", "0"), "'--epoch'"),
-        (("beat", "abc", "--every", "0"), "give seconds"),
-        (("beat", "abc", "--every", "nan"), "give seconds"),
+        (("beat", "abc", "--every", "0"), "give a time"),
+        (("beat", "abc", "--every", "nan"), "give a time"),
         (("beat", "abc", "--every", "1", "--json"), "no --json"),
         (("disarm",), "Missing argument 'SWITCH'"),
         (("switches", "--state", "open"), "'armed', 'tripped', 'disarmed'"),
@@ -101,7 +101,15 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     code, out, err = run(*arguments)
     assert code == 2
     assert words in one_line(err)
-    assert out == ""
+    assert_error(arguments, out, words)
+
+
+def assert_error(arguments: tuple[str, ...], out: str, words: str) -> None:
+    """Standard output has the error as JSON if that was asked for, else nothing."""
+    if "--json" in arguments:
+        assert words in json.loads(out)["error"]
+    else:
+        assert out == ""
 
 
 def test_cancel_all_wants_a_yes(run: Run) -> None:
@@ -201,7 +209,10 @@ def test_a_switch_that_could_not_be_kept_is_refused(run: Run, tmp_path: Path) ->
     for arguments, words in (
         (("ev", "--order", "a", "--timeout-ms", "999"), "must be from 1000 to 86400000"),
         (("ev", "--order", "a", "--timeout-ms", "86400001"), "must be from 1000 to 86400000"),
-        (("ev", "--order", "a", "--timeout-ms", "-5"), "must be from 1000 to 86400000"),
+        (("ev", "--order", "a", "--timeout-ms", "-5"), "give a time such as 500ms"),
+        (("ev", "--order", "a", "--timeout", "2"), "give a time such as 500ms"),
+        (("ev", "--order", "a", "--timeout", "2s", "--timeout-ms", "9"), "give --timeout TIME"),
+        (("ev", "--order", "a", "--timeout", "2d"), "must be from 1000 to 86400000"),
         (("ev", "--timeout-ms", "2000"), "give pairs, order ids, client order ids"),
         (("ev", "--order", "", "--timeout-ms", "2000"), "is not an order id"),
         (("ix", "--order", "7", "--timeout-ms", "2000"), "--pair btc_idr"),
@@ -268,7 +279,31 @@ def test_redis_away_is_exit_code_1_and_says_where(
     assert code == 1
     port = os.environ["WORKER_REDIS_URL"].rpartition(":")[2].removesuffix("/0")
     assert f"at 127.0.0.1:{port}; start it or correct redis_url" in one_line(err)
-    assert out == ""
+    assert "port refused" in err
+    assert_error(command, out, "port refused")
+
+
+def test_why_redis_cannot_be_used_is_told_apart(
+    run: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused password, an unknown host and a refused port each have their own text."""
+    for url, words in (
+        (f"redis://:{SECRET}@{redis_url.partition('//')[2]}", "Redis refused the password"),
+        ("redis://nosuch.invalid:6379/0", "unknown host at nosuch.invalid:6379"),
+        ("redis://127.0.0.1:1/0", "port refused, no server listens at 127.0.0.1:1"),
+    ):
+        monkeypatch.setenv("WORKER_REDIS_URL", url)
+        code, _, err = run("jobs")
+        assert code == 1
+        assert words in one_line(err)
+
+
+def test_a_command_without_settings_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard error, after its own words; a variable alone is settings enough."""
+    monkeypatch.delenv("WORKER_REDIS_URL")
+    assert "no settings file was read: WORKER_CONFIG is not set" in run("up")[2]
+    monkeypatch.setenv("WORKER_REDIS_URL", "redis://127.0.0.1:1/0")
+    assert "no settings file" not in run("jobs")[2]
 
 
 def test_a_redis_url_that_is_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +431,7 @@ def test_an_unforeseen_error_shows_where_but_not_what(
     assert "internal error: RuntimeError at" in one_line(err)
 
 
-def test_an_interrupt_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_is_exit_code_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was accepted continues, and a line states that."""
 
     def interrupted() -> None:
@@ -404,7 +439,7 @@ def test_an_interrupt_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("worker.cli.resources.open_listing", interrupted)
     code, _, err = run("jobs")
-    assert code == 1
+    assert code == 130
     assert "accepted jobs continue" in one_line(err)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.config_files import ACCOUNT, KEYS, SECRET, Place
+from worker.config.settings import load_settings
 from worker.errors import SettingsError
 from worker.factory import build_dispatcher, build_sessions, secrets_of
 from worker.store.connection import connect
@@ -135,6 +136,23 @@ def test_wrong_file_is_reported_in_one_line(place: Place, toml: str, words: list
     assert text.startswith(f"{FILE}: ")
     for word in words:
         assert word in text
+
+
+def test_every_mistake_is_reported_at_once(place: Place) -> None:
+    """One line each, from the file and the variables, with the setting that was meant."""
+    place.toml('redis_ulr = "x"\n[accounts.ix]\nexchange = "indodaks"\n[jobs]\nlease_ms = "soon"\n')
+    place.env(WORKER_SENTRY_DSM="x")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    lines = str(raised.value).splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["environment", FILE, FILE, FILE]
+    for words in (
+        "did you mean WORKER_SENTRY_DSN?",
+        "did you mean redis_url?",
+        "did you mean indodax?",
+        "jobs.lease_ms: give an integer of milliseconds, or a time such as 500ms, 30s or 2m",
+    ):
+        assert sum(words in line for line in lines) == 1, words
 
 
 def test_named_file_is_named(place: Place) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import output
+from worker.cli import output, resources
 from worker.cli.check.command import check
 from worker.cli.commands import (
     cancel,
@@ -26,16 +26,24 @@ from worker.cli.commands import (
     web,
 )
 from worker.cli.demo.command import demo
-from worker.cli.errors import FAILED, explain
+from worker.cli.errors import FAILED, INTERRUPTED, explain
 from worker.cli.up.command import up
+from worker.errors import SettingsError
+from worker.model.text import one_line
 
 NAME = "cancel-worker"
-INTERRUPTED = 130
+JSON = "--json"
+COMPLETING = "_CANCEL_WORKER_COMPLETE"
+WITHOUT_FILE = (
+    "no settings file was read: WORKER_CONFIG is not set and there is no ./worker.toml; "
+    "the defaults hold (set it, or give --config PATH)"
+)
 
 app = typer.Typer(
     name=NAME,
     help="Cancels a trader's orders, on command or when a strategy stops sending heartbeats.",
-    epilog="Exit codes: 0 done, 1 failed or not proven in time, 2 wrong usage or settings.",
+    epilog="Exit codes: 0 done, 1 failed or not proven in time, 2 wrong usage or settings, "
+    "130 interrupted.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -95,12 +103,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     explained = False
+    resources.begin()
     try:
         code = _run(arguments)
     except Exception as error:  # noqa: BLE001  no traceback reaches the shell
         line, code = explain(error)
-        output.note(line)
+        for each in line.splitlines() if isinstance(error, SettingsError) else [line]:
+            output.note(each)
+        if JSON in (sys.argv[1:] if arguments is None else arguments):
+            output.document({"error": one_line(line), "exit_code": code})
         explained = True
+    if resources.without_settings() and COMPLETING not in os.environ:
+        output.note(WITHOUT_FILE)
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -118,7 +132,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     result = command.main(args=given, prog_name=NAME, standalone_mode=False)
     if result == INTERRUPTED:
         output.note("interrupted; accepted jobs continue, and armed switches stay armed")
-        return FAILED
+        return INTERRUPTED
     return result if isinstance(result, int) else 0
 
 

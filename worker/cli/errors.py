@@ -1,6 +1,6 @@
 """Error messages of commands, and their exit codes.
 
-0 done, 1 failed or not proven in time, 2 wrong usage or settings.
+0 done, 1 failed or not proven in time, 2 wrong usage or settings, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from worker.model.explained import explained
 
 FAILED = 1
 MISUSED = 2
+INTERRUPTED = 130
 
 
 class CliError(CancelWorkerError):

@@ -7,15 +7,60 @@ from typing import Annotated
 import typer
 
 from worker.cli.completion import account_aliases, sides, switch_ids
+from worker.cli.output import duration
+from worker.model.durations import duration_ms
 from worker.model.outcomes import Outcome
 
 MAX_WAIT_S = 86_400
+MAX_MS = 366 * 86_400_000
 
 
-def _bounded(value: float | None) -> float | None:
-    if value is not None and not 0 <= value <= MAX_WAIT_S:
-        raise typer.BadParameter(f"give seconds from 0 to {MAX_WAIT_S}, such as 5")
-    return value
+def span_ms(text: str | int, *, unit: str = "", least_ms: int = 0, most_ms: int = MAX_MS) -> int:
+    """Return a typed time span in ms.
+
+    Raises:
+        BadParameter: It is none, or out of bounds.
+    """
+    if isinstance(text, int):  # a default
+        return text
+    try:
+        ms = duration_ms(text, unit=unit)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not least_ms <= ms <= most_ms:
+        raise typer.BadParameter(
+            f"give a time from {duration(least_ms)} to {duration(most_ms)}, such as 30s"
+        )
+    return ms
+
+
+def seconds(text: str | float) -> float:
+    """Return a typed time span in seconds; a number without a unit is seconds.
+
+    Raises:
+        BadParameter: It is none, or longer than a day.
+    """
+    if isinstance(text, float):
+        return text
+    return span_ms(text, unit="s", most_ms=MAX_WAIT_S * 1_000) / 1_000
+
+
+def milliseconds(text: str | int) -> int:
+    """Return a typed time span in ms; a number without a unit is ms.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    return span_ms(text, unit="ms")
+
+
+def with_unit(text: str | int) -> int:
+    """Return a typed time span in ms; it needs a unit.
+
+    Raises:
+        BadParameter: It is none, or has no unit.
+    """
+    return span_ms(text)
 
 
 AccountArgument = Annotated[
@@ -27,9 +72,11 @@ AccountArgument = Annotated[
         show_default=False,
     ),
 ]
-JobArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of a job.", show_default=False)]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of a job, or its start.", show_default=False)
+]
 JobsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID]…", help="Ids of dead letters.")
+    list[str] | None, typer.Argument(metavar="[ID]…", help="Ids of dead letters, or their starts.")
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only report what would be done.")]
@@ -65,9 +112,9 @@ WaitOption = Annotated[
     float | None,
     typer.Option(
         "--wait",
-        metavar="SECONDS",
-        help="Wait at most this long for proof; exit 1 without it.",
-        callback=_bounded,
+        metavar="TIME",
+        help="Wait at most this long for proof, such as 5 (seconds) or 2m; exit 1 without it.",
+        parser=seconds,
     ),
 ]
 DirectOption = Annotated[
@@ -102,24 +149,30 @@ ReasonOption = Annotated[
     typer.Option("--reason", metavar="TEXT", help="Only if the reason contains this."),
 ]
 OlderOption = Annotated[
-    str | None,
+    int | None,
     typer.Option(
         "--older-than",
         metavar="AGE",
         help="Only if given up longer ago than this, such as 90s or 2h.",
+        parser=with_unit,
+        show_default=False,
     ),
 ]
 NewerOption = Annotated[
-    str | None,
+    int | None,
     typer.Option(
-        "--newer-than", metavar="AGE", help="Only if given up within this time, such as 90s or 2h."
+        "--newer-than",
+        metavar="AGE",
+        help="Only if given up within this time, such as 90s or 2h.",
+        parser=with_unit,
+        show_default=False,
     ),
 ]
 SwitchArgument = Annotated[
     str,
     typer.Argument(
         metavar="SWITCH",
-        help="Id of a switch, printed by `arm`.",
+        help="Id of a switch, printed by `arm`, its start, or its name.",
         autocompletion=switch_ids,
         show_default=False,
     ),

@@ -38,6 +38,9 @@ STYLES = {
 }
 GAP = "  "
 EMPTY = "-"
+WHOLE = ("ID", "JOB")
+"""Columns of ids."""
+WHOLE_MAX = 48
 SCOPE_SHOWN = 4
 """Names of a scope that a table shows."""
 SECOND_MS = 1_000
@@ -96,8 +99,13 @@ def grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:  # noqa:
     from rich.text import Text  # noqa: PLC0415  slow
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        drawn.add_column(header, overflow="fold")
+    headers, rows = without_empty(headers, rows)
+    for i, header in enumerate(headers):
+        width = max([len(header), *(len(row[i]) for row in rows)])
+        if header in WHOLE and width <= WHOLE_MAX:  # in one piece, so that it can be copied
+            drawn.add_column(header, no_wrap=True, min_width=width)
+        else:
+            drawn.add_column(header, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     return drawn

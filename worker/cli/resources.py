@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from worker.errors import SettingsError
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from worker.store.switches import Switches
 
 
+_unset: list[str] = []
+"""Not empty if this process has read settings and found none."""
+
+
 def open_settings() -> Settings:
     """Read the settings.
 
@@ -25,7 +30,30 @@ def open_settings() -> Settings:
     """
     from worker.config.settings import load_settings  # noqa: PLC0415  slow
 
-    return load_settings()
+    settings = load_settings()
+    _look_for_file()
+    return settings
+
+
+def begin() -> None:
+    """Forget what an earlier command of this process has read."""
+    _unset.clear()
+
+
+def without_settings() -> bool:
+    """Return whether settings were read although neither a file nor a variable has any."""
+    return bool(_unset)
+
+
+def _look_for_file() -> None:
+    """Note whether there are any settings."""
+    from worker.config.settings_file import CONFIG_VARIABLE, config_path  # noqa: PLC0415  slow
+
+    _unset.clear()
+    prefix = CONFIG_VARIABLE.partition("_")[0] + "_"
+    given = any(value and name.upper().startswith(prefix) for name, value in os.environ.items())
+    if config_path() is None and not given:
+        _unset.append(prefix)
 
 
 def open_client_settings() -> ProducerSettings:
@@ -36,7 +64,9 @@ def open_client_settings() -> ProducerSettings:
     """
     from worker.config.client_settings import load_client_settings  # noqa: PLC0415  slow
 
-    return load_client_settings()
+    settings = load_client_settings()
+    _look_for_file()
+    return settings
 
 
 def open_producer() -> Producer:

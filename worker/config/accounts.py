@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -21,9 +22,11 @@ from pydantic import (
 )
 
 from worker.config.aliases import auth_mode_of
+from worker.config.environment import nearest
 from worker.config.secret_values import BARE, check_base64, read_secret
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange, Limit
+from worker.model.durations import duration_ms
 
 PLAIN_WORD = re.compile(r"[a-z_]{1,16}")
 """Values that an error may show: too short and plain to be a secret."""
@@ -36,6 +39,23 @@ class Table(BaseModel):
     """A frozen table of settings. Unknown keys are errors; errors never show values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spans(cls, given: object) -> object:
+        return with_spans(given)
+
+
+def with_spans(given: object) -> object:
+    """Return a table whose times, such as `30s`, are numbers of ms where its keys end in `_ms`."""
+    if not isinstance(given, dict):
+        return given
+    table = dict(given)
+    for key, value in given.items():
+        if isinstance(key, str) and key.lower().endswith("_ms") and isinstance(value, str):
+            with contextlib.suppress(ValueError):  # pydantic reports it
+                table[key] = duration_ms(value, unit="ms")
+    return table
 
 
 class LimitSettings(Table):
@@ -70,7 +90,10 @@ class Account(Table):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in EXCHANGES:
-            raise ValueError(f"unknown exchange{_named(value)}; use one of {', '.join(EXCHANGES)}")
+            meant = nearest(value[:64].lower(), EXCHANGES)
+            hint = f"; did you mean {meant}?" if meant else ""
+            known = ", ".join(EXCHANGES)
+            raise ValueError(f"unknown exchange{_named(value)}; use one of {known}{hint}")
         return value
 
     @field_validator("base_url")

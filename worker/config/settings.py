@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +29,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from worker.config.accounts import Account, Alias, LimitSettings, Table, check_timers, refuse_both
+from worker.config.accounts import (
+    Account,
+    Alias,
+    LimitSettings,
+    Table,
+    check_timers,
+    refuse_both,
+    with_spans,
+)
 from worker.config.aliases import unknown_account
 from worker.config.environment import nearest, sort_out
 from worker.config.notify import Notify, Route
@@ -43,6 +52,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "WORKER_"
 WARNED_MAX = 20
+PROBLEMS_MAX = 20
 _warned: set[str] = set()
 """Variables and settings that this process has warned about."""
 
@@ -151,6 +161,11 @@ class Settings(BaseSettings):
     sentry_dsn: SecretStr | None = None
     sentry_dsn_file: Path | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spans(cls, given: object) -> object:
+        return with_spans(given)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.http.deadline_ms + 500 > self.jobs.lease_ms:
@@ -248,22 +263,24 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the
     """Read and check the settings.
 
     Raises:
-        SettingsError: One line that names the file or variable, the key and
-            the fix; never a value.
+        SettingsError: One line for each mistake, which names the file or variable,
+            the key and the fix; never a value.
     """
     path = config_path()
     where = shortened(str(path)) if path else "settings"
-    _check_variables()
+    problems = _wrong_variables()
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError(_one_line(error, where)) from None
+        problems += _lines(error, where)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{where}: not UTF-8 text; save it as UTF-8") from None
     except OSError as error:
         raise SettingsError(f"{where}: cannot be read: {error.strerror}") from None
+    if problems:
+        raise SettingsError("\n".join(problems[:PROBLEMS_MAX])) from None
     if "unauthorized_attempts" in settings.jobs.model_fields_set:
         _warn_once("jobs.unauthorized_attempts", "no longer has an effect; use jobs.max_age_ms")
     return settings
@@ -276,8 +293,8 @@ def _warn_once(key: str, why: str) -> None:
         log.warning("setting %s %s", key, why)
 
 
-def _check_variables() -> None:
-    """Refuse misspelled settings; warn about foreign variables once a process."""
+def _wrong_variables() -> list[str]:
+    """Return what is wrong with the variables; warn about foreign ones once a process."""
     fields = {name: _table(name) for name in Settings.model_fields}
     known = {
         name.upper(): [key.upper() for key in table.model_fields] if table else []
@@ -285,21 +302,23 @@ def _check_variables() -> None:
     }
     config = CONFIG_VARIABLE.removeprefix(PREFIX)
     found = sort_out(os.environ, PREFIX, {**known, config: []})
+    problems = []
     for variable, meant in found.misspelled:
         hint = f"did you mean {PREFIX}{meant}? " if meant else ""
         listed = ", ".join(sorted(fields))
-        raise SettingsError(
+        problems.append(
             f"environment: {shortened(variable)} is not a setting; {shortened(hint)}known: {listed}"
         )
-    for first, second in found.twice:
-        raise SettingsError(
-            f"environment: {shortened(first)} and {shortened(second)} are one setting with two "
-            "values; remove one"
-        )
+    problems += [
+        f"environment: {shortened(first)} and {shortened(second)} are one setting with two "
+        "values; remove one"
+        for first, second in found.twice
+    ]
     new = [shortened(variable) for variable in found.foreign if variable not in _warned]
     _warned.update(found.foreign)
     if new:
         log.warning("ignored variables that are not settings: %s", ", ".join(new[:WARNED_MAX]))
+    return problems
 
 
 def _table(name: str) -> type[BaseModel] | None:
@@ -310,21 +329,27 @@ def _table(name: str) -> type[BaseModel] | None:
     return None
 
 
-def _one_line(error: ValidationError, where: str) -> str:
+def _lines(error: ValidationError, where: str) -> list[str]:
     errors = error.errors(include_url=False, include_context=False, include_input=False)
-    first = errors[0]
-    location = [str(part) for part in first["loc"] if part != "[key]"]
     given = {name.upper(): name for name in os.environ}
+    return [_line(each["loc"], each["type"], each["msg"], where, given) for each in errors]
+
+
+def _line(
+    loc: tuple[int | str, ...], kind: str, message: str, where: str, given: Mapping[str, str]
+) -> str:
+    location = [str(part) for part in loc if part != "[key]"]
     variable = given.get(PREFIX + "__".join(location).upper())
     origin = f"environment: {variable}" if variable else where
     key = shortened(".".join(map(masked, location)))
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
+    message = message.removeprefix("Value error, ")
+    if kind == "extra_forbidden":
         message = f"unknown key; {_known_keys(location)}"
-    elif first["type"] == "string_pattern_mismatch" and location[:1] == ["accounts"]:
+    elif kind == "string_pattern_mismatch" and location[:1] == ["accounts"]:
         message = "an alias is a-z, 0-9, _ and -, at most 32 characters"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{origin}: {key}: {message}{more}" if key else f"{origin}: {message}{more}"
+    elif kind == "int_parsing" and key.endswith("_ms"):
+        message = "give an integer of milliseconds, or a time such as 500ms, 30s or 2m"
+    return f"{origin}: {key}: {message}" if key else f"{origin}: {message}"
 
 
 def _known_keys(location: list[str]) -> str:

@@ -38,6 +38,7 @@ class LeaseScheduler(Scheduler):
         self._store: Store = build_store(load_settings())
         self._name = process_name()
         self._held: bool | None = None
+        self._down = False
         self._check_ins = CheckIns()
         self.liveness = Liveness()
         super().__init__(*args, **kwargs)
@@ -48,10 +49,11 @@ class LeaseScheduler(Scheduler):
         try:
             held = self._store.run("lease", KEY, self._name, LEASE_MS) == 1
         except StoreUnavailable as error:
-            if self._held is not None:
+            if not self._down:
                 log.warning("Redis is down: %s", error)
-            self._held = None
+            self._held, self._down = None, True
             return LOOK_S
+        self._down = False
         self.liveness.answered()
         if held is not self._held:
             log.info("beat: %s", "ticking" if held else "standby; another instance ticks")

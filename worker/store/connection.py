@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -104,12 +105,26 @@ def unavailable() -> Iterator[None]:
             raise StoreUnavailable(f"Redis cannot be used: {error}") from error
         if isinstance(error, NoMasterError):
             raise StoreUnavailable(f"Redis has no master: {error}") from error
-        raise StoreUnavailable(f"Redis did not answer ({type(error).__name__})") from error
+        raise StoreUnavailable(silence(error)) from error
     except redis.RedisError as error:
         if is_full(error):
             raise StoreUnavailable(FULL) from error
         text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise StoreUnavailable(f"Redis refused: {text}") from error
+
+
+def silence(error: BaseException) -> str:
+    """Return why Redis could not be used: refused password, unknown host, refused port, silence."""
+    if isinstance(error, redis.AuthenticationError):
+        return "Redis refused the password, or needs one"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return "Redis did not answer: unknown host"
+        if isinstance(cause, ConnectionRefusedError):
+            return "Redis did not answer: port refused, no server listens"
+        cause = cause.__cause__ or cause.__context__
+    return f"Redis did not answer ({type(error).__name__})"
 
 
 class Store(Caller):

@@ -112,6 +112,19 @@ class Listing:
             for job, (job_id, at_ms) in zip(found, rows, strict=True)
         ]
 
+    def starting(self, start: str) -> set[str]:
+        """Return the ids of listed jobs that start with a text: pending, recent and dead ones."""
+        client, found = self._store.client, set[str]()
+        with unavailable():
+            pipe = client.pipeline(transaction=False)
+            for lane in self._job_lanes():
+                pipe.zrange(self._store.key(f"due:{lane}"), 0, -1)
+            pipe.lrange(self._store.key("recent"), 0, -1)
+            pipe.zrange(self._store.key("dead"), 0, -1)
+            for ids in pipe.execute():
+                found.update(each for each in ids if each.startswith(start))
+        return found
+
     def dead_count(self) -> int:
         """Return how many dead letters there are."""
         with unavailable():

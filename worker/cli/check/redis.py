@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from worker import clock
+from worker.cli.attending import workers_alive
 from worker.cli.check.findings import Finding, fail, ok, warn
 from worker.cli.check.queues import check_queues
 from worker.cli.errors import explain
@@ -13,6 +14,7 @@ from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
 from worker.store.connection import Store
 from worker.store.durability import RedisFacts, faults, read_facts, refusal
+from worker.store.listing import Listing
 from worker.store.opening import build_store
 
 UNCHECKED = "could not be checked: CONFIG is refused"
@@ -37,6 +39,7 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
         yield fail("redis", f"{error} at {address}", f"start it, or {other}")
         return
     yield ok("redis", f"answers at {address}")
+    yield _workers(Listing(store))
     yield from _clocks(store)
     yield from check_queues(settings, store)
     try:
@@ -92,6 +95,18 @@ def judge_replicas(facts: RedisFacts, *, wanted: int) -> Finding:
     if here == wanted:
         return warn(subject, f"{detail}: if one is lost, calls raise NotReplicated", fix)
     return ok(subject, detail)
+
+
+def _workers(listing: Listing) -> Finding:
+    try:
+        alive = workers_alive(listing)
+    except StoreUnavailable as error:
+        return warn("workers", f"could not be checked: {error}", "allow this user ZRANGE")
+    if not alive:
+        return warn(
+            "workers", "none is alive: nothing is canceled", "start one: `cancel-worker up`"
+        )
+    return ok("workers", f"{alive} alive")
 
 
 def _clocks(store: Store) -> Iterator[Finding]:

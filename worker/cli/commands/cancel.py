@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli import output, resources
+from worker.cli.attending import note_without_workers
 from worker.cli.commands.cancel_direct import cancel_all_direct, cancel_direct
+from worker.cli.confirming import confirm
 from worker.cli.errors import FAILED, MISUSED, CliError
 from worker.cli.options import (
     AccountArgument,
@@ -102,11 +104,7 @@ def cancel_all(
     """Cancel all open orders of an account, pair or side."""
     named = (("pair", pair), ("side", side), ("client ids from", client_id_prefix))
     scope = "".join(f", {name} {value}" for name, value in named if value)
-    if not yes:
-        raise CliError(
-            f"this would cancel all open orders of account {account}{scope}; add --yes to do it",
-            code=MISUSED,
-        )
+    confirm(f"cancel all open orders of account {account}{scope}", yes=yes)
     stops = KEEP if keep_stops else TAKE
     if direct:
         cancel_all_direct(
@@ -145,6 +143,7 @@ def _report(
     account: str, tickets: Sequence[Ticket], *, wait_s: float | None, as_json: bool
 ) -> None:
     if wait_s is None:
+        note_without_workers()
         if as_json:
             output.document({"account": account, "jobs": [_ticket(ticket) for ticket in tickets]})
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from worker.cli import output, resources
-from worker.cli.errors import FAILED, CliError
+from worker.cli.errors import FAILED, INTERRUPTED, CliError
 from worker.model.jobs import Job, State
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def _run(account: str, jobs: Sequence[NewJob], *, wait_s: float | None, as_json:
         run = direct.run(jobs, timeout_ms=round(within_s * 1_000))
     except KeyboardInterrupt:
         raise CliError(
-            "interrupted: orders may have been canceled; no worker retries the others"
+            "interrupted: orders may have been canceled; no worker retries the others",
+            code=INTERRUPTED,
         ) from None
     _print(account, run, asked=len(jobs), as_json=as_json)
     output.note(WITHOUT_REDIS.format(why=run.alone) if run.alone else WITH_REDIS)

@@ -18,7 +18,7 @@ from worker.cli.commands.dead_letters import (
 )
 from worker.cli.commands.jobs import print_described
 from worker.cli.errors import FAILED, MISUSED, CliError
-from worker.cli.listings import every_dead
+from worker.cli.listings import every_dead, find_job
 from worker.cli.options import (
     AllOption,
     DryRunOption,
@@ -68,7 +68,7 @@ def list_letters(
 def show_letter(job_id: JobArgument, as_json: JsonOption = False) -> None:
     """Show one dead letter and all its attempts."""
     listing = resources.open_listing()
-    job = _letter(listing.get(job_id), job_id)
+    job = _letter(find_job(listing, job_id), job_id)
     print_described(described(job, now_ms=listing.now_ms()), as_json=as_json)
 
 
@@ -133,8 +133,8 @@ def _chosen(job_ids: Sequence[str] | None, selection: Selection) -> list[tuple[s
     listing = resources.open_listing()
     if not job_ids:
         return [(job.id, job) for job in _matching(listing, selection, listing.now_ms())]
-    ids = list(dict.fromkeys(job_ids))
-    return list(zip(ids, listing.many(ids), strict=True))
+    found = [(each, find_job(listing, each)) for each in dict.fromkeys(job_ids)]
+    return [(job.id if job else each, job) for each, job in found]
 
 
 def _matching(listing: Listing, selection: Selection, now_ms: int) -> Iterator[Job]:

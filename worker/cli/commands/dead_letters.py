@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import typer
 
 from worker.cli import output
 from worker.cli.errors import MISUSED, CliError
@@ -24,8 +21,6 @@ from worker.cli.options import (
 from worker.model.jobs import Job
 from worker.model.outcomes import Outcome
 
-AGE = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
-UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 HEADERS = ("ID", "ACCOUNT", "ORDER", "PAIR", "SIDE", "OUTCOME", "TRIES", "AGE", "REASON")
 
 
@@ -86,12 +81,8 @@ def select(
     older_than: OlderOption = None,
     newer_than: NewerOption = None,
 ) -> Selection:
-    """Return the selection that these options describe.
-
-    Raises:
-        BadParameter: An age is not a number with a unit.
-    """
-    return Selection(account, exchange, outcome, reason, read_age(older_than), read_age(newer_than))
+    """Return the selection that these options describe."""
+    return Selection(account, exchange, outcome, reason, older_than, newer_than)
 
 
 def with_selection(command: Callable[..., None]) -> Callable[..., None]:
@@ -113,20 +104,6 @@ def _expanded(own: inspect.Signature) -> Iterator[inspect.Parameter]:
             yield from inspect.signature(select, eval_str=True).parameters.values()
         else:
             yield parameter
-
-
-def read_age(text: str | None) -> int | None:
-    """Return an age in ms.
-
-    Raises:
-        BadParameter: It is not a number with a unit.
-    """
-    if text is None:
-        return None
-    found = AGE.fullmatch(text)
-    if found is None:
-        raise typer.BadParameter("give a number and ms, s, m, h or d, such as 90s or 2h")
-    return int(found[1]) * UNIT_MS[found[2]]
 
 
 def check_choice(job_ids: list[str] | None, selection: Selection, *, every: bool) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Annotated
 
 import typer
 
 from worker.cli import output, resources
+from worker.cli.attending import note_without_workers
 from worker.cli.beating import SAFE_SHARE, beat_text, keep_beating
 from worker.cli.errors import MISUSED, CliError
+from worker.cli.listings import find_switch
 from worker.cli.options import (
     AccountArgument,
     EpochOption,
@@ -17,18 +18,17 @@ from worker.cli.options import (
     KeepStopsOption,
     PrefixOption,
     SwitchArgument,
+    milliseconds,
+    span_ms,
+    with_unit,
 )
-from worker.errors import StoreUnavailable
-from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import KEEP, TAKE
 
-EVERY_MIN_S, EVERY_MAX_S = 0.05, 86_400
+EVERY_MIN_MS, EVERY_MAX_MS = 50, 86_400_000
 
 
-def _every(value: float | None) -> float | None:
-    if value is not None and not EVERY_MIN_S <= value <= EVERY_MAX_S:
-        raise typer.BadParameter(f"give seconds from {EVERY_MIN_S} to {EVERY_MAX_S}, such as 5")
-    return value
+def _every(text: str | int) -> int:
+    return span_ms(text, unit="s", least_ms=EVERY_MIN_MS, most_ms=EVERY_MAX_MS)
 
 
 def arm(
@@ -58,15 +58,26 @@ def arm(
             help="All orders of the account; no other switch of it can be armed beside this one.",
         ),
     ] = False,
+    timeout: Annotated[
+        int | None,
+        typer.Option(
+            "--timeout",
+            metavar="TIME",
+            help="Time from each heartbeat to the deadline, such as 30s or 2m.",
+            parser=with_unit,
+            show_default=False,
+        ),
+    ] = None,
     timeout_ms: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--timeout-ms",
             metavar="N",
-            help="Time from each heartbeat to the deadline.",
+            help="The same in milliseconds.",
+            parser=milliseconds,
             show_default=False,
         ),
-    ],
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -86,8 +97,8 @@ def arm(
         int,
         typer.Option(
             "--clear-wait-ms",
-            metavar="N",
-            min=0,
+            metavar="TIME",
+            parser=milliseconds,
             help="Wait at most this long while a tripped switch of these pairs is still "
             "canceling, until the exchange has listed their open orders.",
         ),
@@ -98,6 +109,9 @@ def arm(
 
     Arming the same scope again takes the switch over from its holder.
     """
+    if (timeout is None) == (timeout_ms is None):
+        raise typer.BadParameter("give --timeout TIME, such as --timeout 30s, or --timeout-ms N")
+    within_ms = timeout or timeout_ms or 0
     switch = resources.open_producer().arm(
         account,
         pairs=pairs or [],
@@ -106,12 +120,12 @@ def arm(
         client_id_prefix=client_id_prefix,
         stops=KEEP if keep_stops else TAKE,
         everything=everything,
-        timeout_ms=timeout_ms,
+        timeout_ms=within_ms,
         name=name,
         replace=replace,
         clear_wait_ms=clear_wait_ms,
     )
-    beat_ms = timeout_ms // SAFE_SHARE
+    beat_ms = within_ms // SAFE_SHARE
     if as_json:
         output.document(
             {
@@ -119,7 +133,7 @@ def arm(
                 "name": switch.name or None,
                 "account": account,
                 "epoch": switch.epoch,
-                "timeout_ms": timeout_ms,
+                "timeout_ms": within_ms,
                 "deadline_ms": switch.deadline_ms,
                 "held": switch.held,
                 "held_why": switch.held_why,
@@ -133,14 +147,14 @@ def arm(
         rows = [
             ("switch", f"{switch.id} ({switch.name})" if switch.name else switch.id),
             ("epoch", f"{switch.epoch}{again}"),
-            ("deadline", f"{output.moment(switch.deadline_ms)}, {output.duration(timeout_ms)}"),
+            ("deadline", f"{output.moment(switch.deadline_ms)}, {output.duration(within_ms)}"),
             ("now", f"send a heartbeat at least every {output.duration(beat_ms)}, for example"),
             ("", f"cancel-worker beat {switch.id} --every {beat_ms / 2_000:.3g}"),
             ("held", f"by {_holder(switch.held)}: {switch.held_why}"),
         ]
         for line in output.columns(rows):
             output.say(line)
-    _note_without_workers()
+    note_without_workers()
 
 
 def _holder(held: str) -> str:
@@ -152,12 +166,13 @@ def beat(
     switch_id: SwitchArgument,
     epoch: EpochOption = None,
     every: Annotated[
-        float | None,
+        int | None,
         typer.Option(
             "--every",
-            metavar="SECONDS",
-            help="Send heartbeats until Ctrl-C, or until the switch has ended.",
-            callback=_every,
+            metavar="TIME",
+            help="Send heartbeats so often, such as 5 (seconds) or 500ms, until Ctrl-C, or until "
+            "the switch has ended.",
+            parser=_every,
             show_default=False,
         ),
     ] = None,
@@ -169,9 +184,9 @@ def beat(
             "--every prints lines as heartbeats are sent; it takes no --json", code=MISUSED
         )
     producer = resources.open_producer()
-    switch = producer.switch(switch_id, epoch=epoch or 0)
+    switch = producer.switch(find_switch(resources.open_switches(), switch_id), epoch=epoch or 0)
     if every is not None:
-        keep_beating(producer, switch, every_ms=every * 1_000)
+        keep_beating(producer, switch, every_ms=every)
         return
     sent = switch.beat()
     if as_json:
@@ -185,7 +200,8 @@ def disarm(
     switch_id: SwitchArgument, epoch: EpochOption = None, as_json: JsonOption = False
 ) -> None:
     """End a switch; its orders stay open. Disarming it again is no error."""
-    switch = resources.open_producer().switch(switch_id, epoch=epoch or 0)
+    found = find_switch(resources.open_switches(), switch_id)
+    switch = resources.open_producer().switch(found, epoch=epoch or 0)
     switch.disarm()
     record = switch.record()
     now_ms = resources.open_listing().now_ms()
@@ -201,15 +217,4 @@ def disarm(
                 "a worker now stops the exchange's own timer; `cancel-worker switches` shows when"
             )
     if runs:
-        _note_without_workers()
-
-
-def _note_without_workers() -> None:
-    """Warn on standard error if no worker is alive to act on the change."""
-    with contextlib.suppress(StoreUnavailable):  # the command itself has succeeded
-        listing = resources.open_listing()
-        seen_ms, now_ms = listing.workers().values(), listing.now_ms()
-        if not any(now_ms - at_ms <= PRESENCE_MS for at_ms in seen_ms):
-            output.note(
-                "no worker is alive to act on it; start one, for example with `cancel-worker up`"
-            )
+        note_without_workers()

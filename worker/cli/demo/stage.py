@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker import clock
+from worker.cli.launch import celery_command
 from worker.cli.simulated import SimulatedAccount, open_accounts, settings_text
 from worker.client.producer import Producer
 from worker.config.settings import PREFIX, Settings, load_settings
@@ -29,7 +30,6 @@ POLL_MS = 10
 LEASE_MS = 2_000
 DEADLINE_MS = 1_000
 PAIR = "btc_idr"
-CELERY = ("celery", "-q", "-A", "worker.celery_app")
 BITMART_PACE = {"max_requests": 50, "window_ms": 1_000}
 """The default of one request a second would make the demo slow."""
 
@@ -54,18 +54,21 @@ class Stage:
 
     def add_worker(self) -> None:
         """Start another worker process. It may not be ready on return."""
-        process = self.start(*CELERY, "worker", "--without-gossip", "--without-mingle")
+        process = self.launch(*celery_command(), "worker", "--without-gossip", "--without-mingle")
         self.workers[process.pid] = process
 
     def add_beat(self) -> None:
         """Start Celery beat."""
-        self.start(*CELERY, "beat")
+        self.launch(*celery_command(), "beat")
 
     def start(
         self, module: str, *options: str, stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
         """Run a module as a process that ends with the stage."""
-        command = [sys.executable, "-m", module, *options]
+        return self.launch(sys.executable, "-P", "-m", module, *options, stdout=stdout)
+
+    def launch(self, *command: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        """Run a command as a process that ends with the stage."""
         with (self.folder / "processes.log").open("ab") as out:
             process = subprocess.Popen(  # noqa: S603  our own arguments
                 command,
@@ -169,7 +172,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def _start_simulator(parts: ExitStack) -> str:
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker.simulator"],
+        [sys.executable, "-P", "-m", "worker.simulator"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from worker import clock
+from worker.cli.launch import celery_command
 from worker.cli.up.data_folder import forget_port, remember_port
 from worker.store.embedded import EmbeddedRedis
 
@@ -21,7 +22,6 @@ GRACE_MS = 5_000
 HURRY_MS = 2_000
 """Time before it is killed after a second SIGTERM, on which it returns its jobs at once."""
 POLL_MS = 20
-CELERY = ("celery", "-q", "-A", "worker.celery_app")
 SECRET = re.compile(r"WORKER_ACCOUNTS__.*__(API_KEY|API_SECRET|MEMO)(_FILE)?", re.IGNORECASE)
 """Variables that only workers need."""
 
@@ -34,7 +34,7 @@ class ProcessChild:
 
     Args:
         name: Name in the log.
-        command: Arguments of the interpreter.
+        command: Program and arguments.
         environment: Environment of the child.
         stop_ms: Longest time that the child's own shutdown takes.
         hurry: When set, `stop` sends a second SIGTERM and soon kills the child.
@@ -49,7 +49,7 @@ class ProcessChild:
         hurry: threading.Event,
     ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", *command]
+        self._command = [*command]
         self._environment = dict(environment)
         self._bound_ms = stop_ms + GRACE_MS
         self._hurry = hurry
@@ -97,7 +97,7 @@ def worker_child(
     """Return one `celery -A worker.celery_app worker`, with a node name of its own."""
     return ProcessChild(
         f"worker {number}",
-        *CELERY,
+        *celery_command(),
         *("worker", "--without-gossip", "--without-mingle", f"--hostname=worker{number}@%h"),
         environment=environment,
         stop_ms=shutdown_ms,
@@ -107,13 +107,16 @@ def worker_child(
 
 def beat_child(environment: Mapping[str, str], *, hurry: threading.Event) -> ProcessChild:
     """Return `celery -A worker.celery_app beat`, which keeps its state in Redis only."""
-    return ProcessChild("beat", *CELERY, "beat", environment=environment, stop_ms=0, hurry=hurry)
+    return ProcessChild(
+        "beat", *celery_command(), "beat", environment=environment, stop_ms=0, hurry=hurry
+    )
 
 
 def web_child(environment: Mapping[str, str], *, hurry: threading.Event) -> ProcessChild:
     """Return `cancel-worker web`, without the secrets of the environment."""
     given = {name: value for name, value in environment.items() if not SECRET.fullmatch(name)}
-    return ProcessChild("web", "worker", "web", environment=given, stop_ms=0, hurry=hurry)
+    command = (sys.executable, "-P", "-m", "worker", "web")
+    return ProcessChild("web", *command, environment=given, stop_ms=0, hurry=hurry)
 
 
 class RedisChild:

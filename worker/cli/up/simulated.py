@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,15 +47,16 @@ def simulated(folder: Path) -> Iterator[RedisChild]:
 def _announce(simulator: Simulator, accounts: list[SimulatedAccount], path: Path) -> None:
     output.say(f"simulator {simulator.base_url()} (control: POST /_sim/<operation>)")
     output.say(f"settings  {path}")
+    output.say(f"export {CONFIG_VARIABLE}={shlex.quote(str(path.resolve()))}")
     for account in accounts:
         ids = simulator.place(
             account.exchange, account.api_key, pair=account.pair, side=SIDE, count=ORDERS
         )
         output.say(f"orders    {account.alias}: {' '.join(ids)}")
     first = accounts[0]
-    command = f"cancel-worker --config {path}"
+    command = "cancel-worker"
     output.say(f"try       {command} cancel {first.alias} ORDER_ID --pair {first.pair} --wait 5")
-    output.say(f"          {command} arm bu --pair BTCUSDT --timeout-ms 30000")
+    output.say(f"          {command} arm bu --pair BTCUSDT --timeout 30s")
 
 
 def _write_private(path: Path, text: str) -> None:
