@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from worker.config.accounts import Account
 from worker.config.secret_files import SECRETS
@@ -24,6 +25,7 @@ from worker.gateway.egress import ANY_IP, at_default_address
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
 from worker.gateway.sender import Sender
+from worker.model.commands import Command
 from worker.model.limits import Budget, Rule
 from worker.store.address import parse
 from worker.store.due_poll import DuePoll
@@ -76,6 +78,7 @@ def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSe
                     f"accounts.{alias}.limits.{limit.name} differs from that of accounts.{first}, "
                     "which shares it; give both the same value, or each an egress_ip of its own",
                 )
+        bans = _ban(account, access.api_key)
         sessions[alias] = AccountSession(
             alias=alias,
             exchange=account.adapter,
@@ -85,7 +88,8 @@ def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSe
             identity=identity,
             bulk_max=account.adapter.capabilities.bulk_max if account.bulk else 1,
             mask=Mask((access.api_key, access.api_secret, access.memo)),
-            rules=tuple((command, rule) for limit, rule in limits for command in limit.commands),
+            rules=_rules(limits, bans),
+            whole=_rules(limits, bans, all_pairs=True),
         )
     return sessions
 
@@ -186,6 +190,33 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
     )
 
 
+def _rules(
+    limits: Sequence[tuple[Limit, Rule]],
+    bans: Sequence[tuple[type[Command], Rule]],
+    *,
+    all_pairs: bool = False,
+) -> tuple[tuple[type[Command], Rule], ...]:
+    """Return the rules by command; for commands without a pair only where those differ."""
+    counted = tuple(
+        (command, replace(rule, weight=limit.weight(command, all_pairs=all_pairs)))
+        for limit, rule in limits
+        for command in limit.commands
+    )
+    if all_pairs and not any(limit.weights for limit, _ in limits):
+        return ()
+    return counted + tuple(bans)
+
+
+def _ban(account: Account, api_key: str) -> list[tuple[type[Command], Rule]]:
+    """Return the rules that hold off every command during a ban by the exchange."""
+    capabilities = account.adapter.capabilities
+    if not capabilities.bans:
+        return []
+    limit = Limit("ban", (), capabilities.bans, 1, 1)
+    rule = replace(_rule(limit, account, api_key), ban=True)
+    return [(command, rule) for command in sorted(capabilities.commands, key=str)]
+
+
 def digest_of(sessions: dict[str, AccountSession]) -> str:
     """Return the id under which workers with these accounts register."""
     served = sorted(
@@ -201,9 +232,11 @@ def budgets_of(sessions: Iterable[AccountSession]) -> list[Budget]:
     for session in sessions:
         own = key_id(session.access.api_key)
         for _, rule in session.rules:
+            if rule.ban:
+                continue
             exchange, limit, owner = rule.key.split(":", 2)
             shown = session.alias if owner == own else owner
-            budgets.setdefault(rule.key, Budget(exchange, limit, shown, rule))
+            budgets.setdefault(rule.key, Budget(exchange, limit, shown, replace(rule, weight=1)))
     return list(budgets.values())
 
 

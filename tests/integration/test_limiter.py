@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -214,6 +215,75 @@ def test_any_jitter_keeps_every_window(clock: Clock, limiter: Slots) -> None:
             under_way.append((arrives, grant))
     assert len(arrivals) > 20
     assert most_in_a_window(arrivals, WINDOW_MS) <= RULE.max_requests
+
+
+def test_a_heavy_request_waits_for_as_many_slots_as_it_weighs(clock: Clock, limiter: Slots) -> None:
+    """Light ones go on meanwhile; a request that never left gives all of them back."""
+    light = Rule("w", 10, WINDOW_MS)
+    heavy = replace(light, weight=8)
+    assert [send(limiter, light) for _ in range(3)] == [0, 0, 0]
+    assert send(limiter, heavy) == WINDOW_MS + 1
+    clock.advance(400)
+    assert send(limiter, light) == 0
+    clock.advance(WINDOW_MS + 1 - 400)
+    grant = reserve(limiter, heavy)
+    assert grant.wait_ms == 0
+    assert send(limiter, light) == 0
+    assert send(limiter, light) == 400
+    limiter.landed(grant, sent=False)
+    assert [send(limiter, light) for _ in range(8)] == [0] * 8
+    assert send(limiter, light) > 0
+
+
+def test_what_weighs_more_than_the_rule_allows_goes_alone(clock: Clock, limiter: Slots) -> None:
+    """Else it could never go."""
+    light = Rule("w", 5, WINDOW_MS)
+    assert send(limiter, replace(light, weight=9)) == 0
+    assert send(limiter, light) == WINDOW_MS + 1
+    clock.advance(WINDOW_MS + 1)
+    assert send(limiter, light) == 0
+
+
+def test_any_jitter_keeps_the_weights_of_every_window(clock: Clock, limiter: Slots) -> None:
+    """The sum of the weights that arrive in any window is within the rule; so is a second one."""
+    rng = random.Random(11)
+    rules = [Rule("w", 12, WINDOW_MS), Rule("long", 30, 4 * WINDOW_MS)]
+    arrivals: list[float] = []
+    under_way: list[tuple[float, Grant]] = []
+    for _ in range(600):
+        clock.advance(rng.choice((1, 7, 60, 170)))
+        for landed in [row for row in under_way if row[0] <= clock.now_ms]:
+            under_way.remove(landed)
+            limiter.landed(landed[1])
+        weight = rng.choice((1, 1, 1, 4, 6))
+        grant = reserve(limiter, *(replace(rule, weight=weight) for rule in rules))
+        if grant.wait_ms:
+            continue
+        arrives = clock.now_ms + rng.random() * FLIGHT_MS
+        if rng.random() < 0.1:
+            limiter.landed(grant, sent=False)
+        else:
+            arrivals += [arrives] * weight
+            under_way.append((arrives, grant))
+    assert len(arrivals) > 60
+    assert most_in_a_window(arrivals, WINDOW_MS) <= rules[0].max_requests
+    assert most_in_a_window(arrivals, 4 * WINDOW_MS) <= rules[1].max_requests
+
+
+def test_a_ban_holds_off_everything_until_it_ends(clock: Clock, limiter: Slots) -> None:
+    """A shorter one that is reported later does not end it; other owners go on."""
+    ban, other = Rule("x:ban:a", 1, 1, ban=True), Rule("x:ban:b", 1, 1, ban=True)
+    assert send(limiter, RULE, ban) == 0
+    limiter.ban([ban], 5_000)
+    limiter.ban([ban], 1_000)
+    assert send(limiter, RULE, ban) == 5_000
+    assert send(limiter, RULE, other) == 0
+    clock.advance(4_999)
+    assert send(limiter, RULE, ban) == 1
+    clock.advance(1)
+    assert send(limiter, RULE, ban) == 0
+    limiter.ban([], 5_000)
+    assert send(limiter, RULE, ban) == 0
 
 
 def test_many_threads_never_pass_the_limit(stepped: Stepped) -> None:

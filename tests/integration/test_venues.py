@@ -12,7 +12,9 @@ from tests.support.attempts import Attempts
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, MORE_KEYS, PAIRS, World
 from worker import InvalidCommand, Outcome, State, SwitchOverlap
+from worker.model.decisions import Again, Done, PutBack
 from worker.simulator import Simulator
+from worker.telemetry.metrics import REGISTRY
 
 HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 FAULTS = [
@@ -110,6 +112,30 @@ def test_an_order_is_off_the_book_after_a_fault(
     assert (job.state, job.outcome) == (State.DONE, Outcome.CANCELED), job.history
     assert world.status(alias, order_id) == "canceled"
     assert job.attempts >= 2
+
+
+@pytest.mark.parametrize(
+    ("alias", "fault"),
+    [("bn", "binance_banned"), ("bu", "binance_banned"), ("kr", "kraken_lockout")],
+)
+def test_a_ban_stops_all_requests_of_that_address(
+    world: World, attempts: Attempts, alias: str, fault: str
+) -> None:
+    """Of other jobs, too, and of questions; other exchanges are asked as ever."""
+    labels = {"kind": "banned", "exchange": ALL_KEYS[alias][0]}
+    before = REGISTRY.get_sample_value("cancel_worker_alerts_total", labels) or 0
+    first, second = world.place(alias, 2)
+    world.sim.fault_next(fault, exchange=ALL_KEYS[alias][0])
+    answered = attempts.first(alias, first)
+    assert isinstance(answered.decision, Again)
+    assert answered.decision.outcome is Outcome.THROTTLED
+    held = attempts.first(alias, second)
+    assert isinstance(held.decision, PutBack)
+    assert held.pause_ms > 500
+    assert len(attempts.arrivals()) == 1
+    assert REGISTRY.get_sample_value("cancel_worker_alerts_total", labels) == before + 1
+    (other,) = world.place("i2")
+    assert isinstance(attempts.first("i2", other).decision, Done)
 
 
 @pytest.mark.parametrize("alias", ["bu", "bc"])

@@ -152,7 +152,10 @@ def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
     if isinstance(answer, Unproven):
         assert not answer.outcome.proven
         assert answer.nonce_floor is None or 0 <= answer.nonce_floor < NONCE_MAX
-        assert answer.retry_after_ms is None or 0 <= answer.retry_after_ms <= 600_000
+        assert (
+            answer.retry_after_ms is None or answer.banned or 0 <= answer.retry_after_ms <= 600_000
+        )
+        assert not answer.banned or 0 < (answer.retry_after_ms or 0) <= 259_200_000
         return answer
     assert isinstance(command, FITTING[type(answer)])
     if type(command) not in EXCHANGES[name].capabilities.commands:

@@ -366,7 +366,15 @@ def test_a_ban_without_a_time_lasts_for_the_shortest() -> None:
     """Nothing is sent for two minutes."""
     answer = BINANCE.classify(CANCEL, reply(418, error(-1003)))
     assert isinstance(answer, Unproven)
-    assert answer.retry_after_ms == 120_000
+    assert (answer.retry_after_ms, answer.banned) == (120_000, True)
+
+
+def test_a_long_ban_is_believed() -> None:
+    """Up to the three days that the document names."""
+    for told, wait_ms in (("3600", 3_600_000), ("999999", 259_200_000)):
+        answer = BINANCE.classify(CANCEL, reply(418, error(-1003), {"retry-after": told}))
+        assert isinstance(answer, Unproven)
+        assert (answer.retry_after_ms, answer.banned) == (wait_ms, True)
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,11 @@ def test_what_is_not_the_documented_success_proves_nothing(
         ("EAPI:Invalid key", Outcome.UNAUTHORIZED, {"nonce_floor": None}),
         ("EAPI:Invalid signature", Outcome.UNAUTHORIZED, {}),
         ("EGeneral:Permission denied", Outcome.UNAUTHORIZED, {}),
-        ("EGeneral:Temporary lockout", Outcome.THROTTLED, {"retry_after_ms": 600_000}),
+        (
+            "EGeneral:Temporary lockout",
+            Outcome.THROTTLED,
+            {"retry_after_ms": 900_000, "banned": True},
+        ),
         ("EAPI:Rate limit exceeded", Outcome.THROTTLED, {"retry_after_ms": 3_000}),
         ("EOrder:Rate limit exceeded", Outcome.THROTTLED, {"retry_after_ms": 2_000}),
         ("EService:Unavailable", Outcome.UNAVAILABLE, {"retry_after_ms": None}),

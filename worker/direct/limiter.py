@@ -22,6 +22,8 @@ class _Window:
 
     Attributes:
         arrivals: By grant, the latest possible arrival in ms.
+        weights: By grant, how many requests it counts for.
+        banned_ms: Until when nothing is sent, of a ban rule.
         next_ms: Earliest next grant that is not urgent.
         urgent_ms: Until when a slot is reserved for an urgent caller.
         waits_ms: Until when a caller that is not urgent waits.
@@ -29,6 +31,8 @@ class _Window:
     """
 
     arrivals: dict[str, int] = field(default_factory=dict)
+    weights: dict[str, int] = field(default_factory=dict)
+    banned_ms: int = 0
     next_ms: int = 0
     urgent_ms: int = 0
     waits_ms: int = 0
@@ -64,41 +68,60 @@ class MemoryLimiter:
                 return Grant(wait_ms)
             member = os.urandom(8).hex()
             for rule in rules:
-                window = self._windows[rule.key]
+                if rule.ban:
+                    continue
+                window, weight = self._windows[rule.key], min(rule.weight, rule.max_requests)
                 window.arrivals[member] = now + flight_ms
+                window.weights[member] = weight
                 if rule.paced:
-                    step_ms = rule.window_ms // rule.max_requests
+                    step_ms = rule.window_ms * weight // rule.max_requests
                     window.next_ms = max(now, window.next_ms) + step_ms
                     if not urgent:
                         window.waits_ms = window.run = 0
                     else:
                         window.urgent_ms = 0
                         window.run += window.waits_ms > now
-            return Grant(0, member, tuple(rule.key for rule in rules))
+            return Grant.of(rules, member=member)
 
     def landed(self, grant: Grant, *, sent: bool = True) -> None:
         """Report that a granted request has arrived or, with `sent` false, was not sent."""
         with self._lock:
             now = int(self._now_ms())
             for key in grant.keys:
-                arrivals = self._windows[key].arrivals
+                arrivals = self._windows.setdefault(key, _Window()).arrivals
                 if not sent:
                     arrivals.pop(grant.member, None)
                 elif grant.member in arrivals:
                     arrivals[grant.member] = now
 
+    def ban(self, rules: Sequence[Rule], ban_ms: int) -> None:
+        """Send nothing for `ban_ms` where any of these ban rules counts."""
+        with self._lock:
+            for rule in rules:
+                window = self._windows.setdefault(rule.key, _Window())
+                window.banned_ms = max(window.banned_ms, int(self._now_ms()) + ban_ms)
+
     def _wait_ms(self, rule: Rule, now: int, *, urgent: bool) -> int:
         window = self._windows.setdefault(rule.key, _Window())
+        if rule.ban:
+            return max(0, window.banned_ms - now)
         for member, at_ms in list(window.arrivals.items()):
             if at_ms <= now - rule.window_ms - 1:
                 del window.arrivals[member]
-        wait_ms = 0
+        wait_ms, weight = 0, min(rule.weight, rule.max_requests)
         turn = rule.paced and window.run >= URGENT_GRANTS and window.waits_ms > now
-        # Leave one slot to the waiting caller that is not urgent.
-        most = max(1, rule.max_requests - 1) if turn and urgent else rule.max_requests
-        over = len(window.arrivals) - most
-        if over >= 0:
-            freed_ms = sorted(window.arrivals.values())[over]
+        # Leave one request's slots to the waiting caller that is not urgent.
+        most = rule.max_requests
+        if turn and urgent:
+            most = max(weight, most - weight)
+        taken = sorted(
+            at_ms
+            for member, at_ms in window.arrivals.items()
+            for _ in range(window.weights.get(member, 1))
+        )
+        over = len(taken) + weight - most
+        if over > 0:
+            freed_ms = taken[over - 1]
             wait_ms = min(freed_ms, now) + rule.window_ms + 1 - now
         if rule.paced and not urgent and not turn:
             wait_ms = max(wait_ms, window.next_ms - now, window.urgent_ms - now)

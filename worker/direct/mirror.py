@@ -55,6 +55,10 @@ class _Slots:
             self._own.landed(mine, sent=sent)
         self._common.landed(grant, sent=sent)
 
+    def ban(self, rules: Sequence[Rule], ban_ms: int) -> None:
+        self._own.ban(rules, ban_ms)
+        self._common.ban(rules, ban_ms)
+
 
 class _Sequences:
     """Keeps the local sequence above the common one."""

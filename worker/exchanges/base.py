@@ -80,7 +80,9 @@ class Limit:
         name: Part of the limiter's key.
         commands: Command classes that count.
         per: What the exchange counts by.
-        max_requests: In any window, as counted at the exchange.
+        max_requests: In any window, as counted at the exchange; weights where it counts those.
+        weights: How much a command counts, 1 if it is not here. Of a pair of figures the
+            second is for a command without a pair.
         window_ms: Length of the window.
         paced: What is not urgent goes at even steps, so that what is finds a
             slot soon.
@@ -96,6 +98,12 @@ class Limit:
     window_ms: int
     paced: bool = False
     proven: bool = False
+    weights: Mapping[type[Command], int | tuple[int, int]] = field(default_factory=dict)
+
+    def weight(self, command: type[Command], *, all_pairs: bool = False) -> int:
+        """Return how much a command counts."""
+        found = self.weights.get(command, 1)
+        return found if isinstance(found, int) else found[all_pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,8 @@ class Capabilities:
         warning: What its users must know before they rely on it; empty for nothing.
         timers_at: The exchange whose accounts may hold this one's timers; empty for none.
         limits: The exchange's limits.
+        bans: Whom the exchange refuses for a time when it has had enough: an address, or an
+            account; empty if it is not known to.
         timer: Its own countdown; None without one.
         missing_max_ms: How long an order that it does not know may still appear; after that
             its cancel becomes a dead letter. `jobs.missing_max_ms` overrides it.
@@ -142,6 +152,7 @@ class Capabilities:
     warning: str = ""
     timers_at: str = ""
     limits: tuple[Limit, ...] = ()
+    bans: Literal["", "account", "ip"] = ""
     timer: Timer | None = None
     missing_max_ms: int = 5 * MINUTE_MS
     tells_stops: bool = False
@@ -195,9 +206,11 @@ class Exchange(Protocol):
         """
 
 
-def retry_after_ms(headers: Mapping[str, str]) -> int | None:
+def retry_after_ms(
+    headers: Mapping[str, str], *, longest_ms: int = RETRY_AFTER_MAX_MS
+) -> int | None:
     """Read a `Retry-After` in seconds; dates and nonsense are None."""
     value = headers.get("retry-after", "").strip()
     if not value.isascii() or not value.isdigit() or len(value) > 6:  # noqa: PLR2004
         return None
-    return min(int(value) * 1_000, RETRY_AFTER_MAX_MS)
+    return min(int(value) * 1_000, longest_ms)

@@ -22,6 +22,8 @@ class AccountSession:
 
     Attributes:
         bulk_max: Most orders in one cancel request; 1 unless its settings ask for more.
+        rules: By command, the limits that it counts against.
+        whole: The same for commands without a pair, where those weigh more; else empty.
         identity: The same for every alias of one key on one exchange; see `Account.site`.
     """
 
@@ -32,13 +34,27 @@ class AccountSession:
     uses_nonce: bool
     bulk_max: int
     rules: tuple[tuple[type[Command], Rule], ...]
+    whole: tuple[tuple[type[Command], Rule], ...] = ()
     identity: str = ""
     mask: Mask = field(default_factory=Mask, compare=False, repr=False)
     skew: ClockSkew = field(default_factory=ClockSkew, compare=False)
 
     def rules_for(self, command: Command) -> list[Rule]:
-        """Return the limits that a command counts against."""
-        return [rule for kind, rule in self.rules if kind is type(command)]
+        """Return the limits that a command counts against, with its weight."""
+        whole = getattr(command, "pair", "") is None and self.whole
+        return [
+            rule for kind, rule in (self.whole if whole else self.rules) if kind is type(command)
+        ]
+
+    @property
+    def bans(self) -> list[Rule]:
+        """The rules that hold off all requests during a ban."""
+        return list({rule.key: rule for _, rule in self.rules if rule.ban}.values())
+
+    def tell_banned(self, ban_ms: int) -> None:
+        """Alert that the exchange refuses every request for a time."""
+        until = f"for {ban_ms // 1_000} s; nothing is sent to it from here until then"
+        alert("banned", f"the exchange refuses all requests {until}", exchange=self.exchange.name)
 
     def read(self, command: Command, reply: Reply, *, token: str | None = None) -> Answer:
         """Read a reply; exchanges have echoed keys and tokens, so its words are masked."""

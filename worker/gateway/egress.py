@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from worker.config.accounts import plain_address
 from worker.gateway.account import AccountSession
+from worker.model.commands import Command
+from worker.model.limits import Rule
 
 ANY_IP = "any"
 """Budget of accounts without an `egress_ip`: one for all of them, wherever
@@ -49,9 +51,15 @@ def at_default_address(lane: AccountSession) -> AccountSession:
     sources = default_sources(lane.access.base_url)
     if sources and lane.egress_ip not in sources:
         return lane
-    more = tuple(
-        (kind, replace(rule, key=rule.key.removesuffix(ending) + f":{ANY_IP}"))
-        for kind, rule in lane.rules
-        if rule.key.endswith(ending)
-    )
-    return replace(lane, rules=lane.rules + more)
+
+    def both(
+        rules: tuple[tuple[type[Command], Rule], ...],
+    ) -> tuple[tuple[type[Command], Rule], ...]:
+        """Return rules, and those by address once more for the default one."""
+        return rules + tuple(
+            (kind, replace(rule, key=rule.key.removesuffix(ending) + f":{ANY_IP}"))
+            for kind, rule in rules
+            if rule.key.endswith(ending)
+        )
+
+    return replace(lane, rules=both(lane.rules), whole=both(lane.whole))

@@ -9,6 +9,7 @@ from worker import clock
 from worker.config.settings import Http
 from worker.errors import StoreUnavailable
 from worker.gateway.account import AccountSession
+from worker.gateway.bans import note_ban
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
 from worker.gateway.sender import NO_TIME, Bounds, Delivery, Sender
@@ -99,6 +100,8 @@ class ExchangeClient:
         sent = self._sender.send(session, lambda _: command, bounds, token=token, accepted=accepted)
         if sent.delivery is not Delivery.LOST:
             self._landed(grant, sent=sent.delivery is Delivery.ANSWERED)
+        if isinstance(sent.answer, Unproven) and sent.answer.banned:
+            note_ban(self._limiter, session, sent.answer)
         return sent.answer
 
     def _landed(self, grant: Grant, *, sent: bool) -> None:

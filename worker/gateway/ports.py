@@ -24,6 +24,9 @@ class Slots(Protocol):
     def landed(self, grant: Grant, *, sent: bool = True) -> None:
         """Say that a granted request has arrived, or never left."""
 
+    def ban(self, rules: Sequence[Rule], ban_ms: int) -> None:
+        """Send nothing for `ban_ms` where any of these ban rules counts."""
+
 
 class Sequences(Protocol):
     """Allocates nonces; see `store.nonces.Nonces`."""

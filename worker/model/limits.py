@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """At most `max_requests` in any `window_ms` under one key; see `exchanges.base.Limit`."""
+    """At most `max_requests` in any `window_ms` under one key; see `exchanges.base.Limit`.
+
+    Attributes:
+        weight: How many of them the request counts for.
+        ban: It counts nothing, and holds off every request while the exchange refuses all.
+    """
 
     key: str
     max_requests: int
     window_ms: int
     paced: bool = False
     proven: bool = False
+    weight: int = 1
+    ban: bool = False
 
     @property
     def kind(self) -> str:
         """The word for it in the scripts."""
+        if self.ban:
+            return "ban"
         return "paced" if self.paced else "proven" if self.proven else ""
+
+    @property
+    def slots(self) -> str:
+        """What the scripts call the slots that the request takes; see `lib/slots.lua`."""
+        return self.key if self.weight == 1 else f"{self.key}|{self.weight}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +60,11 @@ class Grant:
     wait_ms: int
     member: str = ""
     keys: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rules: Sequence[Rule], *, member: str = "", wait_ms: int = 0) -> Grant:
+        """Return a grant under these rules, or the wait for one."""
+        keys = tuple(rule.key for rule in rules)
+        slots = tuple(rule.slots for rule in rules if not rule.ban)
+        return cls(wait_ms, member, keys, slots)

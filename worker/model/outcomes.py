@@ -156,6 +156,8 @@ class Unproven:
             exchange refused the nonce without naming one.
         clock_refused: The exchange finds the request's timestamp too far from
             its own clock.
+        banned: The exchange refuses every request until `retry_after_ms` is over, and may
+            for longer if it is asked before.
         final: Refused here, before it was sent: the same again would be, too.
     """
 
@@ -166,6 +168,7 @@ class Unproven:
     token_refused: bool = False
     nonce_floor: int | None = None
     clock_refused: bool = False
+    banned: bool = False
     final: bool = False
 
 

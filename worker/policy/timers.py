@@ -108,8 +108,12 @@ def budget_of(max_requests: int, window_ms: int, *, accounts: int = 1) -> int:
 def terms_of(account: AccountTerms) -> tuple[Terms, int]:
     """Return the terms of an account's countdown requests by its settings, and their budget."""
     limits = [limit for limit in account.limits_in_force if SetCountdown in limit.commands]
-    steps = [limit.window_ms // limit.max_requests for limit in limits]
-    budgets = [budget_of(limit.max_requests, limit.window_ms) for limit in limits]
+    weights = [limit.weight(SetCountdown) for limit in limits]
+    weighed = [*zip(limits, weights, strict=True)]
+    steps = [limit.window_ms * weight // limit.max_requests for limit, weight in weighed]
+    budgets = [
+        budget_of(limit.max_requests // weight, limit.window_ms) for limit, weight in weighed
+    ]
     timer = account.adapter.capabilities.timer
     terms = terms_for(timer, nonce=account.uses_nonce, step_ms=max(steps, default=0))
     return terms, min(budgets, default=0)

@@ -37,7 +37,9 @@ TIDY_AT = 512
 def rule_args(rules: Sequence[Rule]) -> list[str | int]:
     """Return rules as the scripts take them."""
     return [
-        part for rule in rules for part in (rule.key, rule.max_requests, rule.window_ms, rule.kind)
+        part
+        for rule in rules
+        for part in (rule.key, rule.max_requests, rule.window_ms, rule.kind, rule.weight)
     ]
 
 
@@ -88,7 +90,7 @@ class Limiter:
             flight_ms += PROVING_MS
         args = (member, flight_ms, int(urgent), *rule_args(rules))
         wait_ms = int(self._store.run("reserve", *args))
-        grant = Grant(wait_ms, member, tuple(rule.key for rule in rules))
+        grant = Grant.of(rules, member=member, wait_ms=wait_ms)
         if wait_ms:
             return grant
         self.remember(grant, rules, flight_ms=flight_ms)
@@ -125,10 +127,19 @@ class Limiter:
             StoreUnavailable: Redis did not answer. The grant counts as under
                 way until its flight is over, which is safe.
         """
-        if not grant.keys:
+        if not grant.slots:
             return
         self.note_arrival(grant, arrived=sent)
-        self._store.run("landed", grant.member, int(sent), *grant.keys)
+        self._store.run("landed", grant.member, int(sent), *grant.slots)
+
+    def ban(self, rules: Sequence[Rule], ban_ms: int) -> None:
+        """Send nothing for `ban_ms` where any of these ban rules counts.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Other workers may still send.
+        """
+        if rules:
+            self._store.run("ban", ban_ms, *(rule.key for rule in rules))
 
     def note_arrival(self, grant: Grant, *, arrived: bool) -> None:
         """Remember that a granted request has arrived, or that it never left.
@@ -151,9 +162,10 @@ class Limiter:
         with self._lock:
             self._tidy(now_ms)
             rows = [
-                (rule.key, rule.window_ms, member, round(granted.arrives_ms - now_ms))
+                (rule.key, rule.window_ms, member, round(granted.arrives_ms - now_ms), rule.weight)
                 for member, granted in self._granted.items()
                 for rule in granted.rules
+                if not rule.ban
             ]
         self._store.run("recall", worker, *(part for row in rows for part in row))
 

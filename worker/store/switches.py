@@ -126,7 +126,7 @@ class Switches:
         answer, *rest = self._store.run("launch", *head, *rule_args(rules), *flat)
         verdict = LaunchVerdict(answer)
         if verdict is LaunchVerdict.GO:
-            grant = Grant(0, member, tuple(rule.key for rule in rules))
+            grant = Grant.of(rules, member=member)
             return Launch(verdict, 0, int(rest[0]), int(rest[1]), grant)
         return Launch(verdict, wait_ms=int(rest[0]) if rest else 0)
 
@@ -218,8 +218,8 @@ class Switches:
 def _known(report: Report) -> dict[str, Any]:
     """Return a report as `report.lua` takes it."""
     known: dict[str, Any] = {}
-    if report.grant.keys:
-        known = {"grant": report.grant.member, "rules": report.grant.keys}
+    if report.grant.slots:
+        known = {"grant": report.grant.member, "rules": report.grant.slots}
         known["arrived"] = report.arrived
     if report.timers is not None:
         known["timers"] = asdict(report.timers)

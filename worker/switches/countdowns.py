@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.config.settings import Settings
+from worker.gateway.bans import note_ban
 from worker.gateway.round_trips import RoundTrips
 from worker.gateway.sender import Bounds, Delivery, Sender, Sent
 from worker.model.commands import SetCountdown
 from worker.model.constants import EVERYTHING
-from worker.model.outcomes import CountdownSet
+from worker.model.outcomes import CountdownSet, Unproven
 from worker.model.switches import AT_ONCE, Launch, LaunchVerdict, Release, Report
 from worker.policy.timers import LAUNCH_MAX_MS, shortest_native_ms
 from worker.store.limiter import Limiter
@@ -117,6 +118,8 @@ class Countdowns:
         if sent.delivery is not Delivery.LOST:
             report = Report(launch.grant, arrived=sent.delivery is Delivery.ANSWERED)
             self._limiter.note_arrival(launch.grant, arrived=report.arrived)
+        if isinstance(sent.answer, Unproven) and sent.answer.banned:
+            note_ban(self._limiter, hold.session, sent.answer)
         confirmed = isinstance(sent.answer, CountdownSet)
         if self._ways.learn(hold.lane, sent.took_ms, call_ms, longest_ms, answered=confirmed):
             self._leave_to_workers(hold, sync)

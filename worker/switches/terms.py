@@ -9,6 +9,7 @@ from worker.config.settings import Switches
 from worker.exchanges.timer import Timer
 from worker.gateway.account import AccountSession
 from worker.model.commands import SetCountdown
+from worker.model.limits import Rule
 from worker.model.names import lane_of
 from worker.policy.phases import holds_timers
 from worker.policy.timers import Terms, budget_of, shortest_native_ms, terms_for
@@ -16,10 +17,14 @@ from worker.policy.timers import Terms, budget_of, shortest_native_ms, terms_for
 
 def terms_of(session: AccountSession) -> Terms:
     """Return how an account's countdown requests go."""
-    rules = session.rules_for(SetCountdown((), 0))
-    steps = [rule.window_ms // rule.max_requests for rule in rules]
+    steps = [rule.window_ms * rule.weight // rule.max_requests for rule in _rules_of(session)]
     step_ms = max(steps, default=0)
     return terms_for(timer_of(session), nonce=session.uses_nonce, step_ms=step_ms)
+
+
+def _rules_of(session: AccountSession) -> list[Rule]:
+    """Return the limits on an account's countdown requests."""
+    return [rule for rule in session.rules_for(SetCountdown((), 0)) if not rule.ban]
 
 
 def max_pairs_of(session: AccountSession, settings: Switches) -> int:
@@ -49,12 +54,12 @@ def registered_terms(
     shares: Counter[str] = Counter()
     native = [session for session in sessions if holds_timers(session.exchange)]
     for session in native:
-        shares.update(rule.key for rule in session.rules_for(SetCountdown((), 0)))
+        shares.update(rule.key for rule in _rules_of(session))
     terms = []
     for session in native:
         budgets = [
-            budget_of(rule.max_requests, rule.window_ms, accounts=shares[rule.key])
-            for rule in session.rules_for(SetCountdown((), 0))
+            budget_of(rule.max_requests // rule.weight, rule.window_ms, accounts=shares[rule.key])
+            for rule in _rules_of(session)
         ]
         lane = lane_of(session.exchange.name, session.alias)
         shortest_ms = shortest_native_ms(terms_of(session), settings.transit_ms)

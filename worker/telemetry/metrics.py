@@ -30,6 +30,7 @@ NONE = "none"
 """Label value for events without an exchange, such as a malformed message."""
 ALERTS = (
     "attempt crashed",
+    "banned",
     "clock skew",
     "clock step",
     "credentials refused",

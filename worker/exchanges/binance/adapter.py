@@ -75,6 +75,7 @@ CLIENT_IDS: Final = IdForm(
 _SPOT: Final = Capabilities(
     commands=_COMMANDS,
     limits=SPOT_LIMITS,
+    bans="ip",
     spelling=spell,
     tells_stops=True,
     client_ids=CLIENT_IDS,
@@ -83,6 +84,7 @@ _SPOT: Final = Capabilities(
 _FUTURES: Final = Capabilities(
     commands=_COMMANDS | {SetCountdown},
     limits=FUTURES_LIMITS,
+    bans="ip",
     spelling=spell,
     timer=Timer(pairs_max=1, leaves_stops=True, echoes=True),
     tells_stops=True,

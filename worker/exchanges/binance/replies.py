@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from worker.exchanges.base import MINUTE_MS
+from worker.exchanges.base import MINUTE_MS, retry_after_ms
 from worker.exchanges.checks import NUMBER_ID, PAIR, SIDE
 from worker.exchanges.replies import (
     at,
@@ -56,7 +56,8 @@ BANNED: Final = 418
 THROTTLED: Final = 429
 SERVER_ERRORS: Final = range(500, 600)
 BAN_MS: Final = 2 * MINUTE_MS
-"""The shortest ban: "2 minutes to 3 days"."""
+BAN_MAX_MS: Final = 3 * 24 * 60 * MINUTE_MS
+"""The shortest and the longest ban: "2 minutes to 3 days"."""
 
 CLOSED: Final[Mapping[str, Outcome]] = {
     "canceled": Outcome.CANCELED,
@@ -103,9 +104,9 @@ def read_reply(command: Command, reply: Reply) -> Answer:
         answer = _read(command, body)
         return answer or unknown(reply, body, "not the documented reply to what was asked")
     if reply.status == BANNED:
-        banned = refused(Reply(THROTTLED, reply.headers, reply.body, reply.received_ms), body)
-        wait_ms = banned.retry_after_ms or BAN_MS
-        return Unproven(Outcome.THROTTLED, describe(reply, body), retry_after_ms=wait_ms)
+        wait_ms = retry_after_ms(reply.headers, longest_ms=BAN_MAX_MS) or BAN_MS
+        detail = describe(reply, body)
+        return Unproven(Outcome.THROTTLED, detail, retry_after_ms=wait_ms, banned=True)
     if reply.status == FIREWALL:
         return Unproven(Outcome.THROTTLED, describe(reply, body))
     code = at(body, "code")

@@ -63,6 +63,7 @@ CAPABILITIES: Final = Capabilities(
     nonce_auth=frozenset({"nonce"}),
     base64_secret=True,
     limits=LIMITS,
+    bans="ip",
     client_ids=CLIENT_IDS,
     spelling=spell,
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from worker.exchanges.base import RETRY_AFTER_MAX_MS, IdForm
+from worker.exchanges.base import MINUTE_MS, IdForm
 from worker.exchanges.checks import PAIR, SIDE
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
@@ -56,13 +56,14 @@ STATES: Final[Mapping[str, OrderState]] = {
     "expired": OrderState.FILLED,
 }
 UNKNOWN_ORDER: Final = "EOrder:Unknown order"
+LOCKOUT: Final = "EGeneral:Temporary lockout"
 INVALID_NONCE: Final = "EAPI:Invalid nonce"
 BY_ERROR: Final[Mapping[str, Outcome]] = {
     INVALID_NONCE: Outcome.UNAVAILABLE,
     "EAPI:Invalid key": Outcome.UNAUTHORIZED,
     "EAPI:Invalid signature": Outcome.UNAUTHORIZED,
     "EGeneral:Permission denied": Outcome.UNAUTHORIZED,
-    "EGeneral:Temporary lockout": Outcome.THROTTLED,
+    LOCKOUT: Outcome.THROTTLED,
     "EAPI:Rate limit exceeded": Outcome.THROTTLED,
     "EOrder:Rate limit exceeded": Outcome.THROTTLED,
     "EService:Unavailable": Outcome.UNAVAILABLE,
@@ -74,7 +75,7 @@ BY_ERROR: Final[Mapping[str, Outcome]] = {
 }
 WAITS_MS: Final[Mapping[str, int]] = {
     # "Temporary lockouts typically last approximately 15 minutes."
-    "EGeneral:Temporary lockout": RETRY_AFTER_MAX_MS,
+    LOCKOUT: 15 * MINUTE_MS,
     # "Additional calls will be restricted for a few seconds": a call costs 3 s at least.
     "EAPI:Rate limit exceeded": 3_000,
     # The counter of the pair falls by at least 1 a second; a cancel adds up to 8.
@@ -126,6 +127,7 @@ def _read_error(command: Command, reply: Reply, errors: list[str]) -> Answer:
         outcomes.pop(),
         detail,
         retry_after_ms=max((WAITS_MS[kind] for kind in kinds & WAITS_MS.keys()), default=None),
+        banned=LOCKOUT in kinds,
         nonce_floor=0 if kinds == {INVALID_NONCE} else None,
     )
 

@@ -1,4 +1,4 @@
--- launch(p, lane, holder, lease_ms, urgent, member, flight_ms, rules, (rule, max, window_ms, kind) * rules, (id, epoch) * n)
+-- launch(p, lane, holder, lease_ms, urgent, member, flight_ms, rules, (rule, max, window_ms, kind, weight) * rules, (id, epoch) * n)
 --   -> 'go', now, earliest deadline | 'wait', ms | 'stale' | 'lost'
 -- The last check before a countdown is sent, in one step: the hold is still this worker's, every
 -- switch is as planned, a rate slot is free, and no request of another holder may still arrive.
@@ -15,7 +15,7 @@ local rules = tonumber(ARGV[8])
 local now = now_ms()
 if not hold_is(p, lane, holder, now) then return { 'lost' } end
 local switches, earliest = {}, nil
-for i = 9 + 4 * rules, #ARGV, 2 do
+for i = 9 + 5 * rules, #ARGV, 2 do
   local switch = read_switch(p, ARGV[i])
   if not switch or switch.epoch ~= ARGV[i + 1] or switch.state == 'tripped' then return { 'stale' } end
   if switch.state == 'armed' then

@@ -1,6 +1,8 @@
 -- How rate slots are granted.
 -- Keys:
---   P limit:<rule>         zset    grant -> ms of its latest possible arrival
+--   P limit:<rule>         zset    grant -> ms of its latest possible arrival; a grant of a
+--                                  weight above 1 has more members, <grant>.1 and so on
+--   P limit:<rule>         string  of a `ban` rule: ms until which nothing may be sent
 --   P limit:<rule>:next    string  ms from which work that is not urgent may go:
 --                                  each grant, urgent or not, moves it on by a step
 --   P limit:<rule>:urgent  string  ms until which the next slot is kept for urgent
@@ -50,40 +52,48 @@ end
 -- what they hold counts, by this.
 local KEPT_MORE_MS = 3600000
 
--- rules_in(p, from, count) -> the rules in ARGV (rule, max, window_ms, kind from `from` on)
+-- rules_in(p, from, count) -> the rules in ARGV (rule, max, window_ms, kind, weight from `from` on)
+-- A `ban` rule has no slots; the list's `banned` is the ms until which one holds off everything.
 local function rules_in(p, from, count)
-  local rules = {}
-  for i = from, from + 4 * count - 4, 4 do
-    rules[#rules + 1] = { key = p .. 'limit:' .. ARGV[i], max = tonumber(ARGV[i + 1]),
-      window = tonumber(ARGV[i + 2]), paced = ARGV[i + 3] == 'paced', proven = ARGV[i + 3] == 'proven' }
+  local rules = { banned = 0 }
+  for i = from, from + 5 * count - 5, 5 do
+    local key, max, kind = p .. 'limit:' .. ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 3]
+    if kind == 'ban' then rules.banned = math.max(rules.banned, tonumber(redis.call('GET', key) or 0))
+    else
+      rules[#rules + 1] = { key = key, max = max, window = tonumber(ARGV[i + 2]),
+        paced = kind == 'paced', proven = kind == 'proven', weight = math.min(tonumber(ARGV[i + 4]), max) }
+    end
   end
   return rules
 end
 
 -- reserve_slots(p, request, rules, now) -> wait_ms
--- request: member, flight (ms), urgent (boolean). Take one slot of every rule, or none.
+-- request: member, flight (ms), urgent (boolean). Take as many slots of every rule as the
+-- request weighs, or none.
 -- 0: go now. Else the ms until the rule that is short may have room.
 -- Under a `paced` rule what is not urgent goes at even steps and waits for
 -- what is, so that urgent work never finds the window spent by a burst. A grant
 -- under a `proven` one is used only once the replicas have it. What has left a window is
 -- judged by when the call was made: shared time may have stepped since.
 local function reserve_slots(p, request, rules, now)
-  local wait, by, flight, urgent = 0, called_ms(), request.flight, request.urgent
+  local by, flight, urgent = called_ms(), request.flight, request.urgent
+  local wait = math.max(0, rules.banned - now)
   note_failover(p, now)
   local lost = tonumber(redis.call('GET', p .. 'lost_ms') or 0)
   local owed = lost > 0 and redis.call('EXISTS', p .. 'owed') == 1
   for _, rule in ipairs(rules) do
-    local key, max, window = rule.key, rule.max, rule.window
+    local key, max, window, weight = rule.key, rule.max, rule.window, rule.weight
     redis.call('ZREMRANGEBYSCORE', key, '-inf', by - window - 1)
     local taken, turn = redis.call('ZCARD', key), false
     if rule.paced then
       turn = tonumber(redis.call('GET', key .. ':run') or 0) >= URGENT_GRANTS
         and tonumber(redis.call('GET', key .. ':waits') or 0) > now
-      -- One slot is left to what has its turn.
-      if turn and urgent then max = math.max(1, max - 1) end
+      -- One request's slots are left to what has its turn.
+      if turn and urgent then max = math.max(weight, max - weight) end
     end
-    if taken >= max then
-      local freed = redis.call('ZRANGE', key, taken - max, taken - max, 'WITHSCORES')
+    local over = taken + weight - max
+    if over > 0 then
+      local freed = redis.call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')
       wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - by)
     end
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
@@ -108,9 +118,10 @@ local function reserve_slots(p, request, rules, now)
   for _, rule in ipairs(rules) do
     local key = rule.key
     redis.call('ZADD', key, now + flight, request.member)
+    for more = 1, rule.weight - 1 do redis.call('ZADD', key, now + flight, request.member .. '.' .. more) end
     redis.call('PEXPIRE', key, rule.window + flight + KEPT_MORE_MS)
     if rule.paced then
-      local step = math.floor(rule.window / rule.max)
+      local step = math.floor(rule.window * rule.weight / rule.max)
       local from = math.max(now, tonumber(redis.call('GET', key .. ':next') or 0))
       redis.call('SET', key .. ':next', from + step, 'PX', from + step - now + KEPT_MORE_MS)
       if not urgent then redis.call('DEL', key .. ':waits', key .. ':run')
