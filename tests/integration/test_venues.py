@@ -114,18 +114,15 @@ def test_an_order_is_off_the_book_after_a_fault(
     assert job.attempts >= 2
 
 
-@pytest.mark.parametrize(
-    ("alias", "fault"),
-    [("bn", "binance_banned"), ("bu", "binance_banned"), ("kr", "kraken_lockout")],
-)
+@pytest.mark.parametrize("alias", ["bn", "bu"])
 def test_a_ban_stops_all_requests_of_that_address(
-    world: World, attempts: Attempts, alias: str, fault: str
+    world: World, attempts: Attempts, alias: str
 ) -> None:
     """Of other jobs, too, and of questions; other exchanges are asked as ever."""
     labels = {"kind": "banned", "exchange": ALL_KEYS[alias][0]}
     before = REGISTRY.get_sample_value("cancel_worker_alerts_total", labels) or 0
     first, second = world.place(alias, 2)
-    world.sim.fault_next(fault, exchange=ALL_KEYS[alias][0])
+    world.sim.fault_next("binance_banned", exchange=ALL_KEYS[alias][0])
     answered = attempts.first(alias, first)
     assert isinstance(answered.decision, Again)
     assert answered.decision.outcome is Outcome.THROTTLED
@@ -161,6 +158,32 @@ def test_a_silent_switch_ends_by_the_timers_of_its_pairs(world: World, alias: st
     closed = {world.sim.order(ALL_KEYS[alias][0], order).closed_by for order in mine}
     assert closed == {"countdown"}
     assert world.status(alias, other) == "open"
+
+
+def test_a_timer_of_the_account_is_used_for_everything_alone(world: World) -> None:
+    """A switch on a pair is held by workers; one on everything by the timer, for all pairs."""
+    sim, name = world.sim, ALL_KEYS["kr"][0]
+    world.worker()
+    producer = world.producer()
+    pair = producer.arm("kr", pairs=["XBTUSD"], timeout_ms=20_000)
+    record = pair.record()
+    assert record is not None
+    assert record.held == "workers"
+    assert not sim.timers()
+    with pytest.raises(SwitchOverlap):
+        producer.arm("kr", everything=True, timeout_ms=8_000)
+    pair.disarm()
+    mine = world.place("kr", 2) + world.place("kr", pair="ETHUSD")
+    sim.add_key(name, "other-key", "b3RoZXI=")
+    (other,) = sim.place(name, "other-key", pair="XBTUSD")
+    whole = producer.arm("kr", everything=True, timeout_ms=11_000)
+    assert whole.held == "exchange", whole.held_why
+    eventually(lambda: len(sim.timers()) == 1, what="a timer")
+    eventually(
+        lambda: {world.status("kr", order) for order in mine} == {"canceled"}, within_ms=14_000
+    )
+    assert {sim.order(name, order).closed_by for order in mine} == {"countdown"}
+    assert sim.order(name, other).status == "open"
 
 
 @pytest.mark.parametrize("alias", ["bu", "bc"])

@@ -55,7 +55,7 @@ class Case:
             case "cancel_all":
                 return CancelScope(pair=pair)
             case "countdown_set" | "countdown_disarm":
-                return SetCountdown((pair or "",), self.inputs["countdown_ms"])
+                return SetCountdown((pair,) if pair else (), self.inputs["countdown_ms"])
             case _:
                 return None
 

@@ -17,11 +17,13 @@ from worker.model.commands import (
     FetchToken,
     ListOpenOrders,
     QueryOrder,
+    SetCountdown,
 )
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
     Closed,
+    CountdownSet,
     OpenOrder,
     OpenOrders,
     OrderReport,
@@ -37,6 +39,8 @@ ID = "OYVGEW-VYV5B-UUEXSK"
 OTHER = "OAAAAA-BBBBB-CCCCCC"
 CANCEL, QUERY = CancelOrder(ID), QueryOrder(ID)
 MINE = CancelOrder(client_order_id="0f0e0d0c-0b0a-4908-8706-050403020100")
+TIMER, STOP = SetCountdown((), 60_000), SetCountdown((), 0)
+NOW, LATER = "2023-03-24T17:41:56Z", "2023-03-24T17:42:56Z"
 LIST, LIST_ALL = ListOpenOrders(pair="XBTUSD"), ListOpenOrders()
 SCOPE = CancelScope()
 GOLDEN = [
@@ -188,6 +192,8 @@ PROVEN: list[tuple[Command, object, Answer]] = [
         done({}),
         OrderReport(OrderState.MISSING, "the exchange lists no such order"),
     ),
+    (TIMER, done({"currentTime": NOW, "triggerTime": LATER}), CountdownSet()),
+    (STOP, done({"currentTime": NOW, "triggerTime": "0"}), CountdownSet()),
     (LIST, done({"open": {}}), OpenOrders((), complete=True)),
     (
         LIST,
@@ -242,6 +248,11 @@ def test_a_documented_success_is_read(command: Command, body: object, answer: An
         (LIST, done({}), 200),
         (LIST, done({"open": []}), 200),
         (LIST, done({"open": None}), 200),
+        (TIMER, done({"currentTime": NOW, "triggerTime": NOW}), 200),
+        (TIMER, done({"currentTime": NOW, "triggerTime": "0"}), 200),
+        (TIMER, done({"currentTime": "", "triggerTime": LATER}), 200),
+        (TIMER, done({"currentTime": NOW, "triggerTime": "2023-13-24T17:42:56Z"}), 200),
+        (STOP, done({"currentTime": NOW, "triggerTime": LATER}), 200),
         (SCOPE, done({}), 200),
         (SCOPE, done({"count": None}), 200),
     ],

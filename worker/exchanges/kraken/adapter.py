@@ -20,8 +20,16 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import Checker
 from worker.exchanges.kraken.limits import LIMITS
-from worker.exchanges.kraken.replies import ORDER_ID, read_reply
-from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.exchanges.kraken.replies import ORDER_ID, SECOND_MS, read_reply
+from worker.exchanges.timer import Reach, Timer
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
 
@@ -58,12 +66,21 @@ def spell(pair: str) -> str:
 
 
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders}),
+    commands=frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders, SetCountdown}),
     auth_modes=("nonce",),
     nonce_auth=frozenset({"nonce"}),
     base64_secret=True,
     limits=LIMITS,
     bans="ip",
+    # "It will cancel all client orders when the timer expires", then "the timer remains disabled".
+    timer=Timer(
+        reach=Reach.ACCOUNT,
+        unit_ms=1_000,
+        shortest_ms=1_000,
+        longest_ms=86_400_000,
+        one_shot=True,
+        echoes=True,
+    ),
     client_ids=CLIENT_IDS,
     spelling=spell,
 )
@@ -140,6 +157,8 @@ def _request(command: Command) -> tuple[str, dict[str, str]]:
             return "/0/private/QueryOrders", {"txid": order_id}
         case ListOpenOrders():
             return "/0/private/OpenOrders", {}
+        case SetCountdown(countdown_ms=countdown_ms):
+            return "/0/private/CancelAllOrdersAfter", {"timeout": str(countdown_ms // SECOND_MS)}
         case _:
             raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

@@ -10,6 +10,14 @@ from __future__ import annotations
 from typing import Final
 
 from worker.exchanges.base import Limit
-from worker.model.commands import CancelScope, ListOpenOrders, QueryOrder
+from worker.model.commands import CancelScope, ListOpenOrders, QueryOrder, SetCountdown
 
-LIMITS: Final = (Limit("calls", (QueryOrder, ListOpenOrders, CancelScope), "account", 15, 45_000),)
+LIMITS: Final = (
+    Limit(
+        "calls",
+        (QueryOrder, ListOpenOrders, CancelScope, SetCountdown),
+        "account",
+        15,
+        45_000,
+    ),
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from worker.exchanges.base import MINUTE_MS, IdForm
@@ -25,11 +26,19 @@ from worker.exchanges.replies import (
     word_at,
 )
 from worker.exchanges.rows import not_known
-from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
     Closed,
+    CountdownSet,
     OpenOrder,
     OpenOrders,
     OrderReport,
@@ -45,6 +54,8 @@ ORDER_ID: Final = IdForm(
 )
 """The parameter `txid` also takes a user reference, which may name many orders: those are
 whole numbers, and never have this form."""
+SECOND_MS: Final = 1_000
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 OK: Final = 200
 SERVER_ERRORS: Final = range(500, 600)
 STATES: Final[Mapping[str, OrderState]] = {
@@ -148,6 +159,8 @@ def _read(command: Command, result: object) -> Answer | None:
                 return OrderReport(OrderState.MISSING, "the exchange lists no such order")
             state = STATES.get(word_at(result, order_id, "status"))
             return OrderReport(state) if state else None
+        case SetCountdown(countdown_ms=countdown_ms):
+            return CountdownSet() if _timer_is(result, countdown_ms // SECOND_MS) else None
         case ListOpenOrders():
             found = at(result, "open")
             return _read_list(command, found) if isinstance(found, dict) else None
@@ -169,6 +182,24 @@ def _read_cancel(result: object) -> Answer | None:
     if pending is True:
         return CancelAccepted("the cancel is pending")
     return Closed(Outcome.CANCELED) if pending in (None, False) else None
+
+
+def _timer_is(result: object, seconds: int) -> bool:
+    """Return whether a reply reports the timer that was set, or none for 0."""
+    now, fires = _moment(text_at(result, "currentTime")), text_at(result, "triggerTime")
+    if now is None:
+        return False
+    moment = _moment(fires)
+    if not seconds:
+        return fires == "0" or (moment is not None and moment <= now)
+    return moment is not None and abs((moment - now).total_seconds() - seconds) <= 1
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if MOMENT.fullmatch(text) else None
+    except ValueError:
+        return None
 
 
 def _read_list(scope: ListOpenOrders, found: Mapping[str, object]) -> OpenOrders:
