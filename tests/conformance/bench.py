@@ -1,0 +1,175 @@
+"""One exchange: its adapter, its simulator, and a trader's key, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from worker.exchanges import EXCHANGES
+from worker.exchanges.base import Access, Exchange, Stamp
+from worker.model.commands import (
+    CancelOrder,
+    Command,
+    FetchToken,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
+from worker.model.outcomes import Answer, TokenGrant
+from worker.model.wire import Reply
+from worker.simulator import Options, Simulator
+from worker.simulator.wire import Manner, Request
+
+START_MS = 1_700_000_000_000
+ADDRESS = "203.0.113.7"
+KEY = "matrix-key-0123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """How one exchange is tried.
+
+    Attributes:
+        pair: A pair, as it is spelled.
+        other: Another.
+        never: An order id of its form that was never given out.
+        secret: An API secret of its form.
+        documented: Faults of the simulator with an error that a document describes.
+        bans: A fault that stands for a ban.
+        accepts: A fault that accepts a cancel without proving it.
+        stamped: Every request carries a timestamp that the exchange checks.
+    """
+
+    pair: str
+    other: str
+    never: str = "404404"
+    secret: str = "matrix-secret-0123456789"
+    documented: tuple[str, ...] = ()
+    bans: str = ""
+    accepts: str = ""
+    stamped: bool = False
+
+
+BINANCE = Venue(
+    "BTCUSDT",
+    "ETHUSDT",
+    documented=("binance_unknown", "binance_halted"),
+    bans="binance_banned",
+    stamped=True,
+)
+VENUES: dict[str, Venue] = {
+    "binance": BINANCE,
+    "binanceusdm": BINANCE,
+    "binancecoinm": replace(BINANCE, pair="BTCUSD_PERP", other="ETHUSD_PERP"),
+    "kraken": Venue(
+        "XBTUSD",
+        "ETHUSD",
+        never="OAAAAA-AAAAA-AAAAAA",
+        secret="bWF0cml4LXNlY3JldA==",
+        documented=("kraken_deadline", "kraken_unavailable"),
+        bans="kraken_lockout",
+        accepts="kraken_pending",
+    ),
+    "indodax_v2": Venue(
+        "BTCIDR", "ETHIDR", documented=("indodax_v2_unknown", "indodax_v2_internal")
+    ),
+    "indodax": Venue(
+        "btc_idr",
+        "eth_idr",
+        documented=("indodax_error", "indodax_bad_sign", "indodax_pair_disabled"),
+    ),
+    "everstrike": Venue("USD_BTC_PERP", "USD_ETH_PERP", documented=("everstrike_503",)),
+    "bitmart": Venue("BTC_USDT", "ETH_USDT", documented=("expire_token",)),
+}
+
+
+@dataclass
+class Bench:
+    """One exchange under test, on a clock that moves only by `sim.step_clock`."""
+
+    name: str
+    auth: str = ""
+    sim: Simulator = field(init=False)
+    nonce: int = field(default=START_MS, init=False)
+    token: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        options = Options(bitmart_requests_per_s=0, kraken_calls=0)
+        self.sim = Simulator(seed=1, options=options, clock=lambda: float(START_MS))
+        self.sim.add_key(self.name, KEY, self.venue.secret, "memo")
+        self.secret = self.venue.secret
+
+    @property
+    def venue(self) -> Venue:
+        """How it is tried."""
+        return VENUES[self.name]
+
+    @property
+    def exchange(self) -> Exchange:
+        """Its adapter."""
+        return EXCHANGES[self.name]
+
+    def has(self, command: type[Command]) -> bool:
+        """Return whether it carries out a command."""
+        return command in self.exchange.capabilities.commands
+
+    def place(self, count: int = 1, **options: Any) -> list[str]:
+        """Place orders, of its pair unless another is named."""
+        options = {"pair": self.venue.pair, "side": "buy", **options}
+        return self.sim.place(self.name, KEY, count=count, **options)
+
+    def status(self, order_id: str) -> str:
+        """Return the status of an order."""
+        return str(self.sim.order(self.name, order_id).status)
+
+    def cancel(self, order_id: str) -> Answer | None:
+        """Cancel an order."""
+        return self.ask(CancelOrder(order_id, pair=self.venue.pair, side="buy"))
+
+    def query(self, order_id: str) -> Answer | None:
+        """Ask about an order."""
+        return self.ask(QueryOrder(order_id, pair=self.venue.pair))
+
+    def open_orders(self) -> Answer | None:
+        """List the open orders of its pair."""
+        return self.ask(ListOpenOrders(pair=self.venue.pair))
+
+    def countdown(self, countdown_ms: int) -> Answer | None:
+        """Set its timer."""
+        timer = self.exchange.capabilities.timer
+        assert timer is not None
+        pairs = () if timer.reach == "account" else (self.venue.pair,)
+        return self.ask(SetCountdown(pairs, countdown_ms))
+
+    def ask(self, command: Command) -> Answer | None:
+        """Send a command; return the answer, or None if the reply was lost."""
+        if self.exchange.capabilities.needs_token and self.token is None:
+            granted = self._send(FetchToken())
+            assert isinstance(granted, TokenGrant)
+            self.token = granted.token
+        return self._send(command)
+
+    def _send(self, command: Command) -> Answer | None:
+        self.nonce += 1
+        now_ms = round(self.sim.now_ms())
+        stamp = Stamp(now_ms, nonce=self.nonce, token=self.token)
+        url = self.sim.url(self.name)
+        access = Access(url, KEY, self.secret, "memo", self.auth)
+        request = self.exchange.sign(command, access, stamp)
+        parts = urlsplit(request.url)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        arrived = Request(
+            request.method,
+            parts.path,
+            parts.query,
+            {"user-agent": "cancel-worker", **headers},
+            request.body,
+            ADDRESS,
+        )
+        delivery = self.sim._serve(arrived)  # noqa: SLF001  as its server does
+        if delivery.manner in (Manner.NEVER, Manner.HALF):
+            return None
+        told = {name.lower(): value for name, value in delivery.reply.headers}
+        reply = Reply(delivery.reply.status, told, delivery.reply.body, now_ms)
+        return self.exchange.classify(command, reply)
