@@ -149,6 +149,7 @@ def test_a_success_is_read(
         (CANCEL, row("NEW")),
         (CANCEL, row("odd")),
         (CANCEL, {**row(), "status": 7}),
+        (CANCEL, row(" ")),
         (CANCEL, row("CANCELLED", orderId="other")),
         (CANCEL, row("CANCELLED", symbol="ethidr")),
         (CANCEL, {"data": None}),

@@ -139,7 +139,7 @@ def _read(command: Command, found: object) -> Answer | None:
 
 
 def _no_odd_status(found: object) -> bool:
-    return at(found, "status") is None or bool(text_at(found, "status"))
+    return at(found, "status") is None or bool(word_at(found, "status"))
 
 
 def _names(command: CancelOrder | QueryOrder, row: object) -> bool:
