@@ -7,6 +7,7 @@ from dataclasses import dataclass
 ADVICE = {
     "attempt crashed": "A bug in this program; the job is retried. See the worker's log.",
     "beat lost": "Workers' sweeps and heartbeats still renew the switches. Start Celery beat.",
+    "banned": "Send fewer requests; other programs on this address count too.",
     "clock skew": "Set the clock of the worker's host by NTP.",
     "clock step": "No switch trips early or late. Set the clock of Redis's host by NTP.",
     "credentials refused": "No order of this account can be canceled until its key is corrected.",
