@@ -89,11 +89,13 @@ def _check(data: bytes, path: Path) -> None:
         build_sessions(settings)
         secrets_of(settings)
     except SettingsError as error:
-        line = str(error)
-        assert line
-        assert len(line) < LINE_MAX, line
-        assert line.isprintable(), repr(line)
-        assert SECRET.decode() not in line
+        lines = str(error).splitlines()
+        assert lines
+        for line in lines:  # one for each mistake
+            assert line
+            assert len(line) < LINE_MAX, line
+            assert line.isprintable(), repr(line)
+            assert SECRET.decode() not in line
     else:
         assert SECRET.decode() not in repr(settings)
     finally:

@@ -128,7 +128,6 @@ def test_redis_going_away_while_waiting_is_not_an_end(
 ) -> None:
     """The wait continues; what cannot be read at its end is unknown."""
     from worker.errors import StoreUnavailable  # noqa: PLC0415
-    from worker.store.listing import Listing  # noqa: PLC0415
 
     asked = 0
 
@@ -137,7 +136,7 @@ def test_redis_going_away_while_waiting_is_not_an_end(
         asked += 1
         raise StoreUnavailable("Redis did not answer (ConnectionError)")
 
-    monkeypatch.setattr(Listing, "many", away)
+    monkeypatch.setattr("worker.client.ticket.reading_jobs", away)
     told = run("cancel", "ev", "a1", "a2", "--wait", "0.2", "--json")
     assert told[0] == 1
     assert asked > 2

@@ -30,7 +30,9 @@ HOMES = {
     "Heartbeat": "worker.client.heartbeat",
     "ExtraMissing": "worker.errors",
     "InvalidCommand": "worker.errors",
+    "OrderResult": "worker.client.orders",
     "Outcome": "worker.model.outcomes",
+    "Panic": "worker.client.verbs",
     "Producer": "worker.client.producer",
     "Result": "worker.client.ticket",
     "SettingsError": "worker.errors",
@@ -76,7 +78,8 @@ def test_outcomes_are_these() -> None:
     [
         ("cancel", ["account", "order_id", "pair", "side", "client_order_id"]),
         ("cancel_many", ["account", "order_ids", "pair", "side", "client_order_ids"]),
-        ("cancel_all", ["account", "pair", "side", "client_id_prefix", "stops"]),
+        ("cancel_all", ["account", "pair", "side", "client_id_prefix", "stops", "hold_ms"]),
+        ("panic", ["accounts"]),
         (
             "cancel_direct",
             ["account", "order_id", "pair", "side", "client_order_id", "timeout_ms"],
@@ -124,7 +127,8 @@ def test_producer_takes_what_it_took(method: str, parameters: list[str]) -> None
     signature = inspect.signature(getattr(producer.Producer, method))
     assert list(signature.parameters)[1:] == parameters
     for name, parameter in signature.parameters.items():
-        by_name = name not in ("self", "account", "order_id", "order_ids") or method == "arm"
+        free = ("self", "account", "accounts", "order_id", "order_ids")
+        by_name = name not in free or method == "arm"
         if by_name and name not in ("self", "account"):
             assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
-from worker.model.decisions import Again, Decision, Done
+from worker.config.settings import Jobs
+from worker.model.decisions import Again, Dead, Decision, Done
 from worker.model.jobs import Job, Kind, Phase, State
 from worker.model.outcomes import OpenOrder, OpenOrders, Outcome
+from worker.policy.retries import decide
 from worker.policy.scopes import (
     CHILDREN_WAIT_MS,
     FIRST_LOOK,
+    HOLD_LOOK_MS,
     LIST_AGAIN_MS,
     LIST_TWICE_MS,
     SCOPE_SENT,
@@ -167,3 +171,33 @@ def test_kept_stop_orders_do_not_hold_a_scope_up() -> None:
     """They are not counted as open."""
     kept = OpenOrders((OpenOrder("1", stop=True),), complete=True)
     assert isinstance(by_list(scope(**SEEN, stops="keep"), kept, WAIT_MS, NOW_MS), Done)
+
+
+def held(hold_until_ms: int, **fields: Any) -> Job:
+    """Return a scope that is listed, and kept empty."""
+    return scope(**SEEN, hold_until_ms=hold_until_ms, attempts=9_000, first_ms=1, **fields)
+
+
+def decided(job: Job, answer: OpenOrders) -> Decision:
+    """Return what follows, its budgets spent long ago."""
+    budgets = Jobs(max_attempts=10, max_age_ms=1_000)
+    rng = random.Random(1)
+    return decide(job, answer, asks=None, now_ms=NOW_MS, jobs=budgets, rng=rng)
+
+
+def test_a_scope_is_kept_empty_while_it_is_held() -> None:
+    """It is listed again soon, whatever its attempts and its age; then it ends with its counts."""
+    empty = decided(held(NOW_MS + 5_000), orders())
+    assert isinstance(empty, Again)
+    assert (empty.phase, empty.delay_ms, empty.held) == (Phase.LIST, HOLD_LOOK_MS, True)
+    assert not empty.doubtful
+    found = decided(held(NOW_MS + 5_000), orders(1))
+    assert isinstance(found, Again)
+    assert (found.delay_ms, found.held) == (LIST_AGAIN_MS, False)
+    short = decided(held(NOW_MS + 300), orders())
+    assert isinstance(short, Again)
+    assert short.delay_ms == 300
+    over = decided(held(NOW_MS - 1, canceled=2, children=2), orders())
+    assert over == Done(Outcome.CANCELED, f"{LEFT}2 canceled")
+    assert isinstance(decided(held(NOW_MS - 1_000), orders(1)), Dead)
+    assert isinstance(decided(held(NOW_MS - 999), orders(1)), Again)

@@ -25,6 +25,7 @@ from worker.cli.commands import (
     token,
     web,
 )
+from worker.cli.commands import panic as panicking
 from worker.cli.demo.command import demo
 from worker.cli.errors import FAILED, INTERRUPTED, explain
 from worker.cli.up.command import up
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 app.command("cancel")(cancel.cancel)
 app.command("cancel-all")(cancel.cancel_all)
+app.command("panic")(panicking.panic)
 app.command("arm")(switch.arm)
 app.command("beat")(switch.beat)
 app.command("disarm")(switch.disarm)

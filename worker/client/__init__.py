@@ -5,11 +5,13 @@ from worker.client.async_switch import AsyncCountdown as AsyncCountdown
 from worker.client.async_switch import AsyncSwitch as AsyncSwitch
 from worker.client.async_ticket import AsyncTicket as AsyncTicket
 from worker.client.heartbeat import Heartbeat as Heartbeat
+from worker.client.orders import OrderResult as OrderResult
 from worker.client.producer import Producer as Producer
 from worker.client.switch import Beat as Beat
 from worker.client.switch import Switch as Switch
 from worker.client.ticket import Result as Result
 from worker.client.ticket import Ticket as Ticket
+from worker.client.verbs import Panic as Panic
 from worker.errors import CancelWorkerError as CancelWorkerError
 from worker.errors import ExtraMissing as ExtraMissing
 from worker.errors import InvalidCommand as InvalidCommand

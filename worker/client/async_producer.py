@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 from worker.client.async_switch import AsyncCountdown, AsyncSwitch
 from worker.client.async_ticket import AsyncTicket
 from worker.client.commands import cancel_of_all, cancels, one_order
-from worker.client.producer import DIRECT_MS
+from worker.client.direct_verbs import DIRECT_MS
 from worker.client.ticket import Result
-from worker.client.verbs import Kinds, Verbs
+from worker.client.verbs import Kinds, Panic, Verbs
 from worker.client.watcher import Watcher
 from worker.config.client_settings import ProducerSettings, load_client_settings
 from worker.exchanges.base import Exchange
@@ -121,13 +121,23 @@ class AsyncProducer:
         side: str | None = None,
         client_id_prefix: str | None = None,
         stops: str = "take",
+        hold_ms: int = 0,
     ) -> AsyncTicket:
         """Cancel all open orders of a scope; see `Producer.cancel_all`."""
         return await self._store.carry(
             self._verbs.cancel_all(
-                account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+                account,
+                pair=pair,
+                side=side,
+                client_id_prefix=client_id_prefix,
+                stops=stops,
+                hold_ms=hold_ms,
             )
         )
+
+    async def panic(self, accounts: Sequence[str] | None = None) -> Panic[AsyncTicket]:
+        """Cancel everything open; see `Producer.panic`."""
+        return await self._store.carry(self._verbs.panic(accounts))
 
     async def check_cancel_all(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from worker.client.orders import OrderResult, reading_orders
 from worker.client.switch import Beat, HeldSwitch
 from worker.exchanges.base import Exchange
 from worker.model.switches import SwitchRecord
@@ -62,6 +63,10 @@ class AsyncSwitch(HeldSwitch):
     async def record(self) -> SwitchRecord | None:
         """Return the current record, or None if it has expired; see `Switch.record`."""
         return await self._store.carry(reading_switch(self.id))
+
+    async def orders(self) -> list[OrderResult]:
+        """Return what a trip did, order by order; see `Switch.orders`."""
+        return await self._store.carry(reading_orders(self.id))
 
     async def __aenter__(self) -> Self:
         """Return the armed switch."""

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
+from worker.client.orders import OrderResult
 from worker.client.ticket import Result
 from worker.client.watcher import Watcher
 
@@ -44,6 +45,10 @@ class AsyncTicket:
             StoreUnavailable: Redis did not answer. Workers continue the job.
         """
         return await self._watcher.result(self.id)
+
+    async def orders(self) -> list[OrderResult]:
+        """Return what the job did, order by order; see `Ticket.orders`."""
+        return await self._watcher.orders(self.id)
 
     async def wait(self, *, timeout_ms: int | None = None) -> Result:
         """Wait until the job has ended, at most `timeout_ms`.

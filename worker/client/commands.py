@@ -11,6 +11,9 @@ from worker.model.names import lane_of
 from worker.model.settlements import new_id
 from worker.policy.phases import check_cancel, check_cancel_all, check_stops, spelled
 
+HOLD_MAX_MS = 3_600_000
+"""Longest time that a scope is kept empty."""
+
 
 def one_order(order_id: str | None, client_order_id: str | None) -> dict[str, tuple[str, ...]]:
     """Return the one name of an order, as arguments of `cancels`.
@@ -73,12 +76,16 @@ def cancel_of_all(
     side: str | None,
     client_id_prefix: str | None = None,
     stops: str = TAKE,
+    hold_ms: int = 0,
+    urgent: bool = False,
 ) -> NewJob:
     """Return one job for all open orders of a scope.
 
     Raises:
         InvalidCommand: The exchange needs a narrower scope, or an argument is wrong.
     """
+    if type(hold_ms) is not int or not 0 <= hold_ms <= HOLD_MAX_MS:
+        raise InvalidCommand(f"hold_ms must be a whole number from 0 to {HOLD_MAX_MS}")
     pair = spelled(exchange, pair)
     check_cancel_all(exchange, pair=pair, side=side, client_id_prefix=client_id_prefix)
     return NewJob(
@@ -89,4 +96,6 @@ def cancel_of_all(
         side=side or "",
         client_id_prefix=client_id_prefix or "",
         stops=check_stops(exchange, stops),
+        hold_ms=hold_ms,
+        urgent=urgent,
     )

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from worker.client.commands import cancel_of_all, cancels, one_order
+from worker.client.direct_verbs import DirectVerbs
 from worker.client.switch import Switch
-from worker.client.ticket import Result, Ticket
-from worker.client.verbs import Kinds, Verbs
+from worker.client.ticket import Ticket
+from worker.client.verbs import Kinds, Panic, Verbs
 from worker.config.client_settings import ProducerSettings, load_client_settings
 from worker.exchanges.base import Exchange
-from worker.extras import needing
 from worker.model.jobs import Job
 from worker.model.switches import SwitchRecord
 from worker.store.ledger import Ledger
 from worker.store.opening import build_store
 from worker.store.switches import Switches
 
-if TYPE_CHECKING:
-    from worker.client.direct import DirectSender
 
-DIRECT_MS = 30_000
-"""Default time that a direct cancel is tried."""
-
-
-class Producer:
+class Producer(DirectVerbs):
     """Enqueues commands for the workers. Needs Redis and account aliases, no secrets.
 
     The exchange of an account comes from the settings, else from the workers'
@@ -37,14 +29,12 @@ class Producer:
     """
 
     def __init__(self, settings: ProducerSettings | None = None) -> None:
-        self._settings = load_client_settings() if settings is None else settings
+        super().__init__(load_client_settings() if settings is None else settings)
         store = build_store(self._settings, promising=True)
         self._ledger = Ledger(store)
         self._switches = Switches(store)
         self._store = store
         self._verbs = Verbs(self._settings, Kinds(self._ticket, self._switch))
-        self._direct: DirectSender | None = None
-        self._lock = threading.Lock()
 
     def cancel(
         self,
@@ -138,6 +128,7 @@ class Producer:
         side: str | None = None,
         client_id_prefix: str | None = None,
         stops: str = "take",
+        hold_ms: int = 0,
     ) -> Ticket:
         """Enqueue the cancel of all open orders of a scope.
 
@@ -148,6 +139,15 @@ class Producer:
         `client_id_prefix`, only orders whose client order id begins with it are canceled.
         Stop orders are canceled too, unless `stops` is `keep`.
 
+        Args:
+            account: Alias from the settings.
+            pair: Only orders of this pair.
+            side: Only `buy` or `sell` orders.
+            client_id_prefix: Only orders whose client order id begins with it.
+            stops: `take` cancels stop orders too, `keep` leaves them.
+            hold_ms: Keep the scope empty for so long, at most an hour: list it and cancel
+                what a bot still places, until the time is over.
+
         Raises:
             UnknownAccount: No account has this alias. Nothing was queued.
             InvalidCommand: The exchange needs a narrower scope, or an argument
@@ -157,9 +157,31 @@ class Producer:
         """
         return self._store.carry(
             self._verbs.cancel_all(
-                account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+                account,
+                pair=pair,
+                side=side,
+                client_id_prefix=client_id_prefix,
+                stops=stops,
+                hold_ms=hold_ms,
             )
         )
+
+    def panic(self, accounts: Sequence[str] | None = None) -> Panic[Ticket]:
+        """Cancel everything open of all accounts, or of some, ahead of all other work.
+
+        Args:
+            accounts: Aliases; by default all of the settings and of the workers.
+
+        Returns:
+            A ticket of each account, and the accounts whose exchange cannot list all
+            open orders at once.
+
+        Raises:
+            UnknownAccount: No account has one of these aliases. Nothing was queued.
+            StoreUnavailable: Redis did not answer. The jobs may have been queued;
+                retrying is safe.
+        """
+        return self._store.carry(self._verbs.panic(accounts))
 
     def check_cancel_all(
         self,
@@ -182,79 +204,6 @@ class Producer:
                 account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
             )
         )
-
-    def cancel_direct(
-        self,
-        account: str,
-        order_id: str | None = None,
-        *,
-        pair: str | None = None,
-        side: str | None = None,
-        client_order_id: str | None = None,
-        timeout_ms: int = DIRECT_MS,
-    ) -> Result:
-        """Cancel one order from this process, without the workers.
-
-        For outages of Redis. Needs the account's credentials in the settings. It
-        sends and judges requests as a worker does, but records nothing: after
-        `timeout_ms` no process continues. If Redis answers, limits and nonces are
-        shared with the workers. If not, this process keeps its own, and running
-        workers do not see them.
-
-        Args:
-            account: Alias from the settings.
-            order_id: The exchange's order id; or
-            client_order_id: The id that the strategy gave the order.
-            pair: If the exchange needs it, such as `btc_idr`.
-            side: `buy` or `sell`, if the exchange needs it.
-            timeout_ms: How long to try.
-
-        Returns:
-            The proven outcome; `UNKNOWN` with the state `dead` if nothing is proven
-            in time, `UNAUTHORIZED` if the exchange refused the credentials for 3 s.
-
-        Raises:
-            UnknownAccount: The settings have no such account. Nothing was sent.
-            InvalidCommand: An argument is missing or wrong. Nothing was sent.
-            SettingsError: A secret is missing. Nothing was sent.
-            ExtraMissing: `cancel-worker[worker]` is not installed. Nothing was sent.
-        """
-        sender, names = self._sender, one_order(order_id, client_order_id)
-        jobs = cancels(sender.exchange(account), account, **names, pair=pair, side=side)
-        return sender.run(jobs, timeout_ms=timeout_ms)[0]
-
-    def cancel_all_direct(
-        self,
-        account: str,
-        *,
-        pair: str | None = None,
-        side: str | None = None,
-        client_id_prefix: str | None = None,
-        stops: str = "take",
-        timeout_ms: int = DIRECT_MS,
-    ) -> Result:
-        """Cancel all open orders of a scope from this process.
-
-        As `cancel_direct`. The outcome is proven once the exchange lists no open
-        order in the scope.
-
-        Raises:
-            UnknownAccount: The settings have no such account. Nothing was sent.
-            InvalidCommand: The exchange needs a narrower scope, or an argument
-                is wrong. Nothing was sent.
-            SettingsError: A secret is missing. Nothing was sent.
-            ExtraMissing: `cancel-worker[worker]` is not installed. Nothing was sent.
-        """
-        sender = self._sender
-        job = cancel_of_all(
-            sender.exchange(account),
-            account,
-            pair=pair,
-            side=side,
-            client_id_prefix=client_id_prefix,
-            stops=stops,
-        )
-        return sender.run([job], timeout_ms=timeout_ms)[0]
 
     def replay(self, job_id: str) -> Ticket:
         """Enqueue the command of a dead letter again, as a new job.
@@ -427,15 +376,6 @@ class Producer:
         """
         return self._store.carry(self._verbs.ticket(job_id))
 
-    @property
-    def _sender(self) -> DirectSender:
-        with self._lock, needing("a direct cancel"):
-            if self._direct is None:
-                from worker.client.direct import DirectSender  # noqa: PLC0415  needs [worker]
-
-                self._direct = DirectSender(self._settings)
-            return self._direct
-
     def _ticket(
         self,
         job_id: str,
@@ -444,7 +384,15 @@ class Producer:
         fresh: bool,  # noqa: FBT001  as `Kinds` asks
         client_order_id: str | None,
     ) -> Ticket:
-        return Ticket(job_id, account, order_id, fresh, self._ledger, client_order_id)
+        return Ticket(
+            job_id,
+            account,
+            order_id,
+            fresh,
+            self._ledger,
+            client_order_id,
+            self._settings.jobs.max_age_ms,
+        )
 
     def _switch(self, exchange: Exchange, **known: Any) -> Switch:  # noqa: ANN401  as `Switch`
         return Switch(self._switches, exchange, **known)

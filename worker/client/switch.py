@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from worker.client.orders import OrderResult, reading_orders
 from worker.errors import (
     InvalidCommand,
     SwitchDisarmed,
@@ -279,6 +280,16 @@ class Switch(HeldSwitch):
             StoreUnavailable: Redis did not answer.
         """
         return self._switches.get(self.id)
+
+    def orders(self) -> list[OrderResult]:
+        """Return what a trip did, order by order; empty if the switch has not tripped.
+
+        What the exchange's own timer canceled is named only if the switch tracks it.
+
+        Raises:
+            StoreUnavailable: Redis did not answer.
+        """
+        return self._switches.carry(reading_orders(self.id))
 
     def __enter__(self) -> Self:
         """Return the armed switch."""

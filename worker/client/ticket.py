@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from worker import clock
 from worker.errors import StoreUnavailable
@@ -13,8 +14,13 @@ from worker.store.job_steps import reading_jobs
 from worker.store.listing import Listing
 from worker.store.steps import Pause, Steps
 
+if TYPE_CHECKING:
+    from worker.client.orders import OrderResult
+
 POLL_FIRST_MS = 2.0
 POLL_MAX_MS = 50.0
+BUDGET_MS = 3_600_000
+"""Default of `jobs.max_age_ms`."""
 POLLED_MAX = 500
 """Jobs polled at a time. All must end, so the first ones that have not are enough."""
 
@@ -67,6 +73,7 @@ class Ticket:
     fresh: bool
     _ledger: Listing
     client_order_id: str | None = None
+    _budget_ms: int = BUDGET_MS
 
     def __repr__(self) -> str:
         """Return job, account and order."""
@@ -87,8 +94,12 @@ class Ticket:
         """
         return read_result(self._ledger.get(self.id))
 
-    def wait(self, *, timeout_ms: int) -> Result:
+    def wait(self, *, timeout_ms: int | None = None) -> Result:
         """Wait until the job has ended, at most `timeout_ms`.
+
+        Args:
+            timeout_ms: Default: the job's own budget, after which workers give it up
+                (`jobs.max_age_ms`, after `hold_ms` if that was given).
 
         Returns:
             Its state then. If `state` is `pending`, the time was up, and workers
@@ -97,7 +108,37 @@ class Ticket:
         Raises:
             StoreUnavailable: Redis did not answer. Workers continue the job.
         """
+        if timeout_ms is None:
+            timeout_ms = self._whole_budget_ms()
         return wait_for(self._ledger, [self.id], timeout_ms=timeout_ms)[self.id]
+
+    def on_outcome(self, callback: Callable[[Result], None]) -> None:
+        """Have a function called once the job has ended, from one thread for all tickets.
+
+        After the job's own budget it is called with the state then, which may be `pending`.
+        While Redis is down it is not called. It should not block: others wait for it.
+        """
+        from worker.client.outcomes import watcher_of  # noqa: PLC0415  it reads results
+
+        watcher_of(self._ledger).add(self.id, callback, budget_ms=self._whole_budget_ms())
+
+    def _whole_budget_ms(self) -> int:
+        job = self._ledger.get(self.id)
+        held_ms = job.hold_until_ms - job.created_ms if job and job.hold_until_ms else 0
+        return self._budget_ms + held_ms
+
+    def orders(self) -> list[OrderResult]:
+        """Return what the job did, order by order.
+
+        A cancel-all names the orders that it found open and canceled one by one. Those
+        that one request canceled for the whole scope are not named by any reply.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Workers continue the job.
+        """
+        from worker.client.orders import reading_orders  # noqa: PLC0415  it reads results
+
+        return self._ledger.carry(reading_orders(self.id))
 
 
 def wait_for(

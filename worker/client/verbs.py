@@ -20,8 +20,9 @@ from worker.errors import InvalidCommand, UnknownAccount
 from worker.exchanges.base import Exchange
 from worker.model.jobs import Job, NewJob, State
 from worker.model.messages import DRAIN
+from worker.model.names import exchange_of
 from worker.model.settlements import Accepted
-from worker.store.doorbell import ring
+from worker.store.doorbell import URGENT, ring
 from worker.store.job_steps import accepting, reading_accounts, reading_job, retiring
 from worker.store.steps import Steps
 
@@ -39,6 +40,20 @@ class Kinds(Generic[TicketT, HeldSwitchT]):
 
     ticket: Callable[[str, str, str | None, bool, str | None], TicketT]
     switch: Callable[..., HeldSwitchT]
+
+
+@dataclass(frozen=True, slots=True)
+class Panic(Generic[TicketT]):
+    """What `panic` has enqueued.
+
+    Attributes:
+        tickets: One of each account, whose job cancels all of its open orders.
+        refused: By alias, why an account's orders cannot be canceled all at once, such as
+            an exchange that lists open orders of one pair only. Cancel these by pair.
+    """
+
+    tickets: list[TicketT]
+    refused: dict[str, str]
 
 
 class Verbs(Generic[TicketT, HeldSwitchT]):
@@ -102,11 +117,18 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         side: str | None = None,
         client_id_prefix: str | None = None,
         stops: str = "take",
+        hold_ms: int = 0,
     ) -> Steps[TicketT]:
         """Cancel all open orders of a scope."""
         exchange = yield from self.exchange(account)
         job = cancel_of_all(
-            exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+            exchange,
+            account,
+            pair=pair,
+            side=side,
+            client_id_prefix=client_id_prefix,
+            stops=stops,
+            hold_ms=hold_ms,
         )
         bell = ring(DRAIN, {"exchange": exchange.name}, queue=exchange.name)
         (accepted,) = yield from accepting([job], [bell])
@@ -126,6 +148,35 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         cancel_of_all(
             exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
         )
+
+    def panic(self, accounts: Sequence[str] | None = None) -> Steps[Panic[TicketT]]:
+        """Cancel everything open of all accounts, or of some."""
+        if isinstance(accounts, str):
+            raise InvalidCommand("accounts must be a list")
+        every = accounts is None
+        if accounts is None:
+            self._announced = yield from reading_accounts()
+            accounts = sorted({*self._settings.accounts, *self._announced})
+        jobs: list[tuple[str, NewJob]] = []
+        refused: dict[str, str] = {}
+        named = list(dict.fromkeys(accounts))
+        for account in named:
+            try:
+                exchange = yield from self.exchange(account)
+                job = cancel_of_all(exchange, account, pair=None, side=None, urgent=True)
+            except UnknownAccount as error:
+                if not every:
+                    raise
+                refused[account] = str(error)
+            except InvalidCommand as error:
+                refused[account] = str(error)
+            else:
+                jobs.append((account, job))
+        queues = dict.fromkeys(exchange_of(job.lane) for _, job in jobs)
+        rung = [ring(DRAIN, {"exchange": name}, queue=name, priority=URGENT) for name in queues]
+        accepted = yield from accepting([job for _, job in jobs], rung)
+        found = zip(accepted, jobs, strict=True)
+        return Panic([self._ticket(each, account, job) for each, (account, job) in found], refused)
 
     def replay(self, job_id: str) -> Steps[TicketT]:
         """Enqueue the command of a dead letter again."""

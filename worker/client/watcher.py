@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from worker.client.orders import OrderResult, reading_orders
 from worker.client.ticket import POLL_FIRST_MS, POLL_MAX_MS, Result, read_result
 from worker.errors import StoreUnavailable
 from worker.model.jobs import State
@@ -34,6 +35,14 @@ class Watcher:
         """
         (job,) = await self._store.carry(reading_jobs([job_id]))
         return read_result(job)
+
+    async def orders(self, job_id: str) -> list[OrderResult]:
+        """Return what a job did, order by order.
+
+        Raises:
+            StoreUnavailable: Redis did not answer. Workers continue the job.
+        """
+        return await self._store.carry(reading_orders(job_id))
 
     async def ended(self, job_id: str, *, timeout_ms: float | None) -> Result:
         """Wait until a job has ended, at most `timeout_ms`; return its state then.

@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -82,6 +82,10 @@ class JobTerms(Protocol):
     @property
     def retention_ms(self) -> int:
         """How long the record of an ended job stays."""
+
+    @property
+    def max_age_ms(self) -> int:
+        """How long workers try a job, from its first attempt."""
 
 
 class ProducerSettings(Protocol):
@@ -157,6 +161,7 @@ class ClientJobs:
     """Limits of jobs."""
 
     retention_ms: int = 86_400_000
+    max_age_ms: int = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +219,8 @@ def _plain(environment: Mapping[str, str], path: Path | None) -> ClientSettings:
     _require(not {"redis_url", "redis_url_file"} <= {*texts})
     _require(bool(KEY_PREFIX.fullmatch(texts.get("key_prefix", "cx:"))))
     switches = {name: value for name, value in tables["switches"].items() if name != "max_pairs"}
-    jobs = {name: value for name, value in tables["jobs"].items() if name == "retention_ms"}
+    own = {each.name for each in fields(ClientJobs)}
+    jobs = {name: value for name, value in tables["jobs"].items() if name in own}
     return ClientSettings(
         redis_url=texts.get("redis_url", URL),
         redis_url_file=Path(texts["redis_url_file"]) if "redis_url_file" in texts else None,

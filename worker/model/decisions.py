@@ -33,6 +33,7 @@ class Again:
         refused: It refuses the account's credentials.
         put_off: The exchange asked for the delay, or for part of it. The delay ends early
             once another attempt shows that the account works.
+        held: The scope is empty, and is kept so for a while.
         doubtful: Its attempts prove nothing: from now on the job is served after urgent and
             single jobs, and gets a small share of the attempts while others wait.
         accepted: The exchange accepted the cancel; this was no failed attempt.
@@ -48,6 +49,7 @@ class Again:
     refused: bool = False
     put_off: bool = False
     doubtful: bool = False
+    held: bool = False
     listed: bool = False
     empty: bool = False
     accepted: bool = False

@@ -132,6 +132,7 @@ class Job:
     first_ms: int | None = None
     due_ms: int | None = None
     finished_ms: int | None = None
+    hold_until_ms: int | None = None
     claimed_by: str | None = None
     outcome: Outcome | None = None
     detail: str = ""
@@ -203,6 +204,7 @@ class Job:
         told["history"] = (*_only_attempt(fields), *told.get("history", ()))
         told["unseen"] = "unseen" in fields
         told["stop"] = "stop" in fields
+        told["hold_until_ms"] = _number(fields.get("hold_until"))
         told["version"] = version = _number(fields.get("v")) or JOB_FORMAT
         if version > JOB_FORMAT or kind is Kind.UNKNOWN:
             named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
@@ -237,6 +239,7 @@ class Job:
             "created_ms": self.created_ms,
             "due_ms": self.due_ms if self.state is State.PENDING else None,
             "finished_ms": self.finished_ms,
+            **({"hold_until_ms": self.hold_until_ms} if self.hold_until_ms else {}),
             "claimed_by": self.claimed_by,
             "history": list(self.history),
             **({"raw": self.raw} if self.raw else {}),
@@ -246,7 +249,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be accepted. Its order has an `order_id` or a `client_order_id`."""
+    """A job to be accepted. Its order has an `order_id` or a `client_order_id`.
+
+    Attributes:
+        hold_ms: How long a scope is kept empty, from when the job is accepted.
+    """
 
     id: str
     lane: str
@@ -260,6 +267,7 @@ class NewJob:
     client_id_prefix: str = ""
     stop: bool = False
     stops: str = ""
+    hold_ms: int = 0
 
 
 def _seen(told: Mapping[str, Any]) -> dict[str, Any]:

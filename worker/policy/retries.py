@@ -105,9 +105,11 @@ def decide(
         if _fits(job, answer)
         else _misplaced(job, backoff_ms(job.attempts, jobs, rng))
     )
-    if not isinstance(decision, Again):
+    if not isinstance(decision, Again) or decision.held:
         return decision
-    age = now_ms - (job.first_ms or now_ms)
+    # The budgets of a scope that is kept empty count from the end of that.
+    held = job.hold_until_ms is not None
+    age = now_ms - max(job.first_ms or now_ms, min(job.hold_until_ms or 0, now_ms))
     if decision.refused and job.refused_ms is not None:
         # Others may have been its account's probes for all that time.
         age = max(age, now_ms - max(job.created_ms, job.refused_ms))
@@ -119,7 +121,8 @@ def decide(
         spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
         decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
     # What was accepted has not failed: the question that follows is still asked.
-    if job.attempts >= jobs.max_attempts and not isinstance(answer, CancelAccepted):
+    accepted = isinstance(answer, CancelAccepted)
+    if job.attempts >= jobs.max_attempts and not (accepted or held):
         return Dead(
             decision.outcome, f"{job.attempts} attempts made; {decision.detail}", decision.detail
         )

@@ -10,6 +10,8 @@ from worker.model.outcomes import OpenOrders, Outcome
 
 LIST_AGAIN_MS = 250
 """From finding orders open in a scope to looking again."""
+HOLD_LOOK_MS = 1_000
+"""From finding a scope empty that is kept empty to looking again."""
 SCOPE_SENT = "cancel-all accepted"
 CHILDREN_WAIT_MS = 5_000
 """How long a scope that is listed as empty waits for the results of its orders' cancels."""
@@ -37,6 +39,9 @@ def by_list(
         if answer.complete:
             return Again(Phase.LIST, 0, Outcome.UNKNOWN, detail)
         return Again(Phase.STOPS, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail)
+    held_ms = (job.hold_until_ms or now_ms) - now_ms
+    if held_ms > 0:
+        wait = 0  # orders that a bot goes on placing are canceled as fast as the first
     if answer.orders or not answer.complete:
         detail = f"{len(answer.orders)} still open"
         known = answer.complete or job.listed or job.empty
@@ -44,8 +49,12 @@ def by_list(
     if not (job.listed or job.empty):
         sent = f"{SCOPE_SENT}; " if job.detail.startswith(SCOPE_SENT) else ""
         return Again(phase, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", empty=True)
+    if held_ms > 0:
+        delay_ms, detail = min(HOLD_LOOK_MS, held_ms), f"kept empty for another {held_ms} ms"
+        then = Phase.STOPS if stops else Phase.LIST
+        return Again(then, delay_ms, Outcome.UNKNOWN, detail, listed=True, empty=True, held=True)
     left = job.children - job.canceled - job.closed - job.unproven
-    if left > 0 and now_ms - (job.empty_ms or now_ms) < CHILDREN_WAIT_MS:
+    if left > 0 and now_ms - max(job.empty_ms or now_ms, job.hold_until_ms or 0) < CHILDREN_WAIT_MS:
         # What a list no longer shows was canceled or filled; its own cancel says which.
         detail = f"no open order left in the scope; {left} cancels not proven yet"
         wait += LIST_AGAIN_MS

@@ -44,6 +44,7 @@ def accepting(
                 job.client_id_prefix,
                 int(job.stop),
                 job.stops,
+                job.hold_ms,
             )
         answer = yield run(
             "accept",
@@ -82,6 +83,13 @@ def reading_jobs(job_ids: Sequence[str]) -> Steps[list[Job | None]]:
         answers = yield ask(*(("HGETALL", Key(f"job:{job_id}")) for job_id in part))
         found += [Job.read(fields_of(fields)) if fields else None for fields in answers]
     return found
+
+
+def reading_made(parent: str) -> Steps[list[Job]]:
+    """Return the jobs that a cancel-all or a tripped switch has made, oldest first."""
+    (ids,) = yield ask(("ZRANGE", Key(f"job:{parent}:made"), 0, -1))
+    found = yield from reading_jobs([str(each) for each in ids])
+    return [job for job in found if job is not None]
 
 
 def reading_accounts() -> Steps[dict[str, str]]:

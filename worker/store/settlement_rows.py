@@ -31,6 +31,7 @@ def settlement_row(settlement: Settlement) -> str:
                 "missing": decision.missing or decision.empty,
                 "found": decision.found,
                 "doubtful": decision.doubtful,
+                "held": decision.held,
             }
             row |= {name: True for name, is_set in flags.items() if is_set}
         case PutBack():

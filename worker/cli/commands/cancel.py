@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from worker.cli import output, resources
 from worker.cli.attending import note_without_workers
 from worker.cli.commands.cancel_direct import cancel_all_direct, cancel_direct
+from worker.cli.commands.panic import order_described, print_orders
 from worker.cli.confirming import confirm
 from worker.cli.errors import FAILED, MISUSED, CliError
 from worker.cli.options import (
@@ -23,6 +24,7 @@ from worker.cli.options import (
     SideOption,
     WaitOption,
     YesOption,
+    with_unit,
 )
 from worker.cli.progress import progress_bar
 from worker.model.jobs import KEEP, TAKE
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 LINE_MAX = 4_096
 """Characters in a line of standard input from which it is no order id."""
 STDIN = "-"
+HEADERS = ("ORDER", "PROVEN", "OUTCOME", "STATE", "TRIES", "TOOK")
 
 
 def cancel(
@@ -96,12 +99,24 @@ def cancel_all(
     side: SideOption = None,
     client_id_prefix: PrefixOption = None,
     keep_stops: KeepStopsOption = False,
+    hold: Annotated[
+        int | None,
+        typer.Option(
+            "--hold",
+            metavar="TIME",
+            help="Keep the scope empty for so long, such as 60s: cancel what is still placed.",
+            parser=with_unit,
+            show_default=False,
+        ),
+    ] = None,
     yes: YesOption = False,
     wait: WaitOption = None,
     direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Cancel all open orders of an account, pair or side."""
+    """Cancel all open orders of an account, pair or side; ask first on a terminal."""
+    if direct and hold is not None:
+        raise typer.BadParameter("--hold is kept by workers; it takes no --direct")
     named = (("pair", pair), ("side", side), ("client ids from", client_id_prefix))
     scope = "".join(f", {name} {value}" for name, value in named if value)
     confirm(f"cancel all open orders of account {account}{scope}", yes=yes)
@@ -118,7 +133,12 @@ def cancel_all(
         )
         return
     ticket = resources.open_producer().cancel_all(
-        account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+        account,
+        pair=pair,
+        side=side,
+        client_id_prefix=client_id_prefix,
+        stops=stops,
+        hold_ms=hold or 0,
     )
     _report(account, [ticket], wait_s=wait, as_json=as_json)
 
@@ -164,12 +184,14 @@ def _report(
         )
     waited = [(ticket, results[ticket.id]) for ticket in tickets]
     proven = all(result.proven for _, result in waited)
+    orders = tickets[0].orders() if not tickets[0].order and not _pending(results) else []
     if as_json:
         jobs = [_ticket(ticket) | _result(result) for ticket, result in waited]
-        output.document({"account": account, "proven": proven, "jobs": jobs})
+        listed = {"orders": [order_described(each) for each in orders]} if orders else {}
+        output.document({"account": account, "proven": proven, "jobs": jobs} | listed)
     else:
         output.table(
-            ("ORDER", "PROVEN", "OUTCOME", "STATE", "TRIES", "TOOK", "JOB", "KNOWN"),
+            (*HEADERS, "CANCELED", "CLOSED", "JOB", "KNOWN"),
             [
                 (
                     ticket.order or "all",
@@ -178,12 +200,15 @@ def _report(
                     result.state,
                     result.attempts,
                     output.duration(result.latency_ms),
+                    result.canceled or None,
+                    result.closed or None,
                     ticket.id,
                     result.detail,
                 )
                 for ticket, result in waited
             ],
         )
+        print_orders(orders)
     if not proven:
         open_jobs = sum(not result.proven for _, result in waited)
         output.note(
@@ -191,6 +216,10 @@ def _report(
             "pending jobs: see `cancel-worker show ID`"
         )
         raise typer.Exit(FAILED)
+
+
+def _pending(results: Mapping[str, Result]) -> bool:
+    return any(result.latency_ms is None for result in results.values())
 
 
 def _ticket(ticket: Ticket) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 -- accept(p, follows, bells, (queue, message) * bells,
 --     (id, lane, kind, order_id, pair, side, parent, urgent, client_order_id,
---     client_id_prefix, stop, stops) * n)
+--     client_id_prefix, stop, stops, hold_ms) * n)
 --   -> (id, fresh) * n
 -- Record jobs as pending and due now, then ring, in one step: once this has
 -- answered, the jobs survive whatever dies. A job whose order is pending
@@ -9,6 +9,7 @@
 -- and one order's proof must never be another's. An order has an order_id or a
 -- client_order_id, the other is ''. A scope may have a client_id_prefix. stop is 1
 -- for a stop order: its ids may be others. stops is 'keep' for a scope whose stop orders stay.
+-- With hold_ms a scope is kept empty for so long from now, at least.
 -- follows is 1 for what is no new work, which a full Redis takes too; see lib/memory.
 -- Keys: see lib/lanes; P <queue> list, the broker's.
 -- A bell wakes workers. Where so many messages wait for them they are awake, and one
@@ -22,7 +23,7 @@ local p, bells = ARGV[1], tonumber(ARGV[3])
 if ARGV[2] == '1' then work_on() end
 local now = now_ms()
 local answer, touched, fresh, found = {}, {}, 0, {}
-local WIDTH = 12
+local WIDTH = 13
 local many = #ARGV > 3 + 2 * bells + WIDTH
 
 for i = 4 + 2 * bells, #ARGV, WIDTH do
@@ -30,7 +31,9 @@ for i = 4 + 2 * bells, #ARGV, WIDTH do
   local known, is_new = accept_job(p, { id = ARGV[i], lane = lane, kind = ARGV[i + 2],
     order_id = ARGV[i + 3], pair = pair, side = ARGV[i + 5], parent = parent,
     urgent = ARGV[i + 7] == '1', single = not many, client_order_id = ARGV[i + 8],
-    client_id_prefix = ARGV[i + 9], stop = ARGV[i + 10] == '1' and '1' or '', stops = ARGV[i + 11] }, now)
+    client_id_prefix = ARGV[i + 9], stop = ARGV[i + 10] == '1' and '1' or '', stops = ARGV[i + 11],
+    hold = tonumber(ARGV[i + 12]) }, now)
+  if parent ~= '' and ARGV[i + 2] == 'cancel' then note_made(p, parent, known, now) end
   if is_new then
     touched[lane] = true
     fresh = fresh + 1

@@ -18,6 +18,7 @@
 --   found          it shows the order open
 --   doubtful       the job is no longer served as urgent or single, for its attempts prove
 --                  nothing: see lib/turns
+--   held           the scope is empty, and is kept so: nothing is in vain
 --   pause_ms       how long the lane rests
 --   unanswered     a cancel of a whole scope was sent and no reply came: it may yet be carried out
 --   evidence       what the attempt shows of the account: see lib/access
@@ -171,7 +172,8 @@ local function settle(s)
       redis.call('HSET', key, 'phase', s.phase, 'streak', s.streak,
         'missing', s.missing and not s.found and 1 or 0, 'outcome', s.outcome, 'detail', s.detail,
         'due_ms', due, 'history', noted(job.history, entry_of(s)))
-      redis.call('ZADD', p .. 'vain:' .. lane, first or now, id)
+      if s.held then redis.call('ZREM', p .. 'vain:' .. lane, id)
+      else redis.call('ZADD', p .. 'vain:' .. lane, first or now, id) end
       if s.found then redis.call('HDEL', key, 'missing_ms')
       elseif s.missing then redis.call('HSETNX', key, 'missing_ms', now) end
       if s.doubtful then

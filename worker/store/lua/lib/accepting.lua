@@ -26,10 +26,21 @@ local function restore_job(p, lane, id, now)
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
 end
 
+-- How long it is known what a job or a switch has made.
+local MADE_MS = 86400000
+
+-- note_made(p, parent, id, now): a job was made by, or for, a cancel-all or a tripped switch.
+--   P job:<parent>:made  zset  job id -> ms
+local function note_made(p, parent, id, now)
+  local key = p .. 'job:' .. parent .. ':made'
+  redis.call('ZADD', key, 'NX', now, id)
+  redis.call('PEXPIRE', key, MADE_MS)
+end
+
 -- accept_job(p, new, now) -> the job's id, whether it is new. The caller sets the lane's place.
 -- new: id, lane, kind, order_id, client_order_id, client_id_prefix, stop, stops, pair, side, parent
 -- (texts, '' for none); urgent, single, tripped (booleans): tripped if a switch that has
--- tripped asks for it
+-- tripped asks for it; hold (ms, or nil): a scope is kept empty for so long from now, at least
 -- The record's form is 2 only with a field that workers of form 1 do not know: they leave it alone.
 local function accept_job(p, new, now)
   local id, lane = new.id, new.lane
@@ -45,6 +56,10 @@ local function accept_job(p, new, now)
     if new.kind == 'cancel_all' then redis.call('HSET', p .. 'job:' .. known, 'anew', 1, 'streak', 1, 'missing', 0) end
     if not redis.call('ZSCORE', p .. 'due:' .. lane, known) then restore_job(p, lane, known, now) end
     if new.urgent then hasten(p, lane, known, new.tripped, now) end
+    if (new.hold or 0) > 0 then
+      local held = tonumber(redis.call('HGET', p .. 'job:' .. known, 'hold_until') or 0)
+      redis.call('HSET', p .. 'job:' .. known, 'hold_until', math.max(held, now + new.hold), 'v', 2)
+    end
     return known, false
   end
   -- What comes twice under one id is one job; another order under it is its own.
@@ -58,13 +73,15 @@ local function accept_job(p, new, now)
       stop = row[9] or nil })
     if row[2] == lane and named == field then return id, false end
   end
-  local form = new.client_order_id .. new.client_id_prefix .. new.stop .. new.stops ~= '' and 2 or 1
+  local plain = new.client_order_id .. new.client_id_prefix .. new.stop .. new.stops == ''
+  local form = (plain and (new.hold or 0) == 0) and 1 or 2
   local job = { 'HSET', p .. 'job:' .. id, 'v', form, 'id', id, 'lane', lane, 'kind', new.kind,
     'state', 'pending', 'created_ms', now, 'due_ms', now }
   local more = { order_id = new.order_id, client_order_id = new.client_order_id,
     client_id_prefix = new.client_id_prefix, stop = new.stop, stops = new.stops, pair = new.pair, side = new.side, parent = new.parent,
     urgent = new.urgent and '1' or '', single = new.single and '1' or '',
-    tripped = new.urgent and (new.tripped and '1' or '0') or '' }
+    tripped = new.urgent and (new.tripped and '1' or '0') or '',
+    hold_until = (new.hold or 0) > 0 and string.format('%.0f', now + new.hold) or '' }
   for name, value in pairs(more) do
     if value ~= '' then
       job[#job + 1] = name

@@ -22,7 +22,7 @@ local function accept_cancels(p, switch, now, orders, items)
     job.client_id_prefix, job.stop, job.stops = job.client_id_prefix or '', '', job.stops or ''
     job.lane, job.side, job.parent, job.urgent, job.tripped = switch.lane, '', switch.id, true, true
     job.id = stem .. string.sub(redis.sha1hex(job_field(job)), 1, 16)
-    accept_job(p, job, now)
+    note_made(p, switch.id, (accept_job(p, job, now)), now)
   end
   for _, order in ipairs(orders) do
     local client = string.match(order, '^client (.*)$')
