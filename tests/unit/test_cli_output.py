@@ -95,6 +95,13 @@ def test_ids_are_in_one_piece_at_80_columns_and_empty_columns_are_left_out(
     assert max(map(len, out.splitlines())) <= 80
     assert job_id in out
     assert "PAIR" not in out
+    child = f"{job_id}.0.0123456789abcdef"
+    headers = ("ID", "STATE", "ACCOUNT", "ORDER", "KNOWN")
+    output.table(headers, [(child, "done", "ev", "a" * 32, "canceled")])
+    assert capsys.readouterr().out.splitlines() == [
+        child,
+        f"  state done  account ev  order {'a' * 32}  known canceled",
+    ]
 
 
 def without_colors(out: str) -> list[str]:

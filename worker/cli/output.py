@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -37,10 +38,16 @@ STYLES = {
     "no": "red",
 }
 GAP = "  "
+COLUMN_GAP = "   "
+"""As rich draws it."""
+LAST_MIN = 20
+FEW = 3
+"""Columns that a narrow terminal can fold."""
 EMPTY = "-"
 WHOLE = ("ID", "JOB")
 """Columns of ids."""
 WHOLE_MAX = 48
+SHORT_MAX = 9
 SCOPE_SHOWN = 4
 """Names of a scope that a table shows."""
 SECOND_MS = 1_000
@@ -69,10 +76,38 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     if sys.stdout.isatty():
         from rich.console import Console  # noqa: PLC0415  slow
 
-        Console(highlight=False).print(grid(headers, cells))
+        console = Console(highlight=False)
+        if (
+            headers[0] in WHOLE
+            and len(headers) > FEW
+            and cells
+            and _natural(headers, cells) > console.width
+        ):
+            for row in cells:
+                for line in stacked(headers, row, console.width):
+                    say(line)
+            return
+        console.print(grid(headers, cells))
         return
     for line in columns([list(headers), *cells]):
         say(line)
+
+
+def _natural(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """Return the width at which no column but the last has to fold, nor that to less than 20."""
+    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    return sum(widths[:-1]) + min(widths[-1], LAST_MIN) + len(COLUMN_GAP) * len(widths)
+
+
+def stacked(headers: Sequence[str], row: Sequence[str], width: int) -> list[str]:
+    """Return a row as lines for a narrow terminal: the id in one piece, then what is known."""
+    named = [
+        f"{header.lower()} {cell}"
+        for header, cell in zip(headers[1:], row[1:], strict=True)
+        if cell != EMPTY
+    ]
+    text = textwrap.wrap(GAP.join(named), width - len(GAP), break_on_hyphens=False)
+    return [row[0], *(f"{GAP}{line}" for line in text)]
 
 
 def without_empty(
@@ -102,7 +137,8 @@ def grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:  # noqa:
     headers, rows = without_empty(headers, rows)
     for i, header in enumerate(headers):
         width = max([len(header), *(len(row[i]) for row in rows)])
-        if header in WHOLE and width <= WHOLE_MAX:  # in one piece, so that it can be copied
+        # Ids in one piece, so that they can be copied; short words, so that they can be read.
+        if (header in WHOLE and width <= WHOLE_MAX) or width <= SHORT_MAX:
             drawn.add_column(header, no_wrap=True, min_width=width)
         else:
             drawn.add_column(header, overflow="fold")
