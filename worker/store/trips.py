@@ -61,6 +61,8 @@ def _described(record: SwitchRecord) -> dict[str, Any]:
         "pairs": list(record.pairs),
         "order_ids": list(record.order_ids[:ORDERS_SHOWN]),
         "orders": len(record.order_ids),
+        "client_order_ids": list(record.client_order_ids[:ORDERS_SHOWN]),
+        "client_id_prefix": record.client_id_prefix or None,
         "everything": record.everything,
         "deadline_ms": record.deadline_ms,
         "tripped_ms": record.tripped_ms,

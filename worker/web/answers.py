@@ -32,15 +32,6 @@ class Jobs(BaseModel):
     jobs: list[Accepted]
 
 
-class Attempt(BaseModel):
-    """One attempt of a job. A newer version may add fields."""
-
-    n: int = 0
-    at_ms: int | None = None
-    outcome: str = ""
-    detail: str = ""
-
-
 class JobAnswer(BaseModel):
     """A job, with all its attempts. Times are Unix ms.
 
@@ -62,6 +53,8 @@ class JobAnswer(BaseModel):
     outcome: Outcome | None
     detail: str
     attempts: int
+    client_id_prefix: str | None = None
+    stops: Literal["take", "keep"] | None = None
     canceled: int | None = None
     closed: int | None = None
     unproven: int | None = None
@@ -126,6 +119,9 @@ class SwitchAnswer(BaseModel):
     exchange: str
     pairs: list[str]
     order_ids: list[str]
+    client_order_ids: list[str]
+    client_id_prefix: str | None
+    stops: Literal["take", "keep"]
     everything: bool
     state: str
     epoch: int
@@ -180,6 +176,8 @@ class TripAnswer(BaseModel):
     pairs: list[str]
     order_ids: list[str]
     orders: int
+    client_order_ids: list[str] = []
+    client_id_prefix: str | None = None
     everything: bool
     deadline_ms: int
     tripped_ms: int

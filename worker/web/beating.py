@@ -20,6 +20,7 @@ KNOWN_MAX = 20_000
 class _Known:
     account: str
     exchange: str
+    pairs: tuple[str, ...]
 
 
 class Beating:
@@ -43,7 +44,12 @@ class Beating:
         known = self._lookup(switch_id)
         exchange = EXCHANGES[known.exchange]
         return Switch(
-            self._switches, exchange, switch_id=switch_id, account=known.account, epoch=epoch
+            self._switches,
+            exchange,
+            switch_id=switch_id,
+            account=known.account,
+            epoch=epoch,
+            pairs=known.pairs,
         )
 
     def beat(self, switch_id: str, *, epoch: int = 0) -> Beat:
@@ -65,7 +71,7 @@ class Beating:
             raise SwitchUnknown(
                 f"switch {switch_id[:64]!r} does not exist, or its record has expired"
             )
-        known = _Known(record.account, exchange_of(record.lane))
+        known = _Known(record.account, exchange_of(record.lane), record.pairs)
         with self._lock:
             self._known[switch_id] = known
             if len(self._known) > KNOWN_MAX:

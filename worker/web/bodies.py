@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 Account = Annotated[str, Field(min_length=1, max_length=64)]
 Side = Literal["buy", "sell"]
+Stops = Literal["take", "keep"]
 ORDERS_MAX = 10_000
 CLEAR_WAIT_MAX_MS = 60_000
 
@@ -65,17 +66,28 @@ class Cancels(Body):
 
 
 class CancelAll(Body):
-    """The open orders of an account, or of one pair or side of it."""
+    """The open orders of an account, or of one pair or side of it.
+
+    Attributes:
+        client_id_prefix: Only orders whose client order id begins with it.
+        stops: `take` cancels stop orders too, `keep` leaves them.
+    """
 
     account: Account
     pair: Text | None = None
     side: Side | None = None
+    client_id_prefix: Text | None = None
+    stops: Stops = "take"
 
 
 class Arm(Body):
-    """A switch to arm; `pairs`, `order_ids` or both, or `everything` alone.
+    """A switch to arm; pairs, orders, a prefix or several of them, or `everything` alone.
 
     Attributes:
+        client_order_ids: Orders to which the strategy gave these ids.
+        client_id_prefix: Of the pairs, or of the account without pairs, only orders whose
+            client order id begins with it.
+        stops: `take` cancels stop orders too, `keep` leaves them.
         timeout_ms: From each heartbeat to the deadline.
         name: Unique among the armed switches of the account.
         replace: End a switch that has this name and another scope.
@@ -85,6 +97,9 @@ class Arm(Body):
     account: Account
     pairs: Annotated[list[Text], Field(max_length=1_000)] = []
     order_ids: Annotated[list[Text], Field(max_length=ORDERS_MAX)] = []
+    client_order_ids: Annotated[list[Text], Field(max_length=ORDERS_MAX)] = []
+    client_id_prefix: Text | None = None
+    stops: Stops = "take"
     everything: bool = False
     timeout_ms: Annotated[int, Field(gt=0)]
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -105,7 +120,8 @@ class BeatOf(Body):
 
 
 class Orders(Body):
-    """Orders to add to a switch's scope, or to remove from it."""
+    """Orders to add to a switch's scope, or to remove from it; at least one."""
 
-    order_ids: Annotated[list[Text], Field(min_length=1, max_length=ORDERS_MAX)]
+    order_ids: Annotated[list[Text], Field(max_length=ORDERS_MAX)] = []
+    client_order_ids: Annotated[list[Text], Field(max_length=ORDERS_MAX)] = []
     epoch: Annotated[int, Field(ge=0)] = 0

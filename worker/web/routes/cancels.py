@@ -49,13 +49,20 @@ def cancel(caller: Canceler, call: Cancels) -> JSONResponse:
 @router.post("/v1/cancel-all", status_code=ACCEPTED, response_model=Jobs, operation_id="cancel_all")
 def cancel_all(caller: Canceler, call: CancelAll) -> JSONResponse:
     """Accept a cancel of all open orders of a scope."""
-    scope = " ".join(filter(None, (call.pair, call.side))) or "everything"
+    prefix = f"client ids {call.client_id_prefix}…" if call.client_id_prefix else None
+    scope = " ".join(filter(None, (call.pair, call.side, prefix))) or "everything"
     caller.note("cancel-all", scope, call.account)
     caller.require(call.account)
     producer = parts_of(caller.request).producer
 
     def run() -> Any:  # noqa: ANN401  JSON
-        ticket = producer.cancel_all(call.account, pair=call.pair, side=call.side)
+        ticket = producer.cancel_all(
+            call.account,
+            pair=call.pair,
+            side=call.side,
+            client_id_prefix=call.client_id_prefix,
+            stops=call.stops,
+        )
         return {"jobs": [accepted(ticket)]}
 
     return once(caller, call, run, status=ACCEPTED)

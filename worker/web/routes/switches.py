@@ -33,15 +33,15 @@ SwitchId = Annotated[str, Path(min_length=1, max_length=64)]
 Epoch = Annotated[int, Query(ge=0, description="Only as the holder of this arming; 0 for any.")]
 CREATED, NO_CONTENT = 201, 204
 LOOK_BACK = 1_000
+NAMED = 10
+"""Most names in an entry of the audit log."""
 CLEAR_LOOK_S = 0.1
 
 
 @router.post("/v1/switches", status_code=CREATED, response_model=Armed, operation_id="arm")
 async def arm(caller: Holder, call: Arm) -> JSONResponse:
     """Arm a switch; the same scope again is taken over from its holder."""
-    caller.note(
-        "arm", " ".join([call.name or "", *call.pairs, *call.order_ids][:10]).strip(), call.account
-    )
+    caller.note("arm", " ".join(_named(call)), call.account)
     caller.require(call.account)
     until_ms = clock.monotonic_ms() + call.clear_wait_ms
     while True:
@@ -53,6 +53,14 @@ async def arm(caller: Holder, call: Arm) -> JSONResponse:
             await asyncio.sleep(CLEAR_LOOK_S)
 
 
+def _named(call: Arm) -> list[str]:
+    """Return what an entry of the audit log names of a scope."""
+    prefix = [f"client ids {call.client_id_prefix}…"] if call.client_id_prefix else []
+    orders = [*call.order_ids, *(f"client id {each}" for each in call.client_order_ids)]
+    every = [*filter(None, [call.name]), *prefix, *call.pairs, *orders]
+    return every[:NAMED]
+
+
 def _arm(caller: Caller, call: Arm) -> JSONResponse:
     parts = parts_of(caller.request)
 
@@ -61,6 +69,9 @@ def _arm(caller: Caller, call: Arm) -> JSONResponse:
             call.account,
             pairs=call.pairs,
             order_ids=call.order_ids,
+            client_order_ids=call.client_order_ids,
+            client_id_prefix=call.client_id_prefix,
+            stops=call.stops,
             everything=call.everything,
             timeout_ms=call.timeout_ms,
             name=call.name,
@@ -92,15 +103,21 @@ def beat(caller: Holder, switch_id: SwitchId, call: BeatOf | None = None) -> JSO
 @router.post("/v1/switches/{switch_id}/track", response_model=Tracked, operation_id="track")
 def track(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
     """Add orders to the scope."""
-    _own(caller, switch_id, call.epoch).track(*call.order_ids)
-    return JSONResponse({"tracked": len(call.order_ids)})
+    found = _own(caller, switch_id, call.epoch)
+    found.track(*call.order_ids, client_order_ids=call.client_order_ids)
+    return _tracked(call)
 
 
 @router.post("/v1/switches/{switch_id}/untrack", response_model=Tracked, operation_id="untrack")
 def untrack(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
     """Remove orders from the scope."""
-    _own(caller, switch_id, call.epoch).untrack(*call.order_ids)
-    return JSONResponse({"tracked": len(call.order_ids)})
+    found = _own(caller, switch_id, call.epoch)
+    found.untrack(*call.order_ids, client_order_ids=call.client_order_ids)
+    return _tracked(call)
+
+
+def _tracked(call: Orders) -> JSONResponse:
+    return JSONResponse({"tracked": len(call.order_ids) + len(call.client_order_ids)})
 
 
 @router.delete("/v1/switches/{switch_id}", status_code=NO_CONTENT, operation_id="disarm")
@@ -145,6 +162,7 @@ def beat_by_address(
 def switches(
     caller: Reader,
     account: Annotated[str | None, Query(max_length=64)] = None,
+    name: Annotated[str | None, Query(max_length=64)] = None,
     state: Annotated[str | None, Query(max_length=16)] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> JSONResponse:
@@ -158,6 +176,7 @@ def switches(
         for record in every_switch(parts.switches, look_back=LOOK_BACK)
         if caller.token.covers(record.account)
         and account in (None, record.account)
+        and name in (None, record.name)
         and state in (None, record.state)
     )
     return JSONResponse({"now_ms": now_ms, "switches": [*islice(found, limit)]})
