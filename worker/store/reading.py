@@ -10,19 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import redis
-
 from worker import clock
 from worker.errors import StoreUnavailable
 from worker.model.constants import LAG_SHARE, PRESENCE_MS
 from worker.model.limits import Budget
 from worker.model.names import account_of, exchange_of, jobs_lane, lane_of, switch_lane
 from worker.model.switches import SwitchState
-from worker.store.connection import Store, unavailable
+from worker.store.connection import Store
 from worker.store.durability import RedisFacts, read_facts, refusal
+from worker.store.reads import Reads
 
-CHUNK = 500
-"""Maximum reads in one call, so that Redis serves others in between."""
 UNPROVEN = 5
 """How many jobs that are recorded as unproven are read: an older version's workers end jobs
 and leave them recorded."""
@@ -146,7 +143,7 @@ def read(
     begun = clock.monotonic_ms()
     now = store.shared_ms()
     latency_ms = clock.monotonic_ms() - begun
-    whole = _Reads(store)
+    whole = Reads(store)
     accounts = whole.ask("hgetall", "accounts")
     known = whole.ask("zrange", "lanes", 0, bounds.lanes)
     last = whole.ask("zrevrange", "switches", 0, bounds.lanes - 1)
@@ -177,52 +174,6 @@ def read(
         redis=_facts(store),
         refusal=refusal(store) if probes else "",
     )
-
-
-class _Reads:
-    """Reads that go to Redis together."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._asked: list[tuple[str, str, tuple[str | float, ...], dict[str, bool]]] = []
-        self._maybe: set[int] = set()
-
-    def ask(
-        self,
-        command: str,
-        key: str,
-        *args: str | float,
-        maybe: bool = False,
-        withscores: bool = False,
-    ) -> int:
-        """Add a read; return the place of its answer.
-
-        With `maybe` that is None where the user may not read it.
-        """
-        options = {"withscores": True} if withscores else {}
-        self._asked.append((command, self._store.key(key), args, options))
-        if maybe:
-            self._maybe.add(len(self._asked) - 1)
-        return len(self._asked) - 1
-
-    def answers(self) -> list[Any]:
-        """Return all answers."""
-        found: list[Any] = []
-        for first in range(0, len(self._asked), CHUNK):
-            with unavailable():
-                pipe = self._store.client.pipeline(transaction=False)
-                for command, key, args, options in self._asked[first : first + CHUNK]:
-                    getattr(pipe, command)(key, *args, **options)
-                for answer in pipe.execute(raise_on_error=False):
-                    found.append(self._allowed(len(found), answer))
-        return found
-
-    def _allowed(self, place: int, answer: object) -> object:
-        if place in self._maybe and isinstance(answer, redis.exceptions.NoPermissionError):
-            return None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 def _names(accounts: Mapping[str, str], lanes: Iterable[str], most: int) -> list[str]:
@@ -283,7 +234,7 @@ class _Lanes:
         ), disarmed
 
     def _parts(self, names: Sequence[str]) -> Iterator[_Part]:
-        bounds, reads = self._bounds, _Reads(self._store)
+        bounds, reads = self._bounds, Reads(self._store)
         share = min(bounds.lanes, max(FEWEST, bounds.switches // max(1, len(names))))
         for name in names:
             due = f"due:{name}"
@@ -301,7 +252,7 @@ class _Lanes:
         self, ids: Iterable[str], parts: Mapping[str, _Part]
     ) -> tuple[dict[str, _Switch], set[tuple[str, str]]]:
         """Read switches, and which jobs that are recorded as unproven are pending."""
-        reads = _Reads(self._store)
+        reads = Reads(self._store)
         switches = {each: reads.ask("hmget", f"switch:{each}", *SWITCH) for each in ids}
         jobs = {
             (name, job): reads.ask("zscore", f"due:{name}", job)
