@@ -38,6 +38,7 @@ class Venue:
         documented: Faults of the simulator with an error that a document describes.
         bans: A fault that stands for a ban.
         accepts: A fault that accepts a cancel without proving it.
+        accepts_all: Every cancel is accepted before it is proven.
         stamped: Every request carries a timestamp that the exchange checks.
     """
 
@@ -48,6 +49,7 @@ class Venue:
     documented: tuple[str, ...] = ()
     bans: str = ""
     accepts: str = ""
+    accepts_all: bool = False
     stamped: bool = False
 
 
@@ -62,6 +64,13 @@ VENUES: dict[str, Venue] = {
     "binance": BINANCE,
     "binanceusdm": BINANCE,
     "binancecoinm": replace(BINANCE, pair="BTCUSD_PERP", other="ETHUSD_PERP"),
+    "okx": Venue(
+        "BTC-USDT",
+        "ETH-USDT",
+        documented=("okx_timeout", "okx_busy"),
+        accepts_all=True,
+        stamped=True,
+    ),
     "kraken": Venue(
         "XBTUSD",
         "ETHUSD",
