@@ -59,7 +59,8 @@ def test_a_person_watches_and_acts(scene: Scene) -> None:
     scene.until_state("good")
     a_trip_turns_the_page_red_until_it_is_acknowledged(scene)
     a_switch_is_disarmed_by_typing(scene)
-    a_scope_is_canceled(scene)
+    a_scope_is_canceled_and_kept_empty_until_a_click(scene)
+    everything_is_canceled(scene)
     a_dead_letter_is_discarded(scene)
     the_audit_log_has_it_all(scene)
 
@@ -92,15 +93,29 @@ def a_switch_is_disarmed_by_typing(scene: Scene) -> None:
     scene.until_text("typed is disarmed")
 
 
-def a_scope_is_canceled(scene: Scene) -> None:
-    """And its end is reported."""
+def a_scope_is_canceled_and_kept_empty_until_a_click(scene: Scene) -> None:
+    """Its end is reported once the hold has ended."""
     orders = scene.world.place("ev", 2)
     scene.show("act")
     scene.browser.run("document.querySelectorAll('#act form')[1].account.value = 'ev'")
+    scene.browser.run("document.querySelectorAll('#act form')[1].hold_ms.value = '3600000'")
     scene.browser.press("Cancel all…")
     scene.browser.press("Cancel all")
+    eventually(lambda: {scene.world.status("ev", order) for order in orders} == {"canceled"})
+    scene.show("jobs")
+    scene.until_text("End hold")
+    scene.browser.press("End hold")
     scene.until_text("the scope on ev")
-    assert {scene.world.status("ev", order) for order in orders} == {"canceled"}
+
+
+def everything_is_canceled(scene: Scene) -> None:
+    """The page says which account was left out, and why."""
+    (order,) = scene.world.place("ev")
+    scene.show("act")
+    scene.browser.press("Cancel everything…")
+    scene.browser.press("Cancel everything")
+    scene.until_text("bm was left out")
+    eventually(lambda: scene.world.status("ev", order) == "canceled")
 
 
 def a_dead_letter_is_discarded(scene: Scene) -> None:
@@ -121,6 +136,6 @@ def the_audit_log_has_it_all(scene: Scene) -> None:
     scene.show("audit")
     scene.until_text("discard")
     text = scene.browser.text()
-    for action in ("login", "acknowledge", "disarm", "cancel-all", "discard"):
+    for action in ("login", "acknowledge", "disarm", "cancel-all", "end-hold", "panic", "discard"):
         assert action in text
     assert "by the page, from 127.0.0.1" in text

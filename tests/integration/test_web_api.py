@@ -184,30 +184,6 @@ def test_the_life_of_a_switch(web: Web, client: Client) -> None:
     assert listed["id"] == made["id"]
 
 
-def test_client_ids_their_prefix_and_stop_orders_reach_the_ledger(client: Client) -> None:
-    """In a cancel-all, and in a switch that is found again by its name."""
-    bounds = {"account": "bn", "client_id_prefix": "grid-", "stops": "keep"}
-    (made,) = client.post("/v1/cancel-all", bounds, status=202)["jobs"]
-    job = client.get(f"/v1/jobs/{made['id']}")
-    assert (job["client_id_prefix"], job["stops"]) == ("grid-", "keep")
-    lone = {"client_order_ids": ["lone-1"], "pairs": ["BTCUSDT"]}
-    call = {**bounds, **lone, "timeout_ms": 60_000, "name": "grid"}
-    path = f"/v1/switches/{client.post('/v1/switches', call, status=201)['id']}"
-    more = {"order_ids": ["17"], "client_order_ids": ["lone-2", "lone-3"]}
-    assert client.post(f"{path}/track", more, status=200) == {"tracked": 3}
-    one = {"client_order_ids": ["lone-2"]}
-    assert client.post(f"{path}/untrack", one, status=200) == {"tracked": 1}
-    assert "at least one" in client.post(f"{path}/track", {}, status=400)["detail"]
-    (found,) = client.get("/v1/switches", name="grid")["switches"]
-    assert (found["pairs"], found["order_ids"]) == (["BTCUSDT"], ["17"])
-    assert found["client_order_ids"] == ["lone-1", "lone-3"]
-    assert (found["client_id_prefix"], found["stops"]) == ("grid-", "keep")
-    assert client.get("/v1/switches", name="other")["switches"] == []
-    armed, canceled = client.get("/v1/audit")["entries"][:2]
-    assert armed["target"] == "grid client ids grid-… BTCUSDT client id lone-1"
-    assert canceled["target"] == "client ids grid-…"
-
-
 def test_a_key_answers_a_repeated_call_without_running_it(web: Web, client: Client) -> None:
     """For the same call alone; refusals are not kept; no secret is stored."""
     key = {"Idempotency-Key": "k-1"}

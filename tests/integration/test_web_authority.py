@@ -24,6 +24,7 @@ OPEN = {("POST", "/v1/beat/{secret}"), ("POST", "/v1/hooks/{secret}")}
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/cancels"): {"account": "ev", "order_id": "mine"},
     ("POST", "/v1/cancel-all"): {"account": "ev"},
+    ("POST", "/v1/panic"): {"accounts": ["ev"]},
     ("POST", "/v1/switches"): {"account": "ev", "order_ids": ["mine"], "timeout_ms": 60_000},
     ("POST", "/v1/switches/{switch_id}/track"): {"order_ids": ["mine"]},
     ("POST", "/v1/switches/{switch_id}/untrack"): {"order_ids": ["kept"]},

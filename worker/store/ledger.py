@@ -124,6 +124,13 @@ class Ledger(Presence):
         """Forget a dead letter; return whether it was one."""
         return bool(self._store.run("discard", job_id, 0))
 
+    def end_hold(self, job_id: str) -> bool:
+        """End the hold of a pending cancel-all; return whether it had one.
+
+        The job ends once its scope is listed as empty.
+        """
+        return bool(self._store.run("end_hold", job_id))
+
 
 def _read(rows: Iterable[Sequence[str]]) -> tuple[Job, ...]:
     return tuple(Job.read(dict(zip(row[::2], row[1::2], strict=True))) for row in rows)

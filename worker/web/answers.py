@@ -32,6 +32,17 @@ class Jobs(BaseModel):
     jobs: list[Accepted]
 
 
+class Panicked(Jobs):
+    """Accepted cancels of everything, one of each account.
+
+    Attributes:
+        refused: By account, why its orders cannot be canceled all at once; cancel them
+            by pair.
+    """
+
+    refused: dict[str, str]
+
+
 class JobAnswer(BaseModel):
     """A job, with all its attempts. Times are Unix ms.
 
@@ -61,6 +72,7 @@ class JobAnswer(BaseModel):
     created_ms: int
     due_ms: int | None
     finished_ms: int | None
+    hold_until_ms: int | None = None
     claimed_by: str | None
     history: list[dict[str, Any]]
     raw: str | None = None

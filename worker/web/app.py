@@ -20,10 +20,11 @@ from worker.web.feed import Feed
 from worker.web.guard import Guard
 from worker.web.page import routes as page
 from worker.web.parts import Parts
-from worker.web.routes import cancels, dead_letters, hooks, jobs, status, switches
+from worker.web.routes import cancels, dead_letters, hooks, jobs, panic, status, switches
 
 ROUTERS = (
     cancels.router,
+    panic.router,
     jobs.router,
     switches.router,
     dead_letters.router,

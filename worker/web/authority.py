@@ -52,7 +52,11 @@ class Caller:
             Refused: With 403.
         """
         if not self.token.everywhere:
-            raise Refused(HTTPStatus.FORBIDDEN, "forbidden", "this needs a token for every account")
+            raise Refused(
+                HTTPStatus.FORBIDDEN,
+                "forbidden",
+                "this token does not cover every account; name accounts",
+            )
 
     def note(self, action: str, target: str = "", account: str = "") -> None:
         """Have the call written to the audit log once it is answered."""

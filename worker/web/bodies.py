@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from worker.client.commands import HOLD_MAX_MS
+
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 Account = Annotated[str, Field(min_length=1, max_length=64)]
 Side = Literal["buy", "sell"]
@@ -71,6 +73,7 @@ class CancelAll(Body):
     Attributes:
         client_id_prefix: Only orders whose client order id begins with it.
         stops: `take` cancels stop orders too, `keep` leaves them.
+        hold_ms: Keep the scope empty for so long: cancel what is placed there, too.
     """
 
     account: Account
@@ -78,6 +81,13 @@ class CancelAll(Body):
     side: Side | None = None
     client_id_prefix: Text | None = None
     stops: Stops = "take"
+    hold_ms: Annotated[int, Field(ge=0, le=HOLD_MAX_MS)] = 0
+
+
+class Panic(Body):
+    """The accounts in which everything is canceled; all of them if none is named."""
+
+    accounts: Annotated[list[Account], Field(min_length=1, max_length=1_000)] | None = None
 
 
 class Arm(Body):

@@ -154,6 +154,7 @@ def _boot(parts: Parts, login: Login) -> dict[str, Any]:
         "verbs": verbs,
         "actions": parts.settings.web.actions,
         "accounts": sorted(_accounts(parts, login.token)),
+        "everywhere": login.token.everywhere,
         "outcomes": [*Outcome],
     }
 

@@ -1,11 +1,11 @@
-"""`POST /v1/cancels` and `/v1/cancel-all`."""
+"""`POST /v1/cancels` and `/v1/cancel-all`; `DELETE /v1/holds`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path, Response
 from fastapi.responses import JSONResponse
 
 from worker.client.producer import Producer
@@ -16,11 +16,12 @@ from worker.web.authority import Caller, Needs
 from worker.web.bodies import CancelAll, Cancels, Order
 from worker.web.once import once
 from worker.web.parts import parts_of
-from worker.web.problems import documented
+from worker.web.problems import documented, not_found
 
 router = APIRouter(tags=["cancels"], responses=documented(400, 401, 403, 404, 409, 429, 503))
 Canceler = Annotated[Caller, Depends(Needs(Verb.CANCEL))]
-ACCEPTED = 202
+JobId = Annotated[str, Path(min_length=1, max_length=128)]
+ACCEPTED, NO_CONTENT = 202, 204
 NAMED = 10
 """Most orders that an entry of the audit log names."""
 
@@ -62,10 +63,25 @@ def cancel_all(caller: Canceler, call: CancelAll) -> JSONResponse:
             side=call.side,
             client_id_prefix=call.client_id_prefix,
             stops=call.stops,
+            hold_ms=call.hold_ms,
         )
         return {"jobs": [accepted(ticket)]}
 
     return once(caller, call, run, status=ACCEPTED)
+
+
+@router.delete("/v1/holds/{job_id}", status_code=NO_CONTENT, operation_id="end_hold")
+def end_hold(caller: Canceler, job_id: JobId) -> Response:
+    """End the hold of a cancel-all: its job ends once the scope is listed as empty."""
+    caller.note("end-hold", job_id)
+    ledger = parts_of(caller.request).ledger
+    job = ledger.get(job_id)
+    if job is not None:
+        caller.require(job.account)
+        caller.note("end-hold", job_id, job.account)
+    if job is None or not ledger.end_hold(job_id):
+        raise not_found("unknown-hold", "no cancel-all with this id keeps its scope empty now")
+    return Response(status_code=NO_CONTENT)
 
 
 class Form(NamedTuple):

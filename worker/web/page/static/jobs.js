@@ -22,6 +22,7 @@ export const targetOf = (job) => {
 };
 
 function jobRow(job, ...tools) {
+  if (job.state === "pending" && job.hold_until_ms > now_ms() && may("cancel")) tools.push(endHold(job));
   return el(
     "li",
     {},
@@ -31,6 +32,15 @@ function jobRow(job, ...tools) {
     el("div", { class: "line" }, el("span", { class: "soft" }, [job.outcome && job.state !== "done" ? `${job.outcome}:` : "", job.detail, `${job.attempts} attempt${job.attempts === 1 ? "" : "s"}`].filter(Boolean).join(" · ")),
       el("div", { class: "tools" }, ...tools, button("History", () => act(null, () => history(job.id))))),
   );
+}
+
+function endHold(job) {
+  const end = button("End hold", () => act(end, async () => {
+    await call("DELETE", `/v1/holds/${job.id}`);
+    end.remove();
+    return `The hold of ${targetOf(job)} on ${job.account} has ended.`;
+  }));
+  return end;
 }
 
 async function history(id) {
