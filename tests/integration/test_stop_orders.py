@@ -17,12 +17,14 @@ from worker.simulator import Simulator
 
 BINANCE = ("bn", "bu", "bc")
 """`bu` lists stop orders apart from others; `bn` and `bc` list all together."""
+PAIRS = {"bc": "BTC/USD:BTC", "ix": "btc_idr"}
+OTHER_PAIRS = {"ix": "eth_idr"}
 
 
 @pytest.fixture
 def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """A world with these accounts."""
-    made = World(sim, redis_url, tmp_path, aliases=(*BINANCE, "ev"))
+    made = World(sim, redis_url, tmp_path, aliases=(*BINANCE, "ix", "ev"))
     yield made
     made.close()
 
@@ -33,13 +35,13 @@ def statuses(world: World, alias: str, orders: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("stops", ["take", "keep"])
-@pytest.mark.parametrize("alias", BINANCE)
+@pytest.mark.parametrize("alias", [*BINANCE, "ix"])
 def test_a_cancel_all_takes_stop_orders_or_keeps_them(world: World, alias: str, stops: str) -> None:
     """By default it takes them; other pairs' stop orders stay in any case."""
     attempts = Attempts(world)
     plain, protective = world.place(alias, 2), world.place(alias, 2, stop=True)
-    elsewhere = world.place(alias, stop=True, pair="ETHUSDT")
-    pair = "BTC/USD:BTC" if alias == "bc" else "BTC/USDT"
+    elsewhere = world.place(alias, stop=True, pair=OTHER_PAIRS.get(alias, "ETHUSDT"))
+    pair = PAIRS.get(alias, "BTC/USDT")
     ticket = world.producer().cancel_all(alias, pair=pair, stops=stops)
     (job,) = attempts.run(alias, ticket.id)
     assert job.outcome in (Outcome.CANCELED, Outcome.GONE), job.history

@@ -119,6 +119,18 @@ def test_a_disarm_in_nonce_mode(auth: str) -> None:
             ),
         ),
         (
+            replace(CANCEL, stop=True),
+            NONCE,
+            (
+                b"method=cancelOrder&pair=btc_idr&order_id=666883&type=buy"
+                b"&order_type=stoplimit&nonce=1001"
+            ),
+            (
+                "d19f2fef573f31db51b12cad9b686578baad91fecda707c68461f842057a23e0"
+                "aa8e1c90ce2e36559ba940445ccaa94ca309dce54531ab3ba14f307c606ff67a"
+            ),
+        ),
+        (
             QueryOrder("666883", pair="btc_idr"),
             TIMESTAMP,
             b"method=getOrder&pair=btc_idr&order_id=666883&timestamp=1578304294000&recvWindow=5000",
@@ -146,7 +158,13 @@ def test_a_disarm_in_nonce_mode(auth: str) -> None:
             ),
         ),
     ],
-    ids=["cancelOrder", "getOrder", "openOrders", "openOrders of a pair"],
+    ids=[
+        "cancelOrder",
+        "cancelOrder of a stop order",
+        "getOrder",
+        "openOrders",
+        "openOrders of a pair",
+    ],
 )
 def test_trade_requests(command: Command, access: Access, body: bytes, sign: str) -> None:
     """The trade API takes a form at the base url; signatures are openssl's over the body."""
@@ -264,6 +282,7 @@ ROW_SELL = {"order_id": "172", "price": "421004000", "type": "sell"}
 ROW_BUY = {"order_id": "173", "price": "421003000", "type": "buy"}
 SELL = OpenOrder("172", "btc_idr", "sell")
 BUY = OpenOrder("173", "btc_idr", "buy")
+STOP_ROW = {**ROW_BUY, "order_type": "stoplimit"}
 LIST = ListOpenOrders(pair="btc_idr")
 LIST_ALL = ListOpenOrders()
 
@@ -625,6 +644,20 @@ ROWS = [
         success({"orders": [ROW_SELL, ROW_BUY]}),
         OpenOrders((SELL, BUY), complete=True),
         "FACTS: with pair a list",
+    ),
+    Row(
+        "stop orders",
+        LIST,
+        success({"orders": [{**ROW_SELL, "order_type": "limit"}, STOP_ROW]}),
+        OpenOrders((SELL, replace(BUY, stop=True)), complete=True),
+        "document, openOrders",
+    ),
+    Row(
+        "stop orders of all pairs",
+        LIST_ALL,
+        success({"orders": {"btc_idr": [STOP_ROW]}}),
+        OpenOrders((replace(BUY, stop=True),), complete=True),
+        "document, openOrders",
     ),
     Row(
         "list of a side",

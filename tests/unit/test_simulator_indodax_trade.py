@@ -52,6 +52,24 @@ def test_cancel_of_what_is_not_there(
     assert sim.order("indodax", order_id).status == "open"
 
 
+def test_cancel_of_a_stop_order(sim: Simulator, trader: IndodaxTrader) -> None:
+    """A list shows what it is; its cancel has to say so, and no other may."""
+    (stop,), (plain,) = sim.place("indodax", KEY, stop=True), sim.place("indodax", KEY)
+    rows = trader.trade("openOrders", pair="btc_idr").json["return"]["orders"]
+    types = {row["order_id"]: row["order_type"] for row in rows}
+    assert types == {stop: "stoplimit", plain: "limit"}
+    named = {"pair": "btc_idr", "type": "buy"}
+    assert trader.trade("cancelOrder", **named, order_id=stop).json == INVALID_ORDER
+    wrong = trader.trade("cancelOrder", **named, order_id=plain, order_type="stoplimit")
+    assert wrong.json == INVALID_ORDER
+    right = trader.trade("cancelOrder", **named, order_id=stop, order_type="stoplimit")
+    assert right.json["success"] == 1
+    assert (sim.order("indodax", stop).status, sim.order("indodax", plain).status) == (
+        "canceled",
+        "open",
+    )
+
+
 def test_cancel_of_a_closed_order(sim: Simulator, trader: IndodaxTrader) -> None:
     """Canceled and filled orders are invalid orders too."""
     canceled, filled = sim.place("indodax", KEY, count=2)

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, Limit, Stamp
 from worker.exchanges.checks import PLAIN_ID, Checker, Need
-from worker.exchanges.indodax.replies import read_reply
+from worker.exchanges.indodax.replies import STOP_TYPE, read_reply
 from worker.exchanges.timer import Timer
 from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
 from worker.model.outcomes import Answer
@@ -58,6 +58,7 @@ CAPABILITIES: Final = Capabilities(
         Limit("cancels", (CancelOrder,), "account", max_requests=30, window_ms=1_000),
     ),
     timer=Timer(),
+    tells_stops=True,
     spelling=spelling,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
@@ -163,8 +164,9 @@ def _headers(access: Access, total_params: str, content_type: str = "") -> dict[
 
 def _trade_params(command: Command) -> dict[str, str]:
     match command:
-        case CancelOrder(order_id=order_id, pair=str(pair), side=str(side)):
-            return {"method": "cancelOrder", "pair": pair, "order_id": order_id, "type": side}
+        case CancelOrder(order_id=order_id, pair=str(pair), side=str(side), stop=stop):
+            params = {"method": "cancelOrder", "pair": pair, "order_id": order_id, "type": side}
+            return {**params, "order_type": STOP_TYPE} if stop else params  # default: limit
         case QueryOrder(order_id=order_id, pair=str(pair)):
             return {"method": "getOrder", "pair": pair, "order_id": order_id}
         case ListOpenOrders(pair=str(pair)):

@@ -62,6 +62,8 @@ BY_CODE: Final[Mapping[str, Outcome]] = {
     "too_many_requests": Outcome.THROTTLED,
     "invalid_nonce": Outcome.UNAVAILABLE,
 }
+STOP_TYPE: Final = "stoplimit"
+"""The `order_type` of a stop order, in lists and in its cancel."""
 UNKNOWN_ORDER: Final = "invalid order"
 
 _HALTED: Final = re.compile(r"pair [\w,-]{1,64} disabled")
@@ -153,7 +155,8 @@ def _read_list(scope: ListOpenOrders, found: object) -> OpenOrders | None:
             if not (named and SIDE.fullmatch(side)):
                 complete = False
             elif in_scope(scope, pair, side):
-                orders.append(OpenOrder(order_id, pair, side))
+                stop = word_at(row, "order_type") == STOP_TYPE
+                orders.append(OpenOrder(order_id, pair, side, stop))
     return OpenOrders(tuple(orders), complete)
 
 

@@ -38,6 +38,11 @@ def stale_nonce(last: int, given: str) -> Reply:
     return error("invalid_nonce", message)
 
 
+def order_type(order: Order) -> str:
+    """Return what an order is, as lists and cancels name it."""
+    return "stoplimit" if order.stop else "limit"
+
+
 def open_row(order: Order) -> dict[str, object]:
     """Write a row of `openOrders`."""
     unit = order.pair.split("_")[1 if order.side == "buy" else 0]
@@ -47,7 +52,7 @@ def open_row(order: Order) -> dict[str, object]:
         "submit_time": str(int(order.placed_ms // 1_000)),
         "price": "100207000",
         "type": order.side,
-        "order_type": "limit",
+        "order_type": order_type(order),
         f"order_{unit}": "33605800",
         f"remain_{unit}": "33605800",
     }

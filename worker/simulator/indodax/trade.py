@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.simulator.exchange import Call, Exchange, Verdict
-from worker.simulator.indodax.replies import open_row, order_row, refuse, success
+from worker.simulator.indodax.replies import open_row, order_row, order_type, refuse, success
 
 OPERATIONS = {"cancelOrder": "cancel", "openOrders": "open_orders", "getOrder": "query"}
 
@@ -27,7 +27,9 @@ def handle_trade(exchange: Exchange, call: Call, known_pair: Callable[[str], boo
 def _cancel(exchange: Exchange, call: Call) -> Verdict:
     """Cancel one order: `pair`, `order_id` and `type` (buy / sell) are required.
 
-    An order that is unknown, closed, or of another pair or side is "invalid order.".
+    `order_type` is "optional", "limit, stoplimit", by default "limit". An order that is
+    unknown, closed, or of another pair or side is "invalid order."; that one of another
+    `order_type` is, too, is inferred.
     """
     fields = call.reading.fields
     order = exchange.book.find(fields.get("order_id", ""), call.reading.api_key)
@@ -35,6 +37,7 @@ def _cancel(exchange: Exchange, call: Call) -> Verdict:
         order is None
         or order.pair != fields.get("pair")
         or order.side != fields.get("type")
+        or order_type(order) != fields.get("order_type", "limit")
         or not exchange.take_off(call, order, "cancel")
     ):
         return refuse("order", "invalid_order", "invalid order.")
