@@ -120,7 +120,10 @@ def test_web_serves_every_call_with_least_privilege(world: World, node: Node) ->
         key = {"Idempotency-Key": "once"}
         one = {"account": "ev", "order_id": "a1"}
         job = client.post("/v1/cancels", one, status=202, headers=key)
-        client.post("/v1/cancel-all", {"account": "ev"}, status=202)
+        whole = {"account": "ev", "hold_ms": 60_000}
+        (held,) = client.post("/v1/cancel-all", whole, status=202)["jobs"]
+        client.delete(f"/v1/holds/{held['id']}")
+        client.post("/v1/panic", status=202)
         call = {"account": "ix", "pairs": ["btc_idr"], "timeout_ms": 60_000}
         made = client.post("/v1/switches", call, status=201)
         client.post(made["beat_url"], status=200)

@@ -82,6 +82,21 @@ def test_a_longer_hold_of_a_pending_scope_prolongs_it(world: World) -> None:
     assert 60_000 <= (job.hold_until_ms or 0) - job.created_ms < 90_000
 
 
+def test_a_job_ends_soon_after_its_hold_is_ended(world: World, engine: Dispatcher) -> None:
+    """Long before the hold would have been over; what is placed then stays open."""
+    world.place("ev")
+    ticket = world.producer().cancel_all("ev", hold_ms=3_600_000)
+    until(engine, lambda: "kept empty" in ticket.result().detail)
+    assert world.ledger().end_hold(ticket.id)
+    assert not world.ledger().end_hold(ticket.id)
+    until(engine, lambda: ticket.result().state is not State.PENDING)
+    assert (ticket.result().outcome, ticket.result().canceled) == (Outcome.CANCELED, 1)
+    assert open_ids(world) == []
+    (later,) = world.place("ev")
+    engine.run_exchange("everstrike")
+    assert open_ids(world) == [later]
+
+
 @pytest.mark.parametrize("hold_ms", [-1, 3_600_001, 1.5, True, "60s"])
 def test_a_wrong_hold_is_refused(world: World, hold_ms: object) -> None:
     """Nothing is queued."""
