@@ -20,7 +20,7 @@ CHUNK = 500
 def jobs_of(stage: Stage) -> dict[str, Job]:
     """Return every job that Redis holds."""
     client = stage.redis.client()
-    keys: list[str] = list(client.scan_iter("cx:job:*", count=1_000))
+    keys = [key for key in client.scan_iter("cx:job:*", count=1_000) if not key.endswith(":made")]
     found: dict[str, Job] = {}
     for start in range(0, len(keys), CHUNK):
         pipe = client.pipeline(transaction=False)

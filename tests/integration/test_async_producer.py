@@ -133,6 +133,20 @@ def test_tickets_are_awaited_together_and_as_they_end(settings: Settings, worker
     run(settings, body)
 
 
+def test_a_callback_gets_the_outcome_in_the_event_loop(settings: Settings, worker: Ledger) -> None:
+    """One that fails stops no other."""
+
+    async def body(producer: AsyncProducer) -> None:
+        ticket = await producer.cancel("ev", "a1")
+        called = asyncio.get_running_loop().create_future()
+        ticket.on_outcome(lambda result: result.no_such_attribute)  # type: ignore[attr-defined]
+        ticket.on_outcome(called.set_result)
+        assert finish(worker) == 1
+        assert (await called).outcome is Outcome.CANCELED
+
+    run(settings, body)
+
+
 def test_a_cancelled_wait_ends_alone(settings: Settings, worker: Ledger) -> None:
     """Another wait for the same job continues, and so does the job."""
 

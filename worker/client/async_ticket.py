@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,13 @@ class AsyncTicket:
             StoreUnavailable: Redis did not answer. Workers continue the job.
         """
         return await self._watcher.result(self.id)
+
+    def on_outcome(self, callback: Callable[[Result], None]) -> None:
+        """Have a function called in the event loop once the job has ended.
+
+        While Redis is down, and after the producer was closed, it is not called.
+        """
+        self._watcher.call(self.id, callback)
 
     async def orders(self) -> list[OrderResult]:
         """Return what the job did, order by order; see `Ticket.orders`."""

@@ -59,8 +59,11 @@ class OutcomeWatcher:
                 waiting = [*self._waiting]
                 if not waiting:
                     self._thread = None
-                    return
+                    break
             clock.sleep_ms(POLL_MS if self._look(waiting) else DOWN_MS)
+        with _lock:  # so that the producer can be freed
+            if _watchers.get(self._listing) is self:
+                del _watchers[self._listing]
 
     def _look(self, waiting: list[_Waiting]) -> bool:
         """Call what is due; return whether Redis answered."""

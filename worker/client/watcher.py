@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 
 from worker.client.orders import OrderResult, reading_orders
 from worker.client.ticket import POLL_FIRST_MS, POLL_MAX_MS, Result, read_result
@@ -12,6 +13,10 @@ from worker.model.jobs import State
 from worker.store.async_store import AsyncStore
 from worker.store.job_steps import reading_jobs, reading_states
 
+log = logging.getLogger(__name__)
+
+DOWN_S = 1.0
+"""Pause of a callback's wait after Redis did not answer."""
 STATES = 100
 """Jobs whose states one round trip reads."""
 RECORDS = 25
@@ -26,6 +31,7 @@ class Watcher:
         self._waiting: dict[str, list[asyncio.Future[Result]]] = {}
         self._task: asyncio.Task[None] | None = None
         self._pause_ms = POLL_FIRST_MS
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def result(self, job_id: str) -> Result:
         """Return the current state of a job.
@@ -63,14 +69,35 @@ class Watcher:
         finally:
             self._forget(job_id, future)
 
+    def call(self, job_id: str, callback: Callable[[Result], None]) -> None:
+        """Have a function called in the event loop once a job has ended."""
+        task = asyncio.create_task(self._call(job_id, callback))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
     async def close(self) -> None:
-        """Stop; who still waits gets `CancelledError`."""
+        """Stop; who still waits gets `CancelledError`, and no callback is called any more."""
+        for task in self._calls:
+            task.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         for futures in self._waiting.values():
             for future in futures:
                 future.cancel()
+
+    async def _call(self, job_id: str, callback: Callable[[Result], None]) -> None:
+        while True:
+            try:
+                result = await self.ended(job_id, timeout_ms=None)
+                break
+            except StoreUnavailable as error:
+                log.warning("the outcome of job %s cannot be read: %s", job_id, error)
+                await asyncio.sleep(DOWN_S)
+        try:
+            callback(result)
+        except Exception:
+            log.exception("the callback of job %s failed", job_id)
 
     async def _watch(self) -> None:
         while self._waiting:
