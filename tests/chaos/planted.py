@@ -30,7 +30,8 @@ from worker.store.steps import Run, Steps
 RECORD_LATE_MS = 6_000
 """From the acknowledgement of a message until it is recorded."""
 SCRIPTS = ("arm", "beat", "register")
-LAUNCH = "reserve_slots(p, member, tonumber(flight), urgent == '1', now, 9, rules)"
+LAUNCH = "reserve_slots(p, request, rules_in(p, 9, rules), now)"
+JUDGED = "local by, flight, urgent = called_ms(),"
 REPORT = "note_arrival(p, report.grant, report.arrived, report.rules, now)"
 
 
@@ -219,7 +220,9 @@ def _limit_by_local_clock() -> None:
             return run(self, name, *args, promised=promised)
         # Fresh each time, with this process's time written into it.
         local_now = clock.now_ms()
-        text = self.text(name).replace("wait, by = 0, called_ms()", "wait, by = 0, now")
+        text = self.text(name)
+        assert JUDGED in text or name not in ("launch", "reserve")
+        text = text.replace(JUDGED, JUDGED.replace("called_ms()", "now"))
         if name in ("landed", "reserve"):
             now = f"local function raw_ms() return {local_now} end"
             text = text.replace(scripts.source("lib/raw_time"), now)
