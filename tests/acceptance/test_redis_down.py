@@ -26,6 +26,7 @@ AWAY_MS = 1_000
 LONG_LEASE_MS = 600_000
 BACKLOG = 300
 DOWN = "Redis is down: "
+BACK = "Redis is back"
 NEVER_SENT = "not sent: who claimed it never heard so"
 
 
@@ -119,8 +120,9 @@ def test_a_backlog_continues_at_once_after_redis_was_frozen(
     producer = fragile.producer()
     for _ in range(rounds):
         orders = fragile.place("ev", BACKLOG)
+        missed = _outages(workers)
         jobs = [ticket.id for ticket in producer.cancel_many("ev", orders)]
-        _freeze_amid(fragile, own_redis, orders, workers)
+        _freeze_amid(fragile, own_redis, orders, workers, missed)
         eventually(
             partial(_all_done, fragile.ledger(), jobs),
             within_ms=BACK_MS,
@@ -145,7 +147,7 @@ def test_claims_whose_replies_were_lost_are_returned_at_once(
             workers = [far.worker() for _ in range(2)]
             for _ in range(rounds):
                 orders = fragile.place("ev", BACKLOG)
-                missed = [worker.text().count(DOWN) for worker in workers]
+                missed = _outages(workers)
                 way.hold_answers_from(b"everstrike:ev", skipped=4)
                 jobs = [ticket.id for ticket in producer.cancel_many("ev", orders)]
                 for worker, before in zip(workers, missed, strict=True):
@@ -169,18 +171,33 @@ def _begun(world: World, orders: list[str]) -> None:
 
 
 def _freeze_amid(
-    world: World, server: EmbeddedRedis, orders: list[str], workers: list[WorkerProcess]
+    world: World,
+    server: EmbeddedRedis,
+    orders: list[str],
+    workers: list[WorkerProcess],
+    missed: list[int],
 ) -> None:
     """Freeze Redis once the first of these orders is canceled, until all workers miss it."""
     assert server.process is not None
     _begun(world, orders)
-    missed = [worker.text().count(DOWN) for worker in workers]
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
         for worker, before in zip(workers, missed, strict=True):
             eventually(partial(_misses, worker, before))
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
+
+
+def _outages(workers: list[WorkerProcess]) -> list[int]:
+    """Return how many outages each worker has seen, once all of them are over."""
+    for worker in workers:
+        eventually(partial(_is_back, worker))
+    return [worker.text().count(DOWN) for worker in workers]
+
+
+def _is_back(worker: WorkerProcess) -> bool:
+    text = worker.text()
+    return text.count(BACK) == text.count(DOWN)
 
 
 def _misses(worker: WorkerProcess, before: int) -> bool:
