@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from worker.errors import SettingsError
@@ -127,7 +127,7 @@ def parse(url: str) -> Address:
     scheme = scheme.lower()
     if not separator or scheme not in SCHEMES:
         raise _wrong(FORMS)
-    userinfo, _, tail = _split(url, rest)
+    userinfo, _, tail = _split(rest)
     try:
         return _read(scheme, userinfo, tail)
     except SettingsError as error:
@@ -138,19 +138,30 @@ def parse(url: str) -> Address:
     return _read(scheme, rest[: ends[0]], rest[ends[0] + 1 :])
 
 
-def _split(url: str, rest: str) -> tuple[str, str, str]:
+def _split(rest: str) -> tuple[str, str, str]:
     """Return user and password, and what comes after them, as the standard has it."""
-    try:
-        netloc = urlsplit(url).netloc
-    except ValueError:
-        netloc = ""
-    userinfo, at, _ = netloc.rpartition("@")
+    userinfo, at, _ = _parts(rest).netloc.rpartition("@")
     return userinfo, at, rest[len(userinfo) + len(at) :]
+
+
+class _Parts(NamedTuple):
+    netloc: str
+    path: str
+    query: str
+    fragment: str
+
+
+def _parts(rest: str) -> _Parts:
+    """Split what follows the scheme. `urlsplit` knows no list of hosts with one in brackets."""
+    rest, _, fragment = rest.partition("#")
+    rest, _, query = rest.partition("?")
+    netloc, slash, path = rest.partition("/")
+    return _Parts(netloc, slash + path, query, fragment)
 
 
 def _read(scheme: str, userinfo: str, tail: str) -> Address:
     try:
-        parts = urlsplit(f"{scheme}://{tail}")
+        parts = _parts(tail)
         given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise _wrong(f"give redis://host:port/0; {ENCODE}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from typing import Any
 
 import redis
@@ -34,6 +35,7 @@ class GuardedConnection(redis.Connection):
         self._until_ms = 0.0
         self._first_s: float | None = None
         self._peer = ""
+        self._closing: weakref.finalize[..., GuardedConnection] | None = None
         super().__init__(health_check_interval=health_check_interval, **options)  # type: ignore[no-untyped-call]
         given_s = self.socket_connect_timeout
         self._connect_ms = given_s * 1_000 if given_s else CONNECT_MS
@@ -64,6 +66,7 @@ class GuardedConnection(redis.Connection):
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002
         """Log in, within what is left of the time for connecting."""
+        self._close_at_end()
         answered = False
         try:
             self._log_in(check_health=check_health)
@@ -75,6 +78,14 @@ class GuardedConnection(redis.Connection):
             self._first_s = max(LEAST_MS, self.socket_timeout * 1_000 - took_ms) / 1_000
         if self._sock is not None:
             self._sock.settimeout(self.socket_timeout)
+
+    def _close_at_end(self) -> None:
+        """Close the socket when this object is freed, also as part of a reference cycle."""
+        if self._closing is not None:
+            self._closing()  # an earlier one
+        if self._sock is not None:
+            self._closing = weakref.finalize(self, self._sock.close)
+            self._closing.atexit = False
 
     def _log_in(self, *, check_health: bool) -> None:
         if self._sock is not None:
