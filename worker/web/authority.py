@@ -155,10 +155,10 @@ def cookie_of(request: Request) -> str:
 def bearer(request: Request, parts: Parts, secret: str) -> Token:
     """Return the bearer token with this secret.
 
-    An address that has sent many wrong ones is refused before its secret is looked at.
+    A right one is accepted also from an address that has sent many wrong ones.
 
     Raises:
-        Refused: 401 if there is none, 429 if the address is refused.
+        Refused: 401 if there is none, 429 if the address has sent too many wrong ones.
     """
     token = looked_up(request, parts, lambda: parts.tokens.find(secret))
     if token.hook is not None:
