@@ -155,9 +155,10 @@ kind, url = sys.argv[1:]
 if kind == "gevent":
     from gevent import monkey
     monkey.patch_all()
-import asyncio, time
+import asyncio
 from worker import Heartbeat, Producer
 from worker.config.settings import Settings
+from tests.support.polling import eventually
 
 account = {"exchange": "everstrike", "api_key": "key-01", "api_secret": "secret-01"}
 producer = Producer(Settings(redis_url=url, accounts={"ev": account}))
@@ -173,8 +174,7 @@ async def loop():
         await asyncio.sleep(0.01)
 
 def spin():
-    while not beaten():
-        time.sleep(0.01)
+    eventually(beaten)
 
 heart = Heartbeat(switch)
 if kind == "asyncio":
