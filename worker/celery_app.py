@@ -232,6 +232,7 @@ def _begin_shutdown(**_: Any) -> None:  # noqa: ANN401  Celery's signal
 
 @signals.beat_init.connect
 def _show_beat(sender: Any = None, **_: Any) -> None:  # noqa: ANN401  Celery's signal
+    sender.scheduler.handle_signals()
     serve_health(_settings(), sender.scheduler.liveness, "beat")
     try:
         _make_notifier("beat").start()

@@ -153,7 +153,7 @@ def lateness(world: World, strategy: Strategy) -> list[float]:
     for order_id in strategy.order_ids:
         eventually(
             lambda: world.sim.order(exchange, order_id).status == "canceled",  # noqa: B023
-            within_ms=15_000,
+            within_ms=60_000,
             what=f"{order_id} off the book",
         )
         row = world.sim.order(exchange, order_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.attempts import FAST, SCOPE, Attempts
+from tests.support.attempts import FAST, HASTY, HTTP, SCOPE, Attempts
 from tests.support.ledgers import Verb, verb_of
 from tests.support.polling import eventually
 from tests.support.world import KEYS, SECRETS, World
@@ -24,7 +24,6 @@ from worker.simulator.clock import next_midnight_ms
 from worker.store.embedded import EmbeddedRedis, own_port
 from worker.store.limiter import Limiter
 
-HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 TIGHT = {"orders": {"max_requests": 1, "window_ms": 60_000}}
 
 
@@ -98,10 +97,9 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("alias", ["ev", "ix", "bm"])
-def test_order_is_off_the_book_after_a_fault(
-    world: World, attempts: Attempts, alias: str, fault: str
-) -> None:
+def test_order_is_off_the_book_after_a_fault(world: World, alias: str, fault: str) -> None:
     """Whatever the result of the first request, the outcome in the end is the truth."""
+    attempts = Attempts(world, http=HASTY)
     world.sim.set_option("delay_ms", 600)
     (order_id,) = world.place(alias)
     world.sim.fault_next(fault, exchange=KEYS[alias][0], paths=["cancel"])

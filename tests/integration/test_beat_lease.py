@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -167,3 +169,32 @@ def pid(beat: WorkerProcess) -> int:
     """Return the process's id."""
     assert beat.process is not None
     return beat.process.pid
+
+
+class SignaledInFinalizer(LeaseScheduler):
+    """A scheduler that SIGTERM reaches while an object's finalizer runs."""
+
+    class Dying:
+        """An object that is signaled as it is freed."""
+
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Tick once, then be signaled."""
+        next_s = super().tick(*args, **kwargs)
+        self.Dying()
+        return next_s
+
+
+def test_a_signal_during_a_finalizer_ends_beat(world: World, store: Store) -> None:
+    """Python discards what a finalizer raises; the signal counts all the same."""
+    name = f"{__name__}:{SignaledInFinalizer.__qualname__}"
+    beat = WorkerProcess(
+        world.config(), world.folder / "beat.log", command="beat", options=("-S", name)
+    )
+    world.workers.append(beat)
+    beat.start(wait=False)
+    assert beat.process is not None
+    assert beat.process.wait(60) == 0, beat.text()
+    assert not store.client.exists("cx:beat"), beat.text()

@@ -96,7 +96,7 @@ def worker_pid(ledger: Ledger, *, other_than: int = 0) -> int:
         pids = [int(name.split(":")[1]) for name in ledger.workers()]
         return next((pid for pid in pids if pid != other_than), 0)
 
-    return eventually(alive, within_ms=20_000, what="a worker alive")
+    return eventually(alive, within_ms=60_000, what="a worker alive")
 
 
 def beat_pid(store: Store, *, other_than: int = 0) -> int:
@@ -110,7 +110,7 @@ def beat_pid(store: Store, *, other_than: int = 0) -> int:
         pid = int(holder.split(":")[1])
         return 0 if pid == other_than else pid
 
-    return eventually(ticking, within_ms=20_000, what="a beat that ticks")
+    return eventually(ticking, within_ms=60_000, what="a beat that ticks")
 
 
 def is_ready(url: str) -> bool:
@@ -148,7 +148,7 @@ def test_a_newcomer_tries_everything_with_one_command(
     up.printed("running")
     url, beat_url = up.printed("worker"), up.printed("beat")
     assert url != beat_url
-    eventually(lambda: is_ready(url) and is_ready(beat_url), within_ms=20_000, what="both ready")
+    eventually(lambda: is_ready(url) and is_ready(beat_url), within_ms=60_000, what="both ready")
     assert "Log in" in eventually(lambda: served(up.printed("page")), what="the page")
     assert Path(config).stat().st_mode & 0o077 == 0
     orders = {
@@ -168,7 +168,7 @@ def test_a_newcomer_tries_everything_with_one_command(
     assert main(["cancel", "ev", orders["ev"][1], "--wait", "20"]) == 0
     second = worker_pid(Ledger(store), other_than=first)
     assert second != first
-    eventually(lambda: is_ready(url), within_ms=20_000, what="the page where it was")
+    eventually(lambda: is_ready(url), within_ms=60_000, what="the page where it was")
 
     server = redis_pid(store.client)
     os.kill(server, signal.SIGKILL)

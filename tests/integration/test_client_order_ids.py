@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.attempts import Attempts
+from tests.support.attempts import HTTP, Attempts
 from tests.support.ledgers import EV, Bench, Verb, new_job
 from tests.support.polling import eventually
 from tests.support.world import MORE_KEYS, PAIRS, World
@@ -25,7 +25,6 @@ from worker.model.jobs import Kind
 from worker.simulator import Simulator
 
 BINANCE = ("bn", "bu", "bc")
-HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 
 
 @pytest.fixture

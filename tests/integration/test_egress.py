@@ -37,7 +37,7 @@ def test_an_account_at_the_default_address_shares_the_budget_of_those_without(
             for alias in ("one", "two"):
                 timeout_ms = 60_000 + 40_000 * number
                 producer.arm(alias, pairs=[f"c{number}_idr"], timeout_ms=timeout_ms)
-        eventually(lambda: len(world.sim.timers()) == 8, within_ms=20_000, what="all armed")
+        eventually(lambda: len(world.sim.timers()) == 8, within_ms=60_000, what="all armed")
     finally:
         engine.stop()
     times = sorted(it.at_ms for it in world.sim.journal() if it.operation == "countdown")

@@ -54,7 +54,7 @@ def ready_at(url: str) -> dict[str, object]:
         status, document = health(url)
         return document if status == 200 else {}
 
-    return eventually(told, within_ms=20_000, what="ready")
+    return eventually(told, within_ms=60_000, what="ready")
 
 
 def test_a_worker_shows_what_it_does(world: World) -> None:

@@ -37,7 +37,7 @@ def until(engine: Dispatcher, done: Callable[[], bool]) -> None:
             engine.run_exchange(exchange)
         return done()
 
-    eventually(look, within_ms=20_000)
+    eventually(look, within_ms=60_000)
 
 
 def test_a_scope_is_kept_empty_until_the_time_is_over(world: World, engine: Dispatcher) -> None:

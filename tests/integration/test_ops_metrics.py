@@ -48,7 +48,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
                 text = get(served_at(worker), "/metrics")[1]
                 return text if "\ncancel_worker_celery_beat_lag_seconds " in text else ""
 
-            text = eventually(scraped, within_ms=20_000, what="a tick run")
+            text = eventually(scraped, within_ms=60_000, what="a tick run")
             yield Exported.read(text, get(served_at(beat), "/metrics")[1])
         finally:
             world.close()

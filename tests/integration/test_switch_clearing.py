@@ -288,7 +288,7 @@ def test_a_trip_that_is_listed_late_spares_new_orders(patient: World, working: P
 def ended(producer: Producer) -> None:
     """Wait until nothing of the former life is pending."""
     ledger = producer._ledger  # noqa: SLF001  no other way to all that is pending
-    eventually(lambda: not ledger.pending(limit=10), within_ms=20_000, pause_ms=20)
+    eventually(lambda: not ledger.pending(limit=10), within_ms=60_000, pause_ms=20)
 
 
 @pytest.mark.parametrize("wait_ms", [-1, 1.5, "1", True])

@@ -227,7 +227,7 @@ def goes_on(world: World, client: redis.Redis, each: dict[str, Any]) -> None:
             not {(key, pair) for pair in each["pairs"]}
             & {(timer.api_key, timer.pair) for timer in world.sim.timers()}
         ),
-        within_ms=20_000,
+        within_ms=60_000,
         what=f"timer of {each} stopped",
     )
 

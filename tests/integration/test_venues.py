@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.attempts import Attempts
+from tests.support.attempts import HASTY, HTTP, Attempts
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, MORE_KEYS, PAIRS, World
 from worker import InvalidCommand, Outcome, State, SwitchOverlap
@@ -16,7 +16,6 @@ from worker.model.decisions import Again, Done, PutBack
 from worker.simulator import Simulator
 from worker.telemetry.metrics import REGISTRY
 
-HTTP = {"deadline_ms": 300, "connect_ms": 300, "resend_budget_ms": 0}
 FAULTS = [
     "accept_then_drop",
     "drop_before",
@@ -101,10 +100,9 @@ def test_a_pair_is_emptied_and_nothing_else(world: World, attempts: Attempts, al
     ("alias", "fault"),
     [(alias, fault) for alias in MORE_KEYS for fault in [*FAULTS, *OWN_FAULTS[alias]]],
 )
-def test_an_order_is_off_the_book_after_a_fault(
-    world: World, attempts: Attempts, alias: str, fault: str
-) -> None:
+def test_an_order_is_off_the_book_after_a_fault(world: World, alias: str, fault: str) -> None:
     """Whatever the result of the first request, the outcome is the truth."""
+    attempts = Attempts(world, http=HASTY)
     world.sim.set_option("delay_ms", 600)
     (order_id,) = world.place(alias)
     world.sim.fault_next(fault, exchange=ALL_KEYS[alias][0], paths=["cancel"])

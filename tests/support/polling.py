@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    get: Callable[[], T], *, within_ms: float = 10_000, pause_ms: float = 5, what: str = ""
+    get: Callable[[], T], *, within_ms: float = 30_000, pause_ms: float = 5, what: str = ""
 ) -> T:
     """Return `get()` once it is true; fail when it is not in time."""
     until = clock.monotonic_ms() + within_ms

@@ -75,7 +75,7 @@ def test_a_countdown_runs_out_by_itself() -> None:
         trader = IndodaxTrader(sim)
         (order_id,) = sim.place("indodax", KEY)
         trader.countdown(pair="btc_idr", countdownTime=40)
-        eventually(lambda: sim.order("indodax", order_id).status == "canceled", within_ms=5_000)
+        eventually(lambda: sim.order("indodax", order_id).status == "canceled", within_ms=60_000)
         closed_ms = sim.order("indodax", order_id).closed_ms
         assert closed_ms is not None
         assert closed_ms - sim.journal()[0].at_ms >= 40

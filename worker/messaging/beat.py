@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from typing import Any
 
 from celery.beat import Scheduler
@@ -39,12 +40,32 @@ class LeaseScheduler(Scheduler):
         self._name = process_name()
         self._held: bool | None = None
         self._down = False
+        self._stopping = False
         self._check_ins = CheckIns()
         self.liveness = Liveness()
         super().__init__(*args, **kwargs)
 
+    def handle_signals(self) -> None:
+        """Have SIGTERM and SIGINT end the process at its next tick, `LOOK_S` later at most.
+
+        Celery's own handler raises `SystemExit`. Python discards an exception raised while a
+        finalizer or a weak reference's callback runs, and that signal would be lost.
+        """
+
+        def stop(_number: int, _frame: object) -> None:
+            self._stopping = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+
     def tick(self, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401  Celery's signature
-        """Send due ticks if this instance holds the lease; return seconds to the next call."""
+        """Send due ticks if this instance holds the lease; return seconds to the next call.
+
+        Raises:
+            SystemExit: A signal asked this process to end.
+        """
+        if self._stopping:
+            raise SystemExit
         self.liveness.moved()
         try:
             held = self._store.run("lease", KEY, self._name, LEASE_MS) == 1

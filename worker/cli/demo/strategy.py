@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import threading
 
 from worker import clock
+from worker.cli.signal_event import SignalEvent
 from worker.client.producer import Producer
 
 BEATS = 4
@@ -21,7 +21,7 @@ BEATS = 4
 
 def main(wanted: str) -> None:
     """Hold the switch until SIGTERM."""
-    stopping = threading.Event()
+    stopping = SignalEvent()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     arguments = json.loads(wanted)
     with Producer().countdown(**arguments) as switch:

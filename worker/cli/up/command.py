@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -17,10 +16,13 @@ import typer
 
 from worker.cli import output, resources
 from worker.cli.errors import MISUSED, CliError
+from worker.cli.signal_event import SignalEvent
 from worker.cli.up import first_run
 from worker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    import threading
+
     from worker.cli.up.children import RedisChild
     from worker.cli.up.supervisor import Child
     from worker.config.settings import Settings
@@ -104,7 +106,7 @@ def up(
 
 def _on_signals() -> tuple[threading.Event, threading.Event]:
     """Return two events: the first signal sets the first, the next one the second."""
-    stopping, hurry = threading.Event(), threading.Event()
+    stopping, hurry = SignalEvent(), SignalEvent()
 
     def on_signal(_number: int, _frame: object) -> None:
         (hurry if stopping.is_set() else stopping).set()
