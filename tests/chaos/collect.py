@@ -84,7 +84,7 @@ def collect(stage: Stage, *, end_ms: float, stalls: Iterable[Fault] = ()) -> His
         jobs=jobs_of(stage),
         alerts=tuple(row for row in stage.logs() if "alert" in row),
         tripped=tripped_in(stage),
-        apart_ms=stage.measured_apart_ms(),
+        ahead=tuple(stage.ahead),
         end_ms=end_ms,
     )
 

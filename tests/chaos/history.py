@@ -16,6 +16,10 @@ from worker.simulator import Arrival, Order
 Said = Literal["ok", "maybe", "refused", "tripped", "replaced", "disarmed", "unknown", "queued"]
 """What a caller was answered; `maybe` stands for `StoreUnavailable`, `queued` for a
 message that the broker has taken."""
+STEP_SEEN_MS = 500
+"""A greater distance of two clocks is a step that is not settled yet."""
+UNSETTLED_MS = 2_000
+"""Time in which processes may still use the clock of before a step, or already that after it."""
 ALIAS = {key: alias for alias, (_, key, _, _) in KEYS.items()}
 
 
@@ -115,10 +119,32 @@ class History:
     alerts: tuple[Mapping[str, Any], ...] = ()
     tripped: tuple[str, ...] = ()
     """Ids of the switches that have tripped."""
-    apart_ms: float = 0.0
-    """How far shared time was from the host's clock at most, once a step was settled."""
+    ahead: tuple[tuple[float, float], ...] = ()
+    """When shared time was first seen this far ahead of the host's clock, in milliseconds.
+
+    One entry a change, oldest first; before the first, the two were the same.
+    """
     end_ms: float = 0.0
     """When all was left alone; what comes due later is not judged."""
+
+    @cached_property
+    def apart_ms(self) -> float:
+        """How far shared time was from the host's clock at most, once a step was settled."""
+        return max((abs(ms) for _, ms in self.ahead if abs(ms) <= STEP_SEEN_MS), default=0.0)
+
+    def ahead_ms(self, at_ms: float) -> set[float]:
+        """Return how far ahead shared time may have been at a time of the host's clock.
+
+        More than one value within `UNSETTLED_MS` of a change: processes learn of it one by one.
+        """
+        found, last = set(), 0.0
+        for changed_ms, ms in self.ahead:
+            if changed_ms > at_ms + UNSETTLED_MS:
+                break
+            if changed_ms > at_ms - UNSETTLED_MS:
+                found.add(last)
+            last = ms
+        return found | {last}
 
     @cached_property
     def book(self) -> dict[tuple[str, str], Order]:

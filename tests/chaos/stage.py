@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
+import redis
+
 from tests.chaos import planted
 from tests.chaos.deployment import Deployment, Standalone, told
 from tests.chaos.history import Bounds, Life, Limit, Recorder
@@ -45,8 +47,6 @@ TOKEN_S = 90
 """BitMart's tokens last for 15 minutes; so short, some end in each kind of trouble."""
 LOOK_MS = 50
 STOP_MS = 15_000
-SETTLED_MS = 500
-"""A step of the clock that is not settled yet leaves shared time further off than this."""
 
 
 class _Through(SimulatorClient):
@@ -111,7 +111,8 @@ class Stage:
         self.exits: list[str] = []
         """Processes that ended without being asked to."""
         self.bug = bug
-        self._apart_ms = 0.0
+        self.ahead: list[tuple[float, float]] = []
+        """See `History.ahead`."""
         self._stack = contextlib.ExitStack()
         self._stack.callback(planted.out)
         planted.step_clock()
@@ -135,6 +136,8 @@ class Stage:
             eventually(lambda: self._ready(slot), within_ms=60_000, what=slot.name)  # noqa: B023
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._supervisor.start()
+        self._clock = threading.Thread(target=self._compare_clocks, name="clocks", daemon=True)
+        self._clock.start()
 
     def producer(self) -> Producer:
         """Return a producer, behind its link."""
@@ -201,21 +204,7 @@ class Stage:
 
     def step(self, ms: int) -> None:
         """Step the clock of Redis's host."""
-        self.measured_apart_ms()
         told(self.redis.client(), f"INCRBY {planted.STEP_KEY} {ms}")
-
-    def measured_apart_ms(self) -> float:
-        """Return how far shared time has been from the host's clock, by all steps so far.
-
-        A step that is not settled yet does not count.
-        """
-        with contextlib.closing(self.redis.client()) as client:
-            stepped: Any = client.get(planted.STEP_KEY)
-            offset: Any = client.hget("cx:clock", "offset")
-        apart_ms = abs(int(stepped or 0) + int(offset or 0))
-        if apart_ms <= SETTLED_MS:
-            self._apart_ms = max(self._apart_ms, apart_ms)
-        return self._apart_ms
 
     def set_clock(self, slot: Slot, offset_ms: int) -> None:
         """Have a worker's wall clock be off by so much."""
@@ -238,6 +227,7 @@ class Stage:
         self._closing.set()
         if hasattr(self, "_supervisor"):
             self._supervisor.join()
+            self._clock.join()
         for slot in self._all():
             if slot.process and slot.process.process and slot.process.process.poll() is None:
                 slot.process.send_signal(signal.SIGCONT)
@@ -295,6 +285,25 @@ class Stage:
             for slot in self._all():
                 with self._lock:
                     self._look(slot)
+
+    def _compare_clocks(self) -> None:
+        """Note by how much shared time is ahead of the host's clock, at each change."""
+        client: redis.Redis | None = None
+        while not clock.wait_ms(self._closing, LOOK_MS):
+            try:
+                client = client or self.redis.client()
+                stepped: Any = client.get(planted.STEP_KEY)
+                offset: Any = client.hget("cx:clock", "offset")
+            except (redis.RedisError, OSError):
+                if client is not None:
+                    client.close()
+                client = None
+                continue
+            ms = float(int(stepped or 0) + int(offset or 0))
+            if ms != (self.ahead[-1][1] if self.ahead else 0.0):
+                self.ahead.append((clock.now_ms(), ms))
+        if client is not None:
+            client.close()
 
     def _look(self, slot: Slot) -> None:
         """See whether a worker has become ready, or has ended by itself."""

@@ -310,6 +310,39 @@ def test_a_second_job_right_after_the_first_sends_for_itself() -> None:
     assert set(duplicates.counted(made)) == {"another job was for the same order"}
 
 
+@pytest.mark.parametrize("ahead_ms", [-40.0, 0.0, 40.0])
+def test_claims_are_in_shared_time(ahead_ms: float) -> None:
+    """Two jobs in a row each send once; a second send by either of them has no cause."""
+    at = int(5_000 + ahead_ms)
+
+    def claims(*rows: int) -> tuple[dict[str, Any], ...]:
+        return tuple({"at_ms": ms, "took_ms": 2, "by": "host:10:x:1", "detail": ""} for ms in rows)
+
+    jobs = {
+        "j1": job(created_ms=at - 10, finished_ms=at + 10, history=claims(at)),
+        "j2": job("j2", created_ms=at + 20, finished_ms=at + 60, history=claims(at + 25)),
+    }
+    ahead = ((1_000.0, ahead_ms),) if ahead_ms else ()
+
+    def made(*sends_ms: float) -> History:
+        journal = tuple(sent(n, ms) for n, ms in enumerate(sends_ms, start=1))
+        return history(jobs=jobs, orders=(order(),), journal=journal, ahead=ahead)
+
+    assert set(duplicates.counted(made(5_003, 5_028))) == {"another job was for the same order"}
+    for sends in ((5_003, 5_015), (5_028, 5_040)):
+        assert set(duplicates.counted(made(*sends))) == {duplicates.UNEXPLAINED}
+
+
+def test_a_step_is_either_clock_until_all_know_of_it() -> None:
+    """For two seconds around it; then there is one answer."""
+    made = history(ahead=((10_000.0, 12_000.0), (13_000.0, 5.0)))
+    assert made.ahead_ms(7_999) == {0.0}
+    assert made.ahead_ms(9_000) == {0.0, 12_000.0}
+    assert made.ahead_ms(12_500) == {12_000.0, 5.0}
+    assert made.ahead_ms(15_001) == {5.0}
+    assert made.apart_ms == 5.0
+
+
 @pytest.mark.parametrize(
     ("created_ms", "lane", "broken"),
     [

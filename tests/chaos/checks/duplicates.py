@@ -75,7 +75,8 @@ def _cause(history: History, name: tuple[str, str], former: Arrival, later: Arri
     if former.refusal in NAMED_REFUSALS:
         return f"it was refused: {former.refusal}"
     jobs = history.jobs_by_order[name]
-    if _sender(history, jobs, former) is not _sender(history, jobs, later):
+    clocks = history.ahead_ms(former.at_ms) | history.ahead_ms(later.at_ms)
+    if any(_sender(jobs, former, ms) is not _sender(jobs, later, ms) for ms in clocks):
         return "another job was for the same order"
     if former.refusal == "order":
         return "retry rule: the exchange knew no such open order"
@@ -122,12 +123,14 @@ def _slots(history: History, jobs: list[Job]) -> set[str]:
     return {f"w{life.slot}" for life in history.lives if str(life.pid) in pids}
 
 
-def _sender(history: History, jobs: list[Job], send: Arrival) -> Job | None:
-    """Return the job whose attempt a send was; the last claimed before it arrived."""
+def _sender(jobs: list[Job], send: Arrival, ahead_ms: float) -> Job | None:
+    """Return the job whose attempt a send was; the last claimed before it arrived.
+
+    `ahead_ms` is how far shared time, which claims are in, was ahead of the exchange's clock.
+    """
     claims = [(float(row.get("at_ms") or 0), job) for job in jobs for row in job.history]
-    # To the millisecond, if it can be: clocks differ by some, and more after a step.
-    for apart_ms in (1 + history.apart_ms, 5 + history.apart_ms):
-        before = [claim for claim in claims if claim[0] <= send.at_ms + apart_ms]
+    for apart_ms in (1, 5):  # to the millisecond, if it can be: shared time is measured
+        before = [claim for claim in claims if claim[0] <= send.at_ms + ahead_ms + apart_ms]
         if before:
             return max(before, key=lambda claim: claim[0])[1]
     return None
