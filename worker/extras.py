@@ -29,6 +29,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("fastapi", "jinja2", "starlette", "uvicorn"), "web"),
         "flower": "flower",
         "apprise": "notify",
+        **dict.fromkeys(("Crypto", "coincurve", "msgpack"), "hyperliquid"),
     }
 )
 """By top-level module, the extra of this package that installs it."""

@@ -47,6 +47,7 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
         f"{base}/binancecoinm",
         f"{base}/kraken",
         f"{base}/okx",
+        f"{base}/hyperliquid",
     ]
     with pytest.raises(ValueError, match="no exchange"):
         sim.url("nowhere")

@@ -25,6 +25,7 @@ Base URLs below the server's own:
 `binance…`    `/binance…`          stands for the host of each market
 `kraken`      `/kraken`            stands for `https://api.kraken.com`
 `okx`         `/okx`               stands for `https://www.okx.com`
+`hyperliquid` `/hyperliquid`       stands for `https://api.hyperliquid.xyz`
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -82,6 +83,8 @@ name                       applied     what the client sees
 `kraken_unavailable`       at random   "EService:Unavailable"
 `okx_timeout`              at random   50004, "API endpoint request timeout"
 `okx_busy`                 no          500 and 50026
+`hyperliquid_internal`     at random   500 and `null`
+`hyperliquid_spent`        no          "Too many cumulative requests sent"
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
@@ -99,6 +102,9 @@ What no document says, and is chosen here:
   refused for its parameters.
 - Kraken: that a refused request uses up its nonce; the counter of a pair is
   kept only if `kraken_pair_counter` is set.
+- Hyperliquid: the text for what has expired and for a nonce that is refused; that an
+  eleventh firing of a timer in a day cancels nothing. `add_key` takes the account's
+  address, and the private key of its API wallet as the secret.
 - OKX: the order of its checks; how long a cancel and a timer take.
 - BitMart's status for a bad signature (403) and timestamp (400).
 - See `Options` for what is chosen by the seed.

@@ -14,6 +14,7 @@ from worker.simulator.everstrike.api import Everstrike
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.fault_plan import FaultPlan
 from worker.simulator.faults import Fault
+from worker.simulator.hyperliquid.api import Hyperliquid
 from worker.simulator.indodax.api import Indodax
 from worker.simulator.indodax_v2.api import IndodaxV2
 from worker.simulator.journal import Arrival
@@ -48,6 +49,7 @@ class Engine:
                 BinanceCoinm(seed, options),
                 Kraken(seed, options),
                 Okx(seed, options),
+                Hyperliquid(seed, options),
             )
         }
         self.plan = FaultPlan(self.exchanges)

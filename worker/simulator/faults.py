@@ -85,6 +85,13 @@ FAULTS = _table(
     Fault("kraken_unavailable", applied=None, own=True),
     Fault("okx_timeout", applied=None, own=True),
     Fault("okx_busy", applied=False, own=True),
+    Fault("hyperliquid_internal", applied=None, own=True),
+    Fault(
+        "hyperliquid_spent",
+        applied=False,
+        own=True,
+        meets=lambda it: it.nonce is not None,
+    ),
     Fault("reject_nonce", applied=False, own=True, meets=lambda it: it.nonce is not None),
     Fault("expire_token", applied=False, own=True, meets=lambda it: it.token is not None),
 )

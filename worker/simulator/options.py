@@ -38,6 +38,8 @@ class Options:
             cancel of a young order raises by up to 8; 0 for no limit.
         okx_cancel_ms: How long after it was accepted a cancel takes an order off.
         okx_fires_each_ms: From one order to the next once a timer has fired.
+        hyperliquid_volume: What each account has traded, in USDC.
+        hyperliquid_requests: What an account may request beside one for each USDC traded.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -61,6 +63,8 @@ class Options:
     kraken_pair_counter: int = 0
     okx_cancel_ms: int = 20
     okx_fires_each_ms: int = 20
+    hyperliquid_volume: float = 2_000_000.0
+    hyperliquid_requests: int = 10_000
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False

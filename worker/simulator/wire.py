@@ -18,6 +18,7 @@ MOUNTS: Mapping[str, str] = {
     "binancecoinm": "/binancecoinm",
     "kraken": "/kraken",
     "okx": "/okx",
+    "hyperliquid": "/hyperliquid",
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
