@@ -465,14 +465,17 @@ class SwitchesModel:
     def _ends(self, state: World) -> str:
         """Let all die here, with nothing on its way: a worker then does what is promised."""
         state = state._replace(wire=(), requests=(), ticks=0, faults=0)
-        here = hash((state.image, state.now_ms, state.exchange, state.strategy._replace(left=0)))
-        if here in self._ended:
-            return ""
-        self._ended.add(here)
         worker = Worker("w99", "idle", 99)
-        state = state._replace(workers=(worker, worker))
+        strategy = state.strategy._replace(left=0)
+        state = state._replace(workers=(worker, worker), strategy=strategy)
         silent_ms = state.strategy.latest_ms
         for _ in range(60):
+            if state.workers[0].at == "idle":
+                # What follows is the same for all that come to this state.
+                here = hash((state.image, state.now_ms, state.exchange, state.strategy))
+                if here in self._ended:
+                    return ""
+                self._ended.add(here)
             content = Content.read(state.image)
             at = content.zset("lanes").get(SWITCH_LANE)
             if at is None:
