@@ -186,3 +186,11 @@ def test_a_key_is_not_named_in_redis(clock: Stepped) -> None:
     names = [str(name) for name in clock.client.scan_iter()]
     assert f"cx:nonce:{key_id(KEY)}" in names
     assert not [name for name in names if KEY in name]
+
+
+def test_a_nonce_keeps_the_unit_that_its_last_one_shows(clock: Stepped) -> None:
+    """A worker that has seen none counts on in microseconds, and is moved on by the time."""
+    clock.client.set(f"cx:nonce:{key_id(KEY)}", 10**15)
+    for ms in (0, 60_000):
+        clock.advance(ms)
+        assert Nonces(clock.store()).allocate(KEY) == clock.now_ms * 1_000

@@ -17,10 +17,16 @@ from tests.mutation.survivors import Change, Figures
 from worker.store import scripts
 
 TESTS: Mapping[str, tuple[str, ...]] = {
+    "ban": ("tests/integration/test_limiter.py",),
     "lib/limits": (
         "tests/integration/test_limiter.py",
+        "tests/integration/test_limiter_model.py",
         "tests/integration/test_limiter_failover.py",
         "tests/integration/test_paced_limits.py",
+    ),
+    "lib/slots": (
+        "tests/integration/test_limiter.py",
+        "tests/integration/test_limiter_model.py",
     ),
     "nonce": ("tests/integration/test_nonces.py", "tests/integration/test_nonce_units.py"),
 }
