@@ -469,13 +469,14 @@ class SwitchesModel:
         strategy = state.strategy._replace(left=0)
         state = state._replace(workers=(worker, worker), strategy=strategy)
         silent_ms = state.strategy.latest_ms
+        passed: set[int] = set()
         for _ in range(60):
             if state.workers[0].at == "idle":
-                # What follows is the same for all that come to this state.
+                # What follows from equal states is equal.
                 here = hash((state.image, state.now_ms, state.exchange, state.strategy))
                 if here in self._ended:
                     return ""
-                self._ended.add(here)
+                passed.add(here)
             content = Content.read(state.image)
             at = content.zset("lanes").get(SWITCH_LANE)
             if at is None:
@@ -503,6 +504,7 @@ class SwitchesModel:
         over_ms = state.strategy.over_ms
         if state.strategy.over and any(int(job["created_ms"]) > over_ms for job in jobs):
             return "disarmed, and its orders are being canceled"
+        self._ended |= passed
         return ""
 
 
