@@ -81,7 +81,6 @@ def lost_reply(stage: Stage, say: Say) -> None:
 
 def killed_worker(stage: Stage, say: Say) -> None:
     """Kill a worker with SIGKILL during its request."""
-    stage.add_worker()
     stage.wait_for_workers(2)
     (order_id,) = stage.place("ev")
     stage.sim.set_option("delay_ms", 2 * LEASE_MS)

@@ -21,18 +21,21 @@ def demo() -> None:
         "An order that was filled just before": cancels.filled,
         "The exchange's reply is lost": cancels.lost_reply,
         "A worker is killed mid-request": cancels.killed_worker,
-        "A strategy is killed; the exchange has a timer": silence.native,
-        "A strategy is killed; the exchange has no timer": silence.emulated,
-        "Strategies stop cleanly": silence.disarmed,
     }
     output.say("Starting Redis, simulated exchanges, a Celery worker and beat ...")
     try:
         with open_stage() as stage:
             started_ms = clock.monotonic_ms() - begun_ms
             output.say(f"   ready in {started_ms / 1_000:.1f} s")
+            stage.add_worker()
+            cast = silence.Cast(stage)
             for title, scene in scenes.items():
                 output.say(f"\n{title}")
                 scene(stage, lambda line: output.say(f"   {line}"))
+            for title, lines in silence.at_once(stage, cast):
+                output.say(f"\n{title}")
+                for line in lines:
+                    output.say(f"   {line}")
     except NotShown as error:
         output.note(f"failed: {error}")
         raise typer.Exit(FAILED) from None

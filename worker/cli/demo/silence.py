@@ -1,20 +1,27 @@
-"""Scenes of the demo about switches. Each raises `NotShown` on a wrong result."""
+"""Scenes of the demo about switches, which run at the same time, on pairs of their own.
+
+Each raises `NotShown` on a wrong result.
+"""
 
 from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 
 from worker import clock
 from worker.cli.demo.stage import PAIR, NotShown, Stage, until_true
-from worker.cli.demo.strategies import Strategy, start_strategy
+from worker.cli.demo.strategies import Strategy, arm, ready_strategy
 from worker.model.switches import SwitchRecord, SwitchState
 
 TIMEOUT_MS = {"ix": 3_700, "ev": 2_000}
 """By account. An exchange's timer needs a timeout that workers have time to renew."""
 ORDERS = 3
 OTHER_PAIR = "eth_idr"
+CLEAN_PAIR = "ltc_idr"
+"""Of the strategies that stop cleanly."""
 OTHER_TRADER = "simulated-key-of-another"
 NATIVE_LATE_MS = 300
 EMULATED_LATE_MS = 2_500
@@ -29,12 +36,74 @@ STARTED_MS = 5_000
 Say = Callable[[str], None]
 
 
-def native(stage: Stage, say: Say) -> None:
+class Cast:
+    """The strategies: started ahead of their scenes, as a start takes a second.
+
+    Args:
+        stage: Where they run.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        # What is canceled by id is placed ahead of its strategy, which must name it.
+        self.tracked = stage.place("ev", pair=OTHER_PAIR)
+        wanted: dict[str, tuple[str, dict[str, list[str]]]] = {
+            "native": ("ix", {"pairs": [PAIR]}),
+            "emulated": ("ev", {"pairs": [PAIR], "order_ids": self.tracked}),
+            "clean-ix": ("ix", {"pairs": [CLEAN_PAIR]}),
+            "clean-ev": ("ev", {"pairs": [CLEAN_PAIR]}),
+        }
+        self._stage = stage
+        self._ready = {
+            name: ready_strategy(
+                stage, {"account": alias, **scope, "timeout_ms": TIMEOUT_MS[alias]}
+            )
+            for name, (alias, scope) in wanted.items()
+        }
+
+    def arm(self, name: str) -> Strategy:
+        """Have a strategy arm its switch."""
+        return arm(self._stage, self._ready[name])
+
+
+Scene = Callable[[Stage, Cast, Say], None]
+
+
+def at_once(stage: Stage, cast: Cast) -> Iterator[tuple[str, Iterator[str]]]:
+    """Run all scenes at the same time.
+
+    Yields:
+        The title of each, and its lines as they come.
+    """
+    scenes = {
+        "A strategy is killed; the exchange has a timer": native,
+        "A strategy is killed; the exchange has no timer": emulated,
+        "Strategies stop cleanly": disarmed,
+    }
+
+    def play(scene: Scene, lines: SimpleQueue[str | None]) -> None:
+        try:
+            scene(stage, cast, lines.put)
+        finally:
+            lines.put(None)
+
+    with ThreadPoolExecutor(len(scenes)) as pool:
+        queues = {title: SimpleQueue[str | None]() for title in scenes}
+        played = {title: pool.submit(play, scene, queues[title]) for title, scene in scenes.items()}
+        for title in scenes:
+            yield title, _lines(queues[title], played[title])
+
+
+def _lines(queue: SimpleQueue[str | None], played: Future[None]) -> Iterator[str]:
+    while (line := queue.get()) is not None:
+        yield line
+    played.result()
+
+
+def native(stage: Stage, cast: Cast, say: Say) -> None:
     """Kill a strategy on an exchange with a timer of its own."""
-    scope = {"pairs": [PAIR]}
     mine = stage.place("ix", ORDERS)
     others = _bystanders(stage, "ix")
-    record = _run_and_kill(stage, say, "ix", mine, scope)
+    record = _run_and_kill(stage, say, "ix", mine, cast.arm("native"))
     first_ms, last_ms, closers = _wait_closed(stage, "ix", mine, record)
     check_delay(first_ms, last_ms, early_ms=EARLY_MS + CLOCKS_MS, late_ms=NATIVE_LATE_MS)
     say(f"{_since(record, last_ms)} (promised: at most {EARLY_MS} ms before)")
@@ -42,23 +111,21 @@ def native(stage: Stage, say: Say) -> None:
     _untouched(stage, say, "ix", others)
 
 
-def emulated(stage: Stage, say: Say) -> None:
+def emulated(stage: Stage, cast: Cast, say: Say) -> None:
     """Kill a strategy on an exchange without a timer: workers hold the deadline."""
-    mine = stage.place("ev", ORDERS)
-    tracked = stage.place("ev", pair=OTHER_PAIR)
-    scope = {"pairs": [PAIR], "order_ids": tracked}
+    mine = stage.place("ev", ORDERS) + cast.tracked
     others = _bystanders(stage, "ev")
-    record = _run_and_kill(stage, say, "ev", mine + tracked, scope)
-    first_ms, last_ms, _ = _wait_closed(stage, "ev", mine + tracked, record)
+    record = _run_and_kill(stage, say, "ev", mine, cast.arm("emulated"))
+    first_ms, last_ms, _ = _wait_closed(stage, "ev", mine, record)
     check_delay(first_ms, last_ms, early_ms=CLOCKS_MS, late_ms=EMULATED_LATE_MS)
     say(f"{_since(record, last_ms)} (promised: at the deadline)")
     _untouched(stage, say, "ev", others)
 
 
-def disarmed(stage: Stage, say: Say) -> None:
+def disarmed(stage: Stage, cast: Cast, say: Say) -> None:
     """Stop strategies cleanly; their orders stay open."""
-    placed = {alias: stage.place(alias, ORDERS) for alias in ("ix", "ev")}
-    running = {alias: _start(stage, alias, {"pairs": [PAIR]}) for alias in placed}
+    placed = {alias: stage.place(alias, ORDERS, pair=CLEAN_PAIR) for alias in ("ix", "ev")}
+    running = {alias: cast.arm(f"clean-{alias}") for alias in placed}
     until_true(lambda: _timers(stage, "ix"), what="the exchange's timer runs", within_ms=STARTED_MS)
     begun_ms = clock.monotonic_ms()
     records = {alias: strategy.end(signal.SIGTERM) for alias, strategy in running.items()}
@@ -88,15 +155,10 @@ def check_delay(first_ms: int, last_ms: int, *, early_ms: int, late_ms: int) -> 
         )
 
 
-def _start(stage: Stage, alias: str, scope: dict[str, list[str]]) -> Strategy:
-    return start_strategy(stage, {"account": alias, **scope, "timeout_ms": TIMEOUT_MS[alias]})
-
-
 def _run_and_kill(
-    stage: Stage, say: Say, alias: str, mine: list[str], scope: dict[str, list[str]]
+    stage: Stage, say: Say, alias: str, mine: list[str], strategy: Strategy
 ) -> SwitchRecord:
-    """Run a strategy past its first deadline, then kill it; return its switch."""
-    strategy = _start(stage, alias, scope)
+    """Have a strategy run past its first deadline, then kill it; return its switch."""
     armed = strategy.record()
     timeout_ms = TIMEOUT_MS[alias]
     first_ms = armed.beat_ms + timeout_ms
@@ -166,4 +228,5 @@ def _still_open(stage: Stage, alias: str, ids: list[str]) -> None:
 
 def _timers(stage: Stage, alias: str) -> bool:
     api_key = stage.accounts[alias].api_key
-    return any(timer.api_key == api_key for timer in stage.sim.timers())
+    mine = api_key, CLEAN_PAIR
+    return any((timer.api_key, timer.pair) == mine for timer in stage.sim.timers())

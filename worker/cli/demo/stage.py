@@ -51,6 +51,7 @@ class Stage:
     ledger: Ledger
     parts: ExitStack
     workers: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def add_worker(self) -> None:
         """Start another worker process. It may not be ready on return."""
@@ -61,23 +62,27 @@ class Stage:
         """Start Celery beat."""
         self.launch(*celery_command(), "beat")
 
-    def start(
-        self, module: str, *options: str, stdout: int | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Run a module as a process that ends with the stage."""
-        return self.launch(sys.executable, "-P", "-m", module, *options, stdout=stdout)
+    def start(self, module: str, *options: str) -> subprocess.Popen[bytes]:
+        """Run a module as a process that ends with the stage; its input and output are pipes."""
+        process = self.launch(sys.executable, "-P", "-m", module, *options, pipes=True)
+        assert process.stdin is not None  # noqa: S101  asked for
+        assert process.stdout is not None  # noqa: S101  asked for
+        self.parts.callback(process.stdin.close)
+        self.parts.callback(process.stdout.close)
+        return process
 
-    def launch(self, *command: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    def launch(self, *command: str, pipes: bool = False) -> subprocess.Popen[bytes]:
         """Run a command as a process that ends with the stage."""
         with (self.folder / "processes.log").open("ab") as out:
             process = subprocess.Popen(  # noqa: S603  our own arguments
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout or out,
+                stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipes else out,
                 stderr=out,
                 start_new_session=True,
             )
         self.parts.callback(end, process)
+        self.processes.append(process)
         return process
 
     def wait_for_workers(self, count: int) -> None:
@@ -134,8 +139,9 @@ def open_stage() -> Iterator[Stage]:
     """
     with ExitStack() as parts:
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="cancel-worker-")))
+        started = _start_simulator(parts)
         redis = parts.enter_context(EmbeddedRedis(folder / "redis"))
-        sim = SimulatorClient(_start_simulator(parts))
+        sim = SimulatorClient(_control_of(started))
         accounts = {account.alias: account for account in open_accounts(sim)}
         _use_settings(parts, _write_settings(folder, accounts, redis.url))
         settings = load_settings()
@@ -156,7 +162,12 @@ def open_stage() -> Iterator[Stage]:
         stage.add_beat()
         stage.wait_for_workers(1)
         stage.wait_for_beat()
-        yield stage
+        try:
+            yield stage
+        finally:
+            for process in stage.processes:  # all at once; then each is waited for
+                if process.poll() is None:
+                    process.terminate()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -170,7 +181,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _start_simulator(parts: ExitStack) -> str:
+def _start_simulator(parts: ExitStack) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "worker.simulator"],
         stdin=subprocess.DEVNULL,
@@ -180,7 +191,17 @@ def _start_simulator(parts: ExitStack) -> str:
     assert process.stdout is not None  # noqa: S101  asked for above
     parts.callback(process.stdout.close)
     parts.callback(end, process)
-    line = process.stdout.readline()
+    return process
+
+
+def _control_of(simulator: subprocess.Popen[bytes]) -> str:
+    """Wait until the simulated exchanges run; return the address that controls them.
+
+    Raises:
+        NotShown: They did not start.
+    """
+    assert simulator.stdout is not None  # noqa: S101  asked for at its start
+    line = simulator.stdout.readline()
     if not line:
         raise NotShown("the simulated exchanges did not start")
     return str(json.loads(line)["control"])

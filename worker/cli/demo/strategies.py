@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -56,15 +57,22 @@ class Strategy:
         return self.record()
 
 
-def start_strategy(stage: Stage, wanted: Mapping[str, object]) -> Strategy:
-    """Start a strategy; return once its switch is armed.
+def ready_strategy(stage: Stage, wanted: Mapping[str, object]) -> subprocess.Popen[bytes]:
+    """Start a strategy, which arms its switch once `arm` is called."""
+    return stage.start(PROGRAM, json.dumps(wanted))
+
+
+def arm(stage: Stage, process: subprocess.Popen[bytes]) -> Strategy:
+    """Have a strategy arm its switch; return once it is armed.
 
     Raises:
         NotShown: It did not arm its switch.
     """
-    process = stage.start(PROGRAM, json.dumps(wanted), stdout=subprocess.PIPE)
-    assert process.stdout is not None  # noqa: S101  asked for above
-    stage.parts.callback(process.stdout.close)
+    assert process.stdin is not None  # noqa: S101  as `Stage.start` makes it
+    assert process.stdout is not None  # noqa: S101  as `Stage.start` makes it
+    with contextlib.suppress(OSError):  # it has ended: nothing is printed
+        process.stdin.write(b"\n")
+        process.stdin.flush()
     switch_id = process.stdout.readline().decode().strip()
     if not switch_id:
         raise NotShown("a strategy did not start")

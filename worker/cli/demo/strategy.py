@@ -1,8 +1,8 @@
 """A strategy that only holds a switch, for the demo to start, stop and kill.
 
 `python -m worker.cli.demo.strategy '{"account": …, "pairs": […], "timeout_ms": …}'`
-arms the switch, prints its id and sends heartbeats. SIGTERM stops it cleanly;
-SIGKILL is a crash.
+waits for a line, arms the switch, prints its id and sends heartbeats. SIGTERM stops it
+cleanly; SIGKILL is a crash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def main(wanted: str) -> None:
     stopping = SignalEvent()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     arguments = json.loads(wanted)
-    with Producer().countdown(**arguments) as switch:
+    producer = Producer()
+    sys.stdin.readline()
+    with producer.countdown(**arguments) as switch:
         sys.stdout.write(f"{switch.id}\n")
         sys.stdout.flush()
         while not clock.wait_ms(stopping, arguments["timeout_ms"] / BEATS):
