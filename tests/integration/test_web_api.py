@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -286,17 +286,30 @@ def test_a_webhook_cancels_its_scope_and_nothing_else(web: Web) -> None:
 
 
 def test_each_token_has_a_limit_of_its_own(web: Web) -> None:
-    """The next call is refused until there is room again; others continue."""
-    with serving(web.world, requests_per_s=1) as small:
-        client, other = small.client(), small.client()
-        replies = [client.call("GET", "/v1/audit") for _ in range(4)]
-        assert [reply.status_code for reply in replies[:2]] == [200, 200]
-        assert replies[-1].status_code == 429
+    """In all processes together; the next call is refused, and others continue."""
+    few: Any = {"requests_per_s": 1}
+    with serving(web.world, **few) as small, serving(web.world, **few) as second:
+        token, other = small.token(), small.client()
+        both = [Client(each.url, token) for each in (small, second)]
+        replies = until_refused(lambda n: both[n % 2].call("GET", "/v1/audit"))
+        assert len(replies) > 2
         assert replies[-1].headers["Retry-After"] == "1"
         assert other.call("GET", "/v1/audit").status_code == 200
-        wrong = [Client(small.url, f"guess-{n}").call("GET", "/v1/audit") for n in range(12)]
-        assert [reply.status_code for reply in wrong] == [401] * 10 + [429] * 2
+        cancel = {"account": "ev", "order_id": "limited"}
+        until_refused(lambda n: both[n % 2].call("POST", "/v1/cancels", cancel))
+        wrong = until_refused(lambda n: Client(small.url, f"guess-{n}").call("GET", "/v1/audit"))
+        assert {reply.status_code for reply in wrong[:-1]} == {401}
+        assert len(wrong) > 10
         assert small.client().call("GET", "/v1/audit").status_code == 200
+
+
+def until_refused(call: Callable[[int], requests.Response]) -> list[requests.Response]:
+    """Call until the answer is 429; return all replies."""
+    replies: list[requests.Response] = []
+    while not replies or replies[-1].status_code != 429:
+        assert len(replies) < 200
+        replies.append(call(len(replies)))
+    return replies
 
 
 def test_replies_carry_strict_headers_and_no_cors(client: Client) -> None:

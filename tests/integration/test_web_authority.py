@@ -13,6 +13,7 @@ from tests.support.web_server import Client, Web, serving
 from tests.support.world import World
 from worker.model.authority import Verb
 from worker.simulator import Simulator
+from worker.store.api_tokens import ApiTokens
 from worker.store.embedded import EmbeddedRedis
 from worker.store.switches import Switches
 from worker.store.trips import Trips
@@ -81,7 +82,7 @@ class Scene:
         known = [
             (name, store.client.type(name))
             for name in sorted(names)
-            if not str(name).startswith("cx:web:audit")
+            if not str(name).startswith(("cx:web:audit", "cx:web:calls:"))
         ]
         trips = store.client.zcard("cx:trips")
         return [*known, trips, store.client.hgetall(f"cx:switch:{self.switch_id}")]
@@ -152,6 +153,14 @@ def test_a_revoked_token_is_refused_from_the_next_call_on(scene: Scene) -> None:
     """An open stream is the exception until it is opened again."""
     client = scene.web.client(Verb.READ)
     client.get("/v1/status")
-    tokens = scene.web.server.parts.tokens
+    order = {"account": "ev", "order_id": "revoked"}
+    canceling = scene.web.client(Verb.CANCEL)
+    for _ in range(2):  # the second is by a token that is known
+        canceling.post("/v1/cancels", order, status=202)
+    tokens = ApiTokens(scene.web.world.store())
     assert tokens.revoke(f"t{scene.web.made}")
+    assert tokens.revoke(f"t{scene.web.made - 1}")
     client.get("/v1/status", status=401)
+    before = scene.state()
+    canceling.post("/v1/cancels", {**order, "order_id": "after"}, status=401)
+    assert scene.state() == before

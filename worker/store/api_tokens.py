@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from worker.model.authority import (
@@ -15,8 +16,50 @@ from worker.model.authority import (
     digest_of,
 )
 from worker.store.connection import Store, unavailable
+from worker.store.steps import Key, Steps, ask, carried, run
 
 SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a token may call: so many calls a second on average, `burst` at once."""
+
+    per_s: float
+    burst: float
+
+    @property
+    def args(self) -> tuple[str, str]:
+        """The arguments of scripts: ms from call to call, and the burst."""
+        return f"{1_000 / self.per_s:.6f}", f"{self.burst:.6f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What is known of a call.
+
+    Attributes:
+        token: Who calls; None if the token was revoked.
+        record: The token as Redis keeps it.
+        wait_ms: 0, or the ms until a call is allowed, if this one is above the limit and
+            was not counted.
+    """
+
+    token: Token | None
+    record: str
+    wait_ms: int
+
+
+def admitting(digest: str, rate: Rate) -> Steps[Admitted]:
+    """Look up a token by its digest, and count a call of it: in all processes together."""
+    record, wait_ms = yield run("admit", digest, *rate.args)
+    return Admitted(_read(digest, record) if record else None, record, int(wait_ms))
+
+
+def finding_token(digest: str) -> Steps[Token | None]:
+    """Return the token with this digest, or None if it was revoked."""
+    (text,) = yield ask(("GET", Key(f"web:token:{digest}")))
+    return _read(digest, text) if text else None
 
 
 class ApiTokens:
@@ -63,11 +106,7 @@ class ApiTokens:
         """Return the token with this secret, or None."""
         return self.by_digest(digest_of(secret))
 
-    def by_digest(self, digest: str) -> Token | None:
-        """Return the token with this digest, or None if it was revoked."""
-        with unavailable():
-            text: Any = self._store.client.get(self._key(digest))
-        return _read(digest, text) if text else None
+    by_digest = carried(finding_token)
 
     def every(self) -> list[Token]:
         """Return all tokens, in order of their names."""

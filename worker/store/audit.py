@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from worker.store.connection import Store, unavailable
+from worker.store.steps import Steps, run
 
 KEPT = 10_000
 """Entries kept; older ones are dropped."""
@@ -39,20 +40,33 @@ class AuditEntry:
     status: int
 
 
+def noting(entry: str) -> Steps[None]:
+    """Append an entry, as `entry_text` returns it, at the time that Redis has."""
+    yield run("audit", entry, KEPT)
+
+
+def entry_text(
+    *, who: str, source: str, via: str, action: str, target: str, account: str, status: int
+) -> str:
+    """Return an entry without its time, as scripts take it."""
+    entry = {
+        "who": who,
+        "source": source,
+        "via": via,
+        "action": action,
+        "target": target,
+        "account": account,
+        "status": status,
+    }
+    return json.dumps(entry)
+
+
 class Audit:
-    """The audit log in one Redis. Methods raise `StoreUnavailable`."""
+    """The audit log in one Redis, to be read. Methods raise `StoreUnavailable`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._key = store.key("web:audit")
-
-    def add(self, entry: AuditEntry) -> None:
-        """Append an entry."""
-        with unavailable():
-            pipe = self._store.client.pipeline(transaction=False)
-            pipe.lpush(self._key, json.dumps(asdict(entry)))
-            pipe.ltrim(self._key, 0, KEPT - 1)
-            pipe.execute()
 
     def latest(self) -> Iterator[AuditEntry]:
         """Yield the entries, latest first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-NEW_WORK = frozenset({"accept", "arm", "probe", "track"})
+NEW_WORK = frozenset({"accept", "accept_admitted", "arm", "probe", "track"})
 """Scripts that it refuses. All others continue, so that what has been accepted is brought to
 its end; see `lib/memory.lua`."""
 FULL = (

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
-from worker.store.connection import Store, unavailable
+from worker.store.steps import Key, Steps, ask
 
 KEPT_MS = 86_400_000
 RUNNING_MS = 30_000
@@ -28,32 +27,24 @@ class Kept:
     body: str = ""
 
 
-class Idempotency:
-    """The keys in one Redis. Methods raise `StoreUnavailable`."""
+def beginning(key: str, fingerprint: str) -> Steps[Kept | None]:
+    """Take a key for a call; return None, or what is known if it was used before."""
+    text = json.dumps([fingerprint, 0, ""])
+    taken, known = yield ask(("SET", _name(key), text, "NX", "PX", RUNNING_MS), ("GET", _name(key)))
+    # A key that has expired in between counts as running: the client asks again.
+    return None if taken else Kept(*json.loads(known)) if known else Kept(fingerprint)
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
-    def begin(self, key: str, fingerprint: str) -> Kept | None:
-        """Take a key for a call; return None, or what is known if it was used before."""
-        name, text = self._key(key), json.dumps([fingerprint, 0, ""])
-        with unavailable():
-            if self._store.client.set(name, text, nx=True, px=RUNNING_MS):
-                return None
-            known: Any = self._store.client.get(name)
-        # A key that has expired in between counts as running: the client asks again.
-        return Kept(*json.loads(known)) if known else Kept(fingerprint)
+def finishing(key: str, kept: Kept) -> Steps[None]:
+    """Keep the reply of a call."""
+    text = json.dumps([kept.fingerprint, kept.status, kept.body])
+    yield ask(("SET", _name(key), text, "PX", KEPT_MS))
 
-    def finish(self, key: str, kept: Kept) -> None:
-        """Keep the reply of a call."""
-        text = json.dumps([kept.fingerprint, kept.status, kept.body])
-        with unavailable():
-            self._store.client.set(self._key(key), text, px=KEPT_MS)
 
-    def forget(self, key: str) -> None:
-        """Release a key whose call did nothing that counts."""
-        with unavailable():
-            self._store.client.delete(self._key(key))
+def forgetting(key: str) -> Steps[None]:
+    """Release a key whose call did nothing that counts."""
+    yield ask(("DEL", _name(key)))
 
-    def _key(self, key: str) -> str:
-        return self._store.key(f"web:idempotency:{key}")
+
+def _name(key: str) -> Key:
+    return Key(f"web:idempotency:{key}")

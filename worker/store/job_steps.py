@@ -69,6 +69,19 @@ def retiring(job_id: str, *, keep_ms: int) -> Steps[bool]:
     return bool((yield run("discard", job_id, keep_ms)))
 
 
+def ending_hold(job_id: str) -> Steps[bool]:
+    """End the hold of a pending cancel-all; return whether it had one.
+
+    The job ends once its scope is listed as empty.
+    """
+    return bool((yield run("end_hold", job_id)))
+
+
+def reading_time() -> Steps[int]:
+    """Return shared time, Unix ms."""
+    return int((yield run("time"))[0])
+
+
 def reading_job(job_id: str) -> Steps[Job | None]:
     """Return a job, or None if there is none or it has been forgotten."""
     (job,) = yield from reading_jobs([job_id])

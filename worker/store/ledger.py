@@ -13,7 +13,7 @@ from worker.model.jobs import Job
 from worker.model.names import lane_of
 from worker.model.settlements import Accepted, Claimed, Settlement, new_id
 from worker.store.connection import unavailable
-from worker.store.job_steps import CHUNK, accepting, retiring
+from worker.store.job_steps import CHUNK, accepting, ending_hold, retiring
 from worker.store.listing import RECENT
 from worker.store.presence import Presence
 from worker.store.settlement_rows import settlement_row
@@ -35,6 +35,7 @@ class Ledger(Presence):
 
     accept = carried(accepting)
     retire = carried(retiring)
+    end_hold = carried(ending_hold)
 
     def claim(
         self,
@@ -123,13 +124,6 @@ class Ledger(Presence):
     def discard(self, job_id: str) -> bool:
         """Forget a dead letter; return whether it was one."""
         return bool(self._store.run("discard", job_id, 0))
-
-    def end_hold(self, job_id: str) -> bool:
-        """End the hold of a pending cancel-all; return whether it had one.
-
-        The job ends once its scope is listed as empty.
-        """
-        return bool(self._store.run("end_hold", job_id))
 
 
 def _read(rows: Iterable[Sequence[str]]) -> tuple[Job, ...]:

@@ -11,10 +11,31 @@ from typing import Any
 from worker.model.names import exchange_of
 from worker.model.switches import SwitchRecord
 from worker.store.connection import Store, unavailable
+from worker.store.steps import Key, Steps, ask, carried
 
+KEY = "trips"
 KEPT = 1_000
 """Trips kept; the oldest ones beyond them are dropped."""
 ORDERS_SHOWN = 20
+
+
+def reading_trips() -> Steps[list[dict[str, Any]]]:
+    """Return the trips that are not acknowledged, latest first."""
+    return [json.loads(text) for text in (yield from _reading_texts())]
+
+
+def acknowledging(switch_id: str) -> Steps[bool]:
+    """Drop the trips of a switch; return whether there was one."""
+    texts = yield from _reading_texts()
+    theirs = [text for text in texts if json.loads(text)["id"] == switch_id]
+    if theirs:
+        yield ask(("ZREM", Key(KEY), *theirs))
+    return bool(theirs)
+
+
+def _reading_texts() -> Steps[list[str]]:
+    (texts,) = yield ask(("ZREVRANGE", Key(KEY), 0, -1))
+    return [*texts]
 
 
 class Trips:
@@ -22,7 +43,7 @@ class Trips:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._key = store.key("trips")
+        self._key = store.key(KEY)
 
     def add(self, record: SwitchRecord) -> None:
         """Keep a tripped switch until it is acknowledged; adding it twice keeps it once."""
@@ -33,22 +54,8 @@ class Trips:
             pipe.zremrangebyrank(self._key, 0, -KEPT - 1)
             pipe.execute()
 
-    def every(self) -> list[dict[str, Any]]:
-        """Return the trips that are not acknowledged, latest first."""
-        return [json.loads(text) for text in self._texts()]
-
-    def acknowledge(self, switch_id: str) -> bool:
-        """Drop the trips of a switch; return whether there was one."""
-        theirs = [text for text in self._texts() if json.loads(text)["id"] == switch_id]
-        if theirs:
-            with unavailable():
-                self._store.client.zrem(self._key, *theirs)
-        return bool(theirs)
-
-    def _texts(self) -> list[str]:
-        with unavailable():
-            texts: Any = self._store.client.zrevrange(self._key, 0, -1)
-        return [*texts]
+    every = carried(reading_trips)
+    acknowledge = carried(acknowledging)
 
 
 def _described(record: SwitchRecord) -> dict[str, Any]:

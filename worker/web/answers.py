@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from worker.client.ticket import Ticket
+from worker.client.async_ticket import AsyncTicket
 from worker.model.jobs import Job, State
 from worker.model.outcomes import Outcome
 
@@ -242,7 +242,7 @@ class AuditPage(BaseModel):
     entries: list[AuditRow] = Field(max_length=500)
 
 
-def accepted(ticket: Ticket) -> dict[str, Any]:
+def accepted(ticket: AsyncTicket) -> dict[str, Any]:
     """Return an accepted cancel as JSON."""
     return {
         "id": ticket.id,

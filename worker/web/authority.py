@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 
-from worker.model.authority import Token, Verb
-from worker.store.sessions import Session
+from worker.model.authority import Token, Verb, digest_of
+from worker.model.text import shortened
+from worker.store.api_tokens import admitting
+from worker.store.audit import entry_text
+from worker.store.sessions import Session, finding_session
 from worker.web.parts import Parts, parts_of
 from worker.web.problems import Refused
 
@@ -19,6 +22,8 @@ T = TypeVar("T")
 SAFE = ("GET", "HEAD")
 CSRF_HEADER = "X-CSRF-Token"
 BEARER = "bearer "
+TOKENS_MAX = 1_000
+"""Most tokens that are remembered."""
 UNSAID = "give a token: Authorization: Bearer TOKEN (make one: cancel-worker token create)"
 UNKNOWN = "no such token; it may have been revoked"
 FOREIGN = "this token does not cover that account"
@@ -30,11 +35,14 @@ class Caller:
 
     Attributes:
         via: `api`, or `page` for a session.
+        record: The token as Redis had it at an earlier call, if this one has not been
+            admitted yet; see `NeedsLater`.
     """
 
     token: Token
     via: str
     request: Request
+    record: str = ""
 
     def require(self, account: str) -> None:
         """Refuse the call if the token does not cover an account.
@@ -69,6 +77,10 @@ class Caller:
             account=account,
         )
 
+    def noted(self) -> None:
+        """Have the call not written to the audit log: it has been, or is not known to be theirs."""
+        self.request.state.audit = None
+
 
 def note(
     request: Request, *, who: str, via: str, action: str, target: str = "", account: str = ""
@@ -84,6 +96,14 @@ def note(
     }
 
 
+def entry_of(state: Mapping[str, Any], status: int) -> str | None:
+    """Return what the audit log is to have of a call, or None if that is nothing."""
+    noted: dict[str, str] | None = state.get("audit")
+    if not noted:
+        return None
+    return entry_text(status=status, **{name: shortened(text) for name, text in noted.items()})
+
+
 class Needs:
     """Dependency of a route: the caller, whose token has this verb.
 
@@ -94,15 +114,15 @@ class Needs:
     def __init__(self, verb: Verb) -> None:
         self.verb = verb
 
-    def __call__(self, request: Request) -> Caller:
+    async def __call__(self, request: Request) -> Caller:
         """Return the caller."""
         parts = parts_of(request)
-        caller = _caller(request, parts)
+        caller, wait_ms = await _caller(request, parts)
         if self.verb not in caller.token.verbs:
             raise Refused(
                 HTTPStatus.FORBIDDEN, "forbidden", f"this token lacks the verb {self.verb}"
             )
-        if wait_ms := parts.calls.take(caller.token.digest):
+        if wait_ms:
             raise Refused(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too-many-requests",
@@ -112,11 +132,38 @@ class Needs:
         return caller
 
 
-def _caller(request: Request, parts: Parts) -> Caller:
+class NeedsLater(Needs):
+    """The same, but a token that is known from an earlier call is not asked for.
+
+    The route must have the call admitted with what it does, or call `admit`.
+    """
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return the caller; if it has a `record`, the call is not admitted yet."""
+        secret = _secret_of(request)
+        known = parts_of(request).tokens.get(digest_of(secret)) if secret else None
+        if known is None or known.token is None or self.verb not in known.token.verbs:
+            return await super().__call__(request)
+        return Caller(known.token, "api", request, known.record)
+
+    async def admit(self, caller: Caller) -> Caller:
+        """Return the caller once the call is admitted."""
+        return await super().__call__(caller.request) if caller.record else caller
+
+
+def _secret_of(request: Request) -> str | None:
+    """Return the bearer token of a request, or None without one."""
     header = request.headers.get("authorization", "")
-    if header.lower().startswith(BEARER):
-        return Caller(bearer(request, parts, header[len(BEARER) :].strip()), "api", request)
-    login = login_of(request)
+    return header[len(BEARER) :].strip() if header.lower().startswith(BEARER) else None
+
+
+async def _caller(request: Request, parts: Parts) -> tuple[Caller, int]:
+    """Return the caller, and how many ms are left until its token may make this call."""
+    secret = _secret_of(request)
+    if secret is not None:
+        token, wait_ms = await _bearer(request, parts, secret)
+        return Caller(token, "api", request), wait_ms
+    login = await login_of(request)
     if login is None:
         raise Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", UNSAID)
     if request.method not in SAFE:
@@ -126,25 +173,32 @@ def _caller(request: Request, parts: Parts) -> Caller:
             raise Refused(
                 HTTPStatus.FORBIDDEN, "forbidden", "the page may not act: set web.actions = true"
             )
-    return Caller(login.token, "page", request)
+    return Caller(login.token, "page", request), login.wait_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A session of the page, and the token that it was opened with."""
+    """A session of the page, and the token that it was opened with.
+
+    Attributes:
+        wait_ms: 0, or how long until the token may make this call.
+    """
 
     secret: str
     session: Session
     token: Token
+    wait_ms: int
 
 
-def login_of(request: Request) -> Login | None:
+async def login_of(request: Request) -> Login | None:
     """Return the session that a request's cookie names; None if it or its token has ended."""
     parts = parts_of(request)
     secret = request.cookies.get(cookie_of(request), "")
-    session = parts.sessions.find(secret) if secret else None
-    token = parts.tokens.by_digest(session.token) if session else None
-    return Login(secret, session, token) if session and token else None
+    session = await parts.redis.carry(finding_session(secret)) if secret else None
+    if session is None:
+        return None
+    found = await parts.redis.carry(admitting(session.token, parts.rate))
+    return Login(secret, session, found.token, found.wait_ms) if found.token else None
 
 
 def cookie_of(request: Request) -> str:
@@ -152,28 +206,33 @@ def cookie_of(request: Request) -> str:
     return "__Host-session" if request.app.state.tls else "session"
 
 
-def bearer(request: Request, parts: Parts, secret: str) -> Token:
-    """Return the bearer token with this secret.
+async def _bearer(request: Request, parts: Parts, secret: str) -> tuple[Token, int]:
+    """Return the bearer token with this secret, and how many ms it must wait.
 
     A right one is accepted also from an address that has sent many wrong ones.
 
     Raises:
         Refused: 401 if there is none, 429 if the address has sent too many wrong ones.
     """
-    token = looked_up(request, parts, lambda: parts.tokens.find(secret))
+    digest = digest_of(secret)
+    found = await parts.redis.carry(admitting(digest, parts.rate))
+    token = known(request, parts, found.token)
     if token.hook is not None:
         raise Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", UNKNOWN)
-    return token
+    parts.tokens[digest] = found
+    parts.tokens.move_to_end(digest)
+    if len(parts.tokens) > TOKENS_MAX:
+        parts.tokens.popitem(last=False)
+    return token, found.wait_ms
 
 
-def looked_up(request: Request, parts: Parts, find: Callable[[], T | None]) -> T:
-    """Return what a secret stands for; count it as wrong if that is nothing.
+def known(request: Request, parts: Parts, found: T | None) -> T:
+    """Return what a secret was found to stand for; count it as wrong if that is nothing.
 
     Raises:
         Refused: 401 if it is wrong, 429 if the address has sent too many wrong ones.
     """
     source = source_of(request, parts)
-    found = find()
     if found is not None:
         return found
     if wait_ms := parts.wrong.take(source):

@@ -7,14 +7,13 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.errors import StoreUnavailable
-from worker.model.text import shortened
-from worker.store.audit import AuditEntry
+from worker.store.audit import noting
 from worker.telemetry.health.request import Hosts, Request, name_of
+from worker.web.authority import entry_of
 from worker.web.parts import Parts
 from worker.web.problems import MEDIA
 
@@ -78,19 +77,17 @@ class Guard:
                 present = {name.lower() for name, _ in message["headers"]}
                 added = [pair for pair in self._headers.items() if pair[0] not in present]
                 message = {**message, "headers": [*message["headers"], *added]}
-                if noted := scope["state"].get("audit"):
-                    await run_in_threadpool(self._audit, noted, message["status"])
+                if entry := entry_of(scope["state"], message["status"]):
+                    await self._audit(entry)
             await send(message)
 
         return outward
 
-    def _audit(self, noted: dict[str, str], status: int) -> None:
+    async def _audit(self, entry: str) -> None:
         try:
-            fields = {name: shortened(text) for name, text in noted.items()}
-            at_ms = self._parts.ledger.now_ms()
-            self._parts.audit.add(AuditEntry(at_ms=at_ms, status=status, **fields))
+            await self._parts.redis.carry(noting(entry))
         except StoreUnavailable as error:
-            log.warning("not in the audit log: %s: %s (%d)", error, noted, status)
+            log.warning("not in the audit log: %s: %s", error, entry)
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_address
 
 import uvicorn
-from starlette.concurrency import run_in_threadpool
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from worker.config.settings import Settings
 from worker.errors import SettingsError, StoreUnavailable
@@ -26,6 +25,8 @@ log = logging.getLogger(__name__)
 
 REQUEST_S = 10
 """Longest time from a connection to its first complete request head."""
+HEAD_MAX = 65_536
+"""Most bytes of a request head, apart from what one read returns."""
 CLIENTS_MAX = 1_000
 STOP_S = 3
 """How long requests under way may take when the process is stopped."""
@@ -33,13 +34,32 @@ ROUND_S = 1
 BACKLOG = 1_024
 
 
-class Protocol(H11Protocol):
-    """HTTP/1.1 that resets a connection without a request in time."""
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 that resets a connection without a request in time, or with a long head."""
+
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
         super().connection_made(transport)
         self.loop.call_later(REQUEST_S, self._expire)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has arrived."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > HEAD_MAX and not self.transport.is_closing():
+            self.send_400_response("Request head too long.")
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, whose head has been read."""
+        super().on_headers_complete()
+        self._head_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; `BODY_MAX` bounds it."""
+        super().on_body(body)
+        self._head_bytes = 0
 
     def _expire(self) -> None:
         if self.cycle is None and not self.transport.is_closing():
@@ -109,6 +129,7 @@ class Server:
         config = uvicorn.Config(
             app,
             http=Protocol,
+            loop="uvloop",
             ws="none",
             log_config=None,
             access_log=False,
@@ -152,6 +173,7 @@ class Server:
         yield
         self.liveness.stopping()
         task.cancel()
+        await self.parts.close()
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -176,6 +198,6 @@ async def _watch(parts: Parts, liveness: Liveness) -> None:
     while True:
         liveness.moved()
         with contextlib.suppress(StoreUnavailable):
-            await run_in_threadpool(parts.ledger.now_ms)
+            await parts.now_ms()
             liveness.answered()
         await asyncio.sleep(ROUND_S)

@@ -34,7 +34,7 @@ def look(parts: Parts) -> Known:
     Raises:
         StoreUnavailable: Redis did not answer.
     """
-    return Known(parts.watch.look(), parts.ledger.workers(), parts.trips.every())
+    return Known(parts.watch.look(), parts.listing.workers(), parts.trips.every())
 
 
 def status(known: Known, token: Token) -> dict[str, Any]:

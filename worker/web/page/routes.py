@@ -15,9 +15,11 @@ from starlette.staticfiles import StaticFiles
 
 from worker import __version__
 from worker.errors import StoreUnavailable
-from worker.model.authority import Token, Verb
+from worker.model.authority import Verb, digest_of
 from worker.model.outcomes import Outcome
-from worker.store.sessions import KEPT_MS
+from worker.store.api_tokens import finding_token
+from worker.store.job_steps import reading_accounts
+from worker.store.sessions import KEPT_MS, closing, opening
 from worker.web import state
 from worker.web.authority import Login, cookie_of, login_of, note, same, source_of
 from worker.web.parts import Parts, parts_of
@@ -55,19 +57,19 @@ class Static(StaticFiles):
 
 
 @router.get("/")
-def page(request: Request) -> Response:
+async def page(request: Request) -> Response:
     """Return the page, with the state as it is now; without a login, go there."""
     try:
-        login = login_of(request)
+        login = await login_of(request)
         if login is None:
             return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-        now = state.status(state.look(parts_of(request)), login.token)
+        known = await run_in_threadpool(state.look, parts_of(request))
+        boot = await _boot(parts_of(request), login)
     except StoreUnavailable as error:
         headers = {"Refresh": "3"}
         return _html("unavailable.html", HTTPStatus.SERVICE_UNAVAILABLE, headers, error=str(error))
-    return _html(
-        "page.html", status=now, boot=_boot(parts_of(request), login), name=login.token.name
-    )
+    now = state.status(known, login.token)
+    return _html("page.html", status=now, boot=boot, name=login.token.name)
 
 
 @router.get("/login")
@@ -83,17 +85,17 @@ async def log_in(request: Request) -> Response:
         return _html("login.html", HTTPStatus.FORBIDDEN, error=FOREIGN)
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     secret = form.get("token", [""])[0].strip()
-    return await run_in_threadpool(_log_in, request, secret)
+    return await _log_in(request, secret)
 
 
 @router.post("/logout")
 async def log_out(request: Request) -> Response:
     """End the session."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
-    return await run_in_threadpool(_log_out, request, form.get("csrf", [""])[0])
+    return await _log_out(request, form.get("csrf", [""])[0])
 
 
-def _log_in(request: Request, secret: str) -> Response:
+async def _log_in(request: Request, secret: str) -> Response:
     parts = parts_of(request)
     source = source_of(request, parts)
     if wait_ms := parts.wrong.wait_ms(source):
@@ -102,14 +104,14 @@ def _log_in(request: Request, secret: str) -> Response:
         text = TOO_MANY.format(wait_s)
         return _html("login.html", HTTPStatus.TOO_MANY_REQUESTS, headers, error=text)
     try:
-        token = parts.tokens.find(secret)
+        token = await parts.redis.carry(finding_token(digest_of(secret)))
         if token is None or token.hook:
             parts.wrong.take(source)
             note(request, who="unknown", via="page", action="login")
             return _html("login.html", HTTPStatus.UNAUTHORIZED, error=WRONG)
         if Verb.READ not in token.verbs:
             return _html("login.html", HTTPStatus.FORBIDDEN, error=BLIND)
-        session = parts.sessions.open(token.digest)
+        session = await parts.redis.carry(opening(token.digest))
     except StoreUnavailable as error:
         return _html("login.html", HTTPStatus.SERVICE_UNAVAILABLE, error=f"{error}.")
     note(request, who=token.name, via="page", action="login")
@@ -126,10 +128,10 @@ def _log_in(request: Request, secret: str) -> Response:
     return reply
 
 
-def _log_out(request: Request, csrf: str) -> Response:
-    login = login_of(request)
+async def _log_out(request: Request, csrf: str) -> Response:
+    login = await login_of(request)
     if login and same(csrf, login.session.csrf):
-        parts_of(request).sessions.close(login.secret)
+        await parts_of(request).redis.carry(closing(login.secret))
     reply = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     if login:
         reply.delete_cookie(
@@ -146,21 +148,18 @@ def _foreign(request: Request) -> bool:
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
-def _boot(parts: Parts, login: Login) -> dict[str, Any]:
+async def _boot(parts: Parts, login: Login) -> dict[str, Any]:
     """Return what the scripts need to know of the session."""
+    accounts = {*parts.settings.accounts, *await parts.redis.carry(reading_accounts())}
     verbs = sorted(login.token.verbs) if parts.settings.web.actions else [Verb.READ]
     return {
         "csrf": login.session.csrf,
         "verbs": verbs,
         "actions": parts.settings.web.actions,
-        "accounts": sorted(_accounts(parts, login.token)),
+        "accounts": sorted(login.token.covered(accounts)),
         "everywhere": login.token.everywhere,
         "outcomes": [*Outcome],
     }
-
-
-def _accounts(parts: Parts, token: Token) -> list[str]:
-    return token.covered({*parts.settings.accounts, *parts.ledger.accounts()})
 
 
 def _html(

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from worker.model.authority import Verb
 from worker.model.jobs import Job, State
+from worker.store.job_steps import reading_job, retiring
 from worker.web.answers import Accepted, JobPage, accepted, job_answer
 from worker.web.authority import Caller, Needs
 from worker.web.once import once
@@ -33,7 +34,7 @@ def dead_letters(
 
     A message that belongs to no account is shown to tokens for every account.
     """
-    listing = parts_of(caller.request).ledger
+    listing = parts_of(caller.request).listing
     letters = listing.dead(limit=limit, skip=cursor)
     shown = [job_answer(each) for each in letters if caller.token.covers(each.account)]
     more = str(cursor + limit) if len(letters) == limit else None
@@ -46,31 +47,31 @@ def dead_letters(
     response_model=Accepted,
     operation_id="replay",
 )
-def replay(caller: Operator, job_id: JobId) -> JSONResponse:
+async def replay(caller: Operator, job_id: JobId) -> JSONResponse:
     """Enqueue the command of a dead letter again, as a new job."""
     caller.note("replay", job_id)
-    producer = parts_of(caller.request).producer
+    parts = parts_of(caller.request)
 
-    def run() -> Any:  # noqa: ANN401  JSON
-        letter = _letter(caller, job_id)
+    async def run() -> Any:  # noqa: ANN401  JSON
+        letter = await _letter(caller, job_id)
         caller.note("replay", job_id, letter.account)
-        return accepted(producer.replay(job_id))
+        return accepted(await parts.redis.carry(parts.verbs.replay(job_id)))
 
-    return once(caller, None, run, status=ACCEPTED)
+    return await once(caller, None, run, status=ACCEPTED)
 
 
 @router.delete("/v1/dead-letters/{job_id}", status_code=NO_CONTENT, operation_id="discard")
-def discard(caller: Operator, job_id: JobId) -> Response:
+async def discard(caller: Operator, job_id: JobId) -> Response:
     """Delete a dead letter. Its order may still be open."""
     caller.note("discard", job_id)
-    letter = _letter(caller, job_id)
+    letter = await _letter(caller, job_id)
     caller.note("discard", job_id, letter.account)
-    parts_of(caller.request).ledger.discard(job_id)
+    await parts_of(caller.request).redis.carry(retiring(job_id, keep_ms=0))
     return Response(status_code=NO_CONTENT)
 
 
-def _letter(caller: Caller, job_id: str) -> Job:
-    letter = parts_of(caller.request).ledger.get(job_id)
+async def _letter(caller: Caller, job_id: str) -> Job:
+    letter = await parts_of(caller.request).redis.carry(reading_job(job_id))
     if letter is None:
         raise not_found("unknown-job", f"no dead letter has this id: {job_id[:60]!r}")
     caller.require(letter.account)

@@ -8,25 +8,29 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
-from worker.model.authority import Token
+from worker.model.authority import digest_of
+from worker.store.api_tokens import Rate, admitting
 from worker.web.answers import Jobs, accepted
-from worker.web.authority import looked_up, note
-from worker.web.parts import Parts, parts_of
+from worker.web.authority import known, note
+from worker.web.parts import parts_of
 from worker.web.problems import Refused, documented
 
 router = APIRouter(tags=["cancels"], responses=documented(400, 401, 404, 429, 503))
 ACCEPTED = 202
+RATE = Rate(per_s=1, burst=10)
+"""Calls of one webhook: each is a cancel-all."""
 
 
 @router.post("/v1/hooks/{secret}", status_code=ACCEPTED, response_model=Jobs, operation_id="hook")
-def hook(
+async def hook(
     request: Request, secret: Annotated[str, Path(min_length=1, max_length=128)]
 ) -> JSONResponse:
     """Accept a cancel-all of the webhook's scope; the body is not read."""
     parts = parts_of(request)
-    token: Token = looked_up(request, parts, lambda: _hook(parts, secret))
+    found = await parts.redis.carry(admitting(digest_of(secret), RATE))
+    token = known(request, parts, found.token if found.token and found.token.hook else None)
     scope = token.hook
-    assert scope is not None  # noqa: S101  `_hook` returns no other
+    assert scope is not None  # noqa: S101  it is known
     named = " ".join(filter(None, (scope.pair, scope.side))) or "everything"
     note(
         request,
@@ -36,19 +40,13 @@ def hook(
         target=named,
         account=scope.account,
     )
-    if wait_ms := parts.hooks.take(token.digest):
+    if found.wait_ms:
         raise Refused(
             HTTPStatus.TOO_MANY_REQUESTS,
             "too-many-requests",
             "this webhook is called too often",
-            retry_ms=wait_ms,
+            retry_ms=found.wait_ms,
         )
-    ticket = parts.producer.cancel_all(
-        scope.account, pair=scope.pair or None, side=scope.side or None
-    )
+    steps = parts.verbs.cancel_all(scope.account, pair=scope.pair or None, side=scope.side or None)
+    ticket = await parts.redis.carry(steps)
     return JSONResponse({"jobs": [accepted(ticket)]}, ACCEPTED)
-
-
-def _hook(parts: Parts, secret: str) -> Token | None:
-    token = parts.tokens.find(secret)
-    return token if token and token.hook else None

@@ -9,13 +9,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from worker.errors import InvalidCommand
 from worker.model.authority import Verb
 from worker.model.jobs import Job, State
 from worker.model.outcomes import Outcome
-from worker.store.listing import Listing
+from worker.store.job_steps import reading_job
 from worker.web.answers import JobAnswer, JobPage, job_answer
 from worker.web.authority import Caller, Needs
 from worker.web.parts import parts_of
@@ -39,10 +38,10 @@ async def job(
 ) -> JSONResponse:
     """Return a job; with `wait_ms`, once it has ended or the time is up."""
     parts = parts_of(caller.request)
-    found = _seen(caller, await run_in_threadpool(parts.ledger.get, job_id), job_id)
+    found = _seen(caller, await parts.redis.carry(reading_job(job_id)), job_id)
     if wait_ms and found.state is State.PENDING:
-        await parts.waiting.ended(job_id, within_ms=wait_ms)
-        found = _seen(caller, await run_in_threadpool(parts.ledger.get, job_id), job_id)
+        await parts.watcher.ended(job_id, timeout_ms=wait_ms)
+        found = _seen(caller, await parts.redis.carry(reading_job(job_id)), job_id)
     return JSONResponse(job_answer(found))
 
 
@@ -107,7 +106,7 @@ def jobs(
 def _page(
     caller: Caller, wanted: Wanted, state: State | None, limit: int, cursor: str | None
 ) -> JSONResponse:
-    listing: Listing = parts_of(caller.request).ledger
+    listing = parts_of(caller.request).listing
     states = [each for each in ORDER if state in (None, each)]
     at, skip = _read_cursor(cursor) if cursor else (0, 0)
     found: list[Job] = []

@@ -24,7 +24,7 @@ NAMED = 10
 
 
 @router.post("/v1/panic", status_code=ACCEPTED, response_model=Panicked, operation_id="panic")
-def panic(caller: Operator, call: Panic | None = None) -> JSONResponse:
+async def panic(caller: Operator, call: Panic | None = None) -> JSONResponse:
     """Accept a cancel of everything open, ahead of all other work.
 
     An account whose exchange cannot list all its orders at once is `refused`; if that is
@@ -37,13 +37,13 @@ def panic(caller: Operator, call: Panic | None = None) -> JSONResponse:
         caller.require_everywhere()
     for account in named or ():
         caller.require(account)
-    producer = parts_of(caller.request).producer
+    parts = parts_of(caller.request)
 
-    def run() -> Any:  # noqa: ANN401  JSON
-        begun = producer.panic(named)
+    async def run() -> Any:  # noqa: ANN401  JSON
+        begun = await parts.redis.carry(parts.verbs.panic(named))
         if not begun.tickets:
             refused = [f"{account}: {why}" for account, why in begun.refused.items()]
             raise InvalidCommand("; ".join(refused) or "there is no account")
         return {"jobs": [accepted(each) for each in begun.tickets], "refused": begun.refused}
 
-    return once(caller, call, run, status=ACCEPTED)
+    return await once(caller, call, run, status=ACCEPTED)

@@ -10,16 +10,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from worker import clock
-from worker.client.switch import Switch
+from worker.client.async_switch import AsyncSwitch
 from worker.errors import SwitchClearing
 from worker.model.authority import Verb
 from worker.model.switches import SwitchRecord
+from worker.store.beat_addresses import creating_address
 from worker.store.switch_listing import every_switch
+from worker.store.trips import acknowledging, reading_trips
 from worker.web.answers import Armed, Beaten, SwitchAnswer, SwitchList, Tracked
-from worker.web.authority import Caller, Needs, looked_up
+from worker.web.authority import Caller, Needs, known
 from worker.web.bodies import Arm, BeatOf, Orders
 from worker.web.once import once
 from worker.web.parts import Parts, parts_of
@@ -46,7 +47,7 @@ async def arm(caller: Holder, call: Arm) -> JSONResponse:
     until_ms = clock.monotonic_ms() + call.clear_wait_ms
     while True:
         try:
-            return await run_in_threadpool(_arm, caller, call)
+            return await _arm(caller, call)
         except SwitchClearing:
             if clock.monotonic_ms() >= until_ms:
                 raise
@@ -61,11 +62,11 @@ def _named(call: Arm) -> list[str]:
     return every[:NAMED]
 
 
-def _arm(caller: Caller, call: Arm) -> JSONResponse:
+async def _arm(caller: Caller, call: Arm) -> JSONResponse:
     parts = parts_of(caller.request)
 
-    def run() -> Any:  # noqa: ANN401  JSON
-        switch = parts.producer.arm(
+    async def run() -> Any:  # noqa: ANN401  JSON
+        steps = parts.verbs.arm(
             call.account,
             pairs=call.pairs,
             order_ids=call.order_ids,
@@ -77,6 +78,7 @@ def _arm(caller: Caller, call: Arm) -> JSONResponse:
             name=call.name,
             replace=call.replace,
         )
+        switch = await parts.redis.carry(steps)
         return {
             "id": switch.id,
             "epoch": switch.epoch,
@@ -85,34 +87,35 @@ def _arm(caller: Caller, call: Arm) -> JSONResponse:
             "held_why": switch.held_why,
         }
 
-    def address(body: Mapping[str, Any]) -> Mapping[str, Any]:
-        secret = parts.addresses.create(body["id"], body["epoch"], timeout_ms=call.timeout_ms)
+    async def address(body: Mapping[str, Any]) -> Mapping[str, Any]:
+        made = creating_address(body["id"], body["epoch"], timeout_ms=call.timeout_ms)
+        secret = await parts.redis.carry(made)
         return {"beat_url": f"/v1/beat/{secret}"}
 
-    return once(caller, call, run, status=CREATED, secret=address)
+    return await once(caller, call, run, status=CREATED, secret=address)
 
 
 @router.post("/v1/switches/{switch_id}/beat", response_model=Beaten, operation_id="beat")
-def beat(caller: Holder, switch_id: SwitchId, call: BeatOf | None = None) -> JSONResponse:
+async def beat(caller: Holder, switch_id: SwitchId, call: BeatOf | None = None) -> JSONResponse:
     """Send a heartbeat: the deadline moves to one timeout from now, or from `sent_ms`."""
     call = call or BeatOf()
-    found = _own(caller, switch_id, call.epoch)
-    return _beaten(parts_of(caller.request), found, call.sent_ms)
+    found = await _own(caller, switch_id, call.epoch)
+    return await _beaten(parts_of(caller.request), found, call.sent_ms)
 
 
 @router.post("/v1/switches/{switch_id}/track", response_model=Tracked, operation_id="track")
-def track(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
+async def track(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
     """Add orders to the scope."""
-    found = _own(caller, switch_id, call.epoch)
-    found.track(*call.order_ids, client_order_ids=call.client_order_ids)
+    found = await _own(caller, switch_id, call.epoch)
+    await found.track(*call.order_ids, client_order_ids=call.client_order_ids)
     return _tracked(call)
 
 
 @router.post("/v1/switches/{switch_id}/untrack", response_model=Tracked, operation_id="untrack")
-def untrack(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
+async def untrack(caller: Holder, switch_id: SwitchId, call: Orders) -> JSONResponse:
     """Remove orders from the scope."""
-    found = _own(caller, switch_id, call.epoch)
-    found.untrack(*call.order_ids, client_order_ids=call.client_order_ids)
+    found = await _own(caller, switch_id, call.epoch)
+    await found.untrack(*call.order_ids, client_order_ids=call.client_order_ids)
     return _tracked(call)
 
 
@@ -121,25 +124,26 @@ def _tracked(call: Orders) -> JSONResponse:
 
 
 @router.delete("/v1/switches/{switch_id}", status_code=NO_CONTENT, operation_id="disarm")
-def disarm(caller: Holder, switch_id: SwitchId, epoch: Epoch = 0) -> Response:
+async def disarm(caller: Holder, switch_id: SwitchId, epoch: Epoch = 0) -> Response:
     """End a switch; its orders stay open."""
     caller.note("disarm", switch_id)
-    switch = _own(caller, switch_id, epoch)
+    switch = await _own(caller, switch_id, epoch)
     caller.note("disarm", switch_id, switch.account)
-    switch.disarm()
+    await switch.disarm()
     return Response(status_code=NO_CONTENT)
 
 
 @router.post("/v1/switches/{switch_id}/ack", status_code=NO_CONTENT, operation_id="acknowledge")
-def acknowledge(caller: Operator, switch_id: SwitchId) -> Response:
+async def acknowledge(caller: Operator, switch_id: SwitchId) -> Response:
     """Note that a person has seen a tripped switch; it is then no problem any more."""
     caller.note("acknowledge", switch_id)
     parts = parts_of(caller.request)
-    found = next((trip for trip in parts.trips.every() if trip["id"] == switch_id), None)
-    account = found["account"] if found else _record(parts, switch_id).account
+    trips = await parts.redis.carry(reading_trips())
+    found = next((trip for trip in trips if trip["id"] == switch_id), None)
+    account = found["account"] if found else (await _record(parts, switch_id)).account
     caller.require(account)
     caller.note("acknowledge", switch_id, account)
-    if not parts.trips.acknowledge(switch_id):
+    if not await parts.redis.carry(acknowledging(switch_id)):
         raise not_found(
             "unknown-switch", f"switch {switch_id!r} has not tripped, or is acknowledged already"
         )
@@ -147,15 +151,15 @@ def acknowledge(caller: Operator, switch_id: SwitchId) -> Response:
 
 
 @router.post("/v1/beat/{secret}", response_model=Beaten, operation_id="beat_by_address")
-def beat_by_address(
+async def beat_by_address(
     request: Request,
     secret: Annotated[str, Path(min_length=1, max_length=128)],
     sent_ms: Annotated[int | None, Query(ge=0)] = None,
 ) -> JSONResponse:
     """Send a heartbeat by a switch's secret address; needs no token."""
     parts = parts_of(request)
-    switch_id, epoch = looked_up(request, parts, lambda: parts.addresses.find(secret))
-    return _beaten(parts, parts.beating.switch(switch_id, epoch=epoch), sent_ms)
+    found = known(request, parts, await parts.beating.at(secret))
+    return await _beaten(parts, found, sent_ms)
 
 
 @router.get("/v1/switches", response_model=SwitchList, operation_id="switches")
@@ -170,7 +174,7 @@ def switches(
     if account is not None:
         caller.require(account)
     parts = parts_of(caller.request)
-    now_ms = parts.ledger.now_ms()
+    now_ms = parts.listing.now_ms()
     found = (
         record.describe(now_ms)
         for record in every_switch(parts.switches, look_back=LOOK_BACK)
@@ -183,16 +187,16 @@ def switches(
 
 
 @router.get("/v1/switches/{switch_id}", response_model=SwitchAnswer, operation_id="switch")
-def switch(caller: Reader, switch_id: SwitchId) -> JSONResponse:
+async def switch(caller: Reader, switch_id: SwitchId) -> JSONResponse:
     """Return one switch."""
     parts = parts_of(caller.request)
-    record = _record(parts, switch_id)
+    record = await _record(parts, switch_id)
     caller.require(record.account)
-    return JSONResponse(record.describe(parts.ledger.now_ms()))
+    return JSONResponse(record.describe(await parts.now_ms()))
 
 
-def _record(parts: Parts, switch_id: str) -> SwitchRecord:
-    record = parts.switches.get(switch_id) if switch_id.isalnum() else None
+async def _record(parts: Parts, switch_id: str) -> SwitchRecord:
+    record = await parts.beating.record(switch_id)
     if record is None:
         raise not_found(
             "unknown-switch",
@@ -201,27 +205,27 @@ def _record(parts: Parts, switch_id: str) -> SwitchRecord:
     return record
 
 
-def _own(caller: Caller, switch_id: str, epoch: int) -> Switch:
-    found = parts_of(caller.request).beating.switch(switch_id, epoch=epoch)
+async def _own(caller: Caller, switch_id: str, epoch: int) -> AsyncSwitch:
+    found = await parts_of(caller.request).beating.switch(switch_id, epoch=epoch)
     caller.require(found.account)
     return found
 
 
-def _beaten(parts: Parts, found: Switch, sent_ms: int | None) -> JSONResponse:
-    since_ms = None if sent_ms is None else _since_ms(parts, found, sent_ms)
-    sent = found.beat(since_ms=since_ms)
+async def _beaten(parts: Parts, found: AsyncSwitch, sent_ms: int | None) -> JSONResponse:
+    since_ms = None if sent_ms is None else await _since_ms(parts, found, sent_ms)
+    sent = await found.beat(since_ms=since_ms)
     return JSONResponse({"left_ms": sent.left_ms, "in_time": sent.in_time})
 
 
-def _since_ms(parts: Parts, found: Switch, sent_ms: int) -> float:
+async def _since_ms(parts: Parts, found: AsyncSwitch, sent_ms: int) -> float:
     """Return when a heartbeat was sent, on the local clock.
 
     Raises:
         Refused: It is older than a timeout: it says nothing about now.
     """
-    age_ms = parts.ledger.now_ms() - sent_ms
+    age_ms = await parts.now_ms() - sent_ms
     read_ms = clock.monotonic_ms()
-    record = _record(parts, found.id)
+    record = await _record(parts, found.id)
     if age_ms > record.timeout_ms:
         raise Refused(
             HTTPStatus.CONFLICT,
