@@ -40,6 +40,7 @@ class Venue:
         accepts: A fault that accepts a cancel without proving it.
         accepts_all: Every cancel is accepted before it is proven.
         stamped: Every request carries a timestamp that the exchange checks.
+        client_ids: Two client order ids of its form.
     """
 
     pair: str
@@ -51,6 +52,7 @@ class Venue:
     accepts: str = ""
     accepts_all: bool = False
     stamped: bool = False
+    client_ids: tuple[str, str] = ("mine1", "mine2")
 
 
 BINANCE = Venue(
@@ -59,6 +61,13 @@ BINANCE = Venue(
     documented=("binance_unknown", "binance_halted"),
     bans="binance_banned",
     stamped=True,
+)
+GATE = Venue(
+    "BTC_USDT",
+    "ETH_USDT",
+    documented=("gate_internal", "gate_cancel_fail"),
+    stamped=True,
+    client_ids=("t-mine1", "t-mine2"),
 )
 VENUES: dict[str, Venue] = {
     "binance": BINANCE,
@@ -71,6 +80,8 @@ VENUES: dict[str, Venue] = {
         accepts_all=True,
         stamped=True,
     ),
+    "gate": GATE,
+    "gate_futures": GATE,
     "kraken": Venue(
         "XBTUSD",
         "ETHUSD",

@@ -256,8 +256,9 @@ def by_client_id(bench: Bench) -> str:
     """The order that the strategy named, and no other."""
     if bench.exchange.capabilities.client_ids is None:
         return "no client order ids"
-    mine, other = bench.place(2, client_ids=["mine1", "mine2"])
-    answer = bench.ask(CancelOrder(pair=bench.venue.pair, client_order_id="mine1"))
+    ids = bench.venue.client_ids
+    mine, other = bench.place(2, client_ids=ids)
+    answer = bench.ask(CancelOrder(pair=bench.venue.pair, client_order_id=ids[0]))
     assert isinstance(answer, Closed | CancelAccepted)
     settled(bench, mine, answer, Outcome.CANCELED)
     assert (bench.status(mine), bench.status(other)) == ("canceled", "open")

@@ -34,6 +34,24 @@ BINANCE: tuple[object, ...] = (
     {"code": -1003, "msg": "Too many requests."},
     {"code": -1006, "msg": "Execution status unknown."},
 )
+GATE: tuple[object, ...] = (
+    {"id": ORDER, "currency_pair": "BTC_IDR", "side": "buy", "status": "cancelled"},
+    {"id": ORDER, "currency_pair": "BTC_IDR", "status": "closed", "finish_as": "filled"},
+    {"id": ORDER, "currency_pair": "BTC_IDR", "status": "open", "finish_as": "open", "text": "t-1"},
+    [{"id": ORDER, "currency_pair": "BTC_IDR", "side": "buy", "status": "open", "text": "api"}],
+    [{"currency_pair": "BTC_IDR", "total": 1, "orders": [{"id": "2", "status": "open"}]}],
+    {"id": int(ORDER), "contract": "BTC_IDR", "size": -10, "status": "open"},
+    {"id": int(ORDER), "contract": "BTC_IDR", "status": "finished", "finish_as": "cancelled"},
+    {"id": int(ORDER), "contract": "BTC_IDR", "status": "finished", "finish_as": "liquidated"},
+    [{"id": 2, "contract": "BTC_IDR", "size": 10, "status": "open", "text": "t-1"}],
+    {"triggerTime": "1783000060000"},
+    {"triggerTime": 0},
+    {"label": "ORDER_NOT_FOUND", "message": "Order not found"},
+    {"label": "ORDER_CANCELLED", "message": "Order is already cancelled"},
+    {"label": "ORDER_FINISHED", "message": "Order is finished"},
+    {"label": "REQUEST_EXPIRED", "message": "the request has expired"},
+    {"label": "TOO_MANY_REQUESTS", "message": "Request Rate limit Exceeded"},
+)
 EXAMPLES: dict[str, tuple[object, ...]] = {
     "binance": BINANCE,
     "binanceusdm": BINANCE,
@@ -73,6 +91,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"error": ["EGeneral:Temporary lockout"]},
         {"error": ["EService:Deadline elapsed", "EService:Busy"]},
     ),
+    "gate": GATE,
+    "gate_futures": GATE,
     "okx": (
         {"code": "0", "msg": "", "data": [{"ordId": ORDER, "sCode": "0", "sMsg": ""}]},
         {"code": "1", "msg": "", "data": [{"ordId": ORDER, "sCode": "51400", "sMsg": "gone"}]},
@@ -159,6 +179,8 @@ WORDS = (
     *(b'"orderId"', b'"symbol"', b"CANCELED", b'"orderReports"', b'"code": -2011', b"-2013"),
     *(b"Unknown order sent.", b'"countdownTime"', b'"count"', b'"pending"', b'"descr"'),
     *(b"EOrder:Unknown order", b"EAPI:Invalid nonce", b"EGeneral:", b'{"error": [], "result": '),
+    *(b'"label"', b"ORDER_NOT_FOUND", b"ORDER_CANCELLED", b'"finish_as"', b'"currency_pair"'),
+    *(b'"contract"', b'"size"', b'"triggerTime"', b"finished", b"closed", b"x-in-time: 1\n"),
     *(b"Not found", b"retry-after: 9\n", b"date: x\n", b"\xef\xbb\xbf", b"\\ud800", b"null"),
     *(ORDER.encode(), f'"{ORDER}"'.encode(), SECRET.encode(), b"[" * 64, b'{"a":' * 64),
 )

@@ -14,6 +14,8 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-binanceusdm": ("replies", ("binanceusdm",)),
     "replies-bitmart": ("replies", ("bitmart",)),
     "replies-everstrike": ("replies", ("everstrike",)),
+    "replies-gate": ("replies", ("gate",)),
+    "replies-gate_futures": ("replies", ("gate_futures",)),
     "replies-indodax": ("replies", ("indodax",)),
     "replies-indodax_v2": ("replies", ("indodax_v2",)),
     "replies-kraken": ("replies", ("kraken",)),

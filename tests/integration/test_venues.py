@@ -32,6 +32,8 @@ OWN_FAULTS = {
     "bc": ["binance_unknown", "binance_halted"],
     "i2": ["indodax_v2_unknown", "indodax_v2_internal"],
     "ok": ["okx_timeout", "okx_busy"],
+    "ga": ["gate_internal", "gate_cancel_fail"],
+    "gf": ["gate_internal", "gate_cancel_fail"],
     "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
 }
 NEVER_PLACED = {"kr": "OAAAAA-AAAAA-AAAAAA"}

@@ -30,6 +30,7 @@ from worker.model.outcomes import (
     OpenOrders,
     OrderReport,
     OrderState,
+    Outcome,
     ScopeCanceled,
     TokenGrant,
     Unproven,
@@ -120,12 +121,37 @@ def proof_of_okx(body: Any) -> bool:
     return False
 
 
+def proof_of_gate(body: Any) -> bool:
+    """The order's own object, ended by a cancel or otherwise, is the proof."""
+    right = body["id"] == ORDER or is_one(body["id"], int(ORDER))
+    pair, state = body["currency_pair"], body["status"].strip().lower()
+    ended = str(body.get("finish_as") or "").strip().lower()
+    return (
+        right
+        and pair.lower() == "btc_idr"
+        and state in {"closed", "cancelled", "canceled"}
+        and ended != "open"
+    )
+
+
+def proof_of_gate_futures(body: Any) -> bool:
+    """The order's own object, finished, and how, is the proof."""
+    right = body["id"] == ORDER or is_one(body["id"], int(ORDER))
+    ended = body["finish_as"].strip().lower()
+    finished = body["status"].strip().lower() == "finished"
+    return (
+        right and body["contract"].lower() == "btc_idr" and finished and ended not in ("", "open")
+    )
+
+
 PROOFS: dict[str, Callable[[Any], bool]] = {
     "binance": proof_of_binance,
     "binancecoinm": proof_of_binance,
     "binanceusdm": proof_of_binance,
     "bitmart": proof_of_bitmart,
     "everstrike": proof_of_everstrike,
+    "gate": proof_of_gate,
+    "gate_futures": proof_of_gate_futures,
     "indodax": proof_of_indodax,
     "indodax_v2": proof_of_indodax_v2,
     "kraken": proof_of_kraken,
@@ -134,10 +160,15 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
 
 
 def says_so(name: str, reply: Reply) -> bool:
-    """Return whether an error code alone gives an answer: Binance's of unknown and old orders."""
-    if not name.startswith("binance") or reply.status == 200:
+    """Return whether an error alone gives an answer.
+
+    Those are Binance's of unknown and old orders, and Gate's of unknown and canceled ones.
+    """
+    if reply.status == 200:
         return False
-    return json.loads(reply.body)["code"] in (-2011, -2013, -2026)
+    if name.startswith("gate"):
+        return json.loads(reply.body)["label"] in ("ORDER_NOT_FOUND", "ORDER_CANCELLED")
+    return name.startswith("binance") and json.loads(reply.body)["code"] in (-2011, -2013, -2026)
 
 
 def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
@@ -162,6 +193,11 @@ def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
         return as_read  # never sent
     missing = isinstance(answer, OrderReport) and answer.state is OrderState.MISSING
     if says_so(name, reply):
+        if isinstance(answer, Closed):
+            assert name.startswith("gate")
+            assert answer.outcome is Outcome.CANCELED
+            assert json.loads(reply.body)["label"] == "ORDER_CANCELLED"
+            return answer
         assert isinstance(answer, OrderReport | ScopeCanceled)
         return answer
     assert reply.status == 200 or (reply.status == 404 and missing)

@@ -31,6 +31,8 @@ MORE_KEYS = {
     "i2": ("indodax_v2", "ix-key-0123456789", "ix-secret-0123456789", ""),
     "kr": ("kraken", "kr-key-0123456789", "a3Itc2VjcmV0LTAxMjM0NTY3ODk=", ""),
     "ok": ("okx", "ok-key-0123456789", "ok-secret-0123456789", "ok-passphrase-0123456789"),
+    "ga": ("gate", "ga-key-0123456789", "ga-secret-0123456789", ""),
+    "gf": ("gate_futures", "gf-key-0123456789", "gf-secret-0123456789", ""),
 }
 """Of the exchanges that only their own tests use."""
 ALL_KEYS = {**KEYS, **MORE_KEYS}
@@ -41,6 +43,8 @@ PAIRS = {
     "kr": "XBTUSD",
     "i2": "BTCIDR",
     "ok": "BTC-USDT",
+    "ga": "BTC_USDT",
+    "gf": "BTC_USDT",
 }
 """What is traded where, if it is not `btc_idr`."""
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""

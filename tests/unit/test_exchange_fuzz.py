@@ -80,6 +80,9 @@ PROVING = {
     "binanceusdm": CANCELED,
     "bitmart": b"{}",
     "everstrike": b'{"code":200,"msg":"","result":{"status":"ACTIVE","id":"1223181"}}',
+    "gate": b'{"id":"1223181","currency_pair":"BTC_IDR","side":"buy","status":"cancelled"}',
+    "gate_futures": b'{"id":1223181,"contract":"BTC_IDR",'
+    b'"status":"finished","finish_as":"cancelled"}',
     "indodax": b'{"success":1,"return":{"order_id":1223181,"pair":"btc_idr"}}',
     "indodax_v2": b'{"orderId":"1223181","symbol":"BTC_IDR","status":"CANCELLED"}',
     "kraken": b'{"error":[],"result":{"count":1}}',

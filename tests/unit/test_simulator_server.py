@@ -48,6 +48,8 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
         f"{base}/kraken",
         f"{base}/okx",
         f"{base}/hyperliquid",
+        f"{base}/gate",
+        f"{base}/gate_futures",
     ]
     with pytest.raises(ValueError, match="no exchange"):
         sim.url("nowhere")

@@ -17,6 +17,7 @@ ALIASES = {
     "bu": ("binanceusdm", "BTCUSDT"),
     "kr": ("kraken", "XBTUSD"),
     "ok": ("okx", "BTC-USDT"),
+    "gf": ("gate_futures", "BTC_USDT"),
 }
 """By alias, the exchange and a pair that is traded there."""
 

@@ -27,6 +27,8 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "binancecoinm": ("binance.adapter", "BINANCE_COINM"),
         "kraken": ("kraken.adapter", "KRAKEN"),
         "okx": ("okx.adapter", "OKX"),
+        "gate": ("gate.adapter", "GATE"),
+        "gate_futures": ("gate.adapter", "GATE_FUTURES"),
     }
 )
 """By name, the module and the attribute that is the exchange."""

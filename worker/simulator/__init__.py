@@ -26,6 +26,7 @@ Base URLs below the server's own:
 `kraken`      `/kraken`            stands for `https://api.kraken.com`
 `okx`         `/okx`               stands for `https://www.okx.com`
 `hyperliquid` `/hyperliquid`       stands for `https://api.hyperliquid.xyz`
+`gate…`       `/gate…`             stands for `https://api.gateio.ws`
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -85,6 +86,8 @@ name                       applied     what the client sees
 `okx_busy`                 no          500 and 50026
 `hyperliquid_internal`     at random   500 and `null`
 `hyperliquid_spent`        no          "Too many cumulative requests sent"
+`gate_internal`            at random   500 and INTERNAL
+`gate_cancel_fail`         no          400 and CANCEL_FAIL
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
@@ -106,6 +109,8 @@ What no document says, and is chosen here:
   eleventh firing of a timer in a day cancels nothing. `add_key` takes the account's
   address, and the private key of its API wallet as the secret.
 - OKX: the order of its checks; how long a cancel and a timer take.
+- Gate: the order of its checks, the status of each label, and that a timer fires at once;
+  a timer of all pairs is refused.
 - BitMart's status for a bad signature (403) and timestamp (400).
 - See `Options` for what is chosen by the seed.
 """

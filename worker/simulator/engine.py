@@ -14,6 +14,7 @@ from worker.simulator.everstrike.api import Everstrike
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.fault_plan import FaultPlan
 from worker.simulator.faults import Fault
+from worker.simulator.gate.api import GateFutures, GateSpot
 from worker.simulator.hyperliquid.api import Hyperliquid
 from worker.simulator.indodax.api import Indodax
 from worker.simulator.indodax_v2.api import IndodaxV2
@@ -50,6 +51,8 @@ class Engine:
                 Kraken(seed, options),
                 Okx(seed, options),
                 Hyperliquid(seed, options),
+                GateSpot(seed, options),
+                GateFutures(seed, options),
             )
         }
         self.plan = FaultPlan(self.exchanges)

@@ -40,6 +40,8 @@ class Options:
         okx_fires_each_ms: From one order to the next once a timer has fired.
         hyperliquid_volume: What each account has traded, in USDC.
         hyperliquid_requests: What an account may request beside one for each USDC traded.
+        gate_stopped: What `triggerTime` is once a timer was stopped: `zero` or `now`. Not
+            documented; from the seed.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -65,6 +67,7 @@ class Options:
     okx_fires_each_ms: int = 20
     hyperliquid_volume: float = 2_000_000.0
     hyperliquid_requests: int = 10_000
+    gate_stopped: str = "zero"
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False
@@ -80,6 +83,7 @@ class Options:
             bitmart_closed=rng.choice((404, 400)),
             indodax_v2_wrapped=rng.choice((False, True)),
             kraken_missing=rng.choice(("error", "empty")),
+            gate_stopped=rng.choice(("zero", "now")),
         )
 
     def set(self, name: str, value: object) -> None:

@@ -49,6 +49,15 @@ def okx_signature(secret: str, stamped: str, method: str, target: str, body: byt
     return base64.b64encode(hmac.digest(secret.encode(), message, "sha256")).decode()
 
 
+def gate_signature(  # noqa: PLR0917
+    secret: str, method: str, path: str, query: str, body: bytes, stamped: str
+) -> str:
+    """Sign five lines: method, path, query, hex of the body's SHA512, time; HMAC-SHA512."""
+    hashed = hashlib.sha512(body).hexdigest()
+    text = f"{method}\n{path}\n{query}\n{hashed}\n{stamped}"
+    return hmac.digest(secret.encode(), text.encode("latin-1"), "sha512").hex()
+
+
 def bitmart_signature(secret: str, message: str) -> str:
     """Sign sorted, urlencoded parameters, or the message of a token request."""
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()

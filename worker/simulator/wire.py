@@ -19,6 +19,8 @@ MOUNTS: Mapping[str, str] = {
     "kraken": "/kraken",
     "okx": "/okx",
     "hyperliquid": "/hyperliquid",
+    "gate": "/gate",
+    "gate_futures": "/gate_futures",
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}

@@ -1,0 +1,1 @@
+"""Gate, API v4: spot and USDT futures."""

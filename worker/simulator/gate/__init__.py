@@ -1,0 +1,1 @@
+"""Gate, API v4, simulated: spot and USDT futures."""
