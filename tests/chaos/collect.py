@@ -71,6 +71,8 @@ def settled(stage: Stage, *, within_ms: float, switches: bool = True) -> bool:
 
 def collect(stage: Stage, *, end_ms: float, stalls: Iterable[Fault] = ()) -> History:
     """Return the history of a run that is over, its jobs ended or given time to."""
+    # Before the books: what ends while they are read is judged as pending.
+    jobs = jobs_of(stage)
     orders = [(exchange, order) for exchange in EXCHANGES for order in stage.sim.orders(exchange)]
     recorder = stage.recorder
     return History(
@@ -81,7 +83,7 @@ def collect(stage: Stage, *, end_ms: float, stalls: Iterable[Fault] = ()) -> His
         lives=tuple(stage.take_lives()),
         journal=tuple(stage.sim.journal()),
         orders=tuple(orders),
-        jobs=jobs_of(stage),
+        jobs=jobs,
         alerts=tuple(row for row in stage.logs() if "alert" in row),
         tripped=tripped_in(stage),
         ahead=tuple(stage.ahead),

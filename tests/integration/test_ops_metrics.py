@@ -71,7 +71,7 @@ def promtool() -> str:
 def run(promtool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run promtool."""
     return subprocess.run(
-        [promtool, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [promtool, *arguments], capture_output=True, text=True, timeout=300, check=False
     )
 
 

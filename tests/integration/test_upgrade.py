@@ -42,7 +42,7 @@ def taken_over(
     """Give the recording, and the orders that were open then, to this version."""
     with (
         restored(folder / "redis", moved) as (server, recorded),
-        closing(World(sim, server.url, folder)) as world,
+        closing(World(sim, server.url, folder, top={"redis_timeout_ms": 3_000})) as world,
     ):
         recorded.place(sim)
         sim.set_nonce(KEYS["ix"][1], recorded.nonce)

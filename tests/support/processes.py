@@ -14,7 +14,7 @@ from tests.support.forks import ForkedProcess
 from tests.support.polling import eventually
 
 READY = "celery@"
-START_MS = 30_000
+START_MS = 90_000
 
 
 class WorkerProcess:
@@ -100,7 +100,7 @@ class WorkerProcess:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         try:
-            return self.process.wait(20)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
