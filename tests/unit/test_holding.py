@@ -98,6 +98,14 @@ def test_a_timer_never_reaches_more_than_the_scope(case: str) -> None:
     assert found.by_workers == "" or "the exchange" in why_held(found.by_workers, native=False)
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_timer_that_may_take_stop_orders_holds_no_switch_that_keeps_them(*, leaves: bool) -> None:
+    """Also where the exchange lists them apart from others."""
+    exchange = on(replace(PAIRS, leaves_stops=leaves))
+    found = holding_of(exchange, everything=False, timeout_ms=60_000, keeps_stops=True)
+    assert found.by_workers == ("" if leaves else "kept")
+
+
 def test_who_holds_a_deadline_comes_with_the_reason() -> None:
     """Both hold it where the timer leaves a part of the scope."""
     assert who_holds("", native=True, orders=False) == "exchange"

@@ -44,7 +44,7 @@ def holding_of(
     if timer is None:
         return Holding(timer=False)
     partly = HeldWhy.STOPS if timer.leaves_stops and not keeps_stops else ""
-    if keeps_stops and not lists_stops(exchange):
+    if keeps_stops and not (timer.leaves_stops and lists_stops(exchange)):
         return Holding(timer=True, by_workers=HeldWhy.KEPT)
     if timer.reach is Reach.ACCOUNT and not everything:
         return Holding(timer=True, by_workers=HeldWhy.WIDE)
