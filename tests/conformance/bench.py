@@ -82,6 +82,13 @@ VENUES: dict[str, Venue] = {
     ),
     "gate": GATE,
     "gate_futures": GATE,
+    "kucoin": Venue(
+        "BTC-USDT",
+        "ETH-USDT",
+        documented=("kucoin_internal",),
+        accepts="kucoin_open",
+        stamped=True,
+    ),
     "kraken": Venue(
         "XBTUSD",
         "ETHUSD",
@@ -147,9 +154,9 @@ class Bench:
         """Cancel an order."""
         return self.ask(CancelOrder(order_id, pair=self.venue.pair, side="buy"))
 
-    def query(self, order_id: str) -> Answer | None:
+    def query(self, order_id: str, *, stop: bool = False) -> Answer | None:
         """Ask about an order."""
-        return self.ask(QueryOrder(order_id, pair=self.venue.pair))
+        return self.ask(QueryOrder(order_id, pair=self.venue.pair, stop=stop))
 
     def open_orders(self) -> Answer | None:
         """List the open orders of its pair."""

@@ -53,7 +53,9 @@ def unproven(answer: Answer | None) -> Unproven:
     return answer
 
 
-def settled(bench: Bench, order_id: str, answer: Answer | None, outcome: Outcome) -> None:
+def settled(
+    bench: Bench, order_id: str, answer: Answer | None, outcome: Outcome, *, stop: bool = False
+) -> None:
     """Hold an answer to a cancel against the truth, and ask later where it proves nothing."""
     if isinstance(answer, Closed):
         assert answer.outcome is outcome
@@ -62,7 +64,7 @@ def settled(bench: Bench, order_id: str, answer: Answer | None, outcome: Outcome
         unproven(answer)
     state = {Outcome.CANCELED: OrderState.CANCELED, Outcome.GONE: OrderState.FILLED}[outcome]
     bench.sim.step_clock(ASK_AGAIN_MS)
-    report = bench.query(order_id)
+    report = bench.query(order_id, stop=stop)
     assert isinstance(report, OrderReport)
     assert report.state is state
 
@@ -247,6 +249,7 @@ def one_pair(bench: Bench) -> str:
         except Exception:  # noqa: BLE001  then it is not sent
             return ""
         assert isinstance(bench.ask(scope), ScopeCanceled)
+        bench.sim.step_clock(ASK_AGAIN_MS)
         assert {bench.status(order) for order in mine} == {"canceled"}
     assert bench.status(other) == "open"
     return ""
@@ -332,7 +335,8 @@ def stop_order(bench: Bench) -> str:
     assert listed.order_id == stop
     named = {"order_id": stop, "pair": bench.venue.pair}
     assert bench.ask(QueryOrder(**named, stop=True)) == OrderReport(OrderState.OPEN)
-    settled(bench, stop, bench.ask(CancelOrder(**named, side="buy", stop=True)), Outcome.CANCELED)
+    answer = bench.ask(CancelOrder(**named, side="buy", stop=True))
+    settled(bench, stop, answer, Outcome.CANCELED, stop=True)
     assert (bench.status(stop), bench.status(plain)) == ("canceled", "open")
     return ""
 

@@ -93,6 +93,48 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
     ),
     "gate": GATE,
     "gate_futures": GATE,
+    "kucoin": (
+        {
+            "code": "200000",
+            "data": {
+                "orderId": ORDER,
+                "originSize": "0.00001",
+                "dealSize": "0",
+                "remainSize": "0",
+                "canceledSize": "0.00001",
+                "status": "done",
+            },
+        },
+        {
+            "code": "200000",
+            "data": {
+                "id": ORDER,
+                "symbol": "btc_idr",
+                "active": False,
+                "cancelExist": True,
+                "clientOid": "my1",
+            },
+        },
+        {
+            "code": "200000",
+            "data": [{"id": "2", "symbol": "btc_idr", "side": "buy", "active": True}],
+        },
+        {"code": "200000", "data": {"symbols": ["BTC-USDT"]}},
+        {"code": "200000", "data": {"succeedSymbols": ["BTC-USDT"], "failedSymbols": []}},
+        {"code": "200000", "data": "success"},
+        {"code": "200000", "data": {"cancelledOrderIds": [ORDER]}},
+        {
+            "code": "200000",
+            "data": {
+                "totalPage": 1,
+                "items": [{"id": "vs8", "symbol": "btc_idr", "side": "buy", "status": "NEW"}],
+            },
+        },
+        {"code": "200000", "data": None},
+        {"code": "400100", "msg": "order_not_exist_or_not_allow_to_cancel"},
+        {"code": "400002", "msg": "KC-API-TIMESTAMP Invalid"},
+        {"code": "429000", "msg": "Too many requests in a short period of time"},
+    ),
     "okx": (
         {"code": "0", "msg": "", "data": [{"ordId": ORDER, "sCode": "0", "sMsg": ""}]},
         {"code": "1", "msg": "", "data": [{"ordId": ORDER, "sCode": "51400", "sMsg": "gone"}]},

@@ -19,6 +19,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-indodax": ("replies", ("indodax",)),
     "replies-indodax_v2": ("replies", ("indodax_v2",)),
     "replies-kraken": ("replies", ("kraken",)),
+    "replies-kucoin": ("replies", ("kucoin",)),
     "replies-okx": ("replies", ("okx",)),
     "wire": ("wire", ()),
     "bodies": ("bodies", ()),

@@ -34,6 +34,7 @@ OWN_FAULTS = {
     "ok": ["okx_timeout", "okx_busy"],
     "ga": ["gate_internal", "gate_cancel_fail"],
     "gf": ["gate_internal", "gate_cancel_fail"],
+    "ku": ["kucoin_open", "kucoin_internal"],
     "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
 }
 NEVER_PLACED = {"kr": "OAAAAA-AAAAA-AAAAAA"}

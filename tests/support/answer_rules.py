@@ -144,6 +144,14 @@ def proof_of_gate_futures(body: Any) -> bool:
     )
 
 
+def proof_of_kucoin(body: Any) -> bool:
+    """The order's own row, done, with an amount that was canceled or dealt, is the proof."""
+    row = body["data"]
+    moved = [float(row[name]) for name in ("canceledSize", "dealSize")]
+    right = row["orderId"] == ORDER or is_one(row["orderId"], int(ORDER))
+    return right and row["status"].strip().lower() == "done" and max(moved) > 0
+
+
 PROOFS: dict[str, Callable[[Any], bool]] = {
     "binance": proof_of_binance,
     "binancecoinm": proof_of_binance,
@@ -155,6 +163,7 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
     "indodax": proof_of_indodax,
     "indodax_v2": proof_of_indodax_v2,
     "kraken": proof_of_kraken,
+    "kucoin": proof_of_kucoin,
     "okx": proof_of_okx,
 }
 

@@ -33,6 +33,7 @@ MORE_KEYS = {
     "ok": ("okx", "ok-key-0123456789", "ok-secret-0123456789", "ok-passphrase-0123456789"),
     "ga": ("gate", "ga-key-0123456789", "ga-secret-0123456789", ""),
     "gf": ("gate_futures", "gf-key-0123456789", "gf-secret-0123456789", ""),
+    "ku": ("kucoin", "ku-key-0123456789", "ku-secret-0123456789", "ku-passphrase-0123456789"),
 }
 """Of the exchanges that only their own tests use."""
 ALL_KEYS = {**KEYS, **MORE_KEYS}
@@ -45,6 +46,7 @@ PAIRS = {
     "ok": "BTC-USDT",
     "ga": "BTC_USDT",
     "gf": "BTC_USDT",
+    "ku": "BTC-USDT",
 }
 """What is traded where, if it is not `btc_idr`."""
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
@@ -85,7 +87,7 @@ class World:
             "api_secret": secret,
         }
         if memo:
-            table["passphrase" if exchange == "okx" else "memo"] = memo
+            table["passphrase" if exchange in ("okx", "kucoin") else "memo"] = memo
         if alias == "i2" and "ix" in self.aliases:
             table["timers"] = "ix"
         if alias in AUTH:

@@ -45,6 +45,11 @@ ORDERS = st.fixed_dictionaries(
     {"id": IDS, "order_id": IDS, "entrust_id": IDS, "status": SCALARS}, optional={"pair": SCALARS}
 )
 STATES = st.sampled_from(["NEW", "CANCELED", "FILLED", "EXPIRED", "open", "closed", None, 7])
+SIZES = st.sampled_from(["0", "1", "1.0", "-1", "NaN", "", 1, None])
+SYNCED = st.fixed_dictionaries(
+    {"orderId": IDS, "status": st.sampled_from(["done", "open", "DONE", 1])},
+    optional={"originSize": SIZES, "dealSize": SIZES, "canceledSize": SIZES},
+)
 CODES = [-1021, -2011, -2013, -2026, -1003, -9999, 200, "-2013"]
 ENVELOPES = st.one_of(
     st.fixed_dictionaries({"code": st.just(200) | SCALARS, "result": ORDERS | st.lists(ORDERS)}),
@@ -53,6 +58,7 @@ ENVELOPES = st.one_of(
     st.fixed_dictionaries({"error": st.just([]) | JSON, "result": ORDERS | JSON}),
     st.fixed_dictionaries({"symbol": st.just("BTC_IDR"), "orderId": IDS, "status": STATES}),
     st.fixed_dictionaries({"code": st.sampled_from(CODES), "msg": SCALARS}),
+    st.fixed_dictionaries({"code": st.just("200000") | SCALARS, "data": SYNCED | JSON}),
     st.fixed_dictionaries({"access_token": SCALARS, "expires_in": SCALARS}),
     ORDERS,
     st.just({}),
@@ -86,6 +92,8 @@ PROVING = {
     "indodax": b'{"success":1,"return":{"order_id":1223181,"pair":"btc_idr"}}',
     "indodax_v2": b'{"orderId":"1223181","symbol":"BTC_IDR","status":"CANCELLED"}',
     "kraken": b'{"error":[],"result":{"count":1}}',
+    "kucoin": b'{"code":"200000","data":{"orderId":"1223181","originSize":"1","dealSize":"0",'
+    b'"canceledSize":"1","status":"done"}}',
     "okx": b'{"code":"0","data":[{"ordId":"1223181","instId":"btc_idr","state":"canceled"}]}',
 }
 

@@ -36,6 +36,7 @@ def test_registry_finds_each_exchange_by_name() -> None:
         "indodax",
         "indodax_v2",
         "kraken",
+        "kucoin",
         "okx",
     ]
     for name in NAMES:

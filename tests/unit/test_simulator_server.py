@@ -50,6 +50,7 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
         f"{base}/hyperliquid",
         f"{base}/gate",
         f"{base}/gate_futures",
+        f"{base}/kucoin",
     ]
     with pytest.raises(ValueError, match="no exchange"):
         sim.url("nowhere")

@@ -18,6 +18,7 @@ ALIASES = {
     "kr": ("kraken", "XBTUSD"),
     "ok": ("okx", "BTC-USDT"),
     "gf": ("gate_futures", "BTC_USDT"),
+    "ku": ("kucoin", "BTC-USDT"),
 }
 """By alias, the exchange and a pair that is traded there."""
 

@@ -25,6 +25,7 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "binance": ("binance.adapter", "BINANCE"),
         "binanceusdm": ("binance.adapter", "BINANCE_USDM"),
         "binancecoinm": ("binance.adapter", "BINANCE_COINM"),
+        "kucoin": ("kucoin.adapter", "KUCOIN"),
         "kraken": ("kraken.adapter", "KRAKEN"),
         "okx": ("okx.adapter", "OKX"),
         "gate": ("gate.adapter", "GATE"),

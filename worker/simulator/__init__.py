@@ -27,6 +27,7 @@ Base URLs below the server's own:
 `okx`         `/okx`               stands for `https://www.okx.com`
 `hyperliquid` `/hyperliquid`       stands for `https://api.hyperliquid.xyz`
 `gate…`       `/gate…`             stands for `https://api.gateio.ws`
+`kucoin`      `/kucoin`            stands for `https://api.kucoin.com`
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -88,6 +89,8 @@ name                       applied     what the client sees
 `hyperliquid_spent`        no          "Too many cumulative requests sent"
 `gate_internal`            at random   500 and INTERNAL
 `gate_cancel_fail`         no          400 and CANCEL_FAIL
+`kucoin_open`              yes         a cancel that says that the order is open yet
+`kucoin_internal`          at random   500 and 500000, "Internal Server Error"
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
@@ -111,6 +114,8 @@ What no document says, and is chosen here:
 - OKX: the order of its checks; how long a cancel and a timer take.
 - Gate: the order of its checks, the status of each label, and that a timer fires at once;
   a timer of all pairs is refused.
+- KuCoin: the order of its checks; how long a cancel of a scope takes; what is said of a
+  stop order that was canceled.
 - BitMart's status for a bad signature (403) and timestamp (400).
 - See `Options` for what is chosen by the seed.
 """

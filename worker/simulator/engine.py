@@ -20,6 +20,7 @@ from worker.simulator.indodax.api import Indodax
 from worker.simulator.indodax_v2.api import IndodaxV2
 from worker.simulator.journal import Arrival
 from worker.simulator.kraken.api import Kraken
+from worker.simulator.kucoin.api import Kucoin
 from worker.simulator.okx.api import Okx
 from worker.simulator.options import Options
 from worker.simulator.wire import MOUNTS, Delivery, Manner, Reply, Request, json_reply
@@ -53,6 +54,7 @@ class Engine:
                 Hyperliquid(seed, options),
                 GateSpot(seed, options),
                 GateFutures(seed, options),
+                Kucoin(seed, options),
             )
         }
         self.plan = FaultPlan(self.exchanges)

@@ -42,6 +42,11 @@ class Options:
         hyperliquid_requests: What an account may request beside one for each USDC traded.
         gate_stopped: What `triggerTime` is once a timer was stopped: `zero` or `now`. Not
             documented; from the seed.
+        kucoin_missing: How a question about an order that was never placed is answered:
+            `error`, or `null` in the place of the order. Not documented; from the seed.
+        kucoin_cancel_ms: How long after a cancel of a scope was accepted orders are taken off.
+        kucoin_fires_within_ms: How late at most orders are taken off once a timer has fired:
+            "between 0 and 10 seconds"; each time another delay.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -68,6 +73,9 @@ class Options:
     hyperliquid_volume: float = 2_000_000.0
     hyperliquid_requests: int = 10_000
     gate_stopped: str = "zero"
+    kucoin_missing: str = "error"
+    kucoin_cancel_ms: int = 20
+    kucoin_fires_within_ms: int = 0
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False
@@ -84,6 +92,7 @@ class Options:
             indodax_v2_wrapped=rng.choice((False, True)),
             kraken_missing=rng.choice(("error", "empty")),
             gate_stopped=rng.choice(("zero", "now")),
+            kucoin_missing=rng.choice(("error", "null")),
         )
 
     def set(self, name: str, value: object) -> None:

@@ -58,6 +58,17 @@ def gate_signature(  # noqa: PLR0917
     return hmac.digest(secret.encode(), text.encode("latin-1"), "sha512").hex()
 
 
+def kucoin_signature(secret: str, stamped: str, method: str, target: str, body: bytes) -> str:
+    """Sign "timestamp + method + endpoint + body"; an endpoint has its query."""
+    message = f"{stamped}{method}{target}".encode() + body
+    return base64.b64encode(hmac.digest(secret.encode(), message, "sha256")).decode()
+
+
+def kucoin_passphrase(secret: str, passphrase: str) -> str:
+    """Encrypt a passphrase "via HMAC-sha256 with API-Secret", as keys of version 2 do."""
+    return base64.b64encode(hmac.digest(secret.encode(), passphrase.encode(), "sha256")).decode()
+
+
 def bitmart_signature(secret: str, message: str) -> str:
     """Sign sorted, urlencoded parameters, or the message of a token request."""
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()

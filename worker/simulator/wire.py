@@ -21,6 +21,7 @@ MOUNTS: Mapping[str, str] = {
     "hyperliquid": "/hyperliquid",
     "gate": "/gate",
     "gate_futures": "/gate_futures",
+    "kucoin": "/kucoin",
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
