@@ -52,6 +52,9 @@ def test_each_goes_alone_where_nothing_else_is_asked_for() -> None:
         {"lost": True},
         {"kind": Kind.CANCEL_ALL, "order_id": None},
         {"version": JOB_FORMAT + 1},
+        {"client_order_id": "my-1"},
+        {"stop": True},
+        {"client_order_id": "my-1", "stop": True},
     ],
 )
 def test_what_was_attempted_before_goes_alone(fields: dict[str, object]) -> None:

@@ -118,6 +118,26 @@ def test_crash_of_a_first_attempt_keeps_its_phase_open(
     assert settlement.decision.doubtful is doubtful
 
 
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("attempts", [2, 50])
+def test_a_crash_settles_the_job_as_it_was(attempts: int, *, seen: bool) -> None:
+    """At the time at which the attempt began, with what its lists have shown."""
+    job = replace(SCOPE, attempts=attempts, listed=seen, empty=seen)
+    settlement = crashed(job, RuntimeError("x"), now_ms=NOW_MS, jobs=JOBS)
+    assert (settlement.job, settlement.at_ms) == (job, NOW_MS)
+    if isinstance(settlement.decision, Again):
+        assert (settlement.decision.listed, settlement.decision.empty) == (seen, seen)
+
+
+def test_a_line_names_the_order_as_the_job_does(caplog: pytest.LogCaptureFixture) -> None:
+    """By the client order id too, where the job has one."""
+    named = replace(JOB, order_id=None, client_order_id="my-1")
+    proof = Closed(Outcome.CANCELED)
+    ended = Done(Outcome.CANCELED, "gone")
+    shown = lines(caplog, *(settled(job, proof, ended) for job in (named, JOB)))
+    assert [line.get("client_order_id", "none") for line in shown] == ["my-1", "none"]
+
+
 def test_a_crash_is_logged_with_its_trace_and_raises_an_alert(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -212,6 +232,17 @@ def test_orders_without_pair_or_side_have_cancels_without() -> None:
         ("btc_idr", "buy"),
     ]
     assert len({child.id for child in made}) == len(rows)
+
+
+def test_stop_orders_have_cancels_of_their_own_unless_they_are_kept() -> None:
+    """A stop order is named as one, also beside a plain order of the same id."""
+    rows = OpenOrders((OpenOrder("a1", stop=True), OpenOrder("a1")), complete=True)
+    taken = settled(SCOPE, rows, AGAIN).children
+    assert [child.stop for child in taken] == [True, False]
+    assert taken[0].id != taken[1].id
+    assert taken[0].id.endswith(".6f1a94fd2d616ffa"), taken[0].id
+    kept = settled(replace(SCOPE, stops="keep"), rows, AGAIN).children
+    assert [child.stop for child in kept] == [False]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from worker.exchanges.base import Capabilities, Exchange
 from worker.exchanges.binance.adapter import BINANCE_USDM
 from worker.exchanges.checks import NUMBER_ID, Checker
 from worker.exchanges.timer import Reach, Timer
-from worker.model.commands import SetCountdown
+from worker.model.commands import Command, ListStopOrders, SetCountdown
 from worker.model.switches import who_holds, why_held
 from worker.policy.holding import Holding, holding_of
 from worker.policy.phases import check_switch
@@ -104,6 +104,27 @@ def test_a_timer_that_may_take_stop_orders_holds_no_switch_that_keeps_them(*, le
     exchange = on(replace(PAIRS, leaves_stops=leaves))
     found = holding_of(exchange, everything=False, timeout_ms=60_000, keeps_stops=True)
     assert found.by_workers == ("" if leaves else "kept")
+
+
+def test_a_timer_is_used_up_to_its_longest_setting() -> None:
+    """A timeout of just that is kept by the exchange."""
+    longest = on(replace(PAIRS, longest_ms=60_000))
+    assert holding_of(longest, everything=False, timeout_ms=60_000) == Holding(timer=True)
+
+
+def test_kept_stop_orders_need_a_list_of_their_own() -> None:
+    """Else the timer would cancel them too; with one it leaves them, and so do workers."""
+
+    def holding(timer: Timer, *commands: type[Command]) -> Holding:
+        capabilities = replace(BINANCE_USDM.capabilities, timer=timer, commands=frozenset(commands))
+        listing = replace(BINANCE_USDM, capabilities=capabilities)
+        return holding_of(listing, everything=False, timeout_ms=60_000, keeps_stops=True)
+
+    leaves = replace(PAIRS, leaves_stops=True)
+    assert holding(leaves, ListStopOrders) == Holding(timer=True)
+    assert holding(PAIRS) == Holding(timer=True, by_workers="kept")
+    taken = holding_of(on(leaves), everything=False, timeout_ms=60_000)
+    assert taken == Holding(timer=True, partly="stops")
 
 
 def test_who_holds_a_deadline_comes_with_the_reason() -> None:

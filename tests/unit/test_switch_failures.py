@@ -149,3 +149,9 @@ def test_what_is_refused_but_for_some_pairs_is_tried_sooner() -> None:
 def test_an_answer_to_something_else_proves_nothing(answer: Answer) -> None:
     """It counts as an unknown outcome."""
     assert unproven(answer).outcome is Outcome.UNKNOWN
+
+
+def test_what_is_unproven_is_judged_as_it_is() -> None:
+    """Only an answer out of place is replaced, by words that say so."""
+    assert unproven(NO_REPLY) is NO_REPLY
+    assert unproven(Closed(Outcome.CANCELED)).detail == "an answer out of place"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
+from worker.exchanges.base import Exchange, Limit
+from worker.exchanges.indodax.adapter import INDODAX
+from worker.exchanges.kraken.adapter import KRAKEN
 from worker.exchanges.timer import Reach, Timer
-from worker.model.constants import EXECUTED_MS
+from worker.model.commands import CancelOrder, Command, SetCountdown
+from worker.model.constants import EXECUTED_MS, SERIAL_MIN_MS, SERIAL_SHARE
 from worker.policy.timers import (
     CALL_MAX_MS,
     LAUNCH_MAX_MS,
@@ -16,6 +22,7 @@ from worker.policy.timers import (
     longest_call_ms,
     shortest_native_ms,
     terms_for,
+    terms_of,
 )
 
 NONCE = Terms(nonce=True, step_ms=1_000)
@@ -102,3 +109,72 @@ def test_a_hold_outlasts_what_its_holder_sends(terms: Terms, call_ms: int) -> No
 def test_budget(limit: tuple[int, int], accounts: int, wanted: int) -> None:
     """Nine tenths of the limit, divided among the accounts that share it."""
     assert budget_of(*limit, accounts=accounts) == wanted
+
+
+def test_one_account_has_the_whole_budget() -> None:
+    """Where nothing is said of others, and exactly."""
+    assert budget_of(10, 10_000) == 900
+    assert budget_of(1_000_000, 1_000) == 900_000_000
+
+
+FLIGHTS = {
+    "a nonce": (NONCE, 800),
+    "a timestamp": (STAMPED, 2_800),
+    "without a window": (Terms(nonce=False, step_ms=0, windowed=False), 800 + EXECUTED_MS),
+}
+
+
+@pytest.mark.parametrize("case", FLIGHTS)
+def test_flights_and_holds(case: str) -> None:
+    """From the leave: the launch, the call, and what the exchange may add to it."""
+    terms, wanted_ms = FLIGHTS[case]
+    assert terms.flight_ms(300) == wanted_ms
+    assert terms.hold_ms(300) == 1_000
+
+
+def test_one_failure_blocks_for_the_longest_of_its_parts() -> None:
+    """The hold of the account; the flight; the turn of other requests; the limit's step."""
+    assert ROOMY.blocked_ms(300, 1_000) == max(1_000, SERIAL_MIN_MS)
+    assert ROOMY.blocked_ms(300, 1_000_000) == 1_000_000 / SERIAL_SHARE
+    assert SLOW.blocked_ms(300, 1_000) == 5_000
+    assert Terms(nonce=False, step_ms=0).blocked_ms(300, 1_000_000) == 2_800
+    brief = Terms(nonce=False, step_ms=0, windowed=False)
+    assert brief.blocked_ms(0, 1_000) == max(LAUNCH_MAX_MS + EXECUTED_MS, brief.hold_ms(0))
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account's settings, as far as countdowns are concerned."""
+
+    adapter: Exchange
+    limits_in_force: tuple[Limit, ...]
+    uses_nonce: bool = True
+    timers: str = ""
+
+
+Weights = dict[type[Command], int | tuple[int, int]]
+
+
+def limit(
+    max_requests: int,
+    window_ms: int,
+    weight: int = 1,
+    commands: tuple[type[Command], ...] = (SetCountdown,),
+) -> Limit:
+    """Return a limit on countdowns, or on other commands."""
+    weights: Weights = {SetCountdown: weight} if weight > 1 else {}
+    return Limit("l", commands, "account", max_requests, window_ms, weights=weights)
+
+
+def test_terms_come_from_the_limits_on_countdowns() -> None:
+    """The widest step and the smallest budget; a weight takes as many requests."""
+    cancels = limit(1, 90_000, commands=(CancelOrder,))
+    limits = (limit(7, 1_000), limit(10, 3_000, 4), cancels)
+    account = Account(INDODAX, limits)
+    terms, budget = terms_of(account)
+    assert terms == terms_for(INDODAX.capabilities.timer, nonce=True, step_ms=1_200)
+    assert budget == budget_of(2, 3_000)
+    timer = KRAKEN.capabilities.timer
+    free, unbounded = terms_of(Account(KRAKEN, (cancels,), uses_nonce=False))
+    assert free == terms_for(timer, nonce=False, step_ms=0)
+    assert unbounded == 0
