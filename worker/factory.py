@@ -50,8 +50,8 @@ def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSe
     """Return a session for each account, or `only` one, with its secrets read.
 
     Raises:
-        SettingsError: A secret is missing, two aliases have one key, or accounts that
-            share a rate limit define it differently.
+        SettingsError: A secret is missing, two aliases have one key and category, or accounts
+            that share a rate limit define it differently.
     """
     sessions: dict[str, AccountSession] = {}
     known: dict[str, str] = {}
@@ -174,8 +174,12 @@ def secrets_of(settings: Settings) -> list[str]:
 
 
 def _identity(account: Account, access: Access) -> str:
-    """Return the id of an account: a hash of exchange, site and key, not of its alias."""
-    parts = json.dumps([account.exchange, account.site, access.api_key])
+    """Return the id of an account: a hash of exchange, site and key, not of its alias.
+
+    One key may trade in several categories, each an account with orders of its own.
+    """
+    category = [account.category] if account.category else []
+    parts = json.dumps([account.exchange, account.site, access.api_key, *category])
     return hashlib.sha256(b"account:" + parts.encode()).hexdigest()[:24]
 
 

@@ -39,6 +39,7 @@ class Venue:
         bans: A fault that stands for a ban.
         accepts: A fault that accepts a cancel without proving it.
         accepts_all: Every cancel is accepted before it is proven.
+        category: The category of its account, where it needs one.
         stamped: Every request carries a timestamp that the exchange checks.
         client_ids: Two client order ids of its form.
     """
@@ -53,6 +54,7 @@ class Venue:
     accepts_all: bool = False
     stamped: bool = False
     client_ids: tuple[str, str] = ("mine1", "mine2")
+    category: str = ""
 
 
 BINANCE = Venue(
@@ -88,6 +90,15 @@ VENUES: dict[str, Venue] = {
         documented=("kucoin_internal",),
         accepts="kucoin_open",
         stamped=True,
+    ),
+    "bybit": Venue(
+        "BTCUSDT",
+        "ETHUSDT",
+        documented=("bybit_timeout", "bybit_server"),
+        bans="bybit_banned",
+        accepts_all=True,
+        stamped=True,
+        category="linear",
     ),
     "kraken": Venue(
         "XBTUSD",
@@ -182,7 +193,7 @@ class Bench:
         now_ms = round(self.sim.now_ms())
         stamp = Stamp(now_ms, nonce=self.nonce, token=self.token)
         url = self.sim.url(self.name)
-        access = Access(url, KEY, self.secret, "memo", self.auth)
+        access = Access(url, KEY, self.secret, "memo", self.auth, category=self.venue.category)
         request = self.exchange.sign(command, access, stamp)
         parts = urlsplit(request.url)
         headers = {name.lower(): value for name, value in request.headers.items()}

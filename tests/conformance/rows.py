@@ -333,9 +333,9 @@ def stop_order(bench: Bench) -> str:
     assert isinstance(found, OpenOrders)
     (listed,) = [order for order in found.orders if order.stop]
     assert listed.order_id == stop
-    named = {"order_id": stop, "pair": bench.venue.pair}
-    assert bench.ask(QueryOrder(**named, stop=True)) == OrderReport(OrderState.OPEN)
-    answer = bench.ask(CancelOrder(**named, side="buy", stop=True))
+    pair = bench.venue.pair
+    assert bench.ask(QueryOrder(stop, pair, stop=True)) == OrderReport(OrderState.OPEN)
+    answer = bench.ask(CancelOrder(stop, pair, "buy", stop=True))
     settled(bench, stop, answer, Outcome.CANCELED, stop=True)
     assert (bench.status(stop), bench.status(plain)) == ("canceled", "open")
     return ""

@@ -151,6 +151,39 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"code": "0", "data": [{"triggerTime": "1700000001000", "ts": "1700000000000"}]},
         {"code": "0", "data": [{"triggerTime": "0", "ts": "1700000000000"}]},
     ),
+    "bybit": (
+        {"retCode": 0, "retMsg": "OK", "result": {"orderId": ORDER, "orderLinkId": "a"}},
+        {"retCode": 0, "result": {"list": [{"orderId": ORDER}], "success": "1"}},
+        {
+            "retCode": 0,
+            "result": {
+                "category": "spot",
+                "list": [
+                    {
+                        "orderId": ORDER,
+                        "symbol": "btc_idr",
+                        "orderStatus": "Untriggered",
+                        "side": "Buy",
+                        "stopOrderType": "tpslOrder",
+                        "orderLinkId": "",
+                    }
+                ],
+                "nextPageCursor": "",
+            },
+        },
+        {
+            "retCode": 0,
+            "result": {
+                "list": [{"orderId": ORDER, "symbol": "btc_idr", "orderStatus": "Cancelled"}]
+            },
+        },
+        {"retCode": 0, "result": {"list": []}},
+        {"retCode": 110001, "retMsg": "Order does not exist", "result": {}},
+        {"retCode": 170142, "retMsg": "The order has been cancelled", "result": {}},
+        {"retCode": 170139, "retMsg": "Order has been filled", "result": {}},
+        {"retCode": 10002, "retMsg": "timestamp", "result": {}, "time": 1700000000000},
+        {"retCode": 10006, "retMsg": "Too many visits!", "time": 1700000000000},
+    ),
     "everstrike": (
         {"code": 200, "msg": "Success", "result": {"id": ORDER, "status": "ACTIVE", "pair": "a"}},
         {"code": 200, "result": [{"id": ORDER, "status": "CANCELLED"}, {"id": "2"}]},

@@ -13,6 +13,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-binance": ("replies", ("binance",)),
     "replies-binanceusdm": ("replies", ("binanceusdm",)),
     "replies-bitmart": ("replies", ("bitmart",)),
+    "replies-bybit": ("replies", ("bybit",)),
     "replies-everstrike": ("replies", ("everstrike",)),
     "replies-gate": ("replies", ("gate",)),
     "replies-gate_futures": ("replies", ("gate_futures",)),

@@ -50,6 +50,7 @@ COMMANDS: tuple[Command, ...] = (
     CancelOrders(()),
     CancelScope("btc_idr", "buy"),
     QueryOrder(ORDER, pair="btc_idr"),
+    QueryOrder(ORDER, pair="btc_idr", past=True),
     ListOpenOrders("btc_idr", "buy"),
     ListOpenOrders(),
     SetCountdown(("btc_idr",), 1_000),
@@ -152,11 +153,17 @@ def proof_of_kucoin(body: Any) -> bool:
     return right and row["status"].strip().lower() == "done" and max(moved) > 0
 
 
+def proof_of_bybit(body: Any) -> bool:
+    """A code that names the order's one fate is the proof."""
+    return type(body["retCode"]) is int and body["retCode"] in (110010, 170139, 170142)
+
+
 PROOFS: dict[str, Callable[[Any], bool]] = {
     "binance": proof_of_binance,
     "binancecoinm": proof_of_binance,
     "binanceusdm": proof_of_binance,
     "bitmart": proof_of_bitmart,
+    "bybit": proof_of_bybit,
     "everstrike": proof_of_everstrike,
     "gate": proof_of_gate,
     "gate_futures": proof_of_gate_futures,

@@ -34,6 +34,7 @@ MORE_KEYS = {
     "ga": ("gate", "ga-key-0123456789", "ga-secret-0123456789", ""),
     "gf": ("gate_futures", "gf-key-0123456789", "gf-secret-0123456789", ""),
     "ku": ("kucoin", "ku-key-0123456789", "ku-secret-0123456789", "ku-passphrase-0123456789"),
+    "bb": ("bybit", "bb-key-0123456789", "bb-secret-0123456789", ""),
 }
 """Of the exchanges that only their own tests use."""
 ALL_KEYS = {**KEYS, **MORE_KEYS}
@@ -47,10 +48,12 @@ PAIRS = {
     "ga": "BTC_USDT",
     "gf": "BTC_USDT",
     "ku": "BTC-USDT",
+    "bb": "BTCUSDT",
 }
 """What is traded where, if it is not `btc_idr`."""
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
 SECRETS = [value for _, *values in KEYS.values() for value in values if value]
+CATEGORIES = {"bb": "linear"}
 AUTH = {"ix": "nonce", "it": "timestamp"}
 EGRESS = {"it": "127.0.0.2"}
 ROOMY = {"orders": {"max_requests": 1000, "window_ms": 1000}}
@@ -67,6 +70,8 @@ class World:
     top: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"bm": ROOMY})
+    categories: Mapping[str, str] = field(default_factory=lambda: CATEGORIES)
+    """The markets of accounts that need one."""
     bulk: Collection[str] = ()
     """Aliases of accounts that have several orders canceled in one request."""
     aliases: Collection[str] = tuple(KEYS)
@@ -90,6 +95,8 @@ class World:
             table["passphrase" if exchange in ("okx", "kucoin") else "memo"] = memo
         if alias == "i2" and "ix" in self.aliases:
             table["timers"] = "ix"
+        if alias in self.categories:
+            table["category"] = self.categories[alias]
         if alias in AUTH:
             table["auth"] = AUTH[alias]
         if alias in EGRESS:

@@ -85,6 +85,7 @@ PROVING = {
     "binancecoinm": CANCELED,
     "binanceusdm": CANCELED,
     "bitmart": b"{}",
+    "bybit": b'{"retCode":170142,"retMsg":"The order has been cancelled","result":{}}',
     "everstrike": b'{"code":200,"msg":"","result":{"status":"ACTIVE","id":"1223181"}}',
     "gate": b'{"id":"1223181","currency_pair":"BTC_IDR","side":"buy","status":"cancelled"}',
     "gate_futures": b'{"id":1223181,"contract":"BTC_IDR",'

@@ -20,6 +20,7 @@ from worker.policy.scopes import (
     LIST_TWICE_MS,
     SCOPE_SENT,
     UNSEEN,
+    Lists,
     by_list,
     closed_scope,
 )
@@ -156,7 +157,7 @@ STEPS: dict[str, tuple[dict[str, Any], OpenOrders, Phase]] = {
 def test_stop_orders_that_are_listed_apart_are_looked_at_before_and_after(case: str) -> None:
     """Each gets its cancel at once, and none is left when the scope ends."""
     fields, answer, phase = STEPS[case]
-    decision = by_list(scope(**fields), answer, WAIT_MS, NOW_MS, stops=True)
+    decision = by_list(scope(**fields), answer, WAIT_MS, NOW_MS, Lists(stops=True))
     assert isinstance(decision, Again)
     assert decision.phase is phase
 
@@ -164,7 +165,7 @@ def test_stop_orders_that_are_listed_apart_are_looked_at_before_and_after(case: 
 def test_a_scope_ends_once_no_stop_order_is_left() -> None:
     """A last list of them proves it."""
     last = scope(**{**SEEN, "phase": Phase.STOPS_LEFT})
-    assert isinstance(by_list(last, orders(), WAIT_MS, NOW_MS, stops=True), Done)
+    assert isinstance(by_list(last, orders(), WAIT_MS, NOW_MS, Lists(stops=True)), Done)
 
 
 def test_kept_stop_orders_do_not_hold_a_scope_up() -> None:

@@ -51,6 +51,7 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
         f"{base}/gate",
         f"{base}/gate_futures",
         f"{base}/kucoin",
+        f"{base}/bybit",
     ]
     with pytest.raises(ValueError, match="no exchange"):
         sim.url("nowhere")

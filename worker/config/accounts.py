@@ -81,6 +81,7 @@ class Account(Table):
     passphrase_file: Path | None = None
     auth: str = ""
     hash: str = ""
+    category: str = ""
     timers: str = ""
     egress_ip: str | None = None
     bulk: bool = False
@@ -138,6 +139,7 @@ class Account(Table):
         if self.hash and self.hash not in hashes:
             known = f"use one of {', '.join(hashes)}" if hashes else "leave it out"
             raise ValueError(f"hash{_named(self.hash)} is not offered by {self.exchange}; {known}")
+        self._check_category()
         if self.timers and not self.adapter.capabilities.timers_at:
             raise ValueError(f"no other account holds timers for {self.exchange}; remove timers")
         if self.testnet and self.base_url:
@@ -153,6 +155,17 @@ class Account(Table):
                 raise ValueError(f"unknown limit{_named(name)}; {self.exchange} has {known}")
         refuse_both(self, "api_key", "api_secret", "memo", "passphrase")
         return self
+
+    def _check_category(self) -> None:
+        known = self.adapter.capabilities.categories
+        if not known and self.category:
+            raise ValueError(f"category is not offered by {self.exchange}; leave it out")
+        if known and self.category not in known:
+            one_of = f"use one of {', '.join(known)}"
+            if not self.category:
+                raise ValueError(f"category is missing; {self.exchange} needs it: {one_of}")
+            wrong = _named(self.category)
+            raise ValueError(f"category{wrong} is not offered by {self.exchange}; {one_of}")
 
     @field_validator("api_key", "api_secret", "memo", "passphrase")
     @classmethod

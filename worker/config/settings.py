@@ -255,6 +255,7 @@ class Settings(BaseSettings):
             memo=memo or "",
             auth=account.auth_mode,
             hash=account.hash,
+            category=account.category,
             testnet=account.testnet,
         )
 

@@ -84,6 +84,7 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
                 doubtful=decision.doubtful,
                 refused=REFUSALS.get(settlement.evidence, ""),
                 lost=False,
+                stop_kind=decision.stop_kind or job.stop_kind,
             )
 
 

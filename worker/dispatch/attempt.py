@@ -27,7 +27,13 @@ from worker.model.outcomes import Answer, CancelAccepted, ClosedMany, OpenOrders
 from worker.model.settlements import Settlement
 from worker.model.switch_scopes import scope_items
 from worker.policy.batching import answer_to, together
-from worker.policy.phases import asking_phase, command_of, next_phase, takes_apart
+from worker.policy.phases import (
+    asking_phase,
+    command_of,
+    next_phase,
+    repeated_phase,
+    takes_apart,
+)
 from worker.policy.retries import decide
 from worker.policy.scopes import closed_scope
 from worker.policy.settling import settlement_of
@@ -173,6 +179,8 @@ class AttemptRunner:
             jobs=self._jobs_of(lane.exchange),
             rng=self._rng,
             stops=takes_apart(job, lane.exchange),
+            past=lane.exchange.capabilities.asks_past,
+            repeats=repeated_phase(job, lane.exchange),
         )
         return settlement_of(
             job,

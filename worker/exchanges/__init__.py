@@ -30,6 +30,7 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "okx": ("okx.adapter", "OKX"),
         "gate": ("gate.adapter", "GATE"),
         "gate_futures": ("gate.adapter", "GATE_FUTURES"),
+        "bybit": ("bybit.adapter", "BYBIT"),
     }
 )
 """By name, the module and the attribute that is the exchange."""

@@ -36,6 +36,7 @@ class Access:
     memo: str = field(default="", repr=False)
     auth: str = ""
     hash: str = ""
+    category: str = ""
     testnet: bool = False
 
 
@@ -124,6 +125,8 @@ class Capabilities:
         base64_secret: API secrets are base64.
         hashes: Accepted values of an account's `hash`, default first; empty when there is
             only one.
+        categories: Accepted values of an account's `category`, which such an account must
+            have; empty where there is no choice.
         warning: What its users must know before they rely on it; empty for nothing.
         timers_at: The exchange whose accounts may hold this one's timers; empty for none.
         limits: The exchange's limits.
@@ -136,6 +139,9 @@ class Capabilities:
         client_ids: What a strategy's own ids of orders look like; None where an order cannot
             be named by one. Never with a space, a comma or a `|`.
         lists_client_ids: Its list of open orders has the client order id of each.
+        asks_past: Its orders that are no longer open may have to be asked about elsewhere:
+            with `past` in a `QueryOrder`.
+        scope_max: Most orders that one `CancelScope` reaches; 0 for all of the scope.
         spelling: Gives the one spelling of a pair that its documents use, of any that
             name it; what it does not know it leaves as it is.
     """
@@ -149,6 +155,7 @@ class Capabilities:
     needs_passphrase: bool = False
     base64_secret: bool = False
     hashes: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
     warning: str = ""
     timers_at: str = ""
     limits: tuple[Limit, ...] = ()
@@ -158,6 +165,8 @@ class Capabilities:
     tells_stops: bool = False
     client_ids: IdForm | None = None
     lists_client_ids: bool = False
+    asks_past: bool = False
+    scope_max: int = 0
     spelling: Callable[[str], str] = str
 
 

@@ -78,6 +78,8 @@ class Checker:
         if isinstance(command, ListOpenOrders | ListStopOrders):
             self._check_prefix(command.client_id_prefix)
         match command:
+            case QueryOrder(past=True) if not self.capabilities.asks_past:
+                raise InvalidCommand(f"{self.name} is asked about closed orders like any other")
             case CancelOrder() | QueryOrder():
                 self._check_order(command)
             case CancelOrders(order_ids=order_ids):

@@ -29,6 +29,9 @@ class Rows:
         pair: Key of its pair.
         side: Key of its side.
         status: Key of its status.
+        client_id: Key of its client order id; empty where lists have none.
+        stop: Key of its kind of stop order; empty where lists do not say.
+        plain: What is there for an order that is no stop order, in lower case.
         ids: What its order ids look like.
         states: By status, in lower case. What a list of open orders holds and is not
             known to be closed is open.
@@ -39,6 +42,9 @@ class Rows:
     pair: str
     side: str = "side"
     status: str = "status"
+    client_id: str = ""
+    stop: str = ""
+    plain: frozenset[str] = frozenset({""})
     ids: IdForm
     states: Mapping[str, OrderState]
     page: int = 0
@@ -59,11 +65,21 @@ class Rows:
                 complete = False
             if not named or state not in (None, OrderState.OPEN):
                 continue
-            if in_scope(scope, pair, side):
-                orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
-            elif respelled(scope, pair):
+            client_id = text_at(row, self.client_id) if self.client_id else ""
+            if in_scope(scope, pair, side, client_id):
+                known = side if SIDE.fullmatch(side) else None
+                orders.append(OpenOrder(order_id, pair, known, stop=self.is_stop(row)))
+            elif self._unnamed(scope, row) or respelled(scope, pair):
                 complete = False
         return OpenOrders(tuple(orders), complete)
+
+    def _unnamed(self, scope: ListOpenOrders, row: object) -> bool:
+        """Return whether a client order id decides, and a row's cannot be read."""
+        return bool(scope.client_id_prefix) and not isinstance(at(row, self.client_id), str)
+
+    def is_stop(self, row: object) -> bool:
+        """Return whether a row is a stop order's."""
+        return bool(self.stop) and word_at(row, self.stop) not in self.plain
 
 
 def not_known(command: Command, detail: str) -> Answer:

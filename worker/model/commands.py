@@ -19,6 +19,8 @@ class CancelOrder:
     client_order_id: str | None = None
     stop: bool = False
     """A list has shown it as a stop order, which some exchanges cancel by other means."""
+    stop_kind: str = ""
+    """The exchange's word for its kind of stop order, where a question has shown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class QueryOrder:
     pair: str | None = None
     client_order_id: str | None = None
     stop: bool = False
+    past: bool = False
+    """It is asked about where the exchange keeps orders that are no longer open."""
 
 
 @dataclass(frozen=True, slots=True)

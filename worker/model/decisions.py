@@ -37,6 +37,7 @@ class Again:
         doubtful: Its attempts prove nothing: from now on the job is served after urgent and
             single jobs, and gets a small share of the attempts while others wait.
         accepted: The exchange accepted the cancel; this was no failed attempt.
+        stop_kind: What the order has been shown to be, for its next cancel.
     """
 
     phase: Phase | None
@@ -53,6 +54,7 @@ class Again:
     listed: bool = False
     empty: bool = False
     accepted: bool = False
+    stop_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class Phase(StrEnum):
     """Cancels one side of a scope of both, where the exchange takes sides alone."""
     SELL = "sell"
     ASK = "ask"
+    PAST = "past"
+    """Asks where the exchange keeps closed orders; `ASK` has not found the order."""
     STOPS = "stops"
     """Lists stop orders that the exchange lists apart; `LIST` follows."""
     LIST = "list"
@@ -50,6 +52,11 @@ class Phase(StrEnum):
     def cancels(self) -> bool:
         """Whether it cancels, rather than asks."""
         return self in (Phase.SEND, Phase.BUY, Phase.SELL)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks about one order."""
+        return self in (Phase.ASK, Phase.PAST)
 
     @property
     def lists(self) -> bool:
@@ -79,6 +86,7 @@ class Job:
         order_id: The exchange's id of the order; None if it is named by `client_order_id`.
         client_order_id: The id that its strategy gave the order; never with `order_id`.
         stop: A list has shown its order as a stop order.
+        stop_kind: The exchange's word for its kind of stop order, once it has been shown.
         stops: Of a scope: `keep` if its stop orders stay; else they are canceled too.
         client_id_prefix: Of a scope: only orders whose client order id begins with it.
         phase: What the next attempt sends; None before the first.
@@ -118,6 +126,7 @@ class Job:
     parent: str | None = None
     client_id_prefix: str | None = None
     stop: bool = False
+    stop_kind: str = ""
     stops: str = ""
     phase: Phase | None = None
     streak: int = 0
@@ -345,6 +354,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
             "order_id",
             "client_order_id",
             "client_id_prefix",
+            "stop_kind",
             "stops",
             "pair",
             "side",

@@ -97,10 +97,14 @@ class ScopeCanceled:
 
 @dataclass(frozen=True, slots=True)
 class OrderReport:
-    """The answer to a `QueryOrder`."""
+    """The answer to a `QueryOrder`.
+
+    `stop_kind` is the exchange's word for its kind of stop order, where a cancel must have it.
+    """
 
     state: OrderState
     detail: str = ""
+    stop_kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,11 +37,12 @@ def command_of(job: Job, phase: Phase) -> Command:
             return ListStopOrders(job.pair, job.side, job.client_id_prefix)
         case Phase.LIST:
             return ListOpenOrders(job.pair, job.side, job.client_id_prefix)
-        case Phase.ASK:
-            return QueryOrder(job.order_id or "", job.pair, job.client_order_id, job.stop)
+        case Phase.ASK | Phase.PAST:
+            past = phase is Phase.PAST
+            return QueryOrder(job.order_id or "", job.pair, job.client_order_id, job.stop, past)
         case _ if job.kind is not Kind.CANCEL_ALL:
             names = (job.order_id or "", job.pair, job.side, job.client_order_id)
-            return CancelOrder(*names, stop=job.stop)
+            return CancelOrder(*names, stop=job.stop, stop_kind=job.stop_kind)
         case Phase.SEND:
             return CancelScope(pair=job.pair, side=job.side)
         case Phase.BUY | Phase.SELL:
@@ -68,6 +69,17 @@ def _first_phase(job: Job, exchange: Exchange) -> Phase:
     if able(exchange, command_of(job, Phase.BUY)):
         return Phase.BUY
     return first_list(job, exchange)
+
+
+def repeated_phase(job: Job, exchange: Exchange) -> Phase | None:
+    """Return the phase that cancels a whole scope again while it holds more than a list shows.
+
+    None where one cancel reaches all of it, or where its orders are canceled one by one.
+    """
+    if job.kind is not Kind.CANCEL_ALL or not exchange.capabilities.scope_max:
+        return None
+    phase = _first_phase(job, exchange)
+    return phase if phase.cancels else None
 
 
 def lists_stops(exchange: Exchange) -> bool:

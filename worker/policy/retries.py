@@ -23,7 +23,7 @@ from worker.model.outcomes import (
     Unproven,
 )
 from worker.policy.pauses import THROTTLED_MAX_MS, delayed_ms
-from worker.policy.scopes import SCOPE_SENT, by_list
+from worker.policy.scopes import SCOPE_SENT, Lists, by_list
 
 SENDS_BEFORE_ASKING = 2
 """An exchange that says it could not is sent the cancel again this often
@@ -87,6 +87,8 @@ def decide(
     jobs: Jobs,
     rng: random.Random,
     stops: bool = False,
+    past: bool = False,
+    repeats: Phase | None = None,
 ) -> Decision:
     """Decide what follows from an answer.
 
@@ -99,9 +101,13 @@ def decide(
         jobs: The budgets.
         rng: For the jitter.
         stops: The exchange lists stop orders apart from others.
+        past: It keeps closed orders apart, and can be asked about them.
+        repeats: The phase that cancels a whole scope again while it holds more than a list
+            shows; None if one cancel reaches all of it.
     """
+    lists = Lists(stops=stops, repeats=repeats)
     decision = (
-        _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng, stops=stops)
+        _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng, lists=lists)
         if _fits(job, answer)
         else _misplaced(job, backoff_ms(job.attempts, jobs, rng))
     )
@@ -114,6 +120,11 @@ def decide(
         # Others may have been its account's probes for all that time.
         age = max(age, now_ms - max(job.created_ms, job.refused_ms))
     missing = now_ms - (job.missing_ms or now_ms)
+    if past and _not_open(job, answer):
+        # Until the closed orders have been asked for, the order is not missing.
+        soon_ms = 0 if job.attempts < EAGER_ATTEMPTS else decision.delay_ms
+        decision = replace(decision, phase=Phase.PAST, delay_ms=soon_ms)
+        return replace(decision, doubtful=doubtful(job, decision))
     if _missing(answer) and missing >= jobs.missing_max_ms:
         gone = f"unknown to the exchange for {missing} ms"
         return Dead(decision.outcome, f"{gone}; {decision.detail}", decision.detail)
@@ -145,6 +156,15 @@ def _spaced_ms(missing_ms: int, attempts: int, jobs: Jobs, rng: random.Random) -
     return max(first_ms, min(spaced_ms, jobs.missing_max_ms - missing_ms))
 
 
+def _not_open(job: Job, answer: Answer) -> bool:
+    """Return whether a question has shown that an order is not among those kept at hand."""
+    match answer:
+        case OrderReport(state=OrderState.MISSING):
+            return job.sends is Phase.ASK
+        case _:
+            return False
+
+
 def _missing(answer: Answer) -> bool:
     match answer:
         case Unproven(missing=True) | OrderReport(state=OrderState.MISSING):
@@ -161,7 +181,7 @@ def _by_answer(
     now_ms: int,
     jobs: Jobs,
     rng: random.Random,
-    stops: bool,
+    lists: Lists,
 ) -> Decision:
     if isinstance(answer, Closed):  # first: most are
         return Done(answer.outcome, answer.detail)
@@ -172,8 +192,9 @@ def _by_answer(
             return Done(Outcome.CANCELED, detail)
         case OrderReport(OrderState.FILLED, detail):
             return Done(Outcome.GONE, detail)
-        case OrderReport(OrderState.OPEN, detail):
-            return Again(Phase.SEND, soon, Outcome.UNKNOWN, detail or "still open", found=True)
+        case OrderReport(OrderState.OPEN, detail, kind):
+            why = detail or "still open"
+            return Again(Phase.SEND, soon, Outcome.UNKNOWN, why, found=True, stop_kind=kind)
         case OrderReport(OrderState.MISSING, detail):
             unknown = detail or "order not known"
             return Again(Phase.SEND, wait, Outcome.UNKNOWN, unknown, missing=True)
@@ -182,11 +203,11 @@ def _by_answer(
             delay_ms = 0 if asks else wait
             return Again(asks or job.sends, delay_ms, Outcome.UNKNOWN, detail, 0, accepted=True)
         case ScopeCanceled():
-            then = Phase.STOPS if stops else Phase.LIST
+            then = Phase.STOPS if lists.stops else Phase.LIST
             then = Phase.SELL if job.sends is Phase.BUY else then
             return Again(then, 0, Outcome.UNKNOWN, SCOPE_SENT)
         case OpenOrders():
-            return by_list(job, answer, wait, now_ms, stops=stops)
+            return by_list(job, answer, wait, now_ms, lists)
         case Unproven():
             return _unproven(job, answer, asks=asks, wait=wait, soon=soon)
         case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
@@ -211,7 +232,7 @@ def _fits(job: Job, answer: Answer) -> bool:
         case ScopeCanceled():
             return phase.cancels and whole
         case OrderReport():
-            return phase is Phase.ASK and not whole
+            return phase.asks and not whole
         case OpenOrders():
             return phase.lists and whole
         case ClosedMany() | CountdownSet() | TokenGrant():
@@ -225,12 +246,12 @@ def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon
     streak = 1 + (job.streak if job.outcome is answer.outcome else 0)
     # What the exchange called missing is more likely closed than open, so that
     # only an answer can help; else send again, in case it never arrived.
-    missing = answer.missing or (job.missing and phase is Phase.ASK)
+    missing = answer.missing or (job.missing and phase.asks)
     if phase.cancels:
         turned = asks or phase
     else:
         tired = streak >= ASKS_IN_VAIN
-        turned = Phase.SEND if phase is Phase.ASK and (tired or not missing) else phase
+        turned = Phase.SEND if phase.asks and (tired or not missing) else phase
     sends = SENDS_BEFORE_ASKING if job.missing_ms is None else 1
     delay = _delay_ms(job, answer, wait, streak)
     again = Again(
@@ -248,7 +269,7 @@ def _unproven(job: Job, answer: Unproven, *, asks: Phase | None, wait: int, soon
         # Refused for the stamp alone: nothing was done, and the next is corrected.
         return replace(again, delay_ms=soon)
     match answer.outcome:
-        case Outcome.REJECTED if phase is Phase.ASK:
+        case Outcome.REJECTED if phase.asks:
             # The question was refused, not the cancel.
             return replace(again, phase=Phase.SEND, outcome=Outcome.UNKNOWN)
         case Outcome.REJECTED:
@@ -282,7 +303,7 @@ def _rejected(job: Job, again: Again, *, final: bool) -> Decision:
 def _unauthorized(job: Job, again: Again, *, asks: Phase | None, streak: int) -> Again:
     """Wait for better credentials; the account's other jobs wait for this attempt's like."""
     phase, turns = again.phase, streak >= REFUSALS_BEFORE_TURNING
-    if turns and phase is Phase.ASK:
+    if turns and job.sends.asks:
         phase = Phase.SEND
     elif turns and job.kind is not Kind.CANCEL_ALL:
         phase = asks or phase

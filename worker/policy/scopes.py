@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from worker.model.decisions import Again, Decision, Done
 from worker.model.jobs import KEEP, Job, Phase
@@ -23,15 +23,32 @@ LIST_TWICE_MS = 2_000
 before may not be shown yet, and none has been canceled that would prove the list."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """How an exchange shows a scope.
+
+    Attributes:
+        stops: It lists stop orders apart from others.
+        repeats: The phase that cancels the whole scope again while it holds more than a list
+            shows; None if one cancel reaches all of it, or there is none.
+    """
+
+    stops: bool = False
+    repeats: Phase | None = None
+
+
+PLAIN_LISTS = Lists()
+
+
 def by_list(
-    job: Job, answer: OpenOrders, wait: int, now_ms: int, *, stops: bool = False
+    job: Job, answer: OpenOrders, wait: int, now_ms: int, lists: Lists = PLAIN_LISTS
 ) -> Decision:
     """Decide what follows from a list of a scope's open orders.
 
-    Where the exchange lists stop orders apart (`stops`), they are listed once, so that each
-    gets its cancel; then the others until there are none; then the stop orders likewise.
+    Where the exchange lists stop orders apart, they are listed once, so that each gets its
+    cancel; then the others until there are none; then the stop orders likewise.
     """
-    phase = job.sends
+    phase, stops = job.sends, lists.stops
     if job.stops == KEEP:
         answer = replace(answer, orders=tuple(row for row in answer.orders if not row.stop))
     if phase is Phase.STOPS:
@@ -44,6 +61,9 @@ def by_list(
         wait = 0  # orders that a bot goes on placing are canceled as fast as the first
     if answer.orders or not answer.complete:
         detail = f"{len(answer.orders)} still open"
+        if lists.repeats and answer.orders and not answer.complete:
+            detail = f"{len(answer.orders)} or more still open: all are canceled again"
+            return Again(lists.repeats, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail)
         known = answer.complete or job.listed or job.empty
         return Again(phase, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, listed=known)
     if not (job.listed or job.empty):

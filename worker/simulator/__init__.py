@@ -28,6 +28,7 @@ Base URLs below the server's own:
 `hyperliquid` `/hyperliquid`       stands for `https://api.hyperliquid.xyz`
 `gate…`       `/gate…`             stands for `https://api.gateio.ws`
 `kucoin`      `/kucoin`            stands for `https://api.kucoin.com`
+`bybit`       `/bybit`             stands for `https://api.bybit.com`
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -91,6 +92,9 @@ name                       applied     what the client sees
 `gate_cancel_fail`         no          400 and CANCEL_FAIL
 `kucoin_open`              yes         a cancel that says that the order is open yet
 `kucoin_internal`          at random   500 and 500000, "Internal Server Error"
+`bybit_timeout`            at random   10000, "Server Timeout"
+`bybit_server`             at random   10016, "Server error."
+`bybit_banned`             no          403, "access too frequent"
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
@@ -116,6 +120,7 @@ What no document says, and is chosen here:
   a timer of all pairs is refused.
 - KuCoin: the order of its checks; how long a cancel of a scope takes; what is said of a
   stop order that was canceled.
+- Bybit: the order of its checks; how long a cancel takes; all orders are of one category.
 - BitMart's status for a bad signature (403) and timestamp (400).
 - See `Options` for what is chosen by the seed.
 """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from worker.simulator.binance.api import BinanceCoinm, BinanceSpot, BinanceUsdm
 from worker.simulator.bitmart.api import Bitmart
+from worker.simulator.bybit.api import Bybit
 from worker.simulator.clock import http_date
 from worker.simulator.countdowns import CHECK_EVERY_MS, Timer
 from worker.simulator.everstrike.api import Everstrike
@@ -55,6 +56,7 @@ class Engine:
                 GateSpot(seed, options),
                 GateFutures(seed, options),
                 Kucoin(seed, options),
+                Bybit(seed, options),
             )
         }
         self.plan = FaultPlan(self.exchanges)

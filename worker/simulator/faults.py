@@ -96,6 +96,9 @@ FAULTS = _table(
     Fault("gate_cancel_fail", applied=False, own=True),
     Fault("kucoin_open", applied=True, own=True, meets=lambda it: it.operation == "cancel"),
     Fault("kucoin_internal", applied=None, own=True),
+    Fault("bybit_timeout", applied=None, own=True),
+    Fault("bybit_server", applied=None, own=True),
+    Fault("bybit_banned", applied=False, own=True),
     Fault("reject_nonce", applied=False, own=True, meets=lambda it: it.nonce is not None),
     Fault("expire_token", applied=False, own=True, meets=lambda it: it.token is not None),
 )

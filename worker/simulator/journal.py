@@ -13,7 +13,7 @@ class Reading:
     """What a request says it wants, read without judging it.
 
     Attributes:
-        operation: `cancel`, `bulk`, `scope`, `query`, `open_orders`,
+        operation: `cancel`, `bulk`, `scope`, `query`, `history`, `open_orders`,
             `countdown`, `token`, `time` or `unknown`.
         api_key: Whose request it is; empty if it does not say.
         nonce: As given.

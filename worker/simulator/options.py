@@ -47,6 +47,11 @@ class Options:
         kucoin_cancel_ms: How long after a cancel of a scope was accepted orders are taken off.
         kucoin_fires_within_ms: How late at most orders are taken off once a timer has fired:
             "between 0 and 10 seconds"; each time another delay.
+        bybit_category: The market in which a trader's orders are: `linear`, `inverse`, `spot`.
+        bybit_stop: The kind of its stop orders: `Stop`, or on spot `tpslOrder`.
+        bybit_cancel_ms: How long after it was accepted a cancel takes an order off.
+        bybit_cancels: Cancels of one order in a second, for each user.
+        bybit_restarted: Closed orders are found in the order history alone.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -76,6 +81,11 @@ class Options:
     kucoin_missing: str = "error"
     kucoin_cancel_ms: int = 20
     kucoin_fires_within_ms: int = 0
+    bybit_category: str = "linear"
+    bybit_stop: str = "Stop"
+    bybit_cancel_ms: int = 20
+    bybit_cancels: int = 10
+    bybit_restarted: bool = False
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False

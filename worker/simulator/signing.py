@@ -69,6 +69,11 @@ def kucoin_passphrase(secret: str, passphrase: str) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), passphrase.encode(), "sha256")).decode()
 
 
+def bybit_signature(secret: str, message: bytes) -> str:
+    """Sign "timestamp + api_key + recv_window + (queryString | jsonBodyString)"."""
+    return hmac.digest(secret.encode(), message, "sha256").hex()
+
+
 def bitmart_signature(secret: str, message: str) -> str:
     """Sign sorted, urlencoded parameters, or the message of a token request."""
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()

@@ -22,6 +22,7 @@ MOUNTS: Mapping[str, str] = {
     "gate": "/gate",
     "gate_futures": "/gate_futures",
     "kucoin": "/kucoin",
+    "bybit": "/bybit",
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}

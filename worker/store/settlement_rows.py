@@ -34,6 +34,8 @@ def settlement_row(settlement: Settlement) -> str:
                 "held": decision.held,
             }
             row |= {name: True for name, is_set in flags.items() if is_set}
+            if decision.stop_kind:
+                row["stop_kind"] = decision.stop_kind
         case PutBack():
             row["verb"] = "wait"
     if not isinstance(decision, PutBack):

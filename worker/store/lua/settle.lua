@@ -18,6 +18,7 @@
 --   found          it shows the order open
 --   doubtful       the job is no longer served as urgent or single, for its attempts prove
 --                  nothing: see lib/turns
+--   stop_kind      the exchange's word for the order's kind of stop order, for its next cancel
 --   held           the scope is empty, and is kept so: nothing is in vain
 --   pause_ms       how long the lane rests
 --   unanswered     a cancel of a whole scope was sent and no reply came: it may yet be carried out
@@ -176,6 +177,7 @@ local function settle(s)
       else redis.call('ZADD', p .. 'vain:' .. lane, first or now, id) end
       if s.found then redis.call('HDEL', key, 'missing_ms')
       elseif s.missing then redis.call('HSETNX', key, 'missing_ms', now) end
+      if s.stop_kind then redis.call('HSET', key, 'stop_kind', s.stop_kind) end
       if s.doubtful then
         redis.call('HSET', key, 'doubtful', 1)
         if job.urgent and not job.doubtful then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
