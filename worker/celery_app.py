@@ -23,6 +23,7 @@ from worker.factory import secrets_of, serve_health
 from worker.messaging.deferred import Deferred
 from worker.messaging.runtime import runtime, shown
 from worker.model.messages import CANCEL, COUNTDOWN, TICK
+from worker.model.names import key_name
 from worker.notify.notifier import Notifier
 from worker.store.address import parse
 from worker.store.doorbell import BELL, LATER, PRIORITIES, queue_key
@@ -65,6 +66,12 @@ def former_lists(settings: Settings) -> list[str]:
     read = plain_lists(settings).values()
     names = [name for name in (DEFAULT_QUEUE, *EXCHANGES) if name not in read]
     return [queue_key(name, priority) for name in names for priority in PRIORITIES]
+
+
+def queue_names(settings: Settings) -> list[str]:
+    """Return the queues that a worker reads: of each exchange, and of those of its accounts."""
+    own = (account.exchange for account in settings.accounts.values())
+    return [*dict.fromkeys((DEFAULT_QUEUE, *EXCHANGES, *map(key_name, own)))]
 
 
 def make_app(settings: Settings) -> Celery:
@@ -113,7 +120,7 @@ def make_app(settings: Settings) -> Celery:
         task_publish_retry=False,
         task_default_queue=DEFAULT_QUEUE,
         task_queues=[
-            Queue(name, Exchange(name), routing_key=name) for name in (DEFAULT_QUEUE, *EXCHANGES)
+            Queue(name, Exchange(name), routing_key=name) for name in queue_names(settings)
         ],
         task_default_priority=PRIORITIES[0],
         task_serializer="json",

@@ -30,6 +30,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
         "flower": "flower",
         "apprise": "notify",
         **dict.fromkeys(("Crypto", "coincurve", "msgpack"), "hyperliquid"),
+        "ccxt": "ccxt",
     }
 )
 """By top-level module, the extra of this package that installs it."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from worker.config.accounts import Account
 from worker.config.secret_files import SECRETS
+from worker.config.secret_values import parts_of
 from worker.config.settings import Settings
 from worker.direct.limiter import MemoryLimiter
 from worker.direct.nonces import MemoryNonces
@@ -19,6 +20,7 @@ from worker.direct.tokens import MemoryTokens
 from worker.dispatch.attempt import AttemptRunner
 from worker.dispatch.dispatcher import Dispatcher
 from worker.errors import SettingsError
+from worker.exchanges import prepare
 from worker.exchanges.base import Access, Limit
 from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.egress import ANY_IP, at_default_address
@@ -27,6 +29,7 @@ from worker.gateway.ports import Ports
 from worker.gateway.sender import Sender
 from worker.model.commands import Command
 from worker.model.limits import Budget, Rule
+from worker.model.names import exchange_name, key_name
 from worker.store.address import parse
 from worker.store.due_poll import DuePoll
 from worker.store.holds import Holds
@@ -60,6 +63,7 @@ def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSe
         if only and alias != only:
             continue
         access = settings.access(alias)
+        prepare(account.adapter)
         identity = _identity(account, access)
         other = known.setdefault(identity, alias)
         if other != alias:
@@ -87,7 +91,7 @@ def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSe
             uses_nonce=account.uses_nonce,
             identity=identity,
             bulk_max=account.adapter.capabilities.bulk_max if account.bulk else 1,
-            mask=Mask((access.api_key, access.api_secret, access.memo)),
+            mask=Mask(_secrets(account)),
             rules=_rules(limits, bans),
             whole=_rules(limits, bans, all_pairs=True),
         )
@@ -167,10 +171,16 @@ def secrets_of(settings: Settings) -> list[str]:
     """Return every secret that these settings hold, for masking."""
     found: list[str | None] = [settings.sentry_address]
     for account in settings.accounts.values():
-        found += [account.secret(name) for name in SECRETS]
+        found += _secrets(account)
     found += parse(settings.redis_address).secrets
     found += settings.notify.secrets()
     return [secret for secret in found if secret]
+
+
+def _secrets(account: Account) -> list[str]:
+    """Return what an account has that is masked."""
+    held = [account.secret(name) for name in SECRETS]
+    return [part for secret in held if secret for part in parts_of(secret)]
 
 
 def _identity(account: Account, access: Access) -> str:
@@ -186,7 +196,7 @@ def _identity(account: Account, access: Access) -> str:
 def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
     owner = key_id(api_key) if limit.per == "account" else account.egress_ip or ANY_IP
     return Rule(
-        key=f"{account.exchange}:{limit.name}:{owner}",
+        key=f"{key_name(account.exchange)}:{limit.name}:{owner}",
         max_requests=limit.max_requests,
         window_ms=limit.window_ms,
         paced=limit.paced,
@@ -238,9 +248,11 @@ def budgets_of(sessions: Iterable[AccountSession]) -> list[Budget]:
         for _, rule in session.rules:
             if rule.ban:
                 continue
-            exchange, limit, owner = rule.key.split(":", 2)
+            written, limit, owner = rule.key.split(":", 2)
             shown = session.alias if owner == own else owner
-            budgets.setdefault(rule.key, Budget(exchange, limit, shown, replace(rule, weight=1)))
+            budgets.setdefault(
+                rule.key, Budget(exchange_name(written), limit, shown, replace(rule, weight=1))
+            )
     return list(budgets.values())
 
 

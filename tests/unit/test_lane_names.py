@@ -5,12 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.exchanges import EXCHANGES
+from worker.exchanges import EXCHANGES, ccxt_names
 from worker.model.names import (
     account_of,
+    exchange_name,
     exchange_of,
     is_switch_lane,
     jobs_lane,
+    key_name,
     lane_of,
     switch_lane,
 )
@@ -19,7 +21,9 @@ ALIASES = st.one_of(
     st.sampled_from(["switch", "orders", "refresh", "next", "urgent", "lane", "due"]),
     st.from_regex(r"[a-z0-9][a-z0-9_-]{0,31}", fullmatch=True),
 )
-NAMES = st.one_of(st.sampled_from(sorted(EXCHANGES)), st.sampled_from(["switch", "due", "lane"]))
+NAMES = st.one_of(
+    st.sampled_from([*sorted(EXCHANGES), *ccxt_names()]), st.sampled_from(["switch", "due", "lane"])
+)
 
 
 @given(NAMES, ALIASES)
@@ -55,4 +59,12 @@ def test_an_old_lane_of_odd_form_can_be_shown() -> None:
 
 def test_no_exchange_has_a_separator_in_its_name() -> None:
     """Names are taken apart there."""
-    assert [name for name in EXCHANGES if ":" in name] == []
+    assert [name for name in EXCHANGES if ":" in name or "." in name] == []
+
+
+def test_an_exchange_of_ccxt_is_written_without_a_separator() -> None:
+    """Lanes, queues and keys of limits hold it so; people see the name of the settings."""
+    assert lane_of("ccxt:bitvavo", "kc") == "ccxt.bitvavo:kc"
+    written = [key_name(name) for name in ccxt_names()]
+    assert [name for name in written if ":" in name] == []
+    assert [exchange_name(name) for name in written] == ccxt_names()

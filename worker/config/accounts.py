@@ -23,13 +23,14 @@ from pydantic import (
 
 from worker.config.aliases import auth_mode_of
 from worker.config.environment import nearest
-from worker.config.secret_values import BARE, check_base64, read_secret
-from worker.exchanges import EXCHANGES
+from worker.config.secret_values import BARE, check_base64, is_bare, read_secret
+from worker.exchanges import CCXT, EXCHANGES, adapter_instead, ccxt_names
 from worker.exchanges.base import Exchange, Limit
 from worker.model.durations import duration_ms
 
 PLAIN_WORD = re.compile(r"[a-z_]{1,16}")
 """Values that an error may show: too short and plain to be a secret."""
+CREDENTIALS = ("api_key", "api_secret", "memo", "passphrase", "uid", "wallet", "private_key")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -79,6 +80,13 @@ class Account(Table):
     memo_file: Path | None = None
     passphrase: SecretStr | None = None
     passphrase_file: Path | None = None
+    uid: SecretStr | None = None
+    uid_file: Path | None = None
+    wallet: SecretStr | None = None
+    wallet_file: Path | None = None
+    private_key: SecretStr | None = None
+    private_key_file: Path | None = None
+    unproven: bool = False
     auth: str = ""
     hash: str = ""
     category: str = ""
@@ -90,10 +98,21 @@ class Account(Table):
     @field_validator("exchange")
     @classmethod
     def _known(cls, value: str) -> str:
+        if instead := adapter_instead(value):
+            raise ValueError(
+                f'use exchange = "{instead}": it has an adapter of its own, and one key must not '
+                "be two accounts"
+            )
         if value not in EXCHANGES:
+            if value.startswith(CCXT):
+                meant = nearest(value[:64].lower(), ccxt_names())
+                raise ValueError(
+                    "ccxt signs no cancel for an exchange of this id"
+                    + (f"; did you mean {meant}?" if meant else "")
+                )
             meant = nearest(value[:64].lower(), EXCHANGES)
             hint = f"; did you mean {meant}?" if meant else ""
-            known = ", ".join(EXCHANGES)
+            known = ", ".join((*EXCHANGES, f"{CCXT}<id>"))
             raise ValueError(f"unknown exchange{_named(value)}; use one of {known}{hint}")
         return value
 
@@ -153,7 +172,15 @@ class Account(Table):
             if name not in names:
                 known = ", ".join(names) or "none"
                 raise ValueError(f"unknown limit{_named(name)}; {self.exchange} has {known}")
-        refuse_both(self, "api_key", "api_secret", "memo", "passphrase")
+        if self.unproven != self.adapter.capabilities.unproven:
+            raise ValueError(
+                f"what {self.exchange} replies is in no document known here, so its cancels end "
+                "as CANCELED only by an order report, and its lists prove nothing: add "
+                "unproven = true to use it all the same"
+                if self.adapter.capabilities.unproven
+                else f"the replies of {self.exchange} are documented; remove unproven"
+            )
+        refuse_both(self, *CREDENTIALS)
         return self
 
     def _check_category(self) -> None:
@@ -167,10 +194,10 @@ class Account(Table):
             wrong = _named(self.category)
             raise ValueError(f"category{wrong} is not offered by {self.exchange}; {one_of}")
 
-    @field_validator("api_key", "api_secret", "memo", "passphrase")
+    @field_validator(*CREDENTIALS)
     @classmethod
     def _bare(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().isprintable():
+        if value is not None and not is_bare(value.get_secret_value()):
             raise ValueError(BARE)
         return value
 

@@ -26,7 +26,7 @@ PREFIX: Final = "WORKER_"
 URL: Final = "redis://127.0.0.1:6379/0"
 ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 KEY_PREFIX: Final = re.compile(r"[A-Za-z0-9:_-]{1,32}")
-SECRETS: Final = ("api_key", "api_secret", "memo", "passphrase")
+SECRETS: Final = ("api_key", "api_secret", "memo", "passphrase", "uid", "wallet", "private_key")
 INTEGERS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {
         "": {"redis_timeout_ms": 10},

@@ -13,7 +13,7 @@ from worker.config.settings_file import config_path, read_table
 
 log = logging.getLogger(__name__)
 
-SECRETS = ("api_key", "api_secret", "memo", "passphrase")
+SECRETS = ("api_key", "api_secret", "memo", "passphrase", "uid", "wallet", "private_key")
 TOP_SECRETS = ("redis_url", "sentry_dsn")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 """Includes write access: a changed file can point an account at another host."""

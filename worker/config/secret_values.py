@@ -12,6 +12,7 @@ from worker.model.text import shortened
 
 SECRET_MAX_BYTES = 16_384
 BARE = "holds more than one line or a control character; give the bare secret"
+PEM = "-----BEGIN "
 MAYBE_SECRET = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9+/=_.-]{20,}")
 """Text that may be a secret, pasted in place of a name."""
 
@@ -37,9 +38,21 @@ def read_secret(path: Path, name: str) -> str:
         raise SettingsError(f"{name}: {path} is not UTF-8 text") from None
     if not text:
         raise SettingsError(f"{name}: {path} is empty")
-    if not text.isprintable():
+    if not is_bare(text):
         raise SettingsError(f"{name}: {path} {BARE}")
     return text
+
+
+def is_bare(text: str) -> bool:
+    """Return whether a text is one line, or a private key in PEM, which has several."""
+    lines = text.splitlines() if text.startswith(PEM) else [text]
+    return all(line.isprintable() for line in lines)
+
+
+def parts_of(secret: str) -> list[str]:
+    """Return a secret, and the lines of a key in PEM, each of which is to be masked too."""
+    lines = secret.splitlines()[1:-1] if secret.startswith(PEM) else []
+    return [secret, *lines]
 
 
 def masked(text: str) -> str:

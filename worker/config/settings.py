@@ -30,6 +30,7 @@ from pydantic_settings import (
 )
 
 from worker.config.accounts import (
+    CREDENTIALS,
     Account,
     Alias,
     LimitSettings,
@@ -232,32 +233,38 @@ class Settings(BaseSettings):
         account = self.account(alias)
         where = f"accounts.{alias}"
         try:
-            key, secret = account.secret("api_key"), account.secret("api_secret")
-            memo, passphrase = account.secret("memo"), account.secret("passphrase")
-            account.check_secret(secret)
+            found = {name: account.secret(name) for name in CREDENTIALS}
+            account.check_secret(found["api_secret"])
         except SettingsError as error:
             raise SettingsError(f"{where}.{error}") from None
-        needed = {"api_key": key, "api_secret": secret}
-        if account.adapter.capabilities.needs_memo:
-            needed["memo"] = memo
-        if account.adapter.capabilities.needs_passphrase:
-            needed["passphrase"] = memo = passphrase
-        for name, value in needed.items():
-            if not value:
+        capabilities = account.adapter.capabilities
+        needed = [*capabilities.credentials]
+        needed += ["memo"] if capabilities.needs_memo else []
+        needed += ["passphrase"] if capabilities.needs_passphrase else []
+        for name in needed:
+            if not found[name]:
                 variable = f"{PREFIX}ACCOUNTS__{alias.upper()}__{name.upper()}"
                 raise SettingsError(
                     f"{where}.{name} is missing; set it, {name}_file, or {variable}",
                 )
         return Access(
             base_url=account.url,
-            api_key=key or "",
-            api_secret=secret or "",
-            memo=memo or "",
+            api_key=found["api_key"] or _stand_in(found),
+            api_secret=found["api_secret"] or "",
+            memo=(found["passphrase"] if "passphrase" in needed else found["memo"]) or "",
+            uid=found["uid"] or "",
+            wallet=found["wallet"] or "",
+            private_key=found["private_key"] or "",
             auth=account.auth_mode,
             hash=account.hash,
             category=account.category,
             testnet=account.testnet,
         )
+
+
+def _stand_in(found: Mapping[str, str | None]) -> str:
+    """Return what identifies an account without an API key. It is never sent."""
+    return next((f"{name}:{value}" for name, value in found.items() if value), "")
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  checked by the model

@@ -27,6 +27,8 @@ class Access:
 
     Attributes:
         memo: The memo or the passphrase, where the exchange has one.
+        uid: The number of the user, where requests name it; so the address of the wallet.
+        private_key: What signs instead of an API secret.
         testnet: Whether it is the exchange's test, which some mark in each request.
     """
 
@@ -38,6 +40,9 @@ class Access:
     hash: str = ""
     category: str = ""
     testnet: bool = False
+    uid: str = field(default="", repr=False)
+    wallet: str = field(default="", repr=False)
+    private_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,9 @@ class Capabilities:
         needs_token: Requests carry a bearer token from `FetchToken`.
         needs_memo: Accounts have a memo beside key and secret.
         needs_passphrase: Accounts have a passphrase beside key and secret.
+        credentials: What an account must have, by the names in its settings, beside a memo
+            or a passphrase that is needed.
+        unproven: No document of its replies is known here: accounts need `unproven = true`.
         base64_secret: API secrets are base64.
         hashes: Accepted values of an account's `hash`, default first; empty when there is
             only one.
@@ -153,6 +161,8 @@ class Capabilities:
     needs_token: bool = False
     needs_memo: bool = False
     needs_passphrase: bool = False
+    credentials: tuple[str, ...] = ("api_key", "api_secret")
+    unproven: bool = False
     base64_secret: bool = False
     hashes: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()

@@ -1,8 +1,10 @@
 """Names in Redis that are made of an exchange and an account.
 
 An account's lane is `<exchange>:<account>`, and that of its switches
-`<exchange>:<account>:switch`. Neither part holds a `:`, so the number of parts
-distinguishes the kinds, whatever an account is called. `lua/lib/lanes.lua` has the same rule.
+`<exchange>:<account>:switch`. An exchange is written there, in the names of queues and in
+the keys of limits by `key_name`, since a name such as `ccxt:bitvavo` holds a `:`. So neither
+part does, and the number of parts distinguishes the kinds, whatever an account is called.
+`lua/lib/lanes.lua` has the same rule.
 """
 
 from __future__ import annotations
@@ -10,13 +12,24 @@ from __future__ import annotations
 from typing import Final
 
 SEPARATOR: Final = ":"
+_INSTEAD: Final = "."
 _SWITCHES: Final = "switch"
 _PARTS: Final = 3
 
 
+def key_name(exchange: str) -> str:
+    """Return the name of an exchange as keys and queues have it, without a `:`."""
+    return exchange.replace(SEPARATOR, _INSTEAD)
+
+
+def exchange_name(written: str) -> str:
+    """Return the name of an exchange that `key_name` has written."""
+    return written.replace(_INSTEAD, SEPARATOR)
+
+
 def lane_of(exchange: str, account: str) -> str:
     """Return the name of an account's lane."""
-    return f"{exchange}{SEPARATOR}{account}"
+    return f"{key_name(exchange)}{SEPARATOR}{account}"
 
 
 def switch_lane(lane: str) -> str:
@@ -39,7 +52,7 @@ def jobs_lane(lane: str) -> str:
 
 def exchange_of(lane: str) -> str:
     """Return the exchange that a lane belongs to."""
-    return lane.partition(SEPARATOR)[0]
+    return exchange_name(lane.partition(SEPARATOR)[0])
 
 
 def account_of(lane: str) -> str:

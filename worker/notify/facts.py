@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.errors import StoreUnavailable
 from worker.model.jobs import Job, Kind, State
-from worker.model.names import lane_of
+from worker.model.names import exchange_of, lane_of
 from worker.model.notices import Notice
 from worker.model.outcomes import Outcome
 from worker.model.switches import SwitchRecord
@@ -242,7 +242,7 @@ def _of_lane(lane: LaneReading, refused: str, paused_ms: int) -> Iterator[Notice
 
 
 def _of_trip(record: SwitchRecord, text: str) -> Notice:
-    return Notice("switch tripped", text, record.account, record.lane.partition(":")[0])
+    return Notice("switch tripped", text, record.account, exchange_of(record.lane))
 
 
 def _shown(record: SwitchRecord) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from worker import clock
+from worker.model.names import key_name
 
 BELL = "bell"
 """Header of a message that only wakes: what it is about is in Redis."""
@@ -44,6 +45,7 @@ def ring(
     task_id: str = "",
 ) -> tuple[str, str]:
     """Return the list, without the key prefix, and the message that has a worker run `task`."""
+    queue = key_name(queue)
     task_id = task_id or str(UUID(bytes=os.urandom(16), version=4))
     body = json.dumps([list(args), dict(kwargs), _EMBED], separators=(",", ":")).encode()
     message = {

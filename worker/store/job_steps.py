@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from worker.model.jobs import Job, NewJob
+from worker.model.names import exchange_name
 from worker.model.settlements import Accepted
 from worker.store.steps import Key, Steps, ask, fields_of, run
 
@@ -111,7 +112,7 @@ def reading_accounts() -> Steps[dict[str, str]]:
     Several, separated by commas, where workers of several have an account of that alias.
     """
     (fields,) = yield ask(("HGETALL", Key("accounts")))
-    return fields_of(fields)
+    return {alias: exchange_name(written) for alias, written in fields_of(fields).items()}
 
 
 def reading_states(job_ids: Sequence[str]) -> Steps[list[str | None]]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from worker.model.jobs import Job
-from worker.model.names import lane_of
+from worker.model.names import key_name, lane_of
 from worker.model.settlements import Accepted, Claimed, Settlement, new_id
 from worker.store.connection import unavailable
 from worker.store.job_steps import CHUNK, accepting, ending_hold, retiring
@@ -48,7 +48,7 @@ class Ledger(Presence):
         limit: int = 1,
     ) -> Claimed:
         """Lease due jobs: of all lanes of an exchange in turn, of one, or one job."""
-        args = (self._digest, exchange, lane, job_id, holder, lease_ms, limit)
+        args = (self._digest, key_name(exchange), lane, job_id, holder, lease_ms, limit)
         now, unregistered, tended, more, *jobs = self._store.run("claim", *args)
         return Claimed(int(now), _read(jobs), unregistered, tended, more == 1)
 
@@ -66,7 +66,7 @@ class Ledger(Presence):
         All in one step, and each by itself: one that no longer counts does not
         stop the others.
         """
-        exchange = settled[0].job.exchange
+        exchange = key_name(settled[0].job.exchange)
         head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit)
         answer = self._store.run("settle", *head, *map(settlement_row, settled))
         now, unregistered, tended, more, applied, *jobs = answer

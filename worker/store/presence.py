@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from worker.model.names import key_name
 from worker.store.connection import Store
 from worker.store.listing import Listing
 from worker.store.orphans import Astray
@@ -70,7 +71,7 @@ class Presence(Listing):
             for alias, exchange, width in accounts
             for part in (
                 alias,
-                exchange,
+                key_name(exchange),
                 width,
                 int(exchange in native),
                 (bulk or {}).get(alias, 1),

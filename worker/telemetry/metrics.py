@@ -22,6 +22,7 @@ from prometheus_client import (
 )
 
 from worker import clock
+from worker.model.names import exchange_name
 from worker.model.outcomes import Outcome
 
 M = TypeVar("M", Counter, Histogram)
@@ -207,8 +208,8 @@ def _child(family: M, *labels: str) -> M:
 
 def _limit(key: str) -> tuple[str, str]:
     """Return exchange and name of a limit; owners are secret or too many for a label."""
-    exchange, name, _ = key.split(":", 2)
-    return exchange, name
+    written, name, _ = key.split(":", 2)
+    return exchange_name(written), name
 
 
 def _seconds(ms: float) -> float:

@@ -50,7 +50,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     if not any(finding.setting for finding in alone):
         try:
             build_sessions(settings)
-        except SettingsError as error:
+        except (SettingsError, ExtraMissing) as error:
             yield wrong_setting("accounts", str(error))
 
 
@@ -83,7 +83,7 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
     odd = {
         name: reason
         for name, value in (("api_key", access.api_key), ("api_secret", access.api_secret))
-        if (reason := _odd(value))
+        if name in account.adapter.capabilities.credentials and (reason := _odd(value))
     }
     for name, reason in odd.items():
         yield fail(f"{subject}.{name}", reason, "paste it again, exactly as the exchange gave it")
@@ -95,13 +95,21 @@ def _account(settings: Settings, alias: str) -> Iterator[Finding]:
         yield ok(subject, f"{account.exchange} at {account.url}: {', '.join(held)} present{timers}")
         if warning := account.adapter.capabilities.warning:
             yield warn(f"{subject}.exchange", warning, "remove the account if it holds no orders")
+        if account.unproven:
+            yield warn(
+                f"{subject}.unproven",
+                "no document of its replies is known: a cancel ends as CANCELED only by a report "
+                "of its order, and a cancel-all, or a switch of pairs, never ends as proven",
+                "watch its dead letters, and look at the exchange after a cancel-all",
+            )
         if proxied(account.url, settings.http):
             yield warn(
                 f"{subject}.base_url",
                 "reached through a proxy: a request may still arrive after it was abandoned",
                 "connect directly: http.trust_env = false, or name the host in no_proxy",
             )
-        short = [name for name in held[:2] if len(getattr(access, name)) < SHORT]
+        own = [name for name in held if name in ("api_key", "api_secret")]
+        short = [name for name in own if len(getattr(access, name)) < SHORT]
         for name in short:
             yield warn(
                 f"{subject}.{name}", f"shorter than {SHORT} characters", "check that it is complete"
