@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Take the pictures of the control page in Chromium, and print its figures.
 
-Runs a worker, Celery beat and the simulated exchanges. Run it as `uv run ops/page_pictures.py`.
+Runs a worker, Celery beat and the simulated exchanges. Run it as `uv run ops/page_pictures.py`;
+with `--figures` it takes no pictures.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -20,17 +21,20 @@ from tests.support.polling import eventually  # noqa: E402  found by the line ab
 from tests.support.web_server import Web, serving  # noqa: E402
 from tests.support.webdriver import WebDriver  # noqa: E402
 from tests.support.world import World, open_world  # noqa: E402
+from worker import clock  # noqa: E402
 
 IMAGES = TOP / "ops" / "docs" / "images"
 SIZES = {"wide": (1280, 860), "phone": (390, 844)}
 ROUNDS = 10
 MANY = 1_000
+JOBS, CHUNK = 50_000, 500
 STATE = "return document.documentElement.dataset.state"
 PAINT = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 FRAMES = """
 window.frames_ms = [];
 let last = performance.now();
 const next = (now) => {
+  if (!window.frames_ms) return;
   window.frames_ms.push(now - last);
   last = now;
   requestAnimationFrame(next);
@@ -50,8 +54,10 @@ def main() -> None:
     """Take the pictures, then the figures."""
     IMAGES.mkdir(exist_ok=True)
     with visit() as (world, web, browser):
-        pictures(world, web, browser)
+        if "--figures" not in sys.argv:
+            pictures(world, web, browser)
         figures(world, web, browser)
+        jobs(world, browser)
 
 
 @contextmanager
@@ -130,14 +136,57 @@ def figures(world: World, web: Web, browser: WebDriver) -> None:
         within_ms=60_000,
         what="all rows",
     )
-    browser.run(FRAMES)
-    rounds = SCROLLED_S * 20
-    for number in range(rounds):
-        browser.run("scrollTo(0, arguments[0])", number * 400)
-    frames = sorted(browser.run("return window.frames_ms"))
     print_figure("first paint, ms", paints)
     print_figure("deadline to red, ms", reds)
-    print_figure(f"frames while scrolling {MANY} switches, ms", frames)
+    print_figure("frames of a quiet page, ms", frames_while(browser, lambda: clock.sleep_ms(2_000)))
+    scrolled = frames_while(browser, lambda: scroll(browser))
+    print_figure(f"frames while scrolling {MANY} switches, ms", scrolled)
+    filtered = frames_while(browser, lambda: browser.type("#switch-filter", "many-77"))
+    print_figure(f"frames while filtering {MANY} switches, ms", filtered)
+
+
+def jobs(world: World, browser: WebDriver) -> None:
+    """Print how the view of many jobs moves."""
+    names = [f"bulk-{number:05}" for number in range(JOBS)]
+    for first in range(0, JOBS, CHUNK):
+        world.producer().cancel_many("bm", names[first : first + CHUNK])
+    browser.run("scrollTo(0, 0)")
+
+    def page() -> None:
+        browser.click('nav a[href="#jobs"]')
+        for shown in range(50, 501, 50):
+            eventually(lambda: len_of(browser, "#jobs > li") >= shown, within_ms=60_000)  # noqa: B023
+            browser.run("document.getElementById('jobs-more').click()")
+
+    def search() -> None:
+        browser.type("#search input[name=order_id]", names[700])
+        browser.press("Search")
+        eventually(lambda: len_of(browser, "#jobs > li") == 1, within_ms=60_000)
+
+    print_figure(f"frames while paging through {JOBS} jobs, ms", frames_while(browser, page))
+    scrolled = frames_while(browser, lambda: scroll(browser))
+    print_figure("frames while scrolling 500 of them, ms", scrolled)
+    print_figure(f"frames while searching {JOBS} jobs, ms", frames_while(browser, search))
+
+
+def len_of(browser: WebDriver, selector: str) -> int:
+    """Return how many elements there are."""
+    return int(browser.run("return document.querySelectorAll(arguments[0]).length", selector))
+
+
+def scroll(browser: WebDriver) -> None:
+    """Scroll down."""
+    for number in range(SCROLLED_S * 20):
+        browser.run("scrollTo(0, arguments[0])", number * 400)
+
+
+def frames_while(browser: WebDriver, act: Callable[[], None]) -> list[float]:
+    """Return the times of all frames while something is done, in ms."""
+    browser.run(FRAMES)
+    act()
+    frames: list[float] = browser.run("return window.frames_ms")
+    browser.run("window.frames_ms = null")
+    return sorted(frames)
 
 
 def print_figure(name: str, values: list[float]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from worker.config.accounts import Account
@@ -23,13 +23,14 @@ from worker.errors import SettingsError
 from worker.exchanges import prepare
 from worker.exchanges.base import Access, Limit
 from worker.gateway.account import AccountSession, AccountSessions
+from worker.gateway.budgets import budgets_of
 from worker.gateway.egress import ANY_IP, at_default_address
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
 from worker.gateway.sender import Sender
 from worker.model.commands import Command
 from worker.model.limits import Budget, Rule
-from worker.model.names import exchange_name, key_name
+from worker.model.names import key_name
 from worker.store.address import parse
 from worker.store.due_poll import DuePoll
 from worker.store.holds import Holds
@@ -238,22 +239,6 @@ def digest_of(sessions: dict[str, AccountSession]) -> str:
         for each in sessions.values()
     )
     return hashlib.sha256(json.dumps(served).encode()).hexdigest()[:16]
-
-
-def budgets_of(sessions: Iterable[AccountSession]) -> list[Budget]:
-    """Return the rate limits of these accounts, each once."""
-    budgets: dict[str, Budget] = {}
-    for session in sessions:
-        own = key_id(session.access.api_key)
-        for _, rule in session.rules:
-            if rule.ban:
-                continue
-            written, limit, owner = rule.key.split(":", 2)
-            shown = session.alias if owner == own else owner
-            budgets.setdefault(
-                rule.key, Budget(exchange_name(written), limit, shown, replace(rule, weight=1))
-            )
-    return list(budgets.values())
 
 
 def serve_health(settings: Settings, liveness: Liveness, role: Role) -> Monitor:

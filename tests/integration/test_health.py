@@ -15,7 +15,8 @@ from tests.support.pages import get, served_at
 from tests.support.polling import eventually
 from tests.support.world import SECRETS, World
 from worker.dispatch.dispatcher import Dispatcher
-from worker.factory import budgets_of, build_dispatcher, build_sessions
+from worker.factory import build_dispatcher, build_sessions
+from worker.gateway.budgets import budgets_of
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis, own_port
 from worker.telemetry import liveness

@@ -10,7 +10,8 @@ from tests.support.ledgers import Verb, settlement
 from tests.support.polling import eventually
 from tests.support.stepped_time import Stepped
 from tests.support.world import World
-from worker.factory import budgets_of, build_sessions
+from worker.factory import build_sessions
+from worker.gateway.budgets import budgets_of
 from worker.model.constants import PRESENCE_MS
 from worker.model.jobs import Kind, NewJob
 from worker.model.outcomes import Outcome

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from worker import clock
 from worker.dispatch.leases import Leases
 from worker.dispatch.orphans import report
 from worker.gateway.account import AccountSessions
+from worker.gateway.budgets import budgets_of
 from worker.model.constants import PRESENCE_MS, STEP_MS
+from worker.model.limits import Budget
 from worker.model.names import switch_lane
 from worker.policy.phases import holds_timers
 from worker.store.due_poll import DuePoll
@@ -52,6 +54,7 @@ class Membership:
         self._due_poll = due_poll
         due_poll.vote_as(name)
         self._contested: Collection[str] = ()
+        self._budgets: Sequence[Budget] = ()
         self._offset_ms: int | None = None
         """Shared time less the clock of Redis's host, when last checked."""
         self._redis_ahead_ms = 0.0
@@ -74,6 +77,7 @@ class Membership:
             )
         )
         self._reconciler.register()
+        self._budgets = [*budgets_of(accounts), *budgets_of(accounts, bans=True)]
         added = [alias for alias in self._ledger.contested if alias not in self._contested]
         self._contested = self._ledger.contested
         for alias in added:
@@ -95,6 +99,7 @@ class Membership:
             self._limiter.recall(self.name)
         if not registered:
             self.register()
+        self._ledger.show_budgets(self._budgets)
         if self._ledger.strays:
             report(self._ledger.astray)
         self._leases.adapt_retention()

@@ -17,6 +17,7 @@ from worker.model.notices import Notice
 from worker.model.outcomes import Outcome
 from worker.model.switches import SwitchRecord
 from worker.notify.outages import duration
+from worker.store.budgets import read_pauses
 from worker.store.connection import Store, unavailable
 from worker.store.durability import faults
 from worker.store.listing import Listing
@@ -207,15 +208,10 @@ class Facts:
 
     def _pauses(self, reading: Reading) -> Iterator[tuple[LaneReading, str, int]]:
         """Yield, for each account, what of its key is refused, and for how long nothing is sent."""
-        with unavailable():
-            pipe = self._store.client.pipeline(transaction=False)
-            for lane in reading.lanes:
-                name = lane_of(lane.exchange, lane.account)
-                pipe.hmget(self._store.key(f"lane:{name}"), ["refused", "not_before"])
-            rows = pipe.execute(raise_on_error=False)
-        for lane, row in zip(reading.lanes, rows, strict=True):
-            refused, until = ("", 0) if isinstance(row, Exception) else row
-            yield lane, refused or "", int(float(until or 0)) - reading.now_ms
+        names = [lane_of(lane.exchange, lane.account) for lane in reading.lanes]
+        pauses = read_pauses(self._store, names, reading.now_ms)
+        for lane, pause in zip(reading.lanes, pauses, strict=True):
+            yield lane, pause.refused, pause.until_ms - reading.now_ms
 
 
 def _of_lane(lane: LaneReading, refused: str, paused_ms: int) -> Iterator[Notice]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from worker.model.limits import Budget
 from worker.model.names import key_name
+from worker.store.budgets import showing_budgets
 from worker.store.connection import Store
 from worker.store.listing import Listing
 from worker.store.orphans import Astray
@@ -39,6 +41,10 @@ class Presence(Listing):
         now, registered, self._born, owes, strays = answer
         self.owes, self.strays = owes == 1, strays == 1
         return int(now), registered == 1
+
+    def show_budgets(self, budgets: Iterable[Budget]) -> None:
+        """Record the rate limits of the accounts that this worker serves, as they are now."""
+        self._store.carry(showing_budgets(self._digest, budgets, keep_ms=KEEP_MS))
 
     def ticked(self) -> None:
         """Note that a heartbeat of Celery beat has just been run."""

@@ -156,7 +156,12 @@ class SwitchList(BaseModel):
 
 
 class LaneAnswer(BaseModel):
-    """The jobs and switches of one account."""
+    """The jobs and switches of one account.
+
+    Attributes:
+        refused: What of its API key the exchange refuses.
+        paused_until_ms: Nothing is sent before, as the exchange asked.
+    """
 
     exchange: str
     account: str
@@ -165,6 +170,31 @@ class LaneAnswer(BaseModel):
     oldest_due_age_ms: int
     armed: int
     tripped: int
+    refused: str | None = None
+    paused_until_ms: int | None = None
+
+
+class LimitAnswer(BaseModel):
+    """A rate limit that workers keep, and how many requests its window holds now.
+
+    Attributes:
+        owner: The account, or the address, that the exchange counts.
+    """
+
+    exchange: str
+    limit: str
+    owner: str
+    max_requests: int
+    window_ms: int
+    used: int
+
+
+class BanAnswer(BaseModel):
+    """An exchange that refuses every request of an account or address for a time."""
+
+    exchange: str
+    owner: str
+    until_ms: int
 
 
 class WorkerAnswer(BaseModel):
@@ -221,6 +251,8 @@ class Status(BaseModel):
     tick_ago_ms: int | None
     redis: RedisAnswer | None
     lanes: list[LaneAnswer]
+    limits: list[LimitAnswer] = []
+    bans: list[BanAnswer] = []
 
 
 class AuditRow(BaseModel):

@@ -20,6 +20,9 @@ const accounts = () =>
 const sides = () =>
   el("label", {}, "Side", el("select", { name: "side" }, el("option", { value: "" }, "both"), el("option", {}, "buy"), el("option", {}, "sell")));
 
+const stops = () =>
+  el("label", {}, "Stop orders", el("select", { name: "stops" }, el("option", { value: "" }, "cancel too"), el("option", { value: "keep" }, "keep")));
+
 const HOLDS = [60000, 300000, 900000, 3600000];
 const holds = () =>
   el("label", {}, "Keep it empty for", el("select", { name: "hold_ms" }, el("option", { value: "" }, "no longer"), ...HOLDS.map((ms) => el("option", { value: ms }, span(ms)))));
@@ -47,10 +50,10 @@ function cancelOne() {
 }
 
 function cancelAll() {
-  return card("Cancel all of a scope", [accounts(), field("Pair (empty: the whole account)", { name: "pair" }), sides(), holds()], "Cancel all…", async (given, go) => {
+  return card("Cancel all of a scope", [accounts(), field("Pair (empty: the whole account)", { name: "pair" }), sides(), field("Client ids beginning with", { name: "client_id_prefix", maxlength: 256 }), stops(), holds()], "Cancel all…", async (given, go) => {
     if (given.hold_ms) given.hold_ms = Number(given.hold_ms);
-    const what = `${given.pair ?? "every pair"}${given.side ? `, ${given.side}` : ""} on ${given.account}`;
-    const sure = await confirmed({ title: `Cancel all of ${what}?`, detail: `All open orders of this scope are canceled, until the exchange lists none${given.hold_ms ? `; what is placed there for ${span(given.hold_ms)} is canceled too` : ""}.`, action: "Cancel all" });
+    const what = `${given.pair ?? "every pair"}${given.side ? `, ${given.side}` : ""}${given.client_id_prefix ? `, client ids ${given.client_id_prefix}…` : ""} on ${given.account}`;
+    const sure = await confirmed({ title: `Cancel all of ${what}?`, detail: `All open orders of this scope${given.stops ? " except stop orders" : ""} are canceled, until the exchange lists none${given.hold_ms ? `; what is placed there for ${span(given.hold_ms)} is canceled too` : ""}.`, action: "Cancel all" });
     if (!sure) return;
     await act(go, async () => {
       const { jobs } = await call("POST", "/v1/cancel-all", given);

@@ -4,7 +4,7 @@ import { startActions } from "./actions.js";
 import { act, byId, call, clockText, el, moment, setClock, text } from "./dom.js";
 import { letters, search, startJobs } from "./jobs.js";
 import { again, changeStatus, lost, unavailable } from "./status.js";
-import { changeSwitches, tickSwitches } from "./switches.js";
+import { changeSwitches, startSwitches, tickSwitches } from "./switches.js";
 
 const LOST_MS = 5000; // after a connection was lost
 const SILENT_MS = 15000; // an open stream sends at least the time every 4 s
@@ -76,6 +76,7 @@ setInterval(() => {
 
 startJobs();
 startActions();
+startSwitches();
 addEventListener("hashchange", () => {
   route();
   byId("main").focus();

@@ -12,6 +12,7 @@ export function changeStatus(status) {
   text(byId("dead-count"), status.dead ? String(status.dead) : "");
   drawTrips(status.trips);
   drawLanes(status.lanes);
+  drawLimits(status);
   drawSystem(status);
 }
 
@@ -116,9 +117,28 @@ function drawLanes(lanes) {
       el("span", { class: "num" }, `${lane.pending} pending`),
       el("span", { class: "num" }, `${lane.due} due`),
       lane.due ? el("span", { class: "num" }, `oldest ${span(lane.oldest_due_age_ms)}`) : null,
-      el("span", { class: "num" }, `${lane.armed} armed`))),
+      el("span", { class: "num" }, `${lane.armed} armed`),
+      lane.refused ? el("span", { class: "tag bad" }, `${lane.refused} refused`) : null,
+      lane.paused_until_ms ? el("span", { class: "tag warn" }, `paused until ${moment(lane.paused_until_ms)}`) : null)),
   );
   byId("lanes").replaceChildren(...(rows.length ? rows : [el("li", { class: "none" }, "No worker has registered an account.")]));
+}
+
+function drawLimits({ limits = [], bans = [] }) {
+  const banned = bans.map((it) => el("li", {}, el("div", { class: "line" },
+    el("span", { class: "name" }, it.exchange), el("span", { class: "soft" }, it.owner),
+    el("span", { class: "tag bad" }, "banned"), el("span", { class: "end num" }, `until ${moment(it.until_ms)}`))));
+  const rows = limits.map((it) => {
+    const share = Math.min(1, it.used / it.max_requests);
+    const fill = el("i");
+    fill.style.transform = `scaleX(${share})`;
+    return el("li", { class: share >= 1 ? "risk" : null }, el("div", { class: "line" },
+      el("span", { class: "name" }, `${it.exchange}: ${it.limit}`), el("span", { class: "soft" }, it.owner),
+      el("span", { class: "end num" }, `${it.used} of ${it.max_requests} in ${it.window_ms < 1000 ? `${it.window_ms} ms` : span(it.window_ms)}`)),
+      el("div", { class: "bar", "aria-hidden": "true" }, fill));
+  });
+  byId("limits-box").hidden = !rows.length && !banned.length;
+  byId("limits").replaceChildren(...banned, ...rows);
 }
 
 function drawSystem(status) {

@@ -3,26 +3,42 @@
 import { act, button, byId, call, confirmed, el, may, moment, now_ms, scope, span, text } from "./dom.js";
 
 const SHOWN_ENDED = 20;
+const FILTERED_FROM = 5; // so many switches are worth a search field
 const RISK = 0.25;
 const rows = new Map();
 let ordering = false;
+let wanted = "";
+
+export function startSwitches() {
+  byId("switch-filter").addEventListener("input", (event) => {
+    wanted = event.target.value.trim().toLowerCase();
+    orderSoon();
+  });
+}
+
+function orderSoon() {
+  if (ordering) return;
+  ordering = true;
+  requestAnimationFrame(order);
+}
 
 export function changeSwitches({ changed, gone }) {
+  let moved = gone.length > 0;
   for (const id of gone) {
     rows.get(id)?.node.remove();
     rows.delete(id);
   }
   for (const change of changed) {
     const row = rows.get(change.id) ?? newRow(change);
+    moved ||= change.state !== undefined || change.name !== undefined;
     Object.assign(row.data, change);
+    row.key = `${row.data.account} ${row.data.name ?? ""} ${row.data.id}`;
     draw(row);
   }
   const live = [...rows.values()].filter((row) => isLive(row.data)).length;
   text(byId("switch-count"), live ? `${live} armed` : "");
-  if (!ordering) {
-    ordering = true;
-    requestAnimationFrame(order);
-  }
+  byId("switch-find").hidden = live < FILTERED_FROM && !wanted;
+  if (moved) orderSoon();
 }
 
 /** Update what depends on the time; called every second. */
@@ -104,7 +120,7 @@ function drawTime(row) {
   if (row.at !== at) {
     row.at = at;
     row.node.className = at;
-    requestAnimationFrame(order);
+    orderSoon();
   }
 }
 
@@ -118,11 +134,11 @@ function order() {
   ordering = false;
   const list = byId("switches");
   const sorted = [...rows.values()].sort(
-    (a, b) => rank(a) - rank(b) || (rank(a) === 3 ? b.data.beat_ms - a.data.beat_ms : compare(a.data, b.data)),
+    (a, b) => rank(a) - rank(b) || (rank(a) === 3 ? b.data.beat_ms - a.data.beat_ms : a.key < b.key ? -1 : 1),
   );
   let ended = 0;
-  const shown = sorted.filter((row) => isLive(row.data) || ended++ < SHOWN_ENDED).map((row) => row.node);
-  if (!shown.length) shown.push(el("li", { class: "none" }, "No switch is armed."));
+  const shown = sorted.filter((row) => matches(row.data) && (isLive(row.data) || ended++ < SHOWN_ENDED)).map((row) => row.node);
+  if (!shown.length) shown.push(el("li", { class: "none" }, wanted ? "No switch matches." : "No switch is armed."));
   const now = list.children;
   if (shown.length !== now.length || shown.some((node, index) => node !== now[index])) {
     const focused = document.activeElement;
@@ -131,7 +147,11 @@ function order() {
   }
 }
 
-const compare = (a, b) => `${a.account} ${a.name ?? ""} ${a.id}`.localeCompare(`${b.account} ${b.name ?? ""} ${b.id}`);
+function matches(it) {
+  if (!wanted) return true;
+  const words = [it.name, it.id, it.account, it.exchange, it.state, it.client_id_prefix, ...it.pairs, ...it.order_ids, ...it.client_order_ids];
+  return words.some((word) => word?.toLowerCase().includes(wanted));
+}
 
 async function disarm(row) {
   const it = row.data;
