@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Access, Exchange, Stamp
+from worker.gateway.pages import read_pages
+from worker.gateway.tokens import NoToken, Wait
 from worker.model.commands import (
     CancelOrder,
     Command,
@@ -16,7 +19,7 @@ from worker.model.commands import (
     QueryOrder,
     SetCountdown,
 )
-from worker.model.outcomes import Answer, TokenGrant
+from worker.model.outcomes import Answer, Outcome, TokenGrant, Unproven
 from worker.model.wire import Reply
 from worker.simulator import Options, Simulator
 from worker.simulator.wire import Manner, Request
@@ -24,6 +27,7 @@ from worker.simulator.wire import Manner, Request
 START_MS = 1_700_000_000_000
 ADDRESS = "203.0.113.7"
 KEY = "matrix-key-0123456789"
+LOST = Unproven(Outcome.UNKNOWN, "no reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +174,16 @@ class Bench:
         return self.ask(QueryOrder(order_id, pair=self.venue.pair, stop=stop))
 
     def open_orders(self) -> Answer | None:
-        """List the open orders of its pair."""
-        return self.ask(ListOpenOrders(pair=self.venue.pair))
+        """List the open orders of its pair, all pages; None if a reply was lost."""
+
+        def ask(command: Command) -> Answer:
+            return self.ask(command) or LOST
+
+        command = ListOpenOrders(pair=self.venue.pair)
+        shift = self.exchange.capabilities.pages_shift
+        answer = read_pages(ask, command, until_ms=math.inf, shift=shift)
+        assert not isinstance(answer, Wait | NoToken)
+        return None if answer is LOST else answer
 
     def countdown(self, countdown_ms: int) -> Answer | None:
         """Set its timer."""

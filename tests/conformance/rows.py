@@ -225,7 +225,7 @@ def banned(bench: Bench) -> str:
 
 
 def pages(bench: Bench) -> str:
-    """A list is whole, or says that it is not."""
+    """A list is read to its last page, or says that it is not whole."""
     orders = set(bench.place(MANY))
     found = bench.open_orders()
     assert isinstance(found, OpenOrders)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -370,8 +370,35 @@ ROWS = [
         LIST,
         200,
         orders(*[ORDER] * 100),
-        OpenOrders((OPEN,) * 100, complete=False),
+        OpenOrders((OPEN,) * 100, complete=True, next="1"),
         "FACTS: limit=100",
+    ),
+    Row(
+        "a full page that says it is another",
+        LIST,
+        200,
+        orders(*[ORDER] * 100, current_page=1),
+        OpenOrders((OPEN,) * 100, complete=False),
+        "FACTS: offset is a page number",
+    ),
+    Row(
+        "the second page",
+        replace(LIST, after="1"),
+        200,
+        orders(ORDER, total_pages=2, total_orders="101", current_page=1),
+        OpenOrders((OPEN,), complete=True),
+        "FACTS: offset is a page number",
+    ),
+    *(
+        Row(
+            f"the second page with {counts}",
+            replace(LIST, after="1"),
+            200,
+            orders(ORDER, **counts),
+            OpenOrders((OPEN,), complete=False),
+            "FACTS: offset is a page number",
+        )
+        for counts in ({"total_pages": 3}, {"total_orders": 102}, {"current_page": 0})
     ),
     Row(
         "list beyond the scope",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -400,8 +400,24 @@ ROWS = [
         LIST,
         200,
         ok([order()] * 100),
-        OpenOrders((LISTED,) * 100, complete=False),
+        OpenOrders((LISTED,) * 100, complete=True, next="500"),
         "FACTS: limit default 100",
+    ),
+    *(
+        Row(
+            f"{rows} rows of at most {limit}",
+            replace(LIST, after=str(limit)),
+            200,
+            ok([order()] * rows),
+            OpenOrders((LISTED,) * rows, complete=complete, next=after),
+            "not documented: a limit above 100 may be ignored",
+        )
+        for rows, limit, complete, after in (
+            (101, 500, True, ""),
+            (100, 500, False, ""),
+            (500, 500, True, "2500"),
+            (2_500, 2_500, False, ""),
+        )
     ),
     Row(
         "a row that cannot be read",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -217,12 +218,38 @@ def test_documented_successes(command: Command, body: object, answer: Answer) ->
     assert OKX.classify(command, reply(body)) == answer
 
 
-def test_a_full_page_may_not_be_all() -> None:
-    """The rest is listed once these are canceled."""
-    rows = [row("live", ordId=str(n)) for n in range(1, 101)]
+def test_the_page_after_a_full_one_is_asked_for_by_the_last_id() -> None:
+    """Orders that are canceled meanwhile move no other to a page that was read."""
+    rows = [row("live", ordId=str(n)) for n in range(200, 100, -1)]
     answer = OKX.classify(LIST, reply(done(*rows)))
     assert isinstance(answer, OpenOrders)
-    assert (len(answer.orders), answer.complete) == (100, False)
+    assert (len(answer.orders), answer.complete, answer.next) == (100, True, "101")
+    request = OKX.sign(
+        replace(LIST, after=answer.next), Access("https://h", "k", "s"), Stamp(NOW_MS)
+    )
+    assert request.url.endswith("/orders-pending?instId=BTC-USDT&after=101")
+
+
+def test_a_full_page_without_a_last_id_is_not_all() -> None:
+    """There is no way to the page after it."""
+    rows = [row("live", ordId=str(n)) for n in range(200, 101, -1)]
+    answer = OKX.classify(LIST, reply(done(*rows, {})))
+    assert isinstance(answer, OpenOrders)
+    assert (answer.complete, answer.next) == (False, "")
+
+
+@pytest.mark.parametrize(
+    ("client_id", "orders", "complete"),
+    [("grid7", 1, True), ("mine", 0, True), ("", 0, True), (None, 0, False), (7, 0, False)],
+)
+def test_a_list_is_read_by_the_beginning_of_client_ids(
+    client_id: object, orders: int, *, complete: bool
+) -> None:
+    """An order without one has an empty text; a row without the key cannot be read."""
+    scope = replace(LIST, client_id_prefix="grid")
+    answer = OKX.classify(scope, reply(done(row("live", clOrdId=client_id))))
+    assert isinstance(answer, OpenOrders)
+    assert (len(answer.orders), answer.complete) == (orders, complete)
 
 
 @pytest.mark.parametrize(

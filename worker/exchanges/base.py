@@ -55,12 +55,15 @@ class Stamp:
         token: Bearer token; None where none is needed.
         window_ms: How long it is to be accepted, where the exchange lets the request say
             so; None is the exchange's default.
+        asset: The asset id of the command's pair, where the exchange needs one; empty if
+            the command has no pair.
     """
 
     now_ms: int
     nonce: int | None = None
     token: str | None = field(default=None, repr=False)
     window_ms: int | None = None
+    asset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,16 @@ class Capabilities:
         scope_max: Most orders that one `CancelScope` reaches; 0 for all of the scope.
         spelling: Gives the one spelling of a pair that its documents use, of any that
             name it; what it does not know it leaves as it is.
+        refuses_unknown_pairs: Its document says that a list of open orders of a pair that it
+            does not know is refused. Only then does an empty list prove that nothing is open
+            in a pair that no list of pairs has, nor a list of the account's orders.
+        pair_lists: With `ListPairs`: the lists that make up all pairs, as `ListPairs.part`.
+        pair_list_max_ms: How old a list of pairs may be before it is fetched again.
+        unlisted_pairs: What pairs look like that none of these lists has.
+        needs_asset: Requests name a pair by its `ListedPair.asset`, given as `Stamp.asset`.
+        pages_shift: Pages of open orders are counted by number, so that an order that is
+            closed meanwhile moves others to a page that was read before. Such pages are read
+            until two readings agree.
     """
 
     commands: frozenset[type[Command]]
@@ -178,6 +191,12 @@ class Capabilities:
     asks_past: bool = False
     scope_max: int = 0
     spelling: Callable[[str], str] = str
+    refuses_unknown_pairs: bool = False
+    pair_lists: tuple[str, ...] = ("",)
+    pair_list_max_ms: int = 60 * MINUTE_MS
+    unlisted_pairs: re.Pattern[str] | None = None
+    needs_asset: bool = False
+    pages_shift: bool = False
 
 
 @dataclass(frozen=True, slots=True)

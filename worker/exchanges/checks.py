@@ -22,6 +22,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     SetCountdown,
@@ -39,6 +40,7 @@ _ACTIONS: Final[Mapping[type[Command], str]] = {
     QueryOrder: "ask about an order",
     ListOpenOrders: "list open orders",
     ListStopOrders: "list stop orders",
+    ListPairs: "list pairs",
     SetCountdown: "set a countdown",
     FetchToken: "fetch a token",
 }
@@ -86,7 +88,7 @@ class Checker:
                 self._check_ids(order_ids)
             case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
                 self._check_countdown(pairs, countdown_ms)
-            case CancelScope() | ListOpenOrders() | ListStopOrders() | FetchToken():
+            case CancelScope() | ListOpenOrders() | ListStopOrders() | ListPairs() | FetchToken():
                 pass
 
     def _check_scope(self, command: Command) -> None:

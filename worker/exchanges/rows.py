@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from worker.exchanges.base import IdForm
 from worker.exchanges.checks import PAIR, SIDE
@@ -29,13 +30,17 @@ class Rows:
         pair: Key of its pair.
         side: Key of its side.
         status: Key of its status.
-        client_id: Key of its client order id; empty where lists have none.
+        client_id: Key of its client order id, an empty text if the order has none; empty where
+            lists have no such key.
         stop: Key of its kind of stop order; empty where lists do not say.
         plain: What is there for an order that is no stop order, in lower case.
         ids: What its order ids look like.
         states: By status, in lower case. What a list of open orders holds and is not
             known to be closed is open.
         page: Rows of a full page, after which there may be others; 0 without pages.
+        pages: How the page after a full one is asked for: by the id of the last row, or by
+            its number, the first being `first_page`. Empty where it cannot be: a full page
+            then leaves the list incomplete.
     """
 
     order_id: str
@@ -48,6 +53,8 @@ class Rows:
     ids: IdForm
     states: Mapping[str, OrderState]
     page: int = 0
+    pages: Literal["", "last id", "number"] = ""
+    first_page: int = 0
 
     def read(self, scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
         """Take the open orders of the scope.
@@ -56,7 +63,8 @@ class Rows:
         may be the one that was asked for in another spelling.
         """
         orders: list[OpenOrder] = []
-        complete = not self.page or len(rows) < self.page
+        next_page = self._next(scope, rows)
+        complete = not self.page or len(rows) < self.page or bool(next_page)
         for row in rows:
             order_id, pair = id_text(at(row, self.order_id)), text_at(row, self.pair)
             side, state = word_at(row, self.side), self.states.get(word_at(row, self.status))
@@ -71,7 +79,17 @@ class Rows:
                 orders.append(OpenOrder(order_id, pair, known, stop=self.is_stop(row)))
             elif self._unnamed(scope, row) or respelled(scope, pair):
                 complete = False
-        return OpenOrders(tuple(orders), complete)
+        seen = tuple(id_text(at(row, self.order_id)) for row in rows)
+        return OpenOrders(tuple(orders), complete, next_page, seen)
+
+    def _next(self, scope: ListOpenOrders, rows: list[object]) -> str:
+        """Return the page that follows a full one; empty if there is none, or no way to it."""
+        if not self.page or len(rows) < self.page:
+            return ""
+        if self.pages == "number":
+            return str(int(scope.after or self.first_page) + 1)
+        last = id_text(at(rows[-1], self.order_id)) if self.pages else ""
+        return last if self.ids.pattern.fullmatch(last) else ""
 
     def _unnamed(self, scope: ListOpenOrders, row: object) -> bool:
         """Return whether a client order id decides, and a row's cannot be read."""

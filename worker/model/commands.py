@@ -55,11 +55,16 @@ class ListOpenOrders:
     """Ask for the open orders of a scope.
 
     With a `client_id_prefix` only those whose client order id begins with it.
+
+    Attributes:
+        after: Which page: what the answer to the page before gave as `next`; empty for the
+            first.
     """
 
     pair: str | None = None
     side: str | None = None
     client_id_prefix: str | None = None
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,20 @@ class ListStopOrders:
     pair: str | None = None
     side: str | None = None
     client_id_prefix: str | None = None
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPairs:
+    """Ask which pairs the exchange has.
+
+    Attributes:
+        part: Which of its lists, where several make up all of them; see `Capabilities`.
+        after: Which page, as in `ListOpenOrders`.
+    """
+
+    part: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,7 @@ Command = (
     | QueryOrder
     | ListOpenOrders
     | ListStopOrders
+    | ListPairs
     | SetCountdown
     | FetchToken
 )

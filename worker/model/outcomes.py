@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from worker.model.pairs import ListedPair
 
 
 class Outcome(StrEnum):
@@ -121,11 +123,27 @@ class OpenOrder:
 class OpenOrders:
     """The answer to a `ListOpenOrders` or `ListStopOrders`, in the command's scope.
 
-    `complete` is false when the exchange may hold more than it listed.
+    Attributes:
+        orders: Those of the scope.
+        complete: False when the exchange may hold more than it listed, apart from the
+            pages that follow.
+        next: The page that follows, as the next command's `after`; empty for none.
+        seen: Ids of all rows, of any scope, where an order that is closed moves the others
+            to another page; see `Capabilities.pages_shift`.
     """
 
     orders: tuple[OpenOrder, ...]
     complete: bool
+    next: str = ""
+    seen: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PairList:
+    """The answer to a `ListPairs`; `next` is as in `OpenOrders`."""
+
+    pairs: tuple[ListedPair, ...]
+    next: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +201,7 @@ Answer = (
     | ScopeCanceled
     | OrderReport
     | OpenOrders
+    | PairList
     | CountdownSet
     | TokenGrant
     | Unproven

@@ -18,6 +18,7 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     TokenGrant,
     Unproven,
@@ -210,7 +211,7 @@ def _by_answer(
             return by_list(job, answer, wait, now_ms, lists)
         case Unproven():
             return _unproven(job, answer, asks=asks, wait=wait, soon=soon)
-        case ClosedMany() | CountdownSet() | TokenGrant() | OrderReport():
+        case ClosedMany() | CountdownSet() | PairList() | TokenGrant() | OrderReport():
             return _misplaced(job, wait)
 
 
@@ -235,7 +236,7 @@ def _fits(job: Job, answer: Answer) -> bool:
             return phase.asks and not whole
         case OpenOrders():
             return phase.lists and whole
-        case ClosedMany() | CountdownSet() | TokenGrant():
+        case ClosedMany() | CountdownSet() | PairList() | TokenGrant():
             return False
 
 

@@ -40,6 +40,7 @@ CAPABILITIES: Final = Capabilities(
     commands=frozenset({FetchToken, CancelOrder, CancelScope, QueryOrder, ListOpenOrders}),
     needs_token=True,
     needs_memo=True,
+    pages_shift=True,
     warning="the exchange stopped trading in August 2026; its platform ends in January 2027",
     limits=(
         # Documented inconsistently; this is what clients used. Who asks more
@@ -130,12 +131,12 @@ def _plan(command: Command) -> tuple[str, str, dict[str, str]]:
             return "GET", f"/v2/orders/{quote(order_id, safe='')}", {"entrust_id": order_id}
         case CancelScope(pair=str(pair), side=str(side)):
             method, params = "DELETE", {"symbol": pair, "side": side}
-        case ListOpenOrders(pair=str(pair)):
+        case ListOpenOrders(pair=str(pair), after=page):
             method = "GET"
             params = {
                 "symbol": pair,
                 "status": OPEN_STATUS,
-                "offset": "0",
+                "offset": page or "0",
                 "limit": str(PAGE_ROWS),
             }
         case _:

@@ -126,14 +126,17 @@ def _read_list(scope: ListOpenOrders, body: object) -> OpenOrders | None:
     What a list of open orders holds and does not report as closed is to be canceled,
     whatever else its row says.
     """
-    rows = rows_of(at(body, "orders"))
+    rows, page = rows_of(at(body, "orders")), int(scope.after or 0)
     if rows is None:
         # "Nothing" may be written as null, but so may a list that could not be read.
         none = isinstance(body, dict) and "orders" in body and not body["orders"]
-        counted = id_text(at(body, "total_orders")) == "0" and _tells_all(body, 0)
+        total = id_text(at(body, "total_orders"))
+        counted = (total == "0" or (page > 0 and total != "")) and _tells_all(body, page, 0)
         return OpenOrders((), complete=True) if none and counted else None
     orders: list[OpenOrder] = []
-    complete = len(rows) < PAGE_ROWS and _tells_all(body, len(rows))
+    full = len(rows) >= PAGE_ROWS
+    next_page = str(page + 1) if full and _is_page(body, page) else ""
+    complete = bool(next_page) or (not full and _tells_all(body, page, len(rows)))
     for row in rows:
         order_id, pair = id_text(at(row, "entrust_id")), text_at(row, "symbol")
         side, state = word_at(row, "side"), STATES.get(id_text(at(row, "status")))
@@ -146,12 +149,20 @@ def _read_list(scope: ListOpenOrders, body: object) -> OpenOrders | None:
             orders.append(OpenOrder(order_id, pair, side if SIDE.fullmatch(side) else None))
         elif respelled(scope, pair):
             complete = False
-    return OpenOrders(tuple(orders), complete)
+    seen = tuple(id_text(at(row, "entrust_id")) for row in rows)
+    return OpenOrders(tuple(orders), complete, next_page, seen)
 
 
-def _tells_all(body: object, rows: int) -> bool:
-    """Return whether the page counts of a list, where given, allow no more orders."""
-    limits = {"total_pages": 1, "total_orders": rows, "current_page": 0}
+def _is_page(body: object, page: int) -> bool:
+    """Return whether a list is of this page, where it says so."""
+    return at(body, "current_page") is None or id_text(at(body, "current_page")) == str(page)
+
+
+def _tells_all(body: object, page: int, rows: int) -> bool:
+    """Return whether the page counts of a list, where given, allow no orders after this page."""
+    if not _is_page(body, page):
+        return False
+    limits = {"total_pages": page + 1, "total_orders": page * PAGE_ROWS + rows}
     for key, most in limits.items():
         value = at(body, key)
         count = id_text(value)

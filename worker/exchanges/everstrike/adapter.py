@@ -89,9 +89,9 @@ class Everstrike:
                 return _post(access, "/auth/cancel/bulk", encode_ids(order_ids))
             case QueryOrder(order_id=order_id):
                 return _get(access, "/order", {"id": order_id})
-            case ListOpenOrders(pair=pair):
+            case ListOpenOrders(pair=pair, after=limit):
                 scope = {} if pair is None else {"pair": pair}
-                return _get(access, "/active_orders", {**scope, "limit": str(PAGE_ROWS)})
+                return _get(access, "/active_orders", {**scope, "limit": limit or str(PAGE_ROWS)})
             case _:
                 raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from worker.exchanges.checks import PRINTABLE_ID
@@ -24,6 +25,7 @@ from worker.model.outcomes import (
     Answer,
     Closed,
     ClosedMany,
+    OpenOrders,
     OrderReport,
     OrderState,
     Outcome,
@@ -32,6 +34,9 @@ from worker.model.outcomes import (
 from worker.model.wire import Reply
 
 PAGE_ROWS: Final = 100
+LIMIT_GROWTH: Final = 5
+LIMIT_MAX: Final = 2_500
+"""The highest limit that is asked for: as many rows as fit in a reply of 1 MB."""
 TIMESTAMP_TOO_OLD: Final = 414
 
 # The documented success still says ACTIVE: no proof in itself. Code 200 with
@@ -48,7 +53,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     "canceled": OrderState.CANCELED,
     "completed": OrderState.FILLED,
 }
-ROWS: Final = Rows(order_id="id", pair="pair", ids=PRINTABLE_ID, states=STATES, page=PAGE_ROWS)
+ROWS: Final = Rows(order_id="id", pair="pair", ids=PRINTABLE_ID, states=STATES)
 
 
 def read_reply(command: Command, reply: Reply) -> Answer:
@@ -82,9 +87,23 @@ def _read(command: Command, result: object) -> Answer | None:
             state = STATES.get(word_at(result, "status"))
             return OrderReport(state) if state else None
         case ListOpenOrders() if (rows := rows_of(result)) is not None:
-            return ROWS.read(command, rows)
+            return _read_list(command, rows)
         case _:
             return None
+
+
+def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
+    """Take the open orders of the scope; of a list that its limit has cut, ask for more rows.
+
+    No document says what `start` and `end` count, nor the highest limit. So a list that is
+    full is asked for with a higher limit; one that is not longer than the documented 100
+    rows may have been cut all the same.
+    """
+    found, limit = ROWS.read(scope, rows), int(scope.after or PAGE_ROWS)
+    if len(rows) >= limit and limit < LIMIT_MAX:
+        return replace(found, next=str(limit * LIMIT_GROWTH))
+    cut = len(rows) >= limit or (limit > PAGE_ROWS and len(rows) <= PAGE_ROWS)
+    return replace(found, complete=found.complete and not cut)
 
 
 def _read_bulk(asked: frozenset[str], rows: list[object]) -> ClosedMany | None:

@@ -55,6 +55,7 @@ CAPABILITIES: Final = Capabilities(
     needs_passphrase=True,
     limits=LIMITS,
     client_ids=CLIENT_IDS,
+    lists_client_ids=True,
     spelling=spell,
     timer=TIMER,
 )
@@ -123,10 +124,10 @@ def _request(command: Command) -> tuple[str, str, dict[str, str]]:
             return "POST", CANCEL, {"instId": pair, **_order(command)}
         case QueryOrder(pair=str(pair)):
             return "GET", ORDER, {"instId": pair, **_order(command)}
-        case ListOpenOrders(pair=str(pair)):
-            return "GET", PENDING, {"instId": pair}
-        case ListOpenOrders():
-            return "GET", PENDING, {}
+        case ListOpenOrders(pair=pair, after=after):
+            # "after: Pagination of data to return records earlier than the requested ordId".
+            asked = {"instId": pair or "", "after": after}
+            return "GET", PENDING, {name: value for name, value in asked.items() if value}
         case SetCountdown(countdown_ms=countdown_ms):
             return "POST", COUNTDOWN, {"timeOut": str(TIMER.written(countdown_ms))}
         case _:

@@ -60,7 +60,14 @@ STATES: Final[Mapping[str, OrderState]] = {
     "mmp_canceled": OrderState.CANCELED,
 }
 ROWS: Final = Rows(
-    order_id="ordId", pair="instId", status="state", ids=NUMBER_ID, states=STATES, page=PAGE_ROWS
+    order_id="ordId",
+    pair="instId",
+    status="state",
+    client_id="clOrdId",
+    ids=NUMBER_ID,
+    states=STATES,
+    page=PAGE_ROWS,
+    pages="last id",
 )
 CANCEL_UNKNOWN: Final = "51400"
 """"Cancellation failed as the order has been filled, canceled or does not exist"."""
