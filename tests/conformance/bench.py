@@ -43,6 +43,7 @@ class Venue:
         bans: A fault that stands for a ban.
         accepts: A fault that accepts a cancel without proving it.
         accepts_all: Every cancel is accepted before it is proven.
+        names_by_client: A client order id names one order.
         category: The category of its account, where it needs one.
         stamped: Every request carries a timestamp that the exchange checks.
         client_ids: Two client order ids of its form.
@@ -58,6 +59,7 @@ class Venue:
     accepts_all: bool = False
     stamped: bool = False
     client_ids: tuple[str, str] = ("mine1", "mine2")
+    names_by_client: bool = True
     category: str = ""
 
 
@@ -103,6 +105,14 @@ VENUES: dict[str, Venue] = {
         accepts_all=True,
         stamped=True,
         category="linear",
+    ),
+    "deribit": Venue(
+        "BTC-PERPETUAL",
+        "ETH-PERPETUAL",
+        never="BTC-404404",
+        documented=("deribit_retry", "deribit_timed_out"),
+        names_by_client=False,
+        stamped=True,
     ),
     "kraken": Venue(
         "XBTUSD",

@@ -184,6 +184,29 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"retCode": 10002, "retMsg": "timestamp", "result": {}, "time": 1700000000000},
         {"retCode": 10006, "retMsg": "Too many visits!", "time": 1700000000000},
     ),
+    "deribit": (
+        {"jsonrpc": "2.0", "result": {"order_id": ORDER, "order_state": "cancelled"}},
+        {"jsonrpc": "2.0", "result": {"order_id": ORDER, "order_state": "untriggered"}},
+        {"jsonrpc": "2.0", "result": 3, "usIn": 1, "usOut": 2, "testnet": False},
+        {"jsonrpc": "2.0", "result": []},
+        {
+            "jsonrpc": "2.0",
+            "result": [
+                {
+                    "order_id": ORDER,
+                    "instrument_name": "btc_idr",
+                    "direction": "buy",
+                    "order_state": "open",
+                    "order_type": "stop_limit",
+                    "label": "grid-1",
+                }
+            ],
+        },
+        {"jsonrpc": "2.0", "error": {"code": 10004, "message": "order_not_found"}},
+        {"jsonrpc": "2.0", "error": {"code": 11008, "message": "already_filled"}},
+        {"jsonrpc": "2.0", "error": {"code": 10028, "message": "too_many_requests"}},
+        {"jsonrpc": "2.0", "error": {"code": 13004, "data": {"reason": "timestamp"}}},
+    ),
     "everstrike": (
         {"code": 200, "msg": "Success", "result": {"id": ORDER, "status": "ACTIVE", "pair": "a"}},
         {"code": 200, "result": [{"id": ORDER, "status": "CANCELLED"}, {"id": "2"}]},

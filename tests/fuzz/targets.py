@@ -14,6 +14,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-binanceusdm": ("replies", ("binanceusdm",)),
     "replies-bitmart": ("replies", ("bitmart",)),
     "replies-bybit": ("replies", ("bybit",)),
+    "replies-deribit": ("replies", ("deribit",)),
     "replies-everstrike": ("replies", ("everstrike",)),
     "replies-gate": ("replies", ("gate",)),
     "replies-gate_futures": ("replies", ("gate_futures",)),

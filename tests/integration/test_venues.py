@@ -36,6 +36,7 @@ OWN_FAULTS = {
     "gf": ["gate_internal", "gate_cancel_fail"],
     "ku": ["kucoin_open", "kucoin_internal"],
     "bb": ["bybit_timeout", "bybit_server"],
+    "de": ["deribit_retry", "deribit_timed_out"],
     "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
 }
 ACCEPT_ONLY = ("ok", "bb")

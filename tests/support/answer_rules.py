@@ -158,12 +158,22 @@ def proof_of_bybit(body: Any) -> bool:
     return type(body["retCode"]) is int and body["retCode"] in (110010, 170139, 170142)
 
 
+def proof_of_deribit(body: Any) -> bool:
+    """The order itself as canceled, or the code that it is filled, is the proof."""
+    if "error" in body:
+        return is_one(body["error"]["code"], 11008)
+    row = body["result"]
+    right = row["order_id"] == ORDER or is_one(row["order_id"], int(ORDER))
+    return right and row["order_state"].strip().upper() == "CANCELLED"
+
+
 PROOFS: dict[str, Callable[[Any], bool]] = {
     "binance": proof_of_binance,
     "binancecoinm": proof_of_binance,
     "binanceusdm": proof_of_binance,
     "bitmart": proof_of_bitmart,
     "bybit": proof_of_bybit,
+    "deribit": proof_of_deribit,
     "everstrike": proof_of_everstrike,
     "gate": proof_of_gate,
     "gate_futures": proof_of_gate_futures,
@@ -178,10 +188,13 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
 def says_so(name: str, reply: Reply) -> bool:
     """Return whether an error alone gives an answer.
 
-    Those are Binance's of unknown and old orders, and Gate's of unknown and canceled ones.
+    Those are Binance's of unknown and old orders, Gate's of unknown and canceled ones, and
+    Deribit's of unknown and filled ones.
     """
     if reply.status == 200:
         return False
+    if name == "deribit":
+        return json.loads(reply.body)["error"]["code"] in (10004, 11008)
     if name.startswith("gate"):
         return json.loads(reply.body)["label"] in ("ORDER_NOT_FOUND", "ORDER_CANCELLED")
     return name.startswith("binance") and json.loads(reply.body)["code"] in (-2011, -2013, -2026)
@@ -209,6 +222,10 @@ def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
         return as_read  # never sent
     missing = isinstance(answer, OrderReport) and answer.state is OrderState.MISSING
     if says_so(name, reply):
+        if isinstance(answer, Closed) and name == "deribit":
+            assert answer.outcome is Outcome.GONE
+            assert PROOFS[name](json.loads(reply.body))
+            return answer
         if isinstance(answer, Closed):
             assert name.startswith("gate")
             assert answer.outcome is Outcome.CANCELED

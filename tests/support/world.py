@@ -35,6 +35,7 @@ MORE_KEYS = {
     "gf": ("gate_futures", "gf-key-0123456789", "gf-secret-0123456789", ""),
     "ku": ("kucoin", "ku-key-0123456789", "ku-secret-0123456789", "ku-passphrase-0123456789"),
     "bb": ("bybit", "bb-key-0123456789", "bb-secret-0123456789", ""),
+    "de": ("deribit", "de-key-0123456789", "de-secret-0123456789", ""),
 }
 """Of the exchanges that only their own tests use."""
 ALL_KEYS = {**KEYS, **MORE_KEYS}
@@ -49,6 +50,7 @@ PAIRS = {
     "gf": "BTC_USDT",
     "ku": "BTC-USDT",
     "bb": "BTCUSDT",
+    "de": "BTC-PERPETUAL",
 }
 """What is traded where, if it is not `btc_idr`."""
 """Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""

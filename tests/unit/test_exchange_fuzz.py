@@ -86,6 +86,7 @@ PROVING = {
     "binanceusdm": CANCELED,
     "bitmart": b"{}",
     "bybit": b'{"retCode":170142,"retMsg":"The order has been cancelled","result":{}}',
+    "deribit": b'{"jsonrpc":"2.0","result":{"order_id":"1223181","order_state":"cancelled"}}',
     "everstrike": b'{"code":200,"msg":"","result":{"status":"ACTIVE","id":"1223181"}}',
     "gate": b'{"id":"1223181","currency_pair":"BTC_IDR","side":"buy","status":"cancelled"}',
     "gate_futures": b'{"id":1223181,"contract":"BTC_IDR",'

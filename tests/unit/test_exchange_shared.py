@@ -31,6 +31,7 @@ def test_registry_finds_each_exchange_by_name() -> None:
         "binanceusdm",
         "bitmart",
         "bybit",
+        "deribit",
         "everstrike",
         "gate",
         "gate_futures",

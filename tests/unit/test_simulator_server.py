@@ -52,6 +52,7 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
         f"{base}/gate_futures",
         f"{base}/kucoin",
         f"{base}/bybit",
+        f"{base}/deribit/api/v2",
     ]
     with pytest.raises(ValueError, match="no exchange"):
         sim.url("nowhere")

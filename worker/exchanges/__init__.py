@@ -33,6 +33,7 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "gate": ("gate.adapter", "GATE"),
         "gate_futures": ("gate.adapter", "GATE_FUTURES"),
         "bybit": ("bybit.adapter", "BYBIT"),
+        "deribit": ("deribit.adapter", "DERIBIT"),
     }
 )
 """By name, the module and the attribute that is the exchange."""

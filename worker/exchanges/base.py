@@ -126,6 +126,8 @@ class Capabilities:
             empty when there is only one way.
         nonce_auth: The auth modes whose requests carry a nonce, so that a
             key's requests must arrive one at a time.
+        unordered_nonce: Requests carry a nonce that no other request of the key has, in ms;
+            they may arrive in any order.
         bulk_max: Most orders in one `CancelOrders`; 0 without the command.
         needs_token: Requests carry a bearer token from `FetchToken`.
         needs_memo: Accounts have a memo beside key and secret.
@@ -170,6 +172,7 @@ class Capabilities:
     commands: frozenset[type[Command]]
     auth_modes: tuple[str, ...] = ()
     nonce_auth: frozenset[str] = frozenset()
+    unordered_nonce: bool = False
     bulk_max: int = 0
     needs_token: bool = False
     needs_memo: bool = False

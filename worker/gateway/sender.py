@@ -138,7 +138,8 @@ class Sender:
             StoreUnavailable: Redis did not answer. Nothing was sent, or the exchange refused
                 the nonce: in either case it did nothing.
         """
-        nonce = self._nonces.allocate(session.access.api_key) if session.uses_nonce else None
+        wanted = session.uses_nonce or session.exchange.capabilities.unordered_nonce
+        nonce = self._nonces.allocate(session.access.api_key) if wanted else None
         stamp = Stamp(now_ms=session.skew.now_ms(), nonce=nonce, token=token, window_ms=window_ms)
         # After the stamp: a process that is stopped from here on sends a stamp that is too old.
         at_ms = clock.monotonic_ms()

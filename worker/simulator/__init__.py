@@ -29,6 +29,7 @@ Base URLs below the server's own:
 `gate…`       `/gate…`             stands for `https://api.gateio.ws`
 `kucoin`      `/kucoin`            stands for `https://api.kucoin.com`
 `bybit`       `/bybit`             stands for `https://api.bybit.com`
+`deribit`     `/deribit/api/v2`    stands for `https://www.deribit.com/api/v2`
 ============  ===================  ==========================================
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
@@ -95,6 +96,8 @@ name                       applied     what the client sees
 `bybit_timeout`            at random   10000, "Server Timeout"
 `bybit_server`             at random   10016, "Server error."
 `bybit_banned`             no          403, "access too frequent"
+`deribit_retry`            no          10040, "retry"
+`deribit_timed_out`        at random   500 and 13888, "timed_out"
 `reject_nonce`             no          the last nonce jumps above the given one
 `expire_token`             no          BitMart's token dies: 401
 `indodax_bad_sign`         no          "Invalid credentials. Bad sign."
@@ -120,6 +123,8 @@ What no document says, and is chosen here:
   a timer of all pairs is refused.
 - KuCoin: the order of its checks; how long a cancel of a scope takes; what is said of a
   stop order that was canceled.
+- Deribit: the codes of a refused time and nonce, the statuses of errors, that a refused
+  request uses up credits, and no end of the connection with them.
 - Bybit: the order of its checks; how long a cancel takes; all orders are of one category.
 - BitMart's status for a bad signature (403) and timestamp (400).
 - See `Options` for what is chosen by the seed.

@@ -11,6 +11,7 @@ from worker.simulator.bitmart.api import Bitmart
 from worker.simulator.bybit.api import Bybit
 from worker.simulator.clock import http_date
 from worker.simulator.countdowns import CHECK_EVERY_MS, Timer
+from worker.simulator.deribit.api import Deribit
 from worker.simulator.everstrike.api import Everstrike
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.fault_plan import FaultPlan
@@ -57,6 +58,7 @@ class Engine:
                 GateFutures(seed, options),
                 Kucoin(seed, options),
                 Bybit(seed, options),
+                Deribit(seed, options),
             )
         }
         self.plan = FaultPlan(self.exchanges)

@@ -99,6 +99,8 @@ FAULTS = _table(
     Fault("bybit_timeout", applied=None, own=True),
     Fault("bybit_server", applied=None, own=True),
     Fault("bybit_banned", applied=False, own=True),
+    Fault("deribit_retry", applied=False, own=True),
+    Fault("deribit_timed_out", applied=None, own=True),
     Fault("reject_nonce", applied=False, own=True, meets=lambda it: it.nonce is not None),
     Fault("expire_token", applied=False, own=True, meets=lambda it: it.token is not None),
 )

@@ -52,6 +52,7 @@ class Options:
         bybit_cancel_ms: How long after it was accepted a cancel takes an order off.
         bybit_cancels: Cancels of one order in a second, for each user.
         bybit_restarted: Closed orders are found in the order history alone.
+        deribit_credits: Whether requests use up credits.
         bitmart_closed: Status with which a cancel of a closed order is
             refused: 404 or 400. Not documented; from the seed.
         bitmart_requests_per_s: Requests per key and second; 0 for no limit.
@@ -86,6 +87,7 @@ class Options:
     bybit_cancel_ms: int = 20
     bybit_cancels: int = 10
     bybit_restarted: bool = False
+    deribit_credits: bool = True
     bitmart_closed: int = 404
     bitmart_requests_per_s: int = 0
     bitmart_single_token: bool = False

@@ -74,6 +74,11 @@ def bybit_signature(secret: str, message: bytes) -> str:
     return hmac.digest(secret.encode(), message, "sha256").hex()
 
 
+def deribit_signature(secret: str, message: str) -> str:
+    """Sign five lines, each with its end: time, nonce, method, URI, body."""
+    return hmac.digest(secret.encode(), message.encode("latin-1"), "sha256").hex()
+
+
 def bitmart_signature(secret: str, message: str) -> str:
     """Sign sorted, urlencoded parameters, or the message of a token request."""
     return hmac.digest(secret.encode(), message.encode(), "sha256").hex()

@@ -23,6 +23,7 @@ MOUNTS: Mapping[str, str] = {
     "gate_futures": "/gate_futures",
     "kucoin": "/kucoin",
     "bybit": "/bybit",
+    "deribit": "/deribit/api/v2",
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
