@@ -12,7 +12,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,7 @@ from worker.exchanges.ccxt.silent import (  # noqa: E402
     holds,
 )
 from worker.exchanges.ccxt.table import CREDENTIALS  # noqa: E402
+from worker.model.commands import CancelOrder, ListOpenOrders, QueryOrder  # noqa: E402
 
 IDS = HOME / "worker" / "exchanges" / "ccxt" / "ids.json"
 PAGE = HOME / "ops" / "docs" / "ccxt.md"
@@ -50,6 +51,7 @@ KEYS: tuple[dict[str, str], ...] = (
     {"secret": SEED, "privateKey": PEM},
     {"secret": PEM, "privateKey": HEX},
 )
+COMMANDS = {"cancel": CancelOrder, "query": QueryOrder, "listing": ListOpenOrders}
 METHODS: dict[str, tuple[str, tuple[str | None, ...]]] = {
     "cancel": ("cancel_order", ORDERS),
     "query": ("fetch_order", ORDERS),
@@ -89,9 +91,10 @@ def signed(template: Template, call: Callable[[Any], object], pair: str | None) 
     return None
 
 
-def forms(template: Template, method: str, order_id: str | None) -> list[Signed | None]:
+def forms(
+    template: Template, method: str, order_id: str | None, extra: Mapping[str, object]
+) -> list[Signed | None]:
     """Return what a method signs without a pair, and with one."""
-    extra = profile_params.get(method, {})
 
     def call(pair: str | None) -> Callable[[Any], object]:
         if order_id is None:
@@ -106,9 +109,6 @@ def forms(template: Template, method: str, order_id: str | None) -> list[Signed 
         )
         made.append(found if named else None)
     return made
-
-
-profile_params: dict[str, dict[str, object]] = {}
 
 
 def row_of(exchange_id: str) -> dict[str, Any]:
@@ -139,11 +139,16 @@ def row_of(exchange_id: str) -> dict[str, Any]:
 
 def _row(exchange_id: str, template: Template, kind: str) -> dict[str, Any]:
     made = template.instance
+    profile = profile_of(exchange_id)
+    if profile and profile.accounts:
+        made.accounts = [{"id": "1", "type": kind, "info": {}}]
     origin = ""
     row: dict[str, Any] = {}
     for name, (method, orders) in METHODS.items():
         for order_id in orders:
-            plain, paired = forms(template, method, order_id)
+            extra = profile.params.get(COMMANDS[name], {}) if profile else {}
+            asks = profile.query if profile and name == "query" else method
+            plain, paired = forms(template, asks, order_id, extra)
             sent = plain or paired
             if sent is None:
                 continue

@@ -66,6 +66,11 @@ def wrapped(row: dict[str, object]) -> Iterator[object]:
     yield {"code": "00000", "msg": "success", "data": {"list": [row], "rows": [row], "0": row}}
 
 
+def empty_of(exchange: CcxtExchange) -> tuple[bytes, ...]:
+    """Return the documented reply of an exchange that lists no orders, if it is that short."""
+    return (b"[]",) if exchange.profile and exchange.profile.list_at == () else ()
+
+
 def closes(answer: Answer) -> bool:
     """Return whether an answer closes an order, or shows a scope empty."""
     match answer:
@@ -112,6 +117,7 @@ def test_enough_ids_sign_a_cancel() -> None:
     assert len(IDS) >= 80
 
 
+@pytest.mark.timeout(600)  # every exchange of ccxt is imported
 def test_nothing_that_a_server_may_send_is_taken_for_a_proof() -> None:
     """On no exchange does garbage close an order, empty a scope, or count as our mistake.
 
@@ -126,7 +132,7 @@ def test_nothing_that_a_server_may_send_is_taken_for_a_proof() -> None:
     for name in IDS:
         exchange = exchange_of(name)
         for command, raw in product(commands_of(exchange), (*GARBAGE, *others)):
-            listing = isinstance(command, ListOpenOrders) and raw in others
+            listing = isinstance(command, ListOpenOrders) and raw in (*others, *empty_of(exchange))
             for status in (200,) if raw in others else (200, 400, 500):
                 answer = exchange.classify(command, reply(raw, status))
                 rejected = isinstance(answer, Unproven) and answer.outcome is Outcome.REJECTED
@@ -135,6 +141,7 @@ def test_nothing_that_a_server_may_send_is_taken_for_a_proof() -> None:
     assert wrong == []
 
 
+@pytest.mark.timeout(600)
 def test_an_orders_own_report_is_a_proof_on_many() -> None:
     """The same reports with the id that was asked for do close orders: the rules are no wall."""
     bodies = [
@@ -184,6 +191,7 @@ def signed(name: str, command: Command) -> str:
     raise AssertionError(f"{name}: {why}")
 
 
+@pytest.mark.timeout(600)
 def test_each_command_is_signed_for_the_address_that_is_set() -> None:
     """One request a command, at `base_url`; its path is ccxt's."""
     for name in IDS:

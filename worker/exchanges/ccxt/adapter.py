@@ -103,7 +103,7 @@ def exchange_of(exchange_id: str) -> CcxtExchange:
         capabilities=capabilities,
         calls=Calls(exchange_id, entry, profile),
         profile=profile,
-        checker=Checker(name, capabilities, IDS, _needs(entry)),
+        checker=Checker(name, capabilities, IDS, _needs(entry, profile)),
     )
 
 
@@ -129,7 +129,7 @@ def _capabilities(entry: Entry, profile: Profile | None) -> Capabilities:
         commands=frozenset(commands),
         auth_modes=(NONCE,) if entry.nonce else (),
         nonce_auth=frozenset({NONCE}) if entry.nonce else frozenset(),
-        credentials=entry.needs,
+        credentials=(*entry.needs, "uid") if profile and profile.accounts else entry.needs,
         unproven=profile is None,
         limits=profile.limits if profile else limits,
         timer=profile.timer.rules if profile and profile.timer else None,
@@ -137,6 +137,11 @@ def _capabilities(entry: Entry, profile: Profile | None) -> Capabilities:
     )
 
 
-def _needs(entry: Entry) -> Mapping[type[Command], tuple[Need, ...]]:
+def _needs(entry: Entry, profile: Profile | None) -> Mapping[type[Command], tuple[Need, ...]]:
     calls = {CancelOrder: entry.cancel, QueryOrder: entry.query, ListOpenOrders: entry.listing}
-    return {kind: ("pair",) for kind, call in calls.items() if call and not call.plain}
+    found: dict[type[Command], tuple[Need, ...]] = {
+        kind: ("pair",) for kind, call in calls.items() if call and not call.plain
+    }
+    if profile and profile.needs_pair:
+        found[ListOpenOrders] = ("pair",)
+    return found

@@ -80,6 +80,13 @@ class Calls:
                 kind=self.entry.kind,
                 options={**self.entry.options, **own},
             )
+            if self.profile and self.profile.accounts:
+                account: dict[str, object] = {
+                    "id": given.get("uid"),
+                    "type": self.entry.kind,
+                    "info": {},
+                }
+                found.instance.accounts = [account]
             if len(self._templates) >= KEPT_MAX:
                 self._templates.clear()
             self._templates[access] = found
@@ -115,7 +122,8 @@ class Calls:
             case CancelOrder(order_id=order_id):
                 return made.cancel_order(order_id, pair, extra)
             case QueryOrder(order_id=order_id):
-                return made.fetch_order(order_id, pair, extra)
+                method = self.profile.query if self.profile else "fetch_order"
+                return getattr(made, method)(order_id, pair, extra)
             case ListOpenOrders():
                 return made.fetch_open_orders(pair, None, None, extra)
             case SetCountdown() if self.profile and self.profile.timer:

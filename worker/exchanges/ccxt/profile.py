@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -25,6 +25,8 @@ from worker.model.commands import (
 from worker.model.outcomes import OrderState
 
 Path = tuple[str | int, ...]
+Shape = tuple[tuple[Path, tuple[object, ...]], ...]
+"""Paths, and the values of which one is there."""
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     "cancel": CancelOrder,
     "query": QueryOrder,
@@ -61,12 +63,13 @@ class OwnTimer:
     Attributes:
         call: ccxt's name of the endpoint.
         endpoint: The same as method and path.
-        params: What is sent; `{countdown}` is the countdown in the timer's unit, `{pair}` the
-            pair.
+        params: What is sent; `{countdown}` is the countdown in the timer's unit, `{countdown
+            text}` the same as text, `{pair}` the pair.
         off: What is sent to stop it.
+        success: The shape of a successful reply.
         fires: Path of the moment at which it fires.
         now: Path of the exchange's clock; empty if the reply has none.
-        moment_ms: What these count in.
+        moment_ms: What these count in, unless they are written as dates.
         rules: Its bounds.
     """
 
@@ -74,6 +77,7 @@ class OwnTimer:
     endpoint: str
     params: Mapping[str, object]
     off: Mapping[str, object]
+    success: Shape
     fires: Path
     now: Path
     moment_ms: int
@@ -81,8 +85,10 @@ class OwnTimer:
 
     def sent(self, command: SetCountdown) -> dict[str, object]:
         """Return what is sent for a countdown; 0 stops the timer."""
+        count = self.rules.written(command.countdown_ms)
         words = {
-            "{countdown}": self.rules.written(command.countdown_ms),
+            "{countdown}": count,
+            "{countdown text}": str(count),
             "{pair}": command.pairs[0] if command.pairs else "",
         }
         given = self.params if command.countdown_ms else self.off
@@ -97,16 +103,22 @@ class Profile:
     """One exchange.
 
     Attributes:
-        success: Paths and the values that a successful reply has there, beside status 2xx.
+        success: The shape of a successful reply, beside status 2xx.
         order: How an order is written when it is asked about.
         order_at: Where it is.
-        canceled_at: Where the order is in the reply to a cancel; None if that reply is no
-            report of an order.
+        canceled: How an order is written in the reply to a cancel.
+        canceled_at: Where it is there; None if that reply is no report of an order.
         listed: How an order is written in the list.
         list_at: Where the list is.
         page: Rows of a full page of the list; 0 if it has no pages.
+        whole: The shape of a list after which there is no other page.
+        empty: The shape of the reply, maybe an error, when there are no open orders.
+        needs_pair: The list needs a pair.
         states: By status.
         pair: How ccxt's form of a pair is written: `{BASE}-{QUOTE}`.
+        rename: Assets that it names otherwise in its pairs.
+        query: ccxt's method that asks about an order.
+        accounts: `uid` is the number of the account that holds the orders.
         options: ccxt's.
         params: By command, what is added to ccxt's request.
         limits: The exchange's limits.
@@ -114,20 +126,26 @@ class Profile:
         clock: Whether a refused nonce is a timestamp that is too far from its clock.
     """
 
-    success: tuple[tuple[Path, tuple[object, ...]], ...]
+    success: Shape
     order: Row
     order_at: Path
+    canceled: Row
     canceled_at: Path | None
     listed: Row
     list_at: Path
     page: int
+    whole: Shape
+    empty: Shape
+    needs_pair: bool
     states: Mapping[str, OrderState]
     pair: str
+    rename: Mapping[str, str]
+    query: str
+    accounts: bool
     options: Mapping[str, object]
     params: Mapping[type[Command], Mapping[str, object]]
     limits: tuple[Limit, ...]
     timer: OwnTimer | None = None
-    simulator: Mapping[str, object] = field(default_factory=dict)
 
     def params_of(self, command: Command) -> dict[str, object]:
         """Return what is added to ccxt's request of a command."""
@@ -139,7 +157,8 @@ class Profile:
         quote = quote.partition(":")[0]
         if not slash:
             return pair
-        words = {"BASE": base.upper(), "QUOTE": quote.upper()}
+        assets = (self.rename.get(each, each) for each in (base.upper(), quote.upper()))
+        words = dict(zip(("BASE", "QUOTE"), assets, strict=True))
         words |= {name.lower(): word.lower() for name, word in words.items()}
         return _PLACE.sub(lambda found: words[found[1]], self.pair)
 
@@ -165,22 +184,34 @@ def profiled() -> tuple[str, ...]:
 def _profile(table: dict[str, Any]) -> Profile:
     order = table["order"]
     listed = {**order, **table["list"]}
-    canceled = table.get("cancel", {}).get("at")
+    cancel = table.get("cancel", {})
+    canceled = cancel.get("at")
     return Profile(
-        success=tuple((_path(each["at"]), tuple(each["is"])) for each in table.get("success", [])),
+        success=_shape(table.get("success", [])),
         order=_row(order),
         order_at=_path(order["at"]),
+        canceled=_row({**order, **cancel}),
         canceled_at=None if canceled is None else _path(canceled),
         listed=_row(listed),
         list_at=_path(table["list"]["at"]),
-        page=table["list"].get("page", 0),
+        page=listed.get("page", 0),
+        whole=_shape(listed.get("whole", [])),
+        empty=_shape(listed.get("empty", [])),
+        needs_pair=listed.get("needs_pair", False),
         states={word: OrderState(state) for word, state in table["states"].items()},
         pair=table["pair"],
+        rename=table.get("rename", {}),
+        query=table.get("query", "fetch_order"),
+        accounts=table.get("accounts", False),
         options=table.get("options", {}),
         params={COMMANDS[name]: params for name, params in table.get("params", {}).items()},
         limits=tuple(_limit(name, each) for name, each in table["limits"].items()),
         timer=_timer(table["timer"]) if "timer" in table else None,
     )
+
+
+def _shape(rows: list[dict[str, Any]]) -> Shape:
+    return tuple((_path(each["at"]), tuple(each["is"])) for each in rows)
 
 
 def _path(keys: list[str | int]) -> Path:
@@ -220,6 +251,7 @@ def _timer(table: dict[str, Any]) -> OwnTimer:
         endpoint=table["endpoint"],
         params=table["params"],
         off=table["off"],
+        success=_shape(table.get("success", [])),
         fires=_path(table["fires"]),
         now=_path(table.get("now", [])),
         moment_ms=table["moment_ms"],

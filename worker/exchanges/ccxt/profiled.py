@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Final
 
-from worker.exchanges.ccxt.profile import OwnTimer, Path, Profile, Row
+from worker.exchanges.ccxt.profile import OwnTimer, Path, Profile, Row, Shape
 from worker.exchanges.checks import PAIR, PLAIN_ID, SIDE
 from worker.exchanges.replies import id_text, in_scope, respelled
 from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
@@ -25,11 +27,14 @@ ECHO_SLACK_MS: Final = 1_000
 SKEW_MAX_MS: Final = 30_000
 """How far the exchange's clock may be from ours where its reply does not state its own."""
 MOMENT_CHARS: Final = 18
+DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 
 
 def read_profiled(profile: Profile, command: Command, reply: Reply, body: object) -> Answer | None:
     """Return what a reply proves; None if it is not the documented reply to the command."""
-    if not all(_is_one(find(body, at), words) for at, words in profile.success):
+    timer = profile.timer if isinstance(command, SetCountdown) else None
+    success = (timer.success if timer else ()) or profile.success
+    if not has(body, success):
         return None
     match command:
         case CancelOrder(order_id=order_id):
@@ -38,9 +43,12 @@ def read_profiled(profile: Profile, command: Command, reply: Reply, body: object
             return _read_query(profile, order_id, body)
         case ListOpenOrders():
             rows = find(body, profile.list_at)
-            return _read_list(profile, command, rows) if isinstance(rows, list) else None
-        case SetCountdown() if profile.timer:
-            return CountdownSet() if _is_set(profile.timer, command, reply, body) else None
+            if not isinstance(rows, list):
+                return None
+            whole = has(body, profile.whole)
+            return _read_list(profile, command, rows, whole=whole)
+        case SetCountdown() if timer:
+            return CountdownSet() if _is_set(timer, command, reply, body) else None
         case _:
             return None
 
@@ -54,6 +62,11 @@ def find(value: object, path: Path) -> object:
         else:
             value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def has(body: object, shape: Shape) -> bool:
+    """Return whether a reply has a shape."""
+    return all(_is_one(find(body, at), words) for at, words in shape)
 
 
 def _is_one(value: object, words: tuple[object, ...]) -> bool:
@@ -79,30 +92,34 @@ def _read_cancel(profile: Profile, order_id: str, body: object) -> Answer | None
     if profile.canceled_at is None:
         return CancelAccepted()
     value = find(body, profile.canceled_at)
-    if not _named(profile.order, value, order_id):
+    if not _named(profile.canceled, value, order_id):
         return CancelAccepted() if profile.success else None
-    state = _state(profile, profile.order, value)
+    state = _state(profile, profile.canceled, value)
     if state is OrderState.CANCELED:
         return Closed(Outcome.CANCELED)
     return Closed(Outcome.GONE) if state is OrderState.FILLED else CancelAccepted()
 
 
 def _read_query(profile: Profile, order_id: str, body: object) -> Answer | None:
-    value = find(body, profile.order_at)
+    value, place = find(body, profile.order_at), profile.order_at
+    if place and isinstance(place[-1], int) and find(body, place[:-1]) == []:
+        return OrderReport(OrderState.MISSING, "the exchange lists no such order")
     if not _named(profile.order, value, order_id):
         return None
     state = _state(profile, profile.order, value)
     return OrderReport(state) if state else None
 
 
-def _read_list(profile: Profile, scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
+def _read_list(
+    profile: Profile, scope: ListOpenOrders, rows: list[object], *, whole: bool
+) -> OpenOrders:
     """Take the open orders of the scope.
 
     A row that cannot be read leaves the list incomplete, and so does a full page, or a row
     whose pair may be the one that was asked for in another spelling.
     """
     orders: list[OpenOrder] = []
-    complete = not profile.page or len(rows) < profile.page
+    complete = whole and (not profile.page or len(rows) < profile.page)
     form = profile.listed
     for row in rows:
         order_id, pair = id_text(find(row, form.order_id)), id_text(find(row, form.pair))
@@ -135,7 +152,9 @@ def _is_set(timer: OwnTimer, command: SetCountdown, reply: Reply, body: object) 
     """
     fires = _moment_ms(find(body, timer.fires), timer.moment_ms)
     if not command.countdown_ms:
-        return True  # what says that it is off differs; the request was accepted
+        # What stands for "off" differs; the reply is that of a timer all the same.
+        place = find(body, timer.fires[:-1])
+        return isinstance(place, dict) and timer.fires[-1] in place
     if fires is None or fires <= 0:
         return False
     now = _moment_ms(find(body, timer.now), timer.moment_ms) if timer.now else None
@@ -148,6 +167,11 @@ def _is_set(timer: OwnTimer, command: SetCountdown, reply: Reply, body: object) 
 
 def _moment_ms(value: object, unit_ms: int) -> int | None:
     text = id_text(value)
+    if DATE.fullmatch(text):
+        try:
+            return round(datetime.fromisoformat(text).timestamp() * 1_000)
+        except ValueError:
+            return None
     if not text.isascii() or not text.isdigit() or len(text) > MOMENT_CHARS:
         return None
     return int(text) * unit_ms

@@ -14,7 +14,7 @@ from worker.exchanges.base import IdForm
 from worker.exchanges.ccxt.calls import Calls
 from worker.exchanges.ccxt.evidence import names, proves, seen_as, without
 from worker.exchanges.ccxt.profile import Profile
-from worker.exchanges.ccxt.profiled import read_profiled
+from worker.exchanges.ccxt.profiled import has, read_profiled
 from worker.exchanges.ccxt.silent import Pass, Refused, Wants
 from worker.exchanges.checks import PAIR, PLAIN_ID, SIDE
 from worker.exchanges.replies import (
@@ -46,6 +46,7 @@ from worker.model.outcomes import (
 from worker.model.wire import Reply
 
 IDS: Final[IdForm] = PLAIN_ID
+OK: Final = 200
 BUSY: Final = 429
 BROKEN: Final = range(500, 600)
 BY_ERROR: Final[Mapping[str, Outcome]] = {
@@ -63,6 +64,14 @@ NONCE: Final = "InvalidNonce"
 def read_reply(calls: Calls, profile: Profile | None, command: Command, reply: Reply) -> Answer:
     """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
     body = read_json(reply.body)
+    if (
+        profile is not None
+        and profile.empty
+        and isinstance(command, ListOpenOrders)
+        and reply.status == OK
+        and has(body, profile.empty)
+    ):
+        return OpenOrders((), complete=True)
     if reply.status == BUSY or reply.status in BROKEN or not isinstance(body, dict | list):
         return refused(reply, body)
     try:
