@@ -56,10 +56,12 @@ class StagedSwitches(Switches):
         """For how long the last leave held the account."""
         self.launches: list[tuple[Launch, tuple[tuple[str, int], ...]]] = []
 
-    def survey(self, lane: str, holder: str = "") -> tuple[int, list[NativeSwitch]]:
+    def survey(
+        self, lane: str, holder: str = "", *, every: bool = False
+    ) -> tuple[int, list[NativeSwitch]]:
         """Survey, after a step."""
         self.hook("survey")
-        return super().survey(lane, holder)
+        return super().survey(lane, holder, every=every)
 
     def launch(self, *, members: Sequence[tuple[str, int]], **options: Any) -> Launch:
         """Launch, between two steps."""

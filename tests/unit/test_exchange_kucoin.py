@@ -18,11 +18,13 @@ from worker.model.commands import (
     ListOpenOrders,
     ListStopOrders,
     QueryOrder,
+    SetCountdown,
 )
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
     Closed,
+    CountdownSet,
     OpenOrder,
     OpenOrders,
     OrderReport,
@@ -43,7 +45,10 @@ def ours(case: golden.Case) -> Command | None:
     """Return our command for a recorded request."""
     if case.command == SYNC:
         return CancelOrder(case.inputs["order_id"], pair=spell(case.inputs["symbol"]))
-    return None if case.command.startswith("countdown") else case.ours(spell)
+    if case.command == "countdown_set":
+        pairs = tuple(spell(symbol) for symbol in case.inputs["symbols"])
+        return SetCountdown(pairs, case.inputs["countdown_ms"])
+    return case.ours(spell)
 
 
 CASES = golden.cases("kucoin_spot_hf")
@@ -59,6 +64,8 @@ ASK_STOP = QueryOrder(STOP_ID, pair="BTC-USDT", stop=True)
 LIST, ALL = ListOpenOrders(pair="BTC-USDT"), ListOpenOrders()
 PREFIXED = ListOpenOrders(pair="BTC-USDT", client_id_prefix="my-")
 STOPS = ListStopOrders(pair="BTC-USDT")
+TIMER, WHOLE = SetCountdown(("BTC-USDT", "ETH-USDT"), 60_000), SetCountdown((), 60_000)
+OFF = SetCountdown((), 0)
 SCOPE, EVERYTHING = CancelScope(pair="BTC-USDT"), CancelScope()
 
 
@@ -116,7 +123,7 @@ def test_requests_are_those_of_an_independent_implementation(
         url = url.replace("/hf/orders/", "/hf/orders/sync/")
     assert golden.place(request) == (theirs["method"], url.partition("?")[0])
     assert golden.parameters(request.url, "") == golden.parameters(url, "")
-    assert request.body == b""
+    assert request.body.decode() == (theirs["body"] or "")
     for name in ("KEY", "KEY-VERSION", "TIMESTAMP", "PASSPHRASE"):
         assert request.headers[f"KC-API-{name}"] == theirs["headers"][f"KC-API-{name}"]
 
@@ -129,11 +136,11 @@ def test_the_signer_is_that_of_an_independent_implementation(case: golden.Case) 
 
 @pytest.mark.parametrize(("case", "command"), GOLDEN)
 def test_the_signature_covers_what_is_sent(case: golden.Case, command: Command) -> None:
-    """Time, method, path with its query."""
+    """Time, method, path with its query, and body."""
     access = Access("https://proxy.example/ku/", case.key, case.secret, memo="fake-pass")
     request = KUCOIN.sign(command, access, Stamp(case.now_ms))
     path = request.url.removeprefix("https://proxy.example/ku")
-    payload = f"{request.headers['KC-API-TIMESTAMP']}{request.method}{path}"
+    payload = f"{request.headers['KC-API-TIMESTAMP']}{request.method}{path}{request.body.decode()}"
     assert request.headers["KC-API-SIGN"] == sign(case.secret, payload)
 
 
@@ -174,6 +181,10 @@ def test_where_the_others_go(command: Command, line: str) -> None:
         CancelScope(pair="BTC-USDT", side="buy"),
         ListOpenOrders(client_id_prefix="my-"),
         ListOpenOrders(side="buy"),
+        SetCountdown(("BTC-USDT",), 4_000),
+        SetCountdown(("BTC-USDT",), 60_500),
+        SetCountdown(("BTC-USDT",), 86_401_000),
+        SetCountdown(tuple(f"A{n}-USDT" for n in range(51)), 60_000),
         FetchToken(),
     ],
 )
@@ -181,6 +192,20 @@ def test_what_cannot_be_asked_is_refused(command: Command) -> None:
     """Before a request is made of it."""
     with pytest.raises(InvalidCommand):
         KUCOIN.sign(command, Access(HOST, "k", "s"), Stamp(NOW_MS))
+
+
+@pytest.mark.parametrize(
+    ("command", "body"),
+    [
+        (TIMER, '{"timeout":60,"symbols":"BTC-USDT,ETH-USDT"}'),
+        (WHOLE, '{"timeout":60}'),
+        (SetCountdown(("BTC-USDT",), 0), '{"timeout":-1}'),
+    ],
+)
+def test_a_timer_has_one_list(command: SetCountdown, body: str) -> None:
+    """No list is every pair; 0 would be refused, and -1 stops it."""
+    request = KUCOIN.sign(command, Access(HOST, "k", "s", memo="p"), Stamp(NOW_MS))
+    assert (request.method, request.body.decode()) == ("POST", body)
 
 
 @pytest.mark.parametrize("pair", ["BTC-USDT", "btc-usdt", "BTC/USDT"])
@@ -231,6 +256,10 @@ MEANS: list[tuple[Command, object, Answer]] = [
     (STOPS, stops(stop(symbol="ETH-USDT")), OpenOrders((), complete=True)),
     (STOPS, stops(stop(status="TRIGGERED")), OpenOrders((), complete=False)),
     (STOPS, stops(pages=2), OpenOrders((), complete=False)),
+    (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_060}), CountdownSet()),
+    (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_061}), CountdownSet()),
+    (OFF, done({"currentTime": 1_700_000_000, "triggerTime": 0}), CountdownSet()),
+    (OFF, done(None), CountdownSet()),
 ]
 
 
@@ -270,6 +299,11 @@ def test_documented_successes(command: Command, body: object, answer: Answer) ->
         (LIST, done({"items": []})),
         (ALL, done({})),
         (STOPS, done([])),
+        (TIMER, done(None)),
+        (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 0})),
+        (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_005})),
+        (TIMER, done({"currentTime": "1700000000", "triggerTime": "1700000060"})),
+        (OFF, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_060})),
         (CANCEL, failed("400100", "cancel size invalid")),
         (LIST, failed("400100", "order_not_exist_or_not_allow_to_cancel")),
         (CANCEL, failed("200002", "Order cancel for this pair suspended")),

@@ -148,7 +148,10 @@ def test_each_call_overwrites_the_timer_and_its_list(
         trader.place("ETH-USDT", stop=True),
     )
     assert trader.send("POST", TIMER, {"timeout": 4, "symbols": "BTC-USDT"})[0] == "400100"
+    assert trader.send("POST", TIMER, {"timeout": 5, "symbols": "BTC-USDT"})[0] == "429000"
+    clock.now_ms += 3_000
     trader.send("POST", TIMER, {"timeout": 60, "symbols": "BTC-USDT"})
+    clock.now_ms += 3_000
     _, told = trader.send("POST", TIMER, {"timeout": 5, "symbols": "ETH-USDT,XRP-USDT"})
     assert told["triggerTime"] - told["currentTime"] == 5
     assert [timer.pair for timer in sim.timers()] == ["ETH-USDT", "XRP-USDT"]
@@ -171,9 +174,11 @@ def test_a_timer_without_a_list_is_for_all_pairs(
     (order,) = trader.place()
     trader.send("POST", TIMER, {"timeout": 5})
     assert [timer.pair for timer in sim.timers()] == [""]
+    clock.now_ms += 3_000
     trader.send("POST", TIMER, {"timeout": -1})
     assert not sim.timers()
     many = ",".join(f"A{n}-USDT" for n in range(51))
+    clock.now_ms += 3_000
     assert trader.send("POST", TIMER, {"timeout": 5, "symbols": many})[0] == "400100"
     clock.now_ms += 5_000
     trader.send("POST", TIMER, {"timeout": 5})

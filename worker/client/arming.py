@@ -124,6 +124,7 @@ def arming_switch(
         everything=scope.everything,
         timeout_ms=timeout_ms,
         keeps_stops=bool(stops),
+        pairs=len(pairs),
     )
     shortest_ms, budget = native_terms(settings, account)
     items = scope_items(pairs, scope.client_id_prefix)

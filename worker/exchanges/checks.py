@@ -165,7 +165,10 @@ class Checker:
                 f"the countdown of {self.name} is for the whole account and takes no pairs: "
                 "arm with --everything, or everything=True in Python"
             )
-        if not whole and (not isinstance(pairs, tuple) or not pairs):
+        listed = timer is not None and timer.reach is Reach.LIST
+        if timer and listed and isinstance(pairs, tuple) and len(pairs) > timer.pairs_max:
+            raise InvalidCommand(f"{self.name} takes {timer.pairs_max} pairs in a countdown")
+        if not (whole or listed) and (not isinstance(pairs, tuple) or not pairs):
             raise InvalidCommand(
                 "a countdown needs at least one pair: add --pair btc_idr, "
                 'or pairs=["btc_idr"] in Python'

@@ -17,6 +17,9 @@ class Reach(StrEnum):
 
     PAIRS = "pairs"
     """Each pair that is named has a timer of its own."""
+    LIST = "list"
+    """One timer of the account has a list of pairs, and each call overwrites both. Without a
+    list it is for every pair."""
     ACCOUNT = "account"
     """One timer cancels every order of the account; no pair can be named."""
 
@@ -27,7 +30,7 @@ class Timer:
 
     Attributes:
         reach: Whose orders it cancels.
-        pairs_max: Most pairs in one `SetCountdown`.
+        pairs_max: Most pairs in one `SetCountdown`; of a `LIST`, in the whole list.
         unit_ms: What the exchange counts in. A countdown is rounded down to it.
         shortest_ms: Shortest countdown that the exchange takes; 0 if no bound is known.
         longest_ms: Longest countdown that it takes; 0 if no bound is known.

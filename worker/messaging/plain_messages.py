@@ -119,7 +119,12 @@ def move_switch(
         longest_ms=bounds.max_timeout_ms,
         everything=message.everything,
     )
-    holding = holding_of(exchange, everything=message.everything, timeout_ms=message.timeout_ms)
+    holding = holding_of(
+        exchange,
+        everything=message.everything,
+        timeout_ms=message.timeout_ms,
+        pairs=len(message.pairs),
+    )
     shortest_ms, budget = native_terms(parts.settings, message.account)
     armed = parts.switches.arm(
         switch_id=new_id(),

@@ -91,6 +91,10 @@ class HeldWhy(StrEnum):
     """The timer would go on after it has fired."""
     LONG = "long"
     """The timer cannot run as long as the timeout."""
+    SHARED = "shared"
+    """The exchange has one timer for the account, and it serves other switches."""
+    MANY = "many"
+    """The timer takes fewer pairs."""
     KEPT = "kept"
     """Stop orders stay, and the timer may cancel them."""
     STOPS = "stops"
@@ -225,6 +229,9 @@ _REASONS: Mapping[HeldWhy, str] = {
     HeldWhy.NARROW: "the exchange's timer needs each pair by name",
     HeldWhy.REPEATS: "the exchange's timer would also cancel what is placed after it has fired",
     HeldWhy.LONG: "the exchange's timer runs for {figure} ms at most",
+    HeldWhy.SHARED: "the exchange's only timer serves other switches of the account, and their "
+    "deadlines or pairs leave no room for this one",
+    HeldWhy.MANY: "the exchange's timer takes {figure} pairs at most",
     HeldWhy.SHORT: "the exchange's timer cannot be kept below a timeout of {figure} ms",
     HeldWhy.SLOW: "the exchange answers slowly: its timer needs a timeout of {figure} ms",
     HeldWhy.PREFIX: "an exchange's timer cannot leave orders with other client ids alone",
@@ -298,6 +305,7 @@ class NativeSwitch:
         yielded: Workers hold its deadline, and the exchange's timer is not stopped yet.
         due: The exchange's timer is not where it should be.
         outlives: A timer that the exchange may hold fires after the deadline.
+        unsure: Where its timer is, is not known.
     """
 
     id: str
@@ -310,6 +318,7 @@ class NativeSwitch:
     pairs: tuple[str, ...]
     yielded: bool = False
     outlives: bool = False
+    unsure: bool = False
 
     @property
     def timed(self) -> bool:
@@ -353,11 +362,13 @@ class Timers:
         fires_ms: When it fires at the earliest, in Redis time; 0 if it is stopped.
         way_ms: What was taken off the countdown for the request's way.
         members: The switches that it is for, each with the epoch of the request.
+        dropped: Those whose timer the same request has ended, likewise.
     """
 
     fires_ms: int
     way_ms: int
     members: tuple[tuple[str, int], ...]
+    dropped: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

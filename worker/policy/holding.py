@@ -28,7 +28,12 @@ class Holding:
 
 
 def holding_of(
-    exchange: Exchange, *, everything: bool, timeout_ms: int, keeps_stops: bool = False
+    exchange: Exchange,
+    *,
+    everything: bool,
+    timeout_ms: int,
+    keeps_stops: bool = False,
+    pairs: int = 1,
 ) -> Holding:
     """Return what an exchange's timer can do for a switch.
 
@@ -39,6 +44,7 @@ def holding_of(
         everything: Whether the scope is the whole account.
         timeout_ms: From each heartbeat to the deadline.
         keeps_stops: Its stop orders stay.
+        pairs: How many pairs it covers.
     """
     timer = exchange.capabilities.timer
     if timer is None:
@@ -48,7 +54,10 @@ def holding_of(
         return Holding(timer=True, by_workers=HeldWhy.KEPT)
     if timer.reach is Reach.ACCOUNT and not everything:
         return Holding(timer=True, by_workers=HeldWhy.WIDE)
-    if timer.reach is Reach.PAIRS and everything:
+    listed = timer.reach is Reach.LIST and not everything
+    if listed and pairs > timer.pairs_max:
+        return Holding(timer=True, by_workers=f"{HeldWhy.MANY} {timer.pairs_max}")
+    if (timer.reach is Reach.PAIRS and everything) or (listed and not pairs):
         return Holding(timer=True, by_workers=HeldWhy.NARROW)
     if not timer.one_shot:
         return Holding(timer=True, by_workers=HeldWhy.REPEATS)

@@ -85,13 +85,20 @@ class Switches:
 
     track = carried(tracking)
 
-    def survey(self, lane: str, holder: str = "") -> tuple[int, list[NativeSwitch]]:
+    def survey(
+        self, lane: str, holder: str = "", *, every: bool = False
+    ) -> tuple[int, list[NativeSwitch]]:
         """Return Redis time and the switches of a lane whose timers the exchange holds.
 
         From its holder, the hold is made to last until the first request from here.
+
+        Args:
+            lane: Of switches.
+            holder: The worker's name; empty for none.
+            every: All of them, also those that are not due.
         """
-        now, *rows = self._store.run("survey", lane, holder)
-        width = 10
+        now, *rows = self._store.run("survey", lane, holder, int(every))
+        width = 11
         return int(now), [
             NativeSwitch(
                 id=row[0],
@@ -104,6 +111,7 @@ class Switches:
                 due=row[7] == 1,
                 pairs=tuple(row[8].split(",")),
                 outlives=row[9] == 1,
+                unsure=row[10] == 1,
             )
             for row in (rows[i : i + width] for i in range(0, len(rows), width))
         ]
@@ -118,12 +126,14 @@ class Switches:
         flight_ms: int,
         rules: Sequence[Rule],
         members: Sequence[tuple[str, int]],
+        dropped: Sequence[tuple[str, int]] = (),
     ) -> Launch:
         """Look a last time and take a rate slot, in one step; see `launch.lua`."""
         member = os.urandom(8).hex()
         head = (lane, holder, lease_ms, int(urgent), member, flight_ms, len(rules))
-        flat = [part for switch in members for part in switch]
-        answer, *rest = self._store.run("launch", *head, *rule_args(rules), *flat)
+        flat = [part for switch in (*members, *dropped) for part in switch]
+        args = (*head, *rule_args(rules), len(members), *flat)
+        answer, *rest = self._store.run("launch", *args)
         verdict = LaunchVerdict(answer)
         if verdict is LaunchVerdict.GO:
             grant = Grant.of(rules, member=member)
@@ -166,13 +176,18 @@ class Switches:
         head = (lane, holder, shortest_ms, keep_ms)
         self._store.run("give_up_timers", *head, *flat)
 
-    def register_terms(self, terms: Sequence[tuple[str, int, int, int, int]]) -> None:
+    def leave_to_workers(self, lane: str, holder: str, switch_ids: Sequence[str]) -> None:
+        """Have workers hold switches that share no timer with others; see `leave_out.lua`."""
+        self._store.run("leave_out", lane, holder, *switch_ids)
+
+    def register_terms(self, terms: Sequence[tuple[str, int, int, int, int, int]]) -> None:
         """Record what the native timers of lanes can keep.
 
         Args:
             terms: Of each lane: its name, the shortest timeout in ms, the requests in
-                1,000 s (0: no bound), the most pairs in one request, and how long the
-                exchange takes to cancel orders once a timer fires, in ms.
+                1,000 s (0: no bound), the most pairs in one request, how long the
+                exchange takes to cancel orders once a timer fires, in ms, and 1 if it has
+                one timer for the account, with a list of pairs, else 0.
         """
         self._store.run("terms", *(part for lane in terms for part in lane))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.config.settings import Settings
+from worker.exchanges.timer import Reach
 from worker.gateway.bans import note_ban
 from worker.gateway.round_trips import RoundTrips
 from worker.gateway.sender import Bounds, Delivery, Sender, Sent
@@ -107,7 +108,8 @@ class Countdowns:
             # Later than this it would be rounded to what stops the timer.
             settable_ms = launch.deadline_ms - launch.now_ms - call_ms - timer.least_ms
             begin_by_ms = min(begin_by_ms, asked_ms + settable_ms)
-        named = () if sync.pairs == (EVERYTHING,) else sync.pairs
+        whole = sync.pairs == (EVERYTHING,) or (sync.stop and timer.reach is Reach.LIST)
+        named = () if whole else sync.pairs
         sent = self._sender.send(
             hold.session,
             lambda at_ms: SetCountdown(named, timer.setting_ms(left_ms(at_ms))),
@@ -148,6 +150,7 @@ class Countdowns:
             flight_ms=terms.flight_ms(call_ms),
             rules=rules,
             members=sync.members,
+            dropped=sync.dropped,
         )
         match launch.verdict:
             case LaunchVerdict.GO:

@@ -27,6 +27,7 @@ class Sync:
             whose timer would outlive its deadline, or is about to fire; or a part of
             a long list, of which none counts before all are done, when half of its
             time is over.
+        dropped: Switches whose timers it ends, as it overwrites them.
     """
 
     pairs: tuple[str, ...]
@@ -34,6 +35,7 @@ class Sync:
     stop: bool
     urgent: bool
     last: bool = True
+    dropped: tuple[tuple[str, int], ...] = ()
 
     @property
     def scope(self) -> str:
@@ -84,7 +86,7 @@ def plan(
         for part in _packed(group, max_pairs, alone)
         if any(switch.due for switch in part)
     ]
-    ranked = [(_urgent(group, now_ms, max_pairs), group) for group in groups]
+    ranked = [(is_urgent(group, now_ms, max_pairs), group) for group in groups]
     ranked.sort(key=lambda each: (not each[0], each[1][0].deadline_ms))
     return syncs + [
         sync
@@ -144,7 +146,7 @@ def _packed(
     return packs
 
 
-def _urgent(group: Sequence[NativeSwitch], now_ms: int, max_pairs: int) -> bool:
+def is_urgent(group: Sequence[NativeSwitch], now_ms: int, max_pairs: int) -> bool:
     """Whether it is more than a renewal; or one of several requests that is late by now."""
     long = sum(len(switch.pairs) for switch in group) > max_pairs
     return any(

@@ -35,9 +35,10 @@ from worker.switches.failures import (
     unproven,
 )
 from worker.switches.hold import Hold, Part
+from worker.switches.one_list import plan_list
 from worker.switches.plan import Sync, brief_of, plan
 from worker.switches.refused_pairs import Refusals
-from worker.switches.terms import max_pairs_of, registered_terms, terms_of, timer_of
+from worker.switches.terms import has_list, max_pairs_of, registered_terms, terms_of, timer_of
 from worker.telemetry import metrics
 from worker.telemetry.alerts import alert
 
@@ -165,7 +166,7 @@ class Reconciler:
         session = self._lanes.of(lane)
         # First, as connecting would make a countdown late that is computed before.
         unreachable = self._sender.connect(session)
-        now_ms, switches = self._switches.survey(lane, holder)
+        now_ms, switches = self._switches.survey(lane, holder, every=has_list(session))
         at_ms, parts = self._parts.pop(lane, (0.0, {}))
         parts = parts if clock.monotonic_ms() - at_ms < PARTS_MS else {}
         known = {switch.id: switch for switch in switches}
@@ -177,11 +178,23 @@ class Reconciler:
         max_pairs = max_pairs_of(session, self._settings.switches)
         least_ms = timer_of(session).least_ms
         least_ms += self._countdowns.call_ms(lane) if least_ms else 0
-        syncs = plan(
-            asked, now_ms=now_ms, max_pairs=max_pairs, alone=alone | short, least_ms=least_ms
-        )
+        alone |= short
         brief = brief_of(asked, now_ms=now_ms, least_ms=least_ms)
         skipped = tuple(switch.id for switch in brief if switch.due)
+        if has_list(session):
+            listed = plan_list(
+                asked,
+                now_ms=now_ms,
+                max_pairs=max_pairs,
+                alone=alone,
+                least_ms=least_ms,
+                way_ms=self._countdowns.call_ms(lane) + timer_of(session).unit_ms - 1,
+            )
+            if listed.left_out:
+                self._switches.leave_to_workers(lane, holder, listed.left_out)
+            syncs, skipped = listed.syncs, (*skipped, *listed.put_off)
+        else:
+            syncs = plan(asked, now_ms=now_ms, max_pairs=max_pairs, alone=alone, least_ms=least_ms)
         return Hold(session, lane, holder, known, short, parts, unreachable, skipped), syncs
 
     def _sync(self, hold: Hold, sync: Sync) -> tuple[Report | None, Release | None]:
@@ -221,11 +234,11 @@ class Reconciler:
             return None, None
         if len(times) > 1 and max(times) > requested.launch.deadline_ms and not sync.stop:
             return None, AT_ONCE  # the deadline was moved closer after the first parts were set
-        if sync.stop and sync.members[0][0] in hold.short:
+        if sync.stop and sync.members[0][0] in hold.short and not has_list(hold.session):
             # This does not stop the timer of a pair that was set before it was refused.
             members = (sync.members[0][0],)
             return None, deferral(members, REFUSED_MS, BACKOFF_MAX_MS, self._rng)
-        return Timers(min(times), requested.way_ms, sync.members), None
+        return Timers(min(times), requested.way_ms, sync.members, sync.dropped), None
 
     def _failed(self, hold: Hold, sync: Sync, sent: Sent, call_ms: int) -> Release:
         """Log a failure, and carry out what follows from it."""

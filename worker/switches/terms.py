@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from worker.config.settings import Switches
-from worker.exchanges.timer import Timer
+from worker.exchanges.timer import Reach, Timer
 from worker.gateway.account import AccountSession
 from worker.model.commands import SetCountdown
 from worker.model.limits import Rule
@@ -37,9 +37,14 @@ def timer_of(session: AccountSession) -> Timer:
     return session.exchange.capabilities.timer or Timer()
 
 
+def has_list(session: AccountSession) -> bool:
+    """Return whether the account has one timer, with a list of pairs."""
+    return timer_of(session).reach is Reach.LIST
+
+
 def registered_terms(
     sessions: Iterable[AccountSession], settings: Switches
-) -> list[tuple[str, int, int, int, int]]:
+) -> list[tuple[str, int, int, int, int, int]]:
     """Return what an arm must know of the accounts whose exchange keeps timers.
 
     Args:
@@ -48,8 +53,9 @@ def registered_terms(
 
     Returns:
         For each account its lane, the shortest timeout of a native timer in ms, the
-        requests in 1,000 s that may renew timers (0: no bound), the most pairs in one, and
-        how long the exchange takes to cancel orders once a timer fires.
+        requests in 1,000 s that may renew timers (0: no bound), the most pairs in one,
+        how long the exchange takes to cancel orders once a timer fires, and whether it has
+        only one timer for the account, with a list of pairs (1, else 0).
     """
     shares: Counter[str] = Counter()
     native = [session for session in sessions if holds_timers(session.exchange)]
@@ -65,5 +71,6 @@ def registered_terms(
         shortest_ms = shortest_native_ms(terms_of(session), settings.transit_ms)
         max_pairs = max_pairs_of(session, settings)
         fired_ms = timer_of(session).fires_within_ms
-        terms.append((lane, shortest_ms, min(budgets, default=0), max_pairs, fired_ms))
+        budget = min(budgets, default=0)
+        terms.append((lane, shortest_ms, budget, max_pairs, fired_ms, int(has_list(session))))
     return terms

@@ -2,13 +2,14 @@
 
 Written from the exchange's documents. A plain cancel is only a request; the one on the
 path with `/sync/` states the result, so every cancel of an order goes there.
-Stop orders have endpoints of their own.
+Stop orders have endpoints of their own. One timer of the account has a list of pairs.
 """
 
 from __future__ import annotations
 
 import base64
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import PLAIN_ID, Checker, Need
 from worker.exchanges.kucoin.limits import LIMITS
-from worker.exchanges.kucoin.replies import STOP_ROWS, read_reply
+from worker.exchanges.kucoin.replies import STOP_ROWS, TIMER, read_reply
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -27,6 +28,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListStopOrders,
     QueryOrder,
+    SetCountdown,
 )
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
@@ -38,7 +40,8 @@ CLIENT_IDS: Final = IdForm(
 )
 ORDERS: Final = "/api/v1/hf/orders"
 STOPS: Final = "/api/v1/stop-order"
-Params = dict[str, str]
+COUNTDOWN: Final = f"{ORDERS}/dead-cancel-all"
+Params = dict[str, str | int]
 
 
 def spell(pair: str) -> str:
@@ -47,12 +50,15 @@ def spell(pair: str) -> str:
 
 
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders, ListStopOrders}),
+    commands=frozenset(
+        {CancelOrder, CancelScope, QueryOrder, ListOpenOrders, ListStopOrders, SetCountdown}
+    ),
     needs_passphrase=True,
     limits=LIMITS,
     client_ids=CLIENT_IDS,
     lists_client_ids=True,
     spelling=spell,
+    timer=TIMER,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
     CancelOrder: ("pair",),
@@ -94,8 +100,9 @@ class Kucoin:
         """
         self.check(command)
         method, path, params = _request(command)
-        target = f"{path}?{urlencode(params)}" if params else path
-        payload = f"{stamp.now_ms}{method}{target}"
+        body = json.dumps(params, separators=(",", ":")) if method == "POST" else ""
+        target = f"{path}?{urlencode(params)}" if params and not body else path
+        payload = f"{stamp.now_ms}{method}{target}{body}"
         headers = {
             "KC-API-KEY": access.api_key,
             "KC-API-SIGN": sign(access.api_secret, payload),
@@ -103,7 +110,9 @@ class Kucoin:
             "KC-API-PASSPHRASE": sign(access.api_secret, access.memo),
             "KC-API-KEY-VERSION": "2",
         }
-        return Request(method, access.base_url.rstrip("/") + target, headers)
+        if body:
+            headers["Content-Type"] = "application/json"
+        return Request(method, access.base_url.rstrip("/") + target, headers, body.encode())
 
     def classify(self, command: Command, reply: Reply) -> Answer:
         """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
@@ -139,6 +148,10 @@ def _request(command: Command) -> tuple[str, str, Params]:
         case ListStopOrders(pair=pair):
             named = {"symbol": pair} if pair else {}
             return "GET", STOPS, {**named, "currentPage": "1", "pageSize": str(STOP_ROWS)}
+        case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
+            # Without a list it is for every pair, and a stop ends it whatever its list is.
+            listed: Params = {"symbols": ",".join(pairs)} if pairs and countdown_ms else {}
+            return "POST", COUNTDOWN, {"timeout": TIMER.written(countdown_ms), **listed}
         case _:
             raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

@@ -1,7 +1,8 @@
 """KuCoin counts weights for each user, in 30 seconds: 4,000 at the lowest VIP level.
 
 Cancels weigh 1, questions and lists 2, the cancel of all pairs 30. Stop orders weigh more,
-and their cancels are counted as those of others: a pair has at most 20 of them.
+and their cancels are counted as those of others: a pair has at most 20 of them. An older document
+allows one countdown in 3 seconds, the newer one weighs it 2: both are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListStopOrders,
     QueryOrder,
+    SetCountdown,
 )
 
 WEIGHTS: Final[Mapping[type[Command], int | tuple[int, int]]] = {
@@ -24,7 +26,9 @@ WEIGHTS: Final[Mapping[type[Command], int | tuple[int, int]]] = {
     QueryOrder: 2,
     ListOpenOrders: 2,
     ListStopOrders: 8,
+    SetCountdown: 2,
 }
 LIMITS: Final = (
     Limit("weight", (CancelOrder, *WEIGHTS), "account", 4_000, 30_000, weights=WEIGHTS),
+    Limit("countdown", (SetCountdown,), "account", 1, 3_000),
 )

@@ -46,6 +46,8 @@ NAMED = (
 )
 WEIGHTS = {"cancel": 1, "scope_all": 30, "open_stops": 8, "cancel_stop": 3, "query_stop": 3}
 WEIGHT_MAX, WINDOW_MS = 4_000, 30_000
+COUNTDOWN_MS = 3_000
+"""An older document allows one countdown in that time."""
 EXPIRE_MS = 5_000
 NEEDS_SYMBOL = ("cancel", "query", "scope", "open_orders")
 _SYMBOL = re.compile(r"[A-Z0-9]+-[A-Z0-9]+")
@@ -60,6 +62,7 @@ class Kucoin(Exchange):
         super().__init__(seed, options)
         self.protection = Protection(self.ids)
         self._weights = SlidingWindow(WEIGHT_MAX, WINDOW_MS)
+        self._countdowns = SlidingWindow(1, COUNTDOWN_MS)
         self._closings: dict[str, float] = {}
         """Orders that a cancel of a scope takes off, and when."""
 
@@ -122,7 +125,10 @@ class Kucoin(Exchange):
         """Count the weights of a user."""
         reading = call.reading
         weight = WEIGHTS.get(reading.operation, 2)
-        if self._weights.admit(reading.api_key, call.at_ms, weight):
+        admitted = self._weights.admit(reading.api_key, call.at_ms, weight)
+        if reading.operation == "countdown":
+            admitted = self._countdowns.admit(reading.api_key, call.at_ms) and admitted
+        if admitted:
             return None
         headers = (("gw-ratelimit-remaining", "0"), ("gw-ratelimit-reset", "1000"))
         return Verdict(Reply(429, THROTTLED.body, headers=headers), refusal="rate")

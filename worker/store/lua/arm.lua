@@ -146,7 +146,7 @@ local why = ''
 if native == '1' and same and same.timeout_ms == ARGV[6] and mode ~= 'arm' and is_live(same) then
   native, why = same.native, same.held_why or ''
 elseif native == '1' then
-  why = by_workers ~= '' and by_workers or why_by_workers(p, switch_lane(canon(p, lane)), { id = id, timeout = timeout,
+  why = by_workers ~= '' and by_workers or why_by_workers(p, switch_lane(canon(p, lane)), { id = id, timeout = timeout, deadline = deadline,
     pairs = pair_list, shortest = ARGV[11], budget = ARGV[12] }, now)
   if why ~= '' then native = running and '2' or '0' else why = partly end
 end
@@ -163,6 +163,7 @@ if inherited > 0 and native ~= '0' then
     math.max(inherited, same and tonumber(same.lasts_ms or 0) or 0))
 end
 redis.call('HSETNX', key, 'created_ms', now)
+redis.call('HSET', key, 'partly', partly)
 if stops ~= '' then redis.call('HSET', key, 'stops', stops) else redis.call('HDEL', key, 'stops') end
 if order_pair ~= '' then redis.call('HSET', key, 'order_pair', order_pair) end
 if sent > 0 then redis.call('HSET', key, 'sent_ms', math.min(sent, now + AHEAD_MAX_MS)) end

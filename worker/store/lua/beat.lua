@@ -5,6 +5,7 @@
 -- disarmed, replaced (a later epoch), unknown. in_time: 1 if the exchange's timer
 -- (native) is where it should be, or, with none, a worker that serves the account
 -- lives to hold the deadline. An epoch of 0 is any.
+-- A switch that was left out of the account's one timer is served by it again, if there is room.
 -- Rings when the exchange's timer lags by a quarter of the timeout;
 -- BELL in the message becomes an id of its own.
 -- Keys: P switch:<id>; P due:<lane>:switch; P ends:<lane>:switch; P lanes;
@@ -14,6 +15,7 @@
 --- @include lib/endings
 --- @include lib/lanes
 --- @include lib/renewals
+--- @include lib/sharing
 --- @include lib/switches
 --- @include lib/trips
 local p, id, epoch, queue, bell = unpack(ARGV, 1, 5)
@@ -36,6 +38,13 @@ local from = math.max(called, math.min(tonumber(switch.beat_ms), now))
 local deadline = from + timeout
 switch.deadline_ms = deadline
 redis.call('HSET', p .. 'switch:' .. id, 'deadline_ms', deadline, 'beat_ms', from)
+if switch.native == '0' and switch.held_why == 'shared' and switch.state == 'armed'
+  and finds_room(p, switch_lane(switch.lane), { id = id, timeout = timeout, deadline = deadline, pairs = split(switch.pairs) })
+then
+  switch.native, lagged = '1', false
+  redis.call('HSET', p .. 'switch:' .. id, 'native', '1', 'held_why', switch.partly or '', 'fires_ms', 0)
+  switch.fires_ms = '0'
+end
 local lane = place_switch(p, switch, now)
 local in_time
 if switch.state == 'waiting' then

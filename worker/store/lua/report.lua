@@ -3,7 +3,8 @@
 -- two is '' or a JSON object:
 --   report   grant, rules, arrived: the request's rate slots, see lib/slots
 --            timers: absent where nothing is known of them; fires_ms (0: stopped), way_ms
---            (taken off the countdown for the way), members (list of { id, epoch })
+--            (taken off the countdown for the way), members (list of { id, epoch }), dropped
+--            (likewise: those whose timers the request has ended)
 --   release  pause_ms, quiet, failed (list of ids), first_ms, longest_ms
 -- The slots are recorded also for a worker that has lost the lane. Timers count from the holder alone: another
 -- worker may have moved them since. A switch whose timer is stopped, and which is still disarmed
@@ -61,6 +62,9 @@ local timers = report.timers
 if timers and hold_is(p, lane, holder, now) then
   for _, member in ipairs(timers.members) do
     record_timer(member[1], member[2], timers.fires_ms, timers.way_ms)
+  end
+  for _, member in ipairs(timers.dropped or {}) do
+    record_timer(member[1], member[2], 0, 0)
   end
 end
 if release_as then

@@ -1,6 +1,7 @@
 -- Which switches the exchange's timers are used for.
 -- Keys: P lane:<lane>:switch hash  shortest_ms, budget, timer_pairs, slow_ms, slow_until, hold, serial_ms; see arm.lua
 --- @constants NEAR_SHARE SERIAL_MAX_MS SERIAL_MIN_MS SERIAL_SHARE
+--- @include lib/sharing
 --- @include lib/switches
 
 -- Switches of a lane that are counted at most.
@@ -8,6 +9,8 @@ local COUNTED_MAX = 1000
 -- Renewals of one switch in a timeout, and of many that share requests; pairs in one
 -- request, where no worker has registered that.
 local RENEWALS, SHARED, TIMER_PAIRS = 3, 10, 50
+-- Renewals in a timeout of a list that each request names as a whole.
+local LISTED = 4
 
 -- demand(p, lane, wanted, per_request) -> requests in 1,000 s that renew the timers of the lane,
 -- with the wanted switch; and the shortest timeout. Switches whose timeouts are within an
@@ -40,18 +43,20 @@ local function demand(p, lane, wanted, per_request)
 end
 
 -- why_by_workers(p, lane, wanted, now) -> why the exchange's timer is not used for a switch:
--- 'short', 'slow' or 'limit' and a figure; or ''
--- wanted: id, timeout, pairs; shortest, budget: what counts where no worker has registered any
+-- 'short', 'slow' or 'limit' and a figure; 'shared'; or ''
+-- wanted: id, timeout, deadline, pairs; shortest, budget: what counts where no worker has registered any
 local function why_by_workers(p, lane, wanted, now)
   local timeout = wanted.timeout
   local terms = redis.call('HMGET', p .. 'lane:' .. lane, 'shortest_ms', 'budget', 'slow_ms',
-    'slow_until', 'hold', 'timer_pairs')
+    'slow_until', 'hold', 'timer_pairs', 'one_list')
   local shortest = tonumber(terms[1] or wanted.shortest)
   local budget = tonumber(terms[2] or wanted.budget)
   if timeout < shortest then return 'short ' .. shortest end
   if tonumber(terms[4] or 0) > now and timeout < tonumber(terms[3]) then return 'slow ' .. terms[3] end
+  if not finds_room(p, lane, wanted) then return 'shared' end
   local per_request = tonumber(terms[6] or TIMER_PAIRS)
   local needed, least = demand(p, lane, wanted, per_request)
+  if terms[7] == '1' then needed = math.min(needed, LISTED * 1000000 / least) end
   if budget > 0 and needed > budget then return 'limit ' .. math.ceil(needed) end
   if terms[5] then -- it shares the hold with jobs
     local longest = math.min(SERIAL_MAX_MS, math.max(SERIAL_MIN_MS, math.floor(least / SERIAL_SHARE)))

@@ -5,7 +5,8 @@
 --                               once its pairs are clear)
 --                               native (1: the exchange holds the timer; 0: workers hold
 --                               the deadline; 2: they do, once the timer is stopped)
---                               held_why (why workers: short, limit or slow, and a figure)
+--                               held_why (why workers: short, limit or slow, and a figure; shared)
+--                               partly     why they hold a part of what has a timer
 --                               way_ms     what was taken off the timer for the way
 --                               lasts_ms   when its timers fire at the latest
 --                               created_ms beat_ms armed_with (order ids at first)

@@ -1,0 +1,91 @@
+"""One timer with a list of pairs: strategies and worker die, and the exchange cancels in time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.polling import eventually
+from tests.support.world import World
+from worker import clock
+from worker.simulator import Simulator
+
+SUITE_ROUNDS = 3
+ALIAS = "ku"
+FIRST, SECOND, THIRD, SPARED = "BTC-USDT", "ETH-USDT", "XRP-USDT", "LTC-USDT"
+TIMEOUT_MS = 14_000
+"""Above the shortest that the exchange's timer is used for."""
+LATE_MS = 300
+DELAY_MS = 10_000
+"""How late the exchange may cancel the orders, by its document; only long runs have that."""
+ROUNDING_MS = 1_000
+EARLY = 4
+"""A timer may fire up to a quarter of the timeout, and its rounding, early."""
+SILENT_MS = 3_000
+"""How much sooner than the others one strategy dies at most: less than that quarter."""
+
+
+@pytest.fixture
+def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
+    """A world with the account."""
+    made = World(sim, redis_url, tmp_path, aliases=(ALIAS,))
+    yield made
+    made.close()
+
+
+@pytest.mark.timeout(7_200)
+def test_two_switches_share_the_one_timer(world: World, rounds: int) -> None:
+    """Each keeps its own deadline; what is on no list stays. `--rounds 50` makes 50 deaths."""
+    long, rng = rounds > SUITE_ROUNDS, random.Random(7)
+    world.sim.set_option("kucoin_fires_within_ms", DELAY_MS if long else 0)
+    spared = world.place(ALIAS, pair=SPARED) + world.place(ALIAS, pair=FIRST, stop=True)
+    for _ in range(rounds if long else 1):
+        _die(world, rng, long=long)
+        assert {world.status(ALIAS, order) for order in spared} == {"open"}
+
+
+def _die(world: World, rng: random.Random, *, long: bool) -> None:
+    """Have two strategies and their worker die; judge by the exchange's own times."""
+    worker, producer = world.worker(), world.producer()
+    first, second, third = (
+        producer.arm(ALIAS, pairs=[pair], timeout_ms=TIMEOUT_MS, clear_wait_ms=60_000, stops="keep")
+        for pair in (FIRST, SECOND, THIRD)
+    )
+    assert (first.held, second.held) == ("exchange", "exchange")
+    placed = {pair: world.place(ALIAS, 2, pair=pair) for pair in (FIRST, SECOND)}
+
+    def listed(*pairs: str) -> bool:
+        for switch in (first, second, third)[: len(pairs)]:
+            switch.beat()
+        return sorted(timer.pair for timer in world.sim.timers()) == sorted(pairs)
+
+    eventually(lambda: listed(FIRST, SECOND, THIRD), what="one list has all pairs")
+    third.disarm()
+    eventually(lambda: listed(FIRST, SECOND), what="the list lost one pair")
+    first_dies_ms = clock.monotonic_ms() + rng.randrange(1_000, 6_000)
+    dies_ms = first_dies_ms + rng.randrange(SILENT_MS)
+    while clock.monotonic_ms() < dies_ms:
+        second.beat()
+        if clock.monotonic_ms() < first_dies_ms:
+            first.beat()
+        clock.sleep_ms(100)
+    records = {FIRST: first.record(), SECOND: second.record()}
+    worker.kill()
+
+    def closed() -> bool:
+        orders = [each for ids in placed.values() for each in ids]
+        return {world.status(ALIAS, order) for order in orders} == {"canceled"}
+
+    eventually(closed, within_ms=TIMEOUT_MS + DELAY_MS + 30_000, what="the timer has fired")
+    for pair, record in records.items():
+        assert record is not None
+        for order_id in placed[pair]:
+            order = world.sim.order("kucoin", order_id)
+            assert order.closed_by == "countdown"
+            assert order.closed_ms is not None
+            late_ms = order.closed_ms - record.deadline_ms
+            assert late_ms <= LATE_MS + (DELAY_MS if long else 0)
+            assert late_ms >= -TIMEOUT_MS / EARLY - ROUNDING_MS or not long
