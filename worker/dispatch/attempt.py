@@ -21,7 +21,7 @@ from worker.gateway.http.transport import Transport
 from worker.gateway.pages import read_pages
 from worker.gateway.ports import Ports
 from worker.gateway.tokens import NoToken, Wait
-from worker.model.commands import CancelOrders, Command, ListOpenOrders, ListStopOrders
+from worker.model.commands import CancelOrders, ListOpenOrders, ListStopOrders
 from worker.model.constants import EVERYTHING
 from worker.model.decisions import Dead, Decision, PutBack
 from worker.model.jobs import Job, Kind
@@ -103,26 +103,16 @@ class AttemptRunner:
         command = command_of(job, phase)
         accepted = (started - (now_ms - job.created_ms),) if job.attempts == 1 else ()
         until_ms = started + self._left_ms([job], held_ms)
-        answer = self._ask(lane, command, until_ms=until_ms, accepted=accepted)
+        ask = partial(self._client.ask, lane, until_ms=until_ms, accepted=accepted)
+        if isinstance(command, ListOpenOrders | ListStopOrders):
+            shift = lane.exchange.capabilities.pages_shift
+            answer = read_pages(ask, command, until_ms=until_ms, shift=shift)
+        else:
+            answer = ask(command)
         if isinstance(answer, OpenOrders) and answer.orders and self._overtaken(claimed):
             # The strategy may have placed these orders while the list was on its way.
             return self._given_up(job, started=started, now_ms=now_ms)
         return self._conclude(lane, job, answer, started=started, now_ms=now_ms)
-
-    def _ask(
-        self,
-        lane: AccountSession,
-        command: Command,
-        *,
-        until_ms: float,
-        accepted: tuple[float, ...],
-    ) -> Answer | Wait | NoToken:
-        """Send a command; a list is read to its last page."""
-        ask = partial(self._client.ask, lane, until_ms=until_ms, accepted=accepted)
-        if not isinstance(command, ListOpenOrders | ListStopOrders):
-            return ask(command)
-        shift = lane.exchange.capabilities.pages_shift
-        return read_pages(ask, command, until_ms=until_ms, shift=shift)
 
     def _given_up(self, job: Job, *, started: float, now_ms: int) -> Settlement:
         """End a job whose scope belongs to another switch, with what is known of it."""

@@ -31,7 +31,7 @@ EARLY_MS = TIMEOUT_MS["ix"] // 4 + 300
 CLOCKS_MS = 50
 """Measured difference between the clocks of Redis and the exchange on one machine."""
 AFTER_MS = 500
-STARTED_MS = 5_000
+STARTED_MS = 20_000
 
 Say = Callable[[str], None]
 
