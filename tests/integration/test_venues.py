@@ -98,8 +98,11 @@ def test_a_pair_is_emptied_and_nothing_else(world: World, attempts: Attempts, al
     (other,) = world.place(alias, pair="ETHUSDT")
     (job,) = attempts.run(alias, attempts.accept(alias))
     single = alias in ("kr", "i2", "ok")
-    outcome = Outcome.CANCELED if single else Outcome.GONE  # by cancels of single orders
-    assert (job.state, job.outcome) == (State.DONE, outcome), job.history
+    outcomes = {Outcome.CANCELED if single else Outcome.GONE}  # by cancels of single orders
+    if alias == "bb":  # its orders go a moment later: a list that comes sooner still has them
+        outcomes.add(Outcome.CANCELED)
+    assert job.state is State.DONE, job.history
+    assert job.outcome in outcomes, job.history
     assert {world.status(alias, order) for order in mine} == {"canceled"}
     assert world.status(alias, other) == "open"
 
