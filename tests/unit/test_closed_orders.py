@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -25,6 +26,7 @@ from worker.model.settlements import Settlement
 from worker.policy.phases import command_of, repeated_phase
 from worker.policy.retries import decide
 from worker.policy.scopes import Lists, by_list
+from worker.policy.settling import settlement_of
 from worker.store.settlement_rows import settlement_row
 
 JOBS = Jobs()
@@ -119,25 +121,35 @@ def test_a_closed_order_is_asked_about_where_the_exchange_has_such_a_place() -> 
 
 
 SCOPE = Job("s", Kind.CANCEL_ALL, State.PENDING, pair="BTCUSDT", phase=Phase.LIST)
-ONE = (OpenOrder("a1", "BTCUSDT"),)
+MANY = tuple(OpenOrder(f"a{n}", "BTCUSDT") for n in range(51))
+STOPS = tuple(replace(order, stop=True) for order in MANY)
 
 
 @pytest.mark.parametrize(
-    ("answer", "repeats", "phase"),
+    ("orders", "repeats", "attempts", "phase", "children"),
     [
-        (OpenOrders(ONE, complete=False), Phase.SEND, Phase.SEND),
-        (OpenOrders(ONE, complete=True), Phase.SEND, Phase.LIST),
-        (OpenOrders((), complete=False), Phase.SEND, Phase.LIST),
-        (OpenOrders(ONE, complete=False), None, Phase.LIST),
+        (MANY, Phase.SEND, 2, Phase.SEND, 0),
+        (MANY[:50], Phase.SEND, 2, Phase.LIST, 50),
+        (STOPS, Phase.SEND, 2, Phase.LIST, 51),
+        (STOPS + MANY, Phase.SEND, 2, Phase.SEND, 51),
+        (MANY, None, 2, Phase.LIST, 51),
+        (MANY, Phase.SEND, 50, Phase.LIST, 51),
     ],
 )
 def test_a_scope_that_one_cancel_does_not_empty_is_canceled_again(
-    answer: OpenOrders, repeats: Phase | None, phase: Phase
+    orders: tuple[OpenOrder, ...],
+    repeats: Phase | None,
+    attempts: int,
+    phase: Phase,
+    children: int,
 ) -> None:
-    """While it holds more than a list shows; the rest is canceled by its ids."""
-    decision = by_list(SCOPE, answer, 7, NOW_MS, Lists(repeats=repeats))
+    """While many orders are left; few are canceled by their ids, and so are stop orders."""
+    scope, answer = replace(SCOPE, attempts=attempts), OpenOrders(orders, complete=True)
+    decision = by_list(scope, answer, 7, NOW_MS, Lists(repeats=repeats))
     assert isinstance(decision, Again)
     assert decision.phase is phase
+    settlement = settlement_of(scope, answer, decision, now_ms=NOW_MS, took_ms=1)
+    assert len(settlement.children) == children
 
 
 @pytest.mark.parametrize(

@@ -152,15 +152,26 @@ def test_closed_orders_are_asked_about_in_the_history() -> None:
     assert near.replace("/v5/order/realtime?", "/v5/order/history?") == far != near
 
 
-@pytest.mark.parametrize("category", ["spot", "inverse"])
-def test_all_pairs_are_listed_at_once(category: str) -> None:
-    """But for linear contracts, where the exchange wants a pair."""
-    assert golden.parameters(signed(ListOpenOrders(), category).url, "") == {
-        "category": category,
-        "limit": "50",
-    }
-    with pytest.raises(InvalidCommand, match="give the pair"):
-        signed(ListOpenOrders())
+@pytest.mark.parametrize(
+    ("category", "after", "asked"),
+    [
+        ("spot", "", {}),
+        ("inverse", "a%3D1", {"cursor": "a%3D1"}),
+        ("linear", "", {"settleCoin": "USDT"}),
+        ("linear", "USDT:a%3D1", {"settleCoin": "USDT", "cursor": "a%3D1"}),
+        ("linear", "USDC:", {"settleCoin": "USDC"}),
+    ],
+)
+def test_all_pairs_are_listed(category: str, after: str, asked: dict[str, str]) -> None:
+    """Linear contracts by the coin that they are settled in."""
+    sent = golden.parameters(signed(ListOpenOrders(after=after), category).url, "")
+    assert sent == {"category": category, "limit": "50", **asked}
+
+
+def test_a_page_of_a_pair_is_asked_for_by_its_cursor() -> None:
+    """As the exchange wrote it."""
+    sent = golden.parameters(signed(ListOpenOrders("BTCUSDT", after="a%3D1")).url, "")
+    assert (sent["symbol"], sent["cursor"]) == ("BTCUSDT", "a%3D1")
 
 
 @pytest.mark.parametrize(
@@ -265,12 +276,42 @@ def test_documented_successes(command: Command, body: object, answer: Answer) ->
     assert BYBIT.classify(command, reply(body)) == answer
 
 
-def test_a_full_page_may_not_be_all() -> None:
-    """The whole scope is canceled again, and listed."""
-    found = [row("New", orderId=str(n)) for n in range(50)]
-    answer = BYBIT.classify(LIST, reply(rows(*found)))
+ALL = ListOpenOrders()
+FULL = [row("New", orderId=str(n)) for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("command", "category", "found", "cursor", "after", "complete"),
+    [
+        (LIST, "linear", FULL, "a%3D1", "a%3D1", True),
+        (LIST, "linear", FULL, "", "", True),
+        (LIST, "linear", FULL, None, "", False),
+        (LIST, "linear", FULL[:49], "a%3D1", "", True),
+        (LIST, "", FULL[:49], None, "", True),
+        (ALL, "spot", FULL, "a%3D1", "a%3D1", True),
+        (ALL, "spot", [], "", "", True),
+        (ALL, "", [], "", "", False),
+        (ALL, "linear", FULL, "a%3D1", "USDT:a%3D1", True),
+        (ALL, "linear", FULL, "", "USDC:", True),
+        (ALL, "linear", [], "", "USDC:", True),
+        (ListOpenOrders(after="USDT:b"), "linear", [], "", "USDC:", True),
+        (ListOpenOrders(after="USDC:"), "linear", FULL, "b", "USDC:b", True),
+        (ListOpenOrders(after="USDC:b"), "linear", [], "", "", True),
+    ],
+)
+def test_a_full_page_may_not_be_all(  # noqa: PLR0917
+    command: Command,
+    category: str,
+    found: list[object],
+    cursor: object,
+    after: str,
+    complete: bool,  # noqa: FBT001
+) -> None:
+    """The next page has a cursor; the linear contracts of one coin follow those of another."""
+    body = done(category=category, list=found, nextPageCursor=cursor)
+    answer = BYBIT.classify(command, reply(body))
     assert isinstance(answer, OpenOrders)
-    assert (len(answer.orders), answer.complete) == (50, False)
+    assert (len(answer.orders), answer.next, answer.complete) == (len(found), after, complete)
 
 
 @pytest.mark.parametrize(("command", "where"), [(QUERY, "newest"), (PAST, "history")])

@@ -189,8 +189,12 @@ def test_what_is_not_as_documented_is_refused(
 
 
 def test_linear_contracts_are_listed_by_symbol(trader: Trader) -> None:
-    """The other categories are listed whole."""
+    """Or by the coin that they are settled in; the other categories are listed whole."""
     assert trader.send("realtime")["retCode"] == 10001
+    for pair in ("BTCUSDT", "BTCPERP", "ETH-28MAR25"):
+        trader.sim.place("bybit", KEY, pair=pair)
+    assert [row["symbol"] for row in trader.rows(settleCoin="USDT")] == ["BTCUSDT"]
+    assert len(trader.rows(settleCoin="USDC")) == 2
     assert trader.send("realtime", category="spot")["retCode"] == 0
 
 

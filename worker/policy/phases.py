@@ -72,7 +72,7 @@ def _first_phase(job: Job, exchange: Exchange) -> Phase:
 
 
 def repeated_phase(job: Job, exchange: Exchange) -> Phase | None:
-    """Return the phase that cancels a whole scope again while it holds more than a list shows.
+    """Return the phase that cancels a whole scope again while many orders are left in it.
 
     None where one cancel reaches all of it, or where its orders are canceled one by one.
     """

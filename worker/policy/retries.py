@@ -103,8 +103,8 @@ def decide(
         rng: For the jitter.
         stops: The exchange lists stop orders apart from others.
         past: It keeps closed orders apart, and can be asked about them.
-        repeats: The phase that cancels a whole scope again while it holds more than a list
-            shows; None if one cancel reaches all of it.
+        repeats: The phase that cancels a whole scope again while many orders are left in it;
+            None if one cancel reaches all of it.
     """
     lists = Lists(stops=stops, repeats=repeats)
     decision = (

@@ -29,8 +29,8 @@ class Lists:
 
     Attributes:
         stops: It lists stop orders apart from others.
-        repeats: The phase that cancels the whole scope again while it holds more than a list
-            shows; None if one cancel reaches all of it, or there is none.
+        repeats: The phase that cancels the whole scope again while many orders are left in
+            it; None if one cancel reaches all of it, or there is none.
     """
 
     stops: bool = False
@@ -38,6 +38,16 @@ class Lists:
 
 
 PLAIN_LISTS = Lists()
+REPEAT_ABOVE = 50
+"""Orders left in a scope above which it is canceled again as a whole: fewer are canceled
+one by one, and so are all after `REPEATS_MAX` attempts, in case it does not reach them."""
+REPEATS_MAX = 50
+
+
+def repeated(job: Job, answer: OpenOrders) -> bool:
+    """Return whether many orders are left that a cancel of the whole scope may reach."""
+    left = sum(not row.stop for row in answer.orders)
+    return left > REPEAT_ABOVE and job.attempts < REPEATS_MAX
 
 
 def by_list(
@@ -61,8 +71,8 @@ def by_list(
         wait = 0  # orders that a bot goes on placing are canceled as fast as the first
     if answer.orders or not answer.complete:
         detail = f"{len(answer.orders)} still open"
-        if lists.repeats and answer.orders and not answer.complete:
-            detail = f"{len(answer.orders)} or more still open: all are canceled again"
+        if lists.repeats and repeated(job, answer):
+            detail = f"{len(answer.orders)} still open: all are canceled again"
             return Again(lists.repeats, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail)
         known = answer.complete or job.listed or job.empty
         return Again(phase, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, listed=known)

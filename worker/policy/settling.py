@@ -57,7 +57,7 @@ def settlement_of(
         pause_ms=max(pause_ms, throttled_ms(answer)),
         evidence=_evidence(job, answer, decision, no_token=no_token),
         unanswered=_unanswered(job, answer),
-        children=_children(job, answer, now_ms),
+        children=_children(job, answer, decision, now_ms),
     )
 
 
@@ -89,14 +89,17 @@ def _unanswered(job: Job, answer: Answer) -> bool:
     return sent and isinstance(answer, Unproven) and answer.outcome in MAYBE_DONE
 
 
-def _children(job: Job, answer: Answer, now_ms: int) -> tuple[NewJob, ...]:
+def _children(job: Job, answer: Answer, decision: Decision, now_ms: int) -> tuple[NewJob, ...]:
     """Return a cancel for each order that a cancel-all found open.
+
+    Where the whole scope is canceled again next, for its stop orders alone.
 
     Each has the same id for `CHILD_MS`: an order that lists keep showing after its cancel
     has ended is canceled again, but not with each list.
     """
     if job.kind is not Kind.CANCEL_ALL or not isinstance(answer, OpenOrders):
         return ()
+    again = isinstance(decision, Again) and decision.phase is not None and decision.phase.cancels
     turn = (now_ms - (job.first_ms or now_ms)) // CHILD_MS
     return tuple(
         NewJob(
@@ -111,7 +114,7 @@ def _children(job: Job, answer: Answer, now_ms: int) -> tuple[NewJob, ...]:
             stop=order.stop,
         )
         for order in answer.orders
-        if not (order.stop and job.stops == KEEP)
+        if not (order.stop and job.stops == KEEP) and (order.stop or not again)
     )
 
 

@@ -18,7 +18,14 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.bybit.limits import LIMITS
 from worker.exchanges.bybit.pairs import spell
-from worker.exchanges.bybit.replies import ORDER_ID, PAGE_ROWS, read_reply
+from worker.exchanges.bybit.replies import (
+    LINEAR,
+    ORDER_ID,
+    PAGE_ROWS,
+    SETTLED,
+    SPOT,
+    read_reply,
+)
 from worker.exchanges.checks import Checker, Need
 from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
 from worker.model.outcomes import Answer
@@ -35,8 +42,6 @@ HOSTS: Final = Hosts(
         "https://api.bybit.eu",
     ),
 )
-LINEAR: Final = "linear"
-SPOT: Final = "spot"
 CATEGORIES: Final = (LINEAR, "inverse", SPOT)
 RECV_WINDOW_MS: Final = 5_000
 """The documents' default."""
@@ -139,14 +144,13 @@ def _request(command: Command, category: str) -> tuple[str, dict[str, str]]:
         case QueryOrder(pair=str(pair), past=past):
             place = HISTORY if past else REALTIME
             return place, {**named, "symbol": pair, **_order(command)}
-        case ListOpenOrders(pair=str(pair)):
-            return REALTIME, {**named, "symbol": pair, "limit": str(PAGE_ROWS)}
-        case ListOpenOrders() if category == LINEAR:
-            raise InvalidCommand(
-                f"{NAME} lists the linear contracts of one pair at a time: give the pair"
-            )
-        case ListOpenOrders():
-            return REALTIME, {**named, "limit": str(PAGE_ROWS)}
+        case ListOpenOrders(pair=pair, after=after):
+            scope = {"symbol": pair} if pair else {}
+            if not pair and category == LINEAR:
+                coin, _, after = after.partition(":")
+                scope = {"settleCoin": coin or SETTLED[0]}
+            page = {"cursor": after} if after else {}
+            return REALTIME, {**named, **scope, "limit": str(PAGE_ROWS), **page}
         case _:
             raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from worker.exchanges.base import MINUTE_MS, IdForm
@@ -31,6 +32,7 @@ from worker.model.outcomes import (
     Answer,
     CancelAccepted,
     Closed,
+    OpenOrders,
     OrderReport,
     OrderState,
     Outcome,
@@ -46,6 +48,11 @@ BAN_MS: Final = 10 * MINUTE_MS
 RESET: Final = "x-bapi-limit-reset-timestamp"
 RESET_MAX_MS: Final = 10_000
 """Limits are for a second: a later reset is a clock that is wrong."""
+LINEAR: Final = "linear"
+SPOT: Final = "spot"
+SETTLED: Final = ("USDT", "USDC")
+""""For linear, either symbol, baseCoin, settleCoin is required": all linear contracts are
+those of these coins, listed one coin after the other."""
 PAGE_ROWS: Final = 50
 ORDER_ID: Final = IdForm(re.compile(r"[A-Za-z0-9-]{1,64}"), "letters, digits and -", longest=64)
 STATES: Final[Mapping[str, OrderState]] = {
@@ -68,7 +75,6 @@ ROWS: Final = Rows(
     plain=frozenset({"", "unknown"}),
     ids=ORDER_ID,
     states=STATES,
-    page=PAGE_ROWS,
 )
 STOP_FILTERS: Final[Mapping[str, str]] = {"stop": "StopOrder", "tpslorder": "tpslOrder"}
 """What the cancel of a spot order must name, by the kind in its row."""
@@ -160,12 +166,28 @@ def _read(command: Command, result: object) -> Answer | None:
         case CancelScope() if isinstance(rows, list) and at(result, "success") in (None, "1"):
             return ScopeCanceled()
         case QueryOrder(pair=str(pair)) if isinstance(rows, list):
-            spot = text_at(result, "category") == "spot"
+            spot = text_at(result, "category") == SPOT
             return _report(command, rows, pair, spot=spot)
         case ListOpenOrders() if isinstance(rows, list):
-            return ROWS.read(command, rows)
+            return _read_list(command, result, rows)
         case _:
             return None
+
+
+def _read_list(scope: ListOpenOrders, result: object, rows: list[object]) -> OpenOrders:
+    """Take the open orders of the scope, and the cursor of the page that follows a full one."""
+    found, cursor = ROWS.read(scope, rows), at(result, "nextPageCursor")
+    if len(rows) < PAGE_ROWS:
+        cursor = ""
+    category = text_at(result, "category")
+    if not isinstance(cursor, str) or not (category or scope.pair):
+        return replace(found, complete=False)
+    if scope.pair or category != LINEAR:
+        return replace(found, next=cursor)
+    coin = scope.after.partition(":")[0] or SETTLED[0]
+    later = SETTLED[SETTLED.index(coin) + 1 :] if coin in SETTLED else ()
+    page = coin if cursor else later[0] if later else ""
+    return replace(found, next=f"{page}:{cursor}" if page else "")
 
 
 def _report(

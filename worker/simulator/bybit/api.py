@@ -158,7 +158,8 @@ class Bybit(Exchange):
             return refuse("request", 10001, "params error: Category is invalid", now_ms)
         linear = reading.fields["category"] == "linear"
         listing = reading.operation == "open_orders" and linear
-        if not reading.pairs and (listing or reading.operation in ("cancel", "scope")):
+        named = reading.pairs or (listing and reading.fields.get("settleCoin"))
+        if not named and (listing or reading.operation in ("cancel", "scope")):
             return refuse("request", 10001, "params error: symbol is missing", now_ms)
         if not all(_SYMBOL.fullmatch(pair) for pair in reading.pairs):
             return refuse("request", 10001, "params error: symbol invalid", now_ms)
@@ -258,10 +259,13 @@ class Bybit(Exchange):
     def _list(self, call: Call) -> Verdict:
         """List the newest open orders first, a page at a time."""
         fields, pairs = call.reading.fields, call.reading.pairs
+        coin = "" if pairs else fields.get("settleCoin", "")
         orders = [
             order
             for order in reversed(self._orders(call))
-            if order.status == "open" and (not pairs or order.pair in pairs)
+            if order.status == "open"
+            and (not pairs or order.pair in pairs)
+            and coin in ("", _settled(order.pair))
         ]
         limit = min(50, max(1, whole_number(fields.get("limit")) or 20))
         start = whole_number(fields.get("cursor")) or 0
@@ -292,6 +296,11 @@ class Bybit(Exchange):
             "bybit_server": lambda call: error(10016, "Server error.", call.now_ms),
             "bybit_banned": lambda _: FORBIDDEN,
         }
+
+
+def _settled(symbol: str) -> str:
+    """Return the coin that a linear contract is settled in."""
+    return "USDT" if "USDT" in symbol else "USDC"
 
 
 def _json_fields(text: str) -> dict[str, str]:
