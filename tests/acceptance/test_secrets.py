@@ -113,7 +113,17 @@ def place(
         world.close()
 
 
-NOT_HERE = ("binance", "bybit", "deribit", "gate", "hyperliquid", "indodax_v2", "kraken", "kucoin", "okx")
+NOT_HERE = (
+    "binance",
+    "bybit",
+    "deribit",
+    "gate",
+    "hyperliquid",
+    "indodax_v2",
+    "kraken",
+    "kucoin",
+    "okx",
+)
 """Faults of exchanges that have no account here."""
 
 
