@@ -21,15 +21,21 @@ from mutmut.workers.isolation import run_in_fork
 from tests.mutation.changes import adapt
 from tests.mutation.survivors import Change, Figures, read, report
 
-SAMPLE = "*__mutmut_9"
-"""One change of each function that has so many."""
+SAMPLE = "*9"
+"""Every tenth change of a function; of the modules below, which take seconds."""
+SAMPLE_TESTS = {
+    "worker/exchanges/timer.py": "tests/unit/test_holding.py",
+    "worker/policy/holding.py": "tests/unit/test_holding.py",
+    "worker/policy/timers.py": "tests/unit/test_timers.py",
+    "worker/switches/refused_pairs.py": "tests/unit/test_refused_pairs.py",
+}
 
 
 def main(arguments: list[str]) -> int:
     """Make the changes, run the tests on each, and compare what survives with the list."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("names", nargs="*", help="modules, as in worker.policy.phases; none: all")
-    parser.add_argument("--sample", action="store_true", help="a small fixed part")
+    parser.add_argument("--sample", action="store_true", help="a small fixed part: seconds")
     parser.add_argument(
         "--again", action="store_true", help="keep what was killed of functions that are as before"
     )
@@ -40,7 +46,11 @@ def main(arguments: list[str]) -> int:
         from tests.mutation import lua  # noqa: PLC0415
 
         return _reported([lua.run(script, print) for script in lua.TESTS], whole=True)
-    wanted = [SAMPLE] if asked.sample else [f"{name}.*" for name in asked.names]
+    wanted = [f"{name}.*" for name in asked.names]
+    if asked.sample:
+        wanted = [SAMPLE]
+        config().only_mutate = [*SAMPLE_TESTS]
+        config().pytest_add_cli_args_test_selection = sorted({*SAMPLE_TESTS.values()})
     if run_in_fork(_names_change):
         raise SystemExit("names of tests change with each collection: see tests.support.plain_ids")
     if asked.again:

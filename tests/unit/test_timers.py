@@ -169,11 +169,11 @@ def limit(
 def test_terms_come_from_the_limits_on_countdowns() -> None:
     """The widest step and the smallest budget; a weight takes as many requests."""
     cancels = limit(1, 90_000, commands=(CancelOrder,))
-    limits = (limit(7, 1_000), limit(10, 3_000, 4), cancels)
+    limits = (limit(7, 1_000), limit(10, 3_001, 4), cancels)
     account = Account(INDODAX, limits)
     terms, budget = terms_of(account)
     assert terms == terms_for(INDODAX.capabilities.timer, nonce=True, step_ms=1_200)
-    assert budget == budget_of(2, 3_000)
+    assert budget == budget_of(2, 3_001)
     timer = KRAKEN.capabilities.timer
     free, unbounded = terms_of(Account(KRAKEN, (cancels,), uses_nonce=False))
     assert free == terms_for(timer, nonce=False, step_ms=0)

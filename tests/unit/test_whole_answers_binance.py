@@ -52,6 +52,18 @@ S_OPEN = OpenOrder("7", "BTCUSDT", "buy", stop=True)
 BINANCE_CASES = [
     Case(
         BINANCE,
+        ListOpenOrders(pair="BTCUSDT", side="buy"),
+        [B_ROW],
+        OpenOrders((B_OPEN,), complete=True),
+    ),
+    Case(
+        BINANCE,
+        ListStopOrders(pair="BTCUSDT", side="buy"),
+        [S_ROW],
+        OpenOrders((S_OPEN,), complete=True),
+    ),
+    Case(
+        BINANCE,
         B_CANCEL,
         failed(-1021),
         unproven(UNAVAILABLE, "HTTP 400: some words", clock_refused=True),

@@ -30,6 +30,12 @@ V2_ROW = {"orderId": V2_ID, "symbol": "btcidr", "side": "BUY", "status": "NEW"}
 V2_SHAPE = "{orderId: text, symbol: text, side: text, status: text}"
 V2_OPEN = OpenOrder(V2_ID, "BTCIDR", "buy")
 V2_CASES = [
+    Case(
+        V2,
+        ListOpenOrders(pair="BTCIDR", side="buy"),
+        [V2_ROW],
+        OpenOrders((V2_OPEN,), complete=True),
+    ),
     Case(V2, V2_QUERY, failed(-2013), OrderReport(OrderState.MISSING, "HTTP 404: some words"), 404),
     Case(V2, V2_QUERY, failed(1112), OrderReport(OrderState.MISSING, "HTTP 404: some words"), 404),
     Case(V2, V2_QUERY, failed(-9, "x"), unproven(UNKNOWN, "HTTP 404: x"), 404),

@@ -41,6 +41,12 @@ K_OPEN = OpenOrder(TXID, "XBTUSD", "buy")
 KRAKEN_CASES = [
     Case(
         KRAKEN,
+        ListOpenOrders(pair="XBTUSD", side="buy"),
+        result({"open": {TXID: k_row()}}),
+        OpenOrders((K_OPEN,), complete=True),
+    ),
+    Case(
+        KRAKEN,
         K_CANCEL,
         {"error": ["EOrder:Unknown order", "EService:Busy"]},
         unproven(UNKNOWN, "HTTP 200: EOrder:Unknown order; EService:Busy"),
