@@ -108,7 +108,7 @@ class Gate(Exchange):
         """Cancel the open orders of pairs whose countdown has run out; stop orders stay."""
         for timer in self.countdowns.pop_due(at_ms):
             for order in self._open(timer.api_key, timer.pair):
-                self.book.close(order, "canceled", "countdown", at_ms)
+                self.book.close(order, "canceled", "countdown", timer.fires_at_ms)
 
     def read(self, request: Request) -> Reading:
         """Distinguish the endpoints by method and path."""

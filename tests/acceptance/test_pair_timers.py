@@ -1,0 +1,74 @@
+"""Timers of pairs: strategies and worker die, and the exchanges cancel in time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.polling import eventually
+from tests.support.world import ALL_KEYS, World
+from worker import clock
+from worker.simulator import Simulator
+
+SUITE_ROUNDS = 3
+SCOPES = {"ga": ("BTC_USDT", "ETH_USDT"), "gf": ("BTC_USDT", "ETH_USDT")}
+"""By alias, the pairs of its switch."""
+OTHER = "XRP_USDT"
+TIMEOUT_MS = 20_000
+LATE_MS = 300
+
+
+@pytest.fixture
+def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
+    """A world with an account at each exchange."""
+    made = World(sim, redis_url, tmp_path, aliases=tuple(SCOPES))
+    yield made
+    made.close()
+
+
+@pytest.mark.timeout(3_600)
+def test_silent_strategies_pairs_are_empty_by_their_deadlines(world: World, rounds: int) -> None:
+    """Each death is judged by the exchange's own times; `--rounds 50` makes 50 an exchange."""
+    producer, rng = world.producer(), random.Random(11)
+    spared = {alias: world.place(alias, pair=OTHER)[0] for alias in SCOPES}
+    for _ in range(rounds if rounds > SUITE_ROUNDS else 1):
+        worker = world.worker()
+        placed = {
+            (alias, order): pair
+            for alias, pairs in SCOPES.items()
+            for pair in pairs
+            for order in world.place(alias, 2, pair=pair)
+        }
+        switches = {
+            alias: producer.arm(alias, pairs=pairs, timeout_ms=TIMEOUT_MS, clear_wait_ms=30_000)
+            for alias, pairs in SCOPES.items()
+        }
+
+        def set_by_worker() -> bool:
+            beaten = all(switch.beat().in_time for switch in switches.values())  # noqa: B023
+            return beaten and len(world.sim.timers()) == sum(map(len, SCOPES.values()))
+
+        eventually(set_by_worker, within_ms=60_000, what="each pair has a timer")
+        dies_ms = clock.monotonic_ms() + rng.randrange(500, 6_000)
+        while clock.monotonic_ms() < dies_ms:
+            for switch in switches.values():
+                switch.beat()
+            clock.sleep_ms(100)
+        records = {alias: switch.record() for alias, switch in switches.items()}
+        worker.kill()
+
+        def closed() -> bool:
+            return {world.status(*each) for each in placed} == {"canceled"}  # noqa: B023
+
+        eventually(closed, within_ms=2 * TIMEOUT_MS, what="the timers have fired")
+        for alias, order_id in placed:
+            order, record = world.sim.order(ALL_KEYS[alias][0], order_id), records[alias]
+            assert record is not None
+            assert record.held == "both"  # stop orders are left to workers
+            assert order.closed_by == "countdown"
+            assert order.closed_ms is not None
+            assert order.closed_ms - record.deadline_ms <= LATE_MS
+        assert {world.status(*each) for each in spared.items()} == {"open"}
