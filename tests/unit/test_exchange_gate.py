@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -36,6 +37,8 @@ from worker.model.outcomes import (
     Unproven,
 )
 from worker.model.wire import Reply
+
+Row = Callable[..., dict[str, object]]
 
 MARKETS = {"gate_spot": GATE, "gate_futures_usdt": GATE_FUTURES}
 GOLDEN = [
@@ -441,20 +444,48 @@ def test_what_is_not_the_documented_success_proves_nothing(
     assert (answer.outcome, answer.missing) == (Outcome.UNKNOWN, False)
 
 
-@pytest.mark.parametrize(("market", "row"), [(GATE, spot), (GATE_FUTURES, future)])
-def test_a_full_page_may_not_be_all(market: Gate, row: type) -> None:
-    """The rest is listed once these are canceled; on spot a page counts for each pair."""
+@pytest.mark.parametrize(
+    ("market", "row", "pages"),
+    [(GATE, spot, ("page=2", "page=3")), (GATE_FUTURES, future, ("offset=100", "offset=200"))],
+)
+def test_a_full_page_has_another_after_it(market: Gate, row: Row, pages: tuple[str, str]) -> None:
+    """By its number on spot, by the rows before it on the futures."""
     rows = [row("open", id=str(n)) for n in range(1, 101)]
-    answer = market.classify(LIST, reply(rows))
-    assert isinstance(answer, OpenOrders)
-    assert (len(answer.orders), answer.complete) == (100, False)
+    command = LIST
+    for page in pages:
+        answer = market.classify(command, reply(rows))
+        assert isinstance(answer, OpenOrders)
+        assert (len(answer.orders), len(answer.seen), answer.complete) == (100, 100, True)
+        command = replace(LIST, after=answer.next)
+        request = market.sign(command, Access(HOST, "k", "s"), Stamp(NOW_MS))
+        assert request.url.endswith(f"&status=open&{page}")
+    last = market.classify(command, reply(rows[:99]))
+    assert isinstance(last, OpenOrders)
+    assert (last.next, last.complete) == ("", True)
+
+
+def test_stop_orders_have_pages_by_offset() -> None:
+    """On both markets."""
+    for market, row in ((GATE, spot_stop), (GATE_FUTURES, future_stop)):
+        answer = market.classify(STOPS, reply([row("open", id=n) for n in range(1, 101)]))
+        assert isinstance(answer, OpenOrders)
+        command = replace(STOPS, after=answer.next)
+        request = market.sign(command, Access(HOST, "k", "s"), Stamp(NOW_MS))
+        assert request.url.endswith("=BTC_USDT&offset=100")
+
+
+def test_pages_of_all_pairs_count_for_each() -> None:
+    """Another follows as long as one pair has a full page."""
     groups = [{"currency_pair": f"A{n}_B", "orders": [spot("open")]} for n in range(100)]
     whole = GATE.classify(ALL, reply(groups))
     assert isinstance(whole, OpenOrders)
-    assert (len(whole.orders), whole.complete) == (100, True)
-    whole = GATE.classify(ALL, reply([{"currency_pair": "BTC_USDT", "orders": rows}]))
-    assert isinstance(whole, OpenOrders)
-    assert not whole.complete
+    assert (len(whole.orders), whole.next, whole.complete) == (100, "", True)
+    rows = [spot("open", id=str(n)) for n in range(1, 101)]
+    page = GATE.classify(ALL, reply([*groups, {"currency_pair": "BTC_USDT", "orders": rows}]))
+    assert isinstance(page, OpenOrders)
+    assert (len(page.orders), page.next, page.complete) == (200, "2", True)
+    request = GATE.sign(replace(ALL, after="2"), Access(HOST, "k", "s"), Stamp(NOW_MS))
+    assert request.url.endswith("/spot/open_orders?page=2")
 
 
 def test_a_timer_is_believed_without_the_gateways_time() -> None:

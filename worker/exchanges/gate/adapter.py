@@ -65,12 +65,20 @@ def spell(pair: str) -> str:
 
 CAPABILITIES: Final = Capabilities(
     commands=frozenset(
-        {CancelOrder, CancelScope, QueryOrder, ListOpenOrders, ListStopOrders, SetCountdown}
+        {
+            CancelOrder,
+            CancelScope,
+            QueryOrder,
+            ListOpenOrders,
+            ListStopOrders,
+            SetCountdown,
+        }
     ),
     limits=LIMITS,
     client_ids=CLIENT_IDS,
     lists_client_ids=True,
     spelling=spell,
+    pages_shift=True,
     timer=TIMER,
 )
 SPOT_NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
@@ -118,6 +126,7 @@ class Gate:
         self.check(command)
         method, path, params, fields = self._request(command)
         query = urlencode(params)
+        target = access.base_url.rstrip("/") + (f"{path}?{query}" if query else path)
         body = json.dumps(fields, separators=(",", ":")) if fields else ""
         stamped = str(stamp.now_ms // 1_000)
         headers = {
@@ -129,8 +138,7 @@ class Gate:
         if method != "GET":
             valid_ms = min(VALID_MS, stamp.window_ms or VALID_MS)
             headers["X-Gate-Exptime"] = str(stamp.now_ms + valid_ms)
-        target = f"{path}?{query}" if query else path
-        return Request(method, access.base_url.rstrip("/") + target, headers, body.encode())
+        return Request(method, target, headers, body.encode())
 
     def classify(self, command: Command, reply: Reply) -> Answer:
         """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
@@ -146,9 +154,9 @@ class Gate:
                 return "DELETE", f"{stops}/{stop_id}", {}, None
             case QueryOrder(stop=True, order_id=stop_id):
                 return "GET", f"{stops}/{stop_id}", {}, None
-            case ListStopOrders(pair=pair):
+            case ListStopOrders(pair=pair, after=after):
                 named = {market.stop_pair: pair} if pair else {}
-                return "GET", stops, {"status": "open", **named}, None
+                return "GET", stops, {"status": "open", **named, **_page("offset", after)}, None
             case CancelOrder():
                 return "DELETE", f"{orders}/{_name(command)}", self._by_pair(command), None
             case QueryOrder():
@@ -157,12 +165,12 @@ class Gate:
                 scope = {market.pair: pair} if pair else {}
                 sides = {"side": market.bid if side == "buy" else market.ask} if side else {}
                 return "DELETE", orders, {**scope, **sides}, None
-            case ListOpenOrders(pair=str(pair)):
-                return "GET", orders, {market.pair: pair, "status": "open"}, None
-            case ListOpenOrders() if market.lists_by_pair:
-                return "GET", f"{market.home}/open_orders", {}, None
-            case ListOpenOrders():
-                return "GET", orders, {"status": "open"}, None
+            case ListOpenOrders(pair=None, after=after) if market.lists_by_pair:
+                return "GET", f"{market.home}/open_orders", _page(market.pages, after), None
+            case ListOpenOrders(pair=pair, after=after):
+                named = {market.pair: pair} if pair else {}
+                params = {**named, "status": "open", **_page(market.pages, after)}
+                return "GET", orders, params, None
             case SetCountdown(pairs=(pair,), countdown_ms=countdown_ms):
                 fields = {"timeout": TIMER.written(countdown_ms), market.pair: pair}
                 return "POST", f"{market.home}/countdown_cancel_all", {}, fields
@@ -172,6 +180,10 @@ class Gate:
     def _by_pair(self, command: CancelOrder | QueryOrder) -> dict[str, str]:
         market = self.market
         return {market.pair: command.pair} if market.order_by_pair and command.pair else {}
+
+
+def _page(key: str, after: str) -> dict[str, str]:
+    return {key: after} if after else {}
 
 
 def _name(command: CancelOrder | QueryOrder) -> str:

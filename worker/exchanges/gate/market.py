@@ -26,6 +26,7 @@ class Market:
         order_by_pair: Requests for one order name its pair.
         lists_by_pair: The list of one pair has an address of its own, and that of all pairs
             comes grouped by pair.
+        pages: Parameter for a page of open orders: `page`, by number from 1, or `offset`.
         bid: What stands for buy orders in a cancel of a scope.
         ask: What stands for sell orders there.
         row: Reads an order.
@@ -37,6 +38,7 @@ class Market:
     stop_pair: str
     order_by_pair: bool
     lists_by_pair: bool
+    pages: str
     bid: str
     ask: str
     row: Callable[[object], Row] = field(repr=False)
@@ -49,6 +51,7 @@ SPOT: Final = Market(
     "market",
     order_by_pair=True,
     lists_by_pair=True,
+    pages="page",
     bid="buy",
     ask="sell",
     row=spot_row,
@@ -60,6 +63,7 @@ FUTURES: Final = Market(
     "contract",
     order_by_pair=False,
     lists_by_pair=False,
+    pages="offset",
     bid="bid",
     ask="ask",
     row=futures_row,

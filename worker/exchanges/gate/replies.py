@@ -8,6 +8,7 @@ error": whether the request was carried out is unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 from worker.exchanges.base import RETRY_AFTER_MAX_MS
@@ -78,6 +79,7 @@ CLOSED: Final[Mapping[OrderState, Outcome]] = {
     OrderState.CANCELED: Outcome.CANCELED,
     OrderState.FILLED: Outcome.GONE,
 }
+PAGE_DIGITS: Final = 10
 ECHO_SLACK_MS: Final = 1_500
 MICROSECONDS: Final = 1_000
 SECONDS_MAX: Final = 10**11
@@ -188,7 +190,8 @@ def _read_list(
 ) -> OpenOrders:
     """Take the open orders of the scope; what cannot be read leaves the list incomplete.
 
-    A page counts by pair where the list of all pairs comes grouped by pair.
+    A page counts by pair where the list of all pairs comes grouped by pair: another one
+    follows as long as one pair has a full page.
     """
     stop = isinstance(scope, ListStopOrders)
     pages = [body]
@@ -198,14 +201,24 @@ def _read_list(
         pages = [page for page in found if isinstance(page, list)]
         complete = len(pages) == len(body)
     orders: list[OpenOrder] = []
-    for page in pages:
-        complete = complete and len(page) < PAGE_ROWS
-        for raw in page:
-            row = market.stop_row(raw) if stop else market.row(raw)
-            known, order = _judge(scope, row, stop=stop)
-            complete = complete and known
-            orders += [order] if order else []
-    return OpenOrders(tuple(orders), complete)
+    seen: list[str] = []
+    for raw in chain.from_iterable(pages):
+        row = market.stop_row(raw) if stop else market.row(raw)
+        known, order = _judge(scope, row, stop=stop)
+        complete = complete and known
+        orders += [order] if order else []
+        seen.append(row.order_id)
+    following = ""
+    if any(len(page) >= PAGE_ROWS for page in pages):
+        by_number = market.pages == "page" and not stop
+        following = _after(scope.after, first=1, step=1) if by_number else _after(scope.after)
+    return OpenOrders(tuple(orders), complete, following, tuple(seen))
+
+
+def _after(page: str, *, first: int = 0, step: int = PAGE_ROWS) -> str:
+    """Return the page after one: by its number, or by how many rows come before it."""
+    now = int(page) if page.isascii() and page.isdigit() and len(page) < PAGE_DIGITS else first
+    return str(now + step)
 
 
 def _judge(

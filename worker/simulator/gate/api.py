@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, TypeVar
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
+from worker.simulator.gate.market import FUTURES, SPOT, Market
 from worker.simulator.gate.replies import (
     CANCEL_FAIL,
     EXPIRED,
     INTERNAL,
     NOT_FOUND,
     error,
-    futures_row,
-    futures_stop_row,
     refuse,
-    spot_row,
-    spot_stop_row,
 )
 from worker.simulator.journal import Reading
 from worker.simulator.limits import SlidingWindow
@@ -53,35 +50,9 @@ _OPERATIONS = {
     ("GET", "price_orders", False): "open_stops",
     ("POST", "countdown_cancel_all", False): "countdown",
 }
+RowT = TypeVar("RowT")
 DATED = ("cancel", "scope")
 """Requests whose `X-Gate-Exptime` is documented."""
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """What sets one market apart.
-
-    Attributes:
-        home: Of its paths.
-        pair: Name of a pair among the parameters.
-        stop_pair: The same in the list of stop orders.
-        buy: Buy orders in a cancel of a scope.
-        unknown_pair: Label of a pair that is not there.
-        futures: Whether rows and memory are those of the futures.
-    """
-
-    home: str
-    pair: str
-    stop_pair: str
-    buy: str
-    unknown_pair: str
-    futures: bool = False
-
-    def row(self, order: Order) -> dict[str, object]:
-        """Write an order."""
-        if order.stop:
-            return futures_stop_row(order) if self.futures else spot_stop_row(order)
-        return futures_row(order) if self.futures else spot_row(order)
 
 
 class Gate(Exchange):
@@ -334,7 +305,7 @@ def _throttled(call: Call, window_ms: int) -> Reply:
     return replace(reply, headers=headers)
 
 
-def _page(orders: list[Order], fields: Mapping[str, str]) -> list[Order]:
+def _page(orders: Sequence[RowT], fields: Mapping[str, str]) -> Sequence[RowT]:
     """Return one page: `page` from 1 on spot, `offset` on the futures and for stop orders."""
     limit = min(whole_number(fields.get("limit")) or PAGE_ROWS, PAGE_ROWS)
     page = whole_number(fields.get("page")) or 1
@@ -357,13 +328,11 @@ class GateSpot(Gate):
     """Spot."""
 
     name = "gate"
-    market = Market("/spot", "currency_pair", "market", "buy", "INVALID_CURRENCY_PAIR")
+    market = SPOT
 
 
 class GateFutures(Gate):
     """USDT futures."""
 
     name = "gate_futures"
-    market = Market(
-        "/futures/usdt", "contract", "contract", "bid", "CONTRACT_NOT_FOUND", futures=True
-    )
+    market = FUTURES
