@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.polling import eventually
+from tests.support.processes import WorkerProcess
 from tests.support.world import World
-from worker import clock
+from worker import Switch, clock
 from worker.simulator import Simulator
 
 SUITE_ROUNDS = 3
 ALIAS = "ku"
 FIRST, SECOND, THIRD, SPARED = "BTC-USDT", "ETH-USDT", "XRP-USDT", "LTC-USDT"
-TIMEOUT_MS = 14_000
-"""Above the shortest that the exchange's timer is used for."""
+SHARED_MS = 60_000
+TIMEOUT_MS = 16_000
+"""Above the shortest that the exchange's timer is used for, on a machine that is not slow."""
 LATE_MS = 300
 DELAY_MS = 10_000
 """How late the exchange may cancel the orders, by its document; only long runs have that."""
@@ -38,33 +40,44 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
 
 @pytest.mark.timeout(7_200)
 def test_two_switches_share_the_one_timer(world: World, rounds: int) -> None:
-    """Each keeps its own deadline; what is on no list stays. `--rounds 50` makes 50 deaths."""
+    """What is disarmed leaves the list, and the others stay. `--rounds 50` makes 50 deaths."""
     long, rng = rounds > SUITE_ROUNDS, random.Random(7)
-    world.sim.set_option("kucoin_fires_within_ms", DELAY_MS if long else 0)
+    if not long:
+        _share(world, SHARED_MS)
+        return
+    world.sim.set_option("kucoin_fires_within_ms", DELAY_MS)
     spared = world.place(ALIAS, pair=SPARED) + world.place(ALIAS, pair=FIRST, stop=True)
-    for _ in range(rounds if long else 1):
-        _die(world, rng, long=long)
+    for _ in range(rounds):
+        _die(world, rng)
         assert {world.status(ALIAS, order) for order in spared} == {"open"}
 
 
-def _die(world: World, rng: random.Random, *, long: bool) -> None:
-    """Have two strategies and their worker die; judge by the exchange's own times."""
+def _share(world: World, timeout_ms: int) -> tuple[WorkerProcess, Switch, Switch]:
+    """Have two switches share the timer; return their worker, and them."""
     worker, producer = world.worker(), world.producer()
     first, second, third = (
-        producer.arm(ALIAS, pairs=[pair], timeout_ms=TIMEOUT_MS, clear_wait_ms=60_000, stops="keep")
+        producer.arm(ALIAS, pairs=[pair], timeout_ms=timeout_ms, clear_wait_ms=60_000, stops="keep")
         for pair in (FIRST, SECOND, THIRD)
     )
-    assert (first.held, second.held) == ("exchange", "exchange")
-    placed = {pair: world.place(ALIAS, 2, pair=pair) for pair in (FIRST, SECOND)}
 
     def listed(*pairs: str) -> bool:
         for switch in (first, second, third)[: len(pairs)]:
             switch.beat()
         return sorted(timer.pair for timer in world.sim.timers()) == sorted(pairs)
 
-    eventually(lambda: listed(FIRST, SECOND, THIRD), what="one list has all pairs")
+    # Those armed late are left to workers until heartbeats have brought the deadlines together.
+    eventually(
+        lambda: listed(FIRST, SECOND, THIRD), what="one list has all pairs", within_ms=90_000
+    )
     third.disarm()
-    eventually(lambda: listed(FIRST, SECOND), what="the list lost one pair")
+    eventually(lambda: listed(FIRST, SECOND), what="the list lost one pair", within_ms=90_000)
+    return worker, first, second
+
+
+def _die(world: World, rng: random.Random) -> None:
+    """Have two strategies and their worker die; judge by the exchange's own times."""
+    worker, first, second = _share(world, TIMEOUT_MS)
+    placed = {pair: world.place(ALIAS, 2, pair=pair) for pair in (FIRST, SECOND)}
     first_dies_ms = clock.monotonic_ms() + rng.randrange(1_000, 6_000)
     dies_ms = first_dies_ms + rng.randrange(SILENT_MS)
     while clock.monotonic_ms() < dies_ms:
@@ -82,10 +95,10 @@ def _die(world: World, rng: random.Random, *, long: bool) -> None:
     eventually(closed, within_ms=TIMEOUT_MS + DELAY_MS + 30_000, what="the timer has fired")
     for pair, record in records.items():
         assert record is not None
+        assert record.held == "exchange"
         for order_id in placed[pair]:
             order = world.sim.order("kucoin", order_id)
             assert order.closed_by == "countdown"
             assert order.closed_ms is not None
             late_ms = order.closed_ms - record.deadline_ms
-            assert late_ms <= LATE_MS + (DELAY_MS if long else 0)
-            assert late_ms >= -TIMEOUT_MS / EARLY - ROUNDING_MS or not long
+            assert -TIMEOUT_MS / EARLY - ROUNDING_MS <= late_ms <= LATE_MS + DELAY_MS

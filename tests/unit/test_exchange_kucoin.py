@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -60,10 +61,13 @@ QUERY = QueryOrder(ID, pair="BTC-USDT")
 MINE = CancelOrder(pair="BTC-USDT", client_order_id="my-1")
 ASK_MINE = QueryOrder(pair="BTC-USDT", client_order_id="my-1")
 STOP = CancelOrder(STOP_ID, pair="BTC-USDT", stop=True)
+OCO = CancelOrder(f"oco-{ID}", pair="BTC-USDT", stop=True)
+ASK_OCO = QueryOrder(f"oco-{ID}", pair="BTC-USDT", stop=True)
 ASK_STOP = QueryOrder(STOP_ID, pair="BTC-USDT", stop=True)
 LIST, ALL = ListOpenOrders(pair="BTC-USDT"), ListOpenOrders()
 PREFIXED = ListOpenOrders(pair="BTC-USDT", client_id_prefix="my-")
 STOPS = ListStopOrders(pair="BTC-USDT")
+OCOS = ListStopOrders(pair="BTC-USDT", after="oco-1")
 TIMER, WHOLE = SetCountdown(("BTC-USDT", "ETH-USDT"), 60_000), SetCountdown((), 60_000)
 OFF = SetCountdown((), 0)
 SCOPE, EVERYTHING = CancelScope(pair="BTC-USDT"), CancelScope()
@@ -95,6 +99,12 @@ def stop(**other: object) -> dict[str, object]:
     """Build a stop order."""
     named = {"id": STOP_ID, "clientOid": "my-2", "symbol": "BTC-USDT", "side": "sell"}
     return {**named, "status": "NEW", **other}
+
+
+def oco(**other: object) -> dict[str, object]:
+    """Build a pair of orders of which one ends the other."""
+    named = {"orderId": ID, "clientOid": "my-3", "symbol": "BTC-USDT", "status": "NEW"}
+    return {**named, **other}
 
 
 def failed(code: str, msg: str = "words") -> dict[str, object]:
@@ -151,6 +161,8 @@ def test_the_recorded_vectors_are_met(name: str) -> None:
     assert sign(vector["secret"], vector["message"]) == vector["result"]
 
 
+STOP_PAGE = "GET /api/v1/stop-order?symbol=BTC-USDT&currentPage="
+OCO_PAGE = "GET /api/v3/oco/orders?symbol=BTC-USDT&currentPage="
 SENT: list[tuple[Command, str]] = [
     (MINE, "DELETE /api/v1/hf/orders/sync/client-order/my-1?symbol=BTC-USDT"),
     (ASK_MINE, "GET /api/v1/hf/orders/client-order/my-1?symbol=BTC-USDT"),
@@ -160,6 +172,14 @@ SENT: list[tuple[Command, str]] = [
     (EVERYTHING, "DELETE /api/v1/hf/orders/cancelAll"),
     (STOPS, "GET /api/v1/stop-order?symbol=BTC-USDT&currentPage=1&pageSize=500"),
     (ListStopOrders(), "GET /api/v1/stop-order?currentPage=1&pageSize=500"),
+    (replace(STOPS, after="2"), f"{STOP_PAGE}2&pageSize=500"),
+    (replace(STOPS, after="oco-2"), f"{OCO_PAGE}2&pageSize=500"),
+    (OCO, f"DELETE /api/v3/oco/order/{ID}"),
+    (ASK_OCO, f"GET /api/v3/oco/order/{ID}"),
+    (
+        ListOpenOrders(after="ETH-USDT,BTC-USDT"),
+        "GET /api/v1/hf/orders/active?symbol=ETH-USDT&tradeType=TRADE&status=active",
+    ),
 ]
 
 
@@ -179,8 +199,6 @@ def test_where_the_others_go(command: Command, line: str) -> None:
         CancelOrder(pair="BTC-USDT", client_order_id="my.order"),
         CancelOrder(pair="BTC-USDT", client_order_id="m" * 41),
         CancelScope(pair="BTC-USDT", side="buy"),
-        ListOpenOrders(client_id_prefix="my-"),
-        ListOpenOrders(side="buy"),
         SetCountdown(("BTC-USDT",), 4_000),
         SetCountdown(("BTC-USDT",), 60_500),
         SetCountdown(("BTC-USDT",), 86_401_000),
@@ -246,16 +264,38 @@ MEANS: list[tuple[Command, object, Answer]] = [
     (PREFIXED, done([row(clientOid="x-1")]), OpenOrders((), complete=True)),
     (PREFIXED, done([row(clientOid=None)]), OpenOrders((), complete=False)),
     (ALL, done({"symbols": []}), OpenOrders((), complete=True)),
-    (ALL, done({"symbols": ["BTC-USDT"]}), OpenOrders((), complete=False)),
-    (STOPS, stops(pages=0), OpenOrders((), complete=True)),
+    (ALL, done({"symbols": ["A-B", "C-D"]}), OpenOrders((), complete=True, next="A-B,C-D")),
+    (ALL, done({"symbols": ["A-B", 7]}), OpenOrders((), complete=False, next="A-B")),
+    (
+        ListOpenOrders(after="BTC-USDT,A-B"),
+        done([row()]),
+        OpenOrders((OPEN_ROW,), complete=True, next="A-B"),
+    ),
+    (ListOpenOrders(after="A-B"), done([row()]), OpenOrders((), complete=True)),
+    (STOPS, stops(pages=0), OpenOrders((), complete=True, next="oco-1")),
+    (OCO, done({"cancelledOrderIds": ["vs1", "vs2"]}), CancelAccepted()),
+    (ASK_OCO, done(oco()), OrderReport(OrderState.OPEN)),
+    (ASK_OCO, done(oco(status="CANCELLED")), OrderReport(OrderState.CANCELED)),
+    (ASK_OCO, done(oco(status="DONE")), OrderReport(OrderState.FILLED)),
+    (
+        OCOS,
+        stops(oco()),
+        OpenOrders((OpenOrder(f"oco-{ID}", "BTC-USDT", None, stop=True),), complete=True),
+    ),
+    (OCOS, stops(oco(status="TRIGGERED")), OpenOrders((), complete=False)),
+    (replace(OCOS, side="buy"), stops(oco()), OpenOrders((), complete=False)),
+    (replace(OCOS, after="oco-1"), stops(pages=2), OpenOrders((), complete=False, next="oco-2")),
     (
         STOPS,
         stops(stop()),
-        OpenOrders((OpenOrder(STOP_ID, "BTC-USDT", "sell", stop=True),), complete=True),
+        OpenOrders(
+            (OpenOrder(STOP_ID, "BTC-USDT", "sell", stop=True),), complete=True, next="oco-1"
+        ),
     ),
-    (STOPS, stops(stop(symbol="ETH-USDT")), OpenOrders((), complete=True)),
-    (STOPS, stops(stop(status="TRIGGERED")), OpenOrders((), complete=False)),
-    (STOPS, stops(pages=2), OpenOrders((), complete=False)),
+    (STOPS, stops(stop(symbol="ETH-USDT")), OpenOrders((), complete=True, next="oco-1")),
+    (STOPS, stops(stop(status="TRIGGERED")), OpenOrders((), complete=False, next="oco-1")),
+    (STOPS, stops(pages=2), OpenOrders((), complete=False, next="2")),
+    (replace(STOPS, after="2"), stops(pages=2), OpenOrders((), complete=False, next="oco-1")),
     (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_060}), CountdownSet()),
     (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_061}), CountdownSet()),
     (OFF, done({"currentTime": 1_700_000_000, "triggerTime": 0}), CountdownSet()),
@@ -287,6 +327,9 @@ def test_documented_successes(command: Command, body: object, answer: Answer) ->
         (MINE, synced(clientOid="my-2")),
         (STOP, done({"cancelledOrderIds": [OTHER]})),
         (STOP, done({"cancelledOrderIds": STOP_ID})),
+        (OCO, done({"cancelledOrderIds": []})),
+        (ASK_OCO, done(oco(orderId=OTHER))),
+        (ASK_OCO, done(oco(status="TRIGGERED"))),
         (QUERY, done(row(id=OTHER))),
         (QUERY, done(row(symbol="ETH-USDT"))),
         (QUERY, done(row(active=None))),

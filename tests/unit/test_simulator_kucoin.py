@@ -138,6 +138,18 @@ def test_stop_orders_are_apart(trader: KucoinTrader) -> None:
     assert trader.send("DELETE", f"{STOPS}/{stops[0]}")[0] == "400100"
 
 
+def test_pairs_of_orders_have_endpoints_of_their_own(trader: KucoinTrader, sim: Simulator) -> None:
+    """Their cancel names the two orders, and their list no side."""
+    sim.set_option("kucoin_oco", value=True)
+    (order,) = trader.place(stop=True)
+    assert trader.send("GET", f"{STOPS}?symbol=BTC-USDT")[1]["items"] == []
+    _, page = trader.send("GET", "/api/v3/oco/orders?symbol=BTC-USDT")
+    assert [(row["orderId"], row["status"]) for row in page["items"]] == [(order, "NEW")]
+    _, told = trader.send("DELETE", f"/api/v3/oco/order/{order}")
+    assert len(told["cancelledOrderIds"]) == 2
+    assert trader.send("GET", f"/api/v3/oco/order/{order}")[1]["status"] == "CANCELLED"
+
+
 def test_each_call_overwrites_the_timer_and_its_list(
     trader: KucoinTrader, sim: Simulator, clock: Clock
 ) -> None:

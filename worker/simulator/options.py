@@ -45,6 +45,7 @@ class Options:
         kucoin_missing: How a question about an order that was never placed is answered:
             `error`, or `null` in the place of the order. Not documented; from the seed.
         kucoin_cancel_ms: How long after a cancel of a scope was accepted orders are taken off.
+        kucoin_oco: Stop orders are pairs of orders of which one ends the other.
         kucoin_fires_within_ms: How late at most orders are taken off once a timer has fired:
             "between 0 and 10 seconds"; each time another delay.
         bybit_category: The market in which a trader's orders are: `linear`, `inverse`, `spot`.
@@ -81,6 +82,7 @@ class Options:
     gate_stopped: str = "zero"
     kucoin_missing: str = "error"
     kucoin_cancel_ms: int = 20
+    kucoin_oco: bool = False
     kucoin_fires_within_ms: int = 0
     bybit_category: str = "linear"
     bybit_stop: str = "Stop"

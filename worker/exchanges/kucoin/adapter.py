@@ -2,7 +2,9 @@
 
 Written from the exchange's documents. A plain cancel is only a request; the one on the
 path with `/sync/` states the result, so every cancel of an order goes there.
-Stop orders have endpoints of their own. One timer of the account has a list of pairs.
+Stop orders have endpoints of their own, and so have pairs of orders of which one ends the
+other (OCO): the id of such a pair is written with `oco-` before it. One timer of the
+account has a list of pairs.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import PLAIN_ID, Checker, Need
 from worker.exchanges.kucoin.limits import LIMITS
-from worker.exchanges.kucoin.replies import STOP_ROWS, TIMER, read_reply
+from worker.exchanges.kucoin.replies import OCO, STOP_ROWS, TIMER, read_reply
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -40,6 +42,7 @@ CLIENT_IDS: Final = IdForm(
 )
 ORDERS: Final = "/api/v1/hf/orders"
 STOPS: Final = "/api/v1/stop-order"
+OCOS: Final = "/api/v3/oco"
 COUNTDOWN: Final = f"{ORDERS}/dead-cancel-all"
 Params = dict[str, str | int]
 
@@ -84,13 +87,6 @@ class Kucoin:
         CHECKER.check(command)
         if isinstance(command, CancelScope) and command.side is not None:
             raise InvalidCommand(f"{NAME} cancels both sides of a pair: leave the side out")
-        if not isinstance(command, ListOpenOrders) or command.pair is not None:
-            return
-        if command.side or command.client_id_prefix:
-            raise InvalidCommand(
-                f"{NAME} lists its orders by pair: add --pair BTC-USDT, "
-                'or pair="BTC-USDT" in Python'
-            )
 
     def sign(self, command: Command, access: Access, stamp: Stamp) -> Request:
         """Turn a command into the bytes to send.
@@ -131,7 +127,8 @@ def _request(command: Command) -> tuple[str, str, Params]:
             | QueryOrder(stop=True, client_order_id=None)
         ):
             method = "DELETE" if isinstance(command, CancelOrder) else "GET"
-            return method, f"{STOPS}/{command.order_id}", {}
+            _, oco, order_id = command.order_id.rpartition(OCO)
+            return method, f"{OCOS}/order/{order_id}" if oco else f"{STOPS}/{order_id}", {}
         case CancelOrder(pair=str(pair)):
             return "DELETE", f"{ORDERS}/sync/{_order(command)}", {"symbol": pair}
         case QueryOrder(pair=str(pair)):
@@ -140,14 +137,17 @@ def _request(command: Command) -> tuple[str, str, Params]:
             return "DELETE", ORDERS, {"symbol": pair}
         case CancelScope():
             return "DELETE", f"{ORDERS}/cancelAll", {}
-        case ListOpenOrders(pair=str(pair)):
+        case ListOpenOrders(pair=None, after=""):
+            return "GET", f"{ORDERS}/active/symbols", {}
+        case ListOpenOrders(pair=pair, after=pairs):
+            pair = pair or pairs.partition(",")[0]
             traded = {"tradeType": "TRADE", "status": "active"}
             return "GET", f"{ORDERS}/active", {"symbol": pair, **traded}
-        case ListOpenOrders():
-            return "GET", f"{ORDERS}/active/symbols", {}
-        case ListStopOrders(pair=pair):
+        case ListStopOrders(pair=pair, after=after):
             named = {"symbol": pair} if pair else {}
-            return "GET", STOPS, {**named, "currentPage": "1", "pageSize": str(STOP_ROWS)}
+            _, oco, page = after.rpartition(OCO)
+            pages = {"currentPage": page or "1", "pageSize": str(STOP_ROWS)}
+            return "GET", f"{OCOS}/orders" if oco else STOPS, {**named, **pages}
         case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
             # Without a list it is for every pair, and a stop ends it whatever its list is.
             listed: Params = {"symbols": ",".join(pairs)} if pairs and countdown_ms else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -81,11 +82,14 @@ BY_CODE: Final[Mapping[str, Outcome]] = {
     "429000": Outcome.THROTTLED,
     "900001": Outcome.REJECTED,
 }
+OCO: Final = "oco-"
+"""Before the id of a pair of orders, and before the number of a page of these."""
 STOP_STATES: Final[Mapping[str, OrderState]] = {
     "new": OrderState.OPEN,
     "canceled": OrderState.CANCELED,
     "cancelled": OrderState.CANCELED,
 }
+OCO_STATES: Final[Mapping[str, OrderState]] = {**STOP_STATES, "done": OrderState.FILLED}
 """One that was triggered is an order of the book: of that nothing is proven."""
 _LETTERS: Final = re.compile(r"[^a-z]")
 _NO_ORDER: Final = ("ordernotexist", "orderdoesnotexist")
@@ -143,11 +147,8 @@ def _read(command: Command, data: object) -> Answer | None:
         case CancelScope():
             failed = at(data, "failedSymbols")
             return ScopeCanceled() if isinstance(failed, list) and not failed else None
-        case ListOpenOrders(pair=None):
-            symbols = at(data, "symbols")
-            return OpenOrders((), complete=not symbols) if isinstance(symbols, list) else None
         case ListOpenOrders():
-            return _read_list(command, data) if isinstance(data, list) else None
+            return _read_open(command, data)
         case ListStopOrders():
             return _read_stops(command, data)
         case SetCountdown(countdown_ms=countdown_ms):
@@ -204,16 +205,18 @@ def _read_order(command: QueryOrder, data: object) -> Answer | None:
 
 
 def _read_stop(command: CancelOrder | QueryOrder, data: object) -> Answer | None:
-    """Read what is said of a stop order; its cancel is only accepted."""
+    """Read what a reply states of a stop order; its cancel is only accepted."""
+    oco = command.order_id.startswith(OCO)
+    order_id = command.order_id.removeprefix(OCO)
     if isinstance(command, CancelOrder):
-        ids = at(data, "cancelledOrderIds")
-        named = isinstance(ids, list) and command.order_id in ids
-        return CancelAccepted() if named else None
+        ids = at(data, "cancelledOrderIds")  # of an OCO pair, those of its two orders
+        accepted = isinstance(ids, list) and (len(ids) > 0 if oco else order_id in ids)
+        return CancelAccepted() if accepted else None
     if data is None:
         return OrderReport(OrderState.MISSING, "the exchange knows no such stop order")
-    if not same_id(at(data, "id"), command.order_id):
+    if not same_id(at(data, "orderId" if oco else "id"), order_id):
         return None
-    state = STOP_STATES.get(word_at(data, "status"))
+    state = (OCO_STATES if oco else STOP_STATES).get(word_at(data, "status"))
     return OrderReport(state) if state else None
 
 
@@ -231,6 +234,21 @@ def _amount(data: object, key: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return amount if amount is not None and amount.is_finite() and amount >= 0 else None
+
+
+def _read_open(scope: ListOpenOrders, data: object) -> OpenOrders | None:
+    """Read a list of a pair; for all pairs first which pairs have orders, then pair by pair."""
+    if scope.pair is not None:
+        return _read_list(scope, data) if isinstance(data, list) else None
+    if scope.after:
+        pair, _, others = scope.after.partition(",")
+        found = _read_list(replace(scope, pair=pair), data) if isinstance(data, list) else None
+        return replace(found, next=others) if found else None
+    symbols = at(data, "symbols")
+    if not isinstance(symbols, list):
+        return None
+    pairs = [symbol for symbol in symbols if isinstance(symbol, str) and PAIR.fullmatch(symbol)]
+    return OpenOrders((), complete=len(pairs) == len(symbols), next=",".join(pairs))
 
 
 def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
@@ -254,25 +272,35 @@ def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
 
 
 def _read_stops(scope: ListStopOrders, data: object) -> OpenOrders | None:
-    """Take the stop orders of the scope, likewise; a list of several pages is not complete."""
+    """Take the stop orders of the scope, likewise; the last page is followed by OCO pairs.
+
+    Pages are counted by number, so that an order that is closed moves others to a page that
+    was read before: a list of several pages is read, and is not complete.
+    """
     rows = at(data, "items")
     if not isinstance(rows, list):
         return None
+    oco, total = OCO if scope.after.startswith(OCO) else "", id_text(at(data, "totalPage"))
+    page = int(scope.after.removeprefix(OCO) or 1)
+    more = total.isascii() and total.isdigit() and len(total) < 6 and page < int(total)  # noqa: PLR2004
     orders: list[OpenOrder] = []
-    complete = id_text(at(data, "totalPage")) in ("0", "1")
+    complete = total in ("0", "1")
     for row in rows:
-        order_id, pair, side, named = _row(row)
-        client_id, state = text_at(row, "clientOid"), STOP_STATES.get(word_at(row, "status"))
+        order_id, pair, side, named = _row(row, "orderId" if oco else "id")
+        states = OCO_STATES if oco else STOP_STATES
+        client_id, state = text_at(row, "clientOid"), states.get(word_at(row, "status"))
         known = bool(client_id) or not scope.client_id_prefix
-        if not (named and known and state and SIDE.fullmatch(side)):
+        sided = not scope.side if oco else bool(SIDE.fullmatch(side))
+        if not (named and known and state and sided):
             complete = False
         elif state is OrderState.OPEN and in_scope(scope, pair, side, client_id):
-            orders.append(OpenOrder(order_id, pair, side, stop=True))
-    return OpenOrders(tuple(orders), complete)
+            orders.append(OpenOrder(oco + order_id, pair, side or None, stop=True))
+    following = f"{oco}{page + 1}" if more else ("" if oco else f"{OCO}1")
+    return OpenOrders(tuple(orders), complete, following)
 
 
-def _row(row: object) -> tuple[str, str, str, bool]:
+def _row(row: object, key: str = "id") -> tuple[str, str, str, bool]:
     """Return an order's id, pair and side, and whether it can be canceled by these."""
-    order_id, pair = text_at(row, "id"), text_at(row, "symbol")
+    order_id, pair = text_at(row, key), text_at(row, "symbol")
     named = PLAIN_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
     return order_id, pair, word_at(row, "side"), bool(named)

@@ -17,6 +17,7 @@ from worker.simulator.kucoin.replies import (
     NO_ORDER,
     THROTTLED,
     canceled_row,
+    oco_row,
     order_row,
     refuse,
     stop_row,
@@ -28,7 +29,7 @@ from worker.simulator.options import Options
 from worker.simulator.signing import kucoin_passphrase, kucoin_signature, same
 from worker.simulator.wire import Reply, Request
 
-ORDERS, STOPS = "/api/v1/hf/orders", "/api/v1/stop-order"
+ORDERS, STOPS, OCOS = "/api/v1/hf/orders", "/api/v1/stop-order", "/api/v3/oco"
 FIXED = {
     ("DELETE", ORDERS): "scope",
     ("DELETE", f"{ORDERS}/cancelAll"): "scope_all",
@@ -37,14 +38,24 @@ FIXED = {
     ("POST", f"{ORDERS}/dead-cancel-all"): "countdown",
     ("GET", f"{ORDERS}/dead-cancel-all/query"): "countdown_query",
     ("GET", STOPS): "open_stops",
+    ("GET", f"{OCOS}/orders"): "open_ocos",
 }
 NAMED = (
     ("DELETE", re.compile(f"{ORDERS}/sync/(?P<client>client-order/)?(?P<id>[^/]+)"), "cancel"),
     ("GET", re.compile(f"{ORDERS}/(?P<client>client-order/)?(?P<id>[^/]+)"), "query"),
     ("DELETE", re.compile(f"{STOPS}/(?P<client>)(?P<id>[^/]+)"), "cancel_stop"),
     ("GET", re.compile(f"{STOPS}/(?P<client>)(?P<id>[^/]+)"), "query_stop"),
+    ("DELETE", re.compile(f"{OCOS}/order/(?P<client>)(?P<id>[^/]+)"), "cancel_oco"),
+    ("GET", re.compile(f"{OCOS}/order/(?P<client>)(?P<id>[^/]+)"), "query_oco"),
 )
-WEIGHTS = {"cancel": 1, "scope_all": 30, "open_stops": 8, "cancel_stop": 3, "query_stop": 3}
+WEIGHTS = {
+    "cancel": 1,
+    "scope_all": 30,
+    "open_stops": 8,
+    "cancel_stop": 3,
+    "query_stop": 3,
+    "cancel_oco": 3,
+}
 WEIGHT_MAX, WINDOW_MS = 4_000, 30_000
 COUNTDOWN_MS = 3_000
 """An older document allows one countdown in that time."""
@@ -149,7 +160,7 @@ class Kucoin(Exchange):
                 return self._list(call)
             case "countdown" | "countdown_query":
                 return self._countdown(call)
-            case "open_stops" | "cancel_stop" | "query_stop":
+            case operation if operation.endswith(("_stop", "_stops", "_oco", "_ocos")):
                 return self._stops(call)
             case _:
                 return refuse("request", "404000", "Url Not Found", 404)
@@ -230,10 +241,13 @@ class Kucoin(Exchange):
     def _stops(self, call: Call) -> Verdict:
         """Answer about stop orders, which no other endpoint reaches."""
         reading, fields = call.reading, call.reading.fields
-        if reading.operation == "open_stops":
+        oco = "_oco" in reading.operation
+        write = oco_row if oco else stop_row
+        if reading.operation.startswith("open"):
             pair = reading.pairs[0] if reading.pairs else None
             found = self.book.open_orders(reading.api_key, pair)
-            rows = [stop_row(order) for order in found if order.stop]
+            shown = oco == self.options.kucoin_oco
+            rows = [write(order) for order in found if order.stop and shown]
             size = whole_number(fields.get("pageSize")) or 50
             page = whole_number(fields.get("currentPage")) or 1
             pages = -(-len(rows) // size)
@@ -241,13 +255,14 @@ class Kucoin(Exchange):
             items = rows[(page - 1) * size : page * size]
             return success({**head, "totalPage": pages, "items": items})
         order = self.book.find("".join(reading.order_ids), reading.api_key)
-        if order is None or not order.stop:
+        if order is None or not order.stop or oco != self.options.kucoin_oco:
             return refuse("order", "400100", "order not exist.")
-        if reading.operation == "query_stop":
-            return success(stop_row(order))
+        if reading.operation.startswith("query"):
+            return success(write(order))
         if not self.take_off(call, order, "cancel"):
             return refuse("order", "400100", NO_ORDER)
-        return success({"cancelledOrderIds": [order.order_id]})
+        legs = [f"vs{n}{order.order_id[:21]}" for n in (1, 2)]
+        return success({"cancelledOrderIds": legs if oco else [order.order_id]})
 
     def _countdown(self, call: Call) -> Verdict:
         """Replace the timer and its list, or say what they are."""

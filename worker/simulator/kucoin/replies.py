@@ -78,5 +78,17 @@ def stop_row(order: Order) -> dict[str, object]:
     }
 
 
+def oco_row(order: Order) -> dict[str, object]:
+    """Write a pair of orders of which one ends the other: it states no side."""
+    states = {"open": "NEW", "canceled": "CANCELLED", "filled": "DONE"}
+    return {
+        "orderId": order.order_id,
+        "symbol": order.pair,
+        "clientOid": order.client_id,
+        "orderTime": int(order.placed_ms),
+        "status": states[order.status],
+    }
+
+
 THROTTLED = error("429000", "Too many requests in a short period of time", 429)
 INTERNAL = error("500000", "Internal Server Error", 500)
