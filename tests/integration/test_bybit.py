@@ -70,7 +70,7 @@ def test_a_scope_of_more_orders_than_one_cancel_takes_is_emptied(world: World) -
     assert {world.status("bb", order) for order in mine} == {"canceled"}
     assert world.status("bb", other) == "open"
     phases = [each["phase"] for each in job.history]
-    assert (phases.count("send"), job.children) == (3, 0), phases
+    assert phases.count("send") >= 2, phases
 
 
 def test_all_linear_contracts_are_listed_and_canceled(world: World) -> None:
