@@ -27,6 +27,8 @@ FAULTS = (
 OWN = {
     "ga": ("gate_internal", "gate_cancel_fail"),
     "gf": ("gate_internal", "gate_cancel_fail"),
+    "bb": ("bybit_timeout", "bybit_server"),
+    "de": ("deribit_retry", "deribit_timed_out"),
 }
 """By alias, the faults of its exchange alone."""
 ORDERS, ALL_ORDERS = 24, 300
