@@ -30,6 +30,9 @@ V2_ROW = {"orderId": V2_ID, "symbol": "btcidr", "side": "BUY", "status": "NEW"}
 V2_SHAPE = "{orderId: text, symbol: text, side: text, status: text}"
 V2_OPEN = OpenOrder(V2_ID, "BTCIDR", "buy")
 V2_CASES = [
+    Case(V2, V2_QUERY, {"code": 0, "data": V2_ROW}, OrderReport(OrderState.OPEN)),
+    Case(V2, V2_QUERY, {"code": 200, "data": V2_ROW}, OrderReport(OrderState.OPEN)),
+    Case(V2, V2_CANCEL, failed(-9, ""), unproven(UNKNOWN, "HTTP 200")),
     Case(
         V2,
         ListOpenOrders(pair="BTCIDR", side="buy"),

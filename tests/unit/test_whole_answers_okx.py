@@ -49,6 +49,7 @@ def odd_okx(words: str, row: str) -> Unproven:
 
 
 NO_TIMER = odd_okx("", "triggerTime: text, ts: text")
+ARABIC = {ord(str(digit)): chr(0x660 + digit) for digit in range(10)}
 OKX_CASES = [
     Case(OKX, OKX_CANCEL, canceled("0", "", top="0"), CancelAccepted()),
     Case(
@@ -168,6 +169,8 @@ OKX_CASES = [
     Case(OKX, OKX_TIMER, timed(str(NOW_MS // 1_000 + 60)), CountdownSet()),
     Case(OKX, OKX_TIMER, timed("60", "0"), NO_TIMER),
     Case(OKX, OKX_TIMER, timed("x"), NO_TIMER),
+    Case(OKX, OKX_TIMER, timed(str(NOW_MS + 60_000).translate(ARABIC)), NO_TIMER),
+    Case(OKX, OKX_TIMER, timed(str(10**11 + 60_000), str(10**11)), NO_TIMER),
     Case(OKX, OKX_TIMER, timed("\N{ARABIC-INDIC DIGIT ONE}"), NO_TIMER),
     Case(OKX, OKX_TIMER, timed("1" * 15, "1" * 14 + "2"), NO_TIMER),
     Case(OKX, OKX_TIMER, timed(str(10**14 + 60_000), str(10**14)), CountdownSet()),
