@@ -294,7 +294,7 @@ class Stage:
                 client = client or self.redis.client()
                 stepped: Any = client.get(planted.STEP_KEY)
                 offset: Any = client.hget("cx:clock", "offset")
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError, AssertionError):  # no master is agreed on
                 if client is not None:
                     client.close()
                 client = None
