@@ -30,7 +30,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "nonce": ("tests/integration/test_nonces.py", "tests/integration/test_nonce_units.py"),
 }
-QUIET = ("-n0", "-q", "-x", "--no-header", "--disable-warnings", "--timeout=30", "-p")
+QUIET = ("-n0", "-q", "-x", "--no-header", "--disable-warnings", "--timeout=100", "-p")
 # They simulate minutes: a mutant that only they would find is counted as a survivor.
 LONG = "nearly_all_of_the_budget or within_a_step or at_even_steps or no_window_holds_more"
 LONG += " or any_jitter or far_away or does_not_know or costs_little"

@@ -14,6 +14,7 @@ from worker.client import producer
 
 HOMES = {
     "AsyncCountdown": "worker.client.async_switch",
+    "AsyncHeartbeat": "worker.client.async_heartbeat",
     "AsyncProducer": "worker.client.async_producer",
     "AsyncSwitch": "worker.client.async_switch",
     "AsyncTicket": "worker.client.async_ticket",

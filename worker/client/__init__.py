@@ -1,5 +1,6 @@
 """Client library: all that a strategy imports, by way of `worker`."""
 
+from worker.client.async_heartbeat import AsyncHeartbeat as AsyncHeartbeat
 from worker.client.async_producer import AsyncProducer as AsyncProducer
 from worker.client.async_switch import AsyncCountdown as AsyncCountdown
 from worker.client.async_switch import AsyncSwitch as AsyncSwitch

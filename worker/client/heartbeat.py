@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import threading
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from worker import clock
+from worker.client.beating import Beating, OnError, timeout_of
 from worker.client.pulse import Pulse
 from worker.client.switch import Switch
-from worker.errors import CancelWorkerError, InvalidCommand, StoreUnavailable
-
-log = logging.getLogger(__name__)
 
 JOIN_MS = 2_000
 """Longest wait for a heartbeat under way when stopping."""
-OnError = Callable[[CancelWorkerError], None]
 
 
-class Heartbeat:
+class Heartbeat(Beating[Switch]):
     """Sends a switch's heartbeats from a thread while the strategy reports progress.
 
     A heartbeat is sent every third of the timeout. Each moves the deadline to the latest
@@ -36,7 +31,7 @@ class Heartbeat:
     Redis outages are ridden out up to the deadline. Leaving the block stops the
     heartbeats and nothing else: `switch.disarm()` ends the switch. A forked child sends
     none unless `start` is called there. Under gevent's patched threads it runs as a
-    greenlet, under asyncio as a thread.
+    greenlet, under asyncio as a thread; `AsyncHeartbeat` is a task of the event loop.
 
     Args:
         switch: An armed switch.
@@ -46,9 +41,9 @@ class Heartbeat:
     """
 
     def __init__(self, switch: Switch, *, on_error: OnError | None = None) -> None:
-        self.switch = switch
-        self._on_error = on_error
-        self._pulse = Pulse(_timeout_ms(switch), now_ms=clock.monotonic_ms())
+        super().__init__(switch, on_error=on_error)
+        if not switch.timeout_ms:
+            self._pulse.timeout_ms = timeout_of(switch, switch.record())
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -78,7 +73,7 @@ class Heartbeat:
         """
         if self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
             return
-        self._pulse = Pulse(self._pulse.timeout_ms, now_ms=clock.monotonic_ms())
+        self._begin()
         self._wake = threading.Event()  # that of a forked parent may be held
         self._pid, self._stopping = os.getpid(), False
         self._thread = threading.Thread(
@@ -124,34 +119,6 @@ class Heartbeat:
         sent_ms, since_ms = clock.monotonic_ms(), pulse.progress_ms
         try:
             self.switch.beat(since_ms=since_ms)
-        except CancelWorkerError as error:
-            failure = error
         except Exception as error:  # noqa: BLE001  the strategy learns of it by the deadline
-            failure = StoreUnavailable(f"{type(error).__name__} while sending a heartbeat")
-        else:
-            return pulse.beaten(since_ms, sent_ms=sent_ms)
-        due_ms, notify = pulse.failed(failure, now_ms=clock.monotonic_ms())
-        if notify and pulse.error is not None:
-            log.error("switch %s: %s", self.switch.id, pulse.error)
-            self._notify(pulse.error)
-        else:
-            log.warning("switch %s: a heartbeat failed: %s", self.switch.id, failure)
-        return due_ms
-
-    def _notify(self, error: CancelWorkerError) -> None:
-        if self._on_error is None:
-            return
-        try:
-            self._on_error(error)
-        except Exception:
-            log.exception("on_error of the heartbeats of switch %s failed", self.switch.id)
-
-
-def _timeout_ms(switch: Switch) -> int:
-    """Return the timeout of a switch, which one armed elsewhere has in its record only."""
-    if switch.timeout_ms:
-        return switch.timeout_ms
-    record = switch.record()
-    if record is None:
-        raise InvalidCommand(f"switch {switch.id} has no record; arm it first")
-    return record.timeout_ms
+            return self._failed(error)
+        return pulse.beaten(since_ms, sent_ms=sent_ms)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from worker.client.heartbeat import Heartbeat, OnError
+from worker.client.beating import OnError
+from worker.client.heartbeat import Heartbeat
 from worker.client.producer import Producer
 from worker.client.switch import Switch
 from worker.errors import InvalidCommand
