@@ -1,4 +1,4 @@
-"""The example strategy in Node, on the HTTP API, as a process."""
+"""The example strategies in Node and Rust, on the HTTP API, as processes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,31 @@ from pathlib import Path
 import pytest
 
 from tests.support.polling import eventually
-from tests.support.web_server import serving
+from tests.support.web_server import Web, serving
 from tests.support.world import World
 from worker.model.authority import Verb
 
-EXAMPLE = Path(__file__).parents[2] / "ops" / "examples" / "strategy.mjs"
-NODE = shutil.which("node") or ""
-pytestmark = pytest.mark.skipif(not NODE, reason="node is not installed")
+EXAMPLES = Path(__file__).parents[2] / "ops" / "examples"
+NODE, RUSTC = shutil.which("node") or "", shutil.which("rustc") or ""
+
+
+def program(language: str, folder: Path) -> list[str]:
+    """Return the command that runs the example in a language; compile it if need be."""
+    if language == "node":
+        return [NODE, str(EXAMPLES / "strategy.mjs")]
+    built = folder / "strategy"
+    source = str(EXAMPLES / "strategy.rs")
+    subprocess.run([RUSTC, "--edition", "2021", "-o", str(built), source], check=True)
+    return [str(built)]
 
 
 @contextmanager
 def strategy(
-    url: str, token: str, *orders: str, timeout_ms: int
+    command: list[str], url: str, token: str, *orders: str, timeout_ms: int
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run the example on an account; it is killed at the end."""
+    """Run an example on an account; it is killed at the end."""
     process = subprocess.Popen(
-        [NODE, str(EXAMPLE), "ev", *orders],
+        [*command, "ev", *orders],
         env={
             **os.environ,
             "CANCEL_WORKER_URL": url,
@@ -51,19 +60,32 @@ def armed(process: subprocess.Popen[str]) -> None:
     assert process.stdout.readline().startswith("armed ")
 
 
-def test_a_strategy_in_node_cancels_and_is_guarded(world: World) -> None:
+@pytest.mark.skipif(not NODE and not RUSTC, reason="neither node nor rustc is installed")
+def test_the_examples_cancel_and_are_guarded(world: World) -> None:
     """A clean end leaves its other orders open; a killed one's are canceled at the deadline."""
     world.worker()
-    kept, canceled, lost = world.place("ev", 3)
+    languages = ["node"] * bool(NODE) + ["rust"] * bool(RUSTC)
+    commands = [program(language, world.folder) for language in languages]
     with serving(world) as web:
         token = web.token(Verb.READ, Verb.CANCEL, Verb.SWITCH, accounts=("ev",))
-        with strategy(web.url, token, canceled, kept, timeout_ms=60_000) as process:
-            armed(process)
-            said, _ = process.communicate("done\n", timeout=60)
-            assert process.returncode == 0
-            assert said.splitlines() == [f"{canceled}: done CANCELED", "disarmed"]
-        assert world.status("ev", kept) == "open"
-        with strategy(web.url, token, lost, timeout_ms=1_500) as process:
-            armed(process)
-        eventually(lambda: world.status("ev", lost) == "canceled", what="its order is canceled")
-        assert world.status("ev", kept) == "open"
+        for command in commands:
+            a_strategy_cancels_and_is_guarded(world, web, token, command)
+
+
+def a_strategy_cancels_and_is_guarded(
+    world: World, web: Web, token: str, command: list[str]
+) -> None:
+    """In one language."""
+    kept, canceled, lost = world.place("ev", 3)
+    with strategy(command, web.url, token, canceled, kept, timeout_ms=60_000) as process:
+        armed(process)
+        said, _ = process.communicate("done\n", timeout=60)
+        assert process.returncode == 0
+        assert said.splitlines() == [f"{canceled}: done CANCELED", "disarmed"]
+    assert world.status("ev", kept) == "open"
+    with strategy(command, web.url, token, lost, timeout_ms=1_500) as process:
+        armed(process)
+    eventually(
+        lambda: world.status("ev", lost) == "canceled", within_ms=30_000, what="it is canceled"
+    )
+    assert world.status("ev", kept) == "open"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import redis
 from celery import Celery
 from redis.exceptions import NoPermissionError
 
+from tests.support.flower import FlowerProcess
 from tests.support.full_redis import VERSIONS, use_redis
 from tests.support.manual_jobs import Hand
 from tests.support.polling import eventually
@@ -59,6 +61,7 @@ def denied(node: Node) -> list[str]:
 
 HARMLESS = {
     "sender command client",  # a foreign client's library says its name, or does not
+    "flower command client",
     "worker command config",  # `appendfsync` is asked for, and may stay unknown
     "monitor command config",
 }
@@ -95,6 +98,7 @@ def test_a_cancel_and_a_switch_work_with_least_privilege_users(world: World, nod
     more = iter(world.place("ev", 9))
     events = _events_seen(node, world, lambda: producer.cancel("ev", next(more)))
     assert events >= {"worker-heartbeat", "task-received"}
+    _start_flower(node, world)
     for alias, order in tripping.items():
         eventually(functools.partial(_is_off, world, alias, order), what="tripped")
 
@@ -176,6 +180,25 @@ def _events_seen(node: Node, world: World, cancel: Callable[[], object]) -> set[
         receiver = app.events.Receiver(connection, handlers={"*": note})
         receiver.capture(limit=None, timeout=DONE_MS / 1_000, wakeup=True)
     return seen
+
+
+def _start_flower(node: Node, world: World) -> None:
+    """Start Flower with its user until it knows the worker; it logs no refusal."""
+    folder = world.folder / "flower"
+    folder.mkdir()
+    flower = FlowerProcess(World(world.sim, node.url("flower"), folder).config(), folder)
+    try:
+        flower.wait_ready()
+        eventually(
+            lambda: list(flower.json("/api/workers?refresh=1")),
+            within_ms=60_000,
+            what="Flower knows the worker",
+        )
+    finally:
+        flower.stop()
+    log = flower.log.read_text()
+    assert "Visit me" in log
+    assert not re.search(REFUSAL, log), log
 
 
 REFUSED = {

@@ -112,6 +112,7 @@ def test_systemd_services_work(world: World, started: Started, tmp_path: Path) -
 def test_kubernetes_pods_work(world: World, started: Started, tmp_path: Path) -> None:
     """Worker, beat and web run with the mounted files, their probes succeed, and both stop."""
     files = {
+        "notify/urls": "# none\n",
         "accounts/worker.toml": "\n".join(world.config().read_text().splitlines()[1:]),
         "redis/worker": world.redis_url,
         "redis/beat": world.redis_url,

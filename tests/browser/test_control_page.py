@@ -15,6 +15,10 @@ from tests.support.world import World
 from worker.client.producer import Producer
 
 SOON_MS = 30_000
+TAB, ENTER = "\ue004", "\ue007"
+SHOWN = """return [...document.querySelectorAll("[data-view]")]
+    .filter((it) => !it.hidden).map((it) => it.dataset.view)"""
+FOCUS = "return document.activeElement.id"
 STATE = "return document.documentElement.dataset.state"
 
 
@@ -57,12 +61,27 @@ def scene(world: World, tmp_path: Path) -> Iterator[Scene]:
 def test_a_person_watches_and_acts(scene: Scene) -> None:
     """One visit, from quiet to a trip and back, with every kind of action."""
     scene.until_state("good")
+    keys_alone_reach_every_view(scene)
     a_trip_turns_the_page_red_until_it_is_acknowledged(scene)
     a_switch_is_disarmed_by_typing(scene)
     a_scope_is_canceled_and_kept_empty_until_a_click(scene)
     everything_is_canceled(scene)
     a_dead_letter_is_discarded(scene)
     the_audit_log_has_it_all(scene)
+
+
+def keys_alone_reach_every_view(scene: Scene) -> None:
+    """The first key leads past the navigation; a view that is opened has the focus."""
+    scene.browser.type("body", TAB)
+    assert "Skip" in scene.browser.run("return document.activeElement.textContent")
+    for view in ("jobs", "dead", "act", "audit", "now"):
+        scene.browser.type(f'nav a[href="#{view}"]', ENTER)
+        eventually(
+            lambda: scene.browser.run(SHOWN) == [view],  # noqa: B023  called at once
+            within_ms=SOON_MS,
+            what=f"the view {view} alone is shown",
+        )
+        eventually(lambda: scene.browser.run(FOCUS) == "main", within_ms=SOON_MS, what="focus")
 
 
 def a_trip_turns_the_page_red_until_it_is_acknowledged(scene: Scene) -> None:

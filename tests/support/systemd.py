@@ -39,9 +39,16 @@ def environment(unit: str, etc: Path, credentials: Path) -> dict[str, str]:
     instance = unit.partition("@")[2].partition(".")[0]
     credentials.mkdir()
     lines = template(unit).read_text().replace("%i", instance).splitlines()
-    for line in [line for line in lines if line.startswith("LoadCredential=")]:
-        name, _, source = line.partition("=")[2].partition(":")
-        assert source.startswith(ETC)
-        shutil.copy(etc / source.removeprefix(ETC), credentials / name)
+    for line in lines:
+        key, _, value = line.partition("=")
+        name, _, source = value.partition(":")
+        if key == "SetCredential":  # a default, for what there is no file of
+            if not (credentials / name).exists():
+                (credentials / name).write_text(source)
+        elif key == "LoadCredential":
+            assert source.startswith(ETC)
+            file, default = etc / source.removeprefix(ETC), f"SetCredential={name}:"
+            if file.exists() or not any(other.startswith(default) for other in lines):
+                shutil.copy(file, credentials / name)
     (given,) = [line.partition("=")[2] for line in lines if line.startswith("Environment=")]
     return dict(word.replace("%d", str(credentials)).split("=", 1) for word in shlex.split(given))

@@ -40,7 +40,7 @@ def test_objects_are_these() -> None:
         "Namespace/cancel-worker",
         "NetworkPolicy/cancel-worker",
         "NetworkPolicy/ingress-to-web",
-        "NetworkPolicy/worker-to-exchanges",
+        "NetworkPolicy/to-the-internet",
         "PodDisruptionBudget/beat",
         "PodDisruptionBudget/web",
         "PodDisruptionBudget/worker",
@@ -139,8 +139,11 @@ def test_pods_are_found_by_what_points_at_them() -> None:
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     chosen = policy["podSelector"]["matchLabels"].items()
     assert all(chosen <= pod.items() for pod in labels.values())
-    out = one("NetworkPolicy", "worker-to-exchanges")["spec"]["podSelector"]["matchLabels"]
-    assert out == labels["worker"]
+    out = one("NetworkPolicy", "to-the-internet")["spec"]["podSelector"]
+    assert all(out["matchLabels"].items() <= pod.items() for pod in labels.values())
+    (only,) = out["matchExpressions"]
+    assert only["key"] in labels["worker"]
+    assert only["values"] == [labels[name][only["key"]] for name in ("worker", "beat")]
     into = one("NetworkPolicy", "ingress-to-web")["spec"]["podSelector"]["matchLabels"]
     assert into == labels["web"]
     assert one("Service", "web")["spec"]["selector"] == labels["web"]

@@ -1,0 +1,1 @@
+"""`python -m tests.openapi`: schemathesis against the HTTP API."""
