@@ -18,7 +18,7 @@ from worker.store.embedded import EmbeddedRedis
 from worker.web.app import document
 from worker.web.throttle import Throttle
 
-EACH = 25
+EACH = 15
 """Cases of one call; `python -m tests.openapi` makes many more."""
 DOCUMENT = document()
 CALLS = [

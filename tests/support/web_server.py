@@ -14,8 +14,10 @@ from worker.model.authority import Verb
 from worker.store.api_tokens import ApiTokens
 from worker.web.server import Server
 
-READY_S = 20
-TIMEOUT_S = 20
+READY_S = 60
+TIMEOUT_S = 60
+PATIENCE_MS = 10_000
+"""How long the web process waits for Redis: a busy machine is no outage."""
 
 
 class Client:
@@ -79,8 +81,8 @@ class Web:
 @contextmanager
 def serving(world: World, **table: Any) -> Iterator[Web]:
     """Serve a world on any free port; the probes are not served."""
-    tables = {"web": {"port": 0, **table}, "metrics": {"web_port": 0}}
-    server = Server(world.settings(**tables))
+    tables: dict[str, Any] = {"web": {"port": 0, **table}, "metrics": {"web_port": 0}}
+    server = Server(world.settings(redis_timeout_ms=PATIENCE_MS, **tables))
     ready = threading.Event()
     thread = threading.Thread(target=lambda: server.run(ready.set))
     thread.start()
