@@ -14,11 +14,13 @@ from worker.config.secret_values import parts_of
 from worker.config.settings import Settings
 from worker.direct.limiter import MemoryLimiter
 from worker.direct.nonces import MemoryNonces
+from worker.direct.pair_lists import MemoryPairLists
 from worker.direct.runner import Direct
 from worker.direct.switches import MemorySwitches
 from worker.direct.tokens import MemoryTokens
 from worker.dispatch.attempt import AttemptRunner
 from worker.dispatch.dispatcher import Dispatcher
+from worker.dispatch.pair_refresh import PairRefresh
 from worker.errors import SettingsError
 from worker.exchanges import prepare
 from worker.exchanges.base import Access, Limit
@@ -38,6 +40,7 @@ from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces, key_id
 from worker.store.opening import build_store
+from worker.store.pair_lists import SharedPairLists
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
 from worker.store.trips import Trips
@@ -91,6 +94,7 @@ def build_sessions(settings: Settings, *, only: str = "") -> dict[str, AccountSe
             egress_ip=account.egress_ip,
             uses_nonce=account.uses_nonce,
             identity=identity,
+            site=_site(account),
             bulk_max=account.adapter.capabilities.bulk_max if account.bulk else 1,
             mask=Mask(_secrets(account)),
             rules=_rules(limits, bans),
@@ -111,10 +115,11 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
     accounts = AccountSessions({alias: at_default_address(each) for alias, each in own.items()})
     store, transport = build_store(settings), Transport(settings.http)
     limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)
+    pair_lists = SharedPairLists(store)
     attempts = AttemptRunner(
         settings=settings,
         lanes=accounts,
-        shared=Ports(limiter, nonces, Tokens(store), switches),
+        shared=Ports(limiter, nonces, Tokens(store), switches, pair_lists),
         transport=transport,
         rng=random.Random(),  # noqa: S311  jitter
     )
@@ -135,6 +140,7 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
         reconciler=reconciler,
         limiter=limiter,
         due_poll=DuePoll(store),
+        pair_refresh=PairRefresh(accounts.accounts, attempts.pair_lists, pair_lists),
         durability=RedisDurability(store),
     )
 
@@ -160,8 +166,12 @@ def build_direct(settings: Settings) -> Direct:
     return Direct(
         settings,
         sessions=AccountSessions(_LazySessions(settings)),
-        common=Ports(Limiter(store), Nonces(store), Tokens(store), Switches(store)),
-        own=Ports(MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches()),
+        common=Ports(
+            Limiter(store), Nonces(store), Tokens(store), Switches(store), SharedPairLists(store)
+        ),
+        own=Ports(
+            MemoryLimiter(), MemoryNonces(), MemoryTokens(), MemorySwitches(), MemoryPairLists()
+        ),
         look=Ledger(store).now_ms,
         holds=Holds(store),
         transport=Transport(settings.http),
@@ -192,6 +202,14 @@ def _identity(account: Account, access: Access) -> str:
     category = [account.category] if account.category else []
     parts = json.dumps([account.exchange, account.site, access.api_key, *category])
     return hashlib.sha256(b"account:" + parts.encode()).hexdigest()[:24]
+
+
+def _site(account: Account) -> str:
+    """Return the name of an exchange's site: its own word for it, or a hash of its URL."""
+    site = account.site
+    if "/" in site:
+        site = hashlib.sha256(site.encode()).hexdigest()[:12]
+    return f"{account.exchange}:{site}"
 
 
 def _rule(limit: Limit, account: Account, api_key: str) -> Rule:

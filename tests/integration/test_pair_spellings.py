@@ -43,6 +43,7 @@ def producer(clock: Stepped) -> Producer:
     ("given", "named"),
     [
         *((each, "btc_idr") for each in INDODAX),
+        ("BTC/IDR", "btc_idr"),
         ("usdtidr", "usdt_idr"),
         ("ETHUSDT", "eth_usdt"),
         ("idr", "idr"),

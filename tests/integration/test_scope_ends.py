@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from tests.support.attempts import Attempts
@@ -54,19 +52,47 @@ def test_a_scope_counts_how_its_orders_ended(world: World, attempts: Attempts) -
     assert (described["canceled"], described["closed"], described["unproven"]) == (2, 1, 0)
 
 
-@pytest.mark.parametrize(
-    ("alias", "typo"), [("ev", "BTCUSD"), ("bm", "btc_usdt"), ("ev", "btc-usd")]
-)
-def test_a_pair_that_no_list_has_shown_is_warned_of(
-    world: World, attempts: Attempts, alias: str, typo: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("typo", ["BTCUSD", "btc-usd", "BTC_UDS"])
+def test_an_empty_list_of_a_pair_that_nothing_has_shown_proves_nothing(
+    world: World, attempts: Attempts, typo: str
 ) -> None:
-    """Where an exchange lists an unknown pair as empty, the order may be on another."""
-    world.place(alias, pair=PAIRS[alias])
-    with caplog.at_level(logging.WARNING):
-        (job,) = attempts.run(alias, attempts.accept(alias, pair=typo))
-    assert job.outcome is Outcome.GONE
-    assert "no list of this account has shown this pair yet" in job.detail
-    assert any("has shown this pair" in each.getMessage() for each in caplog.records)
+    """This exchange lists an unknown pair as empty, and has no list of its pairs."""
+    (order,) = world.place("ev", pair="BTC_USD")
+    job_id = attempts.accept("ev", pair=typo)
+    attempts.step("ev")
+    job = attempts.get(job_id)
+    assert (job.state, job.outcome, job.empty) == (State.PENDING, Outcome.UNKNOWN, False)
+    assert world.status("ev", order) == "open"
+    assert "no list of this account has shown this pair" in job.detail or "open" in job.detail
+
+
+def test_another_spelling_of_a_listed_pair_is_that_pair(world: World, attempts: Attempts) -> None:
+    """Once the exchange's list of pairs is known; an empty list makes the worker fetch it."""
+    (order,) = world.place("bm", pair="BTC_USDT")
+    (job,) = attempts.run("bm", attempts.accept("bm", pair="btc_usdt"))
+    assert job.outcome is Outcome.CANCELED
+    assert world.status("bm", order) == "canceled"
+
+
+@pytest.mark.parametrize("answer", ["listed", "html", "down", "empty"])
+def test_a_pair_that_the_exchange_does_not_have_is_an_error(world: World, answer: str) -> None:
+    """Unless its list of pairs is not available: then nothing is known, and nothing is proven."""
+    world.aliases = ("ok",)
+    attempts = Attempts(world)
+    world.sim.set_option("pair_lists", answer)
+    job_id = attempts.accept("ok", pair="BTC-UDST")
+    for _ in range(8):
+        if attempts.ended(job_id):
+            break
+        world.store().client.zadd("cx:due:okx:ok", {job_id: 0})
+        attempts.step("ok")
+    job = attempts.get(job_id)
+    if answer == "listed":
+        assert (job.state, job.outcome) == (State.DEAD, Outcome.REJECTED)
+        assert job.detail == "okx has no pair 'BTC-UDST': check how it is written"
+    else:
+        assert (job.state, job.empty) == (State.PENDING, False)
+        assert "pairs are not known yet" in job.detail
 
 
 def test_a_pair_that_a_list_has_shown_is_not_warned_of(world: World, attempts: Attempts) -> None:

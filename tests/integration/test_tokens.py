@@ -14,6 +14,7 @@ from tests.support.stepped_time import Stepped
 from worker.direct.limiter import MemoryLimiter
 from worker.direct.mirror import mirrored
 from worker.direct.nonces import MemoryNonces
+from worker.direct.pair_lists import MemoryPairLists
 from worker.direct.switches import MemorySwitches
 from worker.direct.tokens import MemoryTokens
 from worker.errors import StoreUnavailable
@@ -24,6 +25,7 @@ from worker.model.tokens import MARGIN_MS, SHORT_MS, SharedToken, used_until_ms
 from worker.store.connection import Store
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
+from worker.store.pair_lists import SharedPairLists
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
 
@@ -278,8 +280,8 @@ def test_token_seen_in_redis_is_used_as_long_without_it(store: Store, tokens: To
     """What a process keeps for itself ends when the shared token does, not sooner."""
     put(tokens)
     own = MemoryTokens()
-    others = (MemoryLimiter(), MemoryNonces(), own, MemorySwitches())
-    common = Ports(Limiter(store), Nonces(store), tokens, Switches(store))
+    others = (MemoryLimiter(), MemoryNonces(), own, MemorySwitches(), MemoryPairLists())
+    common = Ports(Limiter(store), Nonces(store), tokens, Switches(store), SharedPairLists(store))
     box = mirrored(common, Ports(*others)).tokens
     assert get(box) == PLAIN
     assert get(own, NOW_MS + LIFE_MS - MARGIN_MS - 1) == PLAIN

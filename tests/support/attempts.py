@@ -54,6 +54,11 @@ class Attempts:
         )
         return self.ledger.accept([job])[0].id
 
+    def show(self, alias: str, *pairs: str) -> None:
+        """Have these pairs shown by a list of the account's orders, as of orders placed before."""
+        lane = lane_of(ALL_KEYS[alias][0], alias)
+        self.world.store().client.sadd(f"cx:pairs:{lane}", *pairs)
+
     def claim(self, alias: str, holder: str = "w", **options: Any) -> Job | None:
         """Claim what is due of an account, if anything is."""
         claimed = self.ledger.claim(

@@ -8,11 +8,13 @@ from tests.support.stepped_time import START_MS, Stepped
 from worker.direct.limiter import MemoryLimiter
 from worker.direct.mirror import mirrored
 from worker.direct.nonces import MemoryNonces
+from worker.direct.pair_lists import MemoryPairLists
 from worker.direct.switches import MemorySwitches
 from worker.direct.tokens import MemoryTokens
 from worker.gateway.ports import Ports, Sequences, Slots
 from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces
+from worker.store.pair_lists import SharedPairLists
 from worker.store.switches import Switches
 from worker.store.tokens import Tokens
 
@@ -67,9 +69,12 @@ def _kept(clock: Clock) -> Ports:
         MemoryNonces(lambda: clock.now_ms),
         MemoryTokens(),
         MemorySwitches(),
+        MemoryPairLists(),
     )
     if isinstance(clock, Standing):
         return own
     store = clock.store()
-    common = Ports(Limiter(store), Nonces(store), Tokens(store), Switches(store))
+    common = Ports(
+        Limiter(store), Nonces(store), Tokens(store), Switches(store), SharedPairLists(store)
+    )
     return mirrored(common, own) if isinstance(clock, Both) else common

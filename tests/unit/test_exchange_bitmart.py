@@ -19,6 +19,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     QueryOrder,
     SetCountdown,
 )
@@ -123,7 +124,7 @@ def test_capabilities_are_the_documents() -> None:
         1,
         1_000,
     )
-    assert {*orders.commands, *token.commands} == BITMART.capabilities.commands
+    assert {*orders.commands, *token.commands, ListPairs} == BITMART.capabilities.commands
     assert (token.name, token.per, token.max_requests, token.window_ms) == (
         "token",
         "account",

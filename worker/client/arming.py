@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from worker import clock
+from worker.client.pair_names import naming_pairs
 from worker.client.switch import HeldSwitch, urgent_bell
 from worker.config.client_settings import ProducerSettings
 from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
@@ -64,9 +65,14 @@ def native_terms(settings: ProducerSettings, account: str) -> tuple[int, int]:
 
 
 def timers_of(
-    settings: ProducerSettings, exchange: Exchange, account: str, pairs: Sequence[str]
+    settings: ProducerSettings,
+    exchange: Exchange,
+    account: str,
+    pairs: Sequence[str],
+    *,
+    everything: bool = False,
 ) -> tuple[Exchange, str, tuple[str, ...]]:
-    """Return where a switch on pairs is armed: the account, and how its exchange spells them.
+    """Return where a switch is armed: the account, and how its exchange spells the pairs.
 
     An account may name another one of the same user that holds its timers. The switch is
     then that account's in all: its timer, its cancels, its credentials and its limits. So
@@ -74,7 +80,7 @@ def timers_of(
     """
     named = tuple(spelled(exchange, pair) or "" for pair in pairs)
     known = settings.accounts.get(account)
-    if known is None or not known.timers or not named:
+    if known is None or not known.timers or not (named or everything):
         return exchange, account, named
     holder = settings.accounts[known.timers].adapter
     return holder, known.timers, tuple(spelled(holder, pair) or "" for pair in named)
@@ -104,7 +110,9 @@ def arming_switch(
     if orders and scope.client_id_prefix is None:
         _check_apart(settings, account, pairs)
     elif scope.client_id_prefix is None:
-        exchange, account, pairs = timers_of(settings, exchange, account, scope.pairs)
+        exchange, account, pairs = timers_of(
+            settings, exchange, account, scope.pairs, everything=scope.everything
+        )
     bounds = settings.switches
     check_switch(
         exchange,
@@ -117,6 +125,7 @@ def arming_switch(
         client_id_prefix=scope.client_id_prefix,
         everything=scope.everything,
     )
+    pairs = yield from naming_pairs(exchange, account, pairs)
     order_pair = check_tracked(exchange, pairs, scope.order_ids, scope.client_order_ids)
     stops = check_stops(exchange, scope.stops)
     holding = holding_of(

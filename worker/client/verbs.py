@@ -13,6 +13,7 @@ from worker.client.arming import HeldSwitchT, Scope, arming_switch
 from worker.client.bells import bells
 from worker.client.commands import cancel_of_all, cancels, one_order
 from worker.client.finding import finding_switch, named_switch
+from worker.client.pair_names import naming_pairs
 from worker.client.replays import check_replay, refuse_replay, replaying
 from worker.config.aliases import announced_exchange, unknown_account
 from worker.config.client_settings import ProducerSettings
@@ -124,7 +125,7 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         job = cancel_of_all(
             exchange,
             account,
-            pair=pair,
+            pair=(yield from self._pair(exchange, account, pair)),
             side=side,
             client_id_prefix=client_id_prefix,
             stops=stops,
@@ -145,8 +146,9 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
     ) -> Steps[None]:
         """Raise what `cancel_all` would raise."""
         exchange = yield from self.exchange(account)
+        named = yield from self._pair(exchange, account, pair)
         cancel_of_all(
-            exchange, account, pair=pair, side=side, client_id_prefix=client_id_prefix, stops=stops
+            exchange, account, pair=named, side=side, client_id_prefix=client_id_prefix, stops=stops
         )
 
     def panic(self, accounts: Sequence[str] | None = None) -> Steps[Panic[TicketT]]:
@@ -263,6 +265,13 @@ class Verbs(Generic[TicketT, HeldSwitchT]):
         except UnknownAccount:
             self._announced = {}
             raise
+
+    def _pair(self, exchange: Exchange, account: str, pair: str | None) -> Steps[str | None]:
+        """Return a scope's pair in the one spelling that is used inside."""
+        if not isinstance(pair, str):
+            return pair
+        (named,) = yield from naming_pairs(exchange, account, [pair])
+        return named
 
     def _ticket(self, accepted: Accepted, account: str, job: NewJob) -> TicketT:
         return self._kinds.ticket(

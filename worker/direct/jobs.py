@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.model.constants import REFUSALS
 from worker.model.decisions import Again, Dead, Decision, Done, PutBack, answer_of
-from worker.model.jobs import Job, NewJob, State
+from worker.model.jobs import Job, Kind, NewJob, State
 from worker.model.settlements import Settlement
 
 
@@ -28,6 +28,7 @@ def accepted(new: NewJob, *, now_ms: int) -> Job:
         parent=new.parent or None,
         created_ms=now_ms,
         due_ms=now_ms,
+        unseen=new.kind is Kind.CANCEL_ALL and bool(new.pair),
         urgent=new.urgent,
     )
 

@@ -21,6 +21,7 @@ def mirrored(common: Ports, own: Ports) -> Ports:
         nonces=_Sequences(common.nonces, own.nonces),
         tokens=_Tokens(common.tokens, own.tokens),
         switches=common.switches,
+        pairs=own.pairs,
     )
 
 

@@ -7,7 +7,7 @@ result is returned, not recorded: the dispatcher settles it with the ledger.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,9 +19,10 @@ from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.exchange_client import ExchangeClient
 from worker.gateway.http.transport import Transport
 from worker.gateway.pages import read_pages
+from worker.gateway.pair_lists import PairLists
 from worker.gateway.ports import Ports
 from worker.gateway.tokens import NoToken, Wait
-from worker.model.commands import CancelOrders, ListOpenOrders, ListStopOrders
+from worker.model.commands import CancelOrders, Command, ListOpenOrders, ListStopOrders
 from worker.model.constants import EVERYTHING
 from worker.model.decisions import Dead, Decision, PutBack
 from worker.model.jobs import Job, Kind
@@ -29,6 +30,7 @@ from worker.model.outcomes import Answer, CancelAccepted, ClosedMany, OpenOrders
 from worker.model.settlements import Settlement
 from worker.model.switch_scopes import scope_items
 from worker.policy.batching import answer_to, together
+from worker.policy.pair_proofs import PairDoubt, doubt_of, lists_pairs, shown
 from worker.policy.phases import (
     asking_phase,
     command_of,
@@ -46,6 +48,8 @@ SETTLE_MARGIN_MS = 300
 OVERTAKEN = "the scope was armed again; the orders found at the deadline have jobs of their own"
 OPEN_ENDED = (Unproven, CancelAccepted)
 """Answers after which the exchange may be asked about the order."""
+NO_ASSET = Unproven(Outcome.UNAVAILABLE, "not sent: the pair's asset id is not known yet")
+Ask = Callable[[Command], Answer | Wait | NoToken]
 UNASKED = Unproven(Outcome.UNKNOWN)
 
 
@@ -76,6 +80,7 @@ class AttemptRunner:
         self._settings = settings
         self._lanes = lanes
         self._client = ExchangeClient(shared, transport, settings.http)
+        self.pair_lists = PairLists(shared.pairs, self._client)
         self._switches = shared.switches
         self._rng = rng
         self._jobs: dict[str, Jobs] = {}
@@ -95,6 +100,8 @@ class AttemptRunner:
         lane = self._lanes.of(job.lane)
         started = clock.monotonic_ms()
         phase = next_phase(job, lane.exchange)
+        if lane.site in self.pair_lists.books:
+            job = self._respelled(lane, job)
         claimed = job
         if job.sends is not phase:
             job = replace(job, phase=phase)
@@ -103,16 +110,75 @@ class AttemptRunner:
         command = command_of(job, phase)
         accepted = (started - (now_ms - job.created_ms),) if job.attempts == 1 else ()
         until_ms = started + self._left_ms([job], held_ms)
-        ask = partial(self._client.ask, lane, until_ms=until_ms, accepted=accepted)
+        plain = partial(self._client.ask, lane, until_ms=until_ms, accepted=accepted)
+        needs_asset = lane.exchange.capabilities.needs_asset
+        ask: Ask = self._with_asset(lane, command, plain, until_ms) if needs_asset else plain
+        doubt = None
         if isinstance(command, ListOpenOrders | ListStopOrders):
             shift = lane.exchange.capabilities.pages_shift
             answer = read_pages(ask, command, until_ms=until_ms, shift=shift)
+            doubt = self._doubt(lane, job, answer, until_ms=until_ms)
         else:
             answer = ask(command)
         if isinstance(answer, OpenOrders) and answer.orders and self._overtaken(claimed):
             # The strategy may have placed these orders while the list was on its way.
             return self._given_up(job, started=started, now_ms=now_ms)
-        return self._conclude(lane, job, answer, started=started, now_ms=now_ms)
+        return self._conclude(lane, job, answer, started=started, now_ms=now_ms, doubt=doubt)
+
+    def _respelled(self, lane: AccountSession, job: Job) -> Job:
+        """Return a job with its pair as the exchange's list of pairs has it, if that is known."""
+        book = self.pair_lists.known(lane)
+        if book is None or not job.pair:
+            return job
+        found = book.find(job.pair, lane.exchange.capabilities.spelling)
+        return job if found is None or found.pair == job.pair else replace(job, pair=found.pair)
+
+    def _with_asset(
+        self,
+        lane: AccountSession,
+        command: Command,
+        ask: partial[Answer | Wait | NoToken],
+        until_ms: float,
+    ) -> Ask:
+        """Return `ask` with the asset id of a command's pair.
+
+        A pair that is not known is looked for in a newer list; if it is not there, its command
+        is not sent.
+        """
+        pair: object = getattr(command, "pair", None)
+        if not isinstance(pair, str):
+            return ask
+        for look in (self.pair_lists.shared, partial(self.pair_lists.fetch, until_ms=until_ms)):
+            book = look(lane)
+            found = book.find(pair, lane.exchange.capabilities.spelling) if book else None
+            if found is not None and found.asset:
+                return partial(ask, asset=found.asset)
+        return lambda _: NO_ASSET
+
+    def _doubt(
+        self,
+        lane: AccountSession,
+        job: Job,
+        answer: Answer | Wait | NoToken,
+        *,
+        until_ms: float,
+    ) -> PairDoubt | None:
+        """Return why an empty list proves nothing; None if it does, or is none.
+
+        Before a pair counts as one that the exchange does not have, the exchange's list is
+        fetched again: the pair may have been listed since.
+        """
+        empty = isinstance(answer, OpenOrders) and answer.complete and not answer.orders
+        if not empty or job.kind is not Kind.CANCEL_ALL or shown(job, lane.exchange):
+            return None
+        book = self.pair_lists.shared(lane) if lists_pairs(lane.exchange) else None
+        doubt = doubt_of(job, lane.exchange, book)
+        if doubt is None or not lists_pairs(lane.exchange):
+            return doubt
+        book = self.pair_lists.shared(lane, newer_than_ms=job.created_ms)
+        if book is None or book.fetched_ms <= job.created_ms:
+            book = self.pair_lists.fetch(lane, until_ms=until_ms) or book
+        return doubt_of(job, lane.exchange, book)
 
     def _given_up(self, job: Job, *, started: float, now_ms: int) -> Settlement:
         """End a job whose scope belongs to another switch, with what is known of it."""
@@ -170,6 +236,7 @@ class AttemptRunner:
         *,
         started: float,
         now_ms: int,
+        doubt: PairDoubt | None = None,
     ) -> Settlement:
         """Decide what follows from an answer."""
         pause_ms, no_token = 0, isinstance(answer, NoToken)
@@ -188,6 +255,7 @@ class AttemptRunner:
             stops=takes_apart(job, lane.exchange),
             past=lane.exchange.capabilities.asks_past,
             repeats=repeated_phase(job, lane.exchange),
+            doubt=doubt,
         )
         return settlement_of(
             job,

@@ -19,6 +19,7 @@ from worker.dispatch.batch import BatchRunner
 from worker.dispatch.concurrency import SWITCH_THREADS, ExchangeThreads, ThreadLimit
 from worker.dispatch.leases import Leases
 from worker.dispatch.membership import Membership
+from worker.dispatch.pair_refresh import PairRefresh
 from worker.dispatch.sweep import Sweep
 from worker.dispatch.turn import TURN_MS, Parts, Turn
 from worker.errors import StoreUnavailable
@@ -48,11 +49,13 @@ class Dispatcher:
         reconciler: Reconciler,
         limiter: Limiter,
         due_poll: DuePoll,
+        pair_refresh: PairRefresh,
         durability: RedisDurability,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._due_poll = due_poll
+        self._pair_refresh = pair_refresh
         self._threads = {
             account.exchange.name: ExchangeThreads(settings.worker.exchange_threads)
             for account in accounts.accounts
@@ -92,6 +95,7 @@ class Dispatcher:
         threads = each * max(1, len(self._threads))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="turn")
         self._sweep.start()
+        self._pair_refresh.start(self._stopping)
 
     def stop_claiming(self) -> None:
         """Claim nothing from now on. Safe in a signal handler."""

@@ -46,6 +46,11 @@ _ACTIONS: Final[Mapping[type[Command], str]] = {
 }
 
 
+def underscored(pair: str) -> str:
+    """Return ccxt's form of a pair with an underscore: `BTC_USDT` of `BTC/USDT`."""
+    return pair.upper().replace("/", "_") if "/" in pair else pair
+
+
 PRINTABLE_ID: Final = IdForm(re.compile(r"[!-~]{1,128}"), "printable ASCII without spaces")
 NUMBER_ID: Final = IdForm(re.compile(r"[0-9]{1,20}"), "digits")
 PLAIN_ID: Final = IdForm(re.compile(r"[A-Za-z0-9_-]{1,128}"), "letters, digits, _ and -")

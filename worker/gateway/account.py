@@ -25,6 +25,7 @@ class AccountSession:
         rules: By command, the limits that it counts against.
         whole: The same for commands without a pair, where those weigh more; else empty.
         identity: The same for every alias of one key on one exchange; see `Account.site`.
+        site: Name of the exchange and its site, whose pairs are the same for all accounts.
     """
 
     alias: str
@@ -36,6 +37,7 @@ class AccountSession:
     rules: tuple[tuple[type[Command], Rule], ...]
     whole: tuple[tuple[type[Command], Rule], ...] = ()
     identity: str = ""
+    site: str = ""
     mask: Mask = field(default_factory=Mask, compare=False, repr=False)
     skew: ClockSkew = field(default_factory=ClockSkew, compare=False)
 

@@ -14,7 +14,7 @@ from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Ports
 from worker.gateway.sender import NO_TIME, Bounds, Delivery, Sender
 from worker.gateway.tokens import Bearers, NoToken, Wait
-from worker.model.commands import Command, FetchToken
+from worker.model.commands import Command, FetchToken, ListPairs
 from worker.model.limits import Grant
 from worker.model.outcomes import Answer, Unproven
 from worker.model.tokens import SharedToken
@@ -45,6 +45,7 @@ class ExchangeClient:
         *,
         until_ms: float,
         accepted: tuple[float, ...] = (),
+        asset: str = "",
     ) -> Answer | Wait | NoToken:
         """Send a command, with a token if the exchange needs one.
 
@@ -54,6 +55,7 @@ class ExchangeClient:
             until_ms: By when it ends, on the local monotonic clock.
             accepted: When the jobs were accepted whose first request this is, on the same
                 clock.
+            asset: As `Stamp.asset`.
 
         Returns:
             The answer, or why the command was not sent.
@@ -62,8 +64,8 @@ class ExchangeClient:
             StoreUnavailable: Redis did not answer. Nothing was sent, or the exchange refused
                 the token or the nonce: in either case it did nothing.
         """
-        if not session.exchange.capabilities.needs_token:
-            return self._send(session, command, None, until_ms, accepted)
+        if not session.exchange.capabilities.needs_token or isinstance(command, ListPairs):
+            return self._send(session, command, None, until_ms, accepted, asset=asset)
         fetch = partial(self._send, session, FetchToken(), None, until_ms)
         lease_ms = round(until_ms - clock.monotonic_ms())
         if lease_ms <= 0:
@@ -71,7 +73,7 @@ class ExchangeClient:
         shared = self._bearers.get(session, lease_ms=lease_ms, fetch=fetch)
         if not isinstance(shared, SharedToken):
             return shared
-        answer = self._send(session, command, shared.token, until_ms, accepted)
+        answer = self._send(session, command, shared.token, until_ms, accepted, asset=asset)
         if isinstance(answer, Unproven) and answer.token_refused:
             self._bearers.drop(session, shared)
         return answer
@@ -83,6 +85,8 @@ class ExchangeClient:
         token: str | None,
         until_ms: float,
         accepted: tuple[float, ...] = (),
+        *,
+        asset: str = "",
     ) -> Answer | Wait:
         """Take a rate slot and send; give the slot back if nothing was sent."""
         http, now_ms = self._http, clock.monotonic_ms()
@@ -97,7 +101,9 @@ class ExchangeClient:
         # Past its flight the slot no longer counts, though nothing was sent.
         end_by_ms = min(until_ms, now_ms + flight_ms)
         bounds = Bounds(end_by_ms, end_by_ms, http.deadline_ms, http.resend_budget_ms)
-        sent = self._sender.send(session, lambda _: command, bounds, token=token, accepted=accepted)
+        sent = self._sender.send(
+            session, lambda _: command, bounds, token=token, accepted=accepted, asset=asset
+        )
         if sent.delivery is not Delivery.LOST:
             self._landed(grant, sent=sent.delivery is Delivery.ANSWERED)
         if isinstance(sent.answer, Unproven) and sent.answer.banned:

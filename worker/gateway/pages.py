@@ -31,8 +31,8 @@ def read_pages(
         shift: As `Capabilities.pages_shift`.
 
     Returns:
-        One `OpenOrders` of all pages, without `next`. It is not complete if a page could not
-        be had, or there are more than `PAGES_MAX`. An answer to the first page that is no
+        One `OpenOrders` of all pages, without `next`. It is not complete if a page is not
+        available, or there are more than `PAGES_MAX`. An answer to the first page that is no
         list, and a refusal for the rate on any page, is returned as it is.
     """
     pages, count = _read(ask, command, until_ms=until_ms, most=PAGES_MAX)

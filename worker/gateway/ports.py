@@ -6,12 +6,13 @@ tests judge both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from worker.exchanges.base import Access
 from worker.model.limits import Grant, Rule
+from worker.model.pairs import Freshness, PairBook
 from worker.model.tokens import SharedToken
 
 
@@ -66,6 +67,25 @@ class Scopes(Protocol):
         """Return the switches that hold these pairs."""
 
 
+class PairBox(Protocol):
+    """Keeps lists of pairs by site; see `store.pair_lists.SharedPairLists`."""
+
+    def freshness(self, site: str) -> Freshness:
+        """Return how old a list is."""
+
+    def read(self, site: str) -> PairBook | None:
+        """Return a list; None if it was never fetched."""
+
+    def begin(self, site: str, *, lease_ms: int) -> bool:
+        """Become the one that fetches a list; false if another does."""
+
+    def end(self, site: str) -> None:
+        """Let another fetch."""
+
+    def put(self, site: str, names: Mapping[str, str], *, fetched_ms: int) -> PairBook:
+        """Replace a list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """All of them together."""
@@ -74,3 +94,4 @@ class Ports:
     nonces: Sequences
     tokens: TokenBox
     switches: Scopes
+    pairs: PairBox

@@ -117,6 +117,7 @@ class Sender:
         token: str | None = None,
         window_ms: int | None = None,
         accepted: tuple[float, ...] = (),
+        asset: str = "",
     ) -> Sent:
         """Send one request, and read and classify its reply.
 
@@ -133,6 +134,7 @@ class Sender:
                 exchange's default.
             accepted: When the jobs were accepted whose first request this is, on the local
                 monotonic clock.
+            asset: As `Stamp.asset`.
 
         Raises:
             StoreUnavailable: Redis did not answer. Nothing was sent, or the exchange refused
@@ -140,7 +142,7 @@ class Sender:
         """
         wanted = session.uses_nonce or session.exchange.capabilities.unordered_nonce
         nonce = self._nonces.allocate(session.access.api_key) if wanted else None
-        stamp = Stamp(now_ms=session.skew.now_ms(), nonce=nonce, token=token, window_ms=window_ms)
+        stamp = Stamp(session.skew.now_ms(), nonce, token, window_ms, asset)
         # After the stamp: a process that is stopped from here on sends a stamp that is too old.
         at_ms = clock.monotonic_ms()
         if at_ms > bounds.begin_by_ms:

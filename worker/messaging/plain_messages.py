@@ -9,8 +9,9 @@ import tenacity
 
 from worker import clock
 from worker.client.arming import native_terms, overlap_text, timers_of
+from worker.client.pair_names import naming_pairs
 from worker.client.switch import urgent_bell
-from worker.errors import StoreUnavailable, SwitchOverlap
+from worker.errors import InvalidCommand, StoreUnavailable, SwitchOverlap
 from worker.exchanges.base import Exchange
 from worker.messaging.runtime import Runtime
 from worker.model.commands import ListOpenOrders
@@ -104,7 +105,14 @@ def move_switch(
         StoreUnavailable: Redis did not answer. Retrying is safe.
     """
     exchange = parts.exchange(message.account)
-    exchange, account, pairs = timers_of(parts.settings, exchange, message.account, message.pairs)
+    exchange, account, pairs = timers_of(
+        parts.settings, exchange, message.account, message.pairs, everything=message.everything
+    )
+    try:
+        pairs = parts.switches.carry(naming_pairs(exchange, account, pairs))
+    except InvalidCommand:
+        if message.timeout_ms:
+            raise  # a pair that is no longer listed can still be disarmed
     message = replace(message, account=account, pairs=pairs)
     bell = urgent_bell(exchange.name)
     if message.timeout_ms == 0:

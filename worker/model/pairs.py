@@ -50,6 +50,12 @@ def names_of(pairs: Iterable[ListedPair]) -> dict[str, str]:
     return found
 
 
+def read_row(row: str) -> ListedPair:
+    """Return the pair that a name stands for, as `names_of` writes it."""
+    pair, _, asset = row.partition(" ")
+    return ListedPair(pair, asset=asset)
+
+
 def asked_names(pair: str, spelled: str) -> tuple[str, ...]:
     """Return under which names a pair is looked for, the best first.
 
@@ -60,6 +66,20 @@ def asked_names(pair: str, spelled: str) -> tuple[str, ...]:
     exact = dict.fromkeys((f"{EXACT}{pair}", f"{EXACT}{spelled}"))
     folded = dict.fromkeys((f"{PLAIN}{plain(pair)}", f"{PLAIN}{plain(spelled)}"))
     return (*exact, *folded)
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old a list of pairs is. All by shared time; 0 for never.
+
+    Attributes:
+        fetched_ms: When it was fetched.
+        wanted_ms: Since when a newer one is asked for.
+    """
+
+    fetched_ms: int
+    wanted_ms: int
+    now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,5 @@ class PairBook:
         """Return the pair that this name stands for; None if there is none."""
         for name in asked_names(pair, spelling(pair)):
             if row := self.names.get(name):
-                canonical, _, asset = row.partition(" ")
-                return ListedPair(canonical, asset=asset)
+                return read_row(row)
         return None

@@ -23,6 +23,7 @@ from worker.model.outcomes import (
     TokenGrant,
     Unproven,
 )
+from worker.policy.pair_proofs import PairDoubt
 from worker.policy.pauses import THROTTLED_MAX_MS, delayed_ms
 from worker.policy.scopes import SCOPE_SENT, Lists, by_list
 
@@ -90,6 +91,7 @@ def decide(
     stops: bool = False,
     past: bool = False,
     repeats: Phase | None = None,
+    doubt: PairDoubt | None = None,
 ) -> Decision:
     """Decide what follows from an answer.
 
@@ -105,8 +107,11 @@ def decide(
         past: It keeps closed orders apart, and can be asked about them.
         repeats: The phase that cancels a whole scope again while many orders are left in it;
             None if one cancel reaches all of it.
+        doubt: Why an empty list of the scope's pair proves nothing; None if it does.
     """
-    lists = Lists(stops=stops, repeats=repeats)
+    if doubt is not None and doubt.refused:
+        return Dead(Outcome.REJECTED, doubt.why)
+    lists = Lists(stops=stops, repeats=repeats, doubt=doubt.why if doubt else "")
     decision = (
         _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng, lists=lists)
         if _fits(job, answer)

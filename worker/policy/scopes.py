@@ -31,10 +31,12 @@ class Lists:
         stops: It lists stop orders apart from others.
         repeats: The phase that cancels the whole scope again while many orders are left in
             it; None if one cancel reaches all of it, or there is none.
+        doubt: Why an empty list proves nothing; empty if it does.
     """
 
     stops: bool = False
     repeats: Phase | None = None
+    doubt: str = ""
 
 
 PLAIN_LISTS = Lists()
@@ -76,6 +78,8 @@ def by_list(
             return Again(lists.repeats, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail)
         known = answer.complete or job.listed or job.empty
         return Again(phase, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, listed=known)
+    if lists.doubt:
+        return Again(phase, max(LIST_TWICE_MS, wait), Outcome.UNKNOWN, lists.doubt, listed=True)
     if not (job.listed or job.empty):
         sent = f"{SCOPE_SENT}; " if job.detail.startswith(SCOPE_SENT) else ""
         return Again(phase, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", empty=True)

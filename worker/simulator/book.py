@@ -41,6 +41,8 @@ class Book:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
         self._orders: dict[str, Order] = {}
+        self.pairs: set[str] = set()
+        """Those of all orders."""
         self._open: defaultdict[str, dict[str, Order]] = defaultdict(dict)
 
     def place(
@@ -63,6 +65,7 @@ class Book:
         ids = [self._new_id() for _ in range(count)] if order_ids is None else list(order_ids)
         if len(set(ids)) != len(ids) or any(order_id in self._orders for order_id in ids):
             raise ValueError("an order with this id was placed before")
+        self.pairs.add(pair)
         named = dict(zip(ids, client_ids, strict=False))
         for order_id in ids:
             client_id = named.get(order_id, "")

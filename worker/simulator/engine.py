@@ -20,12 +20,20 @@ from worker.simulator.gate.api import GateFutures, GateSpot
 from worker.simulator.hyperliquid.api import Hyperliquid
 from worker.simulator.indodax.api import Indodax
 from worker.simulator.indodax_v2.api import IndodaxV2
-from worker.simulator.journal import Arrival
+from worker.simulator.journal import PAIRS, Arrival, Reading
 from worker.simulator.kraken.api import Kraken
 from worker.simulator.kucoin.api import Kucoin
 from worker.simulator.okx.api import Okx
 from worker.simulator.options import Options
-from worker.simulator.wire import MOUNTS, Delivery, Manner, Reply, Request, json_reply
+from worker.simulator.wire import (
+    MOUNTS,
+    Delivery,
+    Manner,
+    Reply,
+    Request,
+    html_reply,
+    json_reply,
+)
 
 
 class Engine:
@@ -99,6 +107,8 @@ class Engine:
                 return Delivery(json_reply(404, {"error": "no exchange is mounted here"}))
             dice = random.Random(exchange.dice.getrandbits(64))  # noqa: S311
             reading = exchange.read(request)
+            if reading.operation == PAIRS:
+                return Delivery(_pair_list(exchange, reading), date=http_date(at_ms))
             call = Call(request, reading, at_ms, at_ms + self.skew_ms, dice)
             fault = self.plan.draw(exchange, call)
             verdict = exchange.admit(call) or _judge(exchange, call, fault)
@@ -149,6 +159,19 @@ class Engine:
         if fault.manner is Manner.LATE:
             pause_ms = self.options.delay_ms
         return Delivery(reply, fault.manner, pause_ms, date)
+
+
+def _pair_list(exchange: Exchange, reading: Reading) -> Reply:
+    """Answer a public request: no fault meets it, and it is not in the journal."""
+    match exchange.options.pair_lists:
+        case "html":
+            return html_reply(200)
+        case "down":
+            return html_reply(503)
+        case "empty":
+            return json_reply(200, exchange.list_pairs(reading, ()))
+        case _:
+            return json_reply(200, exchange.list_pairs(reading, exchange.pairs))
 
 
 def _judge(exchange: Exchange, call: Call, fault: Fault | None) -> Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -53,6 +53,8 @@ class Exchange(ABC):
     """State and rules of one exchange. Callers hold the simulator's lock."""
 
     name: ClassVar[str]
+    usual_pairs: ClassVar[tuple[str, ...]] = ()
+    """What a public list of pairs has in any case."""
 
     def __init__(self, seed: int, options: Options) -> None:
         self.options = options
@@ -79,6 +81,15 @@ class Exchange(ABC):
     @abstractmethod
     def handle(self, call: Call) -> Verdict:
         """Judge a request, apply it, and reply."""
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """Return the public list of pairs, as this exchange writes it."""
+        raise NotImplementedError
+
+    @property
+    def pairs(self) -> list[str]:
+        """The pairs that a public list has."""
+        return sorted({*self.usual_pairs, *self.options.more_pairs, *self.book.pairs})
 
     @property
     @abstractmethod

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from worker.simulator.signing import fingerprint
 
+PAIRS = "pairs"
+"""The operation that asks for the public list of pairs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -14,6 +14,9 @@ class Options:
     meet every variant in the long run and the same one in the same run.
 
     Attributes:
+        pair_lists: How public lists of pairs are answered: `listed`, `html` (a page with status
+            200), `down`, or `empty`.
+        more_pairs: Pairs that are listed beside the usual ones and those of orders.
         delay_ms: How late the fault `delay` makes a reply.
         drip_ms: Pause between two bytes of the fault `drip`.
         everstrike_closed: Status with which a cancel of an unknown or closed
@@ -61,6 +64,8 @@ class Options:
         bitmart_token_s: How long a token lasts, midnight permitting.
     """
 
+    pair_lists: str = "listed"
+    more_pairs: tuple[str, ...] = ()
     delay_ms: float = 1_500.0
     drip_ms: float = 50.0
     everstrike_closed: int = 503

@@ -77,6 +77,7 @@ _SPOT: Final = Capabilities(
     limits=SPOT_LIMITS,
     bans="ip",
     spelling=spell,
+    refuses_unknown_pairs=True,  # -1121: "Invalid symbol."
     tells_stops=True,
     client_ids=CLIENT_IDS,
     lists_client_ids=True,
@@ -86,6 +87,7 @@ _FUTURES: Final = Capabilities(
     limits=FUTURES_LIMITS,
     bans="ip",
     spelling=spell,
+    refuses_unknown_pairs=True,
     timer=Timer(pairs_max=1, leaves_stops=True, echoes=True),
     tells_stops=True,
     client_ids=CLIENT_IDS,

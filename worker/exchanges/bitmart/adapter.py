@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -18,13 +19,14 @@ from urllib.parse import quote, urlencode
 from worker.errors import InvalidCommand
 from worker.exchanges.base import MINUTE_MS, Access, Capabilities, Hosts, Limit, Stamp
 from worker.exchanges.bitmart.replies import PAGE_ROWS, read_reply
-from worker.exchanges.checks import PLAIN_ID, Checker, Need
+from worker.exchanges.checks import PLAIN_ID, Checker, Need, underscored
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     QueryOrder,
 )
 from worker.model.outcomes import Answer
@@ -37,10 +39,15 @@ OPEN_STATUS: Final = "5"
 NAME: Final = "bitmart"
 HOSTS: Final = Hosts(production="https://openapi.bitmart.com")
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({FetchToken, CancelOrder, CancelScope, QueryOrder, ListOpenOrders}),
+    commands=frozenset(
+        {FetchToken, CancelOrder, CancelScope, QueryOrder, ListOpenOrders, ListPairs}
+    ),
     needs_token=True,
     needs_memo=True,
     pages_shift=True,
+    spelling=underscored,
+    # The user's document has no list of symbols: what that of other clients lacks may exist.
+    unlisted_pairs=re.compile(r".+"),
     warning="the exchange stopped trading in August 2026; its platform ends in January 2027",
     limits=(
         # Documented inconsistently; this is what clients used. Who asks more
@@ -88,6 +95,8 @@ class BitMart:
         """
         self.check(command)
         base_url = access.base_url.rstrip("/")
+        if isinstance(command, ListPairs):
+            return Request("GET", f"{base_url}/v2/symbols_details", {})
         if isinstance(command, FetchToken):
             form = {
                 "grant_type": "client_credentials",

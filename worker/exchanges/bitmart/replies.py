@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.exchanges.checks import PAIR, PLAIN_ID, SIDE
+from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     at,
     describe,
@@ -27,6 +28,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     QueryOrder,
 )
 from worker.model.outcomes import (
@@ -93,6 +95,9 @@ def _read(command: Command, reply: Reply, body: object) -> Answer | None:
             return OrderReport(state) if state else None
         case ListOpenOrders():
             return _read_list(command, body)
+        case ListPairs():
+            # As other clients read it: the user's document has no list of symbols.
+            return read_pairs(body, "id", parts=("base_currency", "quote_currency"))
         case FetchToken():
             return _read_token(body, reply.received_ms)
         case _:

@@ -66,6 +66,8 @@ CAPABILITIES: Final = Capabilities(
     # "System picks up 500 orders randomly to cancel when you have over 500 orders".
     scope_max=500,
     spelling=spell,
+    # 170121 "Invalid symbol.", and 10001 of derivatives.
+    refuses_unknown_pairs=True,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
     CancelOrder: ("pair",),

@@ -41,6 +41,8 @@ CAPABILITIES: Final = Capabilities(
     client_ids=LABELS,
     lists_client_ids=True,
     spelling=spell,
+    # 13020 "instrument_not_found".
+    refuses_unknown_pairs=True,
 )
 CHECKER: Final = Checker(NAME, CAPABILITIES, PLAIN_ID, needs={})
 

@@ -15,7 +15,7 @@ from urllib.parse import quote_plus, urlencode
 
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, Stamp
-from worker.exchanges.checks import PRINTABLE_ID, Checker
+from worker.exchanges.checks import PRINTABLE_ID, Checker, underscored
 from worker.exchanges.everstrike.replies import PAGE_ROWS, read_reply
 from worker.model.commands import CancelOrder, CancelOrders, Command, ListOpenOrders, QueryOrder
 from worker.model.outcomes import Answer
@@ -28,6 +28,7 @@ HOSTS: Final = Hosts(
 CAPABILITIES: Final = Capabilities(
     commands=frozenset({CancelOrder, CancelOrders, QueryOrder, ListOpenOrders}),
     bulk_max=100,
+    spelling=underscored,
     warning="the exchange has not been seen alive since 2025-01",
 )
 CHECKER: Final = Checker(NAME, CAPABILITIES, PRINTABLE_ID, needs={})

@@ -79,6 +79,8 @@ CAPABILITIES: Final = Capabilities(
     lists_client_ids=True,
     spelling=spell,
     pages_shift=True,
+    # INVALID_CURRENCY_PAIR, CONTRACT_NOT_FOUND.
+    refuses_unknown_pairs=True,
     timer=TIMER,
 )
 SPOT_NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {

@@ -18,7 +18,13 @@ from worker.exchanges.base import Access, Capabilities, Hosts, Limit, Stamp
 from worker.exchanges.checks import PLAIN_ID, Checker, Need
 from worker.exchanges.indodax.replies import STOP_TYPE, read_reply
 from worker.exchanges.timer import Timer
-from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
+from worker.model.commands import (
+    CancelOrder,
+    Command,
+    ListOpenOrders,
+    QueryOrder,
+    SetCountdown,
+)
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
 
@@ -40,7 +46,7 @@ def spelling(pair: str) -> str:
     "To get available pairs, access the api/pairs endpoint and use the ticker_id values."
     That endpoint's `id` and `symbol` of the same pair are `btcidr` and `BTCIDR`.
     """
-    pair = pair.lower()
+    pair = pair.lower().replace("/", "_")
     for quote in QUOTES:
         if "_" not in pair and pair.endswith(quote) and pair != quote:
             return f"{pair.removesuffix(quote)}_{quote}"
@@ -60,6 +66,8 @@ CAPABILITIES: Final = Capabilities(
     timer=Timer(),
     tells_stops=True,
     spelling=spelling,
+    # "Invalid pair", as the document's table of errors has it.
+    refuses_unknown_pairs=True,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
     CancelOrder: ("pair", "side"),

@@ -53,6 +53,8 @@ CAPABILITIES: Final = Capabilities(
     ),
     client_ids=CLIENT_IDS,
     spelling=spell,
+    # Both documents have a code for a symbol that there is not: -1121, and 1110.
+    refuses_unknown_pairs=True,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
     CancelOrder: ("pair",),

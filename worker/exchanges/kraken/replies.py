@@ -31,6 +31,7 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListPairs,
     QueryOrder,
     SetCountdown,
 )
@@ -44,9 +45,11 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     Unproven,
 )
+from worker.model.pairs import ListedPair
 from worker.model.wire import Reply
 
 ORDER_ID: Final = IdForm(
@@ -66,6 +69,7 @@ STATES: Final[Mapping[str, OrderState]] = {
     # Not open, and by no cancel: the same to the caller as filled.
     "expired": OrderState.FILLED,
 }
+COMMON_NAMES: Final[Mapping[str, str]] = {"XBT": "BTC", "XDG": "DOGE"}
 UNKNOWN_ORDER: Final = "EOrder:Unknown order"
 LOCKOUT: Final = "EGeneral:Temporary lockout"
 INVALID_NONCE: Final = "EAPI:Invalid nonce"
@@ -161,11 +165,29 @@ def _read(command: Command, result: object) -> Answer | None:
             return OrderReport(state) if state else None
         case SetCountdown(countdown_ms=countdown_ms):
             return CountdownSet() if _timer_is(result, countdown_ms // SECOND_MS) else None
+        case ListPairs():
+            return _read_pairs(result) if isinstance(result, dict) else None
         case ListOpenOrders():
             found = at(result, "open")
             return _read_list(command, found) if isinstance(found, dict) else None
         case _:
             return None
+
+
+def _read_pairs(found: Mapping[str, object]) -> PairList | None:
+    """Take all pairs; None unless each can be read, and there is one.
+
+    Rows of orders have the `altname`, such as XBTUSD; the key is XXBTZUSD, the `wsname` XBT/USD.
+    """
+    pairs: list[ListedPair] = []
+    for key, row in found.items():
+        pair, name = text_at(row, "altname"), text_at(row, "wsname")
+        if not PAIR.fullmatch(pair):
+            return None
+        ccxt = "/".join(COMMON_NAMES.get(part, part) for part in name.split("/"))
+        names = tuple(each for each in (key, name, ccxt) if each and " " not in each)
+        pairs.append(ListedPair(pair, names))
+    return PairList(tuple(pairs)) if pairs else None
 
 
 def _count(result: object) -> int | None:

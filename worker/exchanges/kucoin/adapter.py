@@ -28,6 +28,7 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     SetCountdown,
@@ -54,7 +55,15 @@ def spell(pair: str) -> str:
 
 CAPABILITIES: Final = Capabilities(
     commands=frozenset(
-        {CancelOrder, CancelScope, QueryOrder, ListOpenOrders, ListStopOrders, SetCountdown}
+        {
+            CancelOrder,
+            CancelScope,
+            QueryOrder,
+            ListOpenOrders,
+            ListPairs,
+            ListStopOrders,
+            SetCountdown,
+        }
     ),
     needs_passphrase=True,
     limits=LIMITS,
@@ -95,6 +104,8 @@ class Kucoin:
             InvalidCommand: As in `check`.
         """
         self.check(command)
+        if isinstance(command, ListPairs):
+            return Request("GET", f"{access.base_url.rstrip('/')}/api/v2/symbols", {})
         method, path, params = _request(command)
         body = json.dumps(params, separators=(",", ":")) if method == "POST" else ""
         target = f"{path}?{urlencode(params)}" if params and not body else path

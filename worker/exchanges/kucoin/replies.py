@@ -14,6 +14,7 @@ from typing import Final
 
 from worker.exchanges.base import MINUTE_MS
 from worker.exchanges.checks import PAIR, PLAIN_ID, SIDE
+from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
     at,
@@ -35,6 +36,7 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     SetCountdown,
@@ -147,6 +149,8 @@ def _read(command: Command, data: object) -> Answer | None:
         case CancelScope():
             failed = at(data, "failedSymbols")
             return ScopeCanceled() if isinstance(failed, list) and not failed else None
+        case ListPairs():
+            return read_pairs(data, "symbol", parts=("baseCurrency", "quoteCurrency"))
         case ListOpenOrders():
             return _read_open(command, data)
         case ListStopOrders():

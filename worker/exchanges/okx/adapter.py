@@ -21,7 +21,14 @@ from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import NUMBER_ID, Checker, Need
 from worker.exchanges.okx.limits import LIMITS
 from worker.exchanges.okx.replies import TIMER, read_reply
-from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
+from worker.model.commands import (
+    CancelOrder,
+    Command,
+    ListOpenOrders,
+    ListPairs,
+    QueryOrder,
+    SetCountdown,
+)
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
 
@@ -34,6 +41,9 @@ ORDER: Final = "/api/v5/trade/order"
 CANCEL: Final = "/api/v5/trade/cancel-order"
 PENDING: Final = "/api/v5/trade/orders-pending"
 COUNTDOWN: Final = "/api/v5/trade/cancel-all-after"
+INSTRUMENTS: Final = "/api/v5/public/instruments"
+OPTIONS: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9]+-[0-9]{6}-[0-9.]+-[CP]")
+"""Options are listed by their family alone."""
 
 
 def spell(pair: str) -> str:
@@ -51,12 +61,14 @@ def spell(pair: str) -> str:
 
 
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({CancelOrder, QueryOrder, ListOpenOrders, SetCountdown}),
+    commands=frozenset({CancelOrder, QueryOrder, ListOpenOrders, ListPairs, SetCountdown}),
     needs_passphrase=True,
     limits=LIMITS,
     client_ids=CLIENT_IDS,
     lists_client_ids=True,
     spelling=spell,
+    pair_lists=("SPOT", "SWAP", "FUTURES"),
+    unlisted_pairs=OPTIONS,
     timer=TIMER,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {
@@ -93,6 +105,8 @@ class Okx:
         body = "" if method == "GET" else json.dumps(params, separators=(",", ":"))
         target = f"{path}?{urlencode(params)}" if method == "GET" and params else path
         base = access.base_url.rstrip("/")
+        if isinstance(command, ListPairs):
+            return Request("GET", base + target, _demo(access))
         at = datetime.fromtimestamp(stamp.now_ms // 1_000, UTC)
         stamped = f"{at:%Y-%m-%dT%H:%M:%S}.{stamp.now_ms % 1_000:03d}Z"
         payload = f"{stamped}{method}{target}{body}"
@@ -102,8 +116,7 @@ class Okx:
             "OK-ACCESS-TIMESTAMP": stamped,
             "OK-ACCESS-PASSPHRASE": access.memo,
         }
-        if access.testnet:
-            headers["x-simulated-trading"] = "1"
+        headers |= _demo(access)
         if body:
             headers["Content-Type"] = "application/json"
         return Request(method, base + target, headers, body.encode())
@@ -111,6 +124,10 @@ class Okx:
     def classify(self, command: Command, reply: Reply) -> Answer:
         """Read a reply, whatever it holds; what is not documented is `UNKNOWN`."""
         return read_reply(command, reply)
+
+
+def _demo(access: Access) -> dict[str, str]:
+    return {"x-simulated-trading": "1"} if access.testnet else {}
 
 
 def sign(secret: str, payload: str) -> str:
@@ -128,6 +145,8 @@ def _request(command: Command) -> tuple[str, str, dict[str, str]]:
             # "after: Pagination of data to return records earlier than the requested ordId".
             asked = {"instId": pair or "", "after": after}
             return "GET", PENDING, {name: value for name, value in asked.items() if value}
+        case ListPairs(part=kind):
+            return "GET", INSTRUMENTS, {"instType": kind}
         case SetCountdown(countdown_ms=countdown_ms):
             return "POST", COUNTDOWN, {"timeOut": str(TIMER.written(countdown_ms))}
         case _:

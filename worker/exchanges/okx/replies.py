@@ -11,6 +11,7 @@ from typing import Final
 
 from worker.exchanges.base import MINUTE_MS
 from worker.exchanges.checks import NUMBER_ID
+from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
     at,
@@ -25,7 +26,14 @@ from worker.exchanges.replies import (
 )
 from worker.exchanges.rows import Rows, not_known
 from worker.exchanges.timer import Reach, Timer
-from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
+from worker.model.commands import (
+    CancelOrder,
+    Command,
+    ListOpenOrders,
+    ListPairs,
+    QueryOrder,
+    SetCountdown,
+)
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
@@ -33,6 +41,7 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     Unproven,
 )
 from worker.model.wire import Reply
@@ -138,6 +147,10 @@ def _read(command: Command, body: object, row: object) -> Answer | None:
         case ListOpenOrders():
             rows = at(body, "data")
             return ROWS.read(command, rows) if isinstance(rows, list) else None
+        case ListPairs(part=kind):
+            # Some of the exchange's sites have no derivatives.
+            none = kind != "SPOT" and at(body, "data") == []
+            return PairList(()) if none else read_pairs(at(body, "data"), "instId")
         case SetCountdown(countdown_ms=countdown_ms):
             return CountdownSet() if _stands_at(row, countdown_ms) else None
         case _:

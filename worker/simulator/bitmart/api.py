@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import unquote, urlencode
 
 from worker.simulator.bitmart.tokens import Tokens
 from worker.simulator.book import Order
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
 from worker.simulator.options import Options
 from worker.simulator.signing import bitmart_signature, same
@@ -27,6 +27,7 @@ class Bitmart(Exchange):
     """Cancels one by one, or all of a symbol and side; asks for a bearer token."""
 
     name = "bitmart"
+    usual_pairs = ("BTC_USDT", "ETH_USDT")
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -48,6 +49,8 @@ class Bitmart(Exchange):
             return Reading("token", fields.get("client_id", ""), fields=fields)
         if (request.method, path) == ("GET", "/v2/time"):
             return Reading("time")
+        if (request.method, path) == ("GET", "/v2/symbols_details"):
+            return Reading(PAIRS)
         bearer, _, token = request.headers.get("x-bm-authorization", "").partition(" ")
         known = token if bearer == "Bearer" and token else None
         order_id = unquote(path.removeprefix("/v2/orders/")) if path[:11] == "/v2/orders/" else ""
@@ -77,6 +80,15 @@ class Bitmart(Exchange):
             limit = self._limits.setdefault(rate, SlidingWindow(rate, 1_000))
             admitted = not rate or limit.admit(reading.api_key, call.at_ms)
         return None if admitted else Verdict(_error(429, "Too many requests"), refusal="rate")
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List all symbols."""
+        del reading
+        parts = {pair: pair.partition("_") for pair in pairs}
+        return [
+            {"id": pair, "base_currency": base, "quote_currency": quote}
+            for pair, (base, _, quote) in parts.items()
+        ]
 
     def handle(self, call: Call) -> Verdict:
         """Judge, apply, reply."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.kraken.replies import error, order_row, refuse, success, timer
 from worker.simulator.limits import FallingCounter
 from worker.simulator.options import Options
@@ -35,6 +35,7 @@ class Kraken(Exchange):
     """Cancels by id and of the whole account; one timer for an account."""
 
     name = "kraken"
+    usual_pairs = ("ETHUSD", "XBTEUR", "XBTUSD")
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -60,6 +61,8 @@ class Kraken(Exchange):
     def read(self, request: Request) -> Reading:
         """Read the form."""
         fields = form_fields(body_text(request.body))
+        if (request.method, self.subpath(request)) == ("GET", "/0/public/AssetPairs"):
+            return Reading(PAIRS)
         method = self.subpath(request).removeprefix(PREFIX)
         seconds = whole_number(fields.get("timeout"))
         return Reading(
@@ -95,6 +98,18 @@ class Kraken(Exchange):
         if self._engine.admit(who, call.at_ms, cost=cost, bound=bound, per_s=1):
             return None
         return refuse("rate", "EOrder:Rate limit exceeded")
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List all pairs by their long names."""
+        del reading
+        rows = {f"X{pair[:-3]}Z{pair[-3:]}": pair for pair in pairs}
+        return {
+            "error": [],
+            "result": {
+                name: {"altname": pair, "wsname": f"{pair[:-3]}/{pair[-3:]}"}
+                for name, pair in rows.items()
+            },
+        }
 
     def handle(self, call: Call) -> Verdict:
         """Judge, apply, reply."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Timer
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.kucoin.replies import (
     INTERNAL,
     NO_ORDER,
@@ -68,6 +68,7 @@ class Kucoin(Exchange):
     """Cancels whose replies state the result, and one timer with a list of pairs."""
 
     name = "kucoin"
+    usual_pairs = ("BTC-USDT", "ETH-USDT")
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -121,6 +122,8 @@ class Kucoin(Exchange):
     def _operation(self, request: Request, fields: dict[str, str]) -> tuple[str, str]:
         """Return what a request wants, and of which order; a client's id becomes a field."""
         path = self.subpath(request)
+        if (request.method, path) == ("GET", "/api/v2/symbols"):
+            return PAIRS, ""
         if found := FIXED.get((request.method, path)):
             return found, ""
         for method, pattern, operation in NAMED:
@@ -131,6 +134,16 @@ class Kucoin(Exchange):
             if match:
                 return operation, match["id"]
         return "unknown", ""
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List all symbols."""
+        del reading
+        parts = {pair: pair.partition("-") for pair in pairs}
+        rows = [
+            {"symbol": pair, "baseCurrency": base, "quoteCurrency": quote}
+            for pair, (base, _, quote) in parts.items()
+        ]
+        return {"code": "200000", "data": rows}
 
     def admit(self, call: Call) -> Verdict | None:
         """Count the weights of a user."""

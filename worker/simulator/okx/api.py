@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from worker.simulator.book import ClosedBy, Order
 from worker.simulator.countdowns import Countdowns, Timer
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
 from worker.simulator.okx.replies import (
     BUSY,
@@ -32,6 +32,7 @@ OPERATIONS = {
     ("GET", "/api/v5/trade/order"): "query",
     ("GET", "/api/v5/trade/orders-pending"): "open_orders",
     ("POST", "/api/v5/trade/cancel-all-after"): "countdown",
+    ("GET", "/api/v5/public/instruments"): PAIRS,
 }
 LIMITS = {
     "cancel": (60, 2_000),
@@ -60,6 +61,7 @@ class Okx(Exchange):
     """Cancels that are accepted first, and one timer for an account."""
 
     name = "okx"
+    usual_pairs = ("BTC-USDT", "BTC-USDT-SWAP", "ETH-USDT", "ETH-USDT-SWAP")
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -220,6 +222,16 @@ class Okx(Exchange):
         fires = int(call.now_ms) + wanted_ms if wanted_ms else 0
         row = {"triggerTime": str(fires), "tag": "", "ts": str(int(call.now_ms))}
         return success([row])
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List the instruments of one type."""
+        kind = reading.fields.get("instType", "")
+        rows = [
+            {"instId": pair, "instType": kind}
+            for pair in pairs
+            if kind == ("SWAP" if pair.endswith("-SWAP") else "SPOT")
+        ]
+        return {"code": "0", "msg": "", "data": rows}
 
     @property
     def fault_replies(self) -> Mapping[str, Callable[[Call], Reply]]:
