@@ -16,10 +16,12 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     QueryOrder,
     SetCountdown,
 )
-from worker.model.outcomes import Answer, Outcome, TokenGrant, Unproven
+from worker.model.outcomes import Answer, Outcome, PairList, TokenGrant, Unproven
+from worker.model.pairs import ListedPair
 from worker.model.wire import Reply
 from worker.simulator import Options, Simulator
 from worker.simulator.wire import Manner, Request
@@ -47,6 +49,9 @@ class Venue:
         category: The category of its account, where it needs one.
         stamped: Every request carries a timestamp that the exchange checks.
         client_ids: Two client order ids of its form.
+        key: An API key of its form.
+        stranger: A secret of its form that no account has; empty for the secret with its
+            letters in the other case.
     """
 
     pair: str
@@ -61,6 +66,8 @@ class Venue:
     client_ids: tuple[str, str] = ("mine1", "mine2")
     names_by_client: bool = True
     category: str = ""
+    key: str = KEY
+    stranger: str = ""
 
 
 BINANCE = Venue(
@@ -114,6 +121,15 @@ VENUES: dict[str, Venue] = {
         names_by_client=False,
         stamped=True,
     ),
+    "hyperliquid": Venue(
+        "BTC",
+        "ETH",
+        key="0x" + "a1" * 20,
+        secret="0x" + "17" * 32,
+        stranger="0x" + "18" * 32,
+        documented=("hyperliquid_internal", "hyperliquid_spent"),
+        client_ids=("0x" + "0" * 31 + "1", "0x" + "0" * 31 + "2"),
+    ),
     "kraken": Venue(
         "XBTUSD",
         "ETHUSD",
@@ -145,11 +161,12 @@ class Bench:
     sim: Simulator = field(init=False)
     nonce: int = field(default=START_MS, init=False)
     token: str | None = field(default=None, init=False)
+    _pairs: list[ListedPair] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         options = Options(bitmart_requests_per_s=0, kraken_calls=0)
         self.sim = Simulator(seed=1, options=options, clock=lambda: float(START_MS))
-        self.sim.add_key(self.name, KEY, self.venue.secret, "memo")
+        self.sim.add_key(self.name, self.venue.key, self.venue.secret, "memo")
         self.secret = self.venue.secret
 
     @property
@@ -169,7 +186,7 @@ class Bench:
     def place(self, count: int = 1, **options: Any) -> list[str]:
         """Place orders, of its pair unless another is named."""
         options = {"pair": self.venue.pair, "side": "buy", **options}
-        return self.sim.place(self.name, KEY, count=count, **options)
+        return self.sim.place(self.name, self.venue.key, count=count, **options)
 
     def status(self, order_id: str) -> str:
         """Return the status of an order."""
@@ -210,12 +227,27 @@ class Bench:
             self.token = granted.token
         return self._send(command)
 
+    def _asset_of(self, command: Command) -> str:
+        """Return the asset id of a command's pair, as the exchange lists it."""
+        pair, its = getattr(command, "pair", None), self.exchange.capabilities
+        if not its.needs_asset or pair is None:
+            return ""
+        if not self._pairs:
+            answers = [self._send(ListPairs(part)) for part in its.pair_lists]
+            self._pairs = [
+                each for answer in answers if isinstance(answer, PairList) for each in answer.pairs
+            ]
+        return next(each.asset for each in self._pairs if each.pair == pair)
+
     def _send(self, command: Command) -> Answer | None:
+        asset = self._asset_of(command)
         self.nonce += 1
         now_ms = round(self.sim.now_ms())
-        stamp = Stamp(now_ms, nonce=self.nonce, token=self.token)
+        stamp = Stamp(now_ms, nonce=self.nonce, token=self.token, asset=asset)
         url = self.sim.url(self.name)
-        access = Access(url, KEY, self.secret, "memo", self.auth, category=self.venue.category)
+        access = Access(
+            url, self.venue.key, self.secret, "memo", self.auth, category=self.venue.category
+        )
         request = self.exchange.sign(command, access, stamp)
         parts = urlsplit(request.url)
         headers = {name.lower(): value for name, value in request.headers.items()}

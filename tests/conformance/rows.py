@@ -284,7 +284,7 @@ def wrong_secret(bench: Bench) -> str:
     """Refused credentials are distinguished where a document says how."""
     (order,) = bench.place()
     bench.open_orders()
-    bench.secret = bench.venue.secret.swapcase()
+    bench.secret = bench.venue.stranger or bench.venue.secret.swapcase()
     outcome = unproven(bench.cancel(order)).outcome
     assert bench.status(order) == "open"
     return "" if outcome is Outcome.UNAUTHORIZED else f"no document says how: `{outcome}`"

@@ -207,6 +207,41 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"jsonrpc": "2.0", "error": {"code": 10028, "message": "too_many_requests"}},
         {"jsonrpc": "2.0", "error": {"code": 13004, "data": {"reason": "timestamp"}}},
     ),
+    "hyperliquid": (
+        {"status": "ok", "response": {"type": "cancel", "data": {"statuses": ["success"]}}},
+        {
+            "status": "ok",
+            "response": {
+                "type": "cancel",
+                "data": {
+                    "statuses": [
+                        {"error": "Order was never placed, already canceled, or filled. asset=0"}
+                    ]
+                },
+            },
+        },
+        {"status": "ok", "response": {"type": "default"}},
+        {"status": "err", "response": "User or API Wallet 0x00 does not exist."},
+        {"status": "err", "response": "Invalid nonce: duplicate nonce 1700000000000"},
+        {"status": "err", "response": "Too many cumulative requests sent (2 > 1)"},
+        {"status": "err", "response": "Cannot set scheduled cancel time until enough volume"},
+        {"status": "unknownOid"},
+        {
+            "status": "order",
+            "order": {
+                "order": {"coin": "btc_idr", "side": "B", "oid": int(ORDER), "cloid": None},
+                "status": "marginCanceled",
+                "statusTimestamp": 1700000000000,
+            },
+        },
+        [{"coin": "BTC", "side": "A", "oid": 2, "cloid": None, "isTrigger": True}],
+        [],
+        {"universe": [{"name": "BTC"}, {"name": "kPEPE"}]},
+        {
+            "universe": [{"name": "PURR/USDC", "tokens": [1, 0], "index": 0}],
+            "tokens": [{"name": "USDC", "index": 0}, {"name": "PURR", "index": 1}],
+        },
+    ),
     "everstrike": (
         {"code": 200, "msg": "Success", "result": {"id": ORDER, "status": "ACTIVE", "pair": "a"}},
         {"code": 200, "result": [{"id": ORDER, "status": "CANCELLED"}, {"id": "2"}]},

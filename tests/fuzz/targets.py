@@ -22,6 +22,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-indodax_v2": ("replies", ("indodax_v2",)),
     "replies-kraken": ("replies", ("kraken",)),
     "replies-kucoin": ("replies", ("kucoin",)),
+    "replies-hyperliquid": ("replies", ("hyperliquid",)),
     "replies-okx": ("replies", ("okx",)),
     "wire": ("wire", ()),
     "bodies": ("bodies", ()),

@@ -49,7 +49,7 @@ def test_a_timeout_too_short_for_the_exchange_is_held_by_workers(board: Board) -
 
 def test_what_workers_have_registered_comes_first(board: Board) -> None:
     """A producer without the account's settings arms by the workers' figures."""
-    board.switches.register_terms([(LANE, 5_000, 0, 50, 200, 0)])
+    board.switches.register_terms([(LANE, 5_000, 0, 50, 200, 0, 0)])
     assert not board.arm(timeout_ms=4_999).native
     assert board.arm(timeout_ms=4_999, shortest_ms=100).held_why == "short 5000"
     assert board.arm(timeout_ms=5_000, shortest_ms=6_000).native

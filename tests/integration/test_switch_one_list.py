@@ -18,7 +18,7 @@ PAIRS_MAX = 3
 def board(redis_url: str) -> Board:
     """An account that workers have registered as one with a list of pairs."""
     board = Board(redis_url)
-    board.switches.register_terms([(LANE, 3_000, 0, PAIRS_MAX, 200, 1)])
+    board.switches.register_terms([(LANE, 3_000, 0, PAIRS_MAX, 200, 1, 0)])
     return board
 
 
@@ -67,9 +67,9 @@ def test_switches_with_deadlines_alike_share_the_timer(board: Board) -> None:
 
 def test_all_that_share_the_timer_need_no_more_requests(board: Board) -> None:
     """Each request names all pairs: four in a timeout, however many switches there are."""
-    board.switches.register_terms([(LANE, 3_000, 200, PAIRS_MAX, 200, 1)])
+    board.switches.register_terms([(LANE, 3_000, 200, PAIRS_MAX, 200, 1, 0)])
     assert [board.arm(pairs=[pair]).native for pair in ("a_x", "b_x", "c_x")] == [True] * 3
-    board.switches.register_terms([(LANE, 3_000, 199, PAIRS_MAX, 200, 1)])
+    board.switches.register_terms([(LANE, 3_000, 199, PAIRS_MAX, 200, 1, 0)])
     assert board.arm(pairs=["c_x"]).held_why == "limit 200"
 
 

@@ -37,6 +37,7 @@ OWN_FAULTS = {
     "ku": ["kucoin_open", "kucoin_internal"],
     "bb": ["bybit_timeout", "bybit_server"],
     "de": ["deribit_retry", "deribit_timed_out"],
+    "hl": ["hyperliquid_internal", "hyperliquid_spent", "reject_nonce"],
     "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
 }
 ACCEPT_ONLY = ("ok", "bb")
@@ -97,7 +98,7 @@ def test_a_pair_is_emptied_and_nothing_else(world: World, attempts: Attempts, al
     mine = world.place(alias, 20)
     (other,) = world.place(alias, pair="ETHUSDT")
     (job,) = attempts.run(alias, attempts.accept(alias))
-    single = alias in ("kr", "i2", "ok")
+    single = alias in ("hl", "kr", "i2", "ok")
     outcomes = {Outcome.CANCELED if single else Outcome.GONE}  # by cancels of single orders
     if alias == "bb":  # its orders go a moment later: a list that comes sooner still has them
         outcomes.add(Outcome.CANCELED)

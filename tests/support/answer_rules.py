@@ -167,6 +167,13 @@ def proof_of_deribit(body: Any) -> bool:
     return right and row["order_state"].strip().upper() == "CANCELLED"
 
 
+def proof_of_hyperliquid(body: Any) -> bool:
+    """One status, which is a success, of an action that was carried out is the proof."""
+    response = body["response"]
+    done = response["data"]["statuses"] == ["success"]
+    return bool(body["status"] == "ok" and response["type"] == "cancel" and done)
+
+
 PROOFS: dict[str, Callable[[Any], bool]] = {
     "binance": proof_of_binance,
     "binancecoinm": proof_of_binance,
@@ -177,6 +184,7 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
     "everstrike": proof_of_everstrike,
     "gate": proof_of_gate,
     "gate_futures": proof_of_gate_futures,
+    "hyperliquid": proof_of_hyperliquid,
     "indodax": proof_of_indodax,
     "indodax_v2": proof_of_indodax_v2,
     "kraken": proof_of_kraken,

@@ -270,3 +270,23 @@ def test_clocks_found_apart_are_news_once(local: Local) -> None:
 
     told = [learn(ahead_ms) for ahead_ms in (0, 500, 30_000, 30_000, -30_000, 0, -4_000, -4_000)]
     assert told == [False, False, True, False, False, False, True, False]
+
+
+def test_the_doubt_is_how_far_the_exchange_may_be_behind(local: Local) -> None:
+    """A second before any reply; then what the replies leave open."""
+    skew = ClockSkew()
+    assert skew.doubt_ms == 1_000
+    local.now_ms = START_MS + 400
+    skew.learn(reply(http_date(START_MS), local.now_ms), sent_ms=local.now_ms)
+    assert (skew.ahead_ms, skew.doubt_ms) == (0, 400)
+    local.now_ms = START_MS + 1_030
+    skew.learn(reply(http_date(START_MS + 1_000), local.now_ms), sent_ms=local.now_ms)
+    assert (skew.ahead_ms, skew.doubt_ms) == (0, 30)
+
+
+def test_the_doubt_of_clocks_that_are_apart_is_half_of_what_is_open(local: Local) -> None:
+    """The middle of the bounds is used."""
+    skew = ClockSkew()
+    local.now_ms = START_MS
+    skew.learn(reply(http_date(START_MS - 60_000), local.now_ms), sent_ms=local.now_ms)
+    assert (skew.ahead_ms, skew.doubt_ms) == (-59_500.5, 500)

@@ -33,6 +33,7 @@ KEYS = st.sampled_from(
         *("code", "msg", "result", "id", "status", "pair", "side"),
         *("success", "return", "error", "error_code", "order_id", "order", "orders", "type"),
         *("message", "entrust_id", "symbol", "access_token", "expires_in", "total_pages"),
+        *("response", "data", "statuses", "oid", "cloid", "coin", "universe", "tokens", "name"),
         *("orderId", "orderReports", "countdownTime", "count", "pending", "open", "descr", ORDER),
     ]
 )
@@ -59,6 +60,20 @@ ENVELOPES = st.one_of(
     st.fixed_dictionaries({"symbol": st.just("BTC_IDR"), "orderId": IDS, "status": STATES}),
     st.fixed_dictionaries({"code": st.sampled_from(CODES), "msg": SCALARS}),
     st.fixed_dictionaries({"code": st.just("200000") | SCALARS, "data": SYNCED | JSON}),
+    st.fixed_dictionaries(
+        {
+            "status": st.sampled_from(["ok", "err", "order"]),
+            "response": st.fixed_dictionaries(
+                {
+                    "type": st.sampled_from(["cancel", "default"]),
+                    "data": st.fixed_dictionaries(
+                        {"statuses": st.lists(st.just("success") | JSON, max_size=2)}
+                    ),
+                }
+            )
+            | SCALARS,
+        }
+    ),
     st.fixed_dictionaries({"access_token": SCALARS, "expires_in": SCALARS}),
     ORDERS,
     st.just({}),
@@ -91,6 +106,7 @@ PROVING = {
     "gate": b'{"id":"1223181","currency_pair":"BTC_IDR","side":"buy","status":"cancelled"}',
     "gate_futures": b'{"id":1223181,"contract":"BTC_IDR",'
     b'"status":"finished","finish_as":"cancelled"}',
+    "hyperliquid": b'{"status":"ok","response":{"type":"cancel","data":{"statuses":["success"]}}}',
     "indodax": b'{"success":1,"return":{"order_id":1223181,"pair":"btc_idr"}}',
     "indodax_v2": b'{"orderId":"1223181","symbol":"BTC_IDR","status":"CANCELLED"}',
     "kraken": b'{"error":[],"result":{"count":1}}',

@@ -35,6 +35,7 @@ def test_registry_finds_each_exchange_by_name() -> None:
         "everstrike",
         "gate",
         "gate_futures",
+        "hyperliquid",
         "indodax",
         "indodax_v2",
         "kraken",
@@ -151,8 +152,8 @@ def test_ids_that_could_alter_a_path_are_refused(name: str, char: str) -> None:
 @pytest.mark.parametrize("order_id", ["1", "1223181", "a-b_C9", "x" * 128])
 def test_plain_ids_pass(name: str, order_id: str) -> None:
     """Ids as the documents show them pass."""
-    if name.startswith(("binance", "gate", "okx")):
-        order_id = order_id if order_id.isdigit() else "9" * 20  # its ids are numbers
+    if name.startswith(("binance", "gate", "hyperliquid", "okx")):
+        order_id = order_id if order_id.isdigit() else "9" * 19  # its ids are numbers
     if name == "kraken":
         order_id = "OYVGEW-VYV5B-UUEXSK"  # its ids have one form
     if name == "bybit":

@@ -47,6 +47,7 @@ from worker.config.serving import Metrics, Web
 from worker.config.settings_file import CONFIG_VARIABLE, config_path, read_table
 from worker.errors import SettingsError, UnknownAccount
 from worker.exchanges.base import Access
+from worker.extras import needing
 from worker.model.text import shortened
 
 log = logging.getLogger(__name__)
@@ -228,7 +229,8 @@ class Settings(BaseSettings):
         """Return host and credentials of `alias`.
 
         Raises:
-            SettingsError: A secret is missing; the text names it.
+            SettingsError: A secret is missing or cannot be right; the text names it.
+            ExtraMissing: The exchange needs an extra that is not installed.
         """
         account = self.account(alias)
         where = f"accounts.{alias}"
@@ -247,9 +249,10 @@ class Settings(BaseSettings):
                 raise SettingsError(
                     f"{where}.{name} is missing; set it, {name}_file, or {variable}",
                 )
-        return Access(
+        key = found["api_key"] or _stand_in(found)
+        access = Access(
             base_url=account.url,
-            api_key=found["api_key"] or _stand_in(found),
+            api_key=key.lower() if capabilities.hex_keys else key,
             api_secret=found["api_secret"] or "",
             memo=(found["passphrase"] if "passphrase" in needed else found["memo"]) or "",
             uid=found["uid"] or "",
@@ -260,6 +263,11 @@ class Settings(BaseSettings):
             category=account.category,
             testnet=account.testnet,
         )
+        with needing(f"{where} on {account.exchange}"):
+            wrong = capabilities.vet(access)
+        if wrong:
+            raise SettingsError(f"{where}.{wrong}")
+        return access
 
 
 def _stand_in(found: Mapping[str, str | None]) -> str:

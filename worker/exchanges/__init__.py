@@ -34,6 +34,7 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "gate_futures": ("gate.adapter", "GATE_FUTURES"),
         "bybit": ("bybit.adapter", "BYBIT"),
         "deribit": ("deribit.adapter", "DERIBIT"),
+        "hyperliquid": ("hyperliquid.adapter", "HYPERLIQUID"),
     }
 )
 """By name, the module and the attribute that is the exchange."""

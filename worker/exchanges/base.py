@@ -45,6 +45,12 @@ class Access:
     private_key: str = field(default="", repr=False)
 
 
+def accept(access: Access) -> str:
+    """Find nothing wrong with any credentials."""
+    del access
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What makes one request unlike every other.
@@ -74,11 +80,13 @@ class IdForm:
         pattern: Charset and length; an id matches as a whole.
         words: The charset in words.
         longest: Most characters.
+        begins: What the beginning of an id looks like; None if that is the same.
     """
 
     pattern: re.Pattern[str]
     words: str
     longest: int = 128
+    begins: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +144,10 @@ class Capabilities:
             or a passphrase that is needed.
         unproven: No document of its replies is known here: accounts need `unproven = true`.
         base64_secret: API secrets are base64.
+        hex_keys: API keys are addresses and API secrets private keys: `0x` and 40 or 64
+            hexadecimal digits, whose case means nothing.
+        vet: Says what is wrong with credentials that can be told to be wrong, beginning with
+            the setting's name; empty for nothing. May need an extra.
         hashes: Accepted values of an account's `hash`, default first; empty when there is
             only one.
         categories: Accepted values of an account's `category`, which such an account must
@@ -180,6 +192,8 @@ class Capabilities:
     credentials: tuple[str, ...] = ("api_key", "api_secret")
     unproven: bool = False
     base64_secret: bool = False
+    hex_keys: bool = False
+    vet: Callable[[Access], str] = accept
     hashes: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     warning: str = ""

@@ -30,7 +30,7 @@ from worker.model.commands import (
 
 Need = Literal["pair", "side"]
 
-PAIR: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+PAIR: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SIDE: Final = re.compile(r"buy|sell")
 
 _ACTIONS: Final[Mapping[type[Command], str]] = {
@@ -137,7 +137,8 @@ class Checker:
                 f"{self.name} has no documented way to list orders by their client order ids: "
                 "leave client_id_prefix out"
             )
-        if not isinstance(prefix, str) or not form.pattern.fullmatch(prefix):
+        begins = form.begins or form.pattern
+        if not isinstance(prefix, str) or not begins.fullmatch(prefix):
             raise InvalidCommand(
                 f"{_shown(prefix)} begins no client order id of {self.name}: "
                 f"give 1 to {form.longest} characters of {form.words}"
@@ -193,7 +194,7 @@ class Checker:
 def _check_pair(pair: object) -> None:
     if not isinstance(pair, str) or not PAIR.fullmatch(pair):
         raise InvalidCommand(
-            f"{_shown(pair)} is not a pair: give 1 to 64 letters, digits, _ . or -, "
+            f"{_shown(pair)} is not a pair: give 1 to 64 letters, digits, _ . @ or -, "
             'as in --pair btc_idr, or pair="btc_idr" in Python'
         )
 

@@ -40,6 +40,10 @@ class Timer:
         fires_within_ms: How long the exchange takes to cancel the orders once it fires.
         leaves_stops: It does not reach stop orders, or is not known to.
         windowed: A request says for how long the exchange may accept it.
+        absolute: A request names the moment at which it fires, by the exchange's clock. As far
+            as that may differ from ours, the timer is set to fire earlier.
+        firings_max: How often it fires in a day (UTC); 0 if no bound is known. After that
+            workers hold the deadline.
         echoes: A reply states what was set, and the adapter compares it.
     """
 
@@ -53,6 +57,8 @@ class Timer:
     fires_within_ms: int = FIRED_MS
     leaves_stops: bool = False
     windowed: bool = True
+    absolute: bool = False
+    firings_max: int = 0
     echoes: bool = False
 
     @property

@@ -45,6 +45,14 @@ class ClockSkew:
             agreed = self._low <= 0 <= self._high
             return 0.0 if agreed else (self._low + self._high) / 2
 
+    @property
+    def doubt_ms(self) -> int:
+        """How far the exchange's clock may be behind what `now_ms` returns; a second at most."""
+        with self._lock:
+            low, high = self._low, self._high
+        ahead = 0.0 if low <= 0 <= high else (low + high) / 2
+        return min(SECOND_MS, max(0, round(ahead - low))) if low > float("-inf") else SECOND_MS
+
     def now_ms(self) -> int:
         """Return the exchange's time, Unix ms."""
         return round(clock.now_ms() + self.ahead_ms)

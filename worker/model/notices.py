@@ -27,6 +27,7 @@ ADVICE = {
     "task failed": "A bug in this program; the message is a dead letter.",
     "timer missing": "Only workers cancel at the deadline. See: cancel-worker switches",
     "timer refused": "The exchange has no timer for the switch. Workers cancel at the deadline.",
+    "timer spent": "Only workers cancel at the deadlines once it is. See: cancel-worker switches",
     "unrequested cancel": "The exchange misread a request for several orders. No more are sent.",
 }
 """What to do about each event, by its name."""

@@ -180,6 +180,7 @@ class Unproven:
             its own clock.
         banned: The exchange refuses every request until `retry_after_ms` is over, and may
             for longer if it is asked before.
+        timer_denied: The exchange keeps no timer for this account, for now.
         final: Refused here, before it was sent: the same again would be, too.
     """
 
@@ -191,6 +192,7 @@ class Unproven:
     nonce_floor: int | None = None
     clock_refused: bool = False
     banned: bool = False
+    timer_denied: bool = False
     final: bool = False
 
 

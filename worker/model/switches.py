@@ -95,6 +95,10 @@ class HeldWhy(StrEnum):
     """The exchange has one timer for the account, and it serves other switches."""
     MANY = "many"
     """The timer takes fewer pairs."""
+    DENIED = "denied"
+    """The exchange keeps no timer for the account."""
+    SPENT = "spent"
+    """The timer has fired as often as it does in a day."""
     KEPT = "kept"
     """Stop orders stay, and the timer may cancel them."""
     STOPS = "stops"
@@ -234,6 +238,8 @@ _REASONS: Mapping[HeldWhy, str] = {
     HeldWhy.MANY: "the exchange's timer takes {figure} pairs at most",
     HeldWhy.SHORT: "the exchange's timer cannot be kept below a timeout of {figure} ms",
     HeldWhy.SLOW: "the exchange answers slowly: its timer needs a timeout of {figure} ms",
+    HeldWhy.DENIED: "the exchange keeps no timer for an account that has traded too little",
+    HeldWhy.SPENT: "the exchange's timer fires {figure} times a day at most, which it has done",
     HeldWhy.PREFIX: "an exchange's timer cannot leave orders with other client ids alone",
     HeldWhy.LIMIT: "other switches take up the exchange's limit on countdown requests",
 }

@@ -29,6 +29,8 @@ SKEW_MS = 1_000
 """How far behind the exchange's clock a timestamp may be when it is made."""
 AHEAD_MAX_MS = 1_000
 """How far ahead of the exchange's clock a timestamp may be and still be accepted."""
+DOUBT_MAX_MS = 1_000
+"""How much earlier a timer may be set that fires at a moment of the exchange's clock."""
 SWEEP_MS = 100
 """How long a worker takes to see that a renewal is due."""
 LEFT = 1 / LEFT_SHARE - 1 / SLACK_SHARE
@@ -47,7 +49,8 @@ class Terms:
             later one, and other requests of the key take turns with countdowns.
         step_ms: From one request to the next at the limit; 0 without a limit.
         least_ms: The shortest countdown that the timer can be set to; 0 for any.
-        round_ms: How much of a countdown rounding may take at most.
+        round_ms: How much rounding, and doubt about the exchange's clock, may take of a
+            countdown at most.
         windowed: A request says for how long the exchange may accept it. If not, one that
             arrived in time is taken to be carried out within `EXECUTED_MS`.
     """
@@ -123,4 +126,5 @@ def terms_for(timer: Timer | None, *, nonce: bool, step_ms: int) -> Terms:
     """Return how the countdown requests of a timer go."""
     if timer is None:
         return Terms(nonce, step_ms)
-    return Terms(nonce, step_ms, timer.least_ms, timer.unit_ms - 1, timer.windowed)
+    round_ms = timer.unit_ms - 1 + (DOUBT_MAX_MS if timer.absolute else 0)
+    return Terms(nonce, step_ms, timer.least_ms, round_ms, timer.windowed)

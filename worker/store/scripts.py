@@ -21,7 +21,7 @@ from importlib import resources
 from worker.model import constants
 from worker.store.full import NEW_WORK
 
-READS = ("first", "time", "pairs")
+READS = ("firings", "first", "time", "pairs")
 """Scripts that only read."""
 NOT_NOTING = (*READS, "lease", "notify_commit", "notify_delivered")
 """Scripts that write nothing of shared time: they only read, or their user may not."""

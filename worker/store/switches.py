@@ -170,26 +170,34 @@ class Switches:
         shortest_ms: int,
         keep_ms: int,
         members: Sequence[tuple[str, int]],
+        *,
+        why: str = "",
     ) -> None:
         """Have workers hold the deadlines of these switches; see `give_up_timers.lua`."""
         flat = [part for switch in members for part in switch]
-        head = (lane, holder, shortest_ms, keep_ms)
+        head = (lane, holder, shortest_ms, keep_ms, why)
         self._store.run("give_up_timers", *head, *flat)
 
     def leave_to_workers(self, lane: str, holder: str, switch_ids: Sequence[str]) -> None:
         """Have workers hold switches that share no timer with others; see `leave_out.lua`."""
         self._store.run("leave_out", lane, holder, *switch_ids)
 
-    def register_terms(self, terms: Sequence[tuple[str, int, int, int, int, int]]) -> None:
+    def register_terms(self, terms: Sequence[tuple[str, int, int, int, int, int, int]]) -> None:
         """Record what the native timers of lanes can keep.
 
         Args:
             terms: Of each lane: its name, the shortest timeout in ms, the requests in
                 1,000 s (0: no bound), the most pairs in one request, how long the
-                exchange takes to cancel orders once a timer fires, in ms, and 1 if it has
-                one timer for the account, with a list of pairs, else 0.
+                exchange takes to cancel orders once a timer fires, in ms, 1 if it has
+                one timer for the account, with a list of pairs, else 0, and how often
+                it fires in a day (0: no bound).
         """
         self._store.run("terms", *(part for lane in terms for part in lane))
+
+    def firings(self, lane: str) -> tuple[int, int]:
+        """Return how often a lane's timer has fired today, and how often it may; 0: no bound."""
+        count, most = self._store.run("firings", lane)
+        return int(count), int(most)
 
     def next_tripped(self) -> str | None:
         """Return the id of a tripped switch to be reported now.

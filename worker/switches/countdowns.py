@@ -14,19 +14,23 @@ from worker.gateway.sender import Bounds, Delivery, Sender, Sent
 from worker.model.commands import SetCountdown
 from worker.model.constants import EVERYTHING
 from worker.model.outcomes import CountdownSet, Unproven
-from worker.model.switches import AT_ONCE, Launch, LaunchVerdict, Release, Report
+from worker.model.switches import AT_ONCE, HeldWhy, Launch, LaunchVerdict, Release, Report
 from worker.policy.timers import LAUNCH_MAX_MS, shortest_native_ms
 from worker.store.limiter import Limiter
 from worker.store.switches import Switches
 from worker.switches.hold import Hold
 from worker.switches.plan import Sync, countdown_ms
-from worker.switches.terms import terms_of, timer_of
+from worker.switches.terms import doubt_ms, terms_of, timer_of
 from worker.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
 SLOW_KEPT_MS = 600_000
 """How long workers hold the deadlines of what is armed after the exchange was too slow."""
+
+
+DENIED_KEPT_MS = 3_600_000
+"""The same of what is armed after the exchange has denied an account its timer."""
 
 
 class LaneLostError(Exception):
@@ -41,7 +45,8 @@ class Requested:
         sent: The request.
         launch: Its leave.
         call_ms: How long it might take.
-        way_ms: What was taken off the countdown for that, and by rounding.
+        way_ms: What was taken off the countdown for that, by rounding, and for doubt about
+            the exchange's clock.
         report: What is known of its arrival; None if nothing is.
         fires_ms: When the timer fires at the earliest, in Redis time; 0 if it is stopped.
             None if the exchange did not confirm it, or so late that the timer may outlive
@@ -89,6 +94,7 @@ class Countdowns:
         timeout_ms = min(hold.known[switch_id].timeout_ms for switch_id, _ in sync.members)
         longest_ms = self._ways.longest_ms(terms, timeout_ms, stop=sync.stop)
         call_ms = self._ways.call_ms(hold.lane, longest_ms=longest_ms)
+        off_ms = call_ms + doubt_ms(hold.session)
         # Before the leave is asked for: the time that its answer takes counts as well.
         asked_ms = clock.monotonic_ms()
         launch = self._launch(hold, sync, call_ms)
@@ -101,12 +107,12 @@ class Countdowns:
         def left_ms(at_ms: float) -> int:
             """Return what is left at a moment, if the leave was given when it was asked for."""
             now_ms = launch.now_ms + round(at_ms - asked_ms)
-            return 0 if sync.stop else countdown_ms(launch.deadline_ms, now_ms, call_ms)
+            return 0 if sync.stop else countdown_ms(launch.deadline_ms, now_ms, off_ms)
 
         begin_by_ms = asked_ms + LAUNCH_MAX_MS
         if timer.least_ms and not sync.stop:
             # Later than this it would be rounded to what stops the timer.
-            settable_ms = launch.deadline_ms - launch.now_ms - call_ms - timer.least_ms
+            settable_ms = launch.deadline_ms - launch.now_ms - off_ms - timer.least_ms
             begin_by_ms = min(begin_by_ms, asked_ms + settable_ms)
         whole = sync.pairs == (EVERYTHING,) or (sync.stop and timer.reach is Reach.LIST)
         named = () if whole else sync.pairs
@@ -125,7 +131,7 @@ class Countdowns:
         confirmed = isinstance(sent.answer, CountdownSet)
         if self._ways.learn(hold.lane, sent.took_ms, call_ms, longest_ms, answered=confirmed):
             self._leave_to_workers(hold, sync)
-        fires_ms, way_ms = None, call_ms
+        fires_ms, way_ms = None, off_ms
         if confirmed and sync.stop:
             fires_ms = 0
         elif confirmed and sent.took_ms <= call_ms:
@@ -138,6 +144,13 @@ class Countdowns:
     def call_ms(self, lane: str) -> int:
         """Return how long the next request of a lane may take."""
         return self._ways.call_ms(lane)
+
+    def leave_denied(self, hold: Hold, sync: Sync) -> None:
+        """Have workers hold the deadlines of an account for which no timer is kept."""
+        why = HeldWhy.DENIED.value
+        self._switches.give_up_timers(
+            hold.lane, hold.holder, 0, DENIED_KEPT_MS, sync.members, why=why
+        )
 
     def _launch(self, hold: Hold, sync: Sync, call_ms: int) -> Launch | Release:
         """Ask for leave to send; return it, or how the lane is given up."""

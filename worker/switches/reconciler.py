@@ -20,7 +20,7 @@ from worker.gateway.account import AccountSessions
 from worker.gateway.sender import Delivery, Sender, Sent
 from worker.model.names import exchange_of
 from worker.model.outcomes import CountdownSet
-from worker.model.switches import AT_ONCE, Release, Report, Timers
+from worker.model.switches import AT_ONCE, Release, Report, SwitchRecord, Timers
 from worker.policy.timers import LAUNCH_MAX_MS
 from worker.store.limiter import Limiter
 from worker.store.switches import Switches
@@ -38,7 +38,14 @@ from worker.switches.hold import Hold, Part
 from worker.switches.one_list import plan_list
 from worker.switches.plan import Sync, brief_of, plan
 from worker.switches.refused_pairs import Refusals
-from worker.switches.terms import has_list, max_pairs_of, registered_terms, terms_of, timer_of
+from worker.switches.terms import (
+    doubt_ms,
+    has_list,
+    max_pairs_of,
+    registered_terms,
+    terms_of,
+    timer_of,
+)
 from worker.telemetry import metrics
 from worker.telemetry.alerts import alert
 
@@ -47,6 +54,8 @@ log = logging.getLogger(__name__)
 BRIEF_MS = 500
 BRIEF_MAX_MS = 1_000
 """When a switch is looked at again whose deadline is too near for the exchange's timer."""
+FIRINGS_LEFT = 3
+"""With so few firings of a timer left in a day, people are notified."""
 PARTS_MS = 12_000
 """How long the parts of a long list that one turn has sent count in the next: the window of
 a rate limit, and the way."""
@@ -153,7 +162,24 @@ class Reconciler:
                 account=record.account if record else "",
                 exchange=exchange_of(record.lane) if record else "",
             )
+            if record:
+                self._count_firings(record)
             self._switches.told(switch_id)
+
+    def _count_firings(self, record: SwitchRecord) -> None:
+        """Raise an alert when a timer that fires only so often in a day has few firings left."""
+        session = self._lanes.get(record.lane)
+        if session is None or not timer_of(session).firings_max:
+            return
+        count, most = self._switches.firings(record.lane)
+        if most - count <= FIRINGS_LEFT:
+            alert(
+                "timer spent",
+                f"the exchange's timer has fired {count} times today, of {most} that it does in a "
+                "day (UTC); after that workers hold the deadlines",
+                account=session.alias,
+                exchange=session.exchange.name,
+            )
 
     def _rest(self, hold: Hold) -> Release:
         """Return how a lane is given up after its plan: what could not be set is looked at soon."""
@@ -177,7 +203,7 @@ class Reconciler:
         short = {switch.id for switch in asked if switch.pairs != known[switch.id].pairs}
         max_pairs = max_pairs_of(session, self._settings.switches)
         least_ms = timer_of(session).least_ms
-        least_ms += self._countdowns.call_ms(lane) if least_ms else 0
+        least_ms += self._countdowns.call_ms(lane) + doubt_ms(session) if least_ms else 0
         alone |= short
         brief = brief_of(asked, now_ms=now_ms, least_ms=least_ms)
         skipped = tuple(switch.id for switch in brief if switch.due)
@@ -265,6 +291,10 @@ class Reconciler:
                 self._alone.update(members)
         if failure.lost_account:
             alert("credentials refused", f"timer not set: {detail}", **context)
+        if answer.timer_denied:
+            self._countdowns.leave_denied(hold, sync)
+            alert("timer refused", f"the exchange keeps no timer: {answer.detail}", **context)
+            return AT_ONCE
         if not failure.refused:
             return failure.release
         with self._lock:

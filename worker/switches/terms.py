@@ -42,9 +42,14 @@ def has_list(session: AccountSession) -> bool:
     return timer_of(session).reach is Reach.LIST
 
 
+def doubt_ms(session: AccountSession) -> int:
+    """Return how much earlier a timer is set, as the exchange's clock may be behind."""
+    return session.skew.doubt_ms if timer_of(session).absolute else 0
+
+
 def registered_terms(
     sessions: Iterable[AccountSession], settings: Switches
-) -> list[tuple[str, int, int, int, int, int]]:
+) -> list[tuple[str, int, int, int, int, int, int]]:
     """Return what an arm must know of the accounts whose exchange keeps timers.
 
     Args:
@@ -54,8 +59,9 @@ def registered_terms(
     Returns:
         For each account its lane, the shortest timeout of a native timer in ms, the
         requests in 1,000 s that may renew timers (0: no bound), the most pairs in one,
-        how long the exchange takes to cancel orders once a timer fires, and whether it has
-        only one timer for the account, with a list of pairs (1, else 0).
+        how long the exchange takes to cancel orders once a timer fires, whether it has only
+        one timer for the account, with a list of pairs (1, else 0), and how often it fires in
+        a day (0: no bound).
     """
     shares: Counter[str] = Counter()
     native = [session for session in sessions if holds_timers(session.exchange)]
@@ -70,7 +76,8 @@ def registered_terms(
         lane = lane_of(session.exchange.name, session.alias)
         shortest_ms = shortest_native_ms(terms_of(session), settings.transit_ms)
         max_pairs = max_pairs_of(session, settings)
-        fired_ms = timer_of(session).fires_within_ms
-        budget = min(budgets, default=0)
-        terms.append((lane, shortest_ms, budget, max_pairs, fired_ms, int(has_list(session))))
+        budget, timer = min(budgets, default=0), timer_of(session)
+        one_list = int(has_list(session))
+        bounds = (timer.fires_within_ms, one_list, timer.firings_max)
+        terms.append((lane, shortest_ms, budget, max_pairs, *bounds))
     return terms

@@ -44,6 +44,7 @@ ALERTS = (
     "switch tripped",
     "task failed",
     "timer refused",
+    "timer spent",
     "unrequested cancel",
 )
 """All kinds of alerts. Each counter starts at 0, so that its first alert is an increase."""

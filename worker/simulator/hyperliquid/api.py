@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
@@ -31,7 +31,7 @@ from worker.simulator.hyperliquid.replies import (
     status_of,
 )
 from worker.simulator.hyperliquid.signature import signer_of
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
 from worker.simulator.options import Options
 from worker.simulator.wire import Reply, Request
@@ -41,10 +41,10 @@ QUESTIONS = {
     "orderStatus": "query",
     "frontendOpenOrders": "open_orders",
     "openOrders": "open_orders",
-    "meta": "pairs",
-    "spotMeta": "pairs",
+    "meta": PAIRS,
+    "spotMeta": PAIRS,
 }
-WEIGHTS = {"query": 2, "open_orders": 20, "pairs": 20}
+WEIGHTS = {"query": 2, "open_orders": 20}
 WEIGHT_MAX, WINDOW_MS = 1_200, 60_000
 AHEAD_MIN_MS = 5_000
 VOLUME_MIN = 1_000_000
@@ -57,6 +57,7 @@ class Hyperliquid(Exchange):
     """Cancels by asset and id; one timer for an account, set to a moment."""
 
     name = "hyperliquid"
+    usual_pairs = markets.COINS
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -96,7 +97,9 @@ class Hyperliquid(Exchange):
             named = str(body.get("oid", ""))
             operation = QUESTIONS.get(str(body.get("type")), "unknown")
             user = str(body.get("user", "")).lower()
-            return Reading(operation, self._known(user), order_ids=(named,) if named else ())
+            ids = (named,) if named else ()
+            fields = {"type": str(body.get("type"))}
+            return Reading(operation, self._known(user), order_ids=ids, fields=fields)
         action = body.get("action")
         if request.method != "POST" or path != "/exchange" or not isinstance(action, dict):
             return Reading("unknown")
@@ -122,6 +125,12 @@ class Hyperliquid(Exchange):
         """Return the account whose API wallet has this address, or that has it itself."""
         wallets = {address_of(key.secret): name for name, key in self.keys.items()}
         return wallets.get(signer) or self._known(signer)
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List the perpetuals, or the spot markets; neither depends on the orders there are."""
+        perpetual = reading.fields["type"] == "meta"
+        found = markets.perpetuals() if perpetual else markets.spot()
+        return found if pairs else {**found, "universe": []}
 
     def admit(self, call: Call) -> Verdict | None:
         """Count the weight of an address, and the requests of an account."""
@@ -151,9 +160,6 @@ class Hyperliquid(Exchange):
             case "open_orders":
                 orders = self.book.open_orders(reading.api_key)
                 return document([order_row(order) for order in orders])
-            case "pairs":
-                perpetual = body["type"] == "meta"
-                return document(markets.perpetuals() if perpetual else markets.spot())
             case "cancel" | "countdown":
                 return self._judge(call, body)
             case _:

@@ -14,6 +14,7 @@
 -- request may still arrive. Else the holder's own quiet period ends. Each switch in `failed` is
 -- deferred by first_ms, then by twice as long with each failure, up to longest_ms.
 -- Keys: see lib/lanes, lib/slots, lib/switches
+--- @include lib/firings
 --- @include lib/holds
 --- @include lib/lanes
 --- @include lib/renewals
@@ -31,6 +32,8 @@ local function record_timer(id, epoch, fires, way)
   if not switch or switch.state == 'tripped' then return end
   local key = p .. 'switch:' .. id
   if fires == 0 then way = 0 end
+  local before = tonumber(switch.fires_ms or 0)
+  if before > 0 and before <= now then note_firing(p, switch_lane(switch.lane), before) end
   redis.call('HSET', key, 'fires_ms', fires, 'synced_ms', now, 'way_ms', way, 'lasts_ms', fires + way)
   redis.call('HDEL', key, 'put_off_ms', 'failures', 'unsure')
   switch.fires_ms, switch.way_ms, switch.put_off_ms, switch.unsure = fires, way, nil, nil

@@ -1,6 +1,7 @@
 -- Which switches the exchange's timers are used for.
--- Keys: P lane:<lane>:switch hash  shortest_ms, budget, timer_pairs, slow_ms, slow_until, hold, serial_ms; see arm.lua
+-- Keys: P lane:<lane>:switch hash  shortest_ms, budget, timer_pairs, slow_ms, slow_until, unused_why, unused_until, hold, serial_ms; see arm.lua, lib/firings
 --- @constants NEAR_SHARE SERIAL_MAX_MS SERIAL_MIN_MS SERIAL_SHARE
+--- @include lib/firings
 --- @include lib/sharing
 --- @include lib/switches
 
@@ -43,16 +44,20 @@ local function demand(p, lane, wanted, per_request)
 end
 
 -- why_by_workers(p, lane, wanted, now) -> why the exchange's timer is not used for a switch:
--- 'short', 'slow' or 'limit' and a figure; 'shared'; or ''
+-- 'short', 'slow', 'spent' or 'limit' and a figure; 'shared'; what a worker has found; or ''
 -- wanted: id, timeout, deadline, pairs; shortest, budget: what counts where no worker has registered any
 local function why_by_workers(p, lane, wanted, now)
   local timeout = wanted.timeout
   local terms = redis.call('HMGET', p .. 'lane:' .. lane, 'shortest_ms', 'budget', 'slow_ms',
-    'slow_until', 'hold', 'timer_pairs', 'one_list')
+    'slow_until', 'hold', 'timer_pairs', 'one_list', 'unused_why',
+    'unused_until')
   local shortest = tonumber(terms[1] or wanted.shortest)
   local budget = tonumber(terms[2] or wanted.budget)
   if timeout < shortest then return 'short ' .. shortest end
   if tonumber(terms[4] or 0) > now and timeout < tonumber(terms[3]) then return 'slow ' .. terms[3] end
+  if tonumber(terms[9] or 0) > now then return terms[8] end
+  local count, most = firings_of(p, lane, now)
+  if most > 0 and count >= most then return 'spent ' .. most end
   if not finds_room(p, lane, wanted) then return 'shared' end
   local per_request = tonumber(terms[6] or TIMER_PAIRS)
   local needed, least = demand(p, lane, wanted, per_request)

@@ -3,6 +3,7 @@
 --- @constants FIRED_MS
 --- @include lib/accepting
 --- @include lib/disarms
+--- @include lib/firings
 --- @include lib/jobs
 --- @include lib/lanes
 --- @include lib/reach
@@ -66,6 +67,7 @@ local function trip(p, switch, now, room)
   if switch.name then disown(by_account(p, 'scope', switch.lane), { 'n|' .. switch.name }, switch.id) end
   note_disarm(p, switch.lane, pairs, last_word(switch))
   local last = last_fires(switch)
+  if last then note_firing(p, lane, tonumber(switch.deadline_ms)) end
   local fired = redis.call('HGET', p .. 'lane:' .. lane, 'fired_ms') or FIRED_MS
   for _, pair in ipairs(pairs) do
     note_reach(p, switch.lane, pair, last and last + tonumber(fired) or now)
