@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World
-from worker import Switch, clock
+from worker import Switch, SwitchClearing, clock
 from worker.simulator import Simulator
 
 SUITE_ROUNDS = 3
@@ -55,10 +56,23 @@ def test_two_switches_share_the_one_timer(world: World, rounds: int) -> None:
 def _share(world: World, timeout_ms: int) -> tuple[WorkerProcess, Switch, Switch]:
     """Have two switches share the timer; return their worker, and them."""
     worker, producer = world.worker(), world.producer()
-    first, second, third = (
-        producer.arm(ALIAS, pairs=[pair], timeout_ms=timeout_ms, clear_wait_ms=60_000, stops="keep")
-        for pair in (FIRST, SECOND, THIRD)
-    )
+    switches: list[Switch] = []
+
+    def all_armed() -> bool:
+        """Arm the next switch once its pair is clear of the last round; keep the others armed."""
+        for switch in switches:
+            switch.beat()
+        pair = (FIRST, SECOND, THIRD)[len(switches)]
+        with suppress(SwitchClearing):
+            switches.append(
+                producer.arm(
+                    ALIAS, pairs=[pair], timeout_ms=timeout_ms, clear_wait_ms=0, stops="keep"
+                )
+            )
+        return len(switches) == 3
+
+    eventually(all_armed, within_ms=120_000, pause_ms=100, what="three switches are armed")
+    first, second, third = switches
 
     def listed(*pairs: str) -> bool:
         for switch in (first, second, third)[: len(pairs)]:

@@ -196,13 +196,15 @@ PROOFS: dict[str, Callable[[Any], bool]] = {
 def says_so(name: str, reply: Reply) -> bool:
     """Return whether an error alone gives an answer.
 
-    Those are Binance's of unknown and old orders, Gate's of unknown and canceled ones, and
-    Deribit's of unknown and filled ones.
+    Those are Binance's of unknown and old orders, Gate's of unknown and canceled ones,
+    Deribit's of unknown and filled ones, and KuCoin's of unknown ones.
     """
     if reply.status == 200:
         return False
     if name == "deribit":
         return json.loads(reply.body)["error"]["code"] in (10004, 11008)
+    if name == "kucoin":
+        return bool(json.loads(reply.body)["code"] == "400100")
     if name.startswith("gate"):
         return json.loads(reply.body)["label"] in ("ORDER_NOT_FOUND", "ORDER_CANCELLED")
     return name.startswith("binance") and json.loads(reply.body)["code"] in (-2011, -2013, -2026)
