@@ -106,6 +106,28 @@ def test_a_timer_that_may_take_stop_orders_holds_no_switch_that_keeps_them(*, le
     assert found.by_workers == ("" if leaves else "kept")
 
 
+@pytest.mark.parametrize(
+    ("pairs", "everything", "by_workers"),
+    [
+        (1, False, ""),
+        (3, False, ""),
+        (4, False, "many 3"),
+        (0, False, "narrow"),
+        (0, True, ""),
+        (4, True, ""),
+    ],
+)
+def test_a_timer_of_one_list_takes_as_many_pairs_as_the_list(
+    pairs: int,
+    everything: bool,  # noqa: FBT001
+    by_workers: str,
+) -> None:
+    """A scope without pairs is no list, and everything needs none."""
+    listed = on(Timer(reach=Reach.LIST, pairs_max=3))
+    found = holding_of(listed, everything=everything, timeout_ms=60_000, pairs=pairs)
+    assert found == Holding(timer=True, by_workers=by_workers)
+
+
 def test_a_timer_is_used_up_to_its_longest_setting() -> None:
     """A timeout of just that is kept by the exchange."""
     longest = on(replace(PAIRS, longest_ms=60_000))
