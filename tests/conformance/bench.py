@@ -130,6 +130,9 @@ VENUES: dict[str, Venue] = {
         documented=("hyperliquid_internal", "hyperliquid_spent"),
         client_ids=("0x" + "0" * 31 + "1", "0x" + "0" * 31 + "2"),
     ),
+    "ccxt:bitget": Venue("BTCUSDT", "ETHUSDT", accepts_all=True),
+    "ccxt:bitvavo": Venue("BTC-EUR", "ETH-EUR", accepts_all=True),
+    "ccxt:woo": Venue("SPOT_BTC_USDT", "SPOT_ETH_USDT", accepts_all=True),
     "kraken": Venue(
         "XBTUSD",
         "ETHUSD",

@@ -39,12 +39,23 @@ MORE_KEYS = {
     "de": ("deribit", "de-key-0123456789", "de-secret-0123456789", ""),
 }
 """Of the exchanges that only their own tests use."""
-ALL_KEYS = {**KEYS, **MORE_KEYS}
+CCXT_KEYS = {
+    "bv": ("ccxt:bitvavo", "bv-key-0123456789", "bv-secret-0123456789", ""),
+    "wb": ("ccxt:whitebit", "wb-key-0123456789", "wb-secret-0123456789", ""),
+    "wo": ("ccxt:woo", "wo-key-0123456789", "wo-secret-0123456789", ""),
+    "bg": ("ccxt:bitget", "bg-key-0123456789", "bg-secret-0123456789", "bg-passphrase-0123"),
+}
+"""Of exchanges of ccxt."""
+ALL_KEYS = {**KEYS, **MORE_KEYS, **CCXT_KEYS}
 PAIRS = {
     "bn": "BTCUSDT",
     "bu": "BTCUSDT",
     "bc": "BTCUSD_PERP",
     "kr": "XBTUSD",
+    "bv": "BTC-EUR",
+    "wb": "BTC_USDT",
+    "wo": "SPOT_BTC_USDT",
+    "bg": "BTCUSDT",
     "i2": "BTCIDR",
     "hl": "BTC",
     "ok": "BTC-USDT",
@@ -96,7 +107,7 @@ class World:
             "api_secret": secret,
         }
         if memo:
-            table["passphrase" if exchange in ("okx", "kucoin") else "memo"] = memo
+            table["passphrase" if exchange in ("okx", "kucoin", "ccxt:bitget") else "memo"] = memo
         if alias == "i2" and "ix" in self.aliases:
             table["timers"] = "ix"
         if alias in self.categories:

@@ -53,6 +53,7 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
         f"{base}/kucoin",
         f"{base}/bybit",
         f"{base}/deribit/api/v2",
+        *(f"{base}/ccxt/{name}" for name in ("bitvavo", "whitebit", "woo", "bitget")),
     ]
     with pytest.raises(ValueError, match="no exchange"):
         sim.url("nowhere")

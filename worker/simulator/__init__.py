@@ -27,6 +27,7 @@ Base URLs below the server's own:
 `okx`         `/okx`               stands for `https://www.okx.com`
 `hyperliquid` `/hyperliquid`       stands for `https://api.hyperliquid.xyz`
 `gate…`       `/gate…`             stands for `https://api.gateio.ws`
+`ccxt:<id>`   `/ccxt/<id>`        stands for the host of each: `wire.PROFILED`
 `kucoin`      `/kucoin`            stands for `https://api.kucoin.com`
 `bybit`       `/bybit`             stands for `https://api.bybit.com`
 `deribit`     `/deribit/api/v2`    stands for `https://www.deribit.com/api/v2`

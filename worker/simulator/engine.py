@@ -25,8 +25,10 @@ from worker.simulator.kraken.api import Kraken
 from worker.simulator.kucoin.api import Kucoin
 from worker.simulator.okx.api import Okx
 from worker.simulator.options import Options
+from worker.simulator.profiled.api import Profiled
 from worker.simulator.wire import (
     MOUNTS,
+    PROFILED,
     Delivery,
     Manner,
     Reply,
@@ -60,6 +62,7 @@ class Engine:
                 BinanceUsdm(seed, options),
                 BinanceCoinm(seed, options),
                 Kraken(seed, options),
+                *(Profiled(name, seed, options) for name in PROFILED),
                 Okx(seed, options),
                 Hyperliquid(seed, options),
                 GateSpot(seed, options),

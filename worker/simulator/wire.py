@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
+PROFILED = ("bitvavo", "whitebit", "woo", "bitget")
+"""Ids of ccxt whose profiles are simulated."""
 MOUNTS: Mapping[str, str] = {
     "everstrike": "/everstrike",
     "indodax": "/indodax/tapi",
@@ -24,6 +26,7 @@ MOUNTS: Mapping[str, str] = {
     "kucoin": "/kucoin",
     "bybit": "/bybit",
     "deribit": "/deribit/api/v2",
+    **{f"ccxt:{name}": f"/ccxt/{name}" for name in PROFILED},
 }
 EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}

@@ -1,0 +1,202 @@
+"""An exchange as its profile describes it: the shapes of its replies, its words and its timer.
+
+The profile is read as data. Where it is wrong, this server is wrong in the same way; what
+is shown is the way of a request through the program, not that the exchange is as described.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from worker.simulator.book import Order
+from worker.simulator.countdowns import Countdowns, Timer
+from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.forms import body_text, form_fields, whole_number
+from worker.simulator.journal import Reading
+from worker.simulator.options import Options
+from worker.simulator.profiled.venues import VENUES
+from worker.simulator.signing import same
+from worker.simulator.wire import Reply, Request, json_reply
+
+PROFILES = Path(__file__).parents[2] / "exchanges" / "ccxt" / "profiles"
+STATES = {"open": "OPEN", "canceled": "CANCELED", "filled": "FILLED"}
+MS = 1_000
+
+
+class Profiled(Exchange):
+    """Cancels by id, questions, a list, and a timer of the account or of pairs."""
+
+    name = "ccxt"
+
+    def __init__(self, exchange_id: str, seed: int, options: Options) -> None:
+        # The name of one exchange, where the others have that of their class.
+        self.name = f"ccxt:{exchange_id}"  # type: ignore[misc]
+        super().__init__(seed, options)
+        self.venue = VENUES[exchange_id]
+        self.profile = tomllib.loads((PROFILES / f"{exchange_id}.toml").read_text())
+        self.countdowns = Countdowns()
+
+    def new_order_id(self) -> str:
+        """Return an id of digits."""
+        return str(self.ids.randrange(10**10, 10**11))
+
+    def timers(self) -> list[Timer]:
+        """Return the running timers; the pair of an account's is empty."""
+        return self.countdowns.running()
+
+    def tick(self, at_ms: float) -> None:
+        """Cancel the orders of timers that have run out; they then stay off."""
+        for due in self.countdowns.pop_due(at_ms):
+            for order in self.book.open_orders(due.api_key, due.pair or None):
+                self.book.close(order, "canceled", "countdown", at_ms)
+
+    def read(self, request: Request) -> Reading:
+        """Read query and body, whichever the exchange uses."""
+        fields = form_fields(request.query) | _document(request.body)
+        operation = self.venue.routes.get((request.method, self.subpath(request)), "unknown")
+        given = fields.get(self.venue.countdown) if self.venue.countdown else None
+        count, order_id = whole_number(given), fields.get("orderId", "")
+        if operation == "open_orders" and order_id:
+            operation = "query"
+        unit_ms = self.profile.get("timer", {}).get("unit_ms", 1)
+        return Reading(
+            operation,
+            request.headers.get(self.venue.key, ""),
+            nonce=whole_number(fields.get("nonce")),
+            order_ids=(order_id,) if order_id else (),
+            pairs=tuple(fields[name] for name in ("market", "symbol") if name in fields),
+            countdown_ms=0 if given == "null" else count and count * unit_ms,
+            fields=fields,
+        )
+
+    def handle(self, call: Call) -> Verdict:
+        """Judge, apply, reply."""
+        reading = call.reading
+        refusal = self._refusal(call)
+        if refusal:
+            return self._refuse(self.venue.refused, refusal)
+        order = self.book.find("".join(reading.order_ids), reading.api_key)
+        match reading.operation:
+            case "cancel":
+                return self._cancel(call, order)
+            case "query":
+                return self._query(order)
+            case "open_orders":
+                pair = reading.pairs[0] if reading.pairs else None
+                rows = self.book.open_orders(reading.api_key, pair)
+                page = self.profile["list"].get("page", 0) or len(rows)
+                return self._success("list", [self._row(each, "list") for each in rows[:page]])
+            case "countdown" if reading.countdown_ms is not None:
+                return self._countdown(call, reading.countdown_ms)
+            case _:
+                return self._refuse((404, {"message": "not found"}), "request")
+
+    def _refusal(self, call: Call) -> str:
+        """Check key, signature and nonce; what passes has used its nonce."""
+        request, reading = call.request, call.reading
+        key = self.keys.get(reading.api_key)
+        if key is None:
+            return "key"
+        given, right = self.venue.signed(request, self.subpath(request), key.secret)
+        if not same(given, right):
+            return "signature"
+        if self.venue.nonce:
+            if (reading.nonce or 0) <= self.last_nonce.get(reading.api_key, 0):
+                return "nonce"
+            self.last_nonce[reading.api_key] = reading.nonce or 0
+        return ""
+
+    def _cancel(self, call: Call, order: Order | None) -> Verdict:
+        if order is None or not self.take_off(call, order, "cancel"):
+            return self._refuse(self.venue.missing, "order")
+        taken = self.book.find(order.order_id) or order
+        document: Any = {}
+        if "cancel" in self.profile:
+            place = self.profile["cancel"]["at"]
+            document = _put(document, place, self._row(taken, "cancel"))
+        return Verdict(json_reply(200, self._with_success(document)), applied=True)
+
+    def _query(self, order: Order | None) -> Verdict:
+        if order is None or ("default" in self.profile["order"] and order.status != "open"):
+            if self.venue.unknown is not None:
+                return self._refuse(self.venue.unknown, "order")
+            place = self.profile["order"]["at"][:-1]
+            return Verdict(json_reply(200, self._with_success(_put({}, place, []))), applied=True)
+        return self._success("order", self._row(order, "order"))
+
+    def _countdown(self, call: Call, wanted_ms: int) -> Verdict:
+        pair = call.reading.pairs[0] if call.reading.pairs else ""
+        self.countdowns.set(call.reading.api_key, pair, wanted_ms, call.at_ms)
+        timer = self.profile["timer"]
+        fires_ms = round(call.now_ms) + wanted_ms if wanted_ms else 0
+        document = _put({}, timer["fires"], fires_ms // timer["moment_ms"])
+        if "now" in timer:
+            document = _put(document, timer["now"], round(call.now_ms) // timer["moment_ms"])
+        return Verdict(json_reply(200, self._with_success(document)), applied=True)
+
+    def _row(self, order: Order, table: str) -> Any:  # noqa: ANN401  JSON
+        """Write an order as the exchange does in one of its replies."""
+        form = {**self.profile["order"], **self.profile.get(table, {})}
+        state = STATES[order.status]
+        word = next(word for word, its in self.profile["states"].items() if its == state)
+        row: Any = {}
+        for name, value in (("id", order.order_id), ("pair", order.pair), ("side", order.side)):
+            if name == "id" or table != "cancel" or self.venue.reports:
+                row = _put(row, _keys(form[name]), value)
+        if table == "cancel" and not self.venue.reports:
+            return row
+        return _put(row, _keys(form["status"]), word)
+
+    def _success(self, table: str, value: object) -> Verdict:
+        document = _put({}, self.profile[table]["at"], value)
+        return Verdict(json_reply(200, self._with_success(document)), applied=True)
+
+    def _with_success(self, document: Any) -> object:  # noqa: ANN401  JSON
+        for each in self.profile.get("success", []):
+            document = _put(document, each["at"], each["is"][0])
+        return document
+
+    def _refuse(self, reply: tuple[int, object], refusal: str) -> Verdict:
+        return Verdict(json_reply(*reply), refusal=refusal)
+
+    @property
+    def fault_replies(self) -> Mapping[str, Callable[[Call], Reply]]:
+        """Refusals for the rate, with and without a wait."""
+        status, body = self.venue.busy
+        return {
+            "throttle": lambda _: json_reply(status, body),
+            "throttle_retry_after": lambda _: json_reply(status, body, (("Retry-After", "1"),)),
+        }
+
+
+def _keys(path: str | int | list[str | int]) -> list[str | int]:
+    return path if isinstance(path, list) else [path]
+
+
+def _put(value: Any, path: list[str | int], content: object) -> Any:  # noqa: ANN401  JSON
+    """Return JSON with a content at a path; what is on the way is made."""
+    if not path:
+        return content
+    key, rest = path[0], path[1:]
+    if isinstance(key, int):
+        rows = value if isinstance(value, list) else []
+        rows = rows + [None] * (key + 1 - len(rows))
+        rows[key] = _put(rows[key], rest, content)
+        return rows
+    table = value if isinstance(value, dict) else {}
+    return {**table, key: _put(table.get(key), rest, content)}
+
+
+def _document(body: bytes) -> dict[str, str]:
+    """Read a body of JSON as texts; empty if it is none."""
+    try:
+        found = json.loads(body_text(body))
+    except ValueError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: str(value) for name, value in found.items() if not isinstance(value, dict | list)}
