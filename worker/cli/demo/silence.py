@@ -16,12 +16,12 @@ from worker.cli.demo.stage import PAIR, NotShown, Stage, until_true
 from worker.cli.demo.strategies import Strategy, arm, ready_strategy
 from worker.model.switches import SwitchRecord, SwitchState
 
-TIMEOUT_MS = {"ix": 3_700, "ev": 2_000}
+TIMEOUT_MS = {"ix": 3_700, "ev": 2_000, "bu": 8_000}
 """By account. An exchange's timer needs a timeout that workers have time to renew."""
 ORDERS = 3
 OTHER_PAIR = "eth_idr"
-CLEAN_PAIR = "ltc_idr"
-"""Of the strategies that stop cleanly."""
+CLEAN_PAIRS = {"bu": "LTCUSDT", "ev": "ltc_idr"}
+"""Of the strategies that stop cleanly, by account: none that shares a limit with another scene."""
 OTHER_TRADER = "simulated-key-of-another"
 NATIVE_LATE_MS = 300
 EMULATED_LATE_MS = 2_500
@@ -49,8 +49,7 @@ class Cast:
         wanted: dict[str, tuple[str, dict[str, list[str]]]] = {
             "native": ("ix", {"pairs": [PAIR]}),
             "emulated": ("ev", {"pairs": [PAIR], "order_ids": self.tracked}),
-            "clean-ix": ("ix", {"pairs": [CLEAN_PAIR]}),
-            "clean-ev": ("ev", {"pairs": [CLEAN_PAIR]}),
+            **{f"clean-{alias}": (alias, {"pairs": [pair]}) for alias, pair in CLEAN_PAIRS.items()},
         }
         self._stage = stage
         self._ready = {
@@ -124,15 +123,15 @@ def emulated(stage: Stage, cast: Cast, say: Say) -> None:
 
 def disarmed(stage: Stage, cast: Cast, say: Say) -> None:
     """Stop strategies cleanly; their orders stay open."""
-    placed = {alias: stage.place(alias, ORDERS, pair=CLEAN_PAIR) for alias in ("ix", "ev")}
+    placed = {alias: stage.place(alias, ORDERS, pair=pair) for alias, pair in CLEAN_PAIRS.items()}
     running = {alias: cast.arm(f"clean-{alias}") for alias in placed}
-    until_true(lambda: _timers(stage, "ix"), what="the exchange's timer runs", within_ms=STARTED_MS)
+    until_true(lambda: _timers(stage, "bu"), what="the exchange's timer runs", within_ms=STARTED_MS)
     begun_ms = clock.monotonic_ms()
     records = {alias: strategy.end(signal.SIGTERM) for alias, strategy in running.items()}
     for alias, record in records.items():
         if record.state is not SwitchState.DISARMED:
             raise NotShown(f"the switch of {alias} is {record.state}")
-    until_true(lambda: not _timers(stage, "ix"), what="the exchange's timer stopped")
+    until_true(lambda: not _timers(stage, "bu"), what="the exchange's timer stopped")
     took_ms = clock.monotonic_ms() - begun_ms
     say(f"both disarmed, the exchange's own timer stopped within {took_ms:.0f} ms")
     late_ms = max(record.deadline_ms for record in records.values()) + AFTER_MS
@@ -228,5 +227,5 @@ def _still_open(stage: Stage, alias: str, ids: list[str]) -> None:
 
 def _timers(stage: Stage, alias: str) -> bool:
     api_key = stage.accounts[alias].api_key
-    mine = api_key, CLEAN_PAIR
+    mine = api_key, CLEAN_PAIRS[alias]
     return any((timer.api_key, timer.pair) == mine for timer in stage.sim.timers())
