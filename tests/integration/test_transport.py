@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import socket
 import subprocess
 import sys
 import threading
+import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 from zlib import compress
@@ -15,8 +18,10 @@ import pytest
 
 from tests.support.polling import eventually
 from tests.support.raw_server import Peer, Server, forever, full_listener, reply
+from worker import clock
 from worker.config.settings import Http
 from worker.errors import NotSent, ReplyLost
+from worker.gateway.http.connection import DeadlineConnection
 from worker.gateway.http.transport import Transport
 from worker.model.wire import Reply, Request
 
@@ -421,3 +426,22 @@ def test_netrc_of_the_user_is_not_used(
     with Server(forever) as server:
         send(transport, server.url)
     assert b"authorization" not in server.requests[0].lower()
+
+
+def test_a_connection_in_a_reference_cycle_closes_its_socket() -> None:
+    """In whatever order the garbage collector finds the two."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for _ in range(20):
+            cycle: list[Any] = []
+            connection: Any = DeadlineConnection("127.0.0.1", server.getsockname()[1])
+            connection.begin(clock.monotonic_ms() + 60_000, 60_000)
+            connection.connect()
+            cycle += [connection.sock, connection, cycle]
+            connection.cycle = cycle
+            freed = weakref.ref(connection)
+            del connection, cycle
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                gc.collect()
+            assert freed() is None
+            assert not [each for each in seen if each.category is ResourceWarning]

@@ -12,6 +12,7 @@ import http.client
 import io
 import math
 import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,7 @@ class DeadlineConnection(HTTPConnection):
     request_sent = False
     _address = ""
     """The address that it is or was connected to."""
+    _closing: weakref.finalize[..., DeadlineConnection] | None = None
 
     def begin(self, deadline_ms: float, connect_ms: float) -> None:
         """Begin a call: connecting may take `connect_ms` of the time until the deadline."""
@@ -56,6 +58,11 @@ class DeadlineConnection(HTTPConnection):
             raise
         finally:
             self.request_sent = False  # CONNECT is not the request
+        if self._closing is not None:
+            self._closing.detach()
+        # Once its thread has ended. `__del__` may run after the socket's in a reference cycle.
+        self._closing = weakref.finalize(self, self.sock.close)
+        self._closing.atexit = False
         self.rank(answered=True)
 
     def send(self, data: Any) -> None:  # noqa: ANN401  signature of http.client

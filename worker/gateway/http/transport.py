@@ -55,10 +55,6 @@ class _Session:
     used_ms: float
     idle_ms: float
 
-    def __del__(self) -> None:
-        """Close the connection when its thread has ended."""
-        self.route.connection.close()
-
 
 class Transport:
     """Sends requests; one session per thread, host and source address.
