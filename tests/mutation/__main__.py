@@ -25,7 +25,6 @@ SAMPLE = "*9"
 """Every tenth change of a function; of the modules below, which take seconds."""
 SAMPLE_TESTS = {
     "worker/exchanges/timer.py": "tests/unit/test_holding.py",
-    "worker/policy/timers.py": "tests/unit/test_timers.py",
     "worker/switches/refused_pairs.py": "tests/unit/test_refused_pairs.py",
 }
 

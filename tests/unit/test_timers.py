@@ -14,6 +14,7 @@ from worker.model.commands import CancelOrder, Command, SetCountdown
 from worker.model.constants import EXECUTED_MS, SERIAL_MIN_MS, SERIAL_SHARE
 from worker.policy.timers import (
     CALL_MAX_MS,
+    DOUBT_MAX_MS,
     LAUNCH_MAX_MS,
     LEFT,
     SWEEP_MS,
@@ -178,3 +179,11 @@ def test_terms_come_from_the_limits_on_countdowns() -> None:
     free, unbounded = terms_of(Account(KRAKEN, (cancels,), uses_nonce=False))
     assert free == terms_for(timer, nonce=False, step_ms=0)
     assert unbounded == 0
+
+
+def test_a_timer_at_an_absolute_time_may_fire_as_early_as_the_clocks_differ() -> None:
+    """That is taken off beside what rounding takes."""
+    absolute = terms_for(Timer(unit_ms=1_000, absolute=True), nonce=True, step_ms=0)
+    relative = terms_for(Timer(unit_ms=1_000), nonce=True, step_ms=0)
+    assert relative.round_ms == 999
+    assert absolute.round_ms == 999 + DOUBT_MAX_MS
