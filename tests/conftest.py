@@ -16,6 +16,18 @@ from worker.store import embedded
 from worker.store.embedded import EmbeddedRedis
 
 
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Undo what a test changes in the environment: `--config`, given in this process, does."""
+    before = dict(os.environ)
+    yield
+    for name in {*before, *os.environ}:
+        if name.startswith("WORKER_") and before.get(name) != os.environ.get(name):
+            os.environ.pop(name, None)
+            if name in before:
+                os.environ[name] = before[name]
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
     """One Redis for tests that do not harm it."""
