@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +68,12 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
 
 
 def pytest_configure() -> None:
-    """Give each process of a parallel run its own ports; let no property test depend on speed."""
+    """Give each process of a parallel run its own ports; let no property test depend on speed.
+
+    A shell has what it runs in the background ignore SIGINT, and so would all that tests start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile(
         "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )

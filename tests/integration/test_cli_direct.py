@@ -106,13 +106,16 @@ def test_ctrl_c_ends_it_with_plain_words(away: World) -> None:
     away.sim.fault_next("delay", exchange="everstrike")
     (order_id,) = away.place("ev")
     command = [sys.executable, "-m", "worker", "cancel", "ev", order_id, "--direct", "--wait", "60"]
-    environment = {**os.environ, "WORKER_CONFIG": str(away.config(http={"deadline_ms": 9_000}))}
+    environment = {
+        **os.environ,
+        "WORKER_CONFIG": str(away.config(http={"deadline_ms": 55_000}, jobs={"lease_ms": 60_000})),
+    }
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         eventually(away.sim.journal)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=8)
+        out, err = process.communicate(timeout=40)
     assert (process.returncode, out) == (130, "")
     assert "interrupted: orders may have been canceled" in err
     assert err.count("\n") == 1

@@ -177,7 +177,7 @@ def test_as_a_process_of_its_own(number: signal.Signals) -> None:
         assert len(client.place("bitmart", "key", count=3)) == 3
         assert ask(urls["bitmart"], "GET", "/v2/time").status == 200
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=60)
         assert (process.returncode, rest, errors) == (0, "", "")
 
 
@@ -185,6 +185,6 @@ def test_a_taken_port_is_one_clear_line(sim: Simulator) -> None:
     """The process says what is wrong and fails."""
     port = urlsplit(sim.base_url()).port
     with _process("--port", str(port)) as process:
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 1
         assert errors == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
