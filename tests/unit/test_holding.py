@@ -13,7 +13,7 @@ from worker.exchanges.binance.adapter import BINANCE_USDM
 from worker.exchanges.checks import NUMBER_ID, Checker
 from worker.exchanges.timer import Reach, Timer
 from worker.model.commands import Command, ListStopOrders, SetCountdown
-from worker.model.switches import who_holds, why_held
+from worker.model.holders import who_holds, why_held
 from worker.policy.holding import Holding, holding_of
 from worker.policy.phases import check_switch
 

@@ -13,10 +13,11 @@ from worker.config.client_settings import ProducerSettings
 from worker.errors import InvalidCommand, SwitchClearing, SwitchOverlap
 from worker.exchanges.base import Exchange
 from worker.model.constants import EVERYTHING
+from worker.model.holders import HeldWhy, who_holds, why_held
 from worker.model.names import lane_of
 from worker.model.settlements import new_id
 from worker.model.switch_scopes import order_names, scope_items
-from worker.model.switches import Armed, Clearing, HeldWhy, who_holds, why_held
+from worker.model.switches import Armed, Clearing
 from worker.policy.holding import holding_of
 from worker.policy.phases import check_name, check_stops, check_switch, check_tracked, spelled
 from worker.policy.timers import shortest_native_ms, terms_of

@@ -8,8 +8,8 @@ from worker.client.arming import HeldSwitchT
 from worker.errors import SwitchUnknown
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange
+from worker.model.holders import why_held
 from worker.model.names import exchange_of, lane_of
-from worker.model.switches import why_held
 from worker.store.steps import Steps
 from worker.store.switch_steps import finding_name, reading_switch
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from worker.exchanges.base import Exchange
 from worker.exchanges.timer import Reach
-from worker.model.switches import HeldWhy
+from worker.model.holders import HeldWhy
 from worker.policy.phases import lists_stops
 
 

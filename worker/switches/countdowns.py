@@ -13,8 +13,9 @@ from worker.gateway.round_trips import RoundTrips
 from worker.gateway.sender import Bounds, Delivery, Sender, Sent
 from worker.model.commands import SetCountdown
 from worker.model.constants import EVERYTHING
+from worker.model.holders import HeldWhy
 from worker.model.outcomes import CountdownSet, Unproven
-from worker.model.switches import AT_ONCE, HeldWhy, Launch, LaunchVerdict, Release, Report
+from worker.model.switches import AT_ONCE, Launch, LaunchVerdict, Release, Report
 from worker.policy.timers import LAUNCH_MAX_MS, shortest_native_ms
 from worker.store.limiter import Limiter
 from worker.store.switches import Switches
