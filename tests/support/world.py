@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.processes import WorkerProcess
 from worker import Producer
 from worker.config.settings import Settings
+from worker.exchanges import EXCHANGES
 from worker.simulator import Simulator
 from worker.store.connection import Store
 from worker.store.embedded import EmbeddedRedis
@@ -43,6 +44,7 @@ CCXT_KEYS = {
     "bv": ("ccxt:bitvavo", "bv-key-0123456789", "bv-secret-0123456789", ""),
     "wb": ("ccxt:whitebit", "wb-key-0123456789", "wb-secret-0123456789", ""),
     "wo": ("ccxt:woo", "wo-key-0123456789", "wo-secret-0123456789", ""),
+    "cp": ("ccxt:coinsph", "cp-key-0123456789", "cp-secret-0123456789", ""),
     "bg": ("ccxt:bitget", "bg-key-0123456789", "bg-secret-0123456789", "bg-passphrase-0123"),
 }
 """Of exchanges of ccxt."""
@@ -56,6 +58,7 @@ PAIRS = {
     "wb": "BTC_USDT",
     "wo": "SPOT_BTC_USDT",
     "bg": "BTCUSDT",
+    "cp": "BTCPHP",
     "i2": "BTCIDR",
     "hl": "BTC",
     "ok": "BTC-USDT",
@@ -118,6 +121,8 @@ class World:
             table["egress_ip"] = EGRESS[alias]
         if alias in self.limits:
             table["limits"] = self.limits[alias]
+        if EXCHANGES[exchange].capabilities.unproven:
+            table["unproven"] = True
         if alias in self.bulk:
             table["bulk"] = True
         return table

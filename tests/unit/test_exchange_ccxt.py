@@ -9,10 +9,10 @@ from itertools import product
 import pytest
 from pydantic import ValidationError
 
+from tests.support.ccxt_requests import GOLDEN, lines, signed
 from worker.config.accounts import Account
 from worker.errors import InvalidCommand
 from worker.exchanges import EXCHANGES, adapter_instead, ccxt_names
-from worker.exchanges.base import Access, Stamp
 from worker.exchanges.ccxt.adapter import CcxtExchange, exchange_of, offers
 from worker.exchanges.ccxt.table import table
 from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder
@@ -159,36 +159,7 @@ def test_an_orders_own_report_is_a_proof_on_many() -> None:
     assert len(proven) >= 30, sorted(proven)
 
 
-PEM = """-----BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEIEJxPVcvdRjMZHnZbqBdqRtpfOJrqOVS7jKSYxjIx0Yk
------END PRIVATE KEY-----
-"""
-SECRETS = (
-    "5a" * 32,
-    "QnE9Vy91GMxkedluoF2pG2l84muo5VLuMpJjGMjHRiQ=",
-    PEM,
-)
-
-
-def signed(name: str, command: Command) -> str:
-    """Return the address that one of the sample secrets signs a command for."""
-    exchange, why = exchange_of(name), ""
-    for secret, base_url in product(SECRETS, ("http://127.0.0.1:9",)):
-        for private in ("0x" + secret, secret):
-            access = Access(
-                base_url,
-                "account-key",
-                secret,
-                memo="passphrase",
-                uid="1",
-                wallet="0x" + "5a" * 20,
-                private_key=private,
-            )
-            try:
-                return exchange.sign(command, access, Stamp(1_700_000_000_000, nonce=7)).url
-            except InvalidCommand as error:
-                why = str(error)
-    raise AssertionError(f"{name}: {why}")
+ADDRESS = "http://127.0.0.1:9"
 
 
 @pytest.mark.timeout(600)
@@ -196,7 +167,13 @@ def test_each_command_is_signed_for_the_address_that_is_set() -> None:
     """One request a command, at `base_url`; its path is ccxt's."""
     for name in IDS:
         for command in commands_of(exchange_of(name)):
-            assert signed(name, command).startswith("http://127.0.0.1:9/")
+            assert signed(exchange_of(name), command, ADDRESS).url.startswith(f"{ADDRESS}/")
+
+
+@pytest.mark.timeout(600)
+def test_no_byte_of_a_request_has_changed() -> None:
+    """As `uv run ops/ccxt_golden.py` has written them. After an upgrade it shows each change."""
+    assert list(lines()) == GOLDEN.read_text().splitlines()
 
 
 # Settings

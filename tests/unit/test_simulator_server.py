@@ -16,6 +16,7 @@ import pytest
 import worker.simulator
 from tests.support.exchange_clients import KEY, EverstrikeTrader, IndodaxTrader, ask
 from worker.simulator import EXCHANGES, Simulator
+from worker.simulator.wire import PROFILED
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_urls_stand_for_the_documented_hosts(sim: Simulator) -> None:
         f"{base}/kucoin",
         f"{base}/bybit",
         f"{base}/deribit/api/v2",
-        *(f"{base}/ccxt/{name}" for name in ("bitvavo", "whitebit", "woo", "bitget")),
+        *(f"{base}/ccxt/{name}" for name in PROFILED),
     ]
     with pytest.raises(ValueError, match="no exchange"):
         sim.url("nowhere")

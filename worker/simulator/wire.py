@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
-PROFILED = ("bitvavo", "whitebit", "woo", "bitget")
-"""Ids of ccxt whose profiles are simulated."""
+PROFILED = ("bitvavo", "whitebit", "woo", "bitget", "coinsph")
+"""Ids of ccxt that are simulated; the last has a profile here alone."""
 MOUNTS: Mapping[str, str] = {
     "everstrike": "/everstrike",
     "indodax": "/indodax/tapi",

@@ -22,7 +22,8 @@ from worker.simulator.profiled.venues import VENUES
 from worker.simulator.signing import same
 from worker.simulator.wire import Reply, Request, json_reply
 
-PROFILES = Path(__file__).parents[2] / "exchanges" / "ccxt" / "profiles"
+PROFILES = (Path(__file__).parents[2] / "exchanges" / "ccxt" / "profiles", Path(__file__).parent)
+"""The program's, and those of exchanges of which it has none."""
 STATES = {"open": "OPEN", "canceled": "CANCELED", "filled": "FILLED"}
 MS = 1_000
 
@@ -37,7 +38,9 @@ class Profiled(Exchange):
         self.name = f"ccxt:{exchange_id}"  # type: ignore[misc]
         super().__init__(seed, options)
         self.venue = VENUES[exchange_id]
-        self.profile = tomllib.loads((PROFILES / f"{exchange_id}.toml").read_text())
+        paths = (folder / f"{exchange_id}.toml" for folder in PROFILES)
+        path = next(path for path in paths if path.exists())
+        self.profile = tomllib.loads(path.read_text())
         self.countdowns = Countdowns()
 
     def new_order_id(self) -> str:

@@ -70,6 +70,13 @@ def _payload(request: Request, path: str, secret: str) -> tuple[str, str]:
     return request.headers.get("x-txc-signature", "") if same else "", right
 
 
+def _queried(request: Request, path: str, secret: str) -> tuple[str, str]:
+    """Return the signature of Coins.ph: HMAC-SHA256 of the query that it ends."""
+    del path
+    text, _, given = request.query.rpartition("&signature=")
+    return given, hmac.digest(secret.encode(), text.encode(), "sha256").hex()
+
+
 _NOT_FOUND: Final = {"errorCode": 240, "error": "No order found."}
 _INNER: Final = {
     "code": 2,
@@ -123,6 +130,20 @@ VENUES: Final[Mapping[str, Venue]] = {
         (401, {"success": False, "code": -1000, "message": "An unauthorized request."}),
         (429, {"success": False, "code": -1003, "message": "Rate limit exceed."}),
         "triggerAfter",
+    ),
+    "coinsph": Venue(
+        {
+            ("DELETE", "/openapi/v1/order"): "cancel",
+            ("GET", "/openapi/v1/order"): "query",
+            ("GET", "/openapi/v1/openOrders"): "open_orders",
+        },
+        "x-coins-apikey",
+        _queried,
+        (400, {"code": -2011, "msg": "CANCEL_REJECTED"}),
+        (400, {"code": -2013, "msg": "Order does not exist."}),
+        (400, {"code": -1022, "msg": "Signature for this request is not valid."}),
+        (429, {"code": -1003, "msg": "Too many requests."}),
+        reports=True,
     ),
     "bitget": Venue(
         {
