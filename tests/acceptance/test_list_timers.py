@@ -13,6 +13,7 @@ from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 from tests.support.world import World
 from worker import Switch, SwitchClearing, clock
+from worker.model.switches import SwitchState
 from worker.simulator import Simulator
 
 SUITE_ROUNDS = 3
@@ -49,14 +50,33 @@ def test_two_switches_share_the_one_timer(world: World, rounds: int) -> None:
         return
     world.sim.set_option("kucoin_fires_within_ms", DELAY_MS)
     spared = world.place(ALIAS, pair=SPARED) + world.place(ALIAS, pair=FIRST, stop=True)
+    late: list[float] = []
+    former: tuple[Switch, ...] = ()
     for _ in range(rounds):
-        _die(world, rng)
+        former, found = _die(world, rng, former)
+        late += found
         assert {world.status(ALIAS, order) for order in spared} == {"open"}
+    found = f"timers fired {min(late):+.0f} to {max(late):+.0f} ms from the deadlines"
+    print(f"{rounds} deaths: {found}")  # noqa: T201  the figures of a long run
 
 
-def _share(world: World, timeout_ms: int) -> tuple[WorkerProcess, Switch, Switch]:
-    """Have two switches share the timer; return their worker, and them."""
+def _share(
+    world: World, timeout_ms: int, former: tuple[Switch, ...] = ()
+) -> tuple[WorkerProcess, Switch, Switch]:
+    """Have two switches share the timer; return their worker, and them.
+
+    Args:
+        world: The exchange and the workers.
+        timeout_ms: Of each switch.
+        former: Switches that must have tripped before.
+    """
     worker, producer = world.worker(), world.producer()
+
+    def tripped() -> bool:
+        records = [switch.record() for switch in former]
+        return all(each and each.state is SwitchState.TRIPPED for each in records)
+
+    eventually(tripped, within_ms=90_000, what="the former switches have tripped")
     switches: list[Switch] = []
 
     def all_armed() -> bool:
@@ -89,9 +109,15 @@ def _share(world: World, timeout_ms: int) -> tuple[WorkerProcess, Switch, Switch
     return worker, first, second
 
 
-def _die(world: World, rng: random.Random) -> None:
-    """Have two strategies and their worker die; judge by the exchange's own times."""
-    worker, first, second = _share(world, TIMEOUT_MS)
+def _die(
+    world: World, rng: random.Random, former: tuple[Switch, ...]
+) -> tuple[tuple[Switch, ...], list[float]]:
+    """Have two strategies and their worker die; judge by the exchange's own times.
+
+    Returns:
+        The switches, and how late the timer fired for each, in ms.
+    """
+    worker, first, second = _share(world, TIMEOUT_MS, former)
     placed = {pair: world.place(ALIAS, 2, pair=pair) for pair in (FIRST, SECOND)}
     first_dies_ms = clock.monotonic_ms() + rng.randrange(1_000, 6_000)
     dies_ms = first_dies_ms + rng.randrange(SILENT_MS)
@@ -102,18 +128,23 @@ def _die(world: World, rng: random.Random) -> None:
         clock.sleep_ms(100)
     records = {FIRST: first.record(), SECOND: second.record()}
     worker.kill()
+    fires_ms = {timer.pair: timer.fires_at_ms for timer in world.sim.timers()}
 
     def closed() -> bool:
         orders = [each for ids in placed.values() for each in ids]
         return {world.status(ALIAS, order) for order in orders} == {"canceled"}
 
     eventually(closed, within_ms=TIMEOUT_MS + DELAY_MS + 30_000, what="the timer has fired")
+    late: list[float] = []
     for pair, record in records.items():
         assert record is not None
         assert record.held == "exchange"
+        late.append(fires_ms[pair] - record.deadline_ms)
+        assert -TIMEOUT_MS / EARLY - ROUNDING_MS <= late[-1] <= LATE_MS
         for order_id in placed[pair]:
             order = world.sim.order("kucoin", order_id)
             assert order.closed_by == "countdown"
             assert order.closed_ms is not None
             late_ms = order.closed_ms - record.deadline_ms
             assert -TIMEOUT_MS / EARLY - ROUNDING_MS <= late_ms <= LATE_MS + DELAY_MS
+    return (first, second), late
