@@ -29,9 +29,11 @@ OWN = {
     "gf": ("gate_internal", "gate_cancel_fail"),
     "bb": ("bybit_timeout", "bybit_server"),
     "de": ("deribit_retry", "deribit_timed_out"),
+    "ku": ("kucoin_open", "kucoin_internal"),
+    "hl": ("hyperliquid_internal", "hyperliquid_spent", "reject_nonce"),
 }
 """By alias, the faults of its exchange alone."""
-ORDERS, ALL_ORDERS = 24, 300
+ORDERS, ALL_ORDERS = 12, 300
 """An exchange's, in the suite and with `--rounds 4` or more."""
 SUITE_ROUNDS = 3
 RATE = 0.05
