@@ -56,8 +56,8 @@ def test_two_switches_share_the_one_timer(world: World, rounds: int) -> None:
         former, found = _die(world, rng, former)
         late += found
         assert {world.status(ALIAS, order) for order in spared} == {"open"}
-    found = f"timers fired {min(late):+.0f} to {max(late):+.0f} ms from the deadlines"
-    print(f"{rounds} deaths: {found}")  # noqa: T201  the figures of a long run
+    figures = f"timers fired {min(late):+.0f} to {max(late):+.0f} ms from the deadlines"
+    print(f"{rounds} deaths: {figures}")  # noqa: T201
 
 
 def _share(
