@@ -23,6 +23,7 @@ from worker.config.client_settings import (
 )
 from worker.config.settings import Settings, load_settings
 from worker.errors import SettingsError
+from worker.exchanges import EXCHANGES, NEED_MORE
 
 PLAIN = """
 redis_url = "redis://10.0.0.1:6379/3"
@@ -38,8 +39,38 @@ transit_ms = 250
 [jobs]
 retention_ms = 1000
 """
-HEAVY = ("pydantic_settings", "celery", "requests", "worker.store.tokens", "sentry_sdk", "tenacity")
+HEAVY = (
+    "pydantic",
+    "rich",
+    "celery",
+    "requests",
+    "httpx",
+    "worker.store.tokens",
+    "sentry_sdk",
+    "tenacity",
+)
 LOADED = f"print([name for name in {HEAVY!r} if name in sys.modules])"
+SIMULATED = """
+redis_url = "redis://127.0.0.1:1/0"
+[accounts.bu]
+exchange = "binanceusdm"
+base_url = "http://127.0.0.1:36969/binanceusdm"
+api_key = "k"
+[accounts.ix]
+exchange = "indodax"
+[accounts.ix2]
+exchange = "indodax_v2"
+timers = "ix"
+[accounts.by]
+exchange = "bybit"
+category = "linear"
+[metrics]
+port = 0
+[web]
+host = "127.0.0.1"
+[notify]
+urls_file = "/run/secrets/notify"
+"""
 
 NUMBERS = st.one_of(st.integers(-5, 5), st.integers(90, 3_000), st.booleans(), st.text(max_size=3))
 TEXTS = st.sampled_from(
@@ -50,9 +81,31 @@ TABLES = {
     for name, keys in INTEGERS.items()
     if name
 }
-ACCOUNT = st.dictionaries(
-    st.sampled_from(["exchange", "api_key", "api_key_file", "memo", "bulk", "auth"]), TEXTS
-).map(lambda row: {"exchange": "everstrike"} | row)
+URLS = st.sampled_from(
+    [
+        "https://h.example/v1",
+        "http://127.0.0.1:8080/x",
+        "http://h.example",
+        "https://h:0",
+        "https://h:70000",
+        "https://u@h",
+        "",
+    ]
+)
+OF_EXCHANGE = st.sampled_from(["", "spot", "linear", "ix", "ev", "sha256", "nosuch"])
+ACCOUNT = st.fixed_dictionaries(
+    {"exchange": st.sampled_from(["everstrike", "indodax", "indodax_v2", "bybit", "ccxt:nosuch"])},
+    optional={
+        **dict.fromkeys(["api_key", "api_key_file", "memo", "bulk"], TEXTS),
+        **dict.fromkeys(["auth", "category", "timers"], OF_EXCHANGE),
+        "base_url": URLS,
+    },
+)
+SERVED = {
+    "metrics": st.dictionaries(st.sampled_from(["port", "beat_port", "host", "x"]), NUMBERS),
+    "web": st.dictionaries(st.sampled_from(["port", "host"]), st.one_of(NUMBERS, TEXTS)),
+    "notify": st.dictionaries(st.sampled_from(["urls_file", "urls"]), TEXTS),
+}
 DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={
@@ -61,8 +114,11 @@ DOCUMENTS = st.fixed_dictionaries(
         "key_prefix": TEXTS,
         "redis_timeout_ms": NUMBERS,
         "redis_wait_replicas": NUMBERS,
-        "accounts": st.dictionaries(st.sampled_from(["ev", "Ev", "a-1", ""]), ACCOUNT, max_size=2),
+        "accounts": st.dictionaries(
+            st.sampled_from(["ev", "ix", "Ev", "a-1", ""]), ACCOUNT, max_size=2
+        ),
         **TABLES,
+        **SERVED,
     },
 )
 
@@ -89,7 +145,7 @@ def read(load: Any) -> tuple[Any, ...] | str:
     except SettingsError as error:
         return str(error)
     accounts = {
-        alias: (each.adapter, each.uses_nonce, each.limits_in_force)
+        alias: (each.adapter, each.uses_nonce, each.limits_in_force, each.timers)
         for alias, each in found.accounts.items()
     }
     bounds = found.switches
@@ -164,6 +220,11 @@ def test_environment_comes_first(
 
 def last_line(code: str, config: Path) -> str:
     """Run code in a new process, with these settings; return the last line that it printed."""
+    return lines_of(code, config)[-1]
+
+
+def lines_of(code: str, config: Path) -> list[str]:
+    """Run code in a new process, with these settings; return the lines that it printed."""
     environment = {name: value for name, value in os.environ.items() if "WORKER" not in name}
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}"],
@@ -171,31 +232,81 @@ def last_line(code: str, config: Path) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
-    return done.stdout.splitlines()[-1]
+    return done.stdout.splitlines()
 
 
-def test_a_producer_and_the_commands_that_enqueue_import_little(document: Path) -> None:
-    """Neither pydantic-settings nor what workers need is imported to enqueue and to read."""
-    document.write_text(PLAIN, encoding="utf-8")
+@pytest.mark.parametrize("text", [PLAIN, SIMULATED])
+def test_settings_as_people_write_them_are_plain(
+    text: str, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accounts at other addresses, with timers and categories, and what is served, need no more."""
+    document.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("WORKER_CONFIG", str(document))
+    assert isinstance(load_client_settings(), ClientSettings)
+    assert read(load_client_settings) == read(load_settings)
+
+
+def test_exchanges_that_need_more_than_keys_are_listed() -> None:
+    """The list, which spares a strategy the import of every adapter, is complete."""
+    needy = {
+        name
+        for name, exchange in EXCHANGES.items()
+        if exchange.capabilities.categories or exchange.capabilities.unproven
+    }
+    assert needy == NEED_MORE
+
+
+@pytest.mark.parametrize(
+    ("words", "of_commands"),
+    [
+        (["cancel", "ev", "1"], "cancel cancel_direct panic"),
+        (["jobs", "--limit", "3", "--state", "done", "--newer-than", "2h"], "jobs"),
+        (["switches", "--account", "ix"], "switches"),
+        (["--version"], ""),
+    ],
+)
+def test_a_command_imports_its_own_module(
+    words: list[str], of_commands: str, document: Path
+) -> None:
+    """A command imports no other command, and nothing that only workers need."""
+    document.write_text(SIMULATED, encoding="utf-8")
+    code = (
+        f"from worker.cli import main\nmain({words!r})\n{LOADED}\n"
+        "print('redis' in sys.modules)\n"
+        "print(*sorted(name.removeprefix('worker.cli.commands.') for name in sys.modules "
+        "if name.startswith('worker.cli.commands.') or name in "
+        "('worker.cli.up', 'worker.cli.demo', 'worker.cli.check')))"
+    )
+    needs_redis = str(words != ["--version"])
+    assert lines_of(code, document)[-3:] == ["[]", needs_redis, of_commands]
+
+
+def test_commands_that_read_or_enqueue_import_little(document: Path) -> None:
+    """Neither pydantic nor what workers need is imported to enqueue and to read."""
+    document.write_text(SIMULATED, encoding="utf-8")
     commands = "\n".join(
         f"main({words!r})"
         for words in (
-            ["cancel", "nowhere", "1"],
-            ["arm", "ix", "--pair", "a_b", "--timeout-ms", "1"],
-            ["jobs"],
-            ["switches"],
+            ["cancel-all", "ix", "--yes", "--hold", "60s"],
+            ["panic", "--yes", "--wait", "1"],
+            ["arm", "ix", "--pair", "a_b", "--timeout", "30s"],
+            ["beat", "0123456789"],
+            ["disarm", "0123456789"],
+            ["show", "0123456789"],
+            ["dead", "list"],
             ["status"],
         )
     )
-    code = (
-        "from worker import Producer; Producer(); assert 'pydantic' not in sys.modules\n"
-        f"from worker.cli import main\n{commands}"
-    )
-    unreachable = PLAIN.replace("10.0.0.1", "127.0.0.1").replace("6379", "1")
-    document.write_text(unreachable, encoding="utf-8")
-    assert last_line(f"{code}\n{LOADED}", document) == "[]"
+    assert last_line(f"from worker.cli import main\n{commands}\n{LOADED}", document) == "[]"
+
+
+def test_a_producer_imports_little(document: Path) -> None:
+    """Neither pydantic nor what workers need is imported to enqueue."""
+    document.write_text(PLAIN, encoding="utf-8")
+    code = f"from worker import Producer; Producer()\n{LOADED}"
+    assert last_line(code, document) == "[]"
 
 
 def test_what_needs_an_extra_names_it(document: Path) -> None:

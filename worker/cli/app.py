@@ -11,24 +11,10 @@ from typing import Annotated
 
 import typer
 
+from worker import __version__
 from worker.cli import output, resources
-from worker.cli.check.command import check
-from worker.cli.commands import (
-    cancel,
-    dead,
-    jobs,
-    notify,
-    simulator,
-    status,
-    switch,
-    switches,
-    token,
-    web,
-)
-from worker.cli.commands import panic as panicking
-from worker.cli.demo.command import demo
 from worker.cli.errors import FAILED, INTERRUPTED, explain
-from worker.cli.up.command import up
+from worker.cli.loading import Program
 from worker.errors import SettingsError
 from worker.model.text import one_line
 
@@ -42,6 +28,7 @@ WITHOUT_FILE = (
 
 app = typer.Typer(
     name=NAME,
+    cls=Program,
     help="Cancels a trader's orders, on command or when a strategy stops sending heartbeats.",
     epilog="Exit codes: 0 done, 1 failed or not proven in time, 2 wrong usage or settings, "
     "130 interrupted.",
@@ -49,31 +36,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("cancel")(cancel.cancel)
-app.command("cancel-all")(cancel.cancel_all)
-app.command("panic")(panicking.panic)
-app.command("arm")(switch.arm)
-app.command("beat")(switch.beat)
-app.command("disarm")(switch.disarm)
-app.command("switches")(switches.switches)
-app.command("jobs")(jobs.jobs)
-app.command("show")(jobs.show)
-app.add_typer(dead.app, name="dead")
-app.command("status")(status.status)
-app.add_typer(notify.app, name="notify")
-app.command("check")(check)
-app.command("web")(web.web)
-app.add_typer(token.app, name="token")
-app.command("simulator")(simulator.simulator)
-app.command("up")(up)
-app.command("demo")(demo)
 
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415  slow
-
-        output.say(f"{NAME} {version(NAME)}")
+        output.say(f"{NAME} {__version__}")
         raise typer.Exit
 
 

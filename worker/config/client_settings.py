@@ -15,18 +15,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from worker.config.aliases import auth_mode_of
+from worker.config.client_accounts import ClientAccount, NotPlainError, read_accounts, require
 from worker.config.secret_values import read_secret
 from worker.config.settings_file import CONFIG_VARIABLE, config_path, read_table
 from worker.errors import SettingsError
-from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Exchange, Limit
 
 PREFIX: Final = "WORKER_"
 URL: Final = "redis://127.0.0.1:6379/0"
-ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 KEY_PREFIX: Final = re.compile(r"[A-Za-z0-9:_-]{1,32}")
-SECRETS: Final = ("api_key", "api_secret", "memo", "passphrase", "uid", "wallet", "private_key")
 INTEGERS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {
         "": {"redis_timeout_ms": 10},
@@ -36,6 +33,11 @@ INTEGERS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     }
 )
 """By table, the whole numbers that are read here, each with its smallest value."""
+PORTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"metrics": ("port", "beat_port", "web_port"), "web": ("port",)}
+)
+"""By table, ports of what is served: a strategy does not need them."""
+PORT_MAX: Final = 65_535
 VARIABLES: Final = ("redis_url", "redis_url_file", "key_prefix")
 """Texts that are read here from the environment too."""
 
@@ -125,29 +127,6 @@ class ProducerSettings(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ClientAccount:
-    """An account without its secrets and limits of its own."""
-
-    exchange: str
-    timers: str = ""
-
-    @property
-    def adapter(self) -> Exchange:
-        """The exchange's adapter."""
-        return EXCHANGES[self.exchange]
-
-    @property
-    def uses_nonce(self) -> bool:
-        """Whether requests carry a nonce."""
-        return auth_mode_of(self.adapter, "") in self.adapter.capabilities.nonce_auth
-
-    @property
-    def limits_in_force(self) -> tuple[Limit, ...]:
-        """The exchange's limits."""
-        return self.adapter.capabilities.limits
-
-
-@dataclass(frozen=True, slots=True)
 class ClientSwitches:
     """Limits of dead man's switches."""
 
@@ -194,14 +173,10 @@ def load_client_settings() -> ProducerSettings:
     """
     try:
         return _plain(dict(os.environ), config_path())
-    except (_NotPlainError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SettingsError):
+    except (NotPlainError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SettingsError):
         from worker.config.settings import load_settings  # noqa: PLC0415  slow
 
         return load_settings()
-
-
-class _NotPlainError(Exception):
-    """A setting that is not read here."""
 
 
 def _plain(environment: Mapping[str, str], path: Path | None) -> ClientSettings:
@@ -210,14 +185,15 @@ def _plain(environment: Mapping[str, str], path: Path | None) -> ClientSettings:
     for variable, value in environment.items():
         name = variable.removeprefix(PREFIX).lower()
         if variable.upper().startswith(PREFIX) and variable != CONFIG_VARIABLE:
-            _require(variable == PREFIX + name.upper() and name in VARIABLES)
+            require(variable == PREFIX + name.upper() and name in VARIABLES)
             given[name] = value
     tables = {name: _numbers(name, table.pop(name, {})) for name in INTEGERS if name}
-    accounts = {alias: _account(alias, row) for alias, row in table.pop("accounts", {}).items()}
+    accounts = read_accounts(table.pop("accounts", {}))
+    _check_others(table)
     texts = {name: given.pop(name) for name in VARIABLES if name in given}
-    _require(not table and all(isinstance(text, str) for text in texts.values()))
-    _require(not {"redis_url", "redis_url_file"} <= {*texts})
-    _require(bool(KEY_PREFIX.fullmatch(texts.get("key_prefix", "cx:"))))
+    require(all(isinstance(text, str) for text in texts.values()))
+    require(not {"redis_url", "redis_url_file"} <= {*texts})
+    require(bool(KEY_PREFIX.fullmatch(texts.get("key_prefix", "cx:"))))
     switches = {name: value for name, value in tables["switches"].items() if name != "max_pairs"}
     own = {each.name for each in fields(ClientJobs)}
     jobs = {name: value for name, value in tables["jobs"].items() if name in own}
@@ -233,25 +209,22 @@ def _plain(environment: Mapping[str, str], path: Path | None) -> ClientSettings:
 
 
 def _numbers(name: str, table: Any) -> dict[str, int]:  # noqa: ANN401  as read
-    _require(isinstance(table, dict))
+    require(isinstance(table, dict))
     for key, value in table.items():
         least = INTEGERS[name].get(key)
-        _require(type(value) is int and least is not None and value >= least)
+        require(type(value) is int and least is not None and value >= least)
     return dict(table)
 
 
-def _account(alias: str, row: Any) -> ClientAccount:  # noqa: ANN401  as read
-    _require(isinstance(row, dict) and bool(ALIAS.fullmatch(alias)))
-    texts = dict(row)
-    exchange = texts.pop("exchange", None)
-    _require(isinstance(exchange, str) and exchange in EXCHANGES)
-    for name, value in texts.items():
-        secret = name.removesuffix("_file")
-        _require(secret in SECRETS and isinstance(value, str) and value.isprintable())
-        _require(name == secret or secret not in texts)
-    return ClientAccount(exchange)
-
-
-def _require(plain: bool) -> None:  # noqa: FBT001  reads as an assertion
-    if not plain:
-        raise _NotPlainError
+def _check_others(table: Mapping[str, Any]) -> None:
+    """Require that the tables which a strategy does not need are plainly right."""
+    for name, rows in table.items():
+        require(isinstance(rows, dict) and name in (*PORTS, "notify"))
+        for key, value in rows.items():
+            if key in PORTS.get(name, ()):
+                require(type(value) is int and 0 <= value <= PORT_MAX)
+            elif (name, key) == ("notify", "urls_file"):
+                require(isinstance(value, str) and value.isprintable())
+            else:
+                require(key == "host" and isinstance(value, str) and value.isprintable())
+                require(name in PORTS and bool(value))

@@ -16,7 +16,15 @@ from typing import Final
 from worker.errors import SettingsError
 from worker.exchanges.base import Exchange
 
-__all__ = ["CCXT", "EXCHANGES", "adapter_instead", "ccxt_names", "exchange_named", "prepare"]
+__all__ = [
+    "CCXT",
+    "EXCHANGES",
+    "NEED_MORE",
+    "adapter_instead",
+    "ccxt_names",
+    "exchange_named",
+    "prepare",
+]
 
 _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -38,6 +46,8 @@ _HOMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """By name, the module and the attribute that is the exchange."""
+NEED_MORE: Final = frozenset({"bybit"})
+"""Those whose accounts need a setting beside their keys; so do all of ccxt."""
 CCXT: Final = "ccxt:"
 _SAME_KEYS: Final[Mapping[str, str]] = MappingProxyType({"kucoinfutures": "kucoin"})
 """Ids of ccxt with the keys of another exchange."""

@@ -28,6 +28,7 @@ from worker.cli.options import (
     LimitOption,
     YesOption,
 )
+from worker.cli.parameters import PlainCommand
 from worker.errors import InvalidCommand
 from worker.model.jobs import Job, Kind, State
 from worker.model.text import one_line
@@ -46,7 +47,7 @@ app = typer.Typer(
 Report = dict[str, object]
 
 
-@app.command("list")
+@app.command("list", cls=PlainCommand)
 @with_selection
 def list_letters(
     *, selection: Selection, limit: LimitOption = 50, as_json: JsonOption = False
@@ -64,7 +65,7 @@ def list_letters(
         output.note(f"these are {len(listed)} of {count}; see more with --limit")
 
 
-@app.command("show")
+@app.command("show", cls=PlainCommand)
 def show_letter(job_id: JobArgument, as_json: JsonOption = False) -> None:
     """Show one dead letter and all its attempts."""
     listing = resources.open_listing()
@@ -72,7 +73,7 @@ def show_letter(job_id: JobArgument, as_json: JsonOption = False) -> None:
     print_described(described(job, now_ms=listing.now_ms()), as_json=as_json)
 
 
-@app.command("replay")
+@app.command("replay", cls=PlainCommand)
 @with_selection
 def replay(
     *,
@@ -99,7 +100,7 @@ def replay(
     _for_each(_chosen(job_ids, selection), act, as_json=as_json)
 
 
-@app.command("discard")
+@app.command("discard", cls=PlainCommand)
 @with_selection
 def discard(
     *,

@@ -9,6 +9,7 @@ import typer
 from worker.cli import output, resources
 from worker.cli.errors import FAILED, MISUSED, CliError
 from worker.cli.options import JsonOption
+from worker.cli.parameters import PlainCommand
 
 TITLE = "test of notifications"
 NONE = (
@@ -24,7 +25,7 @@ def group() -> None:
     """Try where notifications go."""
 
 
-@app.command("test")
+@app.command("test", cls=PlainCommand)
 def try_addresses(as_json: JsonOption = False) -> None:
     """Send one message to each configured address; needs no Redis."""
     from worker.factory import secrets_of  # noqa: PLC0415  slow

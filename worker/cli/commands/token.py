@@ -9,6 +9,7 @@ import typer
 from worker.cli import output, resources
 from worker.cli.errors import MISUSED, CliError
 from worker.cli.options import JsonOption, PairOption, SideOption
+from worker.cli.parameters import PlainCommand
 from worker.model.authority import NAME, HookScope, Token, Verb
 
 HEADERS = ("NAME", "VERBS", "ACCOUNTS", "CREATED")
@@ -17,7 +18,7 @@ EVERY = "all"
 app = typer.Typer(help="Tokens of HTTP clients.", rich_markup_mode=None)
 
 
-@app.command("create")
+@app.command("create", cls=PlainCommand)
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use it.")],
     *,
@@ -61,7 +62,7 @@ def create(
     output.say(f"/v1/hooks/{secret}" if hook else secret)
 
 
-@app.command("list")
+@app.command("list", cls=PlainCommand)
 def list_tokens(as_json: JsonOption = False) -> None:
     """List the tokens; never their secrets."""
     tokens = resources.open_api_tokens().every()
@@ -80,7 +81,7 @@ def list_tokens(as_json: JsonOption = False) -> None:
     output.table(HEADERS, rows)
 
 
-@app.command("revoke")
+@app.command("revoke", cls=PlainCommand)
 def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a token.")]) -> None:
     """Revoke a token: it is refused from the next call on."""
     if not resources.open_api_tokens().revoke(name):
