@@ -220,6 +220,7 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
         window_ms=limit.window_ms,
         paced=limit.paced,
         proven=limit.proven,
+        stops=limit.stops,
     )
 
 

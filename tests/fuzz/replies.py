@@ -149,6 +149,21 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"code": "51603", "msg": "Order does not exist", "data": []},
         {"code": "50102", "msg": "Timestamp request expired", "data": []},
         {"code": "0", "data": [{"triggerTime": "1700000001000", "ts": "1700000000000"}]},
+        {"code": "0", "data": [{"algoId": ORDER, "sCode": "0", "sMsg": ""}]},
+        {"code": "0", "data": [{"algoId": ORDER, "instId": "btc_idr", "state": "canceled"}]},
+        {
+            "code": "0",
+            "data": [
+                {
+                    "algoId": "2",
+                    "algoClOrdId": "a",
+                    "instId": "btc_idr",
+                    "ordType": "oco",
+                    "side": "buy",
+                    "state": "live",
+                }
+            ],
+        },
         {"code": "0", "data": [{"triggerTime": "0", "ts": "1700000000000"}]},
     ),
     "bybit": (

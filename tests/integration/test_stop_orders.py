@@ -16,15 +16,15 @@ from worker.model.jobs import Kind
 from worker.simulator import Simulator
 
 BINANCE = ("bn", "bu", "bc")
-"""`bu` lists stop orders apart from others; `bn` and `bc` list all together."""
+"""`bu`, as `ok`, lists stop orders apart from others; `bn` and `bc` list all together."""
 PAIRS = {"bc": "BTC/USD:BTC", "ix": "btc_idr"}
-OTHER_PAIRS = {"ix": "eth_idr"}
+OTHER_PAIRS = {"ix": "eth_idr", "ok": "ETH-USDT"}
 
 
 @pytest.fixture
 def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """A world with these accounts."""
-    made = World(sim, redis_url, tmp_path, aliases=(*BINANCE, "ix", "ev"))
+    made = World(sim, redis_url, tmp_path, aliases=(*BINANCE, "ix", "ev", "ok"))
     yield made
     made.close()
 
@@ -35,7 +35,7 @@ def statuses(world: World, alias: str, orders: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("stops", ["take", "keep"])
-@pytest.mark.parametrize("alias", [*BINANCE, "ix"])
+@pytest.mark.parametrize("alias", [*BINANCE, "ix", "ok"])
 def test_a_cancel_all_takes_stop_orders_or_keeps_them(world: World, alias: str, stops: str) -> None:
     """By default it takes them; other pairs' stop orders stay in any case."""
     attempts = Attempts(world)

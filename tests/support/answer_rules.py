@@ -18,6 +18,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
@@ -53,16 +54,20 @@ COMMANDS: tuple[Command, ...] = (
     QueryOrder(ORDER, pair="btc_idr", past=True),
     ListOpenOrders("btc_idr", "buy"),
     ListOpenOrders(),
+    CancelOrder(ORDER, pair="btc_idr", side="buy", stop=True),
+    QueryOrder(ORDER, pair="btc_idr", stop=True),
+    ListStopOrders("btc_idr"),
+    ListStopOrders(),
     SetCountdown(("btc_idr",), 1_000),
     FetchToken(),
 )
-FITTING: dict[type[Answer], type[Command]] = {
+FITTING: dict[type[Answer], type[Command] | tuple[type[Command], ...]] = {
     Closed: CancelOrder,
     ClosedMany: CancelOrders,
     CancelAccepted: CancelOrder,
     ScopeCanceled: CancelScope,
     OrderReport: QueryOrder,
-    OpenOrders: ListOpenOrders,
+    OpenOrders: (ListOpenOrders, ListStopOrders),
     CountdownSet: SetCountdown,
     TokenGrant: FetchToken,
 }
@@ -257,7 +262,8 @@ def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
             assert ORDER in json.dumps(json.loads(reply.body))
         case OpenOrders(orders=orders):
             for order in orders:
-                EXCHANGES[name].check(CancelOrder(order.order_id, order.pair, order.side))
+                cancel = CancelOrder(order.order_id, order.pair, order.side, stop=order.stop)
+                EXCHANGES[name].check(cancel)
         case TokenGrant(token=token, expires_ms=expires_ms):
             assert token.isascii()
             assert token.isprintable()

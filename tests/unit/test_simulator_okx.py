@@ -18,6 +18,8 @@ KEY, SECRET, PASSPHRASE = "okx-key", "okx-secret", "okx-pass"
 TICK_MS = 11
 """What came due so long ago has been done when a request is answered."""
 CANCEL, ORDER = "/api/v5/trade/cancel-order", "/api/v5/trade/order"
+ALGOS, ALGO = "/api/v5/trade/orders-algo-pending", "/api/v5/trade/order-algo"
+CANCEL_ALGOS = "/api/v5/trade/cancel-algos"
 PENDING, TIMER = "/api/v5/trade/orders-pending", "/api/v5/trade/cancel-all-after"
 
 
@@ -41,7 +43,7 @@ class OkxTrader:
     def send(
         self,
         path: str,
-        fields: dict[str, str] | None = None,
+        fields: object = None,
         *,
         secret: str = SECRET,
         passphrase: str = PASSPHRASE,
@@ -63,9 +65,9 @@ class OkxTrader:
         code = rows[0]["sCode"] if rows and "sCode" in rows[0] else found["code"]
         return code, rows
 
-    def place(self, pair: str = "BTC-USDT", count: int = 1) -> list[str]:
+    def place(self, pair: str = "BTC-USDT", count: int = 1, *, stop: bool = False) -> list[str]:
         """Place orders."""
-        return self.sim.place("okx", KEY, pair=pair, count=count)
+        return self.sim.place("okx", KEY, pair=pair, count=count, stop=stop)
 
     def cancel(self, order: str, pair: str = "BTC-USDT") -> str:
         """Cancel an order; return the code."""
@@ -143,6 +145,40 @@ def test_a_timer_takes_the_account_in_turn(trader: OkxTrader, sim: Simulator, cl
     clock.now_ms += 20
     trader.send(PENDING)
     assert sim.order("okx", second).closed_by == "countdown"
+
+
+def test_algo_orders_are_reached_by_their_endpoints_alone(
+    trader: OkxTrader, sim: Simulator, clock: Clock
+) -> None:
+    """Ten in one cancel, each with a code; the timer leaves them."""
+    (plain,), algos = trader.place(), trader.place(count=12, stop=True)
+    assert trader.cancel(algos[0]) == "51400"
+    assert state(trader, algos[0]) == "51603"
+    assert [each["ordId"] for each in trader.send(PENDING)[1]] == [plain]
+    assert trader.send(f"{ALGOS}?ordType=conditional,trigger")[0] == "51000"
+    assert trader.send(ALGOS)[0] == "51000"
+    assert not trader.send(f"{ALGOS}?ordType=trigger")[1]
+    _, listed = trader.send(f"{ALGOS}?ordType=conditional,oco&instId=BTC-USDT")
+    assert [each["algoId"] for each in listed] == algos[::-1]
+    _, listed = trader.send(f"{ALGOS}?ordType=oco,conditional&after={algos[2]}")
+    assert [each["algoId"] for each in listed] == algos[1::-1]
+
+    def cancel(*wanted: str, pair: str = "BTC-USDT") -> list[str]:
+        rows = [{"instId": pair, "algoId": order} for order in wanted]
+        code, told = trader.send(CANCEL_ALGOS, rows)
+        return [each["sCode"] for each in told] or [code]
+
+    assert cancel(*algos[:11]) == ["51000"]
+    assert cancel(algos[0], plain) == ["0", "51400"]
+    assert cancel(algos[1], pair="ETH-USDT") == ["51400"]
+    clock.now_ms += 20 + TICK_MS
+    assert trader.send(f"{ALGO}?algoId={algos[0]}")[1][0]["state"] == "canceled"
+    assert trader.send(f"{ALGO}?algoId={algos[1]}")[1][0]["state"] == "live"
+    assert trader.send(f"{ALGO}?algoId={plain}")[0] == "51603"
+    trader.send(TIMER, {"timeOut": "10"})
+    clock.now_ms += 10_000 + TICK_MS
+    trader.send(PENDING)
+    assert [sim.order("okx", each).status for each in (plain, algos[1])] == ["canceled", "open"]
 
 
 def test_what_is_wrong_with_a_request(trader: OkxTrader) -> None:

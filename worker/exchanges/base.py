@@ -106,6 +106,7 @@ class Limit:
         proven: For few requests in a long window. None is sent before each replica
             of Redis that keeps up knows of it, so that a failover need not hold off
             the others for that window. Not for countdowns.
+        stops: Only commands about a stop order count.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Limit:
     paced: bool = False
     proven: bool = False
     weights: Mapping[type[Command], int | tuple[int, int]] = field(default_factory=dict)
+    stops: bool = False
 
     def weight(self, command: type[Command], *, all_pairs: bool = False) -> int:
         """Return how much a command counts."""

@@ -118,7 +118,7 @@ def in_scope(
     return in_pair and named and scope.side in (None, side)
 
 
-def respelled(scope: ListOpenOrders, pair: str) -> bool:
+def respelled(scope: ListOpenOrders | ListStopOrders, pair: str) -> bool:
     """Return whether a row's pair may be the one that was asked for, in another spelling.
 
     Its orders are not of the scope for certain, and a list with them does not show it empty.

@@ -9,7 +9,13 @@ from typing import Literal
 from worker.exchanges.base import IdForm
 from worker.exchanges.checks import PAIR, SIDE
 from worker.exchanges.replies import at, id_text, in_scope, respelled, text_at, word_at
-from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder
+from worker.model.commands import (
+    CancelOrder,
+    Command,
+    ListOpenOrders,
+    ListStopOrders,
+    QueryOrder,
+)
 from worker.model.outcomes import (
     Answer,
     OpenOrder,
@@ -19,6 +25,8 @@ from worker.model.outcomes import (
     Outcome,
     Unproven,
 )
+
+Lists = ListOpenOrders | ListStopOrders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +64,7 @@ class Rows:
     pages: Literal["", "last id", "number"] = ""
     first_page: int = 0
 
-    def read(self, scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
+    def read(self, scope: Lists, rows: list[object]) -> OpenOrders:
         """Take the open orders of the scope.
 
         A row that cannot be read leaves the list incomplete, and so does one whose pair
@@ -82,7 +90,7 @@ class Rows:
         seen = tuple(id_text(at(row, self.order_id)) for row in rows)
         return OpenOrders(tuple(orders), complete, next_page, seen)
 
-    def _next(self, scope: ListOpenOrders, rows: list[object]) -> str:
+    def _next(self, scope: Lists, rows: list[object]) -> str:
         """Return the page that follows a full one; empty if there is none, or no way to it."""
         if not self.page or len(rows) < self.page:
             return ""
@@ -91,7 +99,7 @@ class Rows:
         last = id_text(at(rows[-1], self.order_id)) if self.pages else ""
         return last if self.ids.pattern.fullmatch(last) else ""
 
-    def _unnamed(self, scope: ListOpenOrders, row: object) -> bool:
+    def _unnamed(self, scope: Lists, row: object) -> bool:
         """Return whether a client order id decides, and a row's cannot be read."""
         return bool(scope.client_id_prefix) and not isinstance(at(row, self.client_id), str)
 

@@ -44,8 +44,11 @@ class AccountSession:
     def rules_for(self, command: Command) -> list[Rule]:
         """Return the limits that a command counts against, with its weight."""
         whole = getattr(command, "pair", "") is None and self.whole
+        stop = getattr(command, "stop", False)
         return [
-            rule for kind, rule in (self.whole if whole else self.rules) if kind is type(command)
+            rule
+            for kind, rule in (self.whole if whole else self.rules)
+            if kind is type(command) and (stop or not rule.stops)
         ]
 
     @property

@@ -13,6 +13,7 @@ class Rule:
     Attributes:
         weight: How many of them the request counts for.
         ban: It counts nothing, and holds off every request while the exchange refuses all.
+        stops: It counts only requests about a stop order.
     """
 
     key: str
@@ -22,6 +23,7 @@ class Rule:
     proven: bool = False
     weight: int = 1
     ban: bool = False
+    stops: bool = False
 
     @property
     def kind(self) -> str:

@@ -119,7 +119,8 @@ What no document says, and is chosen here:
 - Hyperliquid: the text for what has expired and for a nonce that is refused; that an
   eleventh firing of a timer in a day cancels nothing. `add_key` takes the account's
   address, and the private key of its API wallet as the secret.
-- OKX: the order of its checks; how long a cancel and a timer take.
+- OKX: the order of its checks; how long a cancel and a timer take; that its timer leaves
+  algo orders, and how long these can be asked about.
 - Gate: the order of its checks, the status of each label, and that a timer fires at once;
   a timer of all pairs is refused.
 - KuCoin: the order of its checks; how long a cancel of a scope takes; what is said of a

@@ -1,7 +1,7 @@
 """OKX: a cancel is only accepted, and a timer is for the whole account.
 
-Written from the exchange's v5 documents. There is no cancel-all. The timer that is for
-orders with a tag is not used.
+Written from the exchange's v5 documents. There is no cancel-all. Stop orders are algo
+orders, with endpoints of their own. The timer that is for orders with a tag is not used.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import NUMBER_ID, Checker, Need
+from worker.exchanges.okx import algos
 from worker.exchanges.okx.limits import LIMITS
 from worker.exchanges.okx.replies import TIMER, read_reply
 from worker.model.commands import (
@@ -26,6 +27,7 @@ from worker.model.commands import (
     Command,
     ListOpenOrders,
     ListPairs,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
@@ -42,6 +44,7 @@ CANCEL: Final = "/api/v5/trade/cancel-order"
 PENDING: Final = "/api/v5/trade/orders-pending"
 COUNTDOWN: Final = "/api/v5/trade/cancel-all-after"
 INSTRUMENTS: Final = "/api/v5/public/instruments"
+Params = dict[str, str]
 OPTIONS: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9]+-[0-9]{6}-[0-9.]+-[CP]")
 """Options are listed by their family alone."""
 
@@ -61,7 +64,9 @@ def spell(pair: str) -> str:
 
 
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({CancelOrder, QueryOrder, ListOpenOrders, ListPairs, SetCountdown}),
+    commands=frozenset(
+        {CancelOrder, QueryOrder, ListOpenOrders, ListStopOrders, ListPairs, SetCountdown}
+    ),
     needs_passphrase=True,
     limits=LIMITS,
     client_ids=CLIENT_IDS,
@@ -102,8 +107,10 @@ class Okx:
         """
         self.check(command)
         method, path, params = _request(command)
-        body = "" if method == "GET" else json.dumps(params, separators=(",", ":"))
-        target = f"{path}?{urlencode(params)}" if method == "GET" and params else path
+        if method == "GET" and isinstance(params, dict):
+            target, body = (f"{path}?{urlencode(params)}" if params else path), ""
+        else:
+            target, body = path, json.dumps(params, separators=(",", ":"))
         base = access.base_url.rstrip("/")
         if isinstance(command, ListPairs):
             return Request("GET", base + target, _demo(access))
@@ -135,8 +142,14 @@ def sign(secret: str, payload: str) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), payload.encode(), "sha256")).decode()
 
 
-def _request(command: Command) -> tuple[str, str, dict[str, str]]:
+def _request(command: Command) -> tuple[str, str, Params | list[Params]]:
     match command:
+        case CancelOrder(stop=True, pair=str(pair), client_order_id=None, order_id=algo_id):
+            return "POST", algos.CANCEL, [{"instId": pair, "algoId": algo_id}]
+        case QueryOrder(stop=True, client_order_id=None, order_id=algo_id):
+            return "GET", algos.ORDER, {"algoId": algo_id}
+        case ListStopOrders():
+            return "GET", algos.PENDING, algos.listing(command)
         case CancelOrder(pair=str(pair)):
             return "POST", CANCEL, {"instId": pair, **_order(command)}
         case QueryOrder(pair=str(pair)):

@@ -11,6 +11,7 @@ from typing import Final
 
 from worker.exchanges.base import MINUTE_MS
 from worker.exchanges.checks import NUMBER_ID
+from worker.exchanges.okx import algos
 from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
@@ -31,6 +32,7 @@ from worker.model.commands import (
     Command,
     ListOpenOrders,
     ListPairs,
+    ListStopOrders,
     QueryOrder,
     SetCountdown,
 )
@@ -139,6 +141,11 @@ def _read_error(command: Command, reply: Reply, body: object, code: str, words: 
 
 def _read(command: Command, body: object, row: object) -> Answer | None:
     match command:
+        case (
+            CancelOrder(stop=True, client_order_id=None)
+            | QueryOrder(stop=True, client_order_id=None)
+        ):
+            return algos.read_order(command, row)
         case CancelOrder() if text_at(row, "sCode") == "0" and _names(row, command):
             return CancelAccepted()
         case QueryOrder(pair=str(pair)) if _names(row, command) and _is_pair(row, pair):
@@ -147,6 +154,9 @@ def _read(command: Command, body: object, row: object) -> Answer | None:
         case ListOpenOrders():
             rows = at(body, "data")
             return ROWS.read(command, rows) if isinstance(rows, list) else None
+        case ListStopOrders():
+            rows = at(body, "data")
+            return algos.read_list(command, rows) if isinstance(rows, list) else None
         case ListPairs(part=kind):
             # Some of the exchange's sites have no derivatives.
             none = kind != "SPOT" and at(body, "data") == []

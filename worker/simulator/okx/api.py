@@ -18,6 +18,8 @@ from worker.simulator.okx.replies import (
     BUSY,
     THROTTLED,
     TIMEOUT,
+    algo_result,
+    algo_row,
     order_row,
     refuse,
     single,
@@ -25,12 +27,15 @@ from worker.simulator.okx.replies import (
 )
 from worker.simulator.options import Options
 from worker.simulator.signing import okx_signature, same
-from worker.simulator.wire import Reply, Request
+from worker.simulator.wire import Reply, Request, json_reply
 
 OPERATIONS = {
     ("POST", "/api/v5/trade/cancel-order"): "cancel",
     ("GET", "/api/v5/trade/order"): "query",
     ("GET", "/api/v5/trade/orders-pending"): "open_orders",
+    ("POST", "/api/v5/trade/cancel-algos"): "cancel_algos",
+    ("GET", "/api/v5/trade/order-algo"): "query_algo",
+    ("GET", "/api/v5/trade/orders-algo-pending"): "open_algos",
     ("POST", "/api/v5/trade/cancel-all-after"): "countdown",
     ("GET", "/api/v5/public/instruments"): PAIRS,
 }
@@ -38,9 +43,15 @@ LIMITS = {
     "cancel": (60, 2_000),
     "query": (60, 2_000),
     "open_orders": (60, 2_000),
+    "cancel_algos": (20, 2_000),
+    "query_algo": (20, 2_000),
+    "open_algos": (20, 2_000),
     "countdown": (1, 1_000),
 }
 PAGE_ROWS = 100
+ALGOS_MAX = 10
+"""Algo orders in one cancel."""
+ALGO_KINDS = ("conditional", "oco", "trigger", "move_order_stop", "chase", "iceberg", "twap")
 EXPIRE_MS = 30_000
 KEPT_MS = 2 * 3_600_000
 """How long an order that was canceled unfilled can be asked about."""
@@ -86,7 +97,8 @@ class Okx(Exchange):
     def tick(self, at_ms: float) -> None:
         """Take off what is being canceled; orders of a timer that fired go one by one."""
         for due in self.countdowns.pop_due(at_ms):
-            for n, each in enumerate(self.book.open_orders(due.api_key)):
+            plain = [each for each in self.book.open_orders(due.api_key) if not each.stop]
+            for n, each in enumerate(plain):
                 at = due.fires_at_ms + n * self.options.okx_fires_each_ms
                 closing = Closing(each.order_id, at, "countdown")
                 self._closings.setdefault(each.order_id, closing)
@@ -104,13 +116,16 @@ class Okx(Exchange):
         """Read the JSON of a POST, or the query."""
         fields = form_fields(request.query)
         if request.method == "POST":
-            fields = _json_fields(body_text(request.body))
+            rows = _json_rows(body_text(request.body))
+            fields = rows[0] if len(rows) == 1 else {}
+            if self.subpath(request).endswith("cancel-algos"):
+                return _algos_reading(request, rows)
         seconds = whole_number(fields.get("timeOut"))
         return Reading(
             OPERATIONS.get((request.method, self.subpath(request)), "unknown"),
             request.headers.get("ok-access-key", ""),
             timestamp_ms=_time_ms(request.headers.get("ok-access-timestamp", "")),
-            order_ids=(fields["ordId"],) if fields.get("ordId") else (),
+            order_ids=tuple(fields[name] for name in ("ordId", "algoId") if fields.get(name)),
             pairs=(fields["instId"],) if fields.get("instId") else (),
             countdown_ms=None if seconds is None else seconds * 1_000,
             fields=fields,
@@ -121,7 +136,7 @@ class Okx(Exchange):
         reading = call.reading
         window = self._windows.get(reading.operation)
         who = f"{reading.api_key} {' '.join(reading.pairs)}"
-        if reading.operation not in ("cancel", "query"):
+        if reading.operation not in ("cancel", "query", "cancel_algos"):
             who = reading.api_key
         if window is None or window.admit(who, call.at_ms):
             return None
@@ -139,6 +154,12 @@ class Okx(Exchange):
                 return self._query(call)
             case "open_orders":
                 return self._list(call)
+            case "cancel_algos":
+                return self._cancel_algos(call)
+            case "query_algo":
+                return self._query_algo(call)
+            case "open_algos":
+                return self._list_algos(call)
             case "countdown":
                 return self._countdown(call)
             case _:
@@ -189,9 +210,10 @@ class Okx(Exchange):
         (pair,) = reading.pairs
         if reading.order_ids:
             order = self.book.find(reading.order_ids[0], reading.api_key)
-            return order if order and order.pair == pair else None
+            return order if order and order.pair == pair and not order.stop else None
         client_id = reading.fields.get("clOrdId", "")
-        return self.book.find_by_client(client_id, reading.api_key, pair)
+        order = self.book.find_by_client(client_id, reading.api_key, pair)
+        return order if order and not order.stop else None
 
     def _query(self, call: Call) -> Verdict:
         order = self._named(call.reading)
@@ -202,13 +224,60 @@ class Okx(Exchange):
 
     def _list(self, call: Call) -> Verdict:
         """List the newest open orders first, a page at a time."""
-        reading = call.reading
-        pair = reading.pairs[0] if reading.pairs else None
-        orders = self.book.open_orders(reading.api_key, pair)[::-1]
-        after = whole_number(reading.fields.get("after"))
-        if after is not None:
-            orders = [order for order in orders if int(order.order_id) < after]
+        orders = self._open(call.reading, stop=False)
         return success([order_row(order) for order in orders[:PAGE_ROWS]])
+
+    def _cancel_algos(self, call: Call) -> Verdict:
+        """Accept the cancel of algo orders; each has a code of its own."""
+        rows = call.reading.order_ids
+        if not 1 <= len(rows) <= ALGOS_MAX:
+            return refuse("request", "51000", "Parameter error", 400)
+        told = [self._cancel_algo(call, *row) for row in zip(rows, call.reading.pairs, strict=True)]
+        failed = [row for row in told if row["sCode"] != "0"]
+        code = "0" if not failed else "1" if len(failed) == len(told) else "2"
+        reply = json_reply(200, {"code": code, "msg": "", "data": told})
+        return Verdict(reply, applied=True) if code != "1" else Verdict(reply, refusal="order")
+
+    def _cancel_algo(self, call: Call, order_id: str, pair: str) -> dict[str, str]:
+        order = self._algo(call.reading, order_id)
+        if order is None or order.pair != pair or order.status != "open":
+            words = "Cancellation failed as the order has been filled, canceled or does not exist."
+            return algo_result(order_id, "51400", words)
+        at_ms = call.at_ms + self.options.okx_cancel_ms
+        filled = bool(self.fill_race) and call.dice.random() < self.fill_race
+        by: ClosedBy = "fill" if filled else "cancel"
+        self._closings.setdefault(order_id, Closing(order_id, at_ms, by))
+        self.tick(call.at_ms)
+        return algo_result(order_id)
+
+    def _algo(self, reading: Reading, order_id: str) -> Order | None:
+        order = self.book.find(order_id, reading.api_key)
+        return order if order and order.stop else None
+
+    def _query_algo(self, call: Call) -> Verdict:
+        order = self._algo(call.reading, "".join(call.reading.order_ids))
+        if order is None:
+            return refuse("order", "51603", "Order does not exist")
+        return success([algo_row(order)])
+
+    def _list_algos(self, call: Call) -> Verdict:
+        """List the open algo orders of a kind; those of the simulator are all `conditional`."""
+        reading = call.reading
+        kinds = reading.fields.get("ordType", "").split(",")
+        if not set(kinds) <= set(ALGO_KINDS) or (
+            len(kinds) > 1 and set(kinds) != {"conditional", "oco"}
+        ):
+            return refuse("request", "51000", "Parameter ordType error", 400)
+        orders = self._open(reading, stop=True) if "conditional" in kinds else []
+        return success([algo_row(order) for order in orders[:PAGE_ROWS]])
+
+    def _open(self, reading: Reading, *, stop: bool) -> list[Order]:
+        """Return open orders before the id that the query names, the newest first."""
+        pair = reading.pairs[0] if reading.pairs else None
+        found = self.book.open_orders(reading.api_key, pair)[::-1]
+        orders = [order for order in found if order.stop == stop]
+        after = whole_number(reading.fields.get("after"))
+        return [order for order in orders if after is None or int(order.order_id) < after]
 
     def _countdown(self, call: Call) -> Verdict:
         """Replace the account's timer; 0 stops it."""
@@ -246,14 +315,29 @@ class Okx(Exchange):
         }
 
 
-def _json_fields(text: str) -> dict[str, str]:
+def _json_rows(text: str) -> list[dict[str, str]]:
+    """Return the texts of an object, or of each in a list."""
     try:
         found = json.loads(text)
     except ValueError:
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {str(name): value for name, value in found.items() if isinstance(value, str)}
+        return []
+    rows = found if isinstance(found, list) else [found]
+    return [
+        {name: value for name, value in row.items() if isinstance(value, str)}
+        for row in rows
+        if isinstance(row, dict)
+    ]
+
+
+def _algos_reading(request: Request, rows: list[dict[str, str]]) -> Reading:
+    """Read a list of algo orders to cancel."""
+    return Reading(
+        OPERATIONS["POST", "/api/v5/trade/cancel-algos"],
+        request.headers.get("ok-access-key", ""),
+        timestamp_ms=_time_ms(request.headers.get("ok-access-timestamp", "")),
+        order_ids=tuple(row.get("algoId", "") for row in rows),
+        pairs=tuple(row.get("instId", "") for row in rows),
+    )
 
 
 def _time_ms(text: str) -> int | None:

@@ -48,6 +48,27 @@ def order_row(order: Order) -> dict[str, str]:
     }
 
 
+def algo_row(order: Order) -> dict[str, str]:
+    """Write an algo order as questions and lists do."""
+    return {
+        "instType": "SPOT",
+        "instId": order.pair,
+        "algoId": order.order_id,
+        "algoClOrdId": order.client_id,
+        "ordType": "conditional",
+        "side": order.side,
+        "sz": "1",
+        "slTriggerPx": "0.1",
+        "state": {"open": "live", "filled": "effective"}.get(order.status, "canceled"),
+        "cTime": str(int(order.placed_ms)),
+    }
+
+
+def algo_result(order_id: str, code: str = "0", message: str = "") -> dict[str, str]:
+    """Write what a cancel says of one algo order."""
+    return {"algoId": order_id, "algoClOrdId": "", "sCode": code, "sMsg": message}
+
+
 THROTTLED = error("50011", "Rate limit reached. Please refer to API documentation.", 429)
 TIMEOUT = error("50004", "API endpoint request timeout", 400)
 BUSY = error("50026", "System error. Try again later", 500)
