@@ -15,6 +15,7 @@ MODULES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "replies-bitmart": ("replies", ("bitmart",)),
     "replies-bybit": ("replies", ("bybit",)),
     "replies-deribit": ("replies", ("deribit",)),
+    "replies-ccxt": ("ccxt_replies", ()),
     "replies-everstrike": ("replies", ("everstrike",)),
     "replies-gate": ("replies", ("gate",)),
     "replies-gate_futures": ("replies", ("gate_futures",)),

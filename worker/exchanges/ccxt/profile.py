@@ -67,6 +67,8 @@ class OwnTimer:
             text}` the same as text, `{pair}` the pair.
         off: What is sent to stop it.
         success: The shape of a successful reply.
+        set_shape: Beside it, that of a timer that was set.
+        off_shape: Of one that was stopped.
         fires: Path of the moment at which it fires.
         now: Path of the exchange's clock; empty if the reply has none.
         moment_ms: What these count in, unless they are written as dates.
@@ -78,6 +80,8 @@ class OwnTimer:
     params: Mapping[str, object]
     off: Mapping[str, object]
     success: Shape
+    set_shape: Shape
+    off_shape: Shape
     fires: Path
     now: Path
     moment_ms: int
@@ -252,6 +256,8 @@ def _timer(table: dict[str, Any]) -> OwnTimer:
         params=table["params"],
         off=table["off"],
         success=_shape(table.get("success", [])),
+        set_shape=_shape(table.get("was_set", [])),
+        off_shape=_shape(table.get("was_stopped", [])),
         fires=_path(table["fires"]),
         now=_path(table.get("now", [])),
         moment_ms=table["moment_ms"],

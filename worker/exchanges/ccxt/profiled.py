@@ -27,6 +27,8 @@ ECHO_SLACK_MS: Final = 1_000
 SKEW_MAX_MS: Final = 30_000
 """How far the exchange's clock may be from ours where its reply does not state its own."""
 MOMENT_CHARS: Final = 18
+NO_MOMENT: Final = (None, "", "null")
+"""What stands in the place of the moment at which a stopped timer fires."""
 DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 
 
@@ -148,20 +150,24 @@ def _side(form: Row, row: object) -> str:
 def _is_set(timer: OwnTimer, command: SetCountdown, reply: Reply, body: object) -> bool:
     """Return whether a reply states the countdown that was asked for.
 
-    Without the exchange's clock in it, ours must do, which may be apart from it.
+    Without the exchange's clock in it, ours must do, which may be apart from it. One that is
+    stopped fires at no moment, or at one that is not ahead; what stands for it differs.
     """
-    fires = _moment_ms(find(body, timer.fires), timer.moment_ms)
-    if not command.countdown_ms:
-        # What stands for "off" differs; the reply is that of a timer all the same.
-        place = find(body, timer.fires[:-1])
-        return isinstance(place, dict) and timer.fires[-1] in place
-    if fires is None or fires <= 0:
+    if not has(body, timer.set_shape if command.countdown_ms else timer.off_shape):
         return False
+    fires_at = find(body, timer.fires)
+    fires = _moment_ms(fires_at, timer.moment_ms)
     now = _moment_ms(find(body, timer.now), timer.moment_ms) if timer.now else None
-    if timer.now and now is None:
-        return False
     slack_ms = SKEW_MAX_MS if now is None else ECHO_SLACK_MS
     since_ms = reply.received_ms if now is None else now
+    if not command.countdown_ms:
+        place = find(body, timer.fires[:-1])
+        stated = isinstance(place, dict) and timer.fires[-1] in place
+        if fires is None:
+            return stated and fires_at in NO_MOMENT
+        return fires <= since_ms + slack_ms
+    if fires is None or fires <= 0 or (timer.now and now is None):
+        return False
     return abs(fires - since_ms - command.countdown_ms) <= slack_ms
 
 
