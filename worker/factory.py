@@ -42,9 +42,11 @@ from worker.store.nonces import Nonces, key_id
 from worker.store.opening import build_store
 from worker.store.pair_lists import SharedPairLists
 from worker.store.switches import Switches
+from worker.store.timer_reads import TimerReads
 from worker.store.tokens import Tokens
 from worker.store.trips import Trips
 from worker.switches.reconciler import Reconciler
+from worker.switches.timer_watch import TimerWatch
 from worker.telemetry import metrics
 from worker.telemetry.health.reading import Watch
 from worker.telemetry.health.serving import Monitor, Role, ports_of
@@ -141,6 +143,7 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
         limiter=limiter,
         due_poll=DuePoll(store),
         pair_refresh=PairRefresh(accounts.accounts, attempts.pair_lists, pair_lists),
+        timer_watch=TimerWatch(accounts.accounts, attempts.client, TimerReads(store)),
         durability=RedisDurability(store),
     )
 

@@ -26,6 +26,7 @@ LATE_MS = 300
 def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """A world with an account at each exchange."""
     made = World(sim, redis_url, tmp_path, aliases=tuple(SCOPES))
+    made.top = {"redis_timeout_ms": 10_000}  # a busy machine is no outage
     yield made
     made.close()
 

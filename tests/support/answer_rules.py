@@ -20,6 +20,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListStopOrders,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 from worker.model.outcomes import (
@@ -33,6 +34,7 @@ from worker.model.outcomes import (
     OrderState,
     Outcome,
     ScopeCanceled,
+    TimerReading,
     TokenGrant,
     Unproven,
 )
@@ -60,6 +62,7 @@ COMMANDS: tuple[Command, ...] = (
     ListStopOrders(),
     SetCountdown(("btc_idr",), 1_000),
     FetchToken(),
+    ReadTimer(),
 )
 FITTING: dict[type[Answer], type[Command] | tuple[type[Command], ...]] = {
     Closed: CancelOrder,
@@ -69,6 +72,7 @@ FITTING: dict[type[Answer], type[Command] | tuple[type[Command], ...]] = {
     OrderReport: QueryOrder,
     OpenOrders: (ListOpenOrders, ListStopOrders),
     CountdownSet: SetCountdown,
+    TimerReading: ReadTimer,
     TokenGrant: FetchToken,
 }
 
@@ -264,6 +268,13 @@ def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
             for order in orders:
                 cancel = CancelOrder(order.order_id, order.pair, order.side, stop=order.stop)
                 EXCHANGES[name].check(cancel)
+        case TimerReading(denied=denied, left_ms=left_ms, pairs=pairs):
+            assert len(denied) <= DETAIL_MAX
+            assert denied.isprintable()
+            assert left_ms is None or left_ms >= 0
+            assert not (denied or left_ms == 0) or not pairs
+            for pair in pairs:
+                EXCHANGES[name].check(CancelScope(pair))
         case TokenGrant(token=token, expires_ms=expires_ms):
             assert token.isascii()
             assert token.isprintable()

@@ -19,6 +19,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListStopOrders,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 from worker.model.outcomes import (
@@ -32,6 +33,7 @@ from worker.model.outcomes import (
     OrderState,
     Outcome,
     ScopeCanceled,
+    TimerReading,
     Unproven,
 )
 from worker.model.wire import Reply
@@ -70,6 +72,7 @@ STOPS = ListStopOrders(pair="BTC-USDT")
 OCOS = ListStopOrders(pair="BTC-USDT", after="oco-1")
 TIMER, WHOLE = SetCountdown(("BTC-USDT", "ETH-USDT"), 60_000), SetCountdown((), 60_000)
 OFF = SetCountdown((), 0)
+READ = ReadTimer()
 SCOPE, EVERYTHING = CancelScope(pair="BTC-USDT"), CancelScope()
 
 
@@ -105,6 +108,11 @@ def oco(**other: object) -> dict[str, object]:
     """Build a pair of orders of which one ends the other."""
     named = {"orderId": ID, "clientOid": "my-3", "symbol": "BTC-USDT", "status": "NEW"}
     return {**named, **other}
+
+
+def running(**other: object) -> dict[str, object]:
+    """Build what a reading states of a timer."""
+    return {"timeout": 60, "currentTime": 1_700_000_000, "triggerTime": 1_700_000_042, **other}
 
 
 def failed(code: str, msg: str = "words") -> dict[str, object]:
@@ -170,6 +178,7 @@ SENT: list[tuple[Command, str]] = [
     (ASK_STOP, f"GET /api/v1/stop-order/{STOP_ID}"),
     (ALL, "GET /api/v1/hf/orders/active/symbols"),
     (EVERYTHING, "DELETE /api/v1/hf/orders/cancelAll"),
+    (READ, "GET /api/v1/hf/orders/dead-cancel-all/query"),
     (STOPS, "GET /api/v1/stop-order?symbol=BTC-USDT&currentPage=1&pageSize=500"),
     (ListStopOrders(), "GET /api/v1/stop-order?currentPage=1&pageSize=500"),
     (replace(STOPS, after="2"), f"{STOP_PAGE}2&pageSize=500"),
@@ -296,6 +305,17 @@ MEANS: list[tuple[Command, object, Answer]] = [
     (STOPS, stops(stop(status="TRIGGERED")), OpenOrders((), complete=False, next="oco-1")),
     (STOPS, stops(pages=2), OpenOrders((), complete=False, next="2")),
     (replace(STOPS, after="2"), stops(pages=2), OpenOrders((), complete=False, next="oco-1")),
+    (READ, done(None), TimerReading(left_ms=0)),
+    (READ, done({}), TimerReading(left_ms=0)),
+    (READ, done({"timeout": -1}), TimerReading(left_ms=0)),
+    (
+        READ,
+        done(running(symbols="BTC-USDT,ETH-USDT")),
+        TimerReading(left_ms=42_000, pairs=("BTC-USDT", "ETH-USDT")),
+    ),
+    (READ, done(running(symbols="")), TimerReading(left_ms=42_000)),
+    (READ, done(running()), TimerReading(left_ms=42_000)),
+    (READ, done(running(triggerTime=1_699_999_999)), TimerReading(left_ms=0)),
     (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_060}), CountdownSet()),
     (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_061}), CountdownSet()),
     (OFF, done({"currentTime": 1_700_000_000, "triggerTime": 0}), CountdownSet()),
@@ -342,6 +362,12 @@ def test_documented_successes(command: Command, body: object, answer: Answer) ->
         (LIST, done({"items": []})),
         (ALL, done({})),
         (STOPS, done([])),
+        (READ, done([])),
+        (READ, done({"timeout": 60})),
+        (READ, done(running(triggerTime="1700000042"))),
+        (READ, done(running(currentTime=None))),
+        (READ, done(running(symbols=["BTC-USDT"]))),
+        (READ, done(running(symbols="BTC USDT"))),
         (TIMER, done(None)),
         (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 0})),
         (TIMER, done({"currentTime": 1_700_000_000, "triggerTime": 1_700_000_005})),

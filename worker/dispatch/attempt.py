@@ -79,8 +79,8 @@ class AttemptRunner:
     ) -> None:
         self._settings = settings
         self._lanes = lanes
-        self._client = ExchangeClient(shared, transport, settings.http)
-        self.pair_lists = PairLists(shared.pairs, self._client)
+        self.client = ExchangeClient(shared, transport, settings.http)
+        self.pair_lists = PairLists(shared.pairs, self.client)
         self._switches = shared.switches
         self._rng = rng
         self._jobs: dict[str, Jobs] = {}
@@ -110,7 +110,7 @@ class AttemptRunner:
         command = command_of(job, phase)
         accepted = (started - (now_ms - job.created_ms),) if job.attempts == 1 else ()
         until_ms = started + self._left_ms([job], held_ms)
-        plain = partial(self._client.ask, lane, until_ms=until_ms, accepted=accepted)
+        plain = partial(self.client.ask, lane, until_ms=until_ms, accepted=accepted)
         needs_asset = lane.exchange.capabilities.needs_asset
         ask: Ask = self._with_asset(lane, command, plain, until_ms) if needs_asset else plain
         doubt = None
@@ -207,7 +207,7 @@ class AttemptRunner:
         command = CancelOrders(tuple(job.order_id or "" for job in jobs))
         accepted = tuple(started - (now_ms - job.created_ms) for job in jobs)
         until_ms = started + self._left_ms(jobs, held_ms)
-        answer = self._client.ask(lane, command, until_ms=until_ms, accepted=accepted)
+        answer = self.client.ask(lane, command, until_ms=until_ms, accepted=accepted)
         if isinstance(answer, ClosedMany) and answer.others:
             self._astray.add(lane.alias)
             alert(

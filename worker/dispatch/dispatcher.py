@@ -31,6 +31,7 @@ from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 from worker.switches.reconciler import Reconciler
+from worker.switches.timer_watch import TimerWatch
 from worker.telemetry.redis_durability import RedisDurability
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,14 @@ class Dispatcher:
         limiter: Limiter,
         due_poll: DuePoll,
         pair_refresh: PairRefresh,
+        timer_watch: TimerWatch,
         durability: RedisDurability,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._due_poll = due_poll
         self._pair_refresh = pair_refresh
+        self._timer_watch = timer_watch
         self._threads = {
             account.exchange.name: ExchangeThreads(settings.worker.exchange_threads)
             for account in accounts.accounts
@@ -96,6 +99,7 @@ class Dispatcher:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="turn")
         self._sweep.start()
         self._pair_refresh.start(self._stopping)
+        self._timer_watch.start(self._stopping)
 
     def stop_claiming(self) -> None:
         """Claim nothing from now on. Safe in a signal handler."""

@@ -25,6 +25,7 @@ from worker.model.commands import (
     ListPairs,
     ListStopOrders,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 
@@ -42,6 +43,7 @@ _ACTIONS: Final[Mapping[type[Command], str]] = {
     ListStopOrders: "list stop orders",
     ListPairs: "list pairs",
     SetCountdown: "set a countdown",
+    ReadTimer: "read its timer",
     FetchToken: "fetch a token",
 }
 
@@ -93,7 +95,9 @@ class Checker:
                 self._check_ids(order_ids)
             case SetCountdown(pairs=pairs, countdown_ms=countdown_ms):
                 self._check_countdown(pairs, countdown_ms)
-            case CancelScope() | ListOpenOrders() | ListStopOrders() | ListPairs() | FetchToken():
+            case CancelScope() | ListOpenOrders() | ListStopOrders() | ListPairs():
+                pass
+            case ReadTimer() | FetchToken():
                 pass
 
     def _check_scope(self, command: Command) -> None:

@@ -45,6 +45,8 @@ class Timer:
         firings_max: How often it fires in a day (UTC); 0 if no bound is known. After that
             workers hold the deadline.
         echoes: A reply states what was set, and the adapter compares it.
+        read_every_ms: How often workers read it, with `ReadTimer`; 0 if it cannot be read.
+        conditional: It is kept for some accounts only, and a reading says for which.
     """
 
     reach: Reach = Reach.PAIRS
@@ -60,6 +62,8 @@ class Timer:
     absolute: bool = False
     firings_max: int = 0
     echoes: bool = False
+    read_every_ms: int = 0
+    conditional: bool = False
 
     @property
     def least_ms(self) -> int:

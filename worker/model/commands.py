@@ -105,6 +105,11 @@ class SetCountdown:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadTimer:
+    """Ask what the exchange says of its own timer."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchToken:
     """Ask for a bearer token."""
 
@@ -118,5 +123,6 @@ Command = (
     | ListStopOrders
     | ListPairs
     | SetCountdown
+    | ReadTimer
     | FetchToken
 )

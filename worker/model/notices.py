@@ -25,6 +25,7 @@ ADVICE = {
     "switch overdue": "Its orders are not being canceled. See: cancel-worker switches",
     "switch tripped": "See: cancel-worker switches, cancel-worker jobs",
     "task failed": "A bug in this program; the message is a dead letter.",
+    "timer changed": "Another program may use this account's timer: stop it. It is set again.",
     "timer missing": "Only workers cancel at the deadline. See: cancel-worker switches",
     "timer refused": "The exchange has no timer for the switch. Workers cancel at the deadline.",
     "timer spent": "Only workers cancel at the deadlines once it is. See: cancel-worker switches",

@@ -152,6 +152,21 @@ class CountdownSet:
 
 
 @dataclass(frozen=True, slots=True)
+class TimerReading:
+    """The answer to a `ReadTimer`.
+
+    Attributes:
+        denied: Why the exchange keeps no timer for the account; empty if it says no such thing.
+        left_ms: Until the timer fires; 0 if none runs, None if the exchange does not say.
+        pairs: What it is for, as the exchange writes them; empty for every pair.
+    """
+
+    denied: str = ""
+    left_ms: int | None = None
+    pairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TokenGrant:
     """The answer to a `FetchToken`: the token and when it ends, as Unix ms."""
 
@@ -205,6 +220,7 @@ Answer = (
     | OpenOrders
     | PairList
     | CountdownSet
+    | TimerReading
     | TokenGrant
     | Unproven
 )

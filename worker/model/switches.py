@@ -84,6 +84,8 @@ class SwitchRecord:
         fires_ms: When the exchange's own timer fires at the earliest; 0 if no
             timer is known to run, None if the exchange holds none.
         synced_ms: When that was last confirmed.
+        changed_ms: When the exchange's timer was last found to be other than set; None if it
+            never was.
         name: Given by its strategy; empty for none.
         replaced_by: Id of the switch that holds a part of its scope, or its name, now.
     """
@@ -109,6 +111,7 @@ class SwitchRecord:
     client_id_prefix: str = ""
     stops: str = ""
     everything: bool = False
+    changed_ms: int | None = None
 
     @property
     def held(self) -> str:
@@ -156,6 +159,7 @@ class SwitchRecord:
             "beat_ms": self.beat_ms,
             "exchange_fires_ms": self.fires_ms,
             "synced_ms": self.synced_ms,
+            "timer_changed_ms": self.changed_ms,
             "tripped_ms": self.tripped_ms,
             "held": self.held,
             "held_why": why_held(self.held_why, native=self.native, orders=bool(self.orders)),
@@ -286,12 +290,14 @@ class Timers:
         way_ms: What was taken off the countdown for the request's way.
         members: The switches that it is for, each with the epoch of the request.
         dropped: Those whose timer the same request has ended, likewise.
+        pairs: What the request named, where one overwrites all; else empty.
     """
 
     fires_ms: int
     way_ms: int
     members: tuple[tuple[str, int], ...]
     dropped: tuple[tuple[str, int], ...] = ()
+    pairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

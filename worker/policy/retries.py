@@ -20,6 +20,7 @@ from worker.model.outcomes import (
     Outcome,
     PairList,
     ScopeCanceled,
+    TimerReading,
     TokenGrant,
     Unproven,
 )
@@ -216,8 +217,11 @@ def _by_answer(
             return by_list(job, answer, wait, now_ms, lists)
         case Unproven():
             return _unproven(job, answer, asks=asks, wait=wait, soon=soon)
-        case ClosedMany() | CountdownSet() | PairList() | TokenGrant() | OrderReport():
-            return _misplaced(job, wait)
+        case ClosedMany() | CountdownSet() | TimerReading():
+            pass
+        case PairList() | TokenGrant() | OrderReport():
+            pass
+    return _misplaced(job, wait)
 
 
 def _misplaced(job: Job, wait: int) -> Again:
@@ -241,7 +245,7 @@ def _fits(job: Job, answer: Answer) -> bool:
             return phase.asks and not whole
         case OpenOrders():
             return phase.lists and whole
-        case ClosedMany() | CountdownSet() | PairList() | TokenGrant():
+        case ClosedMany() | CountdownSet() | TimerReading() | PairList() | TokenGrant():
             return False
 
 

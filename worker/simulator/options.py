@@ -51,6 +51,7 @@ class Options:
         kucoin_oco: Stop orders are pairs of orders of which one ends the other.
         kucoin_fires_within_ms: How late at most orders are taken off once a timer has fired:
             "between 0 and 10 seconds"; each time another delay.
+        kucoin_paces: One countdown of a user is taken in three seconds.
         bybit_category: The market in which a trader's orders are: `linear`, `inverse`, `spot`.
         bybit_stop: The kind of its stop orders: `Stop`, or on spot `tpslOrder`.
         bybit_cancel_ms: How long after it was accepted a cancel takes an order off.
@@ -89,6 +90,7 @@ class Options:
     kucoin_cancel_ms: int = 20
     kucoin_oco: bool = False
     kucoin_fires_within_ms: int = 0
+    kucoin_paces: bool = True
     bybit_category: str = "linear"
     bybit_stop: str = "Stop"
     bybit_cancel_ms: int = 20

@@ -33,6 +33,7 @@ def read_record(fields: dict[str, str], order_ids: Iterable[str]) -> SwitchRecor
         beat_ms=int(fields["beat_ms"]),
         fires_ms=(maybe("fires_ms") or 0) if fields["native"] == "1" else None,
         synced_ms=maybe("synced_ms"),
+        changed_ms=maybe("changed_ms"),
         tripped_ms=maybe("tripped_ms"),
         native=fields["native"] == "1",
         held_why=fields.get("held_why", ""),

@@ -264,7 +264,8 @@ class Reconciler:
             # This does not stop the timer of a pair that was set before it was refused.
             members = (sync.members[0][0],)
             return None, deferral(members, REFUSED_MS, BACKOFF_MAX_MS, self._rng)
-        return Timers(min(times), requested.way_ms, sync.members, sync.dropped), None
+        listed = sync.pairs if has_list(hold.session) and not sync.stop else ()
+        return Timers(min(times), requested.way_ms, sync.members, sync.dropped, listed), None
 
     def _failed(self, hold: Hold, sync: Sync, sent: Sent, call_ms: int) -> Release:
         """Log a failure, and carry out what follows from it."""

@@ -43,6 +43,7 @@ ALERTS = (
     "redis not durable",
     "switch tripped",
     "task failed",
+    "timer changed",
     "timer refused",
     "timer spent",
     "unrequested cancel",

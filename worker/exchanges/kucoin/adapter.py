@@ -22,7 +22,8 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import PLAIN_ID, Checker, Need
 from worker.exchanges.kucoin.limits import LIMITS
-from worker.exchanges.kucoin.replies import OCO, STOP_ROWS, TIMER, read_reply
+from worker.exchanges.kucoin.replies import OCO, STOP_ROWS, read_reply
+from worker.exchanges.kucoin.timer import TIMER
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -31,6 +32,7 @@ from worker.model.commands import (
     ListPairs,
     ListStopOrders,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 from worker.model.outcomes import Answer
@@ -63,6 +65,7 @@ CAPABILITIES: Final = Capabilities(
             ListPairs,
             ListStopOrders,
             SetCountdown,
+            ReadTimer,
         }
     ),
     needs_passphrase=True,
@@ -163,6 +166,8 @@ def _request(command: Command) -> tuple[str, str, Params]:
             # Without a list it is for every pair, and a stop ends it whatever its list is.
             listed: Params = {"symbols": ",".join(pairs)} if pairs and countdown_ms else {}
             return "POST", COUNTDOWN, {"timeout": TIMER.written(countdown_ms), **listed}
+        case ReadTimer():
+            return "GET", f"{COUNTDOWN}/query", {}
         case _:
             raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

@@ -18,6 +18,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListStopOrders,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 
@@ -27,6 +28,7 @@ WEIGHTS: Final[Mapping[type[Command], int | tuple[int, int]]] = {
     ListOpenOrders: 2,
     ListStopOrders: 8,
     SetCountdown: 2,
+    ReadTimer: 2,
 }
 LIMITS: Final = (
     Limit("weight", (CancelOrder, *WEIGHTS), "account", 4_000, 30_000, weights=WEIGHTS),

@@ -14,6 +14,7 @@ from typing import Final
 
 from worker.exchanges.base import MINUTE_MS
 from worker.exchanges.checks import PAIR, PLAIN_ID, SIDE
+from worker.exchanges.kucoin.timer import read_timer
 from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
@@ -30,7 +31,6 @@ from worker.exchanges.replies import (
     word_at,
 )
 from worker.exchanges.rows import not_known
-from worker.exchanges.timer import Reach, Timer
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -39,13 +39,13 @@ from worker.model.commands import (
     ListPairs,
     ListStopOrders,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
     Closed,
-    CountdownSet,
     OpenOrder,
     OpenOrders,
     OrderReport,
@@ -65,20 +65,6 @@ RESET_MAX_MS: Final = MINUTE_MS
 """A limit's window is 30 s; a longer wait is a mistake."""
 STOP_ROWS: Final = 500
 """Most stop orders in one page."""
-TIMER: Final = Timer(
-    reach=Reach.LIST,
-    pairs_max=50,
-    unit_ms=1_000,
-    shortest_ms=5_000,
-    longest_ms=24 * 60 * MINUTE_MS,
-    off=-1,
-    fires_within_ms=10_000,
-    leaves_stops=True,
-    windowed=False,
-    echoes=True,
-)
-""""The order cancellation delay is between 0 and 10 seconds". Stop orders are not named."""
-ECHO_SLACK_S: Final = 1
 BY_CODE: Final[Mapping[str, Outcome]] = {
     **{f"40000{n}": Outcome.UNAUTHORIZED for n in (1, 3, 4, 5, 6, 7)},
     "429000": Outcome.THROTTLED,
@@ -155,23 +141,10 @@ def _read(command: Command, data: object) -> Answer | None:
             return _read_open(command, data)
         case ListStopOrders():
             return _read_stops(command, data)
-        case SetCountdown(countdown_ms=countdown_ms):
-            return CountdownSet() if _stands_at(data, countdown_ms) else None
+        case SetCountdown() | ReadTimer():
+            return read_timer(command, data)
         case _:
             return None
-
-
-def _stands_at(data: object, countdown_ms: int) -> bool:
-    """Return whether the reply states the countdown that was asked for.
-
-    What it states of a timer that was stopped is not documented: no later time.
-    """
-    now_s, fires_s = at(data, "currentTime"), at(data, "triggerTime")
-    if type(now_s) is not int or type(fires_s) is not int:
-        return not countdown_ms
-    if not countdown_ms:
-        return fires_s <= now_s
-    return abs(fires_s - now_s - countdown_ms // 1_000) <= ECHO_SLACK_S
 
 
 def _read_cancel(command: CancelOrder, data: object) -> Answer | None:

@@ -150,7 +150,7 @@ class Kucoin(Exchange):
         reading = call.reading
         weight = WEIGHTS.get(reading.operation, 2)
         admitted = self._weights.admit(reading.api_key, call.at_ms, weight)
-        if reading.operation == "countdown":
+        if reading.operation == "countdown" and self.options.kucoin_paces:
             admitted = self._countdowns.admit(reading.api_key, call.at_ms) and admitted
         if admitted:
             return None

@@ -4,7 +4,8 @@
 --   report   grant, rules, arrived: the request's rate slots, see lib/slots
 --            timers: absent where nothing is known of them; fires_ms (0: stopped), way_ms
 --            (taken off the countdown for the way), members (list of { id, epoch }), dropped
---            (likewise: those whose timers the request has ended)
+--            (likewise: those whose timers the request has ended), pairs (list: what the request
+--            named, where one request overwrites all; see read_turn.lua)
 --   release  pause_ms, quiet, failed (list of ids), first_ms, longest_ms
 -- The slots are recorded also for a worker that has lost the lane. Timers count from the holder alone: another
 -- worker may have moved them since. A switch whose timer is stopped, and which is still disarmed
@@ -68,6 +69,9 @@ if timers and hold_is(p, lane, holder, now) then
   end
   for _, member in ipairs(timers.dropped or {}) do
     record_timer(member[1], member[2], 0, 0)
+  end
+  if timers.pairs and timers.pairs[1] then
+    redis.call('HSET', p .. 'lane:' .. lane, 'timer_list', table.concat(timers.pairs, ','))
   end
 end
 if release_as then

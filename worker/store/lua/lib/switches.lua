@@ -13,6 +13,8 @@
 --                               fires_ms   when the exchange's timer is known to
 --                                          fire, at the earliest; 0 for no timer
 --                               synced_ms  when that was last confirmed
+--                               changed_ms when the exchange's timer was last found to be
+--                                          other than set; see doubt_timer.lua
 --                               unsure     a request for it was let go, and its end
 --                                          is not known
 --                               put_off_ms after failures, when the exchange is
