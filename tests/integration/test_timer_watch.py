@@ -138,7 +138,7 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     with closing(World(sim, redis_url, tmp_path, aliases=("ku",))) as world:
         world.limits = {"ku": {"countdown": {"max_requests": 100, "window_ms": 3_000}}}
         sim.set_option("more_pairs", (OTHER,))
-        sim.set_option("kucoin_paces", False)
+        sim.set_option("kucoin_paces", value=False)
         yield world
 
 

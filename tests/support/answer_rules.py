@@ -253,6 +253,12 @@ def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
         assert isinstance(answer, OrderReport | ScopeCanceled)
         return answer
     assert reply.status == 200 or (reply.status == 404 and missing)
+    _assert_content(name, command, reply, answer)
+    return as_read
+
+
+def _assert_content(name: str, command: Command, reply: Reply, answer: Answer) -> None:
+    """Fail unless what an answer states is in the reply, and can be used."""
     match answer:
         case Closed(outcome=outcome):
             assert outcome.proven
@@ -281,4 +287,3 @@ def assert_earned(name: str, command: Command, reply: Reply) -> Answer:
             assert reply.received_ms < expires_ms <= reply.received_ms + 86_400_000
         case _:
             pass
-    return answer

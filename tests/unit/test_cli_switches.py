@@ -50,6 +50,12 @@ ENDED = replace(NATIVE, state=SwitchState.DISARMED, fires_ms=0)
     [
         (NATIVE, "20s", "12s", "in 15s"),
         (replace(NATIVE, fires_ms=0, synced_ms=None), "20s", "-", "not yet"),
+        (replace(NATIVE, changed_ms=NOW_MS - 9_000), "20s", "12s", "in 15s, changed 9s ago"),
+        (replace(NATIVE, changed_ms=NOW_MS - 600_001), "20s", "12s", "in 15s"),
+        (
+            replace(NATIVE, fires_ms=0, changed_ms=NOW_MS - 1_000),
+            *("20s", "12s", "not yet, changed 1s ago"),
+        ),
         (EMULATED, "20s", "-", "by workers"),
         (replace(EMULATED, deadline_ms=NOW_MS - 3_000), "late 3s", "-", "by workers"),
         (replace(NATIVE, state=SwitchState.TRIPPED), "-", "12s", "-"),

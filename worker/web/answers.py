@@ -143,6 +143,7 @@ class SwitchAnswer(BaseModel):
     beat_ms: int
     exchange_fires_ms: int | None
     synced_ms: int | None
+    timer_changed_ms: int | None
     tripped_ms: int | None
     held: str
     held_why: str

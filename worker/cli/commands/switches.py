@@ -25,6 +25,8 @@ LOOK_BACK = 5_000
 """Most ended switches to read."""
 WATCHED_BACK = 400
 """The same when reading every second."""
+CHANGED_SHOWN_MS = 600_000
+"""For how long a row says that the timer was changed by another program."""
 
 
 def switches(
@@ -91,14 +93,21 @@ def _timer(record: SwitchRecord, now_ms: int) -> str:
     left_ms = record.fires_ms - now_ms
     match record.state:
         case SwitchState.ARMED if not record.fires_ms:
-            return "not yet"
+            return f"not yet{_changed(record, now_ms)}"
         case SwitchState.ARMED:
             rest = " + workers" if record.held == "both" else ""
-            return f"in {output.duration(left_ms)}{rest}"
+            return f"in {output.duration(left_ms)}{rest}{_changed(record, now_ms)}"
         case SwitchState.DISARMED if left_ms > 0:
             return "stopping"
         case SwitchState.WAITING | SwitchState.TRIPPED | SwitchState.DISARMED | SwitchState.UNKNOWN:
             return "-"
+
+
+def _changed(record: SwitchRecord, now_ms: int) -> str:
+    """Return text about a timer that was lately found to be other than set; empty if none was."""
+    if record.changed_ms is None or now_ms - record.changed_ms > CHANGED_SHOWN_MS:
+        return ""
+    return f", changed {output.duration(now_ms - record.changed_ms)} ago"
 
 
 def _select(

@@ -64,4 +64,6 @@ def _reading(data: object) -> TimerReading | None:
     pairs = tuple(pair for pair in (symbols or "").split(",") if pair)
     if not all(PAIR.fullmatch(pair) for pair in pairs):
         return None
-    return TimerReading(left_ms=max(0, fires_s - now_s) * TIMER.unit_ms, pairs=pairs)
+    if fires_s <= now_s:
+        return TimerReading(left_ms=0)
+    return TimerReading(left_ms=(fires_s - now_s) * TIMER.unit_ms, pairs=pairs)
