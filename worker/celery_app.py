@@ -18,7 +18,6 @@ from kombu import Exchange, Queue
 from worker.config import secret_files
 from worker.config.settings import Settings, load_settings
 from worker.errors import ExtraMissing, SettingsError
-from worker.exchanges import EXCHANGES
 from worker.factory import secrets_of, serve_health
 from worker.messaging.deferred import Deferred
 from worker.messaging.runtime import runtime, shown
@@ -32,6 +31,8 @@ from worker.telemetry import health, logs, metrics, sentry
 
 DEFAULT_QUEUE = "celery"
 """Celery's default queue, for plain messages. Each exchange has a queue of its own too."""
+FORMER_QUEUES = ("bitmart", "everstrike", "indodax")
+"""Queues in whose lists without the key prefix older versions left messages."""
 FOREIGN_PREFIX = "CELERY_"
 DEFAULT_PREFIX = Settings.model_fields["key_prefix"].default
 VISIBILITY_S = 60
@@ -58,20 +59,26 @@ def plain_lists(settings: Settings) -> dict[str, str]:
     plain = {} if settings.plain_queue is None else {DEFAULT_QUEUE: settings.plain_queue}
     if settings.key_prefix != DEFAULT_PREFIX:
         return plain
-    return {name: name for name in (DEFAULT_QUEUE, *EXCHANGES)} | plain
+    return {name: name for name in (DEFAULT_QUEUE, *FORMER_QUEUES)} | plain
 
 
 def former_lists(settings: Settings) -> list[str]:
     """Return the lists of older versions' doorbells that these settings do not read."""
     read = plain_lists(settings).values()
-    names = [name for name in (DEFAULT_QUEUE, *EXCHANGES) if name not in read]
+    names = [name for name in (DEFAULT_QUEUE, *FORMER_QUEUES) if name not in read]
     return [queue_key(name, priority) for name in names for priority in PRIORITIES]
 
 
 def queue_names(settings: Settings) -> list[str]:
-    """Return the queues that a worker reads: of each exchange, and of those of its accounts."""
+    """Return the queues of which a worker reads lists: its accounts', and older versions'."""
     own = (account.exchange for account in settings.accounts.values())
-    return [*dict.fromkeys((DEFAULT_QUEUE, *EXCHANGES, *map(key_name, own)))]
+    return [*dict.fromkeys((DEFAULT_QUEUE, *map(key_name, own), *plain_lists(settings)))]
+
+
+def others_queues(settings: Settings) -> list[str]:
+    """Return those of them whose doorbells are for the workers of other accounts."""
+    own = {key_name(account.exchange) for account in settings.accounts.values()}
+    return [name for name in plain_lists(settings) if name not in {DEFAULT_QUEUE, *own}]
 
 
 def make_app(settings: Settings) -> Celery:
@@ -103,6 +110,7 @@ def make_app(settings: Settings) -> Celery:
             "priority_steps": list(PRIORITIES),
             # Separates this deployment from all other users of this Redis.
             "global_keyprefix": settings.key_prefix,
+            "others_queues": others_queues(settings),
             "plain_lists": plain_lists(settings),
             "former_lists": former_lists(settings),
             "sep": "\x06\x16",

@@ -19,11 +19,11 @@ from worker.errors import (
     SwitchOverlap,
     UnknownAccount,
 )
+from worker.messaging.answers import DEFERRED, lane_named, shown_result
 from worker.messaging.deferred import defer
 from worker.messaging.ordering import countdowns
 from worker.messaging.plain_messages import STALE, accept_cancel, move_switch
 from worker.messaging.runtime import Runtime, runtime, shown
-from worker.model.jobs import State
 from worker.model.messages import (
     CANCEL,
     COUNTDOWN,
@@ -35,19 +35,17 @@ from worker.model.messages import (
     read_cancel,
     read_countdown,
 )
-from worker.model.names import lane_of
-from worker.model.outcomes import Outcome
 from worker.store.doorbell import BELL
 from worker.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-DEFERRED = "pending: the sweep runs it"
+ANSWERED = "worker.messaging.doorbells:answer_doorbells"
 LATER_MS = 1_000
 """Delay before a message is requeued."""
 
 
-@app.task(name=CANCEL, bind=True, typing=False, acks_late=True)
+@app.task(name=CANCEL, bind=True, typing=False, acks_late=True, Strategy=ANSWERED)
 def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  checked below
     """Run the job of a doorbell, or create the job of a plain message and run it."""
     parts, task_id = runtime(), str(task.request.id)
@@ -69,46 +67,19 @@ def cancel(task: Task[..., str], *args: Any, **kwargs: Any) -> str:  # noqa: ANN
     except StoreUnavailable as error:
         raise _requeue(parts, error) from error
     try:
-        return _shown_result(parts, job_id, parts.dispatcher.run_job(job_id, lane=lane)) or DEFERRED
+        return shown_result(parts, job_id, parts.dispatcher.run_job(job_id, lane=lane)) or DEFERRED
     except StoreUnavailable:
         return DEFERRED
 
 
 def _run_named(parts: Runtime, message: CancelMessage) -> str:
     """Run the job that a doorbell names; return an empty string if it does not exist."""
-    job_id, outcome = message.job or "", None
-    account = parts.settings.accounts.get(message.account)
+    job_id, lane = message.job or "", lane_named(parts, message)
     try:
-        if account is not None:
-            lane = lane_of(account.exchange, message.account)
-            outcome = parts.dispatcher.run_job(job_id, lane=lane)
-        return _shown_result(parts, job_id, outcome)
+        outcome = parts.dispatcher.run_job(job_id, lane=lane) if lane else None
+        return shown_result(parts, job_id, outcome)
     except StoreUnavailable:
         return DEFERRED
-
-
-def _shown_result(parts: Runtime, job_id: str, outcome: Outcome | None) -> str:
-    """Return what a task list shows of a job; an empty string if there is no such job.
-
-    Args:
-        parts: The runtime.
-        job_id: The job.
-        outcome: Outcome of the attempt that this task made; None if it made none, as
-            another thread or worker had the job.
-
-    Raises:
-        StoreUnavailable: Redis did not answer.
-    """
-    if outcome is not None and outcome.proven:
-        return str(outcome)
-    job = parts.ledger.get(job_id)
-    if job is None:
-        return ""
-    if job.state is State.DONE:
-        return str(job.outcome)
-    if job.state is State.DEAD:
-        return f"dead letter: {job.detail}"
-    return f"pending: {job.outcome}, to be tried again" if job.outcome else DEFERRED
 
 
 def _defer(
@@ -127,7 +98,7 @@ def _defer(
         raise _requeue(parts, unavailable) from unavailable
 
 
-@app.task(name=DRAIN, typing=False)
+@app.task(name=DRAIN, typing=False, Strategy=ANSWERED)
 def drain(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401  checked below
     """Run the due jobs of one exchange."""
     exchange = kwargs.get("exchange")

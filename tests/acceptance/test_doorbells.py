@@ -32,7 +32,7 @@ def test_doorbells_are_acknowledged_at_once_and_plain_messages_late(world: World
 
 def test_a_worker_prefetches_no_more_doorbells_than_its_limit(world: World) -> None:
     """With all threads busy, the other doorbells stay in the queue for other workers."""
-    world.tables = {"worker": {"concurrency": 1}}
+    world.tables = {"worker": {"concurrency": 1, "exchange_threads": 1}}
     world.sim.set_option("delay_ms", 2_000)
     orders = world.place("ev", count=30)
     for _ in orders:

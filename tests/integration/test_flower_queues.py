@@ -13,7 +13,7 @@ from tests.support.polling import eventually
 from tests.support.sentinels import SentinelRedis
 from tests.support.unix_socket_redis import socket_redis
 from tests.support.world import World
-from worker.exchanges import EXCHANGES
+from worker.celery_app import FORMER_QUEUES
 from worker.simulator import Simulator
 from worker.store.connection import connect
 from worker.store.doorbell import PLAIN_PRIORITIES, queue_key
@@ -53,9 +53,9 @@ def test_the_broker_page_shows_what_waits(
         world = World(sim, url, tmp_path)
         flower = FlowerProcess(world.config(), tmp_path)
         try:
-            worker = world.worker()
+            worker, own = world.worker(), world.settings().accounts
             flower.wait_ready()
-            names = {"celery", *EXCHANGES}
+            names = {"celery", *FORMER_QUEUES, *(account.exchange for account in own.values())}
 
             def shown() -> dict[str, int]:
                 flower.ask("/api/workers?refresh=1")

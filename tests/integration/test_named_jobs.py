@@ -157,3 +157,50 @@ def test_a_producer_without_the_right_rings(bench: Bench) -> None:
         bench.client.acl_deluser("old")
     assert rung(bench) == 1
     assert bench.take(lane=EV).order_id == "a1"
+
+
+def test_none_rings_while_a_worker_is_about_to_ask(bench: Bench) -> None:
+    """It runs a job of the lane, and states how soon it asks for more."""
+    bench.client.delete(f"cx:{QUEUE}")
+    bench.one("a1")
+    job = bench.take(lane=EV, back_ms=4)
+    bench.clock.advance(3)
+    (second,) = ring(bench, "a2")
+    assert rung(bench) == -ENOUGH
+    claimed = bench.settle(job, Verb.DONE, limit=9, back_ms=4)
+    assert [each.id for each in claimed.jobs] == [second]
+    ring(bench, "x1", lane=EV2)
+    assert rung(bench) == 1 - ENOUGH, "no job of it runs"
+    bench.clock.advance(4)
+    ring(bench, "a3")
+    assert rung(bench) == 2 - ENOUGH, "it is late"
+
+
+@pytest.mark.parametrize("limit", [0, 9])
+def test_one_rings_once_no_job_runs(bench: Bench, limit: int) -> None:
+    """A settlement that claims no other job ends what the worker stated before."""
+    bench.client.delete(f"cx:{QUEUE}")
+    bench.one("a1")
+    bench.settle(bench.take(lane=EV, back_ms=1_000), Verb.DONE, limit=limit, back_ms=1_000)
+    ring(bench, "a2")
+    assert rung(bench) == 1 - ENOUGH
+
+
+def test_one_without_a_bell_still_passes_a_backlog(bench: Bench) -> None:
+    """A single that rings no bell is named, as where enough bells ring."""
+    bench.client.delete(f"cx:{QUEUE}")
+    ring(bench, *(f"b{n}" for n in range(BACKLOG)))
+    bench.clock.advance(1)
+    job = bench.take(lane=EV, back_ms=4)
+    (single,) = ring(bench, "a1")
+    claimed = bench.settle(job, Verb.DONE, limit=9)
+    assert claimed.jobs[0].id == single
+
+
+def test_a_lane_of_one_request_at_a_time_promises_nothing(bench: Bench) -> None:
+    """Another worker may be next."""
+    bench.client.delete("cx:indodax")
+    bench.one("1", lane=IX)
+    bench.take(lane=IX, back_ms=1_000)
+    bench.ledger.accept([new_job("2", IX)], [("indodax", BELL)])
+    assert bench.client.llen("cx:indodax") == 1

@@ -10,9 +10,8 @@ import pytest
 import redis
 
 from worker import clock
-from worker.celery_app import former_lists, make_app
+from worker.celery_app import FORMER_QUEUES, former_lists, make_app
 from worker.config.settings import Settings
-from worker.exchanges import EXCHANGES
 from worker.messaging.unprefixed import BELL_MAX_MS, drop_old_bells, put_back
 from worker.store.doorbell import BELL, LATER, PRIORITIES, URGENT, queue_key, ring
 
@@ -105,8 +104,8 @@ def test_old_doorbells_that_no_worker_reads_are_dropped(redis_url: str) -> None:
     [
         ({}, []),
         ({"plain_queue": "ours"}, ["celery"]),
-        ({"key_prefix": "s:"}, ["celery", *EXCHANGES]),
-        ({"key_prefix": "s:", "plain_queue": "celery"}, [*EXCHANGES]),
+        ({"key_prefix": "s:"}, ["celery", *FORMER_QUEUES]),
+        ({"key_prefix": "s:", "plain_queue": "celery"}, [*FORMER_QUEUES]),
     ],
 )
 def test_lists_that_are_read_are_left_to_who_reads_them(

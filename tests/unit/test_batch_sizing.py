@@ -83,3 +83,33 @@ def test_an_attempt_that_hangs_brings_more_threads_before_it_ends() -> None:
     assert sizing.threads() == 2
     assert sizing.threads(waiting_ms=100) > 100
     assert sizing.threads(waiting_ms=20) == 2
+
+
+def test_time_that_threads_wait_for_a_core_adds_none() -> None:
+    """On a busy machine most attempts take several times as long as the exchange."""
+    sizing = BatchSizing()
+    for _ in range(200):
+        for took_ms in (0.8, 6, 0.9, 7, 0.8, 9):
+            sizing.learn(took_ms, 0.4)
+    assert sizing.threads() <= 3
+
+
+def test_an_exchange_that_turns_slow_gets_its_threads() -> None:
+    """After tens of attempts, as long as none hangs."""
+    sizing = BatchSizing()
+    for _ in range(200):
+        sizing.learn(1, 0.4)
+    for _ in range(30):
+        sizing.learn(50, 0.4)
+    assert sizing.threads() > 40
+
+
+@pytest.mark.parametrize(("took_ms", "back_ms"), [(0.5, 1.0), (2.9, 5.8), (3.1, 0.0), (50, 0.0)])
+def test_a_thread_says_when_it_asks_for_more_only_if_that_is_soon(
+    took_ms: float, back_ms: float
+) -> None:
+    """Twice as long as a job takes; 0 where a doorbell is sooner."""
+    sizing = BatchSizing()
+    for _ in range(500):
+        sizing.learn(took_ms, 0.4)
+    assert sizing.back_ms == pytest.approx(back_ms, abs=0.01)

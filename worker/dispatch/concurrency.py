@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
 
 from worker import clock
+from worker.model.outcomes import Outcome
 from worker.policy.batch_sizing import BatchSizing
 
 SWITCH_THREADS = 2
@@ -14,6 +19,31 @@ NAMED_THREADS = 2
 """Kept for named jobs, which pass a backlog."""
 NAMED_MAX = 1_000
 """Named jobs that may wait for those threads; the oldest beyond them wait their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedJob:
+    """A job that is asked for by name.
+
+    Attributes:
+        ended: Called once its turn is over, with the outcome of its attempt; None if it was
+            not attempted.
+    """
+
+    lane: str
+    job_id: str
+    ended: Callable[[Outcome | None], object]
+
+
+class Answered(Enum):
+    """What the dispatcher does with a named job."""
+
+    BEGUN = "begun"
+    """A thread attempts it."""
+    WAITS = "waits"
+    """All threads are busy; the next free one attempts it."""
+    LEFT = "left"
+    """It runs or has ended here, or is another worker's. Its end is not reported."""
 
 
 class ThreadLimit:
@@ -51,7 +81,7 @@ class ExchangeThreads:
         for_jobs: Threads that run whatever is due; at most `most` at a time.
         for_named: Threads that run named jobs while all of those are busy.
         for_switches: Threads that bring the exchange's timers in line.
-        named: Named jobs that wait for a thread: lane, id.
+        named: Named jobs that wait for a thread.
     """
 
     def __init__(self, size: int) -> None:
@@ -61,9 +91,16 @@ class ExchangeThreads:
         self.for_jobs = ThreadLimit(size)
         self.for_named = ThreadLimit(NAMED_THREADS)
         self.for_switches = ThreadLimit(SWITCH_THREADS)
-        self.named: deque[tuple[str, str]] = deque(maxlen=NAMED_MAX)
+        self.named: deque[NamedJob] = deque()
         self._since: dict[int, tuple[float, float]] = {}
         """Thread → when its attempt began, and the CPU time that it had used, in ms."""
+
+    def name(self, job: NamedJob) -> None:
+        """Add a named job; one too many ends as not attempted, the oldest first."""
+        self.named.append(job)
+        if len(self.named) > NAMED_MAX:
+            with suppress(IndexError):  # other threads take from it too
+                self.named.popleft().ended(None)
 
     def begin(self) -> None:
         """Note that an attempt of this thread begins; `end` follows."""

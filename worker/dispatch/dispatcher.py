@@ -11,12 +11,21 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 from worker import clock
 from worker.config.settings import Settings
 from worker.dispatch.attempt import AttemptRunner
 from worker.dispatch.batch import BatchRunner
-from worker.dispatch.concurrency import SWITCH_THREADS, ExchangeThreads, ThreadLimit
+from worker.dispatch.concurrency import (
+    NAMED_THREADS,
+    SWITCH_THREADS,
+    Answered,
+    ExchangeThreads,
+    NamedJob,
+    ThreadLimit,
+)
 from worker.dispatch.leases import Leases
 from worker.dispatch.membership import Membership
 from worker.dispatch.pair_refresh import PairRefresh
@@ -34,6 +43,7 @@ from worker.switches.reconciler import Reconciler
 from worker.switches.timer_watch import TimerWatch
 from worker.telemetry.redis_durability import RedisDurability
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -94,7 +104,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Start the threads and the sweep."""
-        each = self._settings.worker.exchange_threads + SWITCH_THREADS
+        each = self._settings.worker.exchange_threads + NAMED_THREADS + SWITCH_THREADS
         threads = each * max(1, len(self._threads))
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="turn")
         self._sweep.start()
@@ -151,36 +161,68 @@ class Dispatcher:
                 was being attempted, once its lease has run out; the sweep finds it.
         """
         exchange = exchange_of(lane)
-        if self._stopping.is_set() or lane not in self._membership.lanes:
+        if not self._serves(lane, job_id):
             return None
-        if job_id in self._leases:
-            return None
-        threads = self._threads[exchange]
+        threads, ended = self._threads[exchange], list[Outcome | None]()
+        job = NamedJob(lane, job_id, ended.append)
         if threads.enter():
-            return self._run_turn(exchange, lane=lane, job_id=job_id, turn_ms=TURN_MS)
-        # A named job passes a backlog that keeps all other threads busy.
-        threads.named.append((lane, job_id))
-        return self._run_named(exchange).get(job_id)
+            self._run_turn(exchange, named=job, turn_ms=TURN_MS)
+        else:  # a named job passes a backlog that keeps all other threads busy
+            threads.name(job)
+            self._run_named(exchange)
+        return ended[0] if ended else None
 
-    def _run_named(self, exchange: str) -> dict[str, Outcome | None]:
+    def answer(self, job: NamedJob) -> Answered:
+        """Have a thread do what `run_job` does; return at once."""
+        if self._executor is None or not self._serves(job.lane, job.job_id):
+            return Answered.LEFT
+        exchange = exchange_of(job.lane)
+        if (threads := self._threads[exchange]).enter():
+            self._submit(threads.for_jobs, self._run_one, job)
+            return Answered.BEGUN
+        threads.name(job)
+        if threads.for_named.inside < NAMED_THREADS:
+            self.call(partial(self._run_named, exchange))
+        return Answered.WAITS
+
+    def call(self, run: Callable[[], object]) -> None:
+        """Have a thread call `run`; not once this worker has stopped."""
+        if self._executor is not None:
+            with suppress(RuntimeError):  # shut down by now
+                self._executor.submit(_log_errors, lambda _: run(), None)
+
+    def answer_exchange(self, exchange: str) -> None:
+        """Have a thread do what `run_exchange` does; return at once."""
+        if exchange in self._threads:
+            self._add_thread(exchange)
+
+    def _serves(self, lane: str, job_id: str) -> bool:
+        """Return whether this worker is to attempt a job."""
+        if self._stopping.is_set() or lane not in self._membership.lanes:
+            return False
+        return job_id not in self._leases
+
+    def _run_one(self, job: NamedJob) -> None:
+        self._run_turn(exchange_of(job.lane), named=job)
+
+    def _run_named(self, exchange: str) -> None:
         """Attempt the named jobs unless enough threads already do.
 
         A thread that finds all places taken leaves its job to those inside: they look at
         the queue once more after they have left.
         """
         limit, named = self._threads[exchange].for_named, self._threads[exchange].named
-        outcomes: dict[str, Outcome | None] = {}
         while named and not self._stopping.is_set() and limit.enter():
             try:
-                lane, job_id = named.popleft()
+                job = named.popleft()
             except IndexError:  # another thread has just taken the last one
                 limit.leave()
                 break
-            if job_id in self._leases:
+            if job.job_id in self._leases:
                 limit.leave()
-                continue
-            outcomes[job_id] = self._run_turn(exchange, limit, lane=lane, job_id=job_id, turn_ms=0)
-        return outcomes
+                job.ended(None)
+            else:
+                self._run_turn(exchange, limit, named=job, turn_ms=0)
 
     def run_exchange(self, exchange: str) -> None:
         """Run due jobs of an exchange for a while.
@@ -198,13 +240,12 @@ class Dispatcher:
         exchange: str,
         limit: ThreadLimit | None = None,
         *,
-        lane: str = "",
-        job_id: str = "",
+        named: NamedJob | None = None,
         turn_ms: float | None = None,
-    ) -> Outcome | None:
+    ) -> None:
         """Run a turn in a place that has been entered, and leave the place."""
         try:
-            return self._turn(exchange, turn_ms).run(lane=lane, job_id=job_id)
+            self._turn(exchange, turn_ms).run(named)
         finally:
             (limit or self._threads[exchange].for_jobs).leave()
 
@@ -240,13 +281,13 @@ class Dispatcher:
         if not self._stopping.is_set() and self._threads[exchange].enter():
             self._submit(self._threads[exchange].for_jobs, self._run_turn, exchange)
 
-    def _submit(self, limit: ThreadLimit, run: Callable[[str], object], name: str) -> None:
+    def _submit(self, limit: ThreadLimit, run: Callable[[T], object], of: T) -> None:
         """Have a thread call `run`, which leaves the place that has been entered."""
         if self._executor is None:
             limit.leave()
             return
         try:
-            self._executor.submit(_log_errors, run, name)
+            self._executor.submit(_log_errors, run, of)
         except RuntimeError:  # shut down by now
             limit.leave()
 
@@ -261,9 +302,9 @@ class Dispatcher:
         self.run_exchange(exchange)
 
 
-def _log_errors(run: Callable[[str], object], name: str) -> None:
+def _log_errors(run: Callable[[T], object], of: T) -> None:
     try:
-        run(name)
+        run(of)
     except StoreUnavailable as error:
         log.warning("Redis went down in mid-attempt: %s", error)
     except Exception:

@@ -99,7 +99,16 @@ class Leases:
         """Return the name of a holder that has never held anything."""
         return f"{self._name}:{next(self._turn)}"
 
-    def claim(self, exchange: str, *, holder: str, limit: int, lane: str, job_id: str) -> Claimed:
+    def claim(
+        self,
+        exchange: str,
+        *,
+        holder: str,
+        limit: int,
+        lane: str,
+        job_id: str,
+        back_ms: float = 0,
+    ) -> Claimed:
         """Lease due jobs to `holder`; arguments as for `Ledger.claim`.
 
         Raises:
@@ -114,6 +123,7 @@ class Leases:
                 lane=lane,
                 job_id=job_id,
                 limit=limit,
+                back_ms=back_ms,
             )
         except StoreUnavailable:
             self._unsure.add(holder)
@@ -121,7 +131,9 @@ class Leases:
         self._hold(claimed, holder)
         return claimed
 
-    def settle(self, done: Sequence[Settlement], *, holder: str, limit: int) -> Claimed:
+    def settle(
+        self, done: Sequence[Settlement], *, holder: str, limit: int, back_ms: float = 0
+    ) -> Claimed:
         """Record the results of attempts, and lease up to `limit` due jobs in the same call.
 
         The exchange's replies may be the only proof there will be, and stay true when
@@ -138,7 +150,9 @@ class Leases:
             try:
                 if children:
                     self._ledger.accept(children, follows=True)
-                claimed = self._ledger.settle(done, holder=holder, limit=limit, **self._times)
+                claimed = self._ledger.settle(
+                    done, holder=holder, limit=limit, back_ms=back_ms, **self._times
+                )
             except StoreUnavailable:
                 if limit:
                     self._unsure.add(holder)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from worker import clock
 from worker.dispatch.batch import BatchRunner
-from worker.dispatch.concurrency import ExchangeThreads
+from worker.dispatch.concurrency import ExchangeThreads, NamedJob
 from worker.dispatch.leases import Leases
 from worker.dispatch.membership import Membership
-from worker.model.outcomes import Outcome
 from worker.model.settlements import Claimed
 from worker.switches.reconciler import Reconciler
 
@@ -65,22 +64,18 @@ class Turn:
         self._holder = parts.leases.new_holder()
         self._started_ms = self._asked_ms = clock.monotonic_ms()
 
-    def run(self, *, lane: str = "", job_id: str = "") -> Outcome | None:
+    def run(self, named: NamedJob | None = None) -> None:
         """Attempt due jobs until there are none, or the turn is over.
 
         Args:
-            lane: Where `job_id` is; "" for all lanes of the exchange.
-            job_id: The job to begin with; "" for whatever is due.
-
-        Returns:
-            The outcome of that job's attempt; None if it was not attempted.
+            named: The job to begin with, whose `ended` is called in any case; None for
+                whatever is due.
 
         Raises:
             StoreUnavailable: Redis did not answer.
         """
-        outcome: Outcome | None = None
         try:
-            claimed = self._claim(lane=lane, job_id=job_id)
+            claimed = self._claim(*((named.lane, named.job_id) if named else ()))
             while claimed.jobs or claimed.tended:
                 if claimed.tended:
                     claimed = self._reconcile(claimed.tended)
@@ -88,14 +83,18 @@ class Turn:
                 if claimed.more:
                     self._add_thread(self._exchange)
                 done = self._parts.batches.run(self._threads, claimed, self._asked_ms)
-                if done[0].job.id == job_id:
-                    outcome = done[0].outcome
                 limit = self._threads.sizing.batch if self._continues else 0
                 self._asked_ms = clock.monotonic_ms()
-                claimed = self._parts.leases.settle(done, holder=self._holder, limit=limit)
+                claimed = self._parts.leases.settle(
+                    done, holder=self._holder, limit=limit, back_ms=self._threads.sizing.back_ms
+                )
+                if named is not None and done[0].job.id == named.job_id:
+                    named.ended(done[0].outcome)
+                    named = None
         finally:
             self._parts.leases.release(self._holder)
-        return outcome
+            if named is not None:
+                named.ended(None)
 
     def reconcile(self, lane: str) -> None:
         """Trip the expired switches of a lane, and bring the exchange's timers in line.
@@ -104,9 +103,9 @@ class Turn:
             StoreUnavailable: Redis did not answer. The lane stays due.
         """
         try:
-            claimed = self._claim(lane=lane)
+            claimed = self._claim(lane)
             while claimed.more and not (claimed.tended or self._parts.stopping.is_set()):
-                claimed = self._claim(lane=lane)
+                claimed = self._claim(lane)
             if claimed.tended:
                 self._parts.reconciler.tend(lane, self._holder, self._parts.stopping)
         finally:
@@ -117,7 +116,7 @@ class Turn:
         self._parts.reconciler.tend(lane, self._holder, self._parts.stopping)
         return self._claim() if self._continues else Claimed(0, ())
 
-    def _claim(self, *, lane: str = "", job_id: str = "") -> Claimed:
+    def _claim(self, lane: str = "", job_id: str = "") -> Claimed:
         retried = False
         while True:
             self._asked_ms = clock.monotonic_ms()
@@ -127,6 +126,7 @@ class Turn:
                 limit=1 if job_id else self._threads.sizing.batch,
                 lane=lane,
                 job_id=job_id,
+                back_ms=self._threads.sizing.back_ms if self._continues else 0,
             )
             if retried or claimed.unregistered not in self._parts.membership.lanes:
                 return claimed

@@ -136,7 +136,8 @@ class Channel(kombu_redis.Channel):
     """A channel that reads lists under the key prefix and the lists of stock clients.
 
     All keys of kombu are under `global_keyprefix`, apart from those of other
-    applications on the same Redis. `plain_lists` are the exceptions: by queue, lists
+    applications on the same Redis. There the lists of `others_queues` are not read: their
+    doorbells are for other workers. `plain_lists` are the exceptions: by queue, lists
     without the prefix that are read too. A requeued message returns to the list that
     it came from. `former_lists` hold doorbells of older versions and are not read.
     """
@@ -146,22 +147,24 @@ class Channel(kombu_redis.Channel):
     connection_class_ssl: type[redis.Connection] = GuardedSSLConnection
     from_transport_options = (
         *kombu_redis.Channel.from_transport_options,
+        "others_queues",
         "plain_lists",
         "former_lists",
     )
+    others_queues: Sequence[str] = ()
     plain_lists: Mapping[str, str] = MappingProxyType({})
     former_lists: Sequence[str] = ()
     _turned = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
-        self._plans: dict[tuple[object, ...], dict[str, str]] = {}
+        self._plans: dict[tuple[object, ...], tuple[dict[str, str], Any]] = {}
         super().__init__(*args, **kwargs)
 
     def lists(self, queue: str, priority: int) -> list[str]:
         """Return the lists that hold a queue's messages of one priority."""
         plain = self.plain_lists.get(queue)
         found = [queue_key(plain, priority)] if plain else []
-        if priority in self.priority_steps:
+        if priority in self.priority_steps and queue not in self.others_queues:
             found.append(self.global_keyprefix + queue_key(queue, priority))
         return found[::-1] if self._turned else found
 
@@ -171,18 +174,20 @@ class Channel(kombu_redis.Channel):
             return
         # Alternate the order, so that neither of a queue's two lists starves.
         self._turned = not self._turned
-        plan = (self._turned, *queues)
+        self._in_poll = self.client.connection
+        wait_s = (self.brpop_timeout if timeout is None else timeout) or 0
+        plan = (self._turned, wait_s, *queues)
         if plan not in self._plans:
-            self._plans[plan] = {
+            sources = {
                 key: queue
                 for priority in PLAIN_PRIORITIES
                 for queue in queues
                 for key in self.lists(queue, priority)
             }
-        self._sources = self._plans[plan]
-        self._in_poll = self.client.connection
-        wait_s = self.brpop_timeout if timeout is None else timeout
-        self._in_poll.send_command("BRPOP", *self._sources, wait_s or 0)
+            self._plans[plan] = sources, self._in_poll.pack_command("BRPOP", *sources, wait_s)
+        # Packed once: what is done here delays the thread that attempts what was just read.
+        self._sources, command = self._plans[plan]
+        self._in_poll.send_packed_command(command)
 
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401  kombu's signature
         connection = self.client.connection

@@ -46,9 +46,14 @@ class Ledger(Presence):
         lane: str = "",
         job_id: str = "",
         limit: int = 1,
+        back_ms: float = 0,
     ) -> Claimed:
-        """Lease due jobs: of all lanes of an exchange in turn, of one, or one job."""
-        args = (self._digest, key_name(exchange), lane, job_id, holder, lease_ms, limit)
+        """Lease due jobs: of all lanes of an exchange in turn, of one, or one job.
+
+        Until `back_ms` a job have passed, or the holder settles, jobs that are accepted ring no
+        bell: the holder finds them. 0 if it cannot say when it asks for more.
+        """
+        args = (self._digest, key_name(exchange), lane, job_id, holder, lease_ms, limit, back_ms)
         now, unregistered, tended, more, *jobs = self._store.run("claim", *args)
         return Claimed(int(now), _read(jobs), unregistered, tended, more == 1)
 
@@ -60,14 +65,15 @@ class Ledger(Presence):
         retention_ms: int,
         lease_ms: int,
         limit: int,
+        back_ms: float = 0,
     ) -> Claimed:
         """Record the results of attempts of one exchange, and lease the next due jobs.
 
         All in one step, and each by itself: one that no longer counts does not
-        stop the others.
+        stop the others. `back_ms` is as in `claim`.
         """
         exchange = key_name(settled[0].job.exchange)
-        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit)
+        head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, back_ms)
         answer = self._store.run("settle", *head, *map(settlement_row, settled))
         now, unregistered, tended, more, applied, *jobs = answer
         return Claimed(

@@ -13,7 +13,7 @@
 -- follows is 1 for what is no new work, which a full Redis takes too; see lib/memory.
 -- Keys: see lib/lanes; P <queue> list, the broker's.
 -- A bell wakes workers. Where so many messages wait for them they are awake, and one
--- more would only keep them from the jobs: the bell of one job, which names it so that
+-- more would only keep them from the jobs, and so it is where one is about to ask: the bell of one job, which names it so that
 -- it passes a backlog, leaves the name where they look next.
 --- @include lib/acceptance
 return accept_jobs(ARGV[1], 2)

@@ -1,4 +1,4 @@
--- claim(p, digest, exchange, lane, id, holder, lease_ms, limit) -> now, unregistered, tended, more, job * n
+-- claim(p, digest, exchange, lane, id, holder, lease_ms, limit, back_ms) -> now, unregistered, tended, more, job * n
 -- Lease due jobs to `holder` by moving their due time on. With a lane and an id
 -- that job, with a lane its earliest, with neither any of the exchange's lanes
 -- in turn. `unregistered` names a due lane that the claimant
@@ -10,7 +10,7 @@
 --- @include lib/lanes
 local p, lane, now = ARGV[1], ARGV[4], now_ms()
 local claim = { digest = ARGV[2], exchange = ARGV[3], holder = ARGV[6], lease = tonumber(ARGV[7]),
-  limit = tonumber(ARGV[8]), now = now }
+  limit = tonumber(ARGV[8]), back = tonumber(ARGV[9]), now = now }
 local jobs, unregistered, tended, more
 if is_switch_lane(lane) then
   local held

@@ -1,4 +1,4 @@
--- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, settlement * n)
+-- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, back_ms, settlement * n)
 --   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
 -- Record the results of attempts, give up their leases and holds, and claim the next
 -- due jobs of the exchange (limit 0: none), as `claim` does, in the same step.
@@ -36,7 +36,7 @@
 --- @include lib/lanes
 --- @include lib/reach
 --- @include lib/turns
-local p, holder, retention, recent, digest, exchange, lease, limit = unpack(ARGV, 1, 8)
+local p, holder, retention, recent, digest, exchange, lease, limit, back = unpack(ARGV, 1, 9)
 local now = now_ms()
 local ended, lanes, closed, rows, runs, parents = {}, {}, {}, {}, {}, {}
 
@@ -235,7 +235,7 @@ local function clear(lane, of_lane)
 end
 
 local settlements, applied = {}, ''
-for i = 9, #ARGV do settlements[i - 8] = cjson.decode(ARGV[i]) end
+for i = 10, #ARGV do settlements[i - 9] = cjson.decode(ARGV[i]) end
 for _, s in ipairs(settlements) do applied = applied .. (settle(s) and '1' or '0') end
 for lane, of_lane in pairs(runs) do
   if of_lane.changed then write_runs(p, lane, of_lane) end
@@ -254,12 +254,13 @@ for lane, pause in pairs(lanes) do
   end
   local row = row_of(lane)
   if row[HOLD] or row[HOLDER] == holder then release(p, lane, holder, now) end
+  if row[BACK] then redis.call('HDEL', p .. 'lane:' .. lane, 'back') end
   reindex(p, lane, now)
 end
 local jobs, unregistered, tended, more = {}, '', '', false
 if tonumber(limit) > 0 then
   jobs, unregistered, tended, more = claim_any(p, { digest = digest, exchange = exchange,
-    holder = holder, lease = tonumber(lease), limit = tonumber(limit), now = now })
+    holder = holder, lease = tonumber(lease), limit = tonumber(limit), back = tonumber(back), now = now })
 end
 local answer = { now, unregistered, tended, more and 1 or 0, applied }
 for _, job in ipairs(jobs) do answer[#answer + 1] = job end

@@ -5,6 +5,12 @@
 --- @include lib/jobs
 --- @include lib/lanes
 
+-- is_asked(p, lane, now) -> whether a worker that runs jobs of the lane asks for more before a bell
+-- would be answered
+local function is_asked(p, lane, now)
+  return (tonumber(redis.call('HGET', p .. 'lane:' .. lane, 'back')) or 0) > now
+end
+
 -- accept_jobs(p, first) -> (id, fresh) * n: record the jobs that ARGV names from `first` on.
 local function accept_jobs(p, first)
   local bells = tonumber(ARGV[first + 1])
@@ -51,7 +57,8 @@ local function accept_jobs(p, first)
     redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
   end
   for i = first + 2, fresh > 0 and first + 2 * bells or 0, 2 do
-    local awake = redis.call('LLEN', p .. ARGV[i]) >= ENOUGH
+    local found = not many and is_asked(p, next(touched), now)
+    local awake = found or redis.call('LLEN', p .. ARGV[i]) >= ENOUGH
     local told = awake and (many or name_job(p, next(touched), answer[1]))
     if not told then redis.call('LPUSH', p .. ARGV[i], ARGV[i + 1]) end
   end

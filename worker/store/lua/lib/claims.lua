@@ -19,6 +19,7 @@ local LANES_PAGE = 32
 --   exchange   whose lanes are served in turn
 --   holder     whose the leases are, for `lease` ms each
 --   limit      how many jobs at most
+--   back       after how many ms a job the claimant asks for more; 0 if that is not known
 --   now        ms
 local function serves(p, claim, lane)
   return redis.call('SISMEMBER', p .. 'registered:' .. claim.digest, lane) == 1
@@ -165,6 +166,9 @@ local function claim_in(p, claim, lane, id)
     redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
   end
   if refusal.what and #jobs > 0 then hold_probe(p, lane, now + held) end
+  if claim.back > 0 and #jobs > 0 and not serial and not refusal.what then
+    redis.call('HSET', p .. 'lane:' .. lane, 'back', now + math.ceil(#jobs * claim.back))
+  end
   local plain = not serial and not refusal.what -- so that nothing of its hash has changed here
   if seen > 0 then reindex(p, lane, now, plain and ready or nil) end
   if not plain or #jobs == 0 then return jobs, false end
