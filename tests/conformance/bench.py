@@ -52,6 +52,9 @@ class Venue:
         key: An API key of its form.
         stranger: A secret of its form that no account has; empty for the secret with its
             letters in the other case.
+        nonce_as_rate: A refused nonce is answered like too many requests.
+        unstamped: Why no timestamp is refused, if it is not `stamped`.
+        uid: The number of its account, where it needs one.
     """
 
     pair: str
@@ -68,8 +71,12 @@ class Venue:
     category: str = ""
     key: str = KEY
     stranger: str = ""
+    nonce_as_rate: bool = False
+    unstamped: str = "no timestamp"
+    uid: str = ""
 
 
+UNKNOWN_REFUSAL = "no document says how"
 BINANCE = Venue(
     "BTCUSDT",
     "ETHUSDT",
@@ -130,9 +137,20 @@ VENUES: dict[str, Venue] = {
         documented=("hyperliquid_internal", "hyperliquid_spent"),
         client_ids=("0x" + "0" * 31 + "1", "0x" + "0" * 31 + "2"),
     ),
-    "ccxt:bitget": Venue("BTCUSDT", "ETHUSDT", accepts_all=True),
-    "ccxt:bitvavo": Venue("BTC-EUR", "ETH-EUR", accepts_all=True),
-    "ccxt:woo": Venue("SPOT_BTC_USDT", "SPOT_ETH_USDT", accepts_all=True),
+    "ccxt:bingx": Venue("BTC-USDT", "ETH-USDT", unstamped=UNKNOWN_REFUSAL),
+    "ccxt:bitfinex": Venue("tBTCUSD", "tETHUSD", accepts_all=True),
+    "ccxt:bitget": Venue("BTCUSDT", "ETHUSDT", accepts_all=True, stamped=True),
+    "ccxt:bitvavo": Venue("BTC-EUR", "ETH-EUR", accepts_all=True, unstamped=UNKNOWN_REFUSAL),
+    "ccxt:coinbase": Venue("BTC-USD", "ETH-USD", accepts_all=True, unstamped=UNKNOWN_REFUSAL),
+    "ccxt:cryptocom": Venue("BTC_USD", "ETH_USD", accepts_all=True, stamped=True),
+    "ccxt:htx": Venue("btcusdt", "ethusdt", accepts_all=True, uid="1", unstamped=UNKNOWN_REFUSAL),
+    "ccxt:krakenfutures": Venue("PF_XBTUSD", "PF_ETHUSD", secret="bWF0cml4LXNlY3JldA=="),
+    "ccxt:mexc": Venue("BTCUSDT", "ETHUSDT", stamped=True),
+    "ccxt:phemex": Venue("sBTCUSDT", "sETHUSDT", accepts_all=True, unstamped=UNKNOWN_REFUSAL),
+    "ccxt:whitebit": Venue("BTC_USDT", "ETH_USDT", nonce_as_rate=True),
+    "ccxt:woo": Venue(
+        "SPOT_BTC_USDT", "SPOT_ETH_USDT", accepts_all=True, unstamped=UNKNOWN_REFUSAL
+    ),
     "kraken": Venue(
         "XBTUSD",
         "ETHUSD",
@@ -249,7 +267,13 @@ class Bench:
         stamp = Stamp(now_ms, nonce=self.nonce, token=self.token, asset=asset)
         url = self.sim.url(self.name)
         access = Access(
-            url, self.venue.key, self.secret, "memo", self.auth, category=self.venue.category
+            url,
+            self.venue.key,
+            self.secret,
+            "memo",
+            self.auth,
+            uid=self.venue.uid,
+            category=self.venue.category,
         )
         request = self.exchange.sign(command, access, stamp)
         parts = urlsplit(request.url)

@@ -179,7 +179,7 @@ def clock_refused(bench: Bench) -> str:
     if "timestamp" in bench.exchange.capabilities.auth_modes:
         bench = Bench(bench.name, auth="timestamp")
     elif not bench.venue.stamped:
-        return "no timestamp"
+        return bench.venue.unstamped
     (order,) = bench.place()
     bench.open_orders()
     bench.sim.set_clock_skew(90_000)
@@ -203,10 +203,11 @@ def nonce_refused(bench: Bench) -> str:
     (order,) = bench.place()
     bench.sim.set_nonce(KEY, bench.nonce + 50)
     answer = unproven(bench.cancel(order))
-    assert answer.nonce_floor is not None
-    bench.nonce = max(bench.nonce + 50, answer.nonce_floor)
+    as_rate = bench.venue.nonce_as_rate
+    assert answer.outcome is Outcome.THROTTLED if as_rate else answer.nonce_floor is not None
+    bench.nonce = max(bench.nonce + 50, answer.nonce_floor or 0)
     settled(bench, order, bench.cancel(order), Outcome.CANCELED)
-    return ""
+    return "refused as for the rate" if as_rate else ""
 
 
 def throttled(bench: Bench) -> str:

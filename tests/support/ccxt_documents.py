@@ -80,7 +80,7 @@ def order_of(name: str, word: str) -> object:
         if key in row:
             row[key] = word
     wraps: dict[str, object] = {
-        "whitebit": [{**row, "status": word}],
+        "whitebit": {"BTC_USDT": [{"id": 123456789, "side": "buy", "status": word}]},
         "woo": {"success": True, "data": row, "timestamp": NOW_MS},
         "htx": {"status": "ok", "data": row},
         "bitget": {"code": "00000", "data": [row]},

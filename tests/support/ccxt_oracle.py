@@ -80,10 +80,11 @@ SHAPES = {
         unit_ms=1_000,
     ),
     "whitebit": _of(
-        (0,),
+        ("BTC_USDT", 0),
         (),
         "orderId",
         (),
+        ids=(("id",), ("orderId",), ("orderId",)),
         page=100,
         fires=("cancellationTime",),
         unit_ms=1_000,

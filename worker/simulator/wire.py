@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
-PROFILED = ("bitvavo", "whitebit", "woo", "bitget", "coinsph")
+PROFILED = (
+    *("bitvavo", "whitebit", "woo", "bitget", "htx", "mexc", "bingx", "coinbase"),
+    *("krakenfutures", "phemex", "bitfinex", "cryptocom", "coinsph"),
+)
 """Ids of ccxt that are simulated; the last has a profile here alone."""
 MOUNTS: Mapping[str, str] = {
     "everstrike": "/everstrike",

@@ -1,6 +1,6 @@
 """What is documented of one exchange, as data: `profiles/<id>.toml`.
 
-A path is a list of keys and positions into a reply's JSON.
+A path is a list of keys and positions into a reply's JSON; `{pair}` is the pair asked about.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Profile:
         params: By command, what is added to ccxt's request.
         limits: The exchange's limits.
         timer: None without one.
-        clock: Whether a refused nonce is a timestamp that is too far from its clock.
+        errors: Statuses of 5xx with which it answers, by a list with an error in it.
     """
 
     success: Shape
@@ -150,6 +150,7 @@ class Profile:
     params: Mapping[type[Command], Mapping[str, object]]
     limits: tuple[Limit, ...]
     timer: OwnTimer | None = None
+    errors: tuple[int, ...] = ()
 
     def params_of(self, command: Command) -> dict[str, object]:
         """Return what is added to ccxt's request of a command."""
@@ -211,6 +212,7 @@ def _profile(table: dict[str, Any]) -> Profile:
         params={COMMANDS[name]: params for name, params in table.get("params", {}).items()},
         limits=tuple(_limit(name, each) for name, each in table["limits"].items()),
         timer=_timer(table["timer"]) if "timer" in table else None,
+        errors=tuple(table.get("errors", [])),
     )
 
 

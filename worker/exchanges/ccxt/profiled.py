@@ -26,6 +26,8 @@ from worker.model.wire import Reply
 ECHO_SLACK_MS: Final = 1_000
 SKEW_MAX_MS: Final = 30_000
 """How far the exchange's clock may be from ours where its reply does not state its own."""
+PAIR_KEY: Final = "{pair}"
+"""Stands in a path for the pair that was asked about."""
 MOMENT_CHARS: Final = 18
 NO_MOMENT: Final = (None, "", "null")
 """What stands in the place of the moment at which a stopped timer fires."""
@@ -42,7 +44,7 @@ def read_profiled(profile: Profile, command: Command, reply: Reply, body: object
         case CancelOrder(order_id=order_id):
             return _read_cancel(profile, order_id, body)
         case QueryOrder(order_id=order_id):
-            return _read_query(profile, order_id, body)
+            return _read_query(profile, order_id, body, pair=command.pair or "")
         case ListOpenOrders():
             rows = find(body, profile.list_at)
             if not isinstance(rows, list):
@@ -64,6 +66,12 @@ def find(value: object, path: Path) -> object:
         else:
             value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _named_by(body: object, pair: str) -> str:
+    """Return the key of a reply that is a pair, in the letter case that it has there."""
+    keys = body if isinstance(body, dict) else ()
+    return next((key for key in keys if key.casefold() == pair.casefold()), pair)
 
 
 def has(body: object, shape: Shape) -> bool:
@@ -102,8 +110,9 @@ def _read_cancel(profile: Profile, order_id: str, body: object) -> Answer | None
     return Closed(Outcome.GONE) if state is OrderState.FILLED else CancelAccepted()
 
 
-def _read_query(profile: Profile, order_id: str, body: object) -> Answer | None:
-    value, place = find(body, profile.order_at), profile.order_at
+def _read_query(profile: Profile, order_id: str, body: object, *, pair: str) -> Answer | None:
+    place = tuple(_named_by(body, pair) if key == PAIR_KEY else key for key in profile.order_at)
+    value = find(body, place)
     if place and isinstance(place[-1], int) and find(body, place[:-1]) == []:
         return OrderReport(OrderState.MISSING, "the exchange lists no such order")
     if not _named(profile.order, value, order_id):
@@ -158,6 +167,8 @@ def _is_set(timer: OwnTimer, command: SetCountdown, reply: Reply, body: object) 
     fires_at = find(body, timer.fires)
     fires = _moment_ms(fires_at, timer.moment_ms)
     now = _moment_ms(find(body, timer.now), timer.moment_ms) if timer.now else None
+    if timer.now and now is None:
+        return False
     slack_ms = SKEW_MAX_MS if now is None else ECHO_SLACK_MS
     since_ms = reply.received_ms if now is None else now
     if not command.countdown_ms:
@@ -166,7 +177,7 @@ def _is_set(timer: OwnTimer, command: SetCountdown, reply: Reply, body: object) 
         if fires is None:
             return stated and fires_at in NO_MOMENT
         return fires <= since_ms + slack_ms
-    if fires is None or fires <= 0 or (timer.now and now is None):
+    if fires is None or fires <= 0:
         return False
     return abs(fires - since_ms - command.countdown_ms) <= slack_ms
 

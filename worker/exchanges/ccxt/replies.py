@@ -72,7 +72,9 @@ def read_reply(calls: Calls, profile: Profile | None, command: Command, reply: R
         and has(body, profile.empty)
     ):
         return OpenOrders((), complete=True)
-    if reply.status == BUSY or reply.status in BROKEN or not isinstance(body, dict | list):
+    answered = profile is not None and reply.status in profile.errors and isinstance(body, list)
+    broken = reply.status == BUSY or (reply.status in BROKEN and not answered)
+    if broken or not isinstance(body, dict | list):
         return refused(reply, body)
     try:
         found = calls.run(calls.prepare(), command, Pass(reply=(reply, body)))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from worker.simulator.wire import Request
+from worker.simulator.profiled import signatures
+from worker.simulator.profiled.signatures import Signed, stamped
 
-Signed = Callable[[Request, str, str], tuple[str, str]]
-"""Takes a request, its path and a secret; returns the signature given and the right one."""
+Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +17,8 @@ class Venue:
     """One exchange.
 
     Attributes:
-        routes: By method and path, the operation.
-        key: Header of the API key.
+        routes: By method and path, the operation; a path may have places for fields.
+        key: Header or field of the API key.
         signed: Of the signature.
         missing: Status and body of the refusal to cancel an order that is not open.
         unknown: The same for a question about an order; None for an empty list.
@@ -29,7 +26,14 @@ class Venue:
         busy: The same of a refusal for the rate.
         countdown: Name of the countdown in a request; empty without a timer.
         reports: Whether the reply to a cancel reports the order, not its id alone.
-        nonce: Whether requests carry a nonce that must rise.
+        nonce: Header or field of a nonce that must rise; empty without one.
+        stale: Status and body of a refused nonce.
+        late: Header or field of a timestamp in ms, and status and body of the refusal of one
+            that is too far from the exchange's clock; none where no document has them.
+        orders: Fields of an order's id.
+        canceled: What the reply to a cancel has beside the order.
+        closed: Whether a question reaches closed orders alone.
+        dates: Whether the moments of a timer are written as dates.
     """
 
     routes: Mapping[tuple[str, str], str]
@@ -41,40 +45,13 @@ class Venue:
     busy: tuple[int, object]
     countdown: str = ""
     reports: bool = False
-    nonce: bool = False
-
-
-def _target(request: Request, path: str) -> str:
-    return f"{path}?{request.query}" if request.query else path
-
-
-def _stamped(stamp: str, given: str, *, as_base64: bool = False) -> Signed:
-    """Return the signature of `timestamp + method + target + body`, by HMAC-SHA256."""
-
-    def signed(request: Request, path: str, secret: str) -> tuple[str, str]:
-        headers = request.headers
-        text = headers.get(stamp, "") + request.method + _target(request, path)
-        digest = hmac.digest(secret.encode(), text.encode() + request.body, "sha256")
-        right = base64.b64encode(digest).decode() if as_base64 else digest.hex()
-        return headers.get(given, ""), right
-
-    return signed
-
-
-def _payload(request: Request, path: str, secret: str) -> tuple[str, str]:
-    """Return the signature of WhiteBIT: HMAC-SHA512 of the body in base64."""
-    del path
-    payload = base64.b64encode(request.body)
-    right = hmac.new(secret.encode(), payload, hashlib.sha512).hexdigest()
-    same = request.headers.get("x-txc-payload", "") == payload.decode()
-    return request.headers.get("x-txc-signature", "") if same else "", right
-
-
-def _queried(request: Request, path: str, secret: str) -> tuple[str, str]:
-    """Return the signature of Coins.ph: HMAC-SHA256 of the query that it ends."""
-    del path
-    text, _, given = request.query.rpartition("&signature=")
-    return given, hmac.digest(secret.encode(), text.encode(), "sha256").hex()
+    nonce: str = ""
+    stale: tuple[int, object] = (400, {})
+    late: tuple[str, int, object] | None = None
+    orders: tuple[str, ...] = ("orderId",)
+    canceled: tuple[tuple[Place, object], ...] = field(default=())
+    closed: bool = False
+    dates: bool = False
 
 
 _NOT_FOUND: Final = {"errorCode": 240, "error": "No order found."}
@@ -84,6 +61,9 @@ _INNER: Final = {
     "errors": {"orderId": ["Unexecuted order was not found."]},
 }
 _WOO: Final = {"success": False, "code": 317184, "message": "The order cannot be found."}
+_BINGX: Final = {"code": 80016, "msg": "order does not exist"}
+_PHEMEX: Final = {"code": 10002, "msg": "OM_ORDER_NOT_FOUND", "data": None}
+_CRYPTOCOM: Final = {"id": 1, "method": "private/cancel-order", "code": 40401}
 VENUES: Final[Mapping[str, Venue]] = {
     "bitvavo": Venue(
         {
@@ -93,7 +73,7 @@ VENUES: Final[Mapping[str, Venue]] = {
             ("POST", "/v2/cancelOrdersAfter"): "countdown",
         },
         "bitvavo-access-key",
-        _stamped("bitvavo-access-timestamp", "bitvavo-access-signature"),
+        stamped("bitvavo-access-timestamp", "bitvavo-access-signature"),
         (404, _NOT_FOUND),
         (404, _NOT_FOUND),
         (403, {"errorCode": 309, "error": "The signature is invalid."}),
@@ -104,17 +84,20 @@ VENUES: Final[Mapping[str, Venue]] = {
         {
             ("POST", "/api/v4/order/cancel"): "cancel",
             ("POST", "/api/v4/orders"): "open_orders",
+            ("POST", "/api/v4/trade-account/order/history"): "query",
             ("POST", "/api/v4/order/kill-switch"): "countdown",
         },
         "x-txc-apikey",
-        _payload,
+        signatures.of_whitebit,
         (422, _INNER),
-        None,
+        (200, []),
         (401, {"code": 10, "message": "Unauthorized request."}),
         (429, {"code": 0, "message": "Too many requests."}),
         "timeout",
         reports=True,
-        nonce=True,
+        nonce="nonce",
+        stale=(429, {"code": 0, "message": "Too many requests."}),
+        closed=True,
     ),
     "woo": Venue(
         {
@@ -124,7 +107,7 @@ VENUES: Final[Mapping[str, Venue]] = {
             ("POST", "/v3/trade/cancelAllAfter"): "countdown",
         },
         "x-api-key",
-        _stamped("x-api-timestamp", "x-api-signature"),
+        stamped("x-api-timestamp", "x-api-signature"),
         (400, _WOO),
         (400, _WOO),
         (401, {"success": False, "code": -1000, "message": "An unauthorized request."}),
@@ -138,7 +121,7 @@ VENUES: Final[Mapping[str, Venue]] = {
             ("GET", "/openapi/v1/openOrders"): "open_orders",
         },
         "x-coins-apikey",
-        _queried,
+        signatures.queried,
         (400, {"code": -2011, "msg": "CANCEL_REJECTED"}),
         (400, {"code": -2013, "msg": "Order does not exist."}),
         (400, {"code": -1022, "msg": "Signature for this request is not valid."}),
@@ -152,10 +135,137 @@ VENUES: Final[Mapping[str, Venue]] = {
             ("GET", "/api/v2/spot/trade/unfilled-orders"): "open_orders",
         },
         "access-key",
-        _stamped("access-timestamp", "access-sign", as_base64=True),
+        stamped("access-timestamp", "access-sign", as_base64=True),
         (400, {"code": "43001", "msg": "The order does not exist", "data": None}),
         None,
         (400, {"code": "40009", "msg": "sign signature error", "data": None}),
         (429, {"code": "429", "msg": "Too Many Requests", "data": None}),
+        late=("access-timestamp", 400, {"code": "40008", "msg": "Request timestamp expired"}),
+    ),
+    "htx": Venue(
+        {
+            ("POST", "/v1/order/orders/{orderId}/submitcancel"): "cancel",
+            ("GET", "/v1/order/orders/{orderId}"): "query",
+            ("GET", "/v1/order/openOrders"): "open_orders",
+            ("POST", "/v2/algo-orders/cancel-all-after"): "countdown",
+        },
+        "AccessKeyId",
+        signatures.of_htx,
+        (200, {"status": "error", "err-code": "order-orderstate-error", "data": None}),
+        (200, {"status": "error", "err-code": "base-record-invalid", "data": None}),
+        (200, {"status": "error", "err-code": "api-signature-not-valid", "data": None}),
+        (429, {"status": "error", "err-code": "rate-too-many-requests", "data": None}),
+        "timeout",
+    ),
+    "mexc": Venue(
+        {
+            ("DELETE", "/api/v3/order"): "cancel",
+            ("GET", "/api/v3/order"): "query",
+            ("GET", "/api/v3/openOrders"): "open_orders",
+        },
+        "x-mexc-apikey",
+        signatures.queried,
+        (400, {"code": -2011, "msg": "Unknown order sent."}),
+        (400, {"code": -2013, "msg": "Order does not exist."}),
+        (400, {"code": 700002, "msg": "Signature for this request is not valid."}),
+        (429, {"code": 429, "msg": "Too Many Requests"}),
+        late=("timestamp", 400, {"code": 700003, "msg": "Timestamp outside of the recvWindow."}),
+        reports=True,
+    ),
+    "bingx": Venue(
+        {
+            ("POST", "/openApi/spot/v1/trade/cancel"): "cancel",
+            ("GET", "/openApi/spot/v1/trade/query"): "query",
+            ("GET", "/openApi/spot/v1/trade/openOrders"): "open_orders",
+            ("POST", "/openApi/spot/v1/trade/cancelAllAfter"): "countdown",
+        },
+        "x-bx-apikey",
+        signatures.queried,
+        (200, _BINGX),
+        (200, _BINGX),
+        (200, {"code": 100001, "msg": "Signature verification failed"}),
+        (429, {"code": 100410, "msg": "rate limited"}),
+        "timeOut",
+        reports=True,
+    ),
+    "coinbase": Venue(
+        {
+            ("POST", "/api/v3/brokerage/orders/batch_cancel"): "cancel",
+            ("GET", "/api/v3/brokerage/orders/historical/batch"): "open_orders",
+            ("GET", "/api/v3/brokerage/orders/historical/{order_id}"): "query",
+        },
+        "cb-access-key",
+        stamped("cb-access-timestamp", "cb-access-sign", with_query=False),
+        (200, {"results": [{"success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER"}]}),
+        (404, {"error": "NOT_FOUND", "message": "order with this orderID was not found"}),
+        (401, {"errors": [{"id": "authentication_error", "message": "invalid signature"}]}),
+        (429, {"errors": [{"id": "rate_limit_exceeded", "message": "Too many requests"}]}),
+        orders=("order_ids", "order_id"),
+        canceled=((("results", 0, "success"), True),),
+    ),
+    "krakenfutures": Venue(
+        {
+            ("POST", "/derivatives/api/v3/cancelorder"): "cancel",
+            ("GET", "/derivatives/api/v3/orders/status"): "query",
+            ("GET", "/derivatives/api/v3/openorders"): "open_orders",
+            ("POST", "/derivatives/api/v3/cancelallordersafter"): "countdown",
+        },
+        "apikey",
+        signatures.of_krakenfutures,
+        (200, {"result": "success", "cancelStatus": {"status": "notFound"}}),
+        None,
+        (200, {"result": "error", "error": "authenticationError"}),
+        (200, {"result": "error", "error": "apiLimitExceeded"}),
+        "timeout",
+        reports=True,
+        orders=("order_id", "orderIds"),
+        dates=True,
+    ),
+    "phemex": Venue(
+        {
+            ("DELETE", "/spot/orders"): "cancel",
+            ("GET", "/spot/orders"): "open_orders",
+            ("GET", "/api-data/spots/orders/by-order-id"): "query",
+        },
+        "x-phemex-access-token",
+        signatures.of_phemex,
+        (200, _PHEMEX),
+        None,
+        (401, {"code": 401, "msg": "401 Request IP mismatch."}),
+        (429, {"code": 429, "msg": "Too many requests"}),
+        orders=("orderID",),
+    ),
+    "bitfinex": Venue(
+        {
+            ("POST", "/v2/auth/w/order/cancel"): "cancel",
+            ("POST", "/v2/auth/r/orders/{symbol}/hist"): "query",
+            ("POST", "/v2/auth/r/orders/{symbol}"): "open_orders",
+        },
+        "bfx-apikey",
+        signatures.of_bitfinex,
+        (500, ["error", 10001, "Order not found."]),
+        None,
+        (500, ["error", 10100, "apikey: digest invalid"]),
+        (500, ["error", 11010, "ratelimit: error"]),
+        nonce="bfx-nonce",
+        stale=(500, ["error", 10114, "nonce: small"]),
+        closed=True,
+        orders=("id",),
+        canceled=(((1,), "oc-req"), ((6,), "SUCCESS"), ((7,), "Submitted for cancellation")),
+    ),
+    "cryptocom": Venue(
+        {
+            ("POST", "/exchange/v1/private/cancel-order"): "cancel",
+            ("POST", "/exchange/v1/private/get-order-detail"): "query",
+            ("POST", "/exchange/v1/private/get-open-orders"): "open_orders",
+        },
+        "api_key",
+        signatures.of_cryptocom,
+        (400, _CRYPTOCOM),
+        (400, _CRYPTOCOM),
+        (401, {"id": 1, "method": "private/cancel-order", "code": 40101}),
+        (429, {"id": 1, "method": "private/cancel-order", "code": 42901}),
+        late=("nonce", 400, {"id": 1, "method": "private/cancel-order", "code": 40102}),
+        orders=("order_id",),
     ),
 }
