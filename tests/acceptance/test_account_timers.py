@@ -13,6 +13,7 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, World
 from worker import Switch, SwitchClearing, clock
+from worker.model.switches import SwitchState
 from worker.simulator import Simulator
 
 SUITE_ROUNDS = 3
@@ -49,18 +50,37 @@ def test_silent_strategies_accounts_are_empty_by_their_deadlines(world: World, r
     """Each death is judged by the exchange's own times; `--rounds 50` makes 50 an exchange."""
     rng, late = random.Random(7), defaultdict[str, list[float]](list)
     spared = [(OTHER, world.place(OTHER)[0]), ("ok", world.place("ok", stop=True)[0])]
+    former: list[Switch] = []
     for _ in range(rounds if rounds > SUITE_ROUNDS else 1):
-        for alias, found in _die(world, rng).items():
-            late[alias] += found
+        former, found = _die(world, rng, former)
+        for alias, each in found.items():
+            late[alias] += each
         assert {world.status(*each) for each in spared} == {"open"}
-    for alias, found in late.items():
-        figures = f"{min(found):+.0f} to {max(found):+.0f} ms from the deadlines"
+    for alias, times in late.items():
+        figures = f"{min(times):+.0f} to {max(times):+.0f} ms from the deadlines"
         print(f"{ALL_KEYS[alias][0]}: orders went {figures}")  # noqa: T201
 
 
-def _die(world: World, rng: random.Random) -> dict[str, list[float]]:
-    """Have the strategies and their worker die; return how late each order went, in ms."""
+def _die(
+    world: World, rng: random.Random, former: list[Switch]
+) -> tuple[list[Switch], dict[str, list[float]]]:
+    """Have the strategies and their worker die.
+
+    Args:
+        world: The exchanges and the workers.
+        rng: When they die.
+        former: Switches that must have tripped before.
+
+    Returns:
+        The switches, and by alias how late each order went, in ms.
+    """
     worker = world.worker()
+
+    def tripped() -> bool:
+        records = [switch.record() for switch in former]
+        return all(each and each.state is SwitchState.TRIPPED for each in records)
+
+    eventually(tripped, within_ms=90_000, what="the former switches have tripped")
     switches: dict[str, Switch] = {}
 
     def set_by_worker() -> bool:
@@ -70,11 +90,15 @@ def _die(world: World, rng: random.Random) -> dict[str, list[float]]:
                 continue
             with suppress(SwitchClearing):  # of the round before
                 switches[alias] = world.producer().arm(
-                    alias, everything=True, timeout_ms=TIMEOUT_MS, stops=KEEPS[alias]
+                    alias,
+                    everything=True,
+                    timeout_ms=TIMEOUT_MS,
+                    clear_wait_ms=0,
+                    stops=KEEPS[alias],
                 )
         return len(world.sim.timers()) == len(SCOPES)
 
-    eventually(set_by_worker, within_ms=90_000, what="each account has a timer")
+    eventually(set_by_worker, within_ms=90_000, pause_ms=100, what="each account has a timer")
     placed = {
         alias: [order for pair in pairs for order in world.place(alias, 2, pair=pair)]
         for alias, pairs in SCOPES.items()
@@ -103,4 +127,4 @@ def _die(world: World, rng: random.Random) -> dict[str, list[float]]:
         for n, late_ms in enumerate(late[alias]):
             early_ms = TIMEOUT_MS / EARLY + ROUNDING_MS
             assert -early_ms <= late_ms <= LATE_MS + n * EACH_MS[alias]
-    return late
+    return [*switches.values()], late

@@ -12,6 +12,7 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, World
 from worker import Switch, SwitchClearing, clock
+from worker.model.switches import SwitchState
 from worker.simulator import Simulator
 
 SUITE_ROUNDS = 3
@@ -47,26 +48,34 @@ def test_silent_strategies_pairs_are_empty_by_their_deadlines(world: World, roun
     spared = [(alias, world.place(alias, pair=pair)[0]) for alias, pair in OTHERS.items()]
     spared += [(alias, world.place(alias, pair=SCOPES[alias][0], stop=True)[0]) for alias in KEEPS]
     late: dict[str, list[float]] = {alias: [] for alias in SCOPES}
+    switches: dict[str, Switch] = {}
+
+    def over() -> bool:
+        records = [switch.record() for switch in switches.values()]
+        return all(each and each.state is SwitchState.TRIPPED for each in records)
+
     for _ in range(rounds if rounds > SUITE_ROUNDS else 1):
         worker = world.worker()
-        switches: dict[str, Switch] = {}
+        eventually(over, within_ms=90_000, what="the former switches have tripped")
+        switches.clear()
 
         def set_by_worker() -> bool:
             for alias, pairs in SCOPES.items():
-                if alias in switches:  # noqa: B023
-                    switches[alias].beat()  # noqa: B023
+                if alias in switches:
+                    switches[alias].beat()
                     continue
                 with suppress(SwitchClearing):  # of the round before
                     armed = producer.arm(
                         alias,
                         pairs=pairs,
                         timeout_ms=TIMEOUT_MS,
+                        clear_wait_ms=0,
                         stops=KEEPS.get(alias, "take"),
                     )
-                    switches[alias] = armed  # noqa: B023
+                    switches[alias] = armed
             return len(world.sim.timers()) == sum(map(len, SCOPES.values()))
 
-        eventually(set_by_worker, within_ms=60_000, what="each pair has a timer")
+        eventually(set_by_worker, within_ms=90_000, pause_ms=100, what="each pair has a timer")
         placed = [
             (alias, order)
             for alias, pairs in SCOPES.items()
