@@ -32,8 +32,9 @@ LATE_MS = 300
 EACH_MS = {"ok": 20, "kr": 0}
 """From one order to the next once the timer has fired, as the simulator has it."""
 ROUNDING_MS = 1_000
+CALL_MS = 1_000
 EARLY = 4
-"""A native timer may fire up to a quarter of the timeout, and its rounding, early."""
+"""A timer may fire up to a quarter of the timeout, its rounding, and a request's time early."""
 
 
 @pytest.fixture
@@ -125,6 +126,6 @@ def _die(
         assert {order.closed_by for order in orders} == {"countdown"}
         late[alias] = [(order.closed_ms or 0) - record.deadline_ms for order in orders]
         for n, late_ms in enumerate(late[alias]):
-            early_ms = TIMEOUT_MS / EARLY + ROUNDING_MS
+            early_ms = TIMEOUT_MS / EARLY + ROUNDING_MS + CALL_MS
             assert -early_ms <= late_ms <= LATE_MS + n * EACH_MS[alias]
     return [*switches.values()], late
