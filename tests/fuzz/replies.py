@@ -80,7 +80,8 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
                 "open": {
                     "OYVGEW-VYV5B-UUEXSK": {
                         "status": "open",
-                        "descr": {"pair": "btc_idr", "type": "buy"},
+                        "descr": {"pair": "btc_idr", "type": "buy", "ordertype": "stop-loss"},
+                        "cl_ord_id": "a",
                     }
                 }
             },

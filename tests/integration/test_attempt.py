@@ -432,7 +432,7 @@ def test_empty_scope_is_looked_at_twice(attempts: Attempts) -> None:
     assert (verb_of(attempted), attempted.children) == (Verb.AGAIN, ())
     (job,) = attempts.run("ev", attempts.accept("ev", pair="eth_idr"))
     assert (job.state, job.outcome, job.attempts) == (State.DONE, Outcome.GONE, 2)
-    assert job.detail == "nothing open in the scope, looked at twice"
+    assert job.detail.startswith("nothing open in the scope, looked at twice; its stop orders")
     assert attempts.arrivals("scope") == []
 
 

@@ -69,7 +69,9 @@ def test_an_order_that_never_was_is_replayed_by_its_clients_id(world: World) -> 
     assert world.status("bn", order) == "canceled"
 
 
-@pytest.mark.parametrize(("alias", "pair"), [("bn", None), ("bu", "BTCUSDT")])
+@pytest.mark.parametrize(
+    ("alias", "pair"), [("bn", None), ("bu", "BTCUSDT"), ("kr", None), ("i2", "BTC/IDR")]
+)
 def test_a_prefix_takes_only_the_orders_of_one_strategy(
     world: World, alias: str, pair: str | None
 ) -> None:

@@ -17,14 +17,14 @@ from worker.simulator import Simulator
 
 BINANCE = ("bn", "bu", "bc")
 """`bu`, as `ok`, lists stop orders apart from others; `bn` and `bc` list all together."""
-PAIRS = {"bc": "BTC/USD:BTC", "ix": "btc_idr"}
-OTHER_PAIRS = {"ix": "eth_idr", "ok": "ETH-USDT"}
+PAIRS = {"bc": "BTC/USD:BTC", "kr": "BTC/USD", "ix": "btc_idr"}
+OTHER_PAIRS = {"ix": "eth_idr", "ok": "ETH-USDT", "kr": "ETHUSD"}
 
 
 @pytest.fixture
 def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """A world with these accounts."""
-    made = World(sim, redis_url, tmp_path, aliases=(*BINANCE, "ix", "ev", "ok"))
+    made = World(sim, redis_url, tmp_path, aliases=(*BINANCE, "ix", "ev", "ok", "kr"))
     yield made
     made.close()
 
@@ -35,7 +35,7 @@ def statuses(world: World, alias: str, orders: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("stops", ["take", "keep"])
-@pytest.mark.parametrize("alias", [*BINANCE, "ix", "ok"])
+@pytest.mark.parametrize("alias", [*BINANCE, "ix", "ok", "kr"])
 def test_a_cancel_all_takes_stop_orders_or_keeps_them(world: World, alias: str, stops: str) -> None:
     """By default it takes them; other pairs' stop orders stay in any case."""
     attempts = Attempts(world)
@@ -87,8 +87,13 @@ def test_a_silent_strategys_stop_orders_come_off_unless_it_keeps_them(world: Wor
 
 
 def test_stop_orders_that_no_list_shows_cannot_be_kept(world: World) -> None:
-    """Nothing is queued or armed."""
-    producer = world.producer()
+    """Nothing is queued or armed; without that the outcome says that they may be open."""
+    producer, attempts = world.producer(), Attempts(world)
+    world.place("ev")
+    ticket = producer.cancel_all("ev", pair="btc_idr")
+    (job,) = attempts.run("ev", ticket.id)
+    assert job.outcome is Outcome.CANCELED
+    assert "its stop orders may be open: everstrike has no documented" in ticket.result().detail
     for stops, words in (("keep", "how to tell stop orders"), ("some", '"take" or "keep"')):
         with pytest.raises(InvalidCommand, match=words):
             producer.cancel_all("ev", stops=stops)

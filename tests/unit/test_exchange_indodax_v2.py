@@ -222,3 +222,19 @@ def test_an_unknown_order_is_missing_when_asked_about() -> None:
         answer = INDODAX_V2.classify(QUERY, reply(error(code), 404))
         assert isinstance(answer, OrderReport)
         assert answer.state is OrderState.MISSING
+
+
+@pytest.mark.parametrize(
+    ("client_id", "orders", "complete"),
+    [("mine-1", 1, True), ("grid-1", 0, True), ("", 0, False), (None, 0, False)],
+)
+def test_a_list_is_read_by_the_beginning_of_client_ids(
+    client_id: object, orders: int, *, complete: bool
+) -> None:
+    """No document shows a row: one without a client order id proves nothing."""
+    scope = ListOpenOrders(pair="BTCIDR", client_id_prefix="mine")
+    answer = INDODAX_V2.classify(scope, reply([row("NEW", clientOrderId=client_id)]))
+    assert isinstance(answer, OpenOrders)
+    assert (len(answer.orders), answer.complete) == (orders, complete)
+    with pytest.raises(InvalidCommand, match="begins no client order id of indodax_v2"):
+        INDODAX_V2.check(ListOpenOrders(client_id_prefix="my id"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -320,3 +321,64 @@ def test_an_unknown_order_is_missing_when_asked_about() -> None:
     odd = KRAKEN.classify(QUERY, reply(body, 502))
     assert isinstance(odd, Unproven)
     assert odd.outcome is Outcome.UNKNOWN
+
+
+NONE = object()
+"""The row has no such key."""
+
+
+def listed(
+    prefix: str | None = None, *, descr: dict[str, object] | None = None, client_id: object = NONE
+) -> OpenOrders:
+    """List one order with these fields; `descr` replaces fields of its description."""
+    described = {"pair": "XBTUSD", "type": "buy", "ordertype": "limit", **(descr or {})}
+    found: dict[str, object] = {"status": "open", "descr": described}
+    if client_id is not NONE:
+        found["cl_ord_id"] = client_id
+    command = replace(LIST, client_id_prefix=prefix)
+    answer = KRAKEN.classify(command, reply({"error": [], "result": {"open": {ID: found}}}))
+    assert isinstance(answer, OpenOrders)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "stop"),
+    [
+        ("limit", False),
+        ("iceberg", False),
+        ("stop-loss", True),
+        ("take-profit-limit", True),
+        ("trailing-stop", True),
+    ],
+)
+def test_a_list_tells_stop_orders_by_their_type(kind: str, *, stop: bool) -> None:
+    """They are plain orders otherwise."""
+    answer = listed(descr={"ordertype": kind})
+    assert answer == OpenOrders((OpenOrder(ID, "XBTUSD", "buy", stop=stop),), complete=True)
+
+
+def test_an_order_of_no_known_type_may_be_a_stop_order() -> None:
+    """It is canceled with its scope; but with stop orders kept it stays, and nothing is proven."""
+    answer = listed(descr={"ordertype": None})
+    assert answer == OpenOrders((OpenOrder(ID, "XBTUSD", "buy", stop=True),), complete=False)
+
+
+@pytest.mark.parametrize(
+    ("client_id", "orders", "complete"),
+    [("grid-7", 1, True), ("mine", 0, True), (None, 0, True), (NONE, 0, True), (7, 0, False)],
+)
+def test_a_list_is_read_by_the_beginning_of_client_ids(
+    client_id: object, orders: int, *, complete: bool
+) -> None:
+    """An order to which no id was given has none."""
+    answer = listed("grid-", client_id=client_id)
+    assert (len(answer.orders), answer.complete) == (orders, complete)
+
+
+@pytest.mark.parametrize("prefix", ["grid-", "6d1b345e-2821-40e2-ad8", "a" * 18])
+def test_a_prefix_begins_a_text_or_a_uuid(prefix: str) -> None:
+    """At most 18 characters, or those of a UUID."""
+    KRAKEN.check(ListOpenOrders(client_id_prefix=prefix))
+    for wrong in ("", "g" * 19, "grid 1", "f" * 37):
+        with pytest.raises(InvalidCommand, match="begins no client order id of kraken"):
+            KRAKEN.check(ListOpenOrders(client_id_prefix=wrong))

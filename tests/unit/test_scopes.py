@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -202,3 +203,16 @@ def test_a_scope_is_kept_empty_while_it_is_held() -> None:
     assert over == Done(Outcome.CANCELED, f"{LEFT}2 canceled")
     assert isinstance(decided(held(NOW_MS - 1_000), orders(1)), Dead)
     assert isinstance(decided(held(NOW_MS - 999), orders(1)), Again)
+
+
+@pytest.mark.parametrize("counts", [{}, {"children": 1, "canceled": 1}])
+def test_stop_orders_that_no_list_shows_are_named(counts: dict[str, int]) -> None:
+    """The scope is empty as far as the exchange can be asked."""
+    words = "; its stop orders may be open: x has no documented list of them"
+    job = scope(**SEEN, **EMPTY, **counts)
+    ends = [by_list(job, orders(), WAIT_MS, NOW_MS, Lists(unasked=each)) for each in (True, False)]
+    unasked, asked = ends
+    assert isinstance(unasked, Done)
+    assert isinstance(asked, Done)
+    assert unasked == replace(asked, detail=asked.detail + words)
+    assert closed_scope(job, "; why", unasked=True).detail == f"{asked.detail}{words}; why"

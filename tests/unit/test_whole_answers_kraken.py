@@ -29,7 +29,7 @@ def k_timer(now: str, fires: str) -> Any:
 
 def k_row(kind: str = "buy", pair: str = "XBTUSD", status: str = "open") -> dict[str, object]:
     """Build an open order of Kraken."""
-    return {"status": status, "descr": {"pair": pair, "type": kind}}
+    return {"status": status, "descr": {"pair": pair, "type": kind, "ordertype": "limit"}}
 
 
 NO_K_TIMER = unproven(

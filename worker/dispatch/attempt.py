@@ -36,6 +36,7 @@ from worker.policy.phases import (
     command_of,
     next_phase,
     repeated_phase,
+    shows_stops,
     takes_apart,
 )
 from worker.policy.retries import decide
@@ -185,7 +186,9 @@ class AttemptRunner:
         took_ms = round(clock.monotonic_ms() - started)
         end: Decision = Dead(Outcome.UNKNOWN, OVERTAKEN)
         if job.empty:
-            end = closed_scope(job, "; it is armed again")
+            lane = self._lanes.get(job.lane)
+            unasked = lane is not None and not shows_stops(lane.exchange)
+            end = closed_scope(job, "; it is armed again", unasked=unasked)
         return settlement_of(job, UNASKED, end, now_ms=now_ms, took_ms=took_ms)
 
     def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
@@ -256,6 +259,7 @@ class AttemptRunner:
             past=lane.exchange.capabilities.asks_past,
             repeats=repeated_phase(job, lane.exchange),
             doubt=doubt,
+            unasked=not shows_stops(lane.exchange),
         )
         return settlement_of(
             job,

@@ -87,6 +87,11 @@ def lists_stops(exchange: Exchange) -> bool:
     return ListStopOrders in exchange.capabilities.commands
 
 
+def shows_stops(exchange: Exchange) -> bool:
+    """Return whether an exchange can be asked about stop orders: by one of its lists."""
+    return exchange.capabilities.tells_stops or lists_stops(exchange)
+
+
 def takes_apart(job: Job, exchange: Exchange) -> bool:
     """Return whether a scope's stop orders are listed apart, and canceled."""
     return job.stops != KEEP and lists_stops(exchange)
@@ -110,7 +115,7 @@ def check_stops(exchange: Exchange, stops: object) -> str:
         return ""
     if stops != KEEP:
         raise InvalidCommand('stops must be "take" or "keep"')
-    if not (exchange.capabilities.tells_stops or lists_stops(exchange)):
+    if not shows_stops(exchange):
         raise InvalidCommand(
             f"no document of {exchange.name} says how to tell stop orders from others: "
             'leave stops="keep" (--keep-stops) out'

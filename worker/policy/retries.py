@@ -93,6 +93,7 @@ def decide(
     past: bool = False,
     repeats: Phase | None = None,
     doubt: PairDoubt | None = None,
+    unasked: bool = False,
 ) -> Decision:
     """Decide what follows from an answer.
 
@@ -109,10 +110,12 @@ def decide(
         repeats: The phase that cancels a whole scope again while many orders are left in it;
             None if one cancel reaches all of it.
         doubt: Why an empty list of the scope's pair proves nothing; None if it does.
+        unasked: The exchange cannot be asked about stop orders.
     """
     if doubt is not None and doubt.refused:
         return Dead(Outcome.REJECTED, doubt.why)
-    lists = Lists(stops=stops, repeats=repeats, doubt=doubt.why if doubt else "")
+    why = doubt.why if doubt else ""
+    lists = Lists(stops=stops, repeats=repeats, doubt=why, unasked=unasked)
     decision = (
         _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng, lists=lists)
         if _fits(job, answer)

@@ -16,6 +16,7 @@ SCOPE_SENT = "cancel-all accepted"
 CHILDREN_WAIT_MS = 5_000
 """How long a scope that is listed as empty waits for the results of its orders' cancels."""
 UNSEEN = "no list of this account has shown this pair yet: check how it is written"
+STOPS_UNASKED = "its stop orders may be open: {} has no documented list of them"
 FIRST_LOOK = "no open order in the scope at the first look"
 OTHERS_GONE = "no other order left in the scope; stop orders are listed again"
 LIST_TWICE_MS = 2_000
@@ -32,11 +33,13 @@ class Lists:
         repeats: The phase that cancels the whole scope again while many orders are left in
             it; None if one cancel reaches all of it, or there is none.
         doubt: Why an empty list proves nothing; empty if it does.
+        unasked: It cannot be asked about stop orders, which may be open.
     """
 
     stops: bool = False
     repeats: Phase | None = None
     doubt: str = ""
+    unasked: bool = False
 
 
 PLAIN_LISTS = Lists()
@@ -95,15 +98,16 @@ def by_list(
         return Again(phase, wait, Outcome.UNKNOWN, detail, listed=True, empty=True)
     if stops and phase is Phase.LIST:
         return Again(Phase.STOPS_LEFT, 0, Outcome.UNKNOWN, OTHERS_GONE, listed=True)
-    return closed_scope(job)
+    return closed_scope(job, unasked=lists.unasked)
 
 
-def closed_scope(job: Job, why: str = "") -> Done:
+def closed_scope(job: Job, why: str = "", *, unasked: bool = False) -> Done:
     """Return the end of a scope in which nothing is open; `GONE` if it had nothing canceled.
 
     Args:
         job: The scope's, as claimed.
         why: Why it ends before it was looked at twice.
+        unasked: As in `Lists`.
     """
     outcome = Outcome.CANCELED if job.canceled else Outcome.GONE
     counts = {
@@ -124,4 +128,6 @@ def closed_scope(job: Job, why: str = "") -> Done:
         detail += "; a cancel of all of it was accepted, which says of no order"
     if job.unseen:
         detail += f"; {UNSEEN}"
+    if unasked:
+        detail += f"; {STOPS_UNASKED.format(job.exchange)}"
     return Done(outcome, f"{detail}{why}")

@@ -52,6 +52,7 @@ CAPABILITIES: Final = Capabilities(
         Limit("lists", (ListOpenOrders,), "ip", max_requests=300, window_ms=MINUTE_MS),
     ),
     client_ids=CLIENT_IDS,
+    lists_client_ids=True,
     spelling=spell,
     # Both documents have a code for a symbol that there is not: -1121, and 1110.
     refuses_unknown_pairs=True,

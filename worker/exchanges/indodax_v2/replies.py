@@ -157,7 +157,8 @@ def _names(command: CancelOrder | QueryOrder, row: object) -> bool:
 def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
     """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
 
-    No document mentions pages.
+    No document mentions pages, nor shows a row: where a client order id decides, a row without
+    one cannot be read.
     """
     orders: list[OpenOrder] = []
     complete = True
@@ -165,8 +166,10 @@ def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
         order_id, pair = id_text(at(row, "orderId")), text_at(row, "symbol").upper()
         side, state = word_at(row, "side"), STATES.get(word_at(row, "status"))
         named = PLAIN_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
-        if not (named and SIDE.fullmatch(side) and state):
+        client_id = text_at(row, "clientOrderId")
+        known = bool(client_id) or not scope.client_id_prefix
+        if not (named and SIDE.fullmatch(side) and state and known):
             complete = False
-        elif state is OrderState.OPEN and in_scope(scope, pair, side):
+        elif state is OrderState.OPEN and in_scope(scope, pair, side, client_id):
             orders.append(OpenOrder(order_id, pair, side))
     return OpenOrders(tuple(orders), complete)

@@ -41,6 +41,7 @@ CLIENT_IDS: Final = IdForm(
     re.compile(r"[A-Za-z0-9_-]{1,18}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
     "letters, digits, _ and -, or a UUID",
     longest=18,
+    begins=re.compile(r"[A-Za-z0-9_-]{1,18}|[0-9a-fA-F-]{19,36}"),
 )
 """Unique among the open orders of an account, so that a cancel reaches one at most."""
 
@@ -85,6 +86,8 @@ CAPABILITIES: Final = Capabilities(
         echoes=True,
     ),
     client_ids=CLIENT_IDS,
+    lists_client_ids=True,
+    tells_stops=True,
     spelling=spell,
 )
 CHECKER: Final = Checker(NAME, CAPABILITIES, ORDER_ID, needs={})

@@ -69,6 +69,8 @@ STATES: Final[Mapping[str, OrderState]] = {
     # Not open, and by no cancel: the same to the caller as filled.
     "expired": OrderState.FILLED,
 }
+STOP_WORDS: Final = ("stop", "take-profit")
+"""What the types of stop orders have in their names, trailing ones too."""
 COMMON_NAMES: Final[Mapping[str, str]] = {"XBT": "BTC", "XDG": "DOGE"}
 UNKNOWN_ORDER: Final = "EOrder:Unknown order"
 LOCKOUT: Final = "EGeneral:Temporary lockout"
@@ -227,7 +229,8 @@ def _moment(text: str) -> datetime | None:
 def _read_list(scope: ListOpenOrders, found: Mapping[str, object]) -> OpenOrders:
     """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
 
-    The exchange lists the whole account, without pages.
+    The exchange lists the whole account, without pages. An order to which the strategy gave no
+    id has none (`cl_ord_id` is null) or no such key, as in the document's example.
     """
     orders: list[OpenOrder] = []
     complete = True
@@ -235,12 +238,18 @@ def _read_list(scope: ListOpenOrders, found: Mapping[str, object]) -> OpenOrders
         pair, side = text_at(row, "descr", "pair"), word_at(row, "descr", "type")
         state = STATES.get(word_at(row, "status"))
         named = ORDER_ID.pattern.fullmatch(order_id) and PAIR.fullmatch(pair)
+        kind, client_id = word_at(row, "descr", "ordertype"), at(row, "cl_ord_id")
         if not (named and SIDE.fullmatch(side) and state):
             complete = False
         elif state is not OrderState.OPEN:
             continue
-        elif in_scope(scope, pair, side):
-            orders.append(OpenOrder(order_id, pair, side))
+        elif scope.client_id_prefix and not isinstance(client_id, str | None):
+            complete = False
+        elif in_scope(scope, pair, side, client_id if isinstance(client_id, str) else ""):
+            # One of no known kind may be a stop order that is to stay.
+            stop = not kind or any(word in kind for word in STOP_WORDS)
+            complete = complete and bool(kind)
+            orders.append(OpenOrder(order_id, pair, side, stop=stop))
         elif respelled(scope, pair):
             complete = False
     return OpenOrders(tuple(orders), complete)

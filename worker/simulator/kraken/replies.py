@@ -36,7 +36,7 @@ def order_row(order: Order) -> dict[str, object]:
         "descr": {
             "pair": order.pair,
             "type": order.side,
-            "ordertype": "limit",
+            "ordertype": "stop-loss" if order.stop else "limit",
             "price": "30010.0",
             "order": f"{order.side} 1.25000000 {order.pair} @ limit 30010.0",
         },
