@@ -11,6 +11,7 @@ import pytest
 from tests.support.polling import eventually
 from tests.support.switchboard import Board
 from tests.support.world import World
+from worker.cli.check.redis import check_redis
 from worker.client.switch import Switch
 from worker.model.names import lane_of, switch_lane
 from worker.simulator import Simulator
@@ -113,18 +114,37 @@ def held(switch: Switch) -> str:
 
 
 def test_an_account_that_traded_too_little_is_held_by_workers(world: World) -> None:
-    """That is found by the first request, and said by the next arm; nothing is sent after it."""
+    """Workers ask at their start; if that has changed since, the first request shows it."""
     labels = {"kind": "timer refused", "exchange": "hyperliquid"}
     assert REGISTRY.get_sample_value("cancel_worker_alerts_total", labels) is None
-    sim = world.sim
-    sim.set_option("hyperliquid_volume", 0.0)
-    world.worker()
-    producer = world.producer()
+    sim, settings = world.sim, world.settings()
+
+    def said() -> dict[str, str]:
+        return {each.subject: each.detail for each in check_redis(settings)}
+
+    sim.set_option("hyperliquid_volume", 999_999.0)
+    worker, producer = world.worker(), world.producer()
+    eventually(lambda: "traded too little" in said()["accounts.hl timer"], what="check says it")
     first = producer.arm("hl", everything=True, timeout_ms=600_000)
-    eventually(lambda: held(first) == "workers", what="workers hold it")
+    assert first.held == "workers"
+    assert "traded too little" in first.held_why
+    assert "it has traded 999999 USDC of 1000000" in worker.text()
+    assert not [it for it in sim.journal() if it.operation == "countdown"]
+
+    sim.set_option("hyperliquid_volume", 1_000_000.0)
+    world.store().client.hdel("cx:lane:hyperliquid:hl:switch", "read_ms")  # the time is over
+    eventually(lambda: "kept" in said()["accounts.hl timer"], what="it has traded enough")
+    second = producer.arm("hl", everything=True, timeout_ms=600_000)
+    assert second.held == "exchange"
+    eventually(sim.timers, what="the timer is set")
+    second.disarm()
+    eventually(lambda: not sim.timers(), what="the timer is unset")
+
+    sim.set_option("hyperliquid_volume", 0.0)
+    third = producer.arm("hl", everything=True, timeout_ms=600_000, clear_wait_ms=60_000)
+    eventually(lambda: held(third) == "workers", what="workers hold what is refused")
     again = producer.arm("hl", everything=True, timeout_ms=600_000)
     assert again.held == "workers"
-    assert "traded too little" in again.held_why
     assert not sim.timers()
     again.disarm()
 

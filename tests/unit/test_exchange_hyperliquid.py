@@ -24,6 +24,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListPairs,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 from worker.model.outcomes import (
@@ -36,6 +37,7 @@ from worker.model.outcomes import (
     OrderState,
     Outcome,
     PairList,
+    TimerReading,
     Unproven,
 )
 from worker.model.pairs import ListedPair
@@ -173,6 +175,7 @@ def test_questions_name_the_account_and_are_not_signed() -> None:
         "/info",
         {"type": "frontendOpenOrders", "user": user},
     )
+    assert sent(ReadTimer())[1] == {"type": "userRateLimit", "user": user}
     parts = HYPERLIQUID.capabilities.pair_lists
     assert [sent(ListPairs(part))[1] for part in parts] == [{"type": "meta"}, {"type": "spotMeta"}]
 
@@ -318,6 +321,27 @@ def test_refusals_are_told_apart(
     assert isinstance(found, Unproven)
     assert (found.outcome, found.retry_after_ms, found.nonce_floor) == (outcome, wait_ms, floor)
     assert not found.timer_denied
+
+
+@pytest.mark.parametrize(
+    ("traded", "denied"),
+    [
+        ("1000000", ""),
+        ("2854574593.578", ""),
+        ("999999.99999", "it has traded 999999 USDC of 1000000"),
+        ("0.0", "it has traded 0 USDC of 1000000"),
+    ],
+)
+def test_what_an_account_has_traded_says_whether_it_has_a_timer(traded: str, denied: str) -> None:
+    """Of the timer itself the exchange says nothing."""
+    body = {"cumVlm": traded, "nRequestsUsed": 7, "nRequestsCap": 10_000}
+    assert answer(ReadTimer(), body) == TimerReading(denied=denied)
+
+
+@pytest.mark.parametrize("traded", ["", "-1", "1e9", "NaN", "²", 1_000_000, None])
+def test_another_volume_says_nothing(traded: object) -> None:
+    """It is no decimal number, as text."""
+    assert isinstance(answer(ReadTimer(), {"cumVlm": traded}), Unproven)
 
 
 def test_an_account_that_has_traded_too_little_has_no_timer() -> None:

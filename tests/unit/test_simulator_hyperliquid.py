@@ -137,6 +137,15 @@ def test_markets_are_listed(trader: Trader) -> None:
     ]
 
 
+def test_an_account_learns_what_it_has_traded(trader: Trader) -> None:
+    """And how many requests that allows; of another account there is nothing."""
+    trader.sim.set_option("hyperliquid_volume", 12.5)
+    asked = {"type": "userRateLimit", "user": ACCOUNT}
+    counts = {"nRequestsUsed": 0, "nRequestsCap": 10_012, "nRequestsSurplus": 0}
+    assert trader.post("/info", asked) == {"cumVlm": "12.50", **counts}
+    assert trader.post("/info", {**asked, "user": "0x" + "0" * 40})["cumVlm"] == "0.00"
+
+
 def test_open_orders_are_listed_of_the_account_that_is_named(trader: Trader) -> None:
     """The address of an API wallet has none."""
     trader.place(client_ids=[CLOID])

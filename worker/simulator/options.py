@@ -41,6 +41,7 @@ class Options:
             cancel of a young order raises by up to 8; 0 for no limit.
         okx_cancel_ms: How long after it was accepted a cancel takes an order off.
         okx_fires_each_ms: From one order to the next once a timer has fired.
+        hyperliquid_firings: How often a timer cancels orders on one day (UTC).
         hyperliquid_volume: What each account has traded, in USDC.
         hyperliquid_requests: What an account may request beside one for each USDC traded.
         gate_stopped: What `triggerTime` is once a timer was stopped: `zero` or `now`. Not
@@ -83,6 +84,7 @@ class Options:
     kraken_pair_counter: int = 0
     okx_cancel_ms: int = 20
     okx_fires_each_ms: int = 20
+    hyperliquid_firings: int = 10
     hyperliquid_volume: float = 2_000_000.0
     hyperliquid_requests: int = 10_000
     gate_stopped: str = "zero"

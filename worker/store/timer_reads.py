@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from worker.model.names import switch_lane
 from worker.model.timer_reads import TimerBelief
-from worker.store.connection import Store
+from worker.store.connection import Store, unavailable
 
 
 class TimerReads:
@@ -49,6 +52,18 @@ class TimerReads:
         """
         flat = [part for member in belief.members for part in member]
         return bool(self._store.run("doubt_timer", lane, lasts_ms, *flat) == 1)
+
+    def unused(self, lane: str) -> str:
+        """Return why the exchange's timer of an account is not used, as in `HeldWhy`; or ''."""
+        client, key = self._store.client, self._store.key
+        now_ms = self._store.shared_ms()
+        with unavailable():
+            stands: Any = client.hget(key(f"lane:{lane}"), "canon")
+            found: Any = client.hmget(
+                key(f"lane:{switch_lane(stands or lane)}"), ["unused_why", "unused_until"]
+            )
+        why, until_ms = found
+        return str(why) if why and int(until_ms or 0) > now_ms else ""
 
     def judge(self, lane: str, why: str, *, keep_ms: int) -> int:
         """Record whether the exchange keeps a timer for an account.

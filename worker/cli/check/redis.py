@@ -12,10 +12,13 @@ from worker.cli.errors import explain
 from worker.cli.resources import redis_place
 from worker.config.settings import Settings
 from worker.errors import StoreUnavailable
+from worker.model.holders import why_held
+from worker.model.names import lane_of
 from worker.store.connection import Store
 from worker.store.durability import RedisFacts, faults, read_facts, refusal
 from worker.store.listing import Listing
 from worker.store.opening import build_store
+from worker.store.timer_reads import TimerReads
 
 UNCHECKED = "could not be checked: CONFIG is refused"
 FSYNC = {
@@ -41,6 +44,7 @@ def check_redis(settings: Settings) -> Iterator[Finding]:
     yield ok("redis", f"answers at {address}")
     yield _workers(Listing(store))
     yield from _clocks(store)
+    yield from _timers(settings, store)
     yield from check_queues(settings, store)
     try:
         facts = read_facts(store)
@@ -107,6 +111,27 @@ def _workers(listing: Listing) -> Finding:
             "workers", "none is alive: nothing is canceled", "start one: `cancel-worker up`"
         )
     return ok("workers", f"{alive} alive")
+
+
+def _timers(settings: Settings, store: Store) -> Iterator[Finding]:
+    """Say which accounts have no timer at their exchange, as workers have found."""
+    reads = TimerReads(store)
+    for alias, account in settings.accounts.items():
+        timer = account.adapter.capabilities.timer
+        if timer is None or not timer.conditional:
+            continue
+        try:
+            why = reads.unused(lane_of(account.exchange, alias))
+        except StoreUnavailable as error:
+            yield warn(f"accounts.{alias} timer", f"could not be read: {error}", "allow HMGET")
+            return
+        if why:
+            words = f"workers hold its switches: {why_held(why, native=False)}"
+            yield warn(f"accounts.{alias} timer", words, "keep two workers running")
+        else:
+            yield ok(
+                f"accounts.{alias} timer", "kept by the exchange, as far as workers have found"
+            )
 
 
 def _clocks(store: Store) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.errors import InvalidCommand
-from worker.exchanges.base import Access, Capabilities, Hosts, Stamp
+from worker.exchanges.base import MINUTE_MS, Access, Capabilities, Hosts, Stamp
 from worker.exchanges.checks import Checker, Need
 from worker.exchanges.hyperliquid.limits import LIMITS
 from worker.exchanges.hyperliquid.replies import (
@@ -32,6 +32,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListPairs,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 from worker.model.outcomes import Answer
@@ -48,6 +49,8 @@ TIMER: Final = Timer(
     absolute=True,
     # Its SDK: "The max number of triggers per day is 10", reset at 00:00 UTC.
     firings_max=10,
+    read_every_ms=10 * MINUTE_MS,
+    conditional=True,
 )
 """Once the time comes, "all open orders will be canceled"."""
 
@@ -89,7 +92,9 @@ def vet(access: Access) -> str:
 
 
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({CancelOrder, QueryOrder, ListOpenOrders, ListPairs, SetCountdown}),
+    commands=frozenset(
+        {CancelOrder, QueryOrder, ListOpenOrders, ListPairs, SetCountdown, ReadTimer}
+    ),
     limits=LIMITS,
     timer=TIMER,
     tells_stops=True,
@@ -141,6 +146,8 @@ class Hyperliquid:
                 return _ask({"type": "frontendOpenOrders", **_user(access)}, access)
             case ListPairs(part=part):
                 return _ask({"type": part}, access)
+            case ReadTimer():
+                return _ask({"type": "userRateLimit", **_user(access)}, access)
             case _:
                 raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

@@ -10,15 +10,22 @@ from __future__ import annotations
 from typing import Final
 
 from worker.exchanges.base import MINUTE_MS, Limit
-from worker.model.commands import CancelOrder, ListOpenOrders, ListPairs, QueryOrder, SetCountdown
+from worker.model.commands import (
+    CancelOrder,
+    ListOpenOrders,
+    ListPairs,
+    QueryOrder,
+    ReadTimer,
+    SetCountdown,
+)
 
 LIMITS: Final = (
     Limit(
         "weight",
-        (CancelOrder, QueryOrder, ListOpenOrders, ListPairs, SetCountdown),
+        (CancelOrder, QueryOrder, ListOpenOrders, ListPairs, SetCountdown, ReadTimer),
         "ip",
         1_200,
         MINUTE_MS,
-        weights={QueryOrder: 2, ListOpenOrders: 20, ListPairs: 20},
+        weights={QueryOrder: 2, ListOpenOrders: 20, ListPairs: 20, ReadTimer: 20},
     ),
 )

@@ -29,6 +29,7 @@ from worker.model.commands import (
     ListOpenOrders,
     ListPairs,
     QueryOrder,
+    ReadTimer,
     SetCountdown,
 )
 from worker.model.outcomes import (
@@ -41,6 +42,7 @@ from worker.model.outcomes import (
     OrderState,
     Outcome,
     PairList,
+    TimerReading,
     Unproven,
 )
 from worker.model.pairs import ListedPair
@@ -66,6 +68,9 @@ FIRST_SPOT_ASSET: Final = 10_000
 SIDES: Final = {"B": "buy", "A": "sell"}
 """"B" is a bid and "A" an ask."""
 MISSING: Final = "Order was never placed, already canceled, or filled"
+TRADED_MIN: Final = 1_000_000
+"""What an account must have traded for a timer, in USDC, by the words of a refusal."""
+VOLUME: Final = re.compile(r"([0-9]{1,15})(\.[0-9]{1,20})?")
 UNTRADED: Final = "Cannot set scheduled cancel time until enough volume traded"
 SPENT_MS: Final = 10_000
 """"Once rate limited, an address is allowed one request every 10 seconds."""
@@ -124,12 +129,24 @@ def _read(command: Command, body: object) -> Answer | None:
             return _read_spot(body)
         case ListPairs():
             return _read_perpetuals(body)
+        case ReadTimer():
+            return _read_traded(body)
         case SetCountdown():
             is_set = text_at(body, "status") == "ok"
             is_set = is_set and text_at(body, "response", "type") == "default"
             return CountdownSet() if is_set else None
         case _:
             return None
+
+
+def _read_traded(body: object) -> TimerReading | None:
+    """Read what an account has traded over its life: that decides whether it has a timer."""
+    traded = VOLUME.fullmatch(text_at(body, "cumVlm"))
+    if traded is None:
+        return None
+    if int(traded[1]) >= TRADED_MIN:
+        return TimerReading()
+    return TimerReading(denied=f"it has traded {traded[1]} USDC of {TRADED_MIN}")
 
 
 def _read_cancel(command: CancelOrder, body: object) -> Answer | None:

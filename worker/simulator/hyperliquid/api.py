@@ -43,12 +43,12 @@ QUESTIONS = {
     "openOrders": "open_orders",
     "meta": PAIRS,
     "spotMeta": PAIRS,
+    "userRateLimit": "rate_limit",
 }
-WEIGHTS = {"query": 2, "open_orders": 20}
+WEIGHTS = {"query": 2, "open_orders": 20, "rate_limit": 20}
 WEIGHT_MAX, WINDOW_MS = 1_200, 60_000
 AHEAD_MIN_MS = 5_000
 VOLUME_MIN = 1_000_000
-FIRINGS_MAX = 10
 SPENT_MS = 10_000
 _CLOID = re.compile(r"0x[0-9a-f]{32}")
 
@@ -80,10 +80,10 @@ class Hyperliquid(Exchange):
         return self.countdowns.running()
 
     def tick(self, at_ms: float) -> None:
-        """Cancel the open orders of accounts whose time has come, ten times a day at most."""
+        """Cancel the open orders of accounts whose time has come, so often a day at most."""
         for due in self.countdowns.pop_due(at_ms):
             today = due.api_key, int(due.fires_at_ms // DAY_MS)
-            if self.firings.get(today, 0) >= FIRINGS_MAX:
+            if self.firings.get(today, 0) >= self.options.hyperliquid_firings:
                 continue
             self.firings[today] = self.firings.get(today, 0) + 1
             for order in self.book.open_orders(due.api_key):
@@ -141,7 +141,7 @@ class Hyperliquid(Exchange):
         if reading.operation not in ("cancel", "countdown") or not reading.api_key:
             return None
         used = self._requests[reading.api_key] = self._requests.get(reading.api_key, 0) + 1
-        cap = self.options.hyperliquid_requests + int(self.options.hyperliquid_volume)
+        cap = self._cap
         if reading.operation == "cancel":
             cap = min(cap + 100_000, 2 * cap)
         last_ms = self._last_at.get(reading.api_key, 0.0)
@@ -150,6 +150,18 @@ class Hyperliquid(Exchange):
             return None
         words = f"Too many cumulative requests sent ({used} > {cap}) for cumulative volume traded"
         return refuse("rate", f"{words} ${self.options.hyperliquid_volume:.2f}.")
+
+    @property
+    def _cap(self) -> int:
+        """How many requests an account may make over its life."""
+        return self.options.hyperliquid_requests + int(self.options.hyperliquid_volume)
+
+    def _allowance(self, reading: Reading) -> Verdict:
+        """Say what an account has traded, and what it may request."""
+        traded = self.options.hyperliquid_volume if reading.api_key else 0.0
+        used = self._requests.get(reading.api_key, 0)
+        counts = {"nRequestsUsed": used, "nRequestsCap": self._cap, "nRequestsSurplus": 0}
+        return document({"cumVlm": f"{traded:.2f}", **counts})
 
     def handle(self, call: Call) -> Verdict:
         """Judge, apply, reply."""
@@ -160,6 +172,8 @@ class Hyperliquid(Exchange):
             case "open_orders":
                 orders = self.book.open_orders(reading.api_key)
                 return document([order_row(order) for order in orders])
+            case "rate_limit":
+                return self._allowance(reading)
             case "cancel" | "countdown":
                 return self._judge(call, body)
             case _:
