@@ -131,6 +131,16 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
                 "items": [{"id": "vs8", "symbol": "btc_idr", "side": "buy", "status": "NEW"}],
             },
         },
+        {"code": "200000", "data": {"currentTime": 1783000000, "triggerTime": 1783000001}},
+        {
+            "code": "200000",
+            "data": {
+                "timeout": 60,
+                "symbols": "btc_idr,eth_idr",
+                "currentTime": 1783000000,
+                "triggerTime": 1783000042,
+            },
+        },
         {"code": "200000", "data": None},
         {"code": "400100", "msg": "order_not_exist_or_not_allow_to_cancel"},
         {"code": "400002", "msg": "KC-API-TIMESTAMP Invalid"},
@@ -224,6 +234,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {
         {"jsonrpc": "2.0", "error": {"code": 13004, "data": {"reason": "timestamp"}}},
     ),
     "hyperliquid": (
+        {"cumVlm": "999999.5", "nRequestsUsed": 7, "nRequestsCap": 10000},
         {"status": "ok", "response": {"type": "cancel", "data": {"statuses": ["success"]}}},
         {
             "status": "ok",
