@@ -3,62 +3,68 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
 from fnmatch import fnmatch
 from pathlib import Path
 
-import pytest
-from mutmut.__main__ import cli
+from mutmut.__main__ import create_mutants
 from mutmut.configuration import config
+from mutmut.mutation import trampoline
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
-from mutmut.stats import status_by_exit_code
-from mutmut.utils.format_utils import orig_function_and_class_names_from_key
-from mutmut.workers.isolation import run_in_fork
+from mutmut.state import state
+from mutmut.utils.file_utils import (
+    change_cwd,
+    copy_also_copy_files,
+    copy_src_dir,
+    setup_source_paths,
+)
+from mutmut.utils.format_utils import (
+    mangled_name_from_mutant_name,
+    orig_function_and_class_names_from_key,
+)
 
 from tests.mutation.changes import adapt
+from tests.mutation.named import TESTS, path_of, tests_of
 from tests.mutation.survivors import Change, Figures, read, report
+from tests.mutation.trials import Trial, survivors
 
 SAMPLE = "*9"
-"""Every tenth change of a function; of the modules below, which take seconds."""
-SAMPLE_TESTS = {
-    "worker/exchanges/timer.py": "tests/unit/test_holding.py",
-    "worker/switches/refused_pairs.py": "tests/unit/test_refused_pairs.py",
-}
+"""Every tenth change of a function; of these modules, which take seconds."""
+SAMPLED = ("worker.policy.holding", "worker.switches.refused_pairs")
 
 
 def main(arguments: list[str]) -> int:
     """Make the changes, run the tests on each, and compare what survives with the list."""
+    # Not where pytest collects what is printed.
+    shown = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+
+    def say(line: str) -> None:
+        print(line, file=shown)
+
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("names", nargs="*", help="modules, as in worker.policy.phases; none: all")
     parser.add_argument("--sample", action="store_true", help="a small fixed part: seconds")
-    parser.add_argument(
-        "--again", action="store_true", help="keep what was killed of functions that are as before"
-    )
     parser.add_argument("--lua", action="store_true", help="the limiter's and nonces' scripts")
     asked = parser.parse_args(arguments)
     if asked.lua:
         # It imports the worker, which the other runs must not do before it is changed.
         from tests.mutation import lua  # noqa: PLC0415
 
-        return _reported([lua.run(script, print) for script in lua.TESTS], whole=True)
-    wanted = [f"{name}.*" for name in asked.names]
+        return _reported(lua.run(say), whole=True)
+    modules = asked.names or (SAMPLED if asked.sample else TESTS)
+    made = _make(modules)
     if asked.sample:
-        wanted = [SAMPLE]
-        config().only_mutate = [*SAMPLE_TESTS]
-        config().pytest_add_cli_args_test_selection = sorted({*SAMPLE_TESTS.values()})
-    if run_in_fork(_names_change):
-        raise SystemExit("names of tests change with each collection: see tests.support.plain_ids")
-    if asked.again:
-        _forget_survivors()
-    else:
-        shutil.rmtree("mutants", ignore_errors=True)
-    adapt()
-    cli(["run", "--max-children", "1", *wanted], standalone_mode=False)
-    made = [_figures(path, wanted) for path in sorted(config().only_mutate)]
-    return _reported([each for each in made if each.made], whole=not asked.sample)
+        made = {each: [n for n in names if fnmatch(n, SAMPLE)] for each, names in made.items()}
+    with change_cwd("mutants"):
+        trials = [_trial(module, name) for module, names in made.items() for name in names]
+        survived = survivors(trials, _begin, _watch, say)
+    figures = [_figures(module, names, survived) for module, names in made.items()]
+    return _reported(figures, whole=not asked.sample)
 
 
 def _reported(made: Sequence[Figures], *, whole: bool) -> int:
@@ -69,58 +75,51 @@ def _reported(made: Sequence[Figures], *, whole: bool) -> int:
     return 0 if ok else 1
 
 
-def _names_change() -> int:
-    """Return 1 if a second collection in one process names tests otherwise than the first.
-
-    A run would take each test that it does not find for one that notices the change.
-    """
-    names: list[list[str]] = []
-
-    class Watch:
-        """Keeps the names of each collection."""
-
-        def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
-            """Keep them."""
-            names.append([item.nodeid for item in items])
-
-    files = config().pytest_add_cli_args_test_selection
-    for _ in range(2):
-        pytest.main(["-n0", "-qqq", "--collect-only", *files], plugins=[Watch()])
-    return int(names[0] != names[1])
-
-
-def _forget_survivors() -> None:
-    """Let a run try again what the last one did not see killed, with the tests as they are."""
-    Path("mutants", "mutmut-stats.json").unlink(missing_ok=True)
-    for path in config().only_mutate:
-        data = SourceFileMutationData(path=Path(path))
+def _make(modules: Iterable[str]) -> dict[str, list[str]]:
+    """Write a copy of the project that has all changes to these modules; return their names."""
+    config().only_mutate = [path_of(module) for module in modules]
+    shutil.rmtree("mutants", ignore_errors=True)
+    adapt()
+    with redirect_stdout(None):
+        copy_src_dir()
+        copy_also_copy_files()
+        create_mutants(2)
+    setup_source_paths()
+    made = {}
+    for module in modules:
+        data = SourceFileMutationData(path=path_of(module))
         data.load()
-        data.exit_code_by_key = {
-            name: code if status_by_exit_code[code] == "killed" else None
-            for name, code in data.exit_code_by_key.items()
-        }
-        data.save()
+        made[module] = [*data.exit_code_by_key]
+    return made
 
 
-def _figures(path: str, wanted: Iterable[str]) -> Figures:
+def _trial(module: str, name: str) -> Trial:
+    function = mangled_name_from_mutant_name(name)
+    return Trial(name, function, tests_of(module))
+
+
+def _begin(name: str) -> None:
+    """Make a change, or have the copy note which functions are called."""
+    # Each call of a function asks for it: this is faster than the environment.
+    trampoline.get_mutant_under_test = lambda: name
+
+
+def _watch() -> Callable[[], Iterable[str]]:
+    """Have the copy note which functions are called; return what returns them."""
+    _begin("stats")
+
+    def reached() -> Iterable[str]:
+        names = {*state()._stats}  # noqa: SLF001
+        state()._stats.clear()  # noqa: SLF001
+        return names
+
+    return reached
+
+
+def _figures(module: str, made: Sequence[str], survived: set[str]) -> Figures:
     """Return the results of the changes to one module."""
-    data = SourceFileMutationData(path=Path(path))
-    data.load()
-    states = {
-        name: status_by_exit_code[code]
-        for name, code in data.exit_code_by_key.items()
-        if not wanted or any(fnmatch(name, each) for each in wanted)
-    }
-    module = path.removesuffix(".py").replace("/", ".")
-    return Figures(
-        module=module,
-        made=len(states),
-        survived=tuple(
-            _change(name, module, path)
-            for name, state in states.items()
-            if state not in ("killed", "timeout")
-        ),
-    )
+    changes = tuple(_change(name, module, path_of(module)) for name in made if name in survived)
+    return Figures(module=module, made=len(made), survived=changes)
 
 
 def _change(name: str, module: str, path: str) -> Change:

@@ -1,19 +1,13 @@
-"""Changes of a Lua script, each run in a process of its own with the tests of that script."""
+"""Changes of the Lua scripts that grant slots and nonces, with the tests named for each."""
 
 from __future__ import annotations
 
-import gc
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any
-
-import pytest
 
 from tests.mutation.survivors import Change, Figures
+from tests.mutation.trials import Trial, survivors
 from worker.store import scripts
 
 TESTS: Mapping[str, tuple[str, ...]] = {
@@ -30,11 +24,6 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "nonce": ("tests/integration/test_nonces.py", "tests/integration/test_nonce_units.py"),
 }
-QUIET = ("-n0", "-q", "-x", "--no-header", "--disable-warnings", "--timeout=100", "-p")
-# They simulate minutes: a mutant that only they would find is counted as a survivor.
-LONG = "nearly_all_of_the_budget or within_a_step or at_even_steps or no_window_holds_more"
-LONG += " or any_jitter or far_away or does_not_know or costs_little"
-NO_CACHE = "no:cacheprovider"
 SWAPS: Mapping[str, str] = {
     ">=": ">",
     "<=": "<",
@@ -79,72 +68,43 @@ def changes(text: str) -> Iterator[str]:
         yield text[: found.start("call")] + text[found.end("call") :]
 
 
-def run(script: str, say: Callable[[str], None], only: range | None = None) -> Figures:
-    """Run the tests of a script on each changed text of it, the fast ones first.
+def run(say: Callable[[str], None]) -> list[Figures]:
+    """Try every change to every script; return what survived of each.
 
     Args:
-        script: Its name.
         say: Takes a line of progress.
-        only: Which of the changes; None for all.
 
     Raises:
-        RuntimeError: The tests fail on the script as it is.
+        RuntimeError: The tests fail on the scripts as they are.
     """
-    text = scripts.source(script)
-    every = [each for n, each in enumerate(changes(text)) if only is None or n in only]
-    tests = _by_duration(TESTS[script])
-    survived = []
-    for number, changed in enumerate(every, 1):
-        if _passes(script, changed, tests):
-            survived.append(_change(script, text, changed))
-        say(f"{script}.lua: {number}/{len(every)}, {len(survived)} survived")
-    return Figures(f"{script}.lua", len(every), tuple(survived))
+    made = {
+        f"{script}.lua {number}": (script, text)
+        for script in TESTS
+        for number, text in enumerate(changes(scripts.source(script)))
+    }
+    source = scripts.source
+
+    def begin(name: str) -> None:
+        changed = dict([made[name]]) if name in made else {}
+        scripts.source = cache(lambda script: changed.get(script) or source(script))
+
+    trials = [Trial(name, script, TESTS[script]) for name, (script, _) in made.items()]
+    survived = survivors(trials, begin, lambda: lambda: TESTS, say)
+    return [
+        Figures(
+            f"{script}.lua",
+            sum(each == script for each, _ in made.values()),
+            tuple(
+                _change(script, source(script), text)
+                for name, (each, text) in made.items()
+                if each == script and name in survived
+            ),
+        )
+        for script in TESTS
+    ]
 
 
 def _change(script: str, text: str, changed: str) -> Change:
     pairs = zip(text.splitlines(), changed.splitlines(), strict=True)
     ((was, now),) = [(a.strip(), b.strip()) for a, b in pairs if a != b]
     return Change(f"{script}.lua", was, now)
-
-
-def _by_duration(files: Sequence[str]) -> list[str]:
-    """Run tests once on what is there; return their ids, fast ones first."""
-    durations: dict[str, float] = {}
-
-    class Watch:
-        """Adds up how long each test takes."""
-
-        def pytest_runtest_logreport(self, report: Any) -> None:
-            """Take in one phase of a test."""
-            durations[report.nodeid] = durations.get(report.nodeid, 0.0) + report.duration
-
-    if pytest.main([*QUIET, NO_CACHE, "-k", f"not ({LONG})", *files], plugins=[Watch()]):
-        raise RuntimeError("the tests fail on the scripts as they are")
-    # What these left open is not closed in a child, where it would fail a test.
-    gc.collect()
-    gc.freeze()
-    return sorted(durations, key=durations.__getitem__)
-
-
-def _passes(script: str, changed: str, tests: Sequence[str]) -> bool:
-    """Return whether every test passes with a changed text, in a process of its own."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            quiet = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(quiet, 1)
-            os.dup2(quiet, 2)
-            source = scripts.source
-            scripts.source = cache(lambda name: changed if name == script else source(name))
-            code = int(pytest.main([*QUIET, NO_CACHE, *tests]))
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-if __name__ == "__main__":
-    os.chdir(Path(__file__).parents[2])
-    for name in sys.argv[1:]:
-        for each in run(name, print).survived:
-            print(each)  # noqa: T201

@@ -128,6 +128,14 @@ def test_a_timer_of_one_list_takes_as_many_pairs_as_the_list(
     assert found == Holding(timer=True, by_workers=by_workers)
 
 
+def test_only_a_timer_of_one_list_counts_pairs() -> None:
+    """One by pair takes more in further requests. A switch covers one pair by default."""
+    by_pair = holding_of(on(Timer(pairs_max=3)), everything=False, timeout_ms=60_000, pairs=4)
+    of_one = on(Timer(reach=Reach.LIST, pairs_max=1))
+    assert by_pair == Holding(timer=True)
+    assert holding_of(of_one, everything=False, timeout_ms=60_000) == Holding(timer=True)
+
+
 def test_a_timer_is_used_up_to_its_longest_setting() -> None:
     """A timeout of just that is kept by the exchange."""
     longest = on(replace(PAIRS, longest_ms=60_000))
@@ -144,6 +152,7 @@ def test_kept_stop_orders_need_a_list_of_their_own() -> None:
 
     leaves = replace(PAIRS, leaves_stops=True)
     assert holding(leaves, ListStopOrders) == Holding(timer=True)
+    assert holding(leaves) == Holding(timer=True, by_workers="kept")
     assert holding(PAIRS) == Holding(timer=True, by_workers="kept")
     taken = holding_of(on(leaves), everything=False, timeout_ms=60_000)
     assert taken == Holding(timer=True, partly="stops")
