@@ -31,7 +31,17 @@ CLIENT = (
     "tests/integration/test_switch_producer.py",
     "tests/integration/test_async_producer.py",
 )
+HUMMINGBOT = (
+    *("cython>=3.0.12", "setuptools", "wheel"),
+    *("aiohttp", "aiomqtt", "aioprocessing", "async-timeout", "base58", "bidict", "cachetools"),
+    *("cryptography", "eth-account", "hexbytes", "numpy>=2.2.6", "pandas>=2.3.2", "prompt-toolkit"),
+    *("protobuf", "psutil", "pydantic>=2", "pyperclip", "pyyaml", "ruamel-yaml", "scipy", "six"),
+    *("sqlalchemy", "tabulate", "ujson"),
+)
+"""What it is compiled with, and what its strategies import; for its exchanges it needs more."""
 TOOLS = ("pytest", "pytest-timeout", "hypothesis")
+REPORTED = " after the deadline"
+"""What a test reports, and this too."""
 IMPORTS = 7
 """How often an import is timed; the fastest counts."""
 
@@ -42,11 +52,15 @@ class Environment:
 
     Attributes:
         shown: Packages whose versions are reported.
+        built: Packages without wheels, compiled here beside `packages`, their dependencies.
+        pythons: Newest first.
     """
 
     packages: tuple[str, ...] = ()
     shown: tuple[str, ...] = ("redis",)
     checks: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+    pythons: tuple[str, ...] = PYTHONS
 
 
 ENVIRONMENTS = {
@@ -62,6 +76,13 @@ ENVIRONMENTS = {
         ("nautilus_trader",),
         ("redis", "nautilus-trader"),
         ("tests/environments/check_nautilus.py",),
+    ),
+    "hummingbot": Environment(
+        HUMMINGBOT,
+        ("redis", "hummingbot"),
+        ("tests/environments/check_hummingbot.py",),
+        built=("hummingbot",),
+        pythons=("3.12",),  # that of its own installation
     ),
 }
 
@@ -86,9 +107,10 @@ def main() -> int:
 
 def judge(name: str, wanted: Environment, place: Path, wheel: Path, bin_folder: Path) -> bool:
     """Make one environment, measure it and run the tests there; return whether they passed."""
-    python = make(place, str(wheel), *wanted.packages)
+    python = make(place, wheel, wanted)
     if python is None:
-        say(f"{name:16} FAILED: it cannot be installed beside {', '.join(wanted.packages)}")
+        beside = ", ".join((*wanted.packages, *wanted.built))
+        say(f"{name:16} FAILED: it cannot be installed beside {beside}")
         return False
     size_mb = sum(each.stat().st_size for each in place.rglob("*") if each.is_file()) / 1e6
     listed = run("uv", "pip", "list", "--quiet", "--python", str(python)).split()
@@ -99,11 +121,14 @@ def judge(name: str, wanted: Environment, place: Path, wheel: Path, bin_folder: 
     # Not in the checkout, where `worker` would be imported from its sources.
     tests = place / "run"
     shutil.copytree(TOP / "tests", tests / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    path = f"{bin_folder}:{os.environ['PATH']}"
+    shutil.copytree(TOP / "ops" / "examples", tests / "ops" / "examples")
     done = subprocess.run(  # noqa: S603  our own arguments
-        [python, "-m", "pytest", "-q", "--no-header", *options(), *CLIENT, *wanted.checks],
+        [python, "-m", "pytest", "-q", "--no-header", "-rP", *options(), *CLIENT, *wanted.checks],
         cwd=tests,
-        env={**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"},
+        env={**os.environ, "PATH": path, "HOST_PYTHON": sys.executable},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
@@ -114,6 +139,9 @@ def judge(name: str, wanted: Environment, place: Path, wheel: Path, bin_folder: 
         f"{name:16} {', '.join(shown)}; {len(versions) - 2} packages, {size_mb:.0f} MB; "
         f"the client imports in {client_ms:.0f} ms, {ratio:.2f} times redis; {verdict}"
     )
+    for line in done.stdout.splitlines():
+        if REPORTED in line:
+            say(f"{'':16} {line}")
     if done.returncode:
         say(done.stdout)
     return done.returncode == 0
@@ -126,23 +154,26 @@ def options() -> list[str]:
     return ["--import-mode=importlib", "-p", "no:cacheprovider", *(f"-o{each}" for each in given)]
 
 
-def make(place: Path, *packages: str) -> Path | None:
+def make(place: Path, wheel: Path, wanted: Environment) -> Path | None:
     """Make an environment with the newest Python that the packages allow; None without one."""
     python = place / "bin" / "python"
-    for found in pythons():
+    for found in pythons(wanted.pythons):
         if tried("uv", "venv", "--quiet", "--python", str(found), str(place)):
             install = ("uv", "pip", "install", "--quiet", "--python", str(python))
-            if tried(*install, *packages):
+            compiled = ("--no-deps", "--no-build-isolation", *wanted.built)
+            if tried(*install, str(wheel), *wanted.packages) and (
+                not wanted.built or tried(*install, *compiled)
+            ):
                 return python
             shutil.rmtree(place)
     return None
 
 
-def pythons() -> list[Path]:
+def pythons(wanted: tuple[str, ...]) -> list[Path]:
     """Return the Pythons of this machine, newest first, also those that pyenv has installed."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = []
-    for version in PYTHONS:
+    for version in wanted:
         installed = sorted(versions.glob(f"{version}.*/bin/python{version}"), reverse=True)
         on_path = shutil.which(f"python{version}")
         found += installed or ([Path(on_path)] if on_path else [])
@@ -173,7 +204,11 @@ def run(*command: str) -> str:
 
 def tried(*command: str) -> bool:
     """Run a command; return whether it succeeded."""
-    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    environment = {
+        **os.environ,
+        "UV_PYTHON_DOWNLOADS": "never",
+        "WITHOUT_CYTHON_OPTIMIZATIONS": "1",  # hummingbot compiles in 4 minutes so
+    }
     done = subprocess.run(  # noqa: S603  our own arguments
         command, check=False, cwd="/", env=environment, stderr=subprocess.DEVNULL
     )

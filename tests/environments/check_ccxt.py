@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from pathlib import Path
 from typing import Any
 
 import ccxt
 import ccxt.async_support
 import pytest
 
+from tests.environments.stage import judge
 from tests.support.polling import eventually
 from worker import InvalidCommand, Producer, SwitchReplaced
 from worker.config.settings import Settings
@@ -174,3 +177,8 @@ def test_asyncio_exchanges_are_guarded_too(producer: Producer) -> None:
 
     asyncio.run(main())
     assert states(producer) == [("disarmed", ("BTCUSDT",), "grid")]
+
+
+def test_the_example_dies_and_stops(redis_url: str, tmp_path: Path) -> None:
+    """Killed, its order is off the exchange by the deadline; stopped, its switch is disarmed."""
+    judge(redis_url, tmp_path, "ccxt_grid.py", stopped_by=signal.SIGTERM)

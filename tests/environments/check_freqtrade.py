@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,7 @@ from freqtrade.data.dataprovider import DataProvider
 from freqtrade.enums import RunMode
 from freqtrade.strategy.strategy_wrapper import strategy_safe_wrapper
 
+from tests.environments.stage import judge
 from tests.support.polling import eventually
 from worker import Producer
 from worker.config.settings import Settings
@@ -173,3 +176,8 @@ def test_a_fatal_error_leaves_the_switch_armed(
     with pytest.raises(type(error)):
         trade()
     assert states(producer) == [(state, ("BTCUSDT",), "grid")]
+
+
+def test_the_example_dies_and_stops(redis_url: str, tmp_path: Path) -> None:
+    """Killed, its order is off the exchange by the deadline; stopped, its switch is disarmed."""
+    judge(redis_url, tmp_path, "freqtrade_bot.py", stopped_by=signal.SIGTERM)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 from nautilus_trader.trading.strategy import Strategy
 
+from tests.environments.stage import judge
 from worker import Producer
 from worker.config.settings import Settings
 from worker.errors import CancelWorkerError
@@ -147,3 +150,8 @@ def test_a_strategy_whose_switch_has_ended_stops(producer: Producer) -> None:
     assert [type(error).__name__ for error in grid.errors] == ["SwitchReplaced"]
     assert len(grid.seen) < QUOTES
     assert states(producer) == [("armed", ("BTCUSDT",), "grid")]
+
+
+def test_the_example_dies_and_stops(redis_url: str, tmp_path: Path) -> None:
+    """Killed, its order is off the exchange by the deadline; stopped, its switch is disarmed."""
+    judge(redis_url, tmp_path, "nautilus_node.py", stopped_by=signal.SIGTERM)
