@@ -10,7 +10,7 @@ from typing import Any, Final
 from worker.errors import InvalidCommand
 from worker.exchanges.base import Access
 from worker.exchanges.ccxt.profile import Profile
-from worker.exchanges.ccxt.silent import ODD, Pass, Signed, Template, Wants, body_of, holds
+from worker.exchanges.ccxt.silent import ODD, Pass, Signed, Template, Wants, body_of, text_of
 from worker.exchanges.ccxt.table import CREDENTIALS, Call, Entry
 from worker.exchanges.replies import readable
 from worker.model.commands import (
@@ -136,9 +136,8 @@ class Calls:
         meant = self._meant(command)
         if signed.endpoint != meant:
             raise InvalidCommand(f"ccxt would send {readable(signed.endpoint)} first: not sent")
-        request, body = signed.request, body_of(signed.request)
-        order_id = getattr(command, "order_id", "")
-        if body is None or holds(request, ODD) or not holds(request, order_id):
+        request, body, text = signed.request, body_of(signed.request), text_of(signed.request)
+        if body is None or ODD in text or getattr(command, "order_id", "") not in text:
             raise InvalidCommand("ccxt forms no request that names this order alone: not sent")
         headers = {
             str(name): str(value)

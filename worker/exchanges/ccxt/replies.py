@@ -76,24 +76,26 @@ def read_reply(calls: Calls, profile: Profile | None, command: Command, reply: R
     broken = reply.status == BUSY or (reply.status in BROKEN and not answered)
     if broken or not isinstance(body, dict | list):
         return refused(reply, body)
+    found, why = None, "the reply proves nothing of this order"
     try:
-        found = calls.run(calls.prepare(), command, Pass(reply=(reply, body)))
+        run = Pass(reply=(reply, body), parses=profile is None)
+        found = calls.run(calls.prepare(), command, run)
     except Wants as wants:
         why = f"ccxt wants {readable(wants.endpoint)} beside it, which is not sent"
-        found, failed = None, unknown(reply, body, why)
     except Refused:
         return refused(reply, body)
     except Exception as error:  # noqa: BLE001  ccxt raises anything
         answer = _failed(error, command, reply, body, nonce=calls.entry.nonce)
         if answer is not None:
             return answer
-        found, failed = None, unknown(reply, body, f"ccxt: {type(error).__name__}")
-    else:
-        failed = unknown(reply, body, "the reply proves nothing of this order")
+        why = f"ccxt: {type(error).__name__}"
     whole = read_json(reply.body)  # ccxt writes into what it reads
-    if profile is not None:
-        return read_profiled(profile, command, reply, whole) or failed
-    return _read(calls, command, reply, whole, found) or failed
+    answer = (
+        read_profiled(profile, command, reply, whole)
+        if profile is not None
+        else _read(calls, command, reply, whole, found)
+    )
+    return answer or unknown(reply, whole, why)
 
 
 def _failed(

@@ -26,6 +26,10 @@ ODD: Final = "ODD-FIELD"
 """Stands for what a pair alone does not say of its market. No request may hold it."""
 
 
+MARKETS_MAX: Final = 256
+"""Pairs of an account whose markets are kept ready."""
+
+
 class Ended(BaseException):
     """A pass has ended. Not an `Exception`, so that no handler of ccxt keeps it."""
 
@@ -59,12 +63,14 @@ class Pass:
         now_ms: What its clock shows, in Unix ms.
         nonce: The nonce of its request; None for the clock's.
         reply: The reply and its JSON on the second pass; None on the first.
+        parses: Whether ccxt turns orders into its own form. Its errors need none of that.
         asked: Endpoints that it has asked.
     """
 
     now_ms: int = 0
     nonce: int | None = None
     reply: tuple[Reply, object] | None = None
+    parses: bool = True
     asked: list[str] = field(default_factory=list)
 
 
@@ -100,6 +106,16 @@ class Silent:
         if not 200 <= reply.status <= 299:  # noqa: PLR2004  HTTP success
             raise Refused
         return body
+
+    def parse_order(self, order: Any, market: Any = None) -> object:  # noqa: ANN401, D102
+        if not self.run.parses:
+            return {}
+        return super().parse_order(order, market)  # type: ignore[misc]
+
+    def parse_orders(self, orders: Any, *rest: Any, **more: Any) -> object:  # noqa: ANN401, D102
+        if not self.run.parses:
+            return [{} for _ in orders] if isinstance(orders, list | dict) else []
+        return super().parse_orders(orders, *rest, **more)  # type: ignore[misc]
 
     def fetch2(self, path: str, api: Any = "public", method: str = "GET", *rest: Any) -> object:  # noqa: ANN401, D102
         return self.request(path, api, method, *rest[:1])
@@ -156,6 +172,7 @@ class Template:
 
     instance: Any
     kind: str
+    _markets: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -195,7 +212,7 @@ class Template:
         made.__dict__.update(template.__dict__)
         made.options = dict(template.options)
         made.run = run
-        market = self._market(pair) if pair else None
+        market = dict(self._market(pair)) if pair else None
         made.markets = {pair: market} if pair else {}
         made.markets_by_id = {pair: [market]} if pair else {}
         if run.nonce is not None:
@@ -203,9 +220,17 @@ class Template:
             made.nonce = lambda: nonce
         return made
 
-    def _market(self, pair: str) -> object:
+    def _market(self, pair: str) -> dict[str, Any]:
+        found = self._markets.get(pair)
+        if found is None:
+            if len(self._markets) >= MARKETS_MAX:
+                self._markets.clear()
+            found = self._markets[pair] = self._made(pair)
+        return found
+
+    def _made(self, pair: str) -> dict[str, Any]:
         spot = self.kind == "spot"
-        return self.instance.safe_market_structure(
+        made: dict[str, Any] = self.instance.safe_market_structure(
             {
                 **dict.fromkeys(("base", "quote", "baseId", "quoteId", "settle", "settleId"), ODD),
                 "id": pair,
@@ -221,6 +246,7 @@ class Template:
                 "info": {},
             }
         )
+        return made
 
 
 def body_of(signed: Mapping[str, Any]) -> bytes | None:
@@ -235,4 +261,9 @@ def body_of(signed: Mapping[str, Any]) -> bytes | None:
 
 def holds(signed: Mapping[str, Any], word: str) -> bool:
     """Return whether a request names a word, in its address, its headers or its body."""
-    return word in json.dumps([signed.get(key) for key in ("url", "headers", "body")], default=str)
+    return word in text_of(signed)
+
+
+def text_of(signed: Mapping[str, Any]) -> str:
+    """Return address, headers and body of a request as one text."""
+    return json.dumps([signed.get(key) for key in ("url", "headers", "body")], default=str)
