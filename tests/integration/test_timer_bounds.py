@@ -169,5 +169,7 @@ def test_a_timer_of_an_account_is_set_to_a_moment_and_unset(world: World) -> Non
     assert stops
     assert not [it.refusal for it in sim.journal() if it.refusal]
     assert producer.cancel("hl", order, pair="BTC/USDC:USDC").wait(timeout_ms=60_000).outcome
-    assert producer.cancel_all("hl", pair="HYPE/USDC").wait(timeout_ms=60_000).outcome
+    pair, account = producer.cancel_all("hl", pair="HYPE/USDC"), producer.cancel_all("hl")
+    assert "HIP-3" not in pair.wait(timeout_ms=60_000).detail
+    assert "(HIP-3) may be open: they are not listed" in account.wait(timeout_ms=60_000).detail
     assert {world.status("hl", each) for each in (order, unlisted)} == {"canceled"}

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from worker.config.settings import Jobs
+from worker.exchanges import EXCHANGES
 from worker.model.decisions import Again, Dead, Decision, Done
 from worker.model.jobs import Job, Kind, Phase, State
 from worker.model.outcomes import OpenOrder, OpenOrders, Outcome
+from worker.policy.phases import unasked
 from worker.policy.retries import decide
 from worker.policy.scopes import (
     CHILDREN_WAIT_MS,
@@ -208,11 +210,22 @@ def test_a_scope_is_kept_empty_while_it_is_held() -> None:
 @pytest.mark.parametrize("counts", [{}, {"children": 1, "canceled": 1}])
 def test_stop_orders_that_no_list_shows_are_named(counts: dict[str, int]) -> None:
     """The scope is empty as far as the exchange can be asked."""
-    words = "; its stop orders may be open: x has no documented list of them"
+    words = "its stop orders may be open"
     job = scope(**SEEN, **EMPTY, **counts)
-    ends = [by_list(job, orders(), WAIT_MS, NOW_MS, Lists(unasked=each)) for each in (True, False)]
-    unasked, asked = ends
-    assert isinstance(unasked, Done)
+    ends = [by_list(job, orders(), WAIT_MS, NOW_MS, Lists(unasked=each)) for each in (words, "")]
+    without, asked = ends
+    assert isinstance(without, Done)
     assert isinstance(asked, Done)
-    assert unasked == replace(asked, detail=asked.detail + words)
-    assert closed_scope(job, "; why", unasked=True).detail == f"{asked.detail}{words}; why"
+    assert without == replace(asked, detail=f"{asked.detail}; {words}")
+    assert closed_scope(job, "; why", unasked=words).detail == f"{asked.detail}; {words}; why"
+
+
+def test_what_an_exchange_cannot_be_asked_about_is_data_of_its_adapter() -> None:
+    """Stop orders of any scope; at Hyperliquid orders of other markets, of the account alone."""
+    stops = "its stop orders may be open: everstrike has no documented list of them"
+    assert unasked(scope(), EXCHANGES["everstrike"]) == stops
+    assert unasked(scope(), EXCHANGES["kraken"]) == ""
+    assert unasked(scope(pair="BTC"), EXCHANGES["hyperliquid"]) == ""
+    others = "orders on markets of builder-deployed exchanges (HIP-3) may be open"
+    whole = unasked(scope(pair=None), EXCHANGES["hyperliquid"])
+    assert whole == f"{others}: they are not listed"

@@ -36,8 +36,8 @@ from worker.policy.phases import (
     command_of,
     next_phase,
     repeated_phase,
-    shows_stops,
     takes_apart,
+    unasked,
 )
 from worker.policy.retries import decide
 from worker.policy.scopes import closed_scope
@@ -187,8 +187,8 @@ class AttemptRunner:
         end: Decision = Dead(Outcome.UNKNOWN, OVERTAKEN)
         if job.empty:
             lane = self._lanes.get(job.lane)
-            unasked = lane is not None and not shows_stops(lane.exchange)
-            end = closed_scope(job, "; it is armed again", unasked=unasked)
+            words = unasked(job, lane.exchange) if lane is not None else ""
+            end = closed_scope(job, "; it is armed again", unasked=words)
         return settlement_of(job, UNASKED, end, now_ms=now_ms, took_ms=took_ms)
 
     def together(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
@@ -259,7 +259,7 @@ class AttemptRunner:
             past=lane.exchange.capabilities.asks_past,
             repeats=repeated_phase(job, lane.exchange),
             doubt=doubt,
-            unasked=not shows_stops(lane.exchange),
+            unasked=unasked(job, lane.exchange),
         )
         return settlement_of(
             job,

@@ -163,6 +163,8 @@ class Capabilities:
         missing_max_ms: How long an order that it does not know may still appear; after that
             its cancel becomes a dead letter. `jobs.missing_max_ms` overrides it.
         tells_stops: Its list of open orders says which are stop orders.
+        leaves_out: Which orders a list of the whole account does not show, in words; empty for
+            none. A scope of the account says so where it ends.
         client_ids: What a strategy's own ids of orders look like; None where an order cannot
             be named by one. Never with a space, a comma or a `|`.
         lists_client_ids: Its list of open orders has the client order id of each.
@@ -205,6 +207,7 @@ class Capabilities:
     timer: Timer | None = None
     missing_max_ms: int = 5 * MINUTE_MS
     tells_stops: bool = False
+    leaves_out: str = ""
     client_ids: IdForm | None = None
     lists_client_ids: bool = False
     asks_past: bool = False

@@ -92,6 +92,16 @@ def shows_stops(exchange: Exchange) -> bool:
     return exchange.capabilities.tells_stops or lists_stops(exchange)
 
 
+def unasked(job: Job, exchange: Exchange) -> str:
+    """Say which orders of a scope may be open though no list shows them; empty for none."""
+    words = []
+    if not shows_stops(exchange):
+        words.append(f"its stop orders may be open: {exchange.name} has no documented list of them")
+    if exchange.capabilities.leaves_out and job.pair is None:
+        words.append(f"{exchange.capabilities.leaves_out} may be open: they are not listed")
+    return "; ".join(words)
+
+
 def takes_apart(job: Job, exchange: Exchange) -> bool:
     """Return whether a scope's stop orders are listed apart, and canceled."""
     return job.stops != KEEP and lists_stops(exchange)

@@ -93,7 +93,7 @@ def decide(
     past: bool = False,
     repeats: Phase | None = None,
     doubt: PairDoubt | None = None,
-    unasked: bool = False,
+    unasked: str = "",
 ) -> Decision:
     """Decide what follows from an answer.
 
@@ -110,7 +110,7 @@ def decide(
         repeats: The phase that cancels a whole scope again while many orders are left in it;
             None if one cancel reaches all of it.
         doubt: Why an empty list of the scope's pair proves nothing; None if it does.
-        unasked: The exchange cannot be asked about stop orders.
+        unasked: As in `Lists`.
     """
     if doubt is not None and doubt.refused:
         return Dead(Outcome.REJECTED, doubt.why)

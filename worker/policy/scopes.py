@@ -16,7 +16,6 @@ SCOPE_SENT = "cancel-all accepted"
 CHILDREN_WAIT_MS = 5_000
 """How long a scope that is listed as empty waits for the results of its orders' cancels."""
 UNSEEN = "no list of this account has shown this pair yet: check how it is written"
-STOPS_UNASKED = "its stop orders may be open: {} has no documented list of them"
 FIRST_LOOK = "no open order in the scope at the first look"
 OTHERS_GONE = "no other order left in the scope; stop orders are listed again"
 LIST_TWICE_MS = 2_000
@@ -33,13 +32,14 @@ class Lists:
         repeats: The phase that cancels the whole scope again while many orders are left in
             it; None if one cancel reaches all of it, or there is none.
         doubt: Why an empty list proves nothing; empty if it does.
-        unasked: It cannot be asked about stop orders, which may be open.
+        unasked: Which orders may be open about which it cannot be asked, in words; empty for
+            none.
     """
 
     stops: bool = False
     repeats: Phase | None = None
     doubt: str = ""
-    unasked: bool = False
+    unasked: str = ""
 
 
 PLAIN_LISTS = Lists()
@@ -101,7 +101,7 @@ def by_list(
     return closed_scope(job, unasked=lists.unasked)
 
 
-def closed_scope(job: Job, why: str = "", *, unasked: bool = False) -> Done:
+def closed_scope(job: Job, why: str = "", *, unasked: str = "") -> Done:
     """Return the end of a scope in which nothing is open; `GONE` if it had nothing canceled.
 
     Args:
@@ -129,5 +129,5 @@ def closed_scope(job: Job, why: str = "", *, unasked: bool = False) -> Done:
     if job.unseen:
         detail += f"; {UNSEEN}"
     if unasked:
-        detail += f"; {STOPS_UNASKED.format(job.exchange)}"
+        detail += f"; {unasked}"
     return Done(outcome, f"{detail}{why}")

@@ -98,6 +98,7 @@ CAPABILITIES: Final = Capabilities(
     limits=LIMITS,
     timer=TIMER,
     tells_stops=True,
+    leaves_out="orders on markets of builder-deployed exchanges (HIP-3)",
     client_ids=CLIENT_ID,
     lists_client_ids=True,
     spelling=spell,
