@@ -11,9 +11,13 @@ import pytest
 from tests.support.manual_jobs import HOLDER, Hand
 from tests.support.shell import Run, Told
 from tests.support.world import World
+from worker.cli.listings import find_switch
 from worker.client import verbs
 from worker.errors import StoreUnavailable
 from worker.model.jobs import Kind, NewJob, State
+from worker.store.switches import Switches
+
+HOUR_MS = 3_600_000
 
 
 def document(told: Told) -> Any:
@@ -27,8 +31,8 @@ def ids(told: Told) -> list[str]:
     return [job["id"] for job in document(told)["jobs"]]
 
 
-def test_jobs_lists_what_is_asked_for(run: Run, hand: Hand) -> None:
-    """By state and account; the pending ones first."""
+def test_jobs_lists_what_is_asked_for(world: World, run: Run, hand: Hand) -> None:
+    """By state and account; the pending ones first. A name is the live or latest switch's."""
     assert document(run("jobs", "--json")) == {"jobs": []}
     done, dead = hand.done("a1"), hand.dead("a2")
     pending = hand.pending("a3")
@@ -52,6 +56,13 @@ def test_jobs_lists_what_is_asked_for(run: Run, hand: Hand) -> None:
         (("--switch", "nosuch"), []),
     ):
         assert ids(run("jobs", *options, "--json")) == found, options
+
+    producer, switches = world.producer(), Switches(world.store())
+    first = producer.arm("ev", order_ids=["a9"], timeout_ms=HOUR_MS, name="g1")
+    first.disarm()
+    assert find_switch(switches, "g1") == first.id
+    second = producer.arm("ev", order_ids=["a8"], timeout_ms=HOUR_MS, name="g1")
+    assert find_switch(switches, "g1") == second.id != first.id
 
     code, out, err = run("jobs")
     assert (code, err) == (0, "")

@@ -20,13 +20,15 @@ ACCOUNTS = {
     "bm": {"exchange": "bitmart", **SECRETS, "memo": "memo-0123456789"},
 }
 T_MS = 60_000
+PATIENCE_MS = 30_000
+"""How long a call waits for Redis: a machine under load answers late."""
 
 
 @pytest.fixture(params=KINDS)
 def producer(redis_url: str, request: pytest.FixtureRequest) -> Iterator[Producer]:
     """A strategy's producer; no worker runs."""
     with makers(request.param) as make:
-        yield make(Settings(redis_url=redis_url, accounts=ACCOUNTS))
+        yield make(Settings(redis_url=redis_url, redis_timeout_ms=PATIENCE_MS, accounts=ACCOUNTS))
 
 
 @pytest.mark.parametrize("alias", ["ev", "ix"])

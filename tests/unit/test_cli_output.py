@@ -102,6 +102,19 @@ def test_ids_are_in_one_piece_at_80_columns_and_empty_columns_are_left_out(
         child,
         f"  state done  account ev  order {'a' * 32}  known canceled",
     ]
+    order = "164999856000545735"
+    headers = ("ORDER", "PROVEN", "OUTCOME", "TOOK", "JOB")
+    output.table(headers, [(order, True, "CANCELED", "66ms " * 4, job_id)])
+    drawn = capsys.readouterr().out
+    assert (order in drawn, job_id in drawn) == (True, True)
+    headers = ("TRY", "AT", "BY", "OUTCOME", "KNOWN")
+    moment, known = "2026-11-30T23:34:06.058+00:00", "HTTP 200: 51400 Cancellation failed"
+    output.table(headers, [(1, moment, "vm:32429:d72eaf:23396", "UNKNOWN", known)])
+    assert capsys.readouterr().out.splitlines() == [
+        "1",
+        f"  at {moment}  by vm:32429:d72eaf:23396  outcome UNKNOWN",
+        f"  known {known}",
+    ]
 
 
 def without_colors(out: str) -> list[str]:

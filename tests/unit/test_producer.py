@@ -27,6 +27,8 @@ HUGE = "x" * 10_000_000
 TEXT_MAX = 400
 
 Call = Callable[[Any], Any]
+PATIENCE_MS = 30_000
+"""How long a call waits for Redis: a machine under load answers late."""
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Makers]:
 
 @pytest.fixture
 def producer(clock: Stepped, make: Makers) -> Producer:
-    return make(Settings(redis_url=clock.url, accounts=ACCOUNTS))
+    return make(Settings(redis_url=clock.url, redis_timeout_ms=PATIENCE_MS, accounts=ACCOUNTS))
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ def test_account_known_to_the_workers_alone_is_known(
     clock: Stepped, make: Makers, worker: Ledger
 ) -> None:
     """A producer needs no table of accounts: the workers have registered in Redis."""
-    producer = make(Settings(redis_url=clock.url))
+    producer = make(Settings(redis_url=clock.url, redis_timeout_ms=PATIENCE_MS))
     assert producer.cancel("ev", "a1").fresh
     assert producer.cancel("ix", "a1", pair="btc_idr", side="buy").fresh
     with pytest.raises(UnknownAccount, match="known: bm, ev, ix"):
@@ -176,7 +178,7 @@ def test_account_known_to_the_workers_alone_is_known(
 
 def test_account_that_workers_announce_later_is_found(clock: Stepped, make: Makers) -> None:
     """What was unknown is looked up again."""
-    producer = make(Settings(redis_url=clock.url))
+    producer = make(Settings(redis_url=clock.url, redis_timeout_ms=PATIENCE_MS))
     with pytest.raises(UnknownAccount, match="no account is configured"):
         producer.cancel("late", "a1")
     Ledger(clock.store()).register([("late", "everstrike", 0)])
@@ -189,7 +191,7 @@ def test_announced_account_of_an_exchange_of_tomorrow_is_unknown(
     """A producer older than its workers says so, instead of guessing."""
     Ledger(clock.store()).register([("new", "tomorrow", 0)])
     with pytest.raises(UnknownAccount, match="'new'"):
-        make(Settings(redis_url=clock.url)).cancel("new", "a1")
+        make(Settings(redis_url=clock.url, redis_timeout_ms=PATIENCE_MS)).cancel("new", "a1")
 
 
 def test_result_is_unknown_until_it_is_proven(producer: Producer, worker: Ledger) -> None:

@@ -21,6 +21,8 @@ from worker.errors import (
 from worker.extras import extra_of, extra_text
 from worker.model.explained import explained
 
+REFUSED, UNKNOWN_HOST = "refused the password", "unknown host"
+"""What `StoreUnavailable` says if starting Redis does not help."""
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
@@ -48,8 +50,10 @@ def explain(error: Exception) -> tuple[str, int]:
         case NotReplicated():
             return str(error), FAILED
         case StoreUnavailable():
+            wrong = REFUSED in str(error) or UNKNOWN_HOST in str(error)
+            fix = "correct redis_url" if wrong else "start it or correct redis_url"
             return (
-                f"{error} at {redis_place()}; start it or correct redis_url, then run this again: "
+                f"{error} at {redis_place()}; {fix}, then run this again: "
                 "that is safe (details: `cancel-worker check`; `cancel --direct` needs no Redis)"
             ), FAILED
         case CancelWorkerError():

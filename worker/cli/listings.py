@@ -55,6 +55,8 @@ def find_job(listing: Listing, text: str) -> Job | None:
 def find_switch(switches: Switches, text: str) -> str:
     """Return the id of the switch with this id, name or start of an id; else the text.
 
+    A name is that of the live switch, else of the one that ended last.
+
     Raises:
         CliError: Several switches match.
     """
@@ -65,6 +67,7 @@ def find_switch(switches: Switches, text: str) -> str:
     known = [*every_switch(switches, look_back=LOOK_BACK)]
     found = [each.id for each in known if len(text) >= PREFIX_MIN and each.id.startswith(text)]
     found = found or [each.id for each in known if each.live and each.name == text]
+    found = found or [each.id for each in known if each.name == text][:1]
     if len(found) > 1:
         raise _ambiguous("switches", text, found)
     return found[0] if found else text

@@ -44,8 +44,8 @@ LAST_MIN = 20
 FEW = 3
 """Columns that a narrow terminal can fold."""
 EMPTY = "-"
-WHOLE = ("ID", "JOB")
-"""Columns of ids."""
+WHOLE = ("ID", "JOB", "ORDER", "AT")
+"""Columns of ids and times, which are read and copied in one piece."""
 WHOLE_MAX = 48
 SHORT_MAX = 9
 SCOPE_SHOWN = 4
@@ -77,12 +77,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         from rich.console import Console  # noqa: PLC0415  slow
 
         console = Console(highlight=False)
-        if (
-            headers[0] in WHOLE
-            and len(headers) > FEW
-            and cells
-            and _natural(headers, cells) > console.width
-        ):
+        named = headers[0] and len(headers) > FEW
+        if named and cells and _natural(headers, cells) > console.width:
             for row in cells:
                 for line in stacked(headers, row, console.width):
                     say(line)
@@ -96,18 +92,26 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def _natural(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
     """Return the width at which no column but the last has to fold, nor that to less than 20."""
     widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
-    return sum(widths[:-1]) + min(widths[-1], LAST_MIN) + len(COLUMN_GAP) * len(widths)
+    if headers[-1] not in WHOLE:
+        widths[-1] = min(widths[-1], LAST_MIN)
+    return sum(widths) + len(COLUMN_GAP) * len(widths)
 
 
 def stacked(headers: Sequence[str], row: Sequence[str], width: int) -> list[str]:
-    """Return a row as lines for a narrow terminal: the id in one piece, then what is known."""
+    """Return a row as lines for a narrow terminal: its first cell, then the others by name."""
     named = [
         f"{header.lower()} {cell}"
         for header, cell in zip(headers[1:], row[1:], strict=True)
         if cell != EMPTY
     ]
-    text = textwrap.wrap(GAP.join(named), width - len(GAP), break_on_hyphens=False)
-    return [row[0], *(f"{GAP}{line}" for line in text)]
+    room = width - len(GAP)
+    lines: list[str] = []
+    for each in named:
+        if lines and len(lines[-1]) + len(GAP) + len(each) <= room:
+            lines[-1] += GAP + each
+        else:
+            lines += textwrap.wrap(each, room, break_on_hyphens=False)
+    return [row[0], *(f"{GAP}{line}" for line in lines)]
 
 
 def without_empty(
