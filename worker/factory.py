@@ -224,6 +224,7 @@ def _rule(limit: Limit, account: Account, api_key: str) -> Rule:
         paced=limit.paced,
         proven=limit.proven,
         stops=limit.stops,
+        counter=limit.counter,
     )
 
 

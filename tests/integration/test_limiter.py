@@ -13,7 +13,7 @@ import pytest
 from tests.support.frozen_clock import ALL_KEPT_BY, Clock, a_limiter, clock_of
 from tests.support.stepped_time import Stepped
 from worker.gateway.ports import Slots
-from worker.model.limits import Grant, Rule
+from worker.model.limits import Grant, Left, Rule
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 
@@ -335,3 +335,55 @@ def test_first_start_holds_no_slot(stepped: Stepped, shared: Limiter) -> None:
     for _ in range(2):
         ledger.heartbeat("w1", ttl_ms=5_000)
     assert send(shared) == 0
+
+
+WIDE = Rule("w", max_requests=100, window_ms=WINDOW_MS)
+
+
+def hear(limiter: Slots, requests: int, *, frees_ms: int = WINDOW_MS, weight: int = 1) -> None:
+    """Send, with a reply that says how many requests are left."""
+    rule = replace(WIDE, weight=weight)
+    grant = reserve(limiter, rule)
+    assert grant.wait_ms == 0
+    limiter.landed(grant.told([Left(rule, requests, frees_ms)]))
+
+
+def sent_now(limiter: Slots) -> int:
+    """Return how many more requests are granted."""
+    return next(n for n in range(200) if send(limiter, WIDE))
+
+
+def test_what_others_used_is_counted_until_it_is_given_back(clock: Clock, limiter: Slots) -> None:
+    """The exchange says that less is left: then no more is sent than that."""
+    hear(limiter, 20, frees_ms=400)
+    assert sent_now(limiter) == 20
+    clock.advance(400)
+    assert send(limiter, WIDE) == 1
+    clock.advance(1)
+    assert sent_now(limiter) == 79
+    clock.advance(WINDOW_MS + 1)
+    assert sent_now(limiter) == 100
+
+
+@pytest.mark.parametrize("left", [99, 100, 5_000, 89])
+def test_more_than_we_count_is_never_believed(limiter: Slots, left: int) -> None:
+    """Nor a little less: a request on its way may be counted there and no longer here."""
+    hear(limiter, left)
+    assert sent_now(limiter) == 99
+
+
+def test_what_is_left_is_lowered_again(limiter: Slots) -> None:
+    """Each reply lowers what the ones before left; a later one that says more raises nothing."""
+    hear(limiter, 60, weight=5)
+    hear(limiter, 30)
+    hear(limiter, 90)
+    assert sent_now(limiter) == 29
+    assert send(limiter, WIDE) > 0
+
+
+def test_others_use_all_there_is(clock: Clock, limiter: Slots) -> None:
+    """Then nothing is sent before a window is over."""
+    hear(limiter, 0)
+    assert send(limiter, WIDE) == WINDOW_MS + 1
+    clock.advance(WINDOW_MS + 1)
+    assert sent_now(limiter) == 100

@@ -1,7 +1,8 @@
 """Rate limits in exact sliding windows, in the memory of one process.
 
 The same rules as `lua/lib/limits.lua`: a granted request counts as in flight until its
-arrival is reported. Requests of other processes are not counted.
+arrival is reported. Requests of other processes are counted only as far as a reply says that less
+is left.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from worker import clock
-from worker.model.constants import COME_BACK_MS, URGENT_GRANTS
-from worker.model.limits import Grant, Rule
+from worker.model.constants import COME_BACK_MS, OTHERS_SHARE, URGENT_GRANTS
+from worker.model.limits import Grant, Left, Rule
 
 
 @dataclass(slots=True)
@@ -93,6 +94,21 @@ class MemoryLimiter:
                     arrivals.pop(grant.member, None)
                 elif grant.member in arrivals:
                     arrivals[grant.member] = now
+            for left in grant.left if sent else ():
+                self._note_others(grant.member, left, now)
+
+    def _note_others(self, member: str, left: Left, now: int) -> None:
+        """Count what others used; see `note_left` in `lua/lib/slots.lua`."""
+        rule, window = left.rule, self._windows[left.rule.key]
+        taken = sum(
+            window.weights.get(each, 1)
+            for each, at_ms in window.arrivals.items()
+            if at_ms >= now - rule.window_ms
+        )
+        others = rule.max_requests - taken - left.requests
+        if others > max(1, rule.max_requests // OTHERS_SHARE):
+            window.arrivals[f"{member}.o"] = now - rule.window_ms + left.frees_ms
+            window.weights[f"{member}.o"] = others
 
     def ban(self, rules: Sequence[Rule], ban_ms: int) -> None:
         """Send nothing for `ban_ms` where any of these ban rules counts."""

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from worker.exchanges.timer import Timer
 from worker.model.commands import Command
+from worker.model.limits import Counter
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
 
@@ -107,6 +108,7 @@ class Limit:
             of Redis that keeps up knows of it, so that a failover need not hold off
             the others for that window. Not for countdowns.
         stops: Only commands about a stop order count.
+        counter: Where replies say what is left of it.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Limit:
     proven: bool = False
     weights: Mapping[type[Command], int | tuple[int, int]] = field(default_factory=dict)
     stops: bool = False
+    counter: Counter | None = None
 
     def weight(self, command: type[Command], *, all_pairs: bool = False) -> int:
         """Return how much a command counts."""

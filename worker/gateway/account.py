@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from worker.exchanges.base import Access, Exchange
 from worker.gateway.clock_skew import ClockSkew
 from worker.model.commands import Command
-from worker.model.limits import Rule
+from worker.model.limits import Left, Rule
 from worker.model.names import account_of, jobs_lane, lane_of
 from worker.model.outcomes import Answer, OrderReport, Unproven
 from worker.model.wire import Reply
 from worker.telemetry.alerts import alert
 from worker.telemetry.logs import MASK, Mask
+
+REFUSALS = (418, 429)
+"""Statuses of a refusal for the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,25 @@ class AccountSession:
             for kind, rule in (self.whole if whole else self.rules)
             if kind is type(command) and (stop or not rule.stops)
         ]
+
+    def left(self, command: Command, reply: Reply) -> list[Left]:
+        """Return what a reply says is left of the limits that the command counted against.
+
+        A refusal for the rate says when to come back instead.
+        """
+        if reply.status in REFUSALS:
+            return []
+        told = []
+        for rule in self.rules_for(command):
+            if rule.counter is None:
+                continue
+            left = rule.counter.left(reply.headers, rule.max_requests)
+            if left is not None:
+                frees_ms = rule.counter.frees_ms(
+                    reply.headers, now_ms=reply.received_ms, window_ms=rule.window_ms
+                )
+                told.append(Left(rule, left, frees_ms))
+        return told
 
     @property
     def bans(self) -> list[Rule]:

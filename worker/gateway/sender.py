@@ -7,7 +7,7 @@ what the exchange refuses of a stamp.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,6 +21,7 @@ from worker.gateway.account import AccountSession
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Sequences
 from worker.model.commands import Command
+from worker.model.limits import Left
 from worker.model.outcomes import Answer, Outcome, Unproven
 from worker.model.wire import Reply, Request
 from worker.telemetry import metrics
@@ -70,12 +71,14 @@ class Sent:
         delivery: How far the request got.
         at_ms: When it was stamped, on the local monotonic clock.
         took_ms: From then to the reply, or to the end of the call without one.
+        left: What the reply says is left of the limits.
     """
 
     answer: Answer
     delivery: Delivery
     at_ms: float
     took_ms: float = 0.0
+    left: Sequence[Left] = ()
 
 
 class Sender:
@@ -167,7 +170,8 @@ class Sender:
         answer = session.read(command, reply, token=token)
         if isinstance(answer, Unproven):
             self._correct(session, answer)
-        return Sent(answer, Delivery.ANSWERED, at_ms, took_ms)
+        left = session.left(command, reply)
+        return Sent(answer, Delivery.ANSWERED, at_ms, took_ms, left)
 
     def _correct(self, session: AccountSession, answer: Unproven) -> None:
         """Correct what the exchange refused of the stamp."""

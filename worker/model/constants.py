@@ -25,6 +25,9 @@ LATELY_MS = 60_000
 
 URGENT_GRANTS = 4
 """How many urgent grants go before one that is not urgent and waits."""
+OTHERS_SHARE = 10
+"""What a reply says is left of a limit counts if it is less than we count by more than this part
+of the limit: a request that is on its way may be counted there and no longer here."""
 COME_BACK_MS = 250
 """How late urgent work may come for the slot it has waited for: a sweep, and the way."""
 

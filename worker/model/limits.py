@@ -2,8 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+DIGITS_MAX = 15
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name, "").strip() if name else ""
+    plain = text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
+    return int(text) if plain else None
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where an exchange's replies say what is left of a limit.
+
+    Attributes:
+        header: Its name, in lower case.
+        used_of: The header says how many of so many requests are used; 0 if it says how many
+            are left.
+        resets: Header that says when they are given back; empty for none.
+        unit_ms: What `resets` counts in.
+        absolute: `resets` is Unix time, not a wait.
+    """
+
+    header: str
+    used_of: int = 0
+    resets: str = ""
+    unit_ms: int = 1
+    absolute: bool = False
+
+    def left(self, headers: Mapping[str, str], most: int) -> int | None:
+        """Return how many requests are left; None if the reply does not say.
+
+        Args:
+            headers: Of the reply, names in lower case.
+            most: The limit as the account's settings have it, which may be above `used_of`.
+        """
+        told = _number(headers, self.header)
+        if told is None or not self.used_of:
+            return told
+        return max(0, max(self.used_of, most) - told)
+
+    def frees_ms(self, headers: Mapping[str, str], *, now_ms: int, window_ms: int) -> int:
+        """Return how long what others used counts: until the reset, at most a window."""
+        told = _number(headers, self.resets)
+        if told is None:
+            return window_ms
+        wait_ms = told * self.unit_ms - (now_ms if self.absolute else 0)
+        return min(window_ms, max(1, wait_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +62,7 @@ class Rule:
         weight: How many of them the request counts for.
         ban: It counts nothing, and holds off every request while the exchange refuses all.
         stops: It counts only requests about a stop order.
+        counter: Where replies say what is left; None if they do not.
     """
 
     key: str
@@ -24,6 +73,7 @@ class Rule:
     weight: int = 1
     ban: bool = False
     stops: bool = False
+    counter: Counter | None = None
 
     @property
     def kind(self) -> str:
@@ -36,6 +86,20 @@ class Rule:
     def slots(self) -> str:
         """What the scripts call the slots that the request takes; see `lib/slots.lua`."""
         return self.key if self.weight == 1 else f"{self.key}|{self.weight}"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a reply says is left under a rule.
+
+    Attributes:
+        requests: How many the exchange would take now.
+        frees_ms: When it takes more, at the latest.
+    """
+
+    rule: Rule
+    requests: int
+    frees_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +121,32 @@ class Grant:
     """Leave to send one request, if `wait_ms` is 0; else how long to wait.
 
     The caller sends at once, and reports when the request has arrived.
+
+    Attributes:
+        slots: What it takes, as the scripts write it; see `lib/slots.lua`.
+        left: What its reply says is left.
     """
 
     wait_ms: int
     member: str = ""
     keys: tuple[str, ...] = ()
     slots: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
+
+    def told(self, left: Sequence[Left]) -> Grant:
+        """Return the grant with what the reply to its request says is left."""
+        if not left:
+            return self
+        more = {}
+        for each in left:
+            rule = each.rule
+            figures = (rule.max_requests, rule.window_ms, each.requests, each.frees_ms)
+            more[rule.key] = "|".join(map(str, figures))
+        slots = []
+        for slot in self.slots:
+            key, _, weight = slot.partition("|")
+            slots.append(f"{key}|{weight or 1}|{more[key]}" if key in more else slot)
+        return replace(self, slots=tuple(slots), left=tuple(left))
 
     @classmethod
     def of(cls, rules: Sequence[Rule], *, member: str = "", wait_ms: int = 0) -> Grant:

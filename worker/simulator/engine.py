@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from worker.simulator.binance.api import BinanceCoinm, BinanceSpot, BinanceUsdm
 from worker.simulator.bitmart.api import Bitmart
@@ -114,7 +115,7 @@ class Engine:
                 return Delivery(_pair_list(exchange, reading), date=http_date(at_ms))
             call = Call(request, reading, at_ms, at_ms + self.skew_ms, dice)
             fault = self.plan.draw(exchange, call)
-            verdict = exchange.admit(call) or _judge(exchange, call, fault)
+            verdict = exchange.admit(call) or _counted(exchange, call, fault)
             self._record(exchange, call, fault, verdict)
             return self._dispatch(exchange, call, fault, verdict)
 
@@ -175,6 +176,13 @@ def _pair_list(exchange: Exchange, reading: Reading) -> Reply:
             return json_reply(200, exchange.list_pairs(reading, ()))
         case _:
             return json_reply(200, exchange.list_pairs(reading, exchange.pairs))
+
+
+def _counted(exchange: Exchange, call: Call, fault: Fault | None) -> Verdict:
+    """Judge a request that is within the limits; say in the reply what is left of them."""
+    verdict = _judge(exchange, call, fault)
+    headers = (*verdict.reply.headers, *exchange.counted(call))
+    return replace(verdict, reply=replace(verdict.reply, headers=headers))
 
 
 def _judge(exchange: Exchange, call: Call, fault: Fault | None) -> Verdict:

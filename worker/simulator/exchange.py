@@ -105,6 +105,11 @@ class Exchange(ABC):
         del call
         return None
 
+    def counted(self, call: Call) -> tuple[tuple[str, str], ...]:
+        """Return the headers that say what is left of a limit, on every reply but a refusal."""
+        del call
+        return ()
+
     def tick(self, at_ms: float) -> None:
         """Do what has come due."""
         del at_ms

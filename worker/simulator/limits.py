@@ -31,6 +31,10 @@ class SlidingWindow:
         self._totals[who] += weight
         return self._totals[who] <= self._max_requests
 
+    def used(self, who: str) -> int:
+        """Return what has arrived in the window of the last arrival."""
+        return self._totals[who]
+
 
 class FallingCounter:
     """A counter that each request raises and time lowers; above its bound requests are refused."""

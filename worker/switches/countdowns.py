@@ -125,7 +125,9 @@ class Countdowns:
         )
         report = None
         if sent.delivery is not Delivery.LOST:
-            report = Report(launch.grant, arrived=sent.delivery is Delivery.ANSWERED)
+            report = Report(
+                launch.grant.told(sent.left), arrived=sent.delivery is Delivery.ANSWERED
+            )
             self._limiter.note_arrival(launch.grant, arrived=report.arrived)
         if isinstance(sent.answer, Unproven) and sent.answer.banned:
             note_ban(self._limiter, hold.session, sent.answer)

@@ -18,7 +18,10 @@ from worker.model.commands import (
     QueryOrder,
     SetCountdown,
 )
+from worker.model.limits import Counter
 
+USED: Final = "x-mbx-used-weight-1m"
+""""X-MBX-USED-WEIGHT-(intervalNum)(intervalLetter)": what the address has used in this minute."""
 _JOBS: Final = (CancelOrder, CancelScope, QueryOrder, ListOpenOrders)
 SPOT_LIMITS: Final = (
     Limit(
@@ -28,6 +31,7 @@ SPOT_LIMITS: Final = (
         6_000,
         MINUTE_MS,
         weights={QueryOrder: 4, ListOpenOrders: (6, 80)},
+        counter=Counter(USED, used_of=6_000),
     ),
 )
 FUTURES_LIMITS: Final = (
@@ -38,6 +42,7 @@ FUTURES_LIMITS: Final = (
         2_400,
         MINUTE_MS,
         weights={ListOpenOrders: (1, 40), ListStopOrders: (1, 40), SetCountdown: 10},
+        counter=Counter(USED, used_of=2_400),
     ),
     Limit("countdown", (SetCountdown,), "ip", 80, MINUTE_MS, paced=True),
 )

@@ -11,12 +11,15 @@ from typing import Final
 
 from worker.exchanges.base import Limit
 from worker.model.commands import CancelOrder, CancelScope, ListOpenOrders, QueryOrder
+from worker.model.limits import Counter
 
 SECOND_MS: Final = 1_000
+LEFT: Final = Counter("x-bapi-limit-status", resets="x-bapi-limit-reset-timestamp", absolute=True)
+""""Your remaining requests for current endpoint", and when that is over, in Unix ms."""
 LIMITS: Final = (
-    Limit("cancels", (CancelOrder,), "account", 10, SECOND_MS),
-    Limit("cancel_all", (CancelScope,), "account", 10, SECOND_MS),
-    Limit("queries", (QueryOrder, ListOpenOrders), "account", 50, SECOND_MS),
+    Limit("cancels", (CancelOrder,), "account", 10, SECOND_MS, counter=LEFT),
+    Limit("cancel_all", (CancelScope,), "account", 10, SECOND_MS, counter=LEFT),
+    Limit("queries", (QueryOrder, ListOpenOrders), "account", 50, SECOND_MS, counter=LEFT),
     # "You are allowed to send 600 requests within a 5-second window per IP by default."
     Limit("requests", (CancelOrder, CancelScope, QueryOrder, ListOpenOrders), "ip", 600, 5_000),
 )

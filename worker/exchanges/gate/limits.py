@@ -17,10 +17,18 @@ from worker.model.commands import (
     QueryOrder,
     SetCountdown,
 )
+from worker.model.limits import Counter
 
+LEFT: Final = Counter(
+    "x-gate-ratelimit-requests-remain",
+    resets="x-gate-ratelimit-reset-timestamp",
+    unit_ms=1_000,
+    absolute=True,
+)
+"""What is left of the endpoint's window, and when the next one begins, in Unix s."""
 LIMITS: Final = (
-    Limit("cancels", (CancelOrder, CancelScope), "account", 200, 1_000),
-    Limit("queries", (QueryOrder,), "account", 200, 10_000),
-    Limit("lists", (ListOpenOrders, ListStopOrders), "account", 200, 10_000),
-    Limit("countdown", (SetCountdown,), "account", 200, 10_000),
+    Limit("cancels", (CancelOrder, CancelScope), "account", 200, 1_000, counter=LEFT),
+    Limit("queries", (QueryOrder,), "account", 200, 10_000, counter=LEFT),
+    Limit("lists", (ListOpenOrders, ListStopOrders), "account", 200, 10_000, counter=LEFT),
+    Limit("countdown", (SetCountdown,), "account", 200, 10_000, counter=LEFT),
 )

@@ -21,6 +21,7 @@ from worker.model.commands import (
     ReadTimer,
     SetCountdown,
 )
+from worker.model.limits import Counter
 
 WEIGHTS: Final[Mapping[type[Command], int | tuple[int, int]]] = {
     CancelScope: (2, 30),
@@ -31,6 +32,15 @@ WEIGHTS: Final[Mapping[type[Command], int | tuple[int, int]]] = {
     ReadTimer: 2,
 }
 LIMITS: Final = (
-    Limit("weight", (CancelOrder, *WEIGHTS), "account", 4_000, 30_000, weights=WEIGHTS),
+    Limit(
+        "weight",
+        (CancelOrder, *WEIGHTS),
+        "account",
+        4_000,
+        30_000,
+        weights=WEIGHTS,
+        # "Remaining quota" and the ms until it is whole again.
+        counter=Counter("gw-ratelimit-remaining", resets="gw-ratelimit-reset"),
+    ),
     Limit("countdown", (SetCountdown,), "account", 1, 3_000),
 )

@@ -125,6 +125,10 @@ class Binance(Exchange):
             return None
         return Verdict(THROTTLED, refusal="rate")
 
+    def counted(self, call: Call) -> tuple[tuple[str, str], ...]:
+        """Say what the address has used."""
+        return (("X-MBX-USED-WEIGHT-1M", str(self._weights.used(call.request.source))),)
+
     def _weight(self, reading: Reading) -> int:
         spot = not self.market.timers
         match reading.operation:

@@ -120,6 +120,20 @@ class Bybit(Exchange):
             return None
         return Verdict(too_many(call.now_ms, call.now_ms + 1_000), refusal="rate")
 
+    def counted(self, call: Call) -> tuple[tuple[str, str], ...]:
+        """Say what is left to a user of an endpoint."""
+        name, rate = call.reading.operation, self.options.bybit_cancels
+        name, most = (
+            (f"cancel {rate}", rate) if name == "cancel" else (name, LIMITS.get(name, (0,))[0])
+        )
+        if name not in self._windows:
+            return ()
+        return (
+            ("X-Bapi-Limit", str(most)),
+            ("X-Bapi-Limit-Status", str(most - self._windows[name].used(call.reading.api_key))),
+            ("X-Bapi-Limit-Reset-Timestamp", str(int(call.now_ms) + 1_000)),
+        )
+
     def handle(self, call: Call) -> Verdict:
         """Judge, apply, reply."""
         refused = self._check(call)

@@ -157,6 +157,15 @@ class Kucoin(Exchange):
         headers = (("gw-ratelimit-remaining", "0"), ("gw-ratelimit-reset", "1000"))
         return Verdict(Reply(429, THROTTLED.body, headers=headers), refusal="rate")
 
+    def counted(self, call: Call) -> tuple[tuple[str, str], ...]:
+        """Say what is left to a user."""
+        left = WEIGHT_MAX - self._weights.used(call.reading.api_key)
+        return (
+            ("gw-ratelimit-limit", str(WEIGHT_MAX)),
+            ("gw-ratelimit-remaining", str(left)),
+            ("gw-ratelimit-reset", str(WINDOW_MS)),
+        )
+
     def handle(self, call: Call) -> Verdict:
         """Judge, apply, reply."""
         refused = self._check(call)
