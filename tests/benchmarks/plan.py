@@ -12,12 +12,17 @@ class Plan:
     Attributes:
         probe: By which a system's own maximum is found.
         counted: Of which Redis's commands are watched one by one.
+        rates: Cancels a second, the same for all systems.
+        shares: Of the most that a system can do, one by one.
+        paced: At a rate, at most.
         expiring: Outcomes that expire together.
     """
 
     rounds: int = 3
-    rates: tuple[int, ...] = (20, 100)
+    rates: tuple[int, ...] = (20, 100, 500, 1_000, 2_000)
+    shares: tuple[float, ...] = (0.5, 0.8)
     paced_s: float = 4.0
+    paced: int = 4_000
     probe: int = 100
     drain: int = 3_000
     large_drain: int = 30_000
@@ -37,7 +42,10 @@ class Plan:
 FULL = Plan()
 QUICK = Plan(
     rounds=1,
+    rates=(20, 100),
+    shares=(0.5,),
     paced_s=1.5,
+    paced=2_000,
     drain=600,
     large_drain=3_000,
     counted=100,

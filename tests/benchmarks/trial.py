@@ -57,6 +57,21 @@ class Drain:
     repeated: int
 
 
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """What came of jobs that were sent at a rate.
+
+    Attributes:
+        took_ms: From call to arrival, sorted.
+        calls_ms: What the calls took, sorted.
+        cpu_ms: Of the workers for a job, with what they use when idle.
+    """
+
+    took_ms: list[float]
+    calls_ms: list[float]
+    cpu_ms: float
+
+
 class Trial:
     """A system under measurement; see `running`."""
 
@@ -85,18 +100,24 @@ class Trial:
         self._turn += 1
         return f"{self.system.name.replace('-', '')}x{self._turn}x"
 
-    def latencies_ms(self, count: int, per_s: float) -> tuple[list[float], list[float]]:
-        """Send at a rate; return call to arrival, sorted, and what the calls took, in ms."""
+    def paced(self, count: int, per_s: float) -> Paced:
+        """Send at a rate."""
         self.exchange.forget()
         prefix = self.prefix()
+        cpu_s = -self._cpu_s()
         paced = self.producer.paced(prefix, count, per_s)
         self._all_there(count)
+        cpu_s += self._cpu_s()
         arrivals = self.exchange.arrivals()
         took = [
             (arrivals[f"{prefix}{n:07d}"][0] - begun) / NS_PER_MS
             for n, begun in enumerate(paced.begun_ns)
         ]
-        return sorted(took), [each / NS_PER_MS for each in paced.took_ns]
+        calls = [each / NS_PER_MS for each in paced.took_ns]
+        return Paced(sorted(took), sorted(calls), cpu_s * 1_000 / count)
+
+    def _cpu_s(self) -> float:
+        return self.workers.cpu_s() if self.workers is not None else 0.0
 
     def drain(self, count: int, *, many: bool = False) -> Drain:
         """Let a backlog form while the workers are frozen; then let them go."""

@@ -144,7 +144,7 @@ def _spread(run: Run, accounts: int, turn: int) -> None:
 def _expiry(run: Run, turn: int) -> None:
     """Measure latency while the outcomes of many jobs expire, as fast as they ended, or at once."""
     with running(OURS, run.folder / f"expiry-{turn}", run.exchange) as trial:
-        before, _ = trial.latencies_ms(EXPIRY_S * 50, 50)
+        before = trial.paced(EXPIRY_S * 50, 50).took_ms
         _add_expiry(run.results, "before", before)
         drained = _ended(trial, run.plan.expiring)
         over_ms = round(run.plan.expiring / drained * 1_000)
@@ -168,7 +168,7 @@ def _expiring(trial: Trial, over_ms: int) -> tuple[list[float], int]:
         pipe.pexpire(key, EXPIRE_MS + over_ms * place // len(keys))
     pipe.execute()
     sent = (EXPIRY_S * 1_000 + over_ms) * 50 // 1_000
-    took, _ = trial.latencies_ms(sent, 50)
+    took = trial.paced(sent, 50).took_ms
     left = sum(1 for _ in trial.client.scan_iter("cx:job:*", count=1_000))
     return took, len(keys) + sent - left
 

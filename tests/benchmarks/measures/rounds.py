@@ -18,6 +18,9 @@ from tests.benchmarks.trial import Drain, Trial, percentile, running
 NS_PER_US = 1_000
 LONGEST_S = 60
 """A slow system's backlog is cut to what it drains in this time."""
+KEEPS_UP = 0.9
+"""Part of its maximum up to which a system is expected to keep up with a rate."""
+CALL = "call"
 LATENCY, DRAIN, LARGE, CALLS, IDLE = "latency", "drain", "large-drain", "calls", "idle"
 MEASURES = (LATENCY, DRAIN, LARGE, CALLS, IDLE)
 
@@ -73,26 +76,30 @@ def _round(run: Run, trial: Trial, wanted: Sequence[str], *, first: bool) -> Non
 
 
 def latency(results: Results, plan: Plan, trial: Trial) -> None:
-    """Measure from call to arrival at some rates, and at half of what it can do at most."""
+    """Measure from call to arrival at the same rates for all, and at shares of its own maximum.
+
+    A rate that it cannot keep up with is left out: it would show how long the backlog is, not
+    how soon a job is sent.
+    """
     name = trial.system.name
-    rates = {str(rate): float(rate) for rate in plan.rates}
-    for label, rate in {**rates, "half": trial.most / 2}.items():
-        # What cannot keep up would show how long the backlog is, not how soon a job is sent.
-        per_s = min(rate, trial.most * 0.8)
-        count = max(10, min(int(per_s * plan.paced_s), 2_000))
-        took, calls = trial.latencies_ms(count, per_s)
+    rates = {str(rate): float(rate) for rate in plan.rates if rate <= trial.most * KEEPS_UP}
+    shares = {f"{share:.0%}": trial.most * share for share in plan.shares}
+    for label, per_s in {**rates, **shares}.items():
+        count = max(10, min(int(per_s * plan.paced_s), plan.paced))
+        paced = trial.paced(count, per_s)
         results.add(
             LATENCY,
             name,
             {
-                f"at_{label}_p50_ms": percentile(took, 0.5),
-                f"at_{label}_p99_ms": percentile(took, 0.99),
-                f"at_{label}_max_ms": took[-1],
+                f"at_{label}_p50_ms": percentile(paced.took_ms, 0.5),
+                f"at_{label}_p99_ms": percentile(paced.took_ms, 0.99),
+                f"at_{label}_p99.9_ms": percentile(paced.took_ms, 0.999),
+                f"at_{label}_cpu_ms_per_job": paced.cpu_ms,
             },
         )
         if label == "100":
-            results.latencies_ms.setdefault(name, []).extend(took)
-            results.add(LATENCY, name, {"call_at_100_p50_ms": percentile(sorted(calls), 0.5)})
+            results.latencies_ms.setdefault(name, []).extend(paced.took_ms)
+            results.add(CALL, name, {"at_100_p50_ms": percentile(paced.calls_ms, 0.5)})
 
 
 def _drain(results: Results, trial: Trial, measure_name: str, count: int) -> None:

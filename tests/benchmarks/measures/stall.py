@@ -65,14 +65,14 @@ def measure(run: Run) -> None:
 
 def _compare(run: Run, trial: Trial) -> None:
     count = int(RATE * run.plan.paced_s)
-    without, _ = trial.latencies_ms(count, RATE)
+    without = trial.paced(count, RATE).took_ms
     more = {ALIAS: ALIAS_OF_DEAD, PAIR: "btc_usdt"}
     environment = OURS.environment(trial.bench, 0, more)
     log = trial.bench.folder / "stalled.log"
     with ProducerProcess(f"{PEERS}.ours", environment, log) as producer:
         producer.many("900", run.plan.stalled)
     clock.sleep_ms(HELD_UP_MS)
-    beside, _ = trial.latencies_ms(count, RATE)
+    beside = trial.paced(count, RATE).took_ms
     for name, took in (("without", without), ("beside the stalled", beside)):
         figures = {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
         run.results.add(STALL, name, {**figures, "max_ms": took[-1]})
