@@ -42,10 +42,7 @@ class WorkerProcess:
     ) -> None:
         self.log = log
         self.config = config
-        self._command = ["-A", app, command]
-        if command == "worker":
-            self._command += ["--without-gossip", "--without-mingle"]
-        self._command += options
+        self._command = ["-A", app, command, *options]
         self._environment = {**os.environ, "WORKER_CONFIG": str(config), **(environment or {})}
         self._fresh = fresh
         self.process: subprocess.Popen[bytes] | ForkedProcess | None = None

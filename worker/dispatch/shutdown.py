@@ -13,11 +13,10 @@ import signal
 import threading
 from collections.abc import Callable
 
-import sentry_sdk
-
 from worker import clock
 from worker.dispatch.dispatcher import Dispatcher
 from worker.errors import StoreUnavailable
+from worker.telemetry import sentry
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +112,8 @@ class Shutdown:
                 self._requeue()
             except Exception:  # noqa: BLE001  they come back by themselves
                 log.warning("shutdown: messages not requeued; they return after a timeout")
-            sentry_sdk.flush(timeout=FLUSH_S)
+            if sdk := sentry.sdk():
+                sdk.flush(timeout=FLUSH_S)
             for handler in logging.getLogger().handlers:
                 handler.flush()
             self._leave(code)

@@ -317,7 +317,22 @@ class SentinelTransport(Transport):
 
 
 class Consumer(CeleryConsumer):
-    """A consumer that makes dead letters of invalid messages and reconnects quickly."""
+    """A consumer that makes dead letters of invalid messages and reconnects quickly.
+
+    It neither asks other workers for revoked tasks, for which Celery waits a second at each
+    start, nor reads the heartbeats that they send to Flower: workers know of each other by Redis.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401  Celery's signature
+        worker_options: Mapping[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        alone = {"without_mingle": True, "without_gossip": True}
+        super().__init__(
+            *args, **{**options, "worker_options": {**(worker_options or {}), **alone}}
+        )
 
     def close(self) -> None:
         """Begin shutdown; Celery calls this for every cause."""

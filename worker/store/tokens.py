@@ -13,15 +13,15 @@ import json
 import os
 import threading
 from functools import lru_cache
-
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING
 
 from worker.errors import StoreUnavailable
 from worker.exchanges.base import Access
 from worker.model.tokens import SharedToken
 from worker.store.connection import Store, unavailable
+
+if TYPE_CHECKING:  # slow to import, and needed only for the exchanges that have tokens
+    from cryptography.fernet import Fernet
 
 
 class Tokens:
@@ -42,6 +42,8 @@ class Tokens:
             sealed = self._store.client.get(self._name(account))
         if not isinstance(sealed, str):
             return None
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415  slow
+
         try:
             value = json.loads(_box(account, access).decrypt(sealed.encode()))
             shared = SharedToken(value["token"], sealed, int(value["expires_ms"]))
@@ -103,6 +105,10 @@ class Tokens:
 
 @lru_cache(maxsize=256)
 def _box(account: str, access: Access) -> Fernet:
+    from cryptography.fernet import Fernet  # noqa: PLC0415  slow
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415  slow
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415  slow
+
     derived = HKDF(
         algorithm=SHA256(),
         length=32,

@@ -6,10 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-import sentry_sdk
-
 from worker import clock
-from worker.telemetry import metrics
+from worker.telemetry import metrics, sentry
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +73,15 @@ def alert(
     for listener in _listeners:
         listener(kind, message, context)
     cause = (kind, str(context.get("exchange", "")), str(context.get("account", "")))
-    if not sentry_sdk.is_initialized() or not (times := _throttle.admit(cause)):
+    sdk = sentry.sdk()
+    if sdk is None or not (times := _throttle.admit(cause)):
         return
-    with sentry_sdk.new_scope() as scope:
+    with sdk.new_scope() as scope:
         scope.fingerprint = [*cause]
         scope.set_tag("alert", kind)
         fields = {"message": message, "times": times, **context}
         scope.set_context("cancel_worker", {name: str(value) for name, value in fields.items()})
         if error is None:
-            sentry_sdk.capture_message(message, level="error")
+            sdk.capture_message(message, level="error")
         else:
-            sentry_sdk.capture_exception(error)
+            sdk.capture_exception(error)

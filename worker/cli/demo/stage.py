@@ -55,7 +55,7 @@ class Stage:
 
     def add_worker(self) -> None:
         """Start another worker process. It may not be ready on return."""
-        process = self.launch(*celery_command(), "worker", "--without-gossip", "--without-mingle")
+        process = self.launch(*celery_command(), "worker")
         self.workers[process.pid] = process
 
     def add_beat(self) -> None:

@@ -98,7 +98,7 @@ def worker_child(
     return ProcessChild(
         f"worker {number}",
         *celery_command(),
-        *("worker", "--without-gossip", "--without-mingle", f"--hostname=worker{number}@%h"),
+        *("worker", f"--hostname=worker{number}@%h"),
         environment=environment,
         stop_ms=shutdown_ms,
         hurry=hurry,
