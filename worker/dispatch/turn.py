@@ -15,7 +15,7 @@ from worker.model.settlements import Claimed
 from worker.switches.reconciler import Reconciler
 
 TURN_MS = 1_000
-"""How long a thread that a doorbell woke continues with other due jobs."""
+"""How long the thread of a plain message continues with other due jobs."""
 
 
 @dataclass(frozen=True, slots=True)
