@@ -50,7 +50,10 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_whole_answers_binance",
     ),
     "worker.exchanges.okx.replies": ("unit/test_exchange_okx", "unit/test_whole_answers_okx"),
-    "worker.exchanges.bybit.replies": ("unit/test_exchange_bybit",),
+    "worker.exchanges.bybit.replies": (
+        "unit/test_exchange_bybit",
+        "unit/test_whole_answers_bybit",
+    ),
     "worker.exchanges.kraken.replies": (
         "unit/test_exchange_kraken",
         "unit/test_whole_answers_kraken",
@@ -59,11 +62,26 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_exchange_indodax_v2",
         "unit/test_whole_answers_indodax_v2",
     ),
-    "worker.exchanges.kucoin.replies": ("unit/test_exchange_kucoin",),
-    "worker.exchanges.gate.replies": ("unit/test_exchange_gate",),
-    "worker.exchanges.gate.rows": ("unit/test_exchange_gate",),
-    "worker.exchanges.deribit.replies": ("unit/test_exchange_deribit",),
-    "worker.exchanges.hyperliquid.replies": ("unit/test_exchange_hyperliquid",),
+    "worker.exchanges.kucoin.replies": (
+        "unit/test_exchange_kucoin",
+        "unit/test_whole_answers_kucoin",
+    ),
+    "worker.exchanges.gate.replies": (
+        "unit/test_exchange_gate",
+        "unit/test_whole_answers_gate",
+    ),
+    "worker.exchanges.gate.rows": (
+        "unit/test_exchange_gate",
+        "unit/test_whole_answers_gate",
+    ),
+    "worker.exchanges.deribit.replies": (
+        "unit/test_exchange_deribit",
+        "unit/test_whole_answers_deribit",
+    ),
+    "worker.exchanges.hyperliquid.replies": (
+        "unit/test_exchange_hyperliquid",
+        "unit/test_whole_answers_hyperliquid",
+    ),
     "worker.store.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.direct.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.store.limiter": _LIMITS,

@@ -1,0 +1,427 @@
+"""Whole answers of KuCoin: outcome, words for people, waits and flags."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.whole_answers import (
+    REJECTED,
+    THROTTLED,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    UNDOCUMENTED,
+    UNKNOWN,
+    Case,
+    check,
+    unproven,
+)
+from worker.exchanges.kucoin.replies import read_reply
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    ListOpenOrders,
+    ListStopOrders,
+    QueryOrder,
+)
+from worker.model.outcomes import (
+    CancelAccepted,
+    Closed,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    ScopeCanceled,
+    Unproven,
+)
+from worker.model.wire import Reply
+
+ID = "5e8c8c2f"
+CANCEL, QUERY = CancelOrder(ID, pair="BTC-USDT"), QueryOrder(ID, pair="BTC-USDT")
+MINE = CancelOrder(ID, pair="BTC-USDT", client_order_id="my-1")
+STOP, ASK_STOP = CancelOrder(ID, stop=True), QueryOrder(ID, stop=True)
+OCO, ASK_OCO = CancelOrder(f"oco-{ID}", stop=True), QueryOrder(f"oco-{ID}", stop=True)
+LIST, ALL = ListOpenOrders("BTC-USDT"), ListOpenOrders()
+STOPS, OCOS = ListStopOrders(), ListStopOrders(after="oco-1")
+WORDS = "some words"
+
+
+def ok(data: object) -> dict[str, object]:
+    """Build a success."""
+    return {"code": "200000", "data": data}
+
+
+def error(code: object, msg: str = WORDS) -> dict[str, object]:
+    """Build an error."""
+    return {"code": code, "msg": msg}
+
+
+def odd(data: str) -> Unproven:
+    """Build the answer to what KuCoin documents nowhere."""
+    return unproven(UNKNOWN, f"HTTP 200: {UNDOCUMENTED}; {{code: text, data: {data}}}")
+
+
+def canceled(origin: object, dealt: object, amount: object, status: str = "done") -> Any:
+    """Build the reply to a synchronous cancel."""
+    sizes = {"originSize": origin, "dealSize": dealt, "canceledSize": amount}
+    return ok({"orderId": ID, "status": status, **sizes})
+
+
+SIZES = "{orderId: text, status: text, originSize: text, dealSize: text, canceledSize: text}"
+CASES = [
+    # The status and the code.
+    Case(read_reply, CANCEL, ok({}), odd("{}")),
+    Case(read_reply, CANCEL, ok({}), unproven(UNAVAILABLE, "HTTP 500", retry_after_ms=3_000), 500),
+    Case(read_reply, CANCEL, ok({}), unproven(UNKNOWN, "HTTP 400: {code: text, data: {}}"), 400),
+    Case(read_reply, CANCEL, error(1), unproven(UNKNOWN, f"HTTP 200: {WORDS}")),
+    Case(
+        read_reply,
+        CANCEL,
+        error("400100", "symbol odd"),
+        unproven(UNAVAILABLE, "HTTP 503: symbol odd", retry_after_ms=3_000),
+        503,
+    ),
+    Case(
+        read_reply,
+        CANCEL,
+        error("400002"),
+        unproven(UNAVAILABLE, f"HTTP 200: 400002 {WORDS}", clock_refused=True),
+    ),
+    Case(
+        read_reply,
+        CANCEL,
+        error("400100", "order not exist or not allowed"),
+        unproven(UNKNOWN, "HTTP 400: 400100 order not exist or not allowed", missing=True),
+        400,
+    ),
+    Case(
+        read_reply,
+        CANCEL,
+        error("400100", "Order_does-not exist."),
+        unproven(UNKNOWN, "HTTP 404: 400100 Order_does-not exist.", missing=True),
+        404,
+    ),
+    Case(
+        read_reply,
+        QUERY,
+        error("400100", "order not exist"),
+        OrderReport(OrderState.MISSING, "HTTP 403: 400100 order not exist"),
+        403,
+    ),
+    Case(
+        read_reply,
+        LIST,
+        error("400100", "order not exist"),
+        unproven(UNKNOWN, "HTTP 200: 400100 order not exist"),
+    ),
+    Case(
+        read_reply,
+        CANCEL,
+        error("400100", "the order not exist"),
+        unproven(UNKNOWN, "HTTP 200: 400100 the order not exist"),
+    ),
+    Case(
+        read_reply,
+        CANCEL,
+        error("400100", "Symbol not exists"),
+        unproven(REJECTED, "HTTP 200: 400100 Symbol not exists"),
+    ),
+    Case(read_reply, CANCEL, error("400100", ""), unproven(UNKNOWN, "HTTP 200: 400100")),
+    Case(
+        read_reply,
+        CANCEL,
+        error("400003"),
+        unproven(UNAUTHORIZED, f"HTTP 401: 400003 {WORDS}"),
+        401,
+    ),
+    Case(
+        read_reply,
+        CANCEL,
+        error("429000"),
+        unproven(THROTTLED, f"HTTP 200: 429000 {WORDS}"),
+    ),
+    Case(
+        read_reply,
+        CANCEL,
+        error("999"),
+        unproven(THROTTLED, f"HTTP 429: 999 {WORDS}", retry_after_ms=3_000),
+        429,
+    ),
+    Case(read_reply, CANCEL, error("999"), unproven(UNKNOWN, f"HTTP 200: 999 {WORDS}")),
+    Case(
+        read_reply,
+        CANCEL,
+        error("999", "w" * 300),
+        unproven(UNKNOWN, f"HTTP 200: 999 {'w' * 186}"),
+    ),
+    # A synchronous cancel.
+    Case(read_reply, CANCEL, canceled("2", "0", "2", "open"), CancelAccepted()),
+    Case(read_reply, CANCEL, canceled("2", "1", "1"), Closed(Outcome.CANCELED)),
+    Case(read_reply, CANCEL, canceled("2", "1.9", "0.1"), Closed(Outcome.CANCELED)),
+    Case(read_reply, CANCEL, canceled("2", "2.0", "0"), Closed(Outcome.GONE)),
+    Case(read_reply, CANCEL, canceled("0.5", "0.5", "0"), Closed(Outcome.GONE)),
+    Case(read_reply, CANCEL, canceled("2", "1", "0"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("0", "0", "0"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("-2", "2", "2"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("x", "2", "2"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("2", "x", "2"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("2", "2", "x"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("NaN", "2", "2"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("Infinity", "2", "2"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("\N{ARABIC-INDIC DIGIT TWO}", "2", "2"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("0" * 62 + "2", "2", "0"), Closed(Outcome.GONE)),
+    Case(read_reply, CANCEL, canceled("0" * 63 + "2", "2", "0"), odd(SIZES)),
+    Case(read_reply, CANCEL, canceled("2", "0", "2", "odd"), odd(SIZES)),
+    Case(
+        read_reply,
+        MINE,
+        ok({"clientOid": "my-1", "status": "OPEN"}),
+        CancelAccepted(),
+    ),
+    Case(
+        read_reply,
+        MINE,
+        ok({"orderId": ID, "status": "open"}),
+        odd("{orderId: text, status: text}"),
+    ),
+    # An order.
+    Case(
+        read_reply,
+        QUERY,
+        ok(None),
+        OrderReport(OrderState.MISSING, "the exchange knows no such order"),
+    ),
+    *(
+        Case(
+            read_reply,
+            QueryOrder(ID, pair="btc-usdt"),
+            ok({"id": ID, "symbol": "BTC-USDT", "active": active, "cancelExist": exists}),
+            OrderReport(state),
+        )
+        for active, exists, state in (
+            (True, True, OrderState.OPEN),
+            (True, False, OrderState.OPEN),
+            (False, True, OrderState.CANCELED),
+            (False, False, OrderState.FILLED),
+        )
+    ),
+    Case(
+        read_reply,
+        QueryOrder(ID),
+        ok({"id": ID, "symbol": "X", "active": True, "cancelExist": True}),
+        odd("{id: text, symbol: text, active: true or false, cancelExist: true or false}"),
+    ),
+    # Stop orders.
+    Case(read_reply, STOP, ok({"cancelledOrderIds": [ID]}), CancelAccepted()),
+    Case(
+        read_reply,
+        STOP,
+        ok({"cancelledOrderIds": ["1"]}),
+        odd("{cancelledOrderIds: [1 of text]}"),
+    ),
+    Case(read_reply, OCO, ok({"cancelledOrderIds": ["1"]}), CancelAccepted()),
+    Case(read_reply, OCO, ok({"cancelledOrderIds": []}), odd("{cancelledOrderIds: [0]}")),
+    Case(
+        read_reply,
+        ASK_STOP,
+        ok(None),
+        OrderReport(OrderState.MISSING, "the exchange knows no such stop order"),
+    ),
+    Case(read_reply, ASK_STOP, ok({"id": ID, "status": "NEW"}), OrderReport(OrderState.OPEN)),
+    Case(
+        read_reply,
+        ASK_STOP,
+        ok({"id": ID, "status": "DONE"}),
+        odd("{id: text, status: text}"),
+    ),
+    Case(
+        read_reply,
+        ASK_STOP,
+        ok({"orderId": ID, "status": "NEW"}),
+        odd("{orderId: text, status: text}"),
+    ),
+    Case(
+        read_reply,
+        ASK_OCO,
+        ok({"orderId": ID, "status": "DONE"}),
+        OrderReport(OrderState.FILLED),
+    ),
+    Case(
+        read_reply,
+        ASK_OCO,
+        ok({"id": ID, "status": "DONE"}),
+        odd("{id: text, status: text}"),
+    ),
+    # Scopes.
+    Case(read_reply, CancelScope("BTC-USDT"), ok("success"), ScopeCanceled()),
+    Case(read_reply, CancelScope("BTC-USDT"), ok("failed"), odd("text")),
+    Case(read_reply, CancelScope(), ok({"failedSymbols": []}), ScopeCanceled()),
+    Case(read_reply, CancelScope(), ok({}), odd("{}")),
+    Case(
+        read_reply,
+        CancelScope(),
+        ok({"failedSymbols": ["A-B"]}),
+        odd("{failedSymbols: [1 of text]}"),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whole_answers(case: Case) -> None:
+    """A parameter that is refused counts by the words alone."""
+    check(case)
+
+
+@pytest.mark.parametrize(
+    ("reset", "wait_ms"),
+    [
+        (" 1500 ", 1_500),
+        ("60001", 60_000),
+        ("9" * 9, 60_000),
+        ("9" * 10, 3_000),
+        ("\N{ARABIC-INDIC DIGIT ONE}", 3_000),
+        ("x", 3_000),
+        ("", 3_000),
+        ("0", 0),
+    ],
+)
+def test_a_window_of_weights_ends_within_a_minute(reset: str, wait_ms: int) -> None:
+    """Else the wait is that of any server."""
+    headers = {"gw-ratelimit-reset": reset, "retry-after": "3"}
+    reply = Reply(429, headers, json.dumps(error("429000")).encode(), received_ms=0)
+    words = f"HTTP 429: 429000 {WORDS}"
+    assert read_reply(CANCEL, reply) == unproven(THROTTLED, words, retry_after_ms=wait_ms)
+
+
+def row(**other: object) -> dict[str, object]:
+    """Build an open order of the book."""
+    named = {"id": ID, "symbol": "BTC-USDT", "side": "buy", "clientOid": "my-1", "active": True}
+    return {**named, **other}
+
+
+def stop(**other: object) -> dict[str, object]:
+    """Build a stop order that waits; an OCO pair has its id elsewhere, and no side."""
+    return {"id": ID, "symbol": "BTC-USDT", "side": "buy", "status": "NEW", **other}
+
+
+BUY, ODD = OpenOrder(ID, "BTC-USDT", "buy"), OpenOrder(ID, "BTC-USDT")
+OTHER_PAIR, RESPELLED = row(symbol="ETH-USDT"), row(symbol="BTCUSDT")
+PREFIXED = ListOpenOrders("BTC-USDT", client_id_prefix="my-")
+SIDED = ListOpenOrders("BTC-USDT", "buy")
+
+
+@pytest.mark.parametrize(
+    ("scope", "rows", "orders", "complete"),
+    [
+        (LIST, [], (), True),
+        (LIST, [row()], (BUY,), True),
+        (LIST, [row(id=5)], (), False),
+        (LIST, [row(symbol="")], (), False),
+        (LIST, [row(side="odd")], (ODD,), False),
+        (LIST, [row(active=1)], (BUY,), False),
+        (LIST, [row(active=False)], (), True),
+        (LIST, [row(active=False, side="odd")], (), False),
+        (LIST, [row(active=False), row()], (BUY,), True),
+        (LIST, [row(id=5), row()], (BUY,), False),
+        (LIST, [OTHER_PAIR], (), True),
+        (LIST, [OTHER_PAIR, row()], (BUY,), True),
+        (LIST, [RESPELLED], (), False),
+        (SIDED, [row()], (BUY,), True),
+        (SIDED, [row(side="sell")], (), True),
+        (PREFIXED, [row()], (BUY,), True),
+        (PREFIXED, [row(clientOid="your-1")], (), True),
+        (PREFIXED, [row(clientOid=None)], (), False),
+        (LIST, [row(clientOid=None)], (BUY,), True),
+    ],
+)
+def test_a_list_holds_the_open_orders_of_the_scope(
+    scope: ListOpenOrders,
+    rows: list[object],
+    orders: tuple[OpenOrder, ...],
+    complete: bool,  # noqa: FBT001
+) -> None:
+    """What cannot be read leaves it incomplete, for one pair as for all."""
+    reply = Reply(200, {}, json.dumps(ok(rows)).encode(), received_ms=0)
+    assert read_reply(scope, reply) == OpenOrders(orders, complete)
+
+
+@pytest.mark.parametrize(
+    ("after", "data", "answer"),
+    [
+        ("", {"symbols": []}, OpenOrders((), complete=True)),
+        ("", {"symbols": ["A-B", "C-D"]}, OpenOrders((), complete=True, next="A-B,C-D")),
+        ("", {"symbols": ["A-B", 5, ""]}, OpenOrders((), complete=False, next="A-B")),
+        ("", [], odd("[0]")),
+        ("BTC-USDT", [row()], OpenOrders((BUY,), complete=True)),
+        ("BTC-USDT,C-D,E-F", [row()], OpenOrders((BUY,), complete=True, next="C-D,E-F")),
+        ("C-D", [row()], OpenOrders((), complete=True)),
+        ("BTC-USDT", {}, odd("{}")),
+    ],
+)
+def test_all_pairs_are_listed_one_after_the_other(after: str, data: object, answer: object) -> None:
+    """The first reply says which have orders."""
+    reply = Reply(200, {}, json.dumps(ok(data)).encode(), received_ms=0)
+    assert read_reply(ListOpenOrders(after=after), reply) == answer
+    if after:
+        assert isinstance(read_reply(LIST, Reply(200, {}, b'{"code":"200000"}', 0)), Unproven)
+
+
+STOPPED = OpenOrder(ID, "BTC-USDT", "buy", stop=True)
+PAIRED = OpenOrder(f"oco-{ID}", "BTC-USDT", None, stop=True)
+OCO_ROW = {"orderId": ID, "symbol": "BTC-USDT", "status": "NEW", "clientOid": "my-1"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "total", "rows", "orders", "complete", "following"),
+    [
+        (STOPS, 1, [stop()], (STOPPED,), True, "oco-1"),
+        (STOPS, "0", [], (), True, "oco-1"),
+        (STOPS, "2", [stop()], (STOPPED,), False, "2"),
+        (STOPS, 3, [], (), False, "2"),
+        (ListStopOrders(after="2"), 3, [], (), False, "3"),
+        (ListStopOrders(after="3"), 3, [], (), False, "oco-1"),
+        (STOPS, None, [stop()], (STOPPED,), False, "oco-1"),
+        (STOPS, "\N{ARABIC-INDIC DIGIT TWO}", [], (), False, "oco-1"),
+        (STOPS, "x", [], (), False, "oco-1"),
+        (STOPS, "99999", [], (), False, "2"),
+        (STOPS, "100000", [], (), False, "oco-1"),
+        (STOPS, 1, [stop(status="DONE")], (), False, "oco-1"),
+        (STOPS, 1, [stop(status="CANCELLED")], (), True, "oco-1"),
+        (STOPS, 1, [stop(id=None)], (), False, "oco-1"),
+        (STOPS, 1, [stop(side="odd")], (), False, "oco-1"),
+        (STOPS, 1, [stop(side="odd"), stop()], (STOPPED,), False, "oco-1"),
+        (ListStopOrders("ETH-USDT"), 1, [stop()], (), True, "oco-1"),
+        (ListStopOrders(None, "sell"), 1, [stop()], (), True, "oco-1"),
+        (ListStopOrders(client_id_prefix="my-"), 1, [stop()], (), False, "oco-1"),
+        (ListStopOrders(client_id_prefix="my-"), 1, [stop(clientOid="x")], (), True, "oco-1"),
+        (
+            ListStopOrders(client_id_prefix="my-"),
+            1,
+            [stop(clientOid="my-1")],
+            (STOPPED,),
+            True,
+            "oco-1",
+        ),
+        (OCOS, 1, [OCO_ROW], (PAIRED,), True, ""),
+        (OCOS, 2, [OCO_ROW], (PAIRED,), False, "oco-2"),
+        (ListStopOrders(after="oco-2"), 2, [], (), False, ""),
+        (OCOS, 1, [{**OCO_ROW, "status": "DONE"}], (), True, ""),
+        (OCOS, 1, [{**OCO_ROW, "orderId": None, "id": ID}], (), False, ""),
+        (ListStopOrders(None, "buy", after="oco-1"), 1, [OCO_ROW], (), False, ""),
+    ],
+)
+def test_stop_orders_come_before_pairs_of_orders(  # noqa: PLR0917
+    scope: ListStopOrders,
+    total: object,
+    rows: list[object],
+    orders: tuple[OpenOrder, ...],
+    complete: bool,  # noqa: FBT001
+    following: str,
+) -> None:
+    """A list of several pages is not complete; one of a side has no pair of orders."""
+    data = {"items": rows, "totalPage": total}
+    reply = Reply(200, {}, json.dumps(ok(data)).encode(), received_ms=0)
+    assert read_reply(scope, reply) == OpenOrders(orders, complete, following)
