@@ -9,12 +9,16 @@ import resource
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from inspect import iscoroutinefunction
 from itertools import groupby
 from typing import Any, NoReturn
 
 import pytest
+from _pytest.python import get_direct_param_fixture_func
 from hypothesis import Phase, settings
 
 from tests.mutation.named import LONG
@@ -88,6 +92,7 @@ class Trials:
         self._say = say
         self._at_once = at_once
         self._failed = False
+        self._calls: dict[int, Callable[[], object]] = {}
         self._count = len(trials)
         self._tried = 0
         self.survived: set[str] = set()
@@ -115,6 +120,8 @@ class Trials:
         # What is open here is not closed in a child, where it would fail a test.
         gc.collect()
         gc.freeze()
+        calls = {place: _call_of(item) for place, item in enumerate(session.items)}
+        self._calls = {place: call for place, call in calls.items() if call is not None}
         seen = self._look(session)
         if isinstance(seen, str):
             self.broken = f"this fails without any change: {seen}"
@@ -168,12 +175,12 @@ class Trials:
             found: Seen | str = seen
             for place, item in enumerate(session.items):
                 begun = time.process_time()
-                self._run(session, place, place + 1)
+                failed = self._noticed(session, [place])
                 seen.seconds[place] = time.process_time() - begun
                 seen.files[place] = item.nodeid.partition("::")[0]
                 for name in reached():
                     seen.reached.setdefault(name, []).append(place)
-                if self._failed:
+                if failed is not None:
                     found = item.nodeid
                     break
             with os.fdopen(theirs, "wb") as pipe:
@@ -223,21 +230,46 @@ class Trials:
         return sorted(reach, key=seen.seconds.__getitem__)
 
     def _noticed(self, session: pytest.Session, tests: Sequence[int]) -> int | None:
-        """Return which test fails, if one does."""
+        """Return which test fails, if one does: of those first that are mere calls."""
+        for place in tests:
+            if place in self._calls and _fails(self._calls[place]):
+                return place
+        whole = [place for place in tests if place not in self._calls]
         self._failed = False
-        for place, after in zip(tests, [*tests[1:], len(session.items)], strict=True):
-            self._run(session, place, after)
+        items = [session.items[place] for place in whole]
+        for place, item, following in zip(whole, items, [*items[1:], None], strict=False):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             if self._failed:
                 # It is the first that the next change is tried with.
-                session._setupstate.teardown_exact(session.items[place])  # noqa: SLF001
+                session._setupstate.teardown_exact(item)  # noqa: SLF001
                 return place
         return None
 
-    def _run(self, session: pytest.Session, place: int, after: int) -> None:
-        """Run one test; keep what the one after it needs, too."""
-        item = session.items[place]
-        following = session.items[after] if after < len(session.items) else None
-        item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+
+def _call_of(item: pytest.Item) -> Callable[[], object] | None:
+    """Return a test as a call, where it needs nothing of pytest but its parameters."""
+    marked = any(item.get_closest_marker(name) for name in ("skip", "skipif", "xfail"))
+    if not isinstance(item, pytest.Function) or marked or iscoroutinefunction(item.obj):
+        return None
+    fixtures = item._fixtureinfo.name2fixturedefs  # noqa: SLF001
+    for name in {*item.fixturenames} - {"environment", "request"}:
+        if fixtures[name][-1].func is not get_direct_param_fixture_func:
+            return None
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    if "request" in item._fixtureinfo.argnames:  # noqa: SLF001
+        return None
+    return partial(item.obj, **{name: given[name] for name in item._fixtureinfo.argnames})  # noqa: SLF001
+
+
+def _fails(call: Callable[[], object]) -> bool:
+    """Return whether a test fails, by whatever it raises."""
+    try:
+        call()
+    except pytest.skip.Exception:
+        return False
+    except BaseException:  # noqa: BLE001
+        return True
+    return False
 
 
 def _caches() -> list[Any]:
@@ -248,7 +280,8 @@ def _caches() -> list[Any]:
 
 
 def _be_quiet(session: pytest.Session) -> None:
-    """Print nothing from here on."""
+    """Print nothing from here on, and take warnings for errors, as pytest does."""
+    warnings.simplefilter("error")
     session.config.pluginmanager.unregister(name="terminalreporter")
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
