@@ -42,6 +42,8 @@ LONG = {
     "ev": ("everstrike_503",),
     "ix": ("indodax_error", "reject_nonce"),
     "bm": ("expire_token",),
+    "wb": (),
+    "wo": (),
 }
 """Those of exchanges that `test_faults` and `test_venues` try in the suite."""
 KRAKEN_CALLS = 20

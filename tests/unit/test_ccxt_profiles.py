@@ -150,6 +150,12 @@ def test_pairs_are_taken_in_the_form_of_ccxt_too(name: str, written: str) -> Non
     assert spell("BTC/USD") == spell("BTC/USD:USD") == spell(written) == written
 
 
+def test_assets_are_named_as_the_exchange_names_them() -> None:
+    """Bitfinex's Tether is UST, and Kraken's bitcoin XBT."""
+    assert exchange_of("bitfinex").capabilities.spelling("BTC/USDT") == "tBTCUST"
+    assert exchange_of("krakenfutures").capabilities.spelling("BTC/USD:USD") == "PF_XBTUSD"
+
+
 # Timers
 
 
