@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import ccxt
 import ccxt.async_support
 import pytest
 
-from tests.environments.stage import judge
+from tests.environments.stage import PATIENCE_MS, judge, stage
 from tests.support.polling import eventually
 from worker import InvalidCommand, Producer, SwitchReplaced
 from worker.config.settings import Settings
@@ -158,6 +159,36 @@ def ended(safe: Guard) -> bool:
     except SwitchReplaced:
         return True
     return False
+
+
+def test_only_orders_of_the_prefix_are_covered_and_each_gets_it(producer: Producer) -> None:
+    """Before it is sent; an order that would not be covered is refused."""
+    exchange = venue(Blocking)
+    with guard(exchange, "bn", client_id_prefix="own-", **options(producer)):
+        (record,) = producer.switches()
+        assert (record.pairs, record.client_id_prefix) == (("BTCUSDT",), "own-")
+        words = (SYMBOL, "limit", "buy", 0.01, 30_000)
+        exchange.create_order(*words)
+        exchange.create_limit_sell_order(SYMBOL, 0.01, 40_000, {"timeInForce": "GTC"})
+        exchange.create_order(*words, {"clientOrderId": "own-7"})
+        ids = [order["newClientOrderId"] for order in exchange.placed]
+        assert all(re.fullmatch("own-[0-9a-f]{12}", each) for each in ids[:2])
+        assert (ids[2], len({*ids})) == ("own-7", 3)
+        with pytest.raises(InvalidCommand, match="must begin with own-"):
+            exchange.create_order(*words, params={"clientOrderId": "other"})
+        with pytest.raises(InvalidCommand, match="cancel it and place another"):
+            exchange.edit_order("4712", *words)
+    assert len(exchange.placed) == 3
+    with pytest.raises(InvalidCommand, match="client_id_prefix is not offered by deribit"):
+        guard(ccxt.deribit(), "bn", client_id_prefix="own-", **options(producer))
+
+
+def test_an_order_whose_placing_timed_out_is_canceled(redis_url: str, tmp_path: Path) -> None:
+    """The strategy never learned its id; an order placed by hand stays open."""
+    with stage(redis_url, tmp_path, "ccxt_timeout.py") as made:
+        made.start(orders=2)
+        made.kill()
+        eventually(lambda: made.open_client_ids() == ["manual-1"], within_ms=PATIENCE_MS)
 
 
 def test_asyncio_exchanges_are_guarded_too(producer: Producer) -> None:

@@ -57,8 +57,8 @@ class Stage:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> SwitchRecord:
-        """Start the strategy; return its switch when it is armed and has an open order."""
+    def start(self, *, orders: int = 1) -> SwitchRecord:
+        """Start the strategy; return its switch when it is armed and orders are open."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, str(self._script), self.sim.base_url()],
@@ -67,7 +67,9 @@ class Stage:
                 stderr=subprocess.STDOUT,
             )
         try:
-            eventually(lambda: self.open_orders() and self.armed(), within_ms=PATIENCE_MS)
+            eventually(
+                lambda: len(self.open_orders()) >= orders and self.armed(), within_ms=PATIENCE_MS
+            )
         except AssertionError:
             said = self._log.read_text(errors="replace")[-5_000:]
             seen = [str(each.state) for each in self.producer.switches()]
@@ -82,6 +84,11 @@ class Stage:
         """Return the orders on the book."""
         orders = self.sim.orders(EXCHANGE, KEY)
         return [order.order_id for order in orders if order.status == "open"]
+
+    def open_client_ids(self) -> list[str]:
+        """Return the client order ids of the orders on the book."""
+        orders = self.sim.orders(EXCHANGE, KEY)
+        return sorted(order.client_id for order in orders if order.status == "open")
 
     def kill(self) -> None:
         """Kill the strategy."""

@@ -78,7 +78,9 @@ def keys_of(clock: Stepped, exchange: str, alias: str) -> set[str]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(one=ACCOUNTS, other=ACCOUNTS)
 def test_two_accounts_share_no_key(

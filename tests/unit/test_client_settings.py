@@ -165,7 +165,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("settings") / "worker.toml"
 
 
-@runs(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@runs(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(tree=DOCUMENTS)
 def test_both_readers_agree(
     tree: dict[str, Any], document: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from worker.client.producer import Producer
 from worker.client.ticket import Ticket
@@ -23,12 +24,19 @@ CREATING = (
 """Methods of ccxt that place an order; its others call these."""
 SYMBOL_AT = {"edit": 1, "create": 0}
 """Position of the symbol in their arguments."""
+PARAMS_AT = 5
+"""Position of the parameters in those of `create_order`."""
+RANDOM = 12
+"""Characters of a client order id that are made here, after its prefix."""
+TAKES_IDS = ("binance", "bybit", "gate", "kraken", "kucoin", "okx")
+"""How ccxt's ids of exchanges begin to which it passes on a new order's `clientOrderId`."""
 
 
 class Guard:
     """Covers all orders of some symbols while its block runs; see `guard`.
 
-    An order whose placing was not answered is covered too: the switch is on the pair.
+    An order whose placing was not answered is covered too: the switch is on the pair, or on
+    the beginning of the client order ids, and each order gets its id before it is sent.
     """
 
     def __init__(self, exchange: Any, symbols: Sequence[str], session: Session) -> None:  # noqa: ANN401  ccxt has no types
@@ -121,6 +129,7 @@ class Guard:
             @functools.wraps(method)
             async def place_async(*args: Any, **options: Any) -> Any:  # noqa: ANN401  as ccxt
                 self._admit(name, args, options)
+                args, options = self._named(name, args, options)
                 return await method(*args, **options)
 
             return place_async
@@ -128,6 +137,7 @@ class Guard:
         @functools.wraps(method)
         def place(*args: Any, **options: Any) -> Any:  # noqa: ANN401  as ccxt
             self._admit(name, args, options)
+            args, options = self._named(name, args, options)
             return method(*args, **options)
 
         return place
@@ -141,6 +151,41 @@ class Guard:
                     f"{symbol} is not guarded; give it to guard(symbols=...) with the others"
                 )
 
+    def _named(
+        self, name: str, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a call, with client order ids that the switch covers."""
+        if self._session.client_id_prefix is None:
+            return args, options
+        if name.startswith("edit"):
+            raise InvalidCommand(
+                "an edited order may lose its client order id, and so its switch; "
+                "cancel it and place another"
+            )
+        if "rders" in name:
+            rows = [
+                {**row, "params": self._own(row.get("params"))}
+                for row in (args[0] if args else options.get("orders", ()))
+            ]
+            return ((rows, *args[1:]), options) if args else ((), {**options, "orders": rows})
+        if len(args) > PARAMS_AT:
+            own = self._own(args[PARAMS_AT])
+            return (*args[:PARAMS_AT], own, *args[PARAMS_AT + 1 :]), options
+        return args, {**options, "params": self._own(options.get("params"))}
+
+    def _own(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return an order's parameters with a client order id that the switch covers.
+
+        Raises:
+            InvalidCommand: They have another one.
+        """
+        prefix = self._session.client_id_prefix or ""
+        given = dict(params or {})
+        client_id = str(given.setdefault("clientOrderId", prefix + uuid4().hex[:RANDOM]))
+        if not client_id.startswith(prefix):
+            raise InvalidCommand(f"the client order id must begin with {prefix}")
+        return given
+
 
 def guard(
     exchange: Any,  # noqa: ANN401  ccxt has no types
@@ -149,6 +194,7 @@ def guard(
     symbols: Sequence[str],
     timeout_ms: int,
     name: str,
+    client_id_prefix: str | None = None,
     producer: Producer | None = None,
 ) -> Guard:
     """Return a block in which all orders of some symbols come off if the strategy falls silent.
@@ -161,18 +207,33 @@ def guard(
     In the block the exchange object refuses to place orders of other symbols, and any order
     after the switch has ended. With ccxt's asyncio exchanges use `async with`.
 
+    All orders of these symbols are covered, also those of others. With `client_id_prefix` only
+    the orders of this block are: each gets a client order id that begins with it before it is
+    sent, unless it has one. `edit_order` is refused then.
+
     Args:
         exchange: Of ccxt; its markets are loaded if they are not.
         account: Alias of the same account in the settings of cancel-worker.
         symbols: As ccxt writes them.
         timeout_ms: From the latest progress to the deadline.
         name: Of the switch; a restarted strategy takes it over.
+        client_id_prefix: In the characters that the exchange allows, and so short that 12 more
+            fit; on Binance, Bybit, Gate, Kraken, KuCoin and OKX.
         producer: Default: one from the settings.
 
     Raises:
+        InvalidCommand: The exchange takes no `client_id_prefix`.
         SettingsError: A setting is wrong.
     """
-    session = Session(account, name=name, timeout_ms=timeout_ms, producer=producer)
+    if client_id_prefix is not None and not str(exchange.id).startswith(TAKES_IDS):
+        raise InvalidCommand(f"client_id_prefix is not offered by {exchange.id}; leave it out")
+    session = Session(
+        account,
+        name=name,
+        timeout_ms=timeout_ms,
+        producer=producer,
+        client_id_prefix=client_id_prefix,
+    )
     if not exchange.markets and not inspect.iscoroutinefunction(exchange.load_markets):
         exchange.load_markets()
     return Guard(exchange, symbols, session)

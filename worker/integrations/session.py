@@ -21,6 +21,7 @@ class Session:
         timeout_ms: From the latest progress to the deadline.
         producer: Default: one from the settings.
         on_error: As for `Heartbeat`.
+        client_id_prefix: Covers only orders whose client order ids begin with this.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Session:
         timeout_ms: int,
         producer: Producer | None = None,
         on_error: OnError | None = None,
+        client_id_prefix: str | None = None,
     ) -> None:
         self.account = account
         self.name = name
         self.timeout_ms = timeout_ms
         self.producer = Producer() if producer is None else producer
+        self.client_id_prefix = client_id_prefix
         self.pairs: frozenset[str] = frozenset()
         self.switch: Switch | None = None
         self._on_error = on_error
@@ -61,6 +64,7 @@ class Session:
                 switch = self.producer.arm(
                     self.account,
                     pairs=sorted(wanted),
+                    client_id_prefix=self.client_id_prefix,
                     timeout_ms=self.timeout_ms,
                     name=self.name,
                     replace=True,
