@@ -237,7 +237,7 @@ def test_a_redis_that_does_not_answer_ends_every_call(settings: Settings, redis_
             break
         assert again.id == ticket.id
 
-    run(settings, body)
+    run(settings.model_copy(update={"redis_timeout_ms": 800}), body)
 
 
 def test_closing_ends_the_waits(settings: Settings) -> None:
