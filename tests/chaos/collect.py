@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import redis
 
 from tests.chaos.history import Fault, History, merged
 from tests.chaos.stage import BOUNDS, Stage
 from tests.support.polling import eventually
 from worker.model.jobs import Job
+from worker.policy.retention import SHORTEST_MS
 from worker.simulator import EXCHANGES
 
 CHUNK = 500
@@ -69,10 +73,34 @@ def settled(stage: Stage, *, within_ms: float, switches: bool = True) -> bool:
     return True
 
 
-def collect(stage: Stage, *, end_ms: float, stalls: Iterable[Fault] = ()) -> History:
-    """Return the history of a run that is over, its jobs ended or given time to."""
+def ended_jobs(stage: Stage) -> dict[str, Job]:
+    """Return the jobs that have ended by now; none while Redis cannot be read."""
+    try:
+        return {job.id: job for job in jobs_of(stage).values() if job.finished_ms}
+    except redis.RedisError:
+        return {}
+
+
+def collect(
+    stage: Stage,
+    *,
+    end_ms: float,
+    stalls: Iterable[Fault] = (),
+    ended: Mapping[str, Job] = MappingProxyType({}),
+) -> History:
+    """Return the history of a run that is over, its jobs ended or given time to.
+
+    Args:
+        stage: What ran.
+        end_ms: When it was over.
+        stalls: When the machine stood still.
+        ended: Jobs as they were when they had ended. A Redis that was full keeps them for
+            `SHORTEST_MS` and no longer.
+    """
     # Before the books: what ends while they are read is judged as pending.
-    jobs = jobs_of(stage)
+    jobs = {
+        job.id: job for job in ended.values() if end_ms - (job.finished_ms or end_ms) >= SHORTEST_MS
+    } | jobs_of(stage)
     orders = [(exchange, order) for exchange in EXCHANGES for order in stage.sim.orders(exchange)]
     recorder = stage.recorder
     return History(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.collect import collect, settled
+from tests.chaos.collect import collect, ended_jobs, settled
 from tests.chaos.deployment import Deployment, Standalone
 from tests.chaos.drill import drill
 from tests.chaos.history import History
@@ -18,6 +18,8 @@ from tests.chaos.stage import Stage
 from tests.chaos.strategies import Character, Strategist
 from tests.chaos.workload import Trader
 from worker import clock
+from worker.model.jobs import Job
+from worker.policy.retention import SHORTEST_MS
 
 LOOK_MS = 500
 DRILLS = 4
@@ -115,9 +117,13 @@ def run(
         for thread in (*users, nemesis):
             thread.start()
         try:
-            begun = clock.monotonic_ms()
+            begun, read_ms = clock.monotonic_ms(), 0.0
+            ended_by_then: dict[str, Job] = {}
             while (passed := clock.monotonic_ms() - begun) < plan.run_ms and nemesis.is_alive():
                 progress(stage, passed)
+                if passed - read_ms > SHORTEST_MS / 3:
+                    ended_by_then |= ended_jobs(stage)
+                    read_ms = passed
                 clock.wait_ms(calm, LOOK_MS)
             dead = [thread.name for thread in users if not thread.is_alive()]
         finally:
@@ -131,5 +137,5 @@ def run(
             raise RuntimeError(f"the harness itself failed: {dead}") from nemesis.failure
         ended = settled(stage, within_ms=plan.settle_ms)
         drill(stage, plan.drills)
-        history = collect(stage, end_ms=clock.now_ms(), stalls=pulse.stalls)
+        history = collect(stage, end_ms=clock.now_ms(), stalls=pulse.stalls, ended=ended_by_then)
         return Finished(history, tuple(stage.exits), ended)

@@ -26,6 +26,9 @@ PRESENCE_MS = 5_000
 """How long a worker that is gone is counted as alive."""
 PROMOTIONS = ("redis.failover", "redis.kill-master", "redis.freeze-master", "redis.readonly")
 """What makes a master of a replica, the last after it was made one to take no writes."""
+FAILOVERS = ("redis.failover", "redis.kill-master", "redis.freeze-master")
+REPLICATION_MS = 100
+"""How long before a failover a master may not have sent on what it answered."""
 SLACK_MS = 400
 AT_ONCE_MS = 50
 LOST = "the worker was lost in mid-attempt"
@@ -225,6 +228,18 @@ def unrenewed(history: History, account: str) -> list[Span]:
         if (arrival.fault or arrival.refusal) and ALIAS.get(arrival.api_key) == account
     ]
     return union(spans)
+
+
+def unreplicated(history: History) -> list[Span]:
+    """Return when a failover may lose an answered heartbeat: it does not wait for replicas.
+
+    The former master answers until it learns of the new one, which is inside the fault's span.
+    """
+    return union(
+        (fault.from_ms - REPLICATION_MS, fault.until_ms)
+        for fault in history.faults
+        if fault.kind in FAILOVERS
+    )
 
 
 def stopped(history: History) -> list[Span]:

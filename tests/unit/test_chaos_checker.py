@@ -389,6 +389,27 @@ def test_an_emulated_switch_is_neither_late_nor_false(
     assert promises(history(switches=ALIVE, orders=(book,), faults=faults)) == broken
 
 
+FAILOVER = Fault("redis.failover", "redis", 2_390, 4_200)
+
+
+@pytest.mark.parametrize(
+    ("closed_ms", "faults", "broken"),
+    [
+        (3_750.0, (FAILOVER,), set()),
+        (3_600.0, (FAILOVER,), {switches.FALSE}),
+        (3_750.0, (Fault("redis.failover", "redis", 2_600, 4_200),), {switches.FALSE}),
+        (3_750.0, (Fault("redis.stop", "redis", 2_390, 4_200),), {switches.FALSE}),
+    ],
+    ids=["the last is lost", "the one before is not", "answered before", "no failover"],
+)
+def test_a_failover_may_lose_the_heartbeats_that_it_met(
+    closed_ms: float, faults: tuple[Fault, ...], broken: set[str]
+) -> None:
+    """Replication does not wait for them; what was answered before it is kept."""
+    book = order(status="canceled", closed_ms=closed_ms, closed_by="cancel")
+    assert promises(history(switches=ALIVE, orders=(book,), faults=faults)) == broken
+
+
 @pytest.mark.parametrize(
     ("closed_ms", "lost_by", "target", "broken"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.chaos import windows
 from tests.chaos.history import History, SwitchCall, Violation
@@ -125,14 +125,14 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
     }
     starved = windows.union(windows.of(history.faults, "machine.starved"))
     unrenewed = {account: windows.unrenewed(history, account) for account in KEYS}
-    stopped = windows.stopped(history)
+    stopped, unreplicated = windows.stopped(history), windows.unreplicated(history)
     found = [*_untold(history)]
     for (account, pair), calls in history.calls_by_scope.items():
         orders = history.scopes.get((account, pair), [])
         scope = Scope(account, pair, calls, orders)
         found += _old_epochs(scope)
         found += _rearmed(history, scope)
-        found += _false(scope, unrenewed[account], tally)
+        found += _false(scope, unrenewed[account], unreplicated, tally)
         found += _late(history, scope, away[account], starved, tally)
         if scope.native:
             found += _stale(history, scope, stopped)
@@ -175,8 +175,19 @@ def _disarmed(scope: Scope) -> SwitchCall | None:
     return ends[0] if ends else None
 
 
-def _false(scope: Scope, unrenewed: list[windows.Span], tally: Tally) -> Iterator[Violation]:
+def _false(
+    scope: Scope,
+    unrenewed: list[windows.Span],
+    unreplicated: list[windows.Span],
+    tally: Tally,
+) -> Iterator[Violation]:
     """Find what came off, or was called tripped, while its strategy was alive or had disarmed."""
+    lost = [
+        call
+        for call in scope.calls
+        if call.call == "beat" and any(a <= call.told_ms <= b for a, b in unreplicated)
+    ]
+    scope = replace(scope, calls=[call for call in scope.calls if call not in lost])
     ends = [
         (order.closed_ms or 0.0, _kept_ms(scope, order), f"order {order.order_id}")
         for order in scope.orders
