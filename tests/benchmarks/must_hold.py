@@ -83,10 +83,13 @@ def _latency(results: Results) -> Iterator[Line]:
             ratio = _ratio(results, LATENCY, (ours, figure), (best, figure))
             yield Line(f"{text} ({best})", ratio, 1)
         at_100_ms = results.median(LATENCY, ours, "at_100_p50_ms")
-        for floor, most_ms in ((f"blmove-raw-{n}", EXTRA_LIST_MS), ("direct-session", EXTRA_MS)):
+        for floor, name, most_ms in (
+            (f"blmove-raw-{n}", "the bare Redis list", EXTRA_LIST_MS),
+            ("direct-session", "a bare requests.Session call", EXTRA_MS),
+        ):
             bare_ms = results.median(LATENCY, floor, "at_100_p50_ms")
             extra = None if at_100_ms is None or bare_ms is None else at_100_ms - bare_ms
-            yield Line(f"latency p50 at 100/s, {n} processes, ms above {floor}", extra, most_ms)
+            yield Line(f"latency p50 at 100/s, {n} processes, ms above {name}", extra, most_ms)
         half = _ratio(results, LATENCY, (ours, "at_50%_p50_ms"), (ours, "at_100_p50_ms"))
         yield Line(f"latency p50 at half of its maximum over that at 100/s, {n} processes", half, 3)
 

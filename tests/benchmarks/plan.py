@@ -14,6 +14,7 @@ class Plan:
         counted: Of which Redis's commands are watched one by one.
         rates: Cancels a second, the same for all systems.
         shares: Of the most that a system can do, one by one.
+        keeps_up: Part of its maximum up to which a system is expected to keep up with a rate.
         paced: At a rate, at most.
         expiring: Outcomes that expire together.
     """
@@ -21,6 +22,7 @@ class Plan:
     rounds: int = 3
     rates: tuple[int, ...] = (20, 100, 500, 1_000, 2_000)
     shares: tuple[float, ...] = (0.5, 0.8)
+    keeps_up: float = 0.9
     paced_s: float = 4.0
     paced: int = 4_000
     probe: int = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.benchmarks.plan import Plan
 from tests.benchmarks.run import Run
 from tests.benchmarks.systems import BY_NAME
 
-TINY = Plan(rounds=1, rates=(100,), paced_s=0.2, probe=20, drain=60, counted=20)
+TINY = Plan(rounds=1, rates=(100,), keeps_up=math.inf, paced_s=0.2, probe=20, drain=60, counted=20)
 NAMES = ("direct-session", "ours-1")
 
 

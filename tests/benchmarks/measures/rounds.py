@@ -18,8 +18,6 @@ from tests.benchmarks.trial import Drain, Trial, percentile, running
 NS_PER_US = 1_000
 LONGEST_S = 60
 """A slow system's backlog is cut to what it drains in this time."""
-KEEPS_UP = 0.9
-"""Part of its maximum up to which a system is expected to keep up with a rate."""
 CALL = "call"
 LATENCY, DRAIN, LARGE, CALLS, IDLE = "latency", "drain", "large-drain", "calls", "idle"
 MEASURES = (LATENCY, DRAIN, LARGE, CALLS, IDLE)
@@ -82,7 +80,7 @@ def latency(results: Results, plan: Plan, trial: Trial) -> None:
     how soon a job is sent.
     """
     name = trial.system.name
-    rates = {str(rate): float(rate) for rate in plan.rates if rate <= trial.most * KEEPS_UP}
+    rates = {str(rate): float(rate) for rate in plan.rates if rate <= trial.most * plan.keeps_up}
     shares = {f"{share:.0%}": trial.most * share for share in plan.shares}
     for label, per_s in {**rates, **shares}.items():
         count = max(10, min(int(per_s * plan.paced_s), plan.paced))
