@@ -20,6 +20,7 @@ _LIMITS = (
     "integration/test_limiter_failover",
     "integration/test_paced_limits",
 )
+_CCXT = ("unit/test_exchange_ccxt", "unit/test_ccxt_profiles")
 _RETRIES = ("unit/test_retries", "unit/test_retry_budgets", "unit/test_closed_orders")
 TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.policy.retries": _RETRIES,
@@ -65,7 +66,9 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.exchanges.kucoin.replies": (
         "unit/test_exchange_kucoin",
         "unit/test_whole_answers_kucoin",
+        "unit/test_lists_kucoin",
     ),
+    "worker.exchanges.kucoin.timer": ("unit/test_timer_kucoin",),
     "worker.exchanges.gate.replies": (
         "unit/test_exchange_gate",
         "unit/test_whole_answers_gate",
@@ -82,6 +85,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_exchange_hyperliquid",
         "unit/test_whole_answers_hyperliquid",
     ),
+    "worker.exchanges.ccxt.replies": _CCXT,
+    "worker.exchanges.ccxt.evidence": _CCXT,
     "worker.store.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.direct.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.store.limiter": _LIMITS,
