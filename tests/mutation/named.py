@@ -50,7 +50,12 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_exchange_binance",
         "unit/test_whole_answers_binance",
     ),
-    "worker.exchanges.okx.replies": ("unit/test_exchange_okx", "unit/test_whole_answers_okx"),
+    "worker.exchanges.okx.replies": (
+        "unit/test_exchange_okx",
+        "unit/test_exchange_okx_algos",
+        "unit/test_whole_answers_okx",
+    ),
+    "worker.exchanges.okx.algos": ("unit/test_exchange_okx_algos",),
     "worker.exchanges.bybit.replies": (
         "unit/test_exchange_bybit",
         "unit/test_whole_answers_bybit",

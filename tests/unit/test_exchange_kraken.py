@@ -375,6 +375,12 @@ def test_a_list_is_read_by_the_beginning_of_client_ids(
     assert (len(answer.orders), answer.complete) == (orders, complete)
 
 
+def test_client_ids_matter_to_a_prefix_alone() -> None:
+    """One that cannot be read leaves other lists whole; a missing one begins with nothing."""
+    assert listed(client_id=7) == listed()
+    assert not listed("X", client_id=None).orders
+
+
 @pytest.mark.parametrize("prefix", ["grid-", "6d1b345e-2821-40e2-ad8", "a" * 18])
 def test_a_prefix_begins_a_text_or_a_uuid(prefix: str) -> None:
     """At most 18 characters, or those of a UUID."""

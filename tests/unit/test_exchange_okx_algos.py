@@ -102,6 +102,13 @@ def test_algo_orders_are_listed_kind_by_kind() -> None:
         assert (len(answer.orders), answer.complete, answer.next) == (100, True, following)
 
 
+def test_a_page_of_no_known_kind_is_the_last() -> None:
+    """Nothing of a stranger's makes it fail."""
+    answer = OKX.classify(replace(ALGOS, after="odd 17"), reply(done(algo("live"))))
+    assert isinstance(answer, OpenOrders)
+    assert (len(answer.orders), answer.next) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("rows", "found", "complete"),
     [
@@ -170,6 +177,8 @@ def test_the_proof_is_the_answer_about_the_algo_id(
         (ASK_ALGO, done(algo("partially_failed")), False),
         (ASK_ALGO, done(algo("canceled", algoId=OTHER)), False),
         (ASK_ALGO, done(algo("canceled", instId="ETH-USDT")), False),
+        (replace(ASK_ALGO, pair=None), done(algo("canceled", instId="")), False),
+        (replace(ASK_ALGO, pair=None), done(algo("canceled", instId="XX")), False),
         (ASK_ALGO, done({**algo("canceled"), "algoId": None, "ordId": ID}), False),
         (replace(ASK_ALGO, stop=False), done(algo("canceled")), False),
         (ALGOS, {"code": "0", "data": {}}, False),

@@ -57,7 +57,7 @@ ROWS: Final = Rows(
 def listing(command: ListStopOrders) -> dict[str, str]:
     """Return the query of a page of one kind."""
     kind, _, after = command.after.partition(BETWEEN)
-    asked = {"ordType": kind or KINDS[0], "instId": command.pair or "", "after": after}
+    asked = {"ordType": kind or KINDS[0], "instId": command.pair, "after": after}
     return {name: value for name, value in asked.items() if value}
 
 
@@ -78,6 +78,5 @@ def read_order(command: CancelOrder | QueryOrder, row: object) -> Answer | None:
     if isinstance(command, CancelOrder):
         return CancelAccepted() if text_at(row, "sCode") == "0" else None
     state = STATES.get(word_at(row, "state"))
-    pair = command.pair or ""
-    same = text_at(row, "instId").casefold() == pair.casefold()
+    same = command.pair and text_at(row, "instId").casefold() == command.pair.casefold()
     return OrderReport(state) if state and same else None
