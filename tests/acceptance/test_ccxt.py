@@ -34,7 +34,7 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """A world with these accounts alone, whose worker logs everything."""
     tables: dict[str, dict[str, Any]] = {
         "worker": {"log_level": "DEBUG"},
-        "jobs": {"missing_max_ms": 2_000},
+        "jobs": {"missing_max_ms": 2_000, "backoff_max_ms": 1_000},
     }
     with closing(World(sim, redis_url, tmp_path, aliases=ALIASES, tables=tables)) as made:
         yield made

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,9 @@ class Profiled(Exchange):
         self.name = f"ccxt:{exchange_id}"  # type: ignore[misc]
         super().__init__(seed, options)
         self.venue = VENUES[exchange_id]
-        paths = (folder / f"{exchange_id}.toml" for folder in PROFILES)
-        path = next(path for path in paths if path.exists())
-        self.profile = tomllib.loads(path.read_text())
+        self.profile = _profile(exchange_id)
+        self.routes = _routes(exchange_id)
         self.countdowns = Countdowns()
-        self.routes = [
-            (method, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), operation)
-            for (method, path), operation in self.venue.routes.items()
-        ]
 
     def new_order_id(self) -> str:
         """Return an id of digits."""
@@ -220,6 +216,22 @@ class Profiled(Exchange):
             "throttle": lambda _: json_reply(status, body),
             "throttle_retry_after": lambda _: json_reply(status, body, (("Retry-After", "1"),)),
         }
+
+
+@cache
+def _profile(exchange_id: str) -> dict[str, Any]:
+    paths = (folder / f"{exchange_id}.toml" for folder in PROFILES)
+    path = next(path for path in paths if path.exists())
+    return tomllib.loads(path.read_text())
+
+
+@cache
+def _routes(exchange_id: str) -> list[tuple[str, re.Pattern[str], str]]:
+    """Return method, path and operation of each request; a path has names for its places."""
+    return [
+        (method, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), operation)
+        for (method, path), operation in VENUES[exchange_id].routes.items()
+    ]
 
 
 def _keys(path: str | int | list[str | int]) -> list[str | int]:
