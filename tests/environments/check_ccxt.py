@@ -94,7 +94,7 @@ def venue(kind: type) -> Any:
 @pytest.fixture
 def producer(redis_url: str) -> Producer:
     accounts = {"bn": {"exchange": "binance"}}
-    return Producer(Settings(redis_url=redis_url, accounts=accounts))
+    return Producer(Settings(redis_url=redis_url, redis_timeout_ms=10_000, accounts=accounts))
 
 
 def options(producer: Producer, timeout_ms: int = T_MS) -> dict[str, Any]:

@@ -41,7 +41,11 @@ class Grid(SwitchedStrategy):
 
 @pytest.fixture
 def producer(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Producer:
-    made = Producer(Settings(redis_url=redis_url, accounts={"bn": {"exchange": "binance"}}))
+    made = Producer(
+        Settings(
+            redis_url=redis_url, redis_timeout_ms=10_000, accounts={"bn": {"exchange": "binance"}}
+        )
+    )
     monkeypatch.setattr("worker.integrations.session.Producer", lambda: made)
     return made
 

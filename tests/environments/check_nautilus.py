@@ -78,7 +78,11 @@ class Watch(SwitchMixin, Actor):  # type: ignore[misc]
 
 @pytest.fixture
 def producer(redis_url: str) -> Producer:
-    return Producer(Settings(redis_url=redis_url, accounts={"bn": {"exchange": "binance"}}))
+    return Producer(
+        Settings(
+            redis_url=redis_url, redis_timeout_ms=10_000, accounts={"bn": {"exchange": "binance"}}
+        )
+    )
 
 
 def backtest(*, strategy: Strategy | None = None, actor: Actor | None = None) -> None:

@@ -19,6 +19,7 @@ ABSENT = (
 COMMAND = str(Path(sys.executable).with_name("cancel-worker"))
 FILE = """
 redis_url = "{url}"
+redis_timeout_ms = 10000
 [accounts.ev]
 exchange = "everstrike"
 api_key = "k"
@@ -35,7 +36,9 @@ def test_what_only_workers_need_is_absent(package: str) -> None:
 def test_a_direct_cancel_names_the_extra(redis_url: str) -> None:
     """It needs what sends requests."""
     account = {"exchange": "everstrike", "api_key": "k", "api_secret": "s"}
-    producer = Producer(Settings(redis_url=redis_url, accounts={"ev": account}))
+    producer = Producer(
+        Settings(redis_url=redis_url, redis_timeout_ms=10_000, accounts={"ev": account})
+    )
     with pytest.raises(ExtraMissing, match=r"pip install 'cancel-worker\[worker\]'"):
         producer.cancel_direct("ev", "a1")
 
