@@ -11,7 +11,7 @@ from tests.support.polling import eventually
 from tests.support.processes import WorkerProcess
 
 SERVED = re.compile(r"metrics and probes at (http://\S+?/)\"")
-READ_S = 10.0
+READ_S = 60.0
 
 
 def served_at(process: WorkerProcess) -> str:

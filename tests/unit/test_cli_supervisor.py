@@ -10,7 +10,9 @@ import pytest
 
 from worker import clock
 from worker.cli.up import supervisor
+from worker.cli.up.children import without_secrets
 from worker.cli.up.supervisor import BACKOFF_MAX_MS, CHECK_MS, Supervisor, backoff_ms
+from worker.config.accounts import CREDENTIALS
 from worker.errors import CancelWorkerError, StoreUnavailable
 
 
@@ -191,3 +193,11 @@ def test_a_part_that_cannot_start_at_first_stops_the_others(passing: Until) -> N
 def test_the_longest_pause_is_bounded() -> None:
     """However often it fails."""
     assert max(backoff_ms(n) for n in range(2_000)) == BACKOFF_MAX_MS
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_the_web_process_gets_no_credentials(name: str) -> None:
+    """Not even by a file's path; what else is set of an account stays."""
+    kept = {"WORKER_ACCOUNTS__OK__EXCHANGE": "okx", "WORKER_REDIS_URL": "redis://h"}
+    variable = f"WORKER_ACCOUNTS__OK__{name.upper()}"
+    assert without_secrets({variable: "s", f"{variable}_FILE": "/s", **kept}) == kept

@@ -13,6 +13,7 @@ from pathlib import Path
 from worker import clock
 from worker.cli.launch import celery_command
 from worker.cli.up.data_folder import forget_port, remember_port
+from worker.config.accounts import CREDENTIALS
 from worker.store.embedded import EmbeddedRedis
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,10 @@ GRACE_MS = 5_000
 """Time after a child's own shutdown bound before it is killed."""
 HURRY_MS = 2_000
 """Time before it is killed after a second SIGTERM, on which it returns its jobs at once."""
+WEB_STOP_MS = 3_000
+"""How long requests under way may take in the web process: its `STOP_S`."""
 POLL_MS = 20
-SECRET = re.compile(r"WORKER_ACCOUNTS__.*__(API_KEY|API_SECRET|MEMO)(_FILE)?", re.IGNORECASE)
+SECRET = re.compile(rf"WORKER_ACCOUNTS__.*__({'|'.join(CREDENTIALS)})(_FILE)?", re.IGNORECASE)
 """Variables that only workers need."""
 
 
@@ -112,11 +115,16 @@ def beat_child(environment: Mapping[str, str], *, hurry: threading.Event) -> Pro
     )
 
 
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are not credentials of an account."""
+    return {name: value for name, value in environment.items() if not SECRET.fullmatch(name)}
+
+
 def web_child(environment: Mapping[str, str], *, hurry: threading.Event) -> ProcessChild:
     """Return `cancel-worker web`, without the secrets of the environment."""
-    given = {name: value for name, value in environment.items() if not SECRET.fullmatch(name)}
     command = (sys.executable, "-P", "-m", "worker", "web")
-    return ProcessChild("web", *command, environment=given, stop_ms=0, hurry=hurry)
+    given = without_secrets(environment)
+    return ProcessChild("web", *command, environment=given, stop_ms=WEB_STOP_MS, hurry=hurry)
 
 
 class RedisChild:
