@@ -208,11 +208,15 @@ def _identity(account: Account, access: Access) -> str:
 
 
 def _site(account: Account) -> str:
-    """Return the name of an exchange's site: its own word for it, or a hash of its URL."""
+    """Return the name of an exchange's site: its own word for it, or a hash of its URL.
+
+    Each category has pairs of its own.
+    """
     site = account.site
     if "/" in site:
         site = hashlib.sha256(site.encode()).hexdigest()[:12]
-    return f"{account.exchange}:{site}"
+    category = f":{account.category}" if account.category else ""
+    return f"{account.exchange}:{site}{category}"
 
 
 def _rule(limit: Limit, account: Account, api_key: str) -> Rule:

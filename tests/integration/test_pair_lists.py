@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.attempts import Attempts
 from tests.support.polling import eventually
-from tests.support.world import World
+from tests.support.world import PAIRS, World
 from worker import InvalidCommand, Producer
 from worker.client import pair_names
 from worker.dispatch.pair_refresh import PairRefresh
@@ -101,6 +101,47 @@ def test_an_outage_makes_no_pair_unknown(world: World, answer: str) -> None:
     assert lists.fetch(session, until_ms=FAR_MS) is None
     assert lists.known(session) is book
     assert shared.read(session.site) == book
+
+
+LISTED = {
+    "bm": "BTC/USDT",
+    "bb": "BTC/USDT:USDT",
+    "de": "BTC/USD:BTC",
+    "ga": "BTC/USDT",
+    "gf": "BTC/USDT:USDT",
+    "hl": "BTC/USDC:USDC",
+    "kr": "BTC/USD",
+    "ku": "BTC/USDT",
+    "ok": "BTC/USDT",
+}
+"""By alias, the pair that is traded there in ccxt's form."""
+
+
+@pytest.mark.parametrize("alias", LISTED)
+def test_every_exchange_that_lists_its_pairs_is_read(world: World, alias: str) -> None:
+    """All its lists and their pages; a large list is no reply that is too large."""
+    world.aliases = (alias,)
+    world.sim.set_option("more_pairs", [f"A{number}-USDC" for number in range(9_000)])
+    if alias in ("ga", "gf"):
+        world.sim.set_option("more_pairs", [f"A{number:0>40}_USDC" for number in range(9_000)])
+    pipeline = Attempts(world).pipeline
+    (session,) = pipeline._lanes.accounts  # noqa: SLF001
+    book = pipeline.pair_lists.fetch(session, until_ms=FAR_MS)
+    assert book is not None
+    found = book.find(LISTED[alias], session.exchange.capabilities.spelling)
+    assert found is not None
+    assert found.pair == PAIRS.get(alias, "BTC_USDT")
+    assert len(book.names) > 9_000 or alias == "hl"
+
+
+def test_every_category_has_pairs_of_its_own(world: World) -> None:
+    """A list of one is not taken for that of another."""
+    world.aliases = ("bb",)
+    sites = set()
+    for category in ("linear", "inverse", "spot"):
+        world.categories = {"bb": category}
+        sites |= {each.site for each in Attempts(world).pipeline._lanes.accounts}  # noqa: SLF001
+    assert len(sites) == 3
 
 
 def test_one_worker_fetches_and_the_others_read(world: World) -> None:

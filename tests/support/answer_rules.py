@@ -18,6 +18,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     ReadTimer,
@@ -33,6 +34,7 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     TimerReading,
     TokenGrant,
@@ -63,6 +65,7 @@ COMMANDS: tuple[Command, ...] = (
     SetCountdown(("btc_idr",), 1_000),
     FetchToken(),
     ReadTimer(),
+    ListPairs(),
 )
 FITTING: dict[type[Answer], type[Command] | tuple[type[Command], ...]] = {
     Closed: CancelOrder,
@@ -71,6 +74,7 @@ FITTING: dict[type[Answer], type[Command] | tuple[type[Command], ...]] = {
     ScopeCanceled: CancelScope,
     OrderReport: QueryOrder,
     OpenOrders: (ListOpenOrders, ListStopOrders),
+    PairList: ListPairs,
     CountdownSet: SetCountdown,
     TimerReading: ReadTimer,
     TokenGrant: FetchToken,
@@ -281,6 +285,8 @@ def _assert_content(name: str, command: Command, reply: Reply, answer: Answer) -
             assert not (denied or left_ms == 0) or not pairs
             for pair in pairs:
                 EXCHANGES[name].check(CancelScope(pair))
+        case PairList(pairs=pairs):
+            assert all(each.pair in json.dumps(json.loads(reply.body)) for each in pairs)
         case TokenGrant(token=token, expires_ms=expires_ms):
             assert token.isascii()
             assert token.isprintable()

@@ -107,11 +107,14 @@ class StagedTransport(Transport):
         self.hook = hook
         self.request: Request | None = None
 
-    def send(self, request: Request, *, egress_ip: str | None, deadline_ms: int) -> Reply:
+    def send(
+        self, request: Request, *, egress_ip: str | None, deadline_ms: int, body_max: int = 0
+    ) -> Reply:
         """Send, between two steps."""
         self.request = request
         self.hook("send")
-        reply = super().send(request, egress_ip=egress_ip, deadline_ms=deadline_ms)
+        bounds = {"deadline_ms": deadline_ms, "body_max": body_max}
+        reply = super().send(request, egress_ip=egress_ip, **bounds)
         self.hook("replied")
         return reply
 

@@ -17,6 +17,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     QueryOrder,
     SetCountdown,
 )
@@ -29,9 +30,11 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     Unproven,
 )
+from worker.model.pairs import ListedPair
 from worker.model.wire import Reply, Request
 
 GOLDEN = [
@@ -438,3 +441,42 @@ def test_a_refused_clock_is_corrected() -> None:
     answer = BYBIT.classify(CANCEL, reply(failed(10002)))
     assert isinstance(answer, Unproven)
     assert (answer.outcome, answer.clock_refused) == (Outcome.UNAVAILABLE, True)
+
+
+@pytest.mark.parametrize(
+    ("after", "asked", "rows", "cursor", "following"),
+    [
+        ("", "", 1, "", "PreLaunch:"),
+        ("", "", 1, "c=1", ":c=1"),
+        (":c=1", "&cursor=c%3D1", 1, "", "PreLaunch:"),
+        (":c=1", "&cursor=c%3D1", 0, "", "PreLaunch:"),
+        ("PreLaunch:", "&status=PreLaunch", 0, "", "Delivering:"),
+        ("Delivering:", "&status=Delivering", 1, "c2", "Delivering:c2"),
+        ("Delivering:c2", "&status=Delivering&cursor=c2", 1, "", ""),
+    ],
+)
+def test_contracts_are_listed_to_anybody_one_status_after_the_other(
+    after: str, asked: str, rows: int, cursor: str, following: str
+) -> None:
+    """A page at a time: orders may be open before a contract trades and while it is delivered."""
+    command = ListPairs(after=after)
+    request = signed(command)
+    home = "https://api.bybit.com/v5/market/instruments-info?category=linear&limit=500"
+    assert (request.method, request.url, request.headers) == ("GET", home + asked, {})
+    body = done(category="linear", list=[{"symbol": "BTCUSDT"}] * rows, nextPageCursor=cursor)
+    assert BYBIT.classify(command, reply(body)) == PairList(
+        (ListedPair("BTCUSDT"),) * rows, following
+    )
+
+
+def test_pairs_of_spot_are_one_list() -> None:
+    """Of pairs that trade; the exchange knows no other status there."""
+    body = done(category="spot", list=[{"symbol": "BTCUSDT"}], nextPageCursor="")
+    assert BYBIT.classify(ListPairs(), reply(body)) == PairList((ListedPair("BTCUSDT"),))
+
+
+@pytest.mark.parametrize("rows", [[], [{"symbol": "BTCUSDT"}, {}], [{"symbol": "a b"}], None, {}])
+def test_a_list_of_pairs_that_cannot_be_read_is_none(rows: object) -> None:
+    """An empty one, one with a row without a name, no list."""
+    body = done(category="linear", list=rows, nextPageCursor="")
+    assert isinstance(BYBIT.classify(ListPairs(), reply(body)), Unproven)

@@ -19,6 +19,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     QueryOrder,
     SetCountdown,
 )
@@ -31,9 +32,11 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     Unproven,
 )
+from worker.model.pairs import ListedPair
 from worker.model.wire import Reply
 
 GOLDEN = [(case, command) for case in golden.cases("deribit") if (command := case.ours(spell))]
@@ -301,3 +304,46 @@ def test_a_refused_clock_is_corrected() -> None:
     answer = DERIBIT.classify(CANCEL, reply(body, 401))
     assert isinstance(answer, Unproven)
     assert (answer.outcome, answer.clock_refused) == (Outcome.UNAVAILABLE, True)
+
+
+def test_instruments_are_listed_to_anybody_one_kind_after_the_other() -> None:
+    """Without a key or a nonce; a site may have no spot pairs, but not no futures."""
+    access = Access("https://www.deribit.com/api/v2", "k", "s")
+    for kind, name in (("future", PERPETUAL), ("spot", "BTC_USDC")):
+        command = ListPairs(kind)
+        request = DERIBIT.sign(command, access, Stamp(NOW_MS))
+        query = f"currency=any&kind={kind}"
+        assert request.url == f"https://www.deribit.com/api/v2/public/get_instruments?{query}"
+        assert request.headers == {}
+        rows = [{"instrument_name": name}]
+        assert DERIBIT.classify(command, reply(done(rows))) == PairList((ListedPair(name),))
+        none = DERIBIT.classify(command, reply(done([])))
+        assert none == PairList(()) if kind == "spot" else isinstance(none, Unproven)
+
+
+@pytest.mark.parametrize("result", [[{"instrument_name": PERPETUAL}, {}], {}, None, "x"])
+def test_a_list_of_instruments_that_cannot_be_read_is_none(result: object) -> None:
+    """One with a row without a name, no list."""
+    for kind in ("future", "spot"):
+        assert isinstance(DERIBIT.classify(ListPairs(kind), reply(done(result))), Unproven)
+
+
+@pytest.mark.parametrize(
+    ("name", "unlisted"),
+    [
+        ("BTC-29MAR24-60000-C", True),
+        ("XRP_USDC-30JUN23-0d625-P", True),
+        ("BTC-FS-29MAR24_PERP", True),
+        ("ETH_USDC-FS-29MAR24_PERP", True),
+        ("BTC-CS-29MAR24-60000_65000", True),
+        ("BTC-PERPETUAL", False),
+        ("ETH_USDC-PERPETUAL", False),
+        ("BTC-29MAR24", False),
+        ("BTC_USDC", False),
+    ],
+)
+def test_options_and_combos_are_in_no_list(name: str, *, unlisted: bool) -> None:
+    """They are thousands; futures, perpetuals and spot pairs are listed."""
+    pattern = DERIBIT.capabilities.unlisted_pairs
+    assert pattern is not None
+    assert bool(pattern.fullmatch(name)) is unlisted

@@ -19,6 +19,7 @@ from worker.model.commands import (
     Command,
     FetchToken,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     SetCountdown,
@@ -33,9 +34,11 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     Unproven,
 )
+from worker.model.pairs import ListedPair
 from worker.model.wire import Reply
 
 Row = Callable[..., dict[str, object]]
@@ -486,6 +489,37 @@ def test_pages_of_all_pairs_count_for_each() -> None:
     assert (len(page.orders), page.next, page.complete) == (200, "2", True)
     request = GATE.sign(replace(ALL, after="2"), Access(HOST, "k", "s"), Stamp(NOW_MS))
     assert request.url.endswith("/spot/open_orders?page=2")
+
+
+def test_pairs_are_listed_to_anybody() -> None:
+    """Without a key; the contracts a page at a time."""
+    request = GATE.sign(ListPairs(), Access(HOST, "k", "s"), Stamp(NOW_MS))
+    assert (request.url, request.headers) == (f"{HOST}/api/v4/spot/currency_pairs", {})
+    rows = [{"id": "BTC_USDT", "base": "BTC", "quote": "USDT"}]
+    assert GATE.classify(ListPairs(), reply(rows)) == PairList(
+        (ListedPair("BTC_USDT", ("BTC/USDT",)),)
+    )
+    home = f"{HOST}/api/v4/futures/usdt/contracts?limit=100"
+    full = [{"name": f"A{n}_USDT"} for n in range(100)]
+    for after, url, names, following in (
+        ("", home, full, "100"),
+        ("100", f"{home}&offset=100", full, "200"),
+        ("200", f"{home}&offset=200", full[:1], ""),
+        ("200", f"{home}&offset=200", [], ""),
+        ("", home, [*full, {"name": "B_USDT"}], ""),  # the exchange may give them all at once
+    ):
+        command = ListPairs(after=after)
+        request = GATE_FUTURES.sign(command, Access(HOST, "k", "s"), Stamp(NOW_MS))
+        found = GATE_FUTURES.classify(command, reply(names))
+        assert isinstance(found, PairList)
+        assert (request.url, len(found.pairs), found.next) == (url, len(names), following)
+
+
+@pytest.mark.parametrize("body", [[], {}, [{"id": "BTC_USDT", "name": "BTC_USDT"}, {}], "<html>"])
+def test_a_list_of_pairs_that_cannot_be_read_is_none(body: object) -> None:
+    """An empty one, one with a row without a name, a page."""
+    for market in MARKETS.values():
+        assert isinstance(market.classify(ListPairs(), reply(body)), Unproven)
 
 
 def test_a_timer_is_believed_without_the_gateways_time() -> None:

@@ -205,3 +205,18 @@ def test_a_user_has_ten_cancels_a_second(trader: Trader) -> None:
     refused = trader.send("cancel", symbol="BTCUSDT", orderId="1")
     assert refused["retCode"] == 10006
     assert int(refused["headers"]["x-bapi-limit-reset-timestamp"]) == refused["time"] + 1_000
+
+
+def test_instruments_are_listed_to_anybody(sim: Simulator) -> None:
+    """Contracts a page at a time; of spot pairs, and of those that do not trade, one list."""
+    sim.set_option("more_pairs", [f"A{number}USDT" for number in range(500)])
+
+    def listed(query: str) -> tuple[int, str]:
+        path = f"/v5/market/instruments-info?{query}"
+        result = ask(sim.url("bybit"), "GET", path, {}).json["result"]
+        return len(result["list"]), result["nextPageCursor"]
+
+    assert listed("category=linear") == (500, "500")
+    assert listed("category=linear&limit=500&cursor=500") == (2, "")
+    assert listed("category=linear&status=PreLaunch") == (0, "")
+    assert listed("category=spot&limit=10") == (502, "")

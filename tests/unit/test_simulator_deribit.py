@@ -141,3 +141,15 @@ def test_credits_are_used_up_and_come_back(trader: Trader, clock: Clock) -> None
     clock.now_ms += 1_000
     codes = [trader.code("cancel?order_id=BTC-1") for _ in range(6)]
     assert codes.count(10028) == 2
+
+
+def test_instruments_are_listed_to_anybody(sim: Simulator) -> None:
+    """Futures and spot pairs apart."""
+    for kind, names in (
+        ("future", ["BTC-PERPETUAL", "ETH-PERPETUAL"]),
+        ("spot", ["BTC_USDC"]),
+        ("option", []),
+    ):
+        path = f"/public/get_instruments?currency=any&kind={kind}"
+        rows = ask(sim.url("deribit"), "GET", path, {}).json["result"]
+        assert [row["instrument_name"] for row in rows] == names

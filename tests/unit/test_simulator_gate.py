@@ -167,6 +167,16 @@ def test_open_orders_come_in_pages(spot: GateTrader, futures: GateTrader) -> Non
     assert spot.send("GET", "/orders?currency_pair=BTC_USDT") == "INVALID_PARAM_VALUE"
 
 
+def test_pairs_are_listed(spot: GateTrader, futures: GateTrader, sim: Simulator) -> None:
+    """To anybody; the contracts a page at a time."""
+    sim.set_option("more_pairs", [f"A{n}_USDT" for n in range(100)])
+    pairs = spot.send("GET", "/currency_pairs", key="other")
+    assert {"id": "ETH_USDT", "base": "ETH", "quote": "USDT", "trade_status": "tradable"} in pairs
+    assert len(futures.send("GET", "/contracts")) == 100
+    rest = futures.send("GET", "/contracts?offset=100")
+    assert [row["name"] for row in rest] == ["BTC_USDT", "ETH_USDT"]
+
+
 @pytest.mark.parametrize("stopped", ["zero", "now"])
 def test_a_timer_takes_its_pair(
     spot: GateTrader, sim: Simulator, clock: Clock, stopped: str

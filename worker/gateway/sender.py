@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 import tenacity
 
@@ -20,13 +21,15 @@ from worker.exchanges.base import Stamp
 from worker.gateway.account import AccountSession
 from worker.gateway.http.transport import Transport
 from worker.gateway.ports import Sequences
-from worker.model.commands import Command
+from worker.model.commands import Command, ListPairs
 from worker.model.limits import Left
 from worker.model.outcomes import Answer, Outcome, Unproven
 from worker.model.wire import Reply, Request
 from worker.telemetry import metrics
 from worker.telemetry.alerts import alert
 
+LIST_MAX_BYTES = 16 * 1_048_576
+"""Largest list of an exchange's pairs: some have more than a thousand, each with its rules."""
 RETRY_WAIT_S = 0.05
 RETRY_WAIT_MAX_S = 0.4
 NO_TIME = Unproven(Outcome.UNAVAILABLE, "not sent: no time left")
@@ -159,7 +162,8 @@ class Sender:
         sent_ms = clock.now_ms()
         metrics.leaving(session.exchange.name, accepted)
         try:
-            reply = self._deliver(session, request, bounds, at_ms)
+            most = LIST_MAX_BYTES if isinstance(command, ListPairs) else 0
+            reply = self._deliver(session, request, bounds, at_ms, body_max=most)
         except NotSent as error:
             return Sent(_not_sent(error), Delivery.NOT_SENT, at_ms, clock.monotonic_ms() - at_ms)
         except ReplyLost as error:
@@ -191,15 +195,24 @@ class Sender:
             )
 
     def _deliver(
-        self, session: AccountSession, request: Request, bounds: Bounds, at_ms: float
+        self,
+        session: AccountSession,
+        request: Request,
+        bounds: Bounds,
+        at_ms: float,
+        *,
+        body_max: int,
     ) -> Reply:
         """Send; within a small budget again, and only while no byte has left."""
         end_by_ms = min(bounds.end_by_ms, at_ms + bounds.call_ms + bounds.resend_ms)
-        egress_ip, begun = session.egress_ip, clock.monotonic_ms()
+        begun = clock.monotonic_ms()
+        send = partial(
+            self._transport.send, request, egress_ip=session.egress_ip, body_max=body_max
+        )
         failed: list[NotSent] = []
         try:
             left_ms = _left_ms(bounds, end_by_ms - begun)
-            return self._transport.send(request, egress_ip=egress_ip, deadline_ms=left_ms)
+            return send(deadline_ms=left_ms)
         except NotSent as error:
             failed.append(error)
         # Only now: tenacity's part of a request that leaves at once costs as much as signing.
@@ -208,7 +221,7 @@ class Sender:
             if failed:
                 raise failed.pop()
             left_ms = _left_ms(bounds, end_by_ms - clock.monotonic_ms())
-            return self._transport.send(request, egress_ip=egress_ip, deadline_ms=left_ms)
+            return send(deadline_ms=left_ms)
 
         budget_ms = bounds.resend_ms - (clock.monotonic_ms() - begun)
         retrying = tenacity.Retrying(

@@ -22,12 +22,20 @@ from worker.exchanges.bybit.replies import (
     LINEAR,
     ORDER_ID,
     PAGE_ROWS,
+    PAIRS_PAGE_ROWS,
     SETTLED,
     SPOT,
     read_reply,
 )
 from worker.exchanges.checks import Checker, Need
-from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    ListPairs,
+    QueryOrder,
+)
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
 
@@ -50,12 +58,13 @@ CANCEL: Final = "/v5/order/cancel"
 CANCEL_ALL: Final = "/v5/order/cancel-all"
 REALTIME: Final = "/v5/order/realtime"
 HISTORY: Final = "/v5/order/history"
+INSTRUMENTS: Final = "/v5/market/instruments-info"
 PLAIN: Final = "Order"
 """What a spot cancel reaches by default; stop orders are named otherwise."""
 STOP: Final = "StopOrder"
 
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders}),
+    commands=frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders, ListPairs}),
     categories=CATEGORIES,
     limits=LIMITS,
     bans="ip",
@@ -109,6 +118,8 @@ class Bybit:
         path, params = _request(command, access.category)
         method = "POST" if path in (CANCEL, CANCEL_ALL) else "GET"
         query = urlencode(params) if method == "GET" else ""
+        if isinstance(command, ListPairs):
+            return Request(method, f"{access.base_url.rstrip('/')}{path}?{query}")
         body = json.dumps(params, separators=(",", ":")) if method == "POST" else ""
         window = str(min(RECV_WINDOW_MS, stamp.window_ms or RECV_WINDOW_MS))
         payload = f"{stamp.now_ms}{access.api_key}{window}{query}{body}"
@@ -153,6 +164,10 @@ def _request(command: Command, category: str) -> tuple[str, dict[str, str]]:
                 scope = {"settleCoin": coin or SETTLED[0]}
             page = {"cursor": after} if after else {}
             return REALTIME, {**named, **scope, "limit": str(PAGE_ROWS), **page}
+        case ListPairs(after=after):
+            status, _, cursor = after.partition(":")
+            asked = {"limit": str(PAIRS_PAGE_ROWS), "status": status, "cursor": cursor}
+            return INSTRUMENTS, named | {name: value for name, value in asked.items() if value}
         case _:
             raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from worker.exchanges.base import MINUTE_MS, IdForm
+from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
     at,
@@ -27,7 +28,14 @@ from worker.exchanges.replies import (
     word_at,
 )
 from worker.exchanges.rows import Rows, not_known
-from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    ListPairs,
+    QueryOrder,
+)
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
@@ -36,6 +44,7 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     Unproven,
 )
@@ -54,6 +63,10 @@ SETTLED: Final = ("USDT", "USDC")
 """"For linear, either symbol, baseCoin, settleCoin is required": all linear contracts are
 those of these coins, listed one coin after the other."""
 PAGE_ROWS: Final = 50
+PAIRS_PAGE_ROWS: Final = 500
+STATUSES: Final = ("", "PreLaunch", "Delivering")
+"""Of the contracts that are listed one status after the other; spot has the first alone, which
+stands for those that trade."""
 ORDER_ID: Final = IdForm(re.compile(r"[A-Za-z0-9-]{1,64}"), "letters, digits and -", longest=64)
 STATES: Final[Mapping[str, OrderState]] = {
     "new": OrderState.OPEN,
@@ -170,6 +183,8 @@ def _read(command: Command, result: object) -> Answer | None:
             return _report(command, rows, pair, spot=spot)
         case ListOpenOrders() if isinstance(rows, list):
             return _read_list(command, result, rows)
+        case ListPairs() if isinstance(rows, list):
+            return _read_pairs(command, result, rows)
         case _:
             return None
 
@@ -188,6 +203,19 @@ def _read_list(scope: ListOpenOrders, result: object, rows: list[object]) -> Ope
     later = SETTLED[SETTLED.index(coin) + 1 :] if coin in SETTLED else ()
     page = coin if cursor else later[0] if later else ""
     return replace(found, next=f"{page}:{cursor}" if page else "")
+
+
+def _read_pairs(command: ListPairs, result: object, rows: list[object]) -> PairList | None:
+    """Take a page of the instruments of one status; another page or status may follow."""
+    status, _, _ = command.after.partition(":")
+    found = PairList(()) if command.after and not rows else read_pairs(rows, "symbol")
+    if found is None:
+        return None
+    if cursor := text_at(result, "nextPageCursor"):
+        return replace(found, next=f"{status}:{cursor}")
+    later = STATUSES[STATUSES.index(status) + 1 :]
+    more = bool(later) and text_at(result, "category") != SPOT
+    return replace(found, next=f"{later[0]}:" if more else "")
 
 
 def _report(

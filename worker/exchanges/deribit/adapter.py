@@ -17,9 +17,16 @@ from worker.errors import InvalidCommand
 from worker.exchanges.base import Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import PLAIN_ID, Checker
 from worker.exchanges.deribit.limits import LIMITS
-from worker.exchanges.deribit.pairs import spell
+from worker.exchanges.deribit.pairs import KINDS, UNLISTED, spell
 from worker.exchanges.deribit.replies import read_reply
-from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    ListPairs,
+    QueryOrder,
+)
 from worker.model.outcomes import Answer
 from worker.model.wire import Reply, Request
 
@@ -34,13 +41,15 @@ LABELS: Final = IdForm(
 )
 
 CAPABILITIES: Final = Capabilities(
-    commands=frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders}),
+    commands=frozenset({CancelOrder, CancelScope, QueryOrder, ListOpenOrders, ListPairs}),
     unordered_nonce=True,
     limits=LIMITS,
     tells_stops=True,
     client_ids=LABELS,
     lists_client_ids=True,
     spelling=spell,
+    pair_lists=KINDS,
+    unlisted_pairs=UNLISTED,
     # 13020 "instrument_not_found".
     refuses_unknown_pairs=True,
 )
@@ -77,10 +86,12 @@ class Deribit:
             InvalidCommand: As in `check`; or `stamp` holds no nonce.
         """
         self.check(command)
-        if stamp.nonce is None:
-            raise InvalidCommand(f"{self.name} was asked to sign without a nonce")
         path, params = _request(command)
         target = f"{path}?{urlencode(params)}" if params else path
+        if isinstance(command, ListPairs):
+            return Request("GET", access.base_url.rstrip("/") + target)
+        if stamp.nonce is None:
+            raise InvalidCommand(f"{self.name} was asked to sign without a nonce")
         payload = f"{stamp.now_ms}\n{stamp.nonce}\nGET\n{ROOT}{target}\n\n"
         signature = sign(access.api_secret, payload)
         parts = f"id={access.api_key},ts={stamp.now_ms},sig={signature},nonce={stamp.nonce}"
@@ -111,6 +122,8 @@ def _request(command: Command) -> tuple[str, dict[str, str]]:
             return "/private/get_open_orders_by_instrument", {"instrument_name": pair}
         case ListOpenOrders():
             return "/private/get_open_orders", {}
+        case ListPairs(part=kind):
+            return "/public/get_instruments", {"currency": "any", "kind": kind}
         case _:
             raise InvalidCommand(f"no request carries out {type(command).__name__}")
 

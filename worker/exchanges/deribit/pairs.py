@@ -6,6 +6,9 @@ import re
 from typing import Final
 
 MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+KINDS: Final = ("future", "spot")
+UNLISTED: Final = re.compile(r".+-[CP]|[A-Z0-9_]+-(?!PERPETUAL)[A-Z]+-.+")
+"""Options, of which there are thousands, and combos."""
 _DELIVERY: Final = re.compile(r"(\d\d)(\d\d)(\d\d)((?:-[0-9.D]+-[CP])?)", re.ASCII)
 _POINT: Final = re.compile(r"(?<=\d)[D.](?=\d)", re.ASCII)
 """A strike's decimal point is a small `d`, as in `XRP_USDC-30JUN23-0d625-C`."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.exchanges.checks import PLAIN_ID
+from worker.exchanges.deribit.pairs import KINDS
+from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
     at,
@@ -22,7 +24,14 @@ from worker.exchanges.replies import (
     word_at,
 )
 from worker.exchanges.rows import Rows, not_known
-from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
+from worker.model.commands import (
+    CancelOrder,
+    CancelScope,
+    Command,
+    ListOpenOrders,
+    ListPairs,
+    QueryOrder,
+)
 from worker.model.outcomes import (
     Answer,
     CancelAccepted,
@@ -30,6 +39,7 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     Unproven,
 )
@@ -127,6 +137,10 @@ def _read(command: Command, result: object) -> Answer | None:
             return OrderReport(state) if state else None
         case ListOpenOrders() if isinstance(result, list):
             return ROWS.read(command, result)
+        case ListPairs(part=kind):
+            # Not every site has spot pairs.
+            none = kind != KINDS[0] and result == []
+            return PairList(()) if none else read_pairs(result, "instrument_name")
         case _:
             return None
 

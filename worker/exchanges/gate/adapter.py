@@ -28,6 +28,7 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     SetCountdown,
@@ -71,6 +72,7 @@ CAPABILITIES: Final = Capabilities(
             QueryOrder,
             ListOpenOrders,
             ListStopOrders,
+            ListPairs,
             SetCountdown,
         }
     ),
@@ -129,6 +131,8 @@ class Gate:
         method, path, params, fields = self._request(command)
         query = urlencode(params)
         target = access.base_url.rstrip("/") + (f"{path}?{query}" if query else path)
+        if isinstance(command, ListPairs):
+            return Request(method, target)
         body = json.dumps(fields, separators=(",", ":")) if fields else ""
         stamped = str(stamp.now_ms // 1_000)
         headers = {
@@ -159,6 +163,9 @@ class Gate:
             case ListStopOrders(pair=pair, after=after):
                 named = {market.stop_pair: pair} if pair else {}
                 return "GET", stops, {"status": "open", **named, **_page("offset", after)}, None
+            case ListPairs(after=after):
+                size = {"limit": str(market.pairs_page)} if market.pairs_page else {}
+                return "GET", market.pairs, {**size, **_page("offset", after)}, None
             case CancelOrder():
                 return "DELETE", f"{orders}/{_name(command)}", self._by_pair(command), None
             case QueryOrder():

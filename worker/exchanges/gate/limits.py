@@ -13,6 +13,7 @@ from worker.model.commands import (
     CancelOrder,
     CancelScope,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     SetCountdown,
@@ -30,5 +31,6 @@ LIMITS: Final = (
     Limit("cancels", (CancelOrder, CancelScope), "account", 200, 1_000, counter=LEFT),
     Limit("queries", (QueryOrder,), "account", 200, 10_000, counter=LEFT),
     Limit("lists", (ListOpenOrders, ListStopOrders), "account", 200, 10_000, counter=LEFT),
+    Limit("pairs", (ListPairs,), "ip", 200, 10_000),
     Limit("countdown", (SetCountdown,), "account", 200, 10_000, counter=LEFT),
 )

@@ -31,6 +31,10 @@ class Market:
         ask: What stands for sell orders there.
         row: Reads an order.
         stop_row: Reads a price-triggered order.
+        pairs: Address of the public list of its pairs.
+        pairs_page: Rows of a page of that list; 0 if it has no pages.
+        pair_name: Key of a pair there.
+        pair_parts: Keys of the two currencies of a pair there; empty without them.
     """
 
     home: str
@@ -43,6 +47,10 @@ class Market:
     ask: str
     row: Callable[[object], Row] = field(repr=False)
     stop_row: Callable[[object], Row] = field(repr=False)
+    pairs: str
+    pairs_page: int
+    pair_name: str
+    pair_parts: tuple[str, str] = ("", "")
 
 
 SPOT: Final = Market(
@@ -56,6 +64,10 @@ SPOT: Final = Market(
     ask="sell",
     row=spot_row,
     stop_row=spot_stop_row,
+    pairs="/api/v4/spot/currency_pairs",
+    pairs_page=0,
+    pair_name="id",
+    pair_parts=("base", "quote"),
 )
 FUTURES: Final = Market(
     "/api/v4/futures/usdt",
@@ -68,4 +80,7 @@ FUTURES: Final = Market(
     ask="ask",
     row=futures_row,
     stop_row=futures_stop_row,
+    pairs="/api/v4/futures/usdt/contracts",
+    pairs_page=100,
+    pair_name="name",
 )

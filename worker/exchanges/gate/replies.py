@@ -8,6 +8,7 @@ error": whether the request was carried out is unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -15,6 +16,7 @@ from worker.exchanges.base import RETRY_AFTER_MAX_MS
 from worker.exchanges.checks import NUMBER_ID, PAIR
 from worker.exchanges.gate.market import Market
 from worker.exchanges.gate.rows import Row
+from worker.exchanges.pair_rows import read_pairs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
     at,
@@ -33,6 +35,7 @@ from worker.model.commands import (
     CancelScope,
     Command,
     ListOpenOrders,
+    ListPairs,
     ListStopOrders,
     QueryOrder,
     SetCountdown,
@@ -47,6 +50,7 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    PairList,
     ScopeCanceled,
     Unproven,
 )
@@ -167,6 +171,8 @@ def _read(market: Market, command: Command, body: object, reply: Reply) -> Answe
             return _read_list(market, command, body) if isinstance(body, list) else None
         case ListOpenOrders() if isinstance(body, list):
             return _read_list(market, command, body)
+        case ListPairs():
+            return _read_pairs(market, command, body) if isinstance(body, list) else None
         case SetCountdown(countdown_ms=countdown_ms):
             return CountdownSet() if _stands_at(reply, body, countdown_ms) else None
         case _:
@@ -219,6 +225,16 @@ def _after(page: str, *, first: int = 0, step: int = PAGE_ROWS) -> str:
     """Return the page after one: by its number, or by how many rows come before it."""
     now = int(page) if page.isascii() and page.isdigit() and len(page) < PAGE_DIGITS else first
     return str(now + step)
+
+
+def _read_pairs(market: Market, command: ListPairs, body: list[object]) -> PairList | None:
+    """Take the pairs; a full page has another after it, which may be empty."""
+    if command.after and not body:
+        return PairList(())
+    found = read_pairs(body, market.pair_name, parts=market.pair_parts)
+    if found is None or len(body) != market.pairs_page:
+        return found
+    return replace(found, next=_after(command.after, step=market.pairs_page))
 
 
 def _judge(

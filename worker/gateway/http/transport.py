@@ -67,13 +67,16 @@ class Transport:
         self._settings = http_settings
         self._local = threading.local()
 
-    def send(self, request: Request, *, egress_ip: str | None, deadline_ms: int) -> Reply:
+    def send(
+        self, request: Request, *, egress_ip: str | None, deadline_ms: int, body_max: int = 0
+    ) -> Reply:
         """Send `request` once and return the whole reply.
 
         Args:
             request: Sent byte for byte.
             egress_ip: Local address to send from.
             deadline_ms: From now until the reply must be complete.
+            body_max: Largest body, in bytes, if that is more than `http.max_reply_bytes`.
 
         Returns:
             The reply, whatever its status. A body that the server compressed without
@@ -85,7 +88,7 @@ class Transport:
                 that is too large or malformed. What the request did is unknown.
         """
         until_ms, connect_ms = self._bounds(deadline_ms)
-        body_max = self._settings.max_reply_bytes
+        body_max = max(body_max, self._settings.max_reply_bytes)
         session: _Session | None = None
         try:
             session = self._session(request.url, egress_ip)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.simulator.book import ClosedBy, Order, Status
@@ -18,7 +18,7 @@ from worker.simulator.bybit.replies import (
 )
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
 from worker.simulator.options import Options
 from worker.simulator.signing import bybit_signature, same
@@ -29,6 +29,7 @@ OPERATIONS = {
     ("POST", "/v5/order/cancel-all"): "scope",
     ("GET", "/v5/order/realtime"): "query",
     ("GET", "/v5/order/history"): "history",
+    ("GET", "/v5/market/instruments-info"): PAIRS,
 }
 LIMITS = {
     "scope": (10, 1_000),
@@ -61,6 +62,7 @@ class Bybit(Exchange):
     """Cancels that are accepted first, and closed orders in two places."""
 
     name = "bybit"
+    usual_pairs = ("BTCUSDT", "ETHUSDT")
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -133,6 +135,19 @@ class Bybit(Exchange):
             ("X-Bapi-Limit-Status", str(most - self._windows[name].used(call.reading.api_key))),
             ("X-Bapi-Limit-Reset-Timestamp", str(int(call.now_ms) + 1_000)),
         )
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List the instruments that trade, of contracts a page at a time; others there are none."""
+        fields = reading.fields
+        found = pairs if fields.get("status", "Trading") == "Trading" else ()
+        start = whole_number(fields.get("cursor")) or 0
+        end = start + min(1_000, whole_number(fields.get("limit")) or 500)
+        if fields.get("category") == "spot":
+            start, end = 0, len(found)
+        rows = [{"symbol": pair, "status": "Trading"} for pair in found[start:end]]
+        cursor = str(end) if end < len(found) else ""
+        result = {"category": fields.get("category"), "list": rows, "nextPageCursor": cursor}
+        return {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": 0}
 
     def handle(self, call: Call) -> Verdict:
         """Judge, apply, reply."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.simulator.book import Order
 from worker.simulator.deribit.replies import TOO_MANY, done, error, order_row, refuse
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.forms import form_fields, whole_number
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import FallingCounter
 from worker.simulator.options import Options
 from worker.simulator.signing import deribit_signature, same
@@ -23,6 +23,7 @@ OPERATIONS = {
     "/private/get_order_state": "query",
     "/private/get_open_orders": "open_orders",
     "/private/get_open_orders_by_instrument": "open_orders",
+    "/public/get_instruments": PAIRS,
 }
 NAMES_ALL = ("/private/cancel_all", "/private/get_open_orders")
 """Paths whose requests name no instrument."""
@@ -38,6 +39,7 @@ class Deribit(Exchange):
     """Cancels that answer with the order, and credits for each sub-account."""
 
     name = "deribit"
+    usual_pairs = ("BTC-PERPETUAL", "BTC_USDC", "ETH-PERPETUAL")
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -79,6 +81,16 @@ class Deribit(Exchange):
                 reading.api_key, call.at_ms, cost=COST, bound=CREDITS, per_s=PER_S
             )
         return None if kept else Verdict(TOO_MANY, refusal="rate")
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List the instruments of one kind."""
+        kind = reading.fields.get("kind", "")
+        rows = [
+            {"instrument_name": pair, "kind": kind}
+            for pair in pairs
+            if kind == ("future" if "-" in pair else "spot")
+        ]
+        return {"jsonrpc": "2.0", "result": rows, "testnet": False}
 
     def handle(self, call: Call) -> Verdict:
         """Judge, apply, reply."""

@@ -21,7 +21,7 @@ from worker.simulator.gate.replies import (
     error,
     refuse,
 )
-from worker.simulator.journal import Reading
+from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
 from worker.simulator.options import Options
 from worker.simulator.signing import gate_signature, same
@@ -59,6 +59,7 @@ class Gate(Exchange):
     """One market, with a timer for each pair."""
 
     market: ClassVar[Market]
+    usual_pairs = ("BTC_USDT", "ETH_USDT")
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -87,6 +88,8 @@ class Gate(Exchange):
         if request.method == "POST":
             fields = _json_fields(body_text(request.body))
         path = self.subpath(request).removeprefix(PREFIX).removeprefix(self.market.home)
+        if (request.method, path) == ("GET", self.market.pairs):
+            return Reading(PAIRS, fields=fields)
         found = _PATH.fullmatch(path)
         kind, named = (found[1], found[2] or "") if found else ("", "")
         operation = _OPERATIONS.get((request.method, kind, bool(named)), "unknown")
@@ -102,6 +105,16 @@ class Gate(Exchange):
             countdown_ms=None if seconds is None else seconds * 1_000,
             fields=fields,
         )
+
+    def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
+        """List the pairs, on the futures a page at a time."""
+        if self.market.futures:
+            return [{"name": pair, "type": "direct"} for pair in _page(pairs, reading.fields)]
+        parts = {pair: pair.partition("_") for pair in pairs}
+        return [
+            {"id": pair, "base": base, "quote": quote, "trade_status": "tradable"}
+            for pair, (base, _, quote) in parts.items()
+        ]
 
     def admit(self, call: Call) -> Verdict | None:
         """Count a user's requests for each endpoint."""

@@ -23,6 +23,7 @@ class Market:
         stop_pair: The same in the list of stop orders.
         buy: Buy orders in a cancel of a scope.
         unknown_pair: Label of a pair that is not there.
+        pairs: Of the path of the public list of pairs, below `home`.
         futures: Whether rows and memory are those of the futures.
     """
 
@@ -31,6 +32,7 @@ class Market:
     stop_pair: str
     buy: str
     unknown_pair: str
+    pairs: str
     futures: bool = False
 
     def row(self, order: Order) -> dict[str, object]:
@@ -40,12 +42,13 @@ class Market:
         return futures_row(order) if self.futures else spot_row(order)
 
 
-SPOT = Market("/spot", "currency_pair", "market", "buy", "INVALID_CURRENCY_PAIR")
+SPOT = Market("/spot", "currency_pair", "market", "buy", "INVALID_CURRENCY_PAIR", "/currency_pairs")
 FUTURES = Market(
     "/futures/usdt",
     "contract",
     "contract",
     "bid",
     "CONTRACT_NOT_FOUND",
+    "/contracts",
     futures=True,
 )
