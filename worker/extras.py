@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Final
 
@@ -34,6 +35,11 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """By top-level module, the extra of this package that installs it."""
+
+
+def is_installed(extra: str) -> bool:
+    """Return whether each package that an extra brings is there, in whichever version."""
+    return all(find_spec(module) for module, brought_by in EXTRAS.items() if brought_by == extra)
 
 
 def extra_of(error: ImportError) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Protocol
 
 from worker.exchanges import EXCHANGES
+from worker.exchanges.ccxt.loading import VERSION
+from worker.extras import is_installed
 
 ALIASES = {
     "ev": ("everstrike", "btc_idr"),
@@ -19,8 +23,13 @@ ALIASES = {
     "ok": ("okx", "BTC-USDT"),
     "gf": ("gate_futures", "BTC_USDT"),
     "ku": ("kucoin", "BTC-USDT"),
+    "bb": ("bybit", "BTCUSDT"),
+    "de": ("deribit", "BTC-PERPETUAL"),
 }
 """By alias, the exchange and a pair that is traded there."""
+HYPERLIQUID = ("hyperliquid", "BTC")
+WOO = ("ccxt:woo", "SPOT_BTC_USDT")
+"""The same where their extras are installed."""
 
 
 class Control(Protocol):
@@ -44,25 +53,53 @@ class SimulatedAccount:
     api_key: str
     api_secret: str
     memo: str
+    category: str
 
 
-def open_accounts(control: Control) -> list[SimulatedAccount]:
-    """Register one trader at each exchange."""
+def aliases() -> dict[str, tuple[str, str]]:
+    """Return `ALIASES`, and those of the extras that are installed, in the version needed."""
+    wanted = dict(ALIASES)
+    if is_installed("hyperliquid"):
+        wanted["hl"] = HYPERLIQUID
+    if is_installed("ccxt") and version("ccxt") == VERSION:
+        wanted["wo"] = WOO
+    return wanted
+
+
+def open_accounts(
+    control: Control, wanted: Mapping[str, tuple[str, str]] = ALIASES
+) -> list[SimulatedAccount]:
+    """Register one trader at each exchange.
+
+    Args:
+        control: Of the simulator.
+        wanted: By alias, the exchange and a pair.
+    """
     accounts = []
-    for alias, (exchange, pair) in ALIASES.items():
-        its, secret = EXCHANGES[exchange].capabilities, f"simulated-secret-{alias}"
+    for alias, (exchange, pair) in wanted.items():
+        its = EXCHANGES[exchange].capabilities
+        key, secret = f"simulated-key-{alias}", f"simulated-secret-{alias}"
+        if its.base64_secret:
+            secret = base64.b64encode(secret.encode()).decode()
+        if its.hex_keys:
+            key, secret = f"0x{_digest(key)[:40]}", f"0x{_digest(secret)}"
         account = SimulatedAccount(
             alias=alias,
             exchange=exchange,
             pair=pair,
             base_url=control.url(exchange),
-            api_key=f"simulated-key-{alias}",
-            api_secret=base64.b64encode(secret.encode()).decode() if its.base64_secret else secret,
+            api_key=key,
+            api_secret=secret,
             memo="simulated" if its.needs_memo or its.needs_passphrase else "",
+            category=its.categories[0] if its.categories else "",
         )
         control.add_key(exchange, account.api_key, account.api_secret, account.memo)
         accounts.append(account)
     return accounts
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def settings_text(
@@ -87,6 +124,8 @@ def settings_text(
             f"api_key    = {json.dumps(account.api_key)}",
             f"api_secret = {json.dumps(account.api_secret)}",
         ]
+        if account.category:
+            lines.append(f"category   = {json.dumps(account.category)}")
         if account.memo:
             passphrase = EXCHANGES[account.exchange].capabilities.needs_passphrase
             name = "passphrase" if passphrase else "memo      "

@@ -14,11 +14,12 @@ EXAMPLE = """\
 # redis_url = "redis://127.0.0.1:6379/0"
 
 [accounts.main]                  # the alias is what strategies use
-exchange   = "{exchange}"{pad}# one of: {exchanges}
+exchange   = "{exchange}"{pad}# one of: {exchanges}, or ccxt:<id>
 api_key    = "..."
 api_secret = "..."               # or api_secret_file = "/run/secrets/main"
 # memo     = "..."               # {memo}
 # passphrase = "..."             # {passphrase}
+# category = "..."               # {category}
 """
 
 
@@ -28,6 +29,7 @@ def example() -> str:
 
     with_memo = [name for name, it in EXCHANGES.items() if it.capabilities.needs_memo]
     with_passphrase = [name for name, it in EXCHANGES.items() if it.capabilities.needs_passphrase]
+    with_category = [name for name, it in EXCHANGES.items() if it.capabilities.categories]
     first = next(iter(EXCHANGES))
     return EXAMPLE.format(
         exchange=first,
@@ -35,4 +37,5 @@ def example() -> str:
         exchanges=", ".join(EXCHANGES),
         memo=f"needed by {', '.join(with_memo)}",
         passphrase=f"needed by {', '.join(with_passphrase)}",
+        category=f"needed by {', '.join(with_category)}",
     )

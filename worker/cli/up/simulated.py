@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from worker.cli import output
-from worker.cli.simulated import SimulatedAccount, open_accounts, settings_text
+from worker.cli.simulated import SimulatedAccount, aliases, open_accounts, settings_text
 from worker.cli.up.children import RedisChild
 from worker.cli.up.data_folder import locked, stop_leftover
 from worker.config.settings_file import CONFIG_VARIABLE, DEFAULT_FILE
@@ -34,7 +34,7 @@ def simulated(folder: Path) -> Iterator[RedisChild]:
     with locked(folder), Simulator() as simulator:
         stop_leftover(folder)
         redis = RedisChild(folder, port=None)
-        accounts = open_accounts(simulator)
+        accounts = open_accounts(simulator, aliases())
         path = folder / DEFAULT_FILE
         _write_private(path, settings_text(accounts, redis_url=redis.url))
         for name in [name for name in os.environ if name.upper().startswith(REPLACED)]:
