@@ -30,6 +30,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.exchanges.checks": (*_EVERY_READER, "unit/test_scope_checks", "unit/test_pair_names"),
     "worker.policy.settling": ("unit/test_evidence", "unit/test_completion", *_RETRIES),
     "worker.policy.phases": ("unit/test_phases", "unit/test_holding", *_RETRIES),
+    "worker.policy.timer_reads": ("unit/test_timer_reads",),
     "worker.policy.timers": ("unit/test_timers", "unit/test_holding"),
     "worker.policy.holding": ("unit/test_holding",),
     "worker.policy.pauses": ("unit/test_pauses",),

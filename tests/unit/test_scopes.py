@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from worker.config.settings import Jobs
-from worker.exchanges import EXCHANGES
 from worker.model.decisions import Again, Dead, Decision, Done
 from worker.model.jobs import Job, Kind, Phase, State
 from worker.model.outcomes import OpenOrder, OpenOrders, Outcome
-from worker.policy.phases import unasked
 from worker.policy.retries import decide
 from worker.policy.scopes import (
     CHILDREN_WAIT_MS,
@@ -218,14 +216,3 @@ def test_stop_orders_that_no_list_shows_are_named(counts: dict[str, int]) -> Non
     assert isinstance(asked, Done)
     assert without == replace(asked, detail=f"{asked.detail}; {words}")
     assert closed_scope(job, "; why", unasked=words).detail == f"{asked.detail}; {words}; why"
-
-
-def test_what_an_exchange_cannot_be_asked_about_is_data_of_its_adapter() -> None:
-    """Stop orders of any scope; at Hyperliquid orders of other markets, of the account alone."""
-    stops = "its stop orders may be open: everstrike has no documented list of them"
-    assert unasked(scope(), EXCHANGES["everstrike"]) == stops
-    assert unasked(scope(), EXCHANGES["kraken"]) == ""
-    assert unasked(scope(pair="BTC"), EXCHANGES["hyperliquid"]) == ""
-    others = "orders on markets of builder-deployed exchanges (HIP-3) may be open"
-    whole = unasked(scope(pair=None), EXCHANGES["hyperliquid"])
-    assert whole == f"{others}: they are not listed"
