@@ -174,13 +174,14 @@ def test_a_cancelled_call_leaves_its_answer_unread(settings: Settings, redis_url
     async def body(producer: AsyncProducer) -> None:
         await producer.cancel("ev", "warm")
         with redis.Redis.from_url(redis_url) as client:
-            client.client_pause(300, all=False)
+            client.client_pause(600_000, all=False)
             calls = [asyncio.ensure_future(producer.cancel("ev", f"x{n}")) for n in range(20)]
             while client.info("clients")["blocked_clients"] < CONNECTIONS:  # noqa: ASYNC110  polls Redis
                 await asyncio.sleep(0.01)
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
+            client.client_unpause()
         assert all(call.cancelled() for call in calls)
         tickets = await asyncio.gather(*(producer.cancel("ev", f"y{n}") for n in range(20)))
         for n, ticket in enumerate(tickets):
