@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from worker.model.constants import STEP_MS
+from worker.store.scripts import LuaScript
+from worker.store.sharedtime import SharedTime
+from worker.store.steps import Exchange, drive
 from worker.store.timing import Bounds, Reading
 
 T = 1_700_000_000_000
@@ -63,3 +66,46 @@ def test_a_call_is_valid_no_longer_than_it_is_waited_for(late_ms: int) -> None:
         true_ms = T - 1_001 + at_ms
         assert reading.earliest(at_ms) <= true_ms <= reading.latest(at_ms)
         assert reading.latest(at_ms) - reading.earliest(at_ms) <= there_ms + back_ms + 64
+
+
+def first_measured(ways_ms: list[int], *, budget_ms: int = 2_000) -> tuple[float, int]:
+    """Return how far a process's first measurement leaves shared time open, and its requests.
+
+    Args:
+        ways_ms: How long the answers take, one after the other, there and back alike.
+        budget_ms: Of the call that measures first.
+    """
+    local = [1_000.0]
+    time = SharedTime(LuaScript.of, "cx:", lambda: local[0])
+    ways = iter(ways_ms)
+
+    def answer(step: object) -> list[object]:
+        assert isinstance(step, Exchange)
+        way_ms = next(ways)
+        local[0] += way_ms
+        now_ms = round(T - 1_000 + local[0])
+        local[0] += way_ms
+        return [[now_ms, 0, now_ms]]
+
+    drive(time.measure(LuaScript.of, local[0] + budget_ms), answer)
+    return time.latest(local[0]) - (T - 1_000 + local[0]), len(ways_ms) - len(list(ways))
+
+
+@pytest.mark.parametrize(
+    ("ways_ms", "budget_ms", "open_ms", "asked"),
+    [
+        ([1, 1, 1], 2_000, 2, 1),
+        ([20, 1, 1], 2_000, 21, 1),
+        ([150, 1, 1], 2_000, 2, 2),
+        ([150, 140, 1], 2_000, 2, 3),
+        ([150, 140, 130, 1], 2_000, 131, 3),
+        ([150, 1, 1], 800, 151, 1),
+    ],
+)
+def test_a_first_slow_answer_is_followed_by_another(
+    ways_ms: list[int], budget_ms: int, open_ms: float, asked: int
+) -> None:
+    """Shared time may go by what this process takes for it; the call's time is kept."""
+    open_by_ms, requests = first_measured(ways_ms, budget_ms=budget_ms)
+    assert open_by_ms == pytest.approx(open_ms, abs=2)
+    assert requests == asked

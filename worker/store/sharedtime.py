@@ -25,6 +25,9 @@ ALWAYS = (0, 1 << 52)
 """What is sent for the times of a call that changes nothing."""
 POLL_MS = 20
 """How long is waited before a step is looked at again."""
+WIDE_MS, AGAIN_MAX = 50, 2
+"""A first reading that leaves more unknown is repeated: after a step of Redis's clock, shared
+time goes by the caller that notices it first."""
 DOUBTS_MAX = 15
 """How often a process that knows of no earlier time looks again whether workers take the
 time that it finds for real: it may have been started right after a step."""
@@ -104,6 +107,8 @@ class SharedTime:
                 continue
             known = None if size_ms else self._bounds
             self._bounds = known.narrowed(reading) if known else Bounds.of(reading)
+            if known is None:
+                reading = yield from self._narrow(reading, until_ms)
             self._offset_ms = reading.offset_ms
             self._unsettled, self.suspect = None, False
             self._readings[socket] = reading
@@ -119,6 +124,19 @@ class SharedTime:
             self.suspect = True
         else:
             self._bounds = self._bounds.narrowed(reading)
+
+    def _narrow(self, reading: Reading, until_ms: float) -> WireSteps[Reading]:
+        """Read again while much is not known, and there is time; return the last reading."""
+        for _ in range(AGAIN_MAX):
+            bounds = self._bounds
+            left_ms = until_ms - self._local()
+            if bounds is None or bounds.width_ms <= WIDE_MS or left_ms < 4 * bounds.width_ms:
+                break
+            again, _ = yield from self._read(until_ms)
+            if bounds.step(again):
+                break
+            self._bounds, reading = bounds.narrowed(again), again
+        return reading
 
     def _taken_back(self, reading: Reading, size_ms: int) -> bool:
         """Whether workers have taken back a step on that this process took for the time.

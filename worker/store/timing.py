@@ -67,6 +67,11 @@ class Bounds:
             reading.received_ms,
         )
 
+    @property
+    def width_ms(self) -> float:
+        """How much is not known."""
+        return self.high_ms - self.low_ms
+
     def step(self, reading: Reading) -> int:
         """Return by how much shared time has stepped, if a reading proves that it has; else 0.
 
