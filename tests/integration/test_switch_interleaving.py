@@ -10,6 +10,7 @@ from tests.support.reconcilers import stand
 HISTORIES = 500
 
 
+@pytest.mark.timeout(1_200)  # a minute on an idle machine
 def test_nothing_stale_reaches_the_exchange(
     redis_url: str, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:

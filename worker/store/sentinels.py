@@ -176,4 +176,6 @@ def _reason(error: Exception | None) -> str:
         return "sentinel_password is wrong or missing"
     if isinstance(error, redis.ResponseError):
         return str(error).splitlines()[0][:100]
-    return type(error).__name__ if error else "none answered in time"
+    if error is None or isinstance(error, TimeoutError | redis.TimeoutError):
+        return "none answered in time"
+    return type(error).__name__
