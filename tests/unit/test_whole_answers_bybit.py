@@ -199,3 +199,6 @@ def test_a_limit_is_reset_within_ten_seconds(resets: str, now: object, wait_ms: 
         assert read_reply(CANCEL, reply) == unproven(THROTTLED, words, retry_after_ms=wait_ms)
     reply = Reply(503, {RESET: resets}, json.dumps({"time": now}).encode(), received_ms=0)
     assert read_reply(CANCEL, reply) == unproven(UNAVAILABLE, "HTTP 503")
+    told = {**body(10001, "no"), "time": now}
+    reply = Reply(200, {RESET: resets}, json.dumps(told).encode(), received_ms=0)
+    assert read_reply(CANCEL, reply) == unproven(REJECTED, "10001 no")
