@@ -23,7 +23,7 @@ _LIMITS = (
 _CCXT = ("unit/test_exchange_ccxt", "unit/test_ccxt_profiles")
 _RETRIES = ("unit/test_retries", "unit/test_retry_budgets", "unit/test_closed_orders")
 TESTS: Mapping[str, tuple[str, ...]] = {
-    "worker.policy.retries": _RETRIES,
+    "worker.policy.retries": (*_RETRIES, "unit/test_scopes", "unit/test_pair_names"),
     "worker.policy.scopes": ("unit/test_scopes", "unit/test_scope_checks", *_RETRIES),
     "worker.switches.plan": ("unit/test_switch_plan",),
     "worker.switches.one_list": ("unit/test_switch_one_list",),
