@@ -323,12 +323,7 @@ class Consumer(CeleryConsumer):
     start, nor reads the heartbeats that they send to Flower: workers know of each other by Redis.
     """
 
-    def __init__(
-        self,
-        *args: Any,  # noqa: ANN401  Celery's signature
-        worker_options: Mapping[str, Any] | None = None,
-        **options: Any,  # noqa: ANN401
-    ) -> None:
+    def __init__(self, *args: Any, worker_options: Any = None, **options: Any) -> None:  # noqa: ANN401  Celery's signature
         alone = {"without_mingle": True, "without_gossip": True}
         super().__init__(
             *args, **{**options, "worker_options": {**(worker_options or {}), **alone}}
