@@ -155,6 +155,27 @@ def test_urgent_work_goes_within_a_step(clock: Clock, seed: int, late_ms: int) -
     assert most_in_a_window(traffic.arrivals) <= MAX
 
 
+@pytest.mark.parametrize("late_ms", [0, 80])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_urgent_requests_at_once_go_within_two_steps(
+    clock: Clock, seed: int, late_ms: int
+) -> None:
+    """A stop and a new timer take two slots, which come free a step apart in a full window."""
+    traffic = Traffic(clock, random.Random(seed), late_ms=late_ms)
+    for _ in range(6):
+        traffic.at(START_MS, "renew")
+    at_ms = START_MS + 15_000
+    while at_ms < START_MS + 90_000:
+        traffic.at(at_ms, "urgent", at_ms)
+        traffic.at(at_ms, "urgent", at_ms)
+        at_ms += traffic.rng.randint(4_000, 9_000)
+    traffic.run(START_MS + 100_000)
+    assert len(traffic.urgent_waits) > 20
+    assert max(traffic.urgent_waits) > 1_500, "one step is too little for both"
+    assert max(traffic.urgent_waits) <= 2_100 + 2 * late_ms, sorted(traffic.urgent_waits)
+    assert most_in_a_window(traffic.arrivals) <= MAX
+
+
 def test_a_burst_of_urgent_work_goes_at_once_and_is_paid_back(clock: Clock) -> None:
     """A whole window of urgent work may go; renewals then wait until it is made up for."""
     traffic = Traffic(clock, random.Random(5), flight_ms=(20, 20))

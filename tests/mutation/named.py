@@ -101,7 +101,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
 """Each module, with the files of tests that are named for it."""
 LONG = (
     *("nearly_all_of_the_budget", "within_a_step", "at_even_steps", "no_window_holds_more"),
-    *("any_jitter", "far_away", "does_not_know", "costs_little"),
+    *("any_jitter", "far_away", "does_not_know", "costs_little", "two_steps"),
 )
 """Parts of the names of tests that simulate minutes: what only they would notice survives."""
 
