@@ -33,6 +33,8 @@ OPTIONS = (
 MUCH_LONGER = 5
 """A change that makes its tests take this many times as much of a processor never ends."""
 STARTS_CPU_S = 5
+EXAMPLES = 10
+"""What a property test tries for each change, unless it says how many: tables are to notice."""
 MANY = 50
 """Changes that one process tries."""
 AS_IT_IS = ""
@@ -104,7 +106,12 @@ class Trials:
         """Have property tests draw the same examples for each change, and look no further."""
         phases = (Phase.explicit, Phase.generate)
         settings.register_profile(
-            "changes", settings(), derandomize=True, database=None, phases=phases
+            "changes",
+            settings(),
+            derandomize=True,
+            database=None,
+            phases=phases,
+            max_examples=EXAMPLES,
         )
         settings.load_profile("changes")
 
