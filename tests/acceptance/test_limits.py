@@ -46,8 +46,7 @@ def test_countdown_requests_stay_within_ten_in_ten_seconds(world: World, rounds:
     rng = random.Random(5)
     pairs = [f"p{n}_idr" for n in range(switches)]
     held = [
-        producer.arm("ix", pairs=[pair], timeout_ms=rng.randrange(10_000, 24_000))
-        for pair in pairs
+        producer.arm("ix", pairs=[pair], timeout_ms=rng.randrange(10_000, 24_000)) for pair in pairs
     ]
     pair_of = dict(zip(held, pairs, strict=True))
     assert {switch.held for switch in held} == {"exchange", "workers"}
