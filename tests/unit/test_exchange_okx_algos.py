@@ -11,7 +11,13 @@ from tests.support import golden
 from worker.exchanges.base import Access, Stamp
 from worker.exchanges.okx.adapter import OKX, sign
 from worker.gateway.account import AccountSession
-from worker.model.commands import CancelOrder, Command, ListStopOrders, QueryOrder
+from worker.model.commands import (
+    CancelOrder,
+    Command,
+    ListOpenOrders,
+    ListStopOrders,
+    QueryOrder,
+)
 from worker.model.limits import Rule
 from worker.model.outcomes import (
     Answer,
@@ -30,7 +36,15 @@ NOW_MS = 1_700_000_000_000
 CANCEL_ALGO = CancelOrder(ID, pair="BTC-USDT", stop=True)
 ASK_ALGO = QueryOrder(ID, pair="BTC-USDT", stop=True)
 ALGOS = ListStopOrders(pair="BTC-USDT")
-KINDS = ("conditional,oco", "trigger", "move_order_stop", "chase", "iceberg", "twap")
+KINDS = (
+    "conditional,oco",
+    "trigger",
+    "move_order_stop",
+    "iceberg",
+    "twap",
+    "chase",
+    "smart_iceberg",
+)
 
 
 def done(*rows: object, code: str = "0", msg: str = "") -> dict[str, object]:
@@ -96,7 +110,7 @@ def test_algo_orders_are_listed_kind_by_kind() -> None:
             break
     assert tuple(listed) == KINDS
     rows = [algo("live", algoId=str(n)) for n in range(200, 100, -1)]
-    for before, following in (("", f"{KINDS[0]} 101"), ("twap 300", "twap 101")):
+    for before, following in (("", f"{KINDS[0]} 101"), ("chase 300", "chase 101")):
         answer = OKX.classify(replace(ALGOS, after=before), reply(done(*rows)))
         assert isinstance(answer, OpenOrders)
         assert (len(answer.orders), answer.complete, answer.next) == (100, True, following)
@@ -107,6 +121,41 @@ def test_a_page_of_no_known_kind_is_the_last() -> None:
     answer = OKX.classify(replace(ALGOS, after="odd 17"), reply(done(algo("live"))))
     assert isinstance(answer, OpenOrders)
     assert (len(answer.orders), answer.next) == (1, "")
+
+
+def refusal(code: str, msg: str, after: str, status: int = 400) -> Answer:
+    """Read why a list of algo orders was refused."""
+    body = json.dumps(done(code=code, msg=msg)).encode()
+    return OKX.classify(replace(ALGOS, after=after), Reply(status, {}, body, received_ms=0))
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_site_without_a_later_kind_has_no_order_of_it(status: int) -> None:
+    """It refuses the parameter by name; the next kind is listed."""
+    words = "Parameter ordType error"
+    assert refusal("51000", words, "chase", status) == OpenOrders((), True, "smart_iceberg")
+    assert refusal("51000", f"{words} ", "smart_iceberg 17", status) == OpenOrders((), True)
+
+
+@pytest.mark.parametrize(
+    ("code", "msg", "after", "status"),
+    [
+        ("51000", "Parameter ordType error", "", 400),
+        ("51000", "Parameter ordType error", "twap", 400),
+        ("51000", "Parameter ordType error", "chase", 500),
+        ("51000", "Parameter after error", "chase", 400),
+        ("51000", "Parameter ordTypes error", "chase", 400),
+        ("51001", "Parameter ordType error", "chase", 400),
+        ("50026", "ordType", "smart_iceberg", 400),
+    ],
+)
+def test_no_other_refusal_says_that_there_is_no_order(
+    code: str, msg: str, after: str, status: int
+) -> None:
+    """Of kinds that every site has, of another parameter, or by another code."""
+    assert isinstance(refusal(code, msg, after, status), Unproven)
+    plain = Reply(400, {}, json.dumps(done(code="51000", msg="ordType")).encode(), 0)
+    assert isinstance(OKX.classify(ListOpenOrders(), plain), Unproven)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ class Options:
         kraken_pair_counter: What an account's counter of a pair holds, which a
             cancel of a young order raises by up to 8; 0 for no limit.
         okx_cancel_ms: How long after it was accepted a cancel takes an order off.
+        okx_algo: The kind of a trader's stop orders, as `ordType`.
+        okx_lacks: Kinds of algo orders that lists refuse.
         okx_fires_each_ms: From one order to the next once a timer has fired.
         hyperliquid_firings: How often a timer cancels orders on one day (UTC).
         hyperliquid_volume: What each account has traded, in USDC.
@@ -83,6 +85,8 @@ class Options:
     kraken_calls_per_s: float = 0.33
     kraken_pair_counter: int = 0
     okx_cancel_ms: int = 20
+    okx_algo: str = "conditional"
+    okx_lacks: tuple[str, ...] = ()
     okx_fires_each_ms: int = 20
     hyperliquid_firings: int = 10
     hyperliquid_volume: float = 2_000_000.0

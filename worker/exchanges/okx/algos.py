@@ -1,4 +1,4 @@
-"""Algo orders of OKX: stops, take-profits and triggers, trailing stops, iceberg, TWAP, chase.
+"""Algo orders of OKX: stops, take-profits, triggers, trailing stops, icebergs, TWAP, chase.
 
 No endpoint for plain orders reaches them, and the timer is not documented to. They are listed
 kind by kind: "ordType" must be given, and only `conditional` and `oco` may be given together.
@@ -6,6 +6,7 @@ kind by kind: "ordType" must be given, and only `conditional` and `oco` may be g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -27,8 +28,12 @@ CANCEL: Final = "/api/v5/trade/cancel-algos"
 """"A maximum of 10 orders can be canceled per request": one is, so that each has its answer."""
 ORDER: Final = "/api/v5/trade/order-algo"
 PENDING: Final = "/api/v5/trade/orders-algo-pending"
-KINDS: Final = ("conditional,oco", "trigger", "move_order_stop", "chase", "iceberg", "twap")
+LATER: Final = ("chase", "smart_iceberg")
+"""Kinds that were added later: not every site of the exchange need have them."""
+KINDS: Final = ("conditional,oco", "trigger", "move_order_stop", "iceberg", "twap", *LATER)
 """What lists are asked for, in turn."""
+NO_SUCH_KIND: Final = re.compile(r"51000: .*\bordType\b.*")
+""""Parameter ordType error"."""
 BETWEEN: Final = " "
 """Between a kind and the id after which its next page begins, in `ListStopOrders.after`."""
 STATES: Final[Mapping[str, OrderState]] = {
@@ -64,11 +69,36 @@ def listing(command: ListStopOrders) -> dict[str, str]:
 def read_list(command: ListStopOrders, rows: list[object]) -> OpenOrders:
     """Take the open algo orders of the scope; after a kind's last page comes the next kind."""
     found = ROWS.read(command, rows)
-    kind = command.after.partition(BETWEEN)[0] or KINDS[0]
+    kind = _kind(command)
     if found.next:
         return replace(found, next=f"{kind}{BETWEEN}{found.next}")
+    return replace(found, next=_following(kind))
+
+
+def read_refusal(command: ListStopOrders, error: str) -> OpenOrders | None:
+    """Read why a list was refused: a site without the kind has no order of it.
+
+    Args:
+        command: What was asked.
+        error: Code and words, as `51000: Parameter ordType error`.
+
+    Returns:
+        None for any other refusal, and for a kind that every site has.
+    """
+    kind = _kind(command)
+    if kind not in LATER or not NO_SUCH_KIND.fullmatch(error):
+        return None
+    return OpenOrders((), complete=True, next=_following(kind))
+
+
+def _kind(command: ListStopOrders) -> str:
+    return command.after.partition(BETWEEN)[0] or KINDS[0]
+
+
+def _following(kind: str) -> str:
+    """Return the kind that is listed next; empty after the last."""
     following = KINDS[KINDS.index(kind) + 1 :] if kind in KINDS else ()
-    return replace(found, next=following[0] if following else "")
+    return following[0] if following else ""
 
 
 def read_order(command: CancelOrder | QueryOrder, row: object) -> Answer | None:

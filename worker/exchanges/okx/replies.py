@@ -49,6 +49,7 @@ from worker.model.outcomes import (
 from worker.model.wire import Reply
 
 OK: Final = 200
+BAD_REQUEST: Final = 400
 PAGE_ROWS: Final = 100
 TIMER: Final = Timer(
     reach=Reach.ACCOUNT,
@@ -124,6 +125,10 @@ def _read_error(command: Command, reply: Reply, body: object, code: str, words: 
     detail = readable(f"HTTP {reply.status}: {code} {words}")[:DETAIL_MAX_CHARS]
     if code == CLOCK:
         return Unproven(Outcome.UNAVAILABLE, detail, clock_refused=True)
+    if isinstance(command, ListStopOrders) and reply.status in (OK, BAD_REQUEST):
+        listed = algos.read_refusal(command, f"{code}: {words}")
+        if listed is not None:
+            return listed
     if reply.status == OK and code == CANCEL_UNKNOWN and isinstance(command, CancelOrder):
         return not_known(command, detail)
     if reply.status == OK and code == NO_SUCH_ORDER and isinstance(command, QueryOrder):

@@ -51,7 +51,16 @@ LIMITS = {
 PAGE_ROWS = 100
 ALGOS_MAX = 10
 """Algo orders in one cancel."""
-ALGO_KINDS = ("conditional", "oco", "trigger", "move_order_stop", "chase", "iceberg", "twap")
+ALGO_KINDS = (
+    "conditional",
+    "oco",
+    "trigger",
+    "move_order_stop",
+    "chase",
+    "iceberg",
+    "twap",
+    "smart_iceberg",
+)
 EXPIRE_MS = 30_000
 KEPT_MS = 2 * 3_600_000
 """How long an order that was canceled unfilled can be asked about."""
@@ -258,18 +267,19 @@ class Okx(Exchange):
         order = self._algo(call.reading, "".join(call.reading.order_ids))
         if order is None:
             return refuse("order", "51603", "Order does not exist")
-        return success([algo_row(order)])
+        return success([algo_row(order, self.options.okx_algo)])
 
     def _list_algos(self, call: Call) -> Verdict:
-        """List the open algo orders of a kind; those of the simulator are all `conditional`."""
+        """List the open algo orders of a kind; those of the simulator are all of one."""
         reading = call.reading
         kinds = reading.fields.get("ordType", "").split(",")
-        if not set(kinds) <= set(ALGO_KINDS) or (
+        if not set(kinds) <= {*ALGO_KINDS} - {*self.options.okx_lacks} or (
             len(kinds) > 1 and set(kinds) != {"conditional", "oco"}
         ):
             return refuse("request", "51000", "Parameter ordType error", 400)
-        orders = self._open(reading, stop=True) if "conditional" in kinds else []
-        return success([algo_row(order) for order in orders[:PAGE_ROWS]])
+        kind = self.options.okx_algo
+        orders = self._open(reading, stop=True) if kind in kinds else []
+        return success([algo_row(order, kind) for order in orders[:PAGE_ROWS]])
 
     def _open(self, reading: Reading, *, stop: bool) -> list[Order]:
         """Return open orders before the id that the query names, the newest first."""

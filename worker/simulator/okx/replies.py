@@ -48,14 +48,14 @@ def order_row(order: Order) -> dict[str, str]:
     }
 
 
-def algo_row(order: Order) -> dict[str, str]:
+def algo_row(order: Order, kind: str) -> dict[str, str]:
     """Write an algo order as questions and lists do."""
     return {
         "instType": "SPOT",
         "instId": order.pair,
         "algoId": order.order_id,
         "algoClOrdId": order.client_id,
-        "ordType": "conditional",
+        "ordType": kind,
         "side": order.side,
         "sz": "1",
         "slTriggerPx": "0.1",
