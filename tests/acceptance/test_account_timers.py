@@ -25,7 +25,7 @@ SCOPES = {
 """By alias, the pairs of the orders that its switch of everything covers."""
 KEEPS = {"ok": "keep", "kr": "take", "hl": "take"}
 """Whether stop orders stay; at Kraken they are plain orders, which the timer takes."""
-HOLDERS = {"ok": "exchange", "kr": "exchange", "hl": "exchange"}
+HOLDERS = {"ok": "exchange", "kr": "exchange", "hl": "both"}
 OTHER = "bn"
 TIMEOUT_MS = 15_000
 """Just above the shortest that OKX's timer is used for."""

@@ -135,7 +135,7 @@ def test_an_account_that_traded_too_little_is_held_by_workers(world: World) -> N
     world.store().client.hdel("cx:lane:hyperliquid:hl:switch", "read_ms")  # the time is over
     eventually(lambda: "kept" in said()["accounts.hl timer"], what="it has traded enough")
     second = producer.arm("hl", everything=True, timeout_ms=600_000)
-    assert second.held == "exchange"
+    assert second.held == "both"
     eventually(sim.timers, what="the timer is set")
     second.disarm()
     eventually(lambda: not sim.timers(), what="the timer is unset")
@@ -157,7 +157,7 @@ def test_a_timer_of_an_account_is_set_to_a_moment_and_unset(world: World) -> Non
     world.worker()
     producer = world.producer()
     whole = producer.arm("hl", everything=True, timeout_ms=600_000)
-    assert whole.held == "exchange", whole.held_why
+    assert whole.held == "both", whole.held_why
     eventually(sim.timers, what="the timer is set")
     (timer,) = sim.timers()
     record = whole.record()
@@ -170,6 +170,6 @@ def test_a_timer_of_an_account_is_set_to_a_moment_and_unset(world: World) -> Non
     assert not [it.refusal for it in sim.journal() if it.refusal]
     assert producer.cancel("hl", order, pair="BTC/USDC:USDC").wait(timeout_ms=60_000).outcome
     pair, account = producer.cancel_all("hl", pair="HYPE/USDC"), producer.cancel_all("hl")
-    assert "HIP-3" not in pair.wait(timeout_ms=60_000).detail
-    assert "(HIP-3) may be open: they are not listed" in account.wait(timeout_ms=60_000).detail
+    assert "TWAP" not in pair.wait(timeout_ms=60_000).detail
+    assert "TWAP orders may be open: they are not listed" in account.wait(timeout_ms=60_000).detail
     assert {world.status("hl", each) for each in (order, unlisted)} == {"canceled"}

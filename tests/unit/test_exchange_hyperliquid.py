@@ -40,7 +40,7 @@ from worker.model.outcomes import (
     TimerReading,
     Unproven,
 )
-from worker.model.pairs import ListedPair
+from worker.model.pairs import ListedPair, PairBook, names_of
 from worker.model.wire import Reply
 from worker.simulator.hyperliquid.signature import signer_of
 
@@ -180,6 +180,33 @@ def test_questions_name_the_account_and_are_not_signed() -> None:
     assert [sent(ListPairs(part))[1] for part in parts] == [{"type": "meta"}, {"type": "spotMeta"}]
 
 
+def test_other_exchanges_are_asked_by_name() -> None:
+    """Their names first; a pair tells the one that it is on."""
+    user = {"type": "frontendOpenOrders", "user": ACCOUNT.lower()}
+    for command in (ListOpenOrders(after="?"), ListPairs("meta", "?")):
+        assert sent(command)[1] == {"type": "perpDexs"}
+    assert sent(ListOpenOrders(after="2:xyz 3:flx"))[1] == {**user, "dex": "xyz"}
+    assert sent(ListPairs("meta", "2:xyz"))[1] == {"type": "meta", "dex": "xyz"}
+    assert sent(ListOpenOrders(pair="xyz:TSLA"))[1] == {**user, "dex": "xyz"}
+
+
+def test_a_market_of_another_exchange_is_canceled_by_its_asset() -> None:
+    """As any other; only the name has a colon."""
+    order = CancelOrder(ID, pair="xyz:TSLA")
+    _, body = sent(order, Stamp(NOW_MS, NOW_MS, asset="110001"))
+    assert body["action"] == {"type": "cancel", "cancels": [{"a": 110_001, "o": int(ID)}]}
+    for wrong in ("xyz/TSLA", "xyz TSLA", "xyz~TSLA", ""):
+        with pytest.raises(InvalidCommand, match=r"is not a pair: .* : # or -"):
+            HYPERLIQUID.check(CancelOrder(ID, pair=wrong))
+
+
+def test_the_name_of_an_outcome_market_tells_its_asset_id() -> None:
+    """From 100,000,000; no other name does."""
+    asset_in = HYPERLIQUID.capabilities.asset_in
+    assert [asset_in(pair) for pair in ("#0", "#21")] == ["100000000", "100000021"]
+    assert not any(asset_in(pair) for pair in ("BTC", "#", "#021", "@21", "xyz:#21"))
+
+
 @pytest.mark.parametrize(
     ("command", "stamp"),
     [
@@ -221,6 +248,9 @@ def test_client_ids_begin_with_fewer_digits() -> None:
         ("@107", "@107"),
         ("PURR/USDC", "@0"),
         ("HYPE/USDC", "HYPE/USDC"),
+        ("xyz:TSLA", "xyz:TSLA"),
+        ("XYZ-TSLA/USDH:USDH", "XYZ-TSLA"),
+        ("#20", "#20"),
     ],
 )
 def test_pairs_are_spelled_as_the_exchange_does(pair: str, spelled: str) -> None:
@@ -420,7 +450,8 @@ def test_open_orders_are_filtered_by_market_side_and_client_id() -> None:
     mine, stop = OpenOrder(ID, "BTC", "buy"), OpenOrder("2", "BTC", "sell", stop=True)
     spot, first = OpenOrder("3", "@107", "buy"), OpenOrder("4", "@0", "buy")
     assert answer(LIST, rows) == OpenOrders((mine, stop), complete=True)
-    assert answer(ListOpenOrders(), rows) == OpenOrders((mine, stop, spot, first), complete=True)
+    every = OpenOrders((mine, stop, spot, first), complete=True, next="?")
+    assert answer(ListOpenOrders(), rows) == every
     assert answer(ListOpenOrders("BTC", "sell"), rows) == OpenOrders((stop,), complete=True)
     assert answer(ListOpenOrders("@0"), rows) == OpenOrders((first,), complete=True)
     prefixed = ListOpenOrders("BTC", client_id_prefix="0x0")
@@ -431,7 +462,9 @@ def test_open_orders_are_filtered_by_market_side_and_client_id() -> None:
     "odd",
     [
         row(oid=None),
-        row(coin="xyz:TSLA"),
+        row(coin="xyz:"),
+        row(coin=":TSLA"),
+        row(coin="#01"),
         row(side="X"),
         row(isTrigger=None),
         {},
@@ -459,8 +492,77 @@ def test_perpetuals_are_numbered_by_their_place() -> None:
         (
             ListedPair("BTC", ("BTC/USDC:USDC",), "0"),
             ListedPair("kPEPE", ("kPEPE/USDC:USDC",), "2"),
-        )
+        ),
+        next="?",
     )
+
+
+DEXS = [None, {"name": "xyz"}, {"name": "too-odd"}, {"name": "flx"}]
+
+
+def test_other_exchanges_keep_their_numbers() -> None:
+    """Also behind one that cannot be named, whose orders no list can show."""
+    rest = "1:xyz 3:flx"
+    assert answer(ListOpenOrders(after="?"), DEXS) == OpenOrders((), complete=False, next=rest)
+    assert answer(ListOpenOrders(after="?"), DEXS[:2]) == OpenOrders(
+        (), complete=True, next="1:xyz"
+    )
+    assert answer(ListOpenOrders(after="?"), [None]) == OpenOrders((), complete=True)
+    assert answer(ListPairs("meta", "?"), DEXS) == PairList((), rest)
+    assert answer(ListPairs("meta", "?"), [None]) == PairList(())
+
+
+def test_so_many_exchanges_are_listed_that_the_limit_is_kept() -> None:
+    """A list of more proves nothing; it takes less than the weight of a minute."""
+    found = answer(ListOpenOrders(after="?"), [None, *({"name": f"d{n}"} for n in range(60))])
+    assert isinstance(found, OpenOrders)
+    assert (found.complete, len(found.next.split(" "))) == (False, 45)
+    (limit,) = HYPERLIQUID.capabilities.limits
+    assert (45 + 2) * limit.weight(ListOpenOrders) < limit.max_requests
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], {}, None, "text", [{"name": "xyz"}], [None, {"name": "xyz"}, {"name": "xyz"}]],
+)
+@pytest.mark.parametrize("command", [ListOpenOrders(after="?"), ListPairs("meta", "?")])
+def test_a_list_of_exchanges_that_is_ambiguous_is_none(command: Command, body: object) -> None:
+    """A place must not be guessed."""
+    assert isinstance(answer(command, body), Unproven)
+
+
+def test_perpetuals_of_another_exchange_are_numbered_by_both_places() -> None:
+    """Those of a third are none of its; ccxt's name is found without what it is quoted in."""
+    universe = [{"name": "flx:CRCL"}, {"name": "CRCL"}, {"name": "xyz:TSLA"}, {"name": "flx:a-B"}]
+    found = answer(ListPairs("meta", "3:flx 4:new"), {"universe": universe})
+    assert found == PairList(
+        (
+            ListedPair("flx:CRCL", ("FLX-CRCL",), "130000"),
+            ListedPair("flx:a-B", ("FLX-A-B",), "130003"),
+        ),
+        next="4:new",
+    )
+    assert answer(ListPairs("meta", "4:new"), {"universe": []}) == PairList(())
+    assert answer(ListPairs("meta", "4:new"), None) == PairList(())
+    assert isinstance(answer(ListPairs("meta", "4:new"), {}), Unproven)
+    book = PairBook(1, names_of(found.pairs))
+    for name in ("flx:CRCL", "FLX-CRCL/USDH:USDH", "FLX-CRCL/USDC:USDC", "flx:crcl"):
+        listed = book.find(name, spell)
+        assert listed is not None
+        assert (listed.pair, listed.asset) == ("flx:CRCL", "130000")
+
+
+def test_open_orders_of_other_exchanges_are_pages() -> None:
+    """One for each; of a pair there is one page alone."""
+    mine = row(coin="xyz:TSLA")
+    order = OpenOrder(ID, "xyz:TSLA", "buy")
+    page = ListOpenOrders(after="1:xyz 2:flx")
+    assert answer(page, [mine]) == OpenOrders((order,), complete=True, next="2:flx")
+    assert answer(ListOpenOrders(after="2:flx"), []) == OpenOrders((), complete=True)
+    pair = ListOpenOrders(pair="xyz:TSLA")
+    assert answer(pair, [mine, row(coin="xyz:GOLD")]) == OpenOrders((order,), complete=True)
+    outcome = OpenOrder(ID, "#20", "buy")
+    assert answer(ListOpenOrders("#20"), [row(coin="#20")]) == OpenOrders((outcome,), complete=True)
 
 
 def test_spot_markets_are_numbered_by_what_they_state() -> None:

@@ -133,8 +133,9 @@ def refusal(code: str, msg: str, after: str, status: int = 400) -> Answer:
 def test_a_site_without_a_later_kind_has_no_order_of_it(status: int) -> None:
     """It refuses the parameter by name; the next kind is listed."""
     words = "Parameter ordType error"
-    assert refusal("51000", words, "chase", status) == OpenOrders((), True, "smart_iceberg")
-    assert refusal("51000", f"{words} ", "smart_iceberg 17", status) == OpenOrders((), True)
+    none = OpenOrders((), complete=True)
+    assert refusal("51000", words, "chase", status) == replace(none, next="smart_iceberg")
+    assert refusal("51000", f"{words} ", "smart_iceberg 17", status) == none
 
 
 @pytest.mark.parametrize(

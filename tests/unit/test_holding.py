@@ -76,6 +76,16 @@ HOLDINGS: dict[str, tuple[Timer | None, bool, Holding]] = {
         True,
         Holding(timer=True, partly="stops"),
     ),
+    "markets that it may leave are left to workers": (
+        replace(ACCOUNT, leaves_others=True),
+        True,
+        Holding(timer=True, partly="others"),
+    ),
+    "stops are named first": (
+        replace(ACCOUNT, leaves_others=True, leaves_stops=True),
+        True,
+        Holding(timer=True, partly="stops"),
+    ),
     "it would fire again": (
         replace(PAIRS, one_shot=False),
         False,
@@ -163,8 +173,10 @@ def test_who_holds_a_deadline_comes_with_the_reason() -> None:
     assert who_holds("", native=True, orders=False) == "exchange"
     assert who_holds("", native=True, orders=True) == "both"
     assert who_holds("stops", native=True, orders=False) == "both"
+    assert who_holds("others", native=True, orders=False) == "both"
     assert who_holds("wide", native=False, orders=True) == "workers"
     assert "stop orders" in why_held("stops", native=True)
+    assert "workers for markets" in why_held("others", native=True)
     assert "workers for the orders" in why_held("", native=True, orders=True)
     assert why_held("", native=False) == "the exchange has no timer"
 

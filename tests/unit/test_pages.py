@@ -35,10 +35,10 @@ def answering(*answers: Any) -> tuple[Callable[[Any], Any], list[str]]:
     return ask, asked
 
 
-def read(*answers: Any, shift: bool = False, until_ms: float = math.inf) -> tuple[Any, list[str]]:
+def read(*answers: Any, until_ms: float = math.inf, **how: bool) -> tuple[Any, list[str]]:
     """Read a list with these answers; return what came of it and the pages asked for."""
     ask, asked = answering(*answers)
-    return read_pages(ask, LIST, until_ms=until_ms, shift=shift), asked
+    return read_pages(ask, LIST, until_ms=until_ms, **{"shift": False, **how}), asked
 
 
 def test_pages_are_one_list() -> None:
@@ -59,6 +59,14 @@ def test_pages_are_one_list() -> None:
 def test_a_page_that_is_not_whole_leaves_the_list_incomplete(answers: tuple[Any, ...]) -> None:
     """So does a page that names itself as the next."""
     assert read(*answers)[0] == page(1, 2, complete=False)
+
+
+def test_orders_of_a_first_page_need_not_wait_for_the_others() -> None:
+    """The list is not whole then; without orders the pages are read on."""
+    pages = page(more=[9], after="b"), page(1, after="c"), page(2)
+    assert read(*pages, hasty=True) == (page(1, complete=False), ["", "b"])
+    assert read(*pages) == (page(1, 2), ["", "b", "c"])
+    assert read(page(), hasty=True) == (page(), [""])
 
 
 @pytest.mark.parametrize("answer", [LOST, Wait(50), Unproven(Outcome.UNAVAILABLE)])

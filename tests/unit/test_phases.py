@@ -269,11 +269,11 @@ def test_pair_is_spelled_as_the_exchange_does(exchange: str, pair: Any, wanted: 
 
 
 def test_what_an_exchange_cannot_be_asked_about_is_data_of_its_adapter() -> None:
-    """Stop orders of any scope; at Hyperliquid orders of other markets, of the account alone."""
+    """Stop orders of any scope; at Hyperliquid what runs beside the book, of the account alone."""
     stops = "its stop orders may be open: everstrike has no documented list of them"
     assert unasked(job(kind=Kind.CANCEL_ALL), EXCHANGES["everstrike"]) == stops
     assert unasked(job(kind=Kind.CANCEL_ALL), EXCHANGES["kraken"]) == ""
     assert unasked(job(kind=Kind.CANCEL_ALL, pair="BTC"), EXCHANGES["hyperliquid"]) == ""
-    others = "orders on markets of builder-deployed exchanges (HIP-3) may be open"
+    others = "TWAP orders may be open"
     whole = unasked(job(kind=Kind.CANCEL_ALL), EXCHANGES["hyperliquid"])
     assert whole == f"{others}: they are not listed"

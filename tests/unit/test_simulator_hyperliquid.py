@@ -126,6 +126,45 @@ def test_an_order_is_canceled_on_its_own_market_alone(trader: Trader) -> None:
     assert trader.cancel(btc, 0) == trader.cancel(spot, 10_107) == "success"
 
 
+def test_other_exchanges_have_markets_and_lists_of_their_own(trader: Trader) -> None:
+    """Numbered from 1, behind the own; null is answered for one that there is not."""
+    own, *others = trader.post("/info", {"type": "perpDexs"})
+    assert (own, [each["name"] for each in others]) == (None, ["xyz", "new", "flx"])
+    meta = trader.post("/info", {"type": "meta", "dex": "flx"})
+    assert [each["name"] for each in meta["universe"]] == ["flx:CRCL", "flx:TSLA"]
+    assert trader.post("/info", {"type": "meta", "dex": "odd"}) is None
+    theirs, mine = trader.place("flx:TSLA")[0], trader.place()[0]
+    asked = {"type": "frontendOpenOrders", "user": ACCOUNT}
+    for dex, order in (("flx", theirs), ("", mine)):
+        listed = trader.post("/info", {**asked, "dex": dex})
+        assert [each["oid"] for each in listed] == [int(order)]
+    assert trader.post("/info", {**asked, "dex": "xyz"}) == []
+    assert trader.cancel(theirs, 110_001) == trader.cancel(theirs, 130_002) == MISSING
+    assert trader.cancel(theirs, 130_001) == "success"
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_whether_a_timer_reaches_other_exchanges_is_open(
+    trader: Trader, clock: Clock, *, reached: bool
+) -> None:
+    """No document says it."""
+    trader.sim.set_option("hyperliquid_fires_on_dexs", reached)
+    mine, theirs, outcome = (trader.place(pair)[0] for pair in ("BTC", "xyz:TSLA", "#20"))
+    assert trader.timer(6_000) == "default"
+    clock.now_ms += 6_000 + TICK_MS
+    assert [trader.status(int(order)) for order in (mine, outcome)] == ["scheduledCancel"] * 2
+    assert trader.status(int(theirs)) == ("scheduledCancel" if reached else "open")
+
+
+def test_an_outcome_market_has_its_asset_in_its_name(trader: Trader) -> None:
+    """From 100,000,000; it is listed with the own markets."""
+    (order,) = trader.place("#21")
+    listed = trader.post("/info", {"type": "frontendOpenOrders", "user": ACCOUNT})
+    assert [each["coin"] for each in listed] == ["#21"]
+    assert trader.cancel(order, 100_000_020) == MISSING
+    assert trader.cancel(order, 100_000_021) == "success"
+
+
 def test_markets_are_listed(trader: Trader) -> None:
     """Perpetuals by their place, spot markets with their number."""
     perpetuals = trader.post("/info", {"type": "meta"})["universe"]

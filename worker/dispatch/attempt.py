@@ -116,8 +116,11 @@ class AttemptRunner:
         ask: Ask = self._with_asset(lane, command, plain, until_ms) if needs_asset else plain
         doubt = None
         if isinstance(command, ListOpenOrders | ListStopOrders):
-            shift = lane.exchange.capabilities.pages_shift
-            answer = read_pages(ask, command, until_ms=until_ms, shift=shift)
+            traits = lane.exchange.capabilities
+            hasty = traits.pages_apart and job.attempts == 1
+            answer = read_pages(
+                ask, command, until_ms=until_ms, shift=traits.pages_shift, hasty=hasty
+            )
             doubt = self._doubt(lane, job, answer, until_ms=until_ms)
         else:
             answer = ask(command)
@@ -149,6 +152,8 @@ class AttemptRunner:
         pair: object = getattr(command, "pair", None)
         if not isinstance(pair, str):
             return ask
+        if named := lane.exchange.capabilities.asset_in(pair):
+            return partial(ask, asset=named)
         for look in (self.pair_lists.shared, partial(self.pair_lists.fetch, until_ms=until_ms)):
             book = look(lane)
             found = book.find(pair, lane.exchange.capabilities.spelling) if book else None

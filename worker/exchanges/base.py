@@ -52,6 +52,12 @@ def accept(access: Access) -> str:
     return ""
 
 
+def no_asset(pair: str) -> str:
+    """Find no asset id in the name of any pair."""
+    del pair
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What makes one request unlike every other.
@@ -183,6 +189,9 @@ class Capabilities:
         pair_list_max_ms: How old a list of pairs may be before it is fetched again.
         unlisted_pairs: What pairs look like that none of these lists has.
         needs_asset: Requests name a pair by its `ListedPair.asset`, given as `Stamp.asset`.
+        asset_in: Gives the asset id of a pair whose name alone tells it; empty for any other.
+        pages_apart: A list of the account takes a request for each group of markets, also for
+            those without an order. What its first page shows is canceled before others are read.
         pages_shift: Pages of open orders are counted by number, so that an order that is
             closed meanwhile moves others to a page that was read before. Such pages are read
             until two readings agree.
@@ -221,6 +230,8 @@ class Capabilities:
     pair_list_max_ms: int = 60 * MINUTE_MS
     unlisted_pairs: re.Pattern[str] | None = None
     needs_asset: bool = False
+    asset_in: Callable[[str], str] = no_asset
+    pages_apart: bool = False
     pages_shift: bool = False
 
 

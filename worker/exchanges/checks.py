@@ -58,6 +58,9 @@ NUMBER_ID: Final = IdForm(re.compile(r"[0-9]{1,20}"), "digits")
 PLAIN_ID: Final = IdForm(re.compile(r"[A-Za-z0-9_-]{1,128}"), "letters, digits, _ and -")
 
 
+PAIRS: Final = IdForm(PAIR, "letters, digits, _ . @ or -", longest=64)
+
+
 @dataclass(frozen=True, slots=True)
 class Checker:
     """What one exchange asks of a command, as data.
@@ -67,12 +70,14 @@ class Checker:
         capabilities: Commands outside these are refused.
         ids: What its order ids look like.
         needs: What a command must carry beyond what its class demands.
+        pairs: What its pairs look like.
     """
 
     name: str
     capabilities: Capabilities
     ids: IdForm
     needs: Mapping[type[Command], tuple[Need, ...]]
+    pairs: IdForm = PAIRS
 
     def check(self, command: Command) -> None:
         """Refuse a command that is not offered, lacks something, or is malformed.
@@ -102,15 +107,26 @@ class Checker:
 
     def _check_scope(self, command: Command) -> None:
         needs = self.needs.get(type(command), ())
-        for need, check, example in _SCOPE:
+        checks: Mapping[Need, Callable[[object], None]] = {
+            "pair": self._check_pair,
+            "side": _check_side,
+        }
+        for need, example in _EXAMPLES.items():
             value: object = getattr(command, need, None)
             if value is not None:
-                check(value)
+                checks[need](value)
             elif need in needs:
                 raise InvalidCommand(
                     f"{self.name} needs the {need} to {_ACTIONS[type(command)]}: "
                     f'add --{need} {example}, or {need}="{example}" in Python'
                 )
+
+    def _check_pair(self, pair: object) -> None:
+        if not isinstance(pair, str) or not self.pairs.pattern.fullmatch(pair):
+            raise InvalidCommand(
+                f"{_shown(pair)} is not a pair: give 1 to {self.pairs.longest} {self.pairs.words}, "
+                'as in --pair btc_idr, or pair="btc_idr" in Python'
+            )
 
     def _check_order(self, command: CancelOrder | QueryOrder) -> None:
         """Check the one name of an order: the exchange's id, or the client's."""
@@ -184,7 +200,7 @@ class Checker:
                 'or pairs=["btc_idr"] in Python'
             )
         for pair in pairs if isinstance(pairs, tuple) else ():
-            _check_pair(pair)
+            self._check_pair(pair)
         # A float would be rounded, and 0 means "disarm".
         if type(countdown_ms) is not int or countdown_ms < 0:
             raise InvalidCommand(
@@ -195,14 +211,6 @@ class Checker:
             raise InvalidCommand(f"{self.name} has no countdown of {countdown_ms} ms")
 
 
-def _check_pair(pair: object) -> None:
-    if not isinstance(pair, str) or not PAIR.fullmatch(pair):
-        raise InvalidCommand(
-            f"{_shown(pair)} is not a pair: give 1 to 64 letters, digits, _ . @ or -, "
-            'as in --pair btc_idr, or pair="btc_idr" in Python'
-        )
-
-
 def _check_side(side: object) -> None:
     if not isinstance(side, str) or not SIDE.fullmatch(side):
         raise InvalidCommand(
@@ -210,10 +218,7 @@ def _check_side(side: object) -> None:
         )
 
 
-_SCOPE: Final[tuple[tuple[Need, Callable[[object], None], str], ...]] = (
-    ("pair", _check_pair, "btc_idr"),
-    ("side", _check_side, "buy"),
-)
+_EXAMPLES: Final[Mapping[Need, str]] = {"pair": "btc_idr", "side": "buy"}
 
 
 def _shown(value: object) -> str:

@@ -39,6 +39,7 @@ class Timer:
             orders that are placed after it has fired, so workers hold the deadline.
         fires_within_ms: How long the exchange takes to cancel the orders once it fires.
         leaves_stops: It does not reach stop orders, or is not known to.
+        leaves_others: It is not known to reach orders on some of the exchange's markets.
         windowed: A request says for how long the exchange may accept it.
         absolute: A request names the moment at which it fires, by the exchange's clock. As far
             as that may differ from ours, the timer is set to fire earlier.
@@ -58,6 +59,7 @@ class Timer:
     one_shot: bool = True
     fires_within_ms: int = FIRED_MS
     leaves_stops: bool = False
+    leaves_others: bool = False
     windowed: bool = True
     absolute: bool = False
     firings_max: int = 0

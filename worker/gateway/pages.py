@@ -20,7 +20,12 @@ Answered = Answer | Wait | NoToken
 
 
 def read_pages(
-    ask: Callable[[Lists], Answered], command: Lists, *, until_ms: float, shift: bool
+    ask: Callable[[Lists], Answered],
+    command: Lists,
+    *,
+    until_ms: float,
+    shift: bool,
+    hasty: bool = False,
 ) -> Answered:
     """Ask for a list, page after page.
 
@@ -29,13 +34,14 @@ def read_pages(
         command: For the first page.
         until_ms: By when the last answer is needed, on the local monotonic clock.
         shift: As `Capabilities.pages_shift`.
+        hasty: Read no other page if the first one has orders, so that they are canceled first.
 
     Returns:
         One `OpenOrders` of all pages, without `next`. It is not complete if a page is not
         available, or there are more than `PAGES_MAX`. An answer to the first page that is no
         list, and a refusal for the rate on any page, is returned as it is.
     """
-    pages, count = _read(ask, command, until_ms=until_ms, most=PAGES_MAX)
+    pages, count = _read(ask, command, until_ms=until_ms, most=PAGES_MAX, hasty=hasty)
     if not isinstance(pages, list):
         return pages
     found = _merged(pages)
@@ -57,7 +63,12 @@ def read_pages(
 
 
 def _read(
-    ask: Callable[[Lists], Answered], command: Lists, *, until_ms: float, most: int
+    ask: Callable[[Lists], Answered],
+    command: Lists,
+    *,
+    until_ms: float,
+    most: int,
+    hasty: bool = False,
 ) -> tuple[list[OpenOrders] | Answered, int]:
     """Return the pages, the last one with a `next` if it is not the last there is."""
     pages: list[OpenOrders] = []
@@ -70,7 +81,7 @@ def _read(
         if not isinstance(answer, OpenOrders):
             return (answer if not pages or _throttled(answer) else pages), asked
         pages.append(answer)
-        if not answer.next or answer.next == after:
+        if not answer.next or answer.next == after or (hasty and answer.orders):
             break
         after = answer.next
     return pages, asked

@@ -37,6 +37,8 @@ class HeldWhy(StrEnum):
     """Stop orders stay, and the timer may cancel them."""
     STOPS = "stops"
     """The exchange holds the plain orders, and leaves stop orders to workers."""
+    OTHERS = "others"
+    """The timer is not known to reach orders on some markets."""
     PREFIX = "prefix"
     """The scope is bounded by client order ids, and a timer is not."""
 
@@ -55,7 +57,7 @@ def who_holds(why: str, *, native: bool, orders: bool) -> str:
     """
     if not native:
         return "workers"
-    return "both" if orders or why == HeldWhy.STOPS else "exchange"
+    return "both" if orders or why in (HeldWhy.STOPS, HeldWhy.OTHERS) else "exchange"
 
 
 def why_held(why: str, *, native: bool, orders: bool = False) -> str:
@@ -72,6 +74,7 @@ def why_held(why: str, *, native: bool, orders: bool = False) -> str:
 _REASONS: Mapping[HeldWhy, str] = {
     HeldWhy.STOPS: "the exchange's own timer for plain orders; workers for stop orders, "
     "which it leaves open",
+    HeldWhy.OTHERS: "the exchange's own timer; workers for markets that it is not known to reach",
     HeldWhy.KEPT: "the exchange's timer may cancel stop orders, which are to stay",
     HeldWhy.WIDE: "the exchange's timer cancels every order of the account, not a pair's alone",
     HeldWhy.NARROW: "the exchange's timer needs each pair by name",

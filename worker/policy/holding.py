@@ -49,7 +49,8 @@ def holding_of(
     timer = exchange.capabilities.timer
     if timer is None:
         return Holding(timer=False)
-    partly = HeldWhy.STOPS if timer.leaves_stops and not keeps_stops else ""
+    partly = HeldWhy.OTHERS if timer.leaves_others else ""
+    partly = HeldWhy.STOPS if timer.leaves_stops and not keeps_stops else partly
     if keeps_stops and not (timer.leaves_stops and lists_stops(exchange)):
         return Holding(timer=True, by_workers=HeldWhy.KEPT)
     if timer.reach is Reach.ACCOUNT and not everything:

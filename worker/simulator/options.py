@@ -44,6 +44,8 @@ class Options:
         okx_lacks: Kinds of algo orders that lists refuse.
         okx_fires_each_ms: From one order to the next once a timer has fired.
         hyperliquid_firings: How often a timer cancels orders on one day (UTC).
+        hyperliquid_fires_on_dexs: Whether a timer cancels orders on markets of other exchanges.
+            Not documented; from the seed.
         hyperliquid_volume: What each account has traded, in USDC.
         hyperliquid_requests: What an account may request beside one for each USDC traded.
         gate_stopped: What `triggerTime` is once a timer was stopped: `zero` or `now`. Not
@@ -89,6 +91,7 @@ class Options:
     okx_lacks: tuple[str, ...] = ()
     okx_fires_each_ms: int = 20
     hyperliquid_firings: int = 10
+    hyperliquid_fires_on_dexs: bool = False
     hyperliquid_volume: float = 2_000_000.0
     hyperliquid_requests: int = 10_000
     gate_stopped: str = "zero"
@@ -120,6 +123,7 @@ class Options:
             kraken_missing=rng.choice(("error", "empty")),
             gate_stopped=rng.choice(("zero", "now")),
             kucoin_missing=rng.choice(("error", "null")),
+            hyperliquid_fires_on_dexs=rng.choice((False, True)),
         )
 
     def set(self, name: str, value: object) -> None:

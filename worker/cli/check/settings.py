@@ -134,8 +134,9 @@ def _timers(settings: Settings, alias: str) -> str:
         else f"timers hold switches {bounds}"
     )
     others = "all others" if whole or timer.longest_ms else "shorter ones"
-    stops = ", and cancel stop orders" if timer.leaves_stops else ""
-    return f"; its {held}, workers hold {others}{stops}"
+    left = ", and cancel stop orders" if timer.leaves_stops else ""
+    left += ", and cancel orders on markets that it may leave" if timer.leaves_others else ""
+    return f"; its {held}, workers hold {others}{left}"
 
 
 def _odd(secret: str) -> str:

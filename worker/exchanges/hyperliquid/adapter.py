@@ -2,7 +2,8 @@
 
 Written from the exchange's documents and its own SDK. The API key is the address of the account
 and the API secret the private key of an API wallet ("agent") of it, which can trade but not
-withdraw. There is no cancel-all. Markets of builder-deployed exchanges (HIP-3) are not reached.
+withdraw. There is no cancel-all. Markets of other exchanges on it (HIP-3) are in lists of their
+own, which `dexs` reads; no document says whether the timer reaches their orders.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.errors import InvalidCommand
-from worker.exchanges.base import MINUTE_MS, Access, Capabilities, Hosts, Stamp
+from worker.exchanges.base import MINUTE_MS, Access, Capabilities, Hosts, IdForm, Stamp
 from worker.exchanges.checks import Checker, Need
+from worker.exchanges.hyperliquid import dexs
 from worker.exchanges.hyperliquid.limits import LIMITS
 from worker.exchanges.hyperliquid.replies import (
     CLIENT_ID,
+    FIRST_OUTCOME_ASSET,
     FIRST_SPOT,
     ORDER_ID,
+    OUTCOME,
     PERPETUALS,
     SPOT,
     read_reply,
@@ -51,23 +55,34 @@ TIMER: Final = Timer(
     firings_max=10,
     read_every_ms=10 * MINUTE_MS,
     conditional=True,
+    leaves_others=True,
 )
 """Once the time comes, "all open orders will be canceled"."""
 
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+PAIRS: Final = IdForm(
+    re.compile(r"[A-Za-z0-9_.@:#-]{1,64}"), "letters, digits, _ . @ : # or -", longest=64
+)
 
 
 def spell(pair: str) -> str:
     """Return a pair as the exchange names it, from that or from ccxt's form.
 
     `BTC/USDC:USDC` is the perpetual `BTC`. A spot market has a number, such as `@107`, which no
-    other name tells; the first is also named `PURR/USDC`.
+    other name tells; the first is also named `PURR/USDC`. `XYZ-TSLA/USDC:USDC` is `XYZ-TSLA`,
+    which the list of pairs has as another name of `xyz:TSLA`.
     """
     if pair.upper() == FIRST_SPOT:
         return "@0"
     coin, _, quoted = pair.partition("/")
     return coin if ":" in quoted else pair
+
+
+def outcome_asset(pair: str) -> str:
+    """Return the asset id of an outcome market, which its name tells; else nothing."""
+    found = OUTCOME.fullmatch(pair)
+    return str(FIRST_OUTCOME_ASSET + int(found[1])) if found else ""
 
 
 def vet(access: Access) -> str:
@@ -98,18 +113,21 @@ CAPABILITIES: Final = Capabilities(
     limits=LIMITS,
     timer=TIMER,
     tells_stops=True,
-    leaves_out="orders on markets of builder-deployed exchanges (HIP-3)",
+    leaves_out="TWAP orders",
     client_ids=CLIENT_ID,
     lists_client_ids=True,
     spelling=spell,
     pair_lists=(PERPETUALS, SPOT),
     needs_asset=True,
+    asset_in=outcome_asset,
+    unlisted_pairs=OUTCOME,
+    pages_apart=True,
     unordered_nonce=True,
     hex_keys=True,
     vet=vet,
 )
 NEEDS: Final[Mapping[type[Command], tuple[Need, ...]]] = {CancelOrder: ("pair",)}
-CHECKER: Final = Checker(NAME, CAPABILITIES, ORDER_ID, NEEDS)
+CHECKER: Final = Checker(NAME, CAPABILITIES, ORDER_ID, NEEDS, PAIRS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +161,14 @@ class Hyperliquid:
                 return _ask({"type": "orderStatus", **_user(access), "oid": client_id}, access)
             case QueryOrder(order_id=order_id):
                 return _ask({"type": "orderStatus", **_user(access), "oid": int(order_id)}, access)
-            case ListOpenOrders():
-                return _ask({"type": "frontendOpenOrders", **_user(access)}, access)
-            case ListPairs(part=part):
-                return _ask({"type": part}, access)
+            case ListOpenOrders(after=dexs.ASK) | ListPairs(after=dexs.ASK):
+                return _ask({"type": dexs.LIST}, access)
+            case ListOpenOrders(pair=pair, after=after):
+                dex = dexs.dex_of(pair) if pair else dexs.here(after)[1]
+                question = {"type": "frontendOpenOrders", **_user(access)}
+                return _ask(question | _on(dex), access)
+            case ListPairs(part=part, after=after):
+                return _ask({"type": part} | _on(dexs.here(after)[1]), access)
             case ReadTimer():
                 return _ask({"type": "userRateLimit", **_user(access)}, access)
             case _:
@@ -176,6 +198,11 @@ def _asset(stamp: Stamp) -> int:
     if not stamp.asset.isascii() or not stamp.asset.isdigit():
         raise InvalidCommand(f"{NAME} was asked to sign a cancel without an asset id")
     return int(stamp.asset)
+
+
+def _on(dex: str) -> dict[str, object]:
+    """Return the field that names another exchange; none for the own."""
+    return {"dex": dex} if dex else {}
 
 
 def _user(access: Access) -> dict[str, object]:

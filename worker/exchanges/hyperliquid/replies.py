@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from worker.exchanges.base import IdForm
+from worker.exchanges.hyperliquid import dexs
 from worker.exchanges.replies import (
     DETAIL_MAX_CHARS,
     at,
@@ -57,7 +58,13 @@ CLIENT_ID: Final = IdForm(
     longest=34,
     begins=re.compile(r"0x[0-9a-f]{0,32}"),
 )
-COIN: Final = re.compile(r"[A-Za-z0-9]{1,32}|@[0-9]{1,6}")
+OUTCOME: Final = re.compile(r"#(0|[1-9][0-9]{0,8})")
+"""An outcome market (HIP-4), by ten times its number and the side."""
+FIRST_OUTCOME_ASSET: Final = 100_000_000
+COIN: Final = re.compile(
+    rf"[A-Za-z0-9]{{1,32}}|{dexs.NAME.pattern}:[A-Za-z0-9_.-]{{1,32}}|@[0-9]{{1,6}}"
+    rf"|{OUTCOME.pattern}"
+)
 """A perpetual is named by its coin, a spot market by its number."""
 FIRST_SPOT: Final = "PURR/USDC"
 """The one spot market that the exchange names by its coins; it is number 0."""
@@ -123,12 +130,18 @@ def _read(command: Command, body: object) -> Answer | None:
             return _read_cancel(command, body)
         case QueryOrder():
             return _read_order(command, body)
+        case ListOpenOrders(after=dexs.ASK):
+            found = dexs.read_dexs(body)
+            return OpenOrders((), found.all, found.next) if found else None
         case ListOpenOrders():
             return _read_list(command, body) if isinstance(body, list) else None
         case ListPairs(part="spotMeta"):
             return _read_spot(body)
-        case ListPairs():
-            return _read_perpetuals(body)
+        case ListPairs(after=dexs.ASK):
+            found = dexs.read_dexs(body)
+            return PairList((), found.next) if found else None
+        case ListPairs(after=after):
+            return _read_perpetuals(body, after)
         case ReadTimer():
             return _read_traded(body)
         case SetCountdown():
@@ -200,7 +213,8 @@ def pair_of(row: object) -> str:
 def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
     """Take the open orders of the scope; a row that cannot be read leaves the list incomplete.
 
-    The exchange lists every order of the account, without pages.
+    The exchange lists every order of the account on its own markets, and those on markets of
+    other exchanges in a list for each: the pages of a list of the account.
     """
     orders: list[OpenOrder] = []
     complete = True
@@ -216,24 +230,42 @@ def _read_list(scope: ListOpenOrders, rows: list[object]) -> OpenOrders:
             continue
         if named and in_scope(scope, pair, side, client_id if isinstance(client_id, str) else ""):
             orders.append(OpenOrder(order_id, pair, side or None, stop=stop is True))
-    return OpenOrders(tuple(orders), complete)
+    return OpenOrders(tuple(orders), complete, "" if scope.pair else dexs.following(scope.after))
 
 
-def _read_perpetuals(body: object) -> PairList | None:
-    """Read the perpetuals: the asset id of each is its place in the list, counted from 0.
+def _read_perpetuals(body: object, after: str) -> PairList | None:
+    """Read perpetuals: the asset id of each follows from its place in the list.
 
-    A place that cannot be read is none of ours; the others keep theirs.
+    A place that cannot be read is none of ours; the others keep theirs. Another exchange may
+    have no perpetual yet.
     """
-    rows = at(body, "universe")
-    if not isinstance(rows, list) or not rows:
+    place, dex = dexs.here(after)
+    rows = [] if body is None and place else at(body, "universe")
+    if not isinstance(rows, list) or not (rows or place):
         return None
     coins = [text_at(row, "name") for row in rows]
-    named = [(n, coin) for n, coin in enumerate(coins) if COIN.fullmatch(coin)]
-    if len({coin for _, coin in named}) != len(named):
+    named = {
+        n: coin
+        for n, coin in enumerate(coins)
+        if COIN.fullmatch(coin) and dexs.dex_of(coin) == dex and n < dexs.ASSETS_EACH
+    }
+    if len({*named.values()}) != len(named):
         return None
-    return PairList(
-        tuple(ListedPair(coin, (f"{coin}/USDC:USDC",), asset=str(n)) for n, coin in named)
+    pairs = (
+        ListedPair(coin, _other_names(coin), asset=dexs.asset_of(place, n))
+        for n, coin in named.items()
     )
+    return PairList(tuple(pairs), dexs.following(after))
+
+
+def _other_names(coin: str) -> tuple[str, ...]:
+    """Return ccxt's name of a perpetual.
+
+    On another exchange what it is quoted in is another exchange's choice, and no part of it.
+    """
+    if dexs.dex_of(coin):
+        return (coin.upper().replace(":", "-"),)
+    return (f"{coin}/USDC:USDC",)
 
 
 def _read_spot(body: object) -> PairList | None:

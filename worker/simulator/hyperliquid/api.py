@@ -43,9 +43,10 @@ QUESTIONS = {
     "openOrders": "open_orders",
     "meta": PAIRS,
     "spotMeta": PAIRS,
+    "perpDexs": "dexs",
     "userRateLimit": "rate_limit",
 }
-WEIGHTS = {"query": 2, "open_orders": 20, "rate_limit": 20}
+WEIGHTS = {"query": 2, "open_orders": 20, "dexs": 20, "rate_limit": 20}
 WEIGHT_MAX, WINDOW_MS = 1_200, 60_000
 AHEAD_MIN_MS = 5_000
 VOLUME_MIN = 1_000_000
@@ -87,6 +88,8 @@ class Hyperliquid(Exchange):
                 continue
             self.firings[today] = self.firings.get(today, 0) + 1
             for order in self.book.open_orders(due.api_key):
+                if markets.dex_of(order.pair) and not self.options.hyperliquid_fires_on_dexs:
+                    continue
                 self.book.close(order, "canceled", "countdown", at_ms)
 
     def read(self, request: Request) -> Reading:
@@ -98,7 +101,7 @@ class Hyperliquid(Exchange):
             operation = QUESTIONS.get(str(body.get("type")), "unknown")
             user = str(body.get("user", "")).lower()
             ids = (named,) if named else ()
-            fields = {"type": str(body.get("type"))}
+            fields = {"type": str(body.get("type")), "dex": str(body.get("dex") or "")}
             return Reading(operation, self._known(user), order_ids=ids, fields=fields)
         action = body.get("action")
         if request.method != "POST" or path != "/exchange" or not isinstance(action, dict):
@@ -129,8 +132,8 @@ class Hyperliquid(Exchange):
     def list_pairs(self, reading: Reading, pairs: Sequence[str]) -> object:
         """List the perpetuals, or the spot markets; neither depends on the orders there are."""
         perpetual = reading.fields["type"] == "meta"
-        found = markets.perpetuals() if perpetual else markets.spot()
-        return found if pairs else {**found, "universe": []}
+        found = markets.perpetuals(reading.fields["dex"]) if perpetual else markets.spot()
+        return found if pairs or found is None else {**found, "universe": []}
 
     def admit(self, call: Call) -> Verdict | None:
         """Count the weight of an address, and the requests of an account."""
@@ -171,7 +174,10 @@ class Hyperliquid(Exchange):
                 return self._query(reading, body)
             case "open_orders":
                 orders = self.book.open_orders(reading.api_key)
-                return document([order_row(order) for order in orders])
+                here = [it for it in orders if markets.dex_of(it.pair) == reading.fields["dex"]]
+                return document([order_row(order) for order in here])
+            case "dexs":
+                return document(markets.dexs())
             case "rate_limit":
                 return self._allowance(reading)
             case "cancel" | "countdown":
