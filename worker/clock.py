@@ -24,6 +24,11 @@ def cpu_ms() -> float:
     return time.thread_time() * 1_000
 
 
+def process_cpu_ms() -> float:
+    """Return the CPU time of this process in ms."""
+    return time.process_time() * 1_000
+
+
 def sleep_ms(duration_ms: float) -> None:
     """Block this thread for a duration; a negative one returns at once."""
     time.sleep(max(0.0, duration_ms) / 1_000)  # noqa: TID251

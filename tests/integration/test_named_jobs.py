@@ -204,3 +204,54 @@ def test_a_lane_of_one_request_at_a_time_promises_nothing(bench: Bench) -> None:
     bench.take(lane=IX, back_ms=1_000)
     bench.ledger.accept([new_job("2", IX)], [("indodax", BELL)])
     assert bench.client.llen("cx:indodax") == 1
+
+
+def test_none_rings_while_a_worker_lets_jobs_gather(bench: Bench) -> None:
+    """It has found none due, and asks for the lane's again."""
+    bench.client.delete(f"cx:{QUEUE}")
+    bench.one("a1")
+    assert not bench.settle(bench.take(lane=EV), Verb.DONE, limit=9, stay_ms=60).jobs
+    bench.clock.advance(3)
+    (second,) = ring(bench, "a2")
+    assert rung(bench) == -ENOUGH
+    assert [each.id for each in bench.claim(limit=9, lane=EV).jobs] == [second]
+    ring(bench, "a3")
+    assert rung(bench) == -ENOUGH, "it asks again once it has settled"
+    bench.clock.advance(58)
+    ring(bench, "a4")
+    assert rung(bench) == 1 - ENOUGH, "it is late"
+
+
+def test_one_rings_once_none_has_gathered(bench: Bench) -> None:
+    """The worker has asked again, and found nothing."""
+    bench.client.delete(f"cx:{QUEUE}")
+    bench.one("a1")
+    bench.settle(bench.take(lane=EV), Verb.DONE, limit=9, stay_ms=60)
+    assert not bench.claim(limit=9, lane=EV).jobs
+    ring(bench, "a2")
+    assert rung(bench) == 1 - ENOUGH
+
+
+def test_a_worker_that_ends_leaves_what_another_has_stated(bench: Bench) -> None:
+    """The other one asks for more; the later of two statements counts."""
+    bench.client.delete(f"cx:{QUEUE}")
+    first, second = bench.one("a1"), bench.one("a2")
+    mine = bench.take("w1", lane=EV, job_id=first)
+    other = bench.take("w2", lane=EV, job_id=second, back_ms=50)
+    bench.settle(mine, Verb.DONE, "w1", back_ms=1)
+    ring(bench, "a3")
+    assert rung(bench) == -ENOUGH
+    bench.settle(other, Verb.DONE, "w2")
+    ring(bench, "a4")
+    assert rung(bench) == 1 - ENOUGH
+
+
+def test_named_jobs_go_next_if_they_are_due(bench: Bench) -> None:
+    """Their doorbells were read while all threads were busy."""
+    ids = [bench.one(f"a{n}") for n in range(BACKLOG)]
+    job = bench.take(lane=EV)
+    other = bench.take(lane=EV)
+    named = [(EV, ids[-1]), (EV, other.id), (EV, "unknown"), (EV, ids[-2])]
+    claimed = bench.settle(job, Verb.DONE, limit=3, named=named)
+    assert claimed.due == (True, False, False, True)
+    assert [each.id for each in claimed.jobs[:2]] == [ids[-1], ids[-2]]

@@ -129,13 +129,16 @@ class Bench:
     def settle(
         self, job: Job, verb: Verb, holder: str = "w1", *, limit: int = 0, **fields: Any
     ) -> Claimed:
-        """Settle an attempt."""
+        """Settle an attempt; claim what is next as `Ledger.settle` does."""
+        names = ("back_ms", "stay_ms", "named")
+        more = {name: fields.pop(name) for name in names if name in fields}
         return self.ledger.settle(
             [settlement(job, verb, **fields)],
             holder=holder,
             retention_ms=RETENTION_MS,
             lease_ms=LEASE_MS,
             limit=limit,
+            **more,
         )
 
     def settle_all(

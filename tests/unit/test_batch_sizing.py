@@ -113,3 +113,34 @@ def test_a_thread_says_when_it_asks_for_more_only_if_that_is_soon(
     for _ in range(500):
         sizing.learn(took_ms, 0.4)
     assert sizing.back_ms == pytest.approx(back_ms, abs=0.01)
+
+
+def test_a_busy_process_learns_no_slower_attempts() -> None:
+    """They wait for the process's other threads; more threads would make them slower still."""
+    sizing = BatchSizing()
+    for _ in range(200):
+        sizing.learn(0.9, 0.4)
+    for _ in range(200):
+        sizing.learn(9.0, 0.9, busy=True)
+    assert (sizing.threads(), sizing.batch) == (2, 22)
+    assert sizing.back_ms == pytest.approx(1.8)
+
+
+def test_a_busy_process_learns_faster_attempts() -> None:
+    """What it has learned before it was busy may be of the crowd already."""
+    sizing = BatchSizing()
+    for _ in range(200):
+        sizing.learn(9.0, 0.4)
+    for each in range(200):
+        sizing.learn(0.9 if each % 5 == 0 else 9.0, 0.4, busy=True)
+    assert (sizing.threads(), sizing.batch) == (2, 22)
+
+
+def test_an_exchange_that_slows_is_learned_once_the_process_is_calm() -> None:
+    """Its time leaves the process's threads waiting, and the CPU unused."""
+    sizing = BatchSizing()
+    for _ in range(200):
+        sizing.learn(0.8, 0.4)
+    for _ in range(200):
+        sizing.learn(50.2, 0.4)
+    assert (sizing.threads(), sizing.batch, sizing.back_ms) == (63, 1, 0)

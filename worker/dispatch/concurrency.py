@@ -12,6 +12,7 @@ from enum import Enum
 from worker import clock
 from worker.model.outcomes import Outcome
 from worker.policy.batch_sizing import BatchSizing
+from worker.policy.cpu_load import CpuLoad
 
 SWITCH_THREADS = 2
 """Kept for switches, which must not wait for cancels."""
@@ -19,6 +20,8 @@ NAMED_THREADS = 2
 """Kept for named jobs, which pass a backlog."""
 NAMED_MAX = 1_000
 """Named jobs that may wait for those threads; the oldest beyond them wait their turn."""
+NAMED_AT_ONCE = 64
+"""Named jobs that one settlement has Redis name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,13 @@ class NamedJob:
     Attributes:
         ended: Called once its turn is over, with the outcome of its attempt; None if it was
             not attempted.
+        left: Called instead if Redis has it named for whichever thread asks next.
     """
 
     lane: str
     job_id: str
     ended: Callable[[Outcome | None], object]
+    left: Callable[[], object]
 
 
 class Answered(Enum):
@@ -41,7 +46,7 @@ class Answered(Enum):
     BEGUN = "begun"
     """A thread attempts it."""
     WAITS = "waits"
-    """All threads are busy; the next free one attempts it."""
+    """All threads are busy; the next free one attempts it, or has Redis name it."""
     LEFT = "left"
     """It runs or has ended here, or is another worker's. Its end is not reported."""
 
@@ -79,18 +84,22 @@ class ExchangeThreads:
     Attributes:
         sizing: How long attempts take, and so how many jobs a thread claims at once.
         for_jobs: Threads that run whatever is due; at most `most` at a time.
-        for_named: Threads that run named jobs while all of those are busy.
+        for_named: Threads that run named jobs while all of those are busy with attempts that
+            take long.
         for_switches: Threads that bring the exchange's timers in line.
+        gathering: The thread that lets jobs gather before it asks for them.
         named: Named jobs that wait for a thread.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, load: CpuLoad) -> None:
         self._size = size
+        self._load = load
         self.sizing = BatchSizing()
         self._learning = threading.Lock()
         self.for_jobs = ThreadLimit(size)
         self.for_named = ThreadLimit(NAMED_THREADS)
         self.for_switches = ThreadLimit(SWITCH_THREADS)
+        self.gathering = ThreadLimit(1)
         self.named: deque[NamedJob] = deque()
         self._since: dict[int, tuple[float, float]] = {}
         """Thread → when its attempt began, and the CPU time that it had used, in ms."""
@@ -101,6 +110,14 @@ class ExchangeThreads:
         if len(self.named) > NAMED_MAX:
             with suppress(IndexError):  # other threads take from it too
                 self.named.popleft().ended(None)
+
+    def take_named(self) -> list[NamedJob]:
+        """Take the named jobs that wait, at most `NAMED_AT_ONCE`, the oldest first."""
+        taken = list[NamedJob]()
+        with suppress(IndexError):
+            while self.named and len(taken) < NAMED_AT_ONCE:
+                taken.append(self.named.popleft())
+        return taken
 
     def begin(self) -> None:
         """Note that an attempt of this thread begins; `end` follows."""
@@ -114,7 +131,16 @@ class ExchangeThreads:
     def learn(self, took_ms: float, cpu_ms: float) -> None:
         """Add the time and the CPU time of an attempt to the averages."""
         with self._learning:
-            self.sizing.learn(took_ms, cpu_ms)
+            if self._load.due(now_ms := clock.monotonic_ms()):
+                self._load.note(now_ms, clock.process_cpu_ms())
+            self.sizing.learn(took_ms, cpu_ms, busy=self._load.busy)
+
+    def gather(self) -> bool:
+        """Return whether a thread is to let jobs gather, and take the one place for it.
+
+        Not where attempts take long: jobs would wait while threads are free.
+        """
+        return self._load.busy and self.sizing.back_ms > 0 and self.gathering.enter()
 
     @property
     def most(self) -> int:

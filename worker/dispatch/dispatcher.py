@@ -36,6 +36,7 @@ from worker.gateway.account import AccountSessions
 from worker.model.names import exchange_of, is_switch_lane
 from worker.model.outcomes import Outcome
 from worker.net.process import process_name
+from worker.policy.cpu_load import CpuLoad
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
@@ -69,8 +70,9 @@ class Dispatcher:
         self._due_poll = due_poll
         self._pair_refresh = pair_refresh
         self._timer_watch = timer_watch
+        load = CpuLoad()
         self._threads = {
-            account.exchange.name: ExchangeThreads(settings.worker.exchange_threads)
+            account.exchange.name: ExchangeThreads(settings.worker.exchange_threads, load)
             for account in accounts.accounts
         }
         self.name = process_name()
@@ -164,7 +166,7 @@ class Dispatcher:
         if not self._serves(lane, job_id):
             return None
         threads, ended = self._threads[exchange], list[Outcome | None]()
-        job = NamedJob(lane, job_id, ended.append)
+        job = NamedJob(lane, job_id, ended.append, lambda: None)
         if threads.enter():
             self._run_turn(exchange, named=job, turn_ms=TURN_MS)
         else:  # a named job passes a backlog that keeps all other threads busy
@@ -181,7 +183,8 @@ class Dispatcher:
             self._submit(threads.for_jobs, self._run_one, job)
             return Answered.BEGUN
         threads.name(job)
-        if threads.for_named.inside < NAMED_THREADS:
+        self._look_again(exchange)
+        if not threads.sizing.back_ms and threads.for_named.inside < NAMED_THREADS:
             self.call(partial(self._run_named, exchange))
         return Answered.WAITS
 
@@ -248,6 +251,26 @@ class Dispatcher:
             self._turn(exchange, turn_ms).run(named)
         finally:
             (limit or self._threads[exchange].for_jobs).leave()
+            self._look_again(exchange)
+
+    def _look_again(self, exchange: str) -> None:
+        """Put a thread to a named job that waits, if one is free.
+
+        Called once a job waits and once a place is free: whichever is later finds the other.
+        """
+        threads = self._threads[exchange]
+        if threads.named and not self._stopping.is_set() and threads.enter():
+            self._submit(threads.for_jobs, self._run_waiting, exchange)
+
+    def _run_waiting(self, exchange: str) -> None:
+        """Run a turn that begins with the named job that has waited for longest."""
+        threads = self._threads[exchange]
+        try:
+            job = threads.named.popleft()
+        except IndexError:  # another thread has had Redis name it
+            threads.for_jobs.leave()
+        else:
+            self._run_turn(exchange, named=job)
 
     def _turn(self, exchange: str, turn_ms: float | None = None) -> Turn:
         threads = self._threads[exchange]

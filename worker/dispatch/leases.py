@@ -132,9 +132,18 @@ class Leases:
         return claimed
 
     def settle(
-        self, done: Sequence[Settlement], *, holder: str, limit: int, back_ms: float = 0
+        self,
+        done: Sequence[Settlement],
+        *,
+        holder: str,
+        limit: int,
+        back_ms: float = 0,
+        stay_ms: float = 0,
+        named: Sequence[tuple[str, str]] = (),
     ) -> Claimed:
         """Record the results of attempts, and lease up to `limit` due jobs in the same call.
+
+        Arguments are as for `Ledger.settle`.
 
         The exchange's replies may be the only proof there will be, and stay true when
         the leases are over. So while Redis is down the call is repeated until a lease has
@@ -151,7 +160,13 @@ class Leases:
                 if children:
                     self._ledger.accept(children, follows=True)
                 claimed = self._ledger.settle(
-                    done, holder=holder, limit=limit, back_ms=back_ms, **self._times
+                    done,
+                    holder=holder,
+                    limit=limit,
+                    back_ms=back_ms,
+                    stay_ms=stay_ms,
+                    named=named,
+                    **self._times,
                 )
             except StoreUnavailable:
                 if limit:

@@ -80,33 +80,54 @@ def _cancel(
     While its job waits for a thread the doorbell is not acknowledged, so that this worker
     leaves others to other workers: it counts as prefetched.
     """
-    job_id, acks = command.job or "", [ack]
+    bell = Doorbell(parts, command, events, [ack])
+    if events:
+        events.begun()
+    answered = parts.dispatcher.answer(NamedJob(lane, command.job or "", bell.ended, bell.left))
+    if answered is Answered.BEGUN:
+        bell.acknowledge()
+    elif answered is Answered.LEFT:
+        bell.left()
 
-    def acknowledge() -> None:
-        with suppress(IndexError):  # done already, here or by the thread that had the job
-            acks.pop()()
 
-    def ended(outcome: Outcome | None) -> None:
-        acknowledge()
+@dataclass(frozen=True, slots=True)
+class Doorbell:
+    """A single cancel's doorbell until it is answered. Safe to use from any thread.
+
+    Attributes:
+        acks: Acknowledges it; empty once that is done.
+    """
+
+    parts: Runtime
+    command: CancelMessage
+    events: Events | None
+    acks: list[Ack]
+
+    def acknowledge(self) -> None:
+        """Acknowledge the message, unless that has been done."""
+        with suppress(IndexError):  # here, or by the thread that had the job
+            self.acks.pop()()
+
+    def ended(self, outcome: Outcome | None) -> None:
+        """End the task, with the outcome of the attempt; None if none was made."""
+        self.acknowledge()
+        parts, command, events = self.parts, self.command, self.events
         try:
             if outcome is None:
                 accept_missing(parts, command)
             if events:
-                events.ended(shown_result(parts, job_id, outcome) or DEFERRED)
+                events.ended(shown_result(parts, command.job or "", outcome) or DEFERRED)
         except StoreUnavailable:
             if events:
                 events.ended(DEFERRED)
         except InvalidCommand as error:
             parts.bury(str(error), shown(CANCEL, (), asdict(command)))
 
-    if events:
-        events.begun()
-    match parts.dispatcher.answer(NamedJob(lane, job_id, ended)):
-        case Answered.WAITS:
-            return
-        case Answered.LEFT if events:
-            parts.dispatcher.call(lambda: ended(None))
-    acknowledge()
+    def left(self) -> None:
+        """End the task: a thread that asks Redis for jobs will find its job."""
+        self.acknowledge()
+        if self.events:
+            self.parts.dispatcher.call(lambda: self.ended(None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class Claimed:
             exchange in line with them; or empty.
         more: Whether the lane of these jobs has others that may be claimed now.
         counted: Of each settlement, whether it counted.
+        due: Of each job that was named, whether it was due.
     """
 
     now_ms: int
@@ -69,6 +70,7 @@ class Claimed:
     tended: str = ""
     more: bool = False
     counted: tuple[bool, ...] = ()
+    due: tuple[bool, ...] = ()
 
     @property
     def applied(self) -> bool:

@@ -59,9 +59,16 @@ class BatchSizing:
         cpu_ms = max(self._cpu_ms, 0.01)
         return max(THREADS_MIN, 1 + int(max(0.0, each_ms - cpu_ms) / cpu_ms / 2))
 
-    def learn(self, took_ms: float, cpu_ms: float) -> None:
-        """Add the time and the CPU time of an attempt to the averages, in ms."""
-        self._each_ms += WEIGHT * (took_ms - self._each_ms)
+    def learn(self, took_ms: float, cpu_ms: float, *, busy: bool = False) -> None:
+        """Add the time and the CPU time of an attempt to the averages, in ms.
+
+        Of a process that is `busy`, short of CPU time, a slower attempt says nothing of the
+        exchange. It would make the exchange look slow, and add doorbells and threads, which
+        cost more CPU time. A slow exchange leaves the process time to spare.
+        """
+        if took_ms < self._each_ms or not busy:
+            self._each_ms += WEIGHT * (took_ms - self._each_ms)
         slower = took_ms > self._least_ms
-        self._least_ms += (SLOWER_WEIGHT if slower else WEIGHT) * (took_ms - self._least_ms)
+        if not (slower and busy):
+            self._least_ms += (SLOWER_WEIGHT if slower else WEIGHT) * (took_ms - self._least_ms)
         self._cpu_ms += WEIGHT * (cpu_ms - self._cpu_ms)

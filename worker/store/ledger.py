@@ -66,16 +66,23 @@ class Ledger(Presence):
         lease_ms: int,
         limit: int,
         back_ms: float = 0,
+        stay_ms: float = 0,
+        named: Sequence[tuple[str, str]] = (),
     ) -> Claimed:
         """Record the results of attempts of one exchange, and lease the next due jobs.
 
         All in one step, and each by itself: one that no longer counts does not
-        stop the others. `back_ms` is as in `claim`.
+        stop the others. `back_ms` is as in `claim`; with `stay_ms` jobs ring no bell for
+        so long either, as the holder asks again by then in any case. `named` are jobs,
+        each by lane and id, that go next if they are due.
         """
         exchange = key_name(settled[0].job.exchange)
         head = (holder, retention_ms, RECENT, self._digest, exchange, lease_ms, limit, back_ms)
-        answer = self._store.run("settle", *head, *map(settlement_row, settled))
-        now, unregistered, tended, more, applied, *jobs = answer
+        names: list[str | float] = [stay_ms, len(named)]
+        for job in named:
+            names += job
+        answer = self._store.run("settle", *head, *names, *map(settlement_row, settled))
+        now, unregistered, tended, more, applied, due, *jobs = answer
         return Claimed(
             now_ms=int(now),
             jobs=_read(jobs),
@@ -83,6 +90,7 @@ class Ledger(Presence):
             tended=tended,
             more=more == 1,
             counted=tuple(each == "1" for each in str(applied)),
+            due=tuple(each == "1" for each in str(due)),
         )
 
     def hand_back(self, in_hand: Sequence[tuple[Job, str]]) -> int:

@@ -22,6 +22,7 @@ elseif lane == '' then
 else
   jobs, more = claim_in(p, claim, lane, ARGV[5])
   unregistered = jobs and '' or lane
+  if jobs and #jobs == 0 then not_back(p, lane, claim.holder) end
 end
 local answer = { now, unregistered, tended or '', more and 1 or 0 }
 for _, job in ipairs(jobs or {}) do answer[#answer + 1] = job end

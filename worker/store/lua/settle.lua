@@ -1,7 +1,10 @@
--- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, back_ms, settlement * n)
---   -> now, unregistered, tended, more, applied ('1' or '0' * n), job * n
+-- settle(p, holder, retention_ms, recent, digest, exchange, lease_ms, limit, back_ms, stay_ms,
+--     names, (lane, id) * names, settlement * n)
+--   -> now, unregistered, tended, more, applied ('1' or '0' * n), due ('1' or '0' * names), job * n
 -- Record the results of attempts, give up their leases and holds, and claim the next
--- due jobs of the exchange (limit 0: none), as `claim` does, in the same step.
+-- due jobs of the exchange (limit 0: none), as `claim` does, in the same step. Those named go
+-- next, if they are due. With stay_ms the holder asks again within so long, whether
+-- or not jobs are due.
 -- Each settlement is a table as JSON, from settlement_rows.py; what is false or 0 may be left out:
 --   id, claim, by  the job, the number of its claim, and who made that
 --   verb           done   the outcome is proven: the job ends
@@ -36,7 +39,7 @@
 --- @include lib/lanes
 --- @include lib/reach
 --- @include lib/turns
-local p, holder, retention, recent, digest, exchange, lease, limit, back = unpack(ARGV, 1, 9)
+local p, holder, retention, recent, digest, exchange, lease, limit, back, stay = unpack(ARGV, 1, 10)
 local now = now_ms()
 local ended, lanes, closed, rows, runs, parents = {}, {}, {}, {}, {}, {}
 
@@ -234,8 +237,9 @@ local function clear(lane, of_lane)
   if of_lane.orders[1] then untrack(lane, of_lane.orders) end
 end
 
-local settlements, applied = {}, ''
-for i = 10, #ARGV do settlements[i - 9] = cjson.decode(ARGV[i]) end
+local settlements, applied, due_names = {}, '', ''
+local first = 12 + 2 * tonumber(ARGV[11])
+for i = first, #ARGV do settlements[i - first + 1] = cjson.decode(ARGV[i]) end
 for _, s in ipairs(settlements) do applied = applied .. (settle(s) and '1' or '0') end
 for lane, of_lane in pairs(runs) do
   if of_lane.changed then write_runs(p, lane, of_lane) end
@@ -254,14 +258,22 @@ for lane, pause in pairs(lanes) do
   end
   local row = row_of(lane)
   if row[HOLD] or row[HOLDER] == holder then release(p, lane, holder, now) end
-  if row[BACK] then redis.call('HDEL', p .. 'lane:' .. lane, 'back') end
+  if row[BACKER] == holder then redis.call('HDEL', p .. 'lane:' .. lane, 'back', 'backer') end
   reindex(p, lane, now)
+end
+for i = 12, first - 1, 2 do
+  local due = is_due(p, ARGV[i], ARGV[i + 1], now)
+  if due then name_job(p, ARGV[i], ARGV[i + 1]) end
+  due_names = due_names .. (due and '1' or '0')
 end
 local jobs, unregistered, tended, more = {}, '', '', false
 if tonumber(limit) > 0 then
   jobs, unregistered, tended, more = claim_any(p, { digest = digest, exchange = exchange,
     holder = holder, lease = tonumber(lease), limit = tonumber(limit), back = tonumber(back), now = now })
 end
-local answer = { now, unregistered, tended, more and 1 or 0, applied }
+if tonumber(stay) > 0 then
+  for lane in pairs(lanes) do be_back(p, lane, holder, now + stay, (read_lane(p, lane))) end
+end
+local answer = { now, unregistered, tended, more and 1 or 0, applied, due_names }
 for _, job in ipairs(jobs) do answer[#answer + 1] = job end
 return answer

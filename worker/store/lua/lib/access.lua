@@ -19,7 +19,7 @@ local states = {}
 -- Lanes of which nothing is put off, as this call of the script has found.
 local none_asked = {}
 -- Where these are in what read_lane gives.
-local HOLD, HOLDER, CANON, BACK = 4, 7, 8, 16
+local HOLD, HOLDER, CANON, BACK, BACKER = 4, 7, 8, 16, 17
 
 -- read_lane(p, lane) -> values of its hash; its runs, see lib/turns. All that one who claims or
 -- settles asks of it, in one command; what is refused is kept for refusal_of. The first values
@@ -27,7 +27,7 @@ local HOLD, HOLDER, CANON, BACK = 4, 7, 8, 16
 local function read_lane(p, lane)
   local row = redis.call('HMGET', p .. 'lane:' .. lane, 'width', 'held_until', 'not_before', 'hold',
     'bulk', 'guest_until', 'holder', 'canon', 'urgent_run', 'single_run', 'clear_run',
-    'refused', 'refused_ms', 'refusals', 'refused_at', 'back')
+    'refused', 'refused_ms', 'refusals', 'refused_at', 'back', 'backer')
   states[lane] = states[lane] or { what = row[12], since = tonumber(row[13]),
     count = tonumber(row[14] or 0), at = tonumber(row[15] or 0) }
   return row, { urgent = tonumber(row[9] or 0), single = tonumber(row[10] or 0),

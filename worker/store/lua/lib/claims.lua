@@ -98,6 +98,22 @@ local function keep_name(p, lane, id, now)
   if is_due(p, lane, id, now) then name_job(p, lane, id) end
 end
 
+-- be_back(p, lane, holder, till, row): the holder asks for more by then. Of several the last
+-- one counts. Not in a lane of one request at a time, where another worker may be next. row: as
+-- from read_lane.
+local function be_back(p, lane, holder, till, row)
+  if row[1] ~= '1' and till > tonumber(row[BACK] or 0) then
+    redis.call('HSET', p .. 'lane:' .. lane, 'back', math.ceil(till), 'backer', holder)
+  end
+end
+
+-- not_back(p, lane, holder): it has found nothing, and does not ask again.
+local function not_back(p, lane, holder)
+  if redis.call('HGET', p .. 'lane:' .. lane, 'backer') == holder then
+    redis.call('HDEL', p .. 'lane:' .. lane, 'back', 'backer')
+  end
+end
+
 -- claim_in(p, claim, lane, id) -> list of jobs' fields and whether there are more; nil when the
 -- claimant has not registered the lane. With id '' what `next_due` gives, else that job if it is
 -- due and no other class has its turn.
@@ -166,8 +182,8 @@ local function claim_in(p, claim, lane, id)
     redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
   end
   if refusal.what and #jobs > 0 then hold_probe(p, lane, now + held) end
-  if claim.back > 0 and #jobs > 0 and not serial and not refusal.what then
-    redis.call('HSET', p .. 'lane:' .. lane, 'back', now + math.ceil(#jobs * claim.back))
+  if claim.back > 0 and #jobs > 0 and not refusal.what then
+    be_back(p, lane, claim.holder, now + #jobs * claim.back, row)
   end
   local plain = not serial and not refusal.what -- so that nothing of its hash has changed here
   if seen > 0 then reindex(p, lane, now, plain and ready or nil) end

@@ -10,7 +10,8 @@
 --                        guest_until: see hold.lua; canon, joined: see lib/identity;
 --                        width:<digest>, what each claimant wants; key:<digest>,
 --                        for which account it has the lane;
---                        back: ms by which a worker that runs jobs of it asks for more;
+--                        back: ms by which a worker that runs jobs of it asks for more, and
+--                        backer: which;
 --                        serial_ms, of switches: longest lease of a job that shares the hold;
 --                        reach|<pair>: see lib/reach
 --   P registered:<digest> set  lanes that the claimant's settings serve
