@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,11 +34,11 @@ class Asked:
 def busy(world: World) -> Iterator[Turning]:
     """A dispatcher both of whose threads for the exchange are busy."""
     turns = turning(world)
-    turns.dispatcher.start()
-    while turns.threads.enter():
-        pass
-    yield turns
-    turns.dispatcher.stop()
+    with ThreadPoolExecutor(1) as executor:
+        turns.dispatcher._executor = executor  # noqa: SLF001  without the sweep, which finds due jobs too
+        while turns.threads.enter():
+            pass
+        yield turns
 
 
 def accepted(world: World) -> str:
