@@ -103,6 +103,7 @@ LONG = (
     *("nearly_all_of_the_budget", "within_a_step", "at_even_steps", "no_window_holds_more"),
     *("any_jitter", "far_away", "does_not_know", "costs_little", "two_steps"),
     *("may_send_is_taken_for", "no_byte_of_a_request", "is_signed_for_the_address"),
+    *("only_a_proof_ends", "spent_budgets_end", "attempt_is_one_that_can", "nothing_is_rounded"),
 )
 """Parts of the names of tests that simulate minutes: what only they would notice survives."""
 
