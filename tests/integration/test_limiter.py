@@ -387,3 +387,11 @@ def test_others_use_all_there_is(clock: Clock, limiter: Slots) -> None:
     assert send(limiter, WIDE) == WINDOW_MS + 1
     clock.advance(WINDOW_MS + 1)
     assert sent_now(limiter) == 100
+
+
+def test_what_others_used_may_be_very_many(limiter: Slots) -> None:
+    """More than one command of Redis takes; each of them counts."""
+    huge = Rule("huge", 6_000, WINDOW_MS)
+    grant = reserve(limiter, huge)
+    limiter.landed(grant.told([Left(huge, 2, WINDOW_MS)]))
+    assert [send(limiter, huge) for _ in range(3)] == [0, 0, WINDOW_MS + 1]

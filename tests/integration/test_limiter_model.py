@@ -11,7 +11,7 @@ import pytest
 from tests.support.stepped_time import Stepped
 from worker.direct.limiter import MemoryLimiter
 from worker.model.constants import COME_BACK_MS
-from worker.model.limits import Grant, Rule
+from worker.model.limits import Grant, Left, Rule
 from worker.store.limiter import Limiter
 
 HOUR_MS = 3_600_000
@@ -27,6 +27,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "paced by few": (Rule("paced", 2, 999, paced=True),),
     "paced and plain": (PACED, PLAIN),
     "two paces and a ban": (PACED, Rule("slow", 4, 1_500, paced=True), Rule("ban", 1, 1, ban=True)),
+    "wide": (Rule("wide", 40, 900),),
     "five": (PLAIN, PACED, *(Rule(f"r{n}", n, n * 400) for n in (2, 3, 4))),
 }
 
@@ -44,7 +45,7 @@ def limiter(stepped: Stepped) -> Limiter:
 
 @pytest.mark.parametrize("rules", RULES)
 def test_script_and_process_grant_alike(stepped: Stepped, limiter: Limiter, rules: str) -> None:
-    """Any history of requests, arrivals, bans and waits has the same grants and waits."""
+    """Any history of requests, arrivals, bans, waits and replies has the same grants and waits."""
     rng = random.Random(rules)
     own = MemoryLimiter(lambda: stepped.now_ms)
     under_way: list[tuple[Grant, Grant]] = []
@@ -68,8 +69,13 @@ def test_script_and_process_grant_alike(stepped: Stepped, limiter: Limiter, rule
         if under_way and rng.random() < 0.6:
             pair = under_way.pop(rng.randrange(len(under_way)))
             sent = rng.random() < 0.8
-            limiter.landed(pair[0], sent=sent)
-            own.landed(pair[1], sent=sent)
+            left = []
+            if rng.random() < 0.3:
+                rule = rng.choice([rule for rule in asked if not rule.ban])
+                frees_ms = rng.choice((1, rule.window_ms // 3, rule.window_ms))
+                left = [Left(rule, rng.randrange(rule.max_requests), frees_ms)]
+            limiter.landed(pair[0].told(left), sent=sent)
+            own.landed(pair[1].told(left), sent=sent)
         if rng.random() < 0.02:
             ban_ms = rng.randint(1, 500)
             bans = [rule for rule in asked if rule.ban]
