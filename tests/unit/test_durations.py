@@ -27,11 +27,19 @@ def test_a_span_is_read(text: str, unit: str, ms: int) -> None:
     assert duration_ms(text, unit=unit) == ms
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "-5s", "5 weeks", "5S", "1e3s", "nan", "5s5", "٣s"])
+@pytest.mark.parametrize("text", ["", "s", "-5s", "5 weeks", "5S", "1e3s", "nan", "5s5", "٣s"])
 def test_what_is_no_span_is_refused(text: str) -> None:
-    """The text says how to write it; a bare number needs a unit here."""
+    """The text says how to write it."""
     with pytest.raises(ValueError, match="give a time such as 500ms, 30s, 2m, 1h"):
         duration_ms(text)
+
+
+def test_a_number_without_any_unit_is_refused() -> None:
+    """Where the option has none of its own; else its unit is named."""
+    with pytest.raises(ValueError, match=r"^45 has no unit: give 45s, 45ms or 45m$"):
+        duration_ms("45")
+    with pytest.raises(ValueError, match="2m, 1h, or a number of seconds$"):
+        duration_ms("soon", unit="s")
 
 
 def test_settings_take_spans_and_numbers() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from worker import clock
 from worker.cli import output
-from worker.cli.errors import MISUSED, CliError, explain
+from worker.cli.errors import INTERRUPTED, MISUSED, CliError, explain
 from worker.errors import StoreUnavailable, SwitchUnknown
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def keep_beating(producer: Producer, switch: Switch, *, every_ms: float) -> None
     Raises:
         SwitchError: The switch has ended, or has another holder.
         StoreUnavailable: Redis did not answer the first heartbeat.
-        CliError: The interval is too long to hold the switch. No heartbeat was sent.
+        CliError: The interval is too long to hold the switch, and no heartbeat was sent; or
+            Ctrl-C has ended the heartbeats.
     """
     record = switch.record()
     if record is None:
@@ -50,10 +51,11 @@ def keep_beating(producer: Producer, switch: Switch, *, every_ms: float) -> None
     try:
         _repeat(switch, first, every_ms)
     except KeyboardInterrupt:
-        output.say(
+        raise CliError(
             f"stopped sending heartbeats; the switch trips within {output.duration(timeout_ms)} "
-            f"unless another heartbeat comes: `cancel-worker disarm {switch.id}` keeps its orders"
-        )
+            f"unless another heartbeat comes: `cancel-worker disarm {switch.id}` keeps its orders",
+            code=INTERRUPTED,
+        ) from None
 
 
 def beat_text(beat: Beat) -> str:
