@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from worker.cli import output
+from worker.cli.check.command import print_findings
+from worker.cli.check.findings import ok, warn
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,60 @@ def test_ids_are_in_one_piece_at_80_columns_and_empty_columns_are_left_out(
         "1",
         f"  at {moment}  by vm:32429:d72eaf:23396  outcome UNKNOWN",
         f"  known {known}",
+    ]
+
+
+def test_long_values_are_wrapped_below_themselves(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal, at its width; elsewhere a value is one line."""
+    rows = [("held", "by workers: " + "a reason of many words " * 4), ("", "more"), ("dead", "0")]
+    output.facts(rows)
+    assert capsys.readouterr().out.splitlines()[1:] == ["      more", "dead  0"]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    output.facts(rows)
+    first, *others, more, last = capsys.readouterr().out.splitlines()
+    assert first == "held  by workers: a reason of many words"
+    assert others == [
+        "      a reason of many words a reason of",
+        "      many words a reason of many words",
+    ]
+    assert max(map(len, [first, *others])) <= 40
+    assert (more, last) == ("      more", "dead  0")
+
+
+def test_a_table_without_rows_says_so_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere its headers are printed, for programs that skip the first line."""
+    output.table(("ID", "STATE"), [], nothing="no jobs")
+    assert capsys.readouterr().out == "ID  STATE\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.table(("ID", "STATE"), [], nothing="no jobs")
+    assert capsys.readouterr().out == "no jobs\n"
+
+
+def test_check_fits_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subjects in one piece; what to do is below what is wrong, and as wide."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    detail = "kucoin at http://127.0.0.1:36815/kucoin: api_key, api_secret, passphrase present"
+    findings = [
+        ok("accounts.ku", detail),
+        warn("redis maxmemory-policy", "allkeys-lru", "set it to noeviction"),
+    ]
+    print_findings(findings, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [" ".join(line.split()) for line in lines[3:7]] == [
+        "ok accounts.ku kucoin at http://127.0.0.1:36815/kucoin:",
+        "api_key, api_secret, passphrase present",
+        "warn redis maxmemory-policy allkeys-lru",
+        "fix: set it to noeviction",
     ]
 
 

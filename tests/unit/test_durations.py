@@ -38,7 +38,7 @@ def test_a_number_without_any_unit_is_refused() -> None:
     """Where the option has none of its own; else its unit is named."""
     with pytest.raises(ValueError, match=r"^45 has no unit: give 45s, 45ms or 45m$"):
         duration_ms("45")
-    with pytest.raises(ValueError, match="2m, 1h, or a number of seconds$"):
+    with pytest.raises(ValueError, match=r"2m, 1h, or a number of seconds$"):
         duration_ms("soon", unit="s")
 
 

@@ -7,6 +7,7 @@ columns, one line a row, never cut.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -69,11 +70,20 @@ def document(value: Any) -> None:  # noqa: ANN401  any JSON value
     say(json.dumps(value, indent=2))
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a table without its empty columns."""
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, nothing: str = "") -> None:
+    """Write a table without its empty columns.
+
+    Args:
+        headers: Names of the columns.
+        rows: The cells.
+        nothing: What a terminal shows in place of a table without rows.
+    """
     cells = [[shown(cell) for cell in row] for row in rows]
     headers, cells = without_empty(headers, cells)
     if sys.stdout.isatty():
+        if nothing and not cells:
+            say(nothing)
+            return
         from rich.console import Console  # noqa: PLC0415  slow
 
         console = Console(highlight=False)
@@ -129,6 +139,20 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
         GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Write names with their values; on a terminal, long values are wrapped below themselves."""
+    if not sys.stdout.isatty():
+        for line in columns(rows):
+            say(line)
+        return
+    indent = max(len(name) for name, _ in rows) + len(GAP)
+    room = max(LAST_MIN, shutil.get_terminal_size().columns - indent)
+    for name, value in rows:
+        lines = textwrap.wrap(value, room, break_on_hyphens=False) or [""]
+        for start, line in zip([name, *[""] * len(lines)], lines, strict=False):
+            say(f"{start:{indent}}{line}".rstrip())
 
 
 def grid(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:  # noqa: ANN401  rich's table

@@ -18,7 +18,7 @@ def explained(error: CancelWorkerError) -> str:
         case SwitchClearing():
             return f"{error}; --clear-wait-ms waits for it"
         case SwitchTripped():
-            return f"{error}; see its cancels in `cancel-worker jobs`, and arm it again"
+            return f"{error}; `cancel-worker jobs --switch ID` shows its cancels; then arm it again"
         case SwitchReplaced():
             return f"{error}; to take it back, arm the same scope"
         case SwitchDisarmed():

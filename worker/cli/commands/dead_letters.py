@@ -153,6 +153,7 @@ def print_letters(letters: list[Job], *, now_ms: int, as_json: bool) -> None:
             )
             for job in letters
         ],
+        nothing="no dead letters",
     )
 
 

@@ -156,18 +156,18 @@ def print_jobs(listing: Listing, listed: list[Job], *, as_json: bool) -> None:
             )
             for job in listed
         ],
+        nothing="no jobs",
     )
 
 
 def print_described(described: dict[str, Any], *, as_json: bool) -> None:
-    """Print all fields of a job, and its attempts."""
+    """Print the fields of a job that have a value, and its attempts."""
     if as_json:
         output.document(described)
         return
     history = described.pop("history")
-    rows = [(name, _cell(name, value)) for name, value in described.items()]
-    for line in output.columns(rows):
-        output.say(line)
+    cells = [(name.removesuffix("_ms"), _cell(name, it)) for name, it in described.items()]
+    output.facts([(name, cell) for name, cell in cells if cell != output.EMPTY])
     if history:
         output.say("")
         headers = ("TRY", "AT", "BY", "OUTCOME", "KNOWN")

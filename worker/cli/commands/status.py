@@ -35,8 +35,7 @@ def status(
     if as_json:
         output.document(described(reading, where=where))
         return
-    for line in output.columns(_facts(reading, where)):
-        output.say(line)
+    output.facts(_facts(reading, where))
     if reading.lanes:
         output.say("")
         output.table(LANES, _lanes(reading))

@@ -152,8 +152,7 @@ def arm(
             ("", f"cancel-worker beat {switch.id} --every {beat_ms / 2_000:.3g}"),
             ("held", f"by {_holder(switch.held)}: {switch.held_why}"),
         ]
-        for line in output.columns(rows):
-            output.say(line)
+        output.facts(rows)
     note_without_workers()
 
 

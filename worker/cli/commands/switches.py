@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from worker.store.switches import Switches
 
 HEADERS = ("ID", "NAME", "ACCOUNT", "SCOPE", "STATE", "LEFT", "BEAT", "SYNC", "TIMER", "EPOCH")
+NOTHING = "no switches"
 LOOK_BACK = 5_000
 """Most ended switches to read."""
 WATCHED_BACK = 400
@@ -57,7 +58,8 @@ def switches(
         described = [record.describe(now_ms) for record in listed[:limit]]
         output.document({"now_ms": now_ms, "switches": described})
     else:
-        output.table(HEADERS, [row(record, now_ms) for record in listed[:limit]])
+        rows = [row(record, now_ms) for record in listed[:limit]]
+        output.table(HEADERS, rows, nothing=NOTHING)
     if len(listed) > limit:
         output.note(_cut(limit))
 
@@ -133,4 +135,4 @@ def _drawn(read: tuple[list[SwitchRecord], int], limit: int) -> RenderableType:
     listed, now_ms = read
     rows = [[output.shown(cell) for cell in row(record, now_ms)] for record in listed[:limit]]
     below = _cut(limit) if len(listed) > limit else ""
-    return Group(output.grid(HEADERS, rows), Text(below or ("" if rows else "no switches")))
+    return Group(output.grid(HEADERS, rows), Text(below or ("" if rows else NOTHING)))

@@ -78,7 +78,7 @@ def list_tokens(as_json: JsonOption = False) -> None:
         )
         for token in tokens
     ]
-    output.table(HEADERS, rows)
+    output.table(HEADERS, rows, nothing="no tokens")
 
 
 @app.command("revoke", cls=PlainCommand)

@@ -48,14 +48,16 @@ def _announce(simulator: Simulator, accounts: list[SimulatedAccount], path: Path
     output.say(f"simulator {simulator.base_url()} (control: POST /_sim/<operation>)")
     output.say(f"settings  {path}")
     output.say(f"export {CONFIG_VARIABLE}={shlex.quote(str(path.resolve()))}")
+    placed: list[str] = []
     for account in accounts:
         ids = simulator.place(
             account.exchange, account.api_key, pair=account.pair, side=SIDE, count=ORDERS
         )
         output.say(f"orders    {account.alias}: {' '.join(ids)}")
+        placed += ids
     first = accounts[0]
     command = "cancel-worker"
-    output.say(f"try       {command} cancel {first.alias} ORDER_ID --pair {first.pair} --wait 5")
+    output.say(f"try       {command} cancel {first.alias} {placed[0]} --pair {first.pair} --wait 5")
     output.say(f"          {command} arm bu --pair BTCUSDT --timeout 30s")
 
 
