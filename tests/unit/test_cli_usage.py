@@ -441,6 +441,8 @@ def test_an_interrupt_is_exit_code_130(run: Run, monkeypatch: pytest.MonkeyPatch
     code, _, err = run("jobs")
     assert code == 130
     assert "accepted jobs continue" in one_line(err)
+    code, out, _ = run("jobs", "--json")
+    assert (code, json.loads(out)["exit_code"]) == (130, 130)
 
 
 def written_to(out: IO[bytes], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -465,6 +467,21 @@ def test_output_without_a_reader_ends_quietly(tmp_path: Path) -> None:
     assert done.returncode in (1, 2)
     assert "BrokenPipe" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_closed_streams_are_no_error(tmp_path: Path) -> None:
+    """What would be printed is dropped; the exit code is that of the command."""
+    command = f"{sys.executable} -m worker {{}} >&- 2>&-; echo $?"
+    for arguments, code in (("--help", "0"), ("nosuch", "2")):
+        done = subprocess.run(
+            ["/bin/sh", "-c", command.format(arguments)],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == (f"{code}\n", "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

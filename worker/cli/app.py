@@ -13,7 +13,7 @@ import typer
 
 from worker import __version__
 from worker.cli import output, resources
-from worker.cli.errors import FAILED, INTERRUPTED, explain
+from worker.cli.errors import FAILED, INTERRUPTED, CliError, explain
 from worker.cli.loading import Program
 from worker.errors import SettingsError
 from worker.model.text import one_line
@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Every failure is one line on standard error.
     """
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -100,9 +101,17 @@ def _run(arguments: Sequence[str] | None) -> int:
     given = None if arguments is None else list(arguments)
     result = command.main(args=given, prog_name=NAME, standalone_mode=False)
     if result == INTERRUPTED:
-        output.note("interrupted; accepted jobs continue, and armed switches stay armed")
-        return INTERRUPTED
+        text = "interrupted; accepted jobs continue, and armed switches stay armed"
+        raise CliError(text, code=INTERRUPTED)
     return result if isinstance(result, int) else 0
+
+
+def _open_streams() -> None:
+    """Replace streams that the caller has closed (`>&-`): what they would print is dropped."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  stays open
+            setattr(sys, name, nowhere)
 
 
 def _drop_output() -> None:
