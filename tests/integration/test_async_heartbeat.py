@@ -88,6 +88,19 @@ async def left(producer: AsyncProducer) -> None:
     await switch.disarm()
 
 
+async def stop_cancelled(producer: AsyncProducer) -> None:
+    """Cancel the task that stops the heartbeats: a wait for their end returns all the same."""
+    switch = await producer.arm("ev", order_ids=["a4"], timeout_ms=LONG_MS)
+    heart = AsyncHeartbeat(switch)
+    await heart.start()
+    ended = asyncio.ensure_future(heart.ended())
+    stopping = asyncio.ensure_future(heart.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    await ended
+    await switch.disarm()
+
+
 def test_a_task_beats_until_the_loop_is_stuck_the_switch_taken_or_the_block_left(
     redis_url: str,
 ) -> None:
@@ -99,7 +112,7 @@ def test_a_task_beats_until_the_loop_is_stuck_the_switch_taken_or_the_block_left
             asyncio.timeout(BOUND_S),
             asyncio.TaskGroup() as group,
         ):
-            for scenario in (stuck, replaced, left):
+            for scenario in (stuck, replaced, left, stop_cancelled):
                 group.create_task(scenario(producer))
 
     asyncio.run(main())

@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+import redis
 
 from tests.support.polling import eventually
 from tests.support.switchboard import Board
@@ -149,6 +150,37 @@ def test_a_thread_beats_until_the_loop_is_stuck_or_the_switch_is_taken(producer:
     with pytest.raises(SwitchReplaced):
         heart.progress()
     heart.stop()
+
+
+def test_a_thread_that_outlives_its_stop_does_not_return_with_the_next_start(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A heartbeat that waits for Redis longer than `stop` does is the last of its thread."""
+    monkeypatch.setattr("worker.client.heartbeat.JOIN_MS", 1)
+    account = {"exchange": "everstrike", "api_key": "key-01", "api_secret": "secret-01"}
+    settings = Settings(redis_url=redis_url, redis_timeout_ms=10_000, accounts={"ev": account})
+    producer = Producer(settings)
+    switch = producer.arm("ev", order_ids=["a3"], timeout_ms=60_000)
+    heart = Heartbeat(switch)
+    name = f"heartbeat {switch.id}"
+
+    def running() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == name]
+
+    with redis.Redis.from_url(redis_url) as control:
+        control.client_pause(2_000)  # all that others ask waits
+        heart.start()
+        (first,) = running()
+        heart.stop()
+        heart.start()
+        both = running()
+        control.client_unpause()
+    assert first in both
+    assert len(both) == 2
+    eventually(lambda: first not in running(), what="the first thread has ended")
+    assert len(running()) == 1
+    heart.stop()
+    switch.disarm()
 
 
 ELSEWHERE = """

@@ -77,10 +77,12 @@ class AsyncHeartbeat(Beating[AsyncSwitch]):
     async def stop(self) -> None:
         """Stop the heartbeats. The switch stays armed, and trips unless it is disarmed."""
         task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            await asyncio.wait([task])
-        self._over.set()
+        try:
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+                await asyncio.wait([task])
+        finally:
+            self._over.set()
 
     async def ended(self) -> None:
         """Wait until the strategy must learn of something, and raise it; return once stopped.

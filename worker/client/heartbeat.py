@@ -108,11 +108,18 @@ class Heartbeat(Beating[Switch]):
     def _run(self) -> None:
         pulse, wake = self._pulse, self._wake
         due_ms = 0.0
-        while not self._stopping and not pulse.ended:
+        while self._runs(pulse) and not pulse.ended:
             clock.wait_ms(wake, due_ms - clock.monotonic_ms())
             wake.clear()
-            if not self._stopping:
+            if self._runs(pulse):
                 due_ms = self._beat(pulse)
+
+    def _runs(self, pulse: Pulse) -> bool:
+        """Return whether the start that made this pulse is still in force.
+
+        A thread that `stop` could not wait for may meet a later start.
+        """
+        return pulse is self._pulse and not self._stopping
 
     def _beat(self, pulse: Pulse) -> float:
         """Send one heartbeat; return when the next one is due."""
