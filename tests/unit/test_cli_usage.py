@@ -469,6 +469,30 @@ def test_output_without_a_reader_ends_quietly(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_several_mistakes_are_lines_of_one_json_error(run: Run, tmp_path: Path) -> None:
+    """As on standard error, without its prefix."""
+    (tmp_path / "worker.toml").write_text("redis_ur = 'x'\nsentri_dsn = 'x'\n")
+    code, out, err = run("jobs", "--json")
+    told = json.loads(out)
+    assert (code, told["exit_code"]) == (2, 2)
+    assert told["error"].splitlines() == [
+        line.removeprefix("cancel-worker: ") for line in err.splitlines()
+    ]
+    assert len(err.splitlines()) == 2
+
+
+def test_no_summary_of_a_command_is_cut_at_80_columns(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the list of commands; typer cuts what is longer."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for group in ((), ("dead",), ("token",), ("notify",)):
+        _, out, _ = run(*group, "--help")
+        summaries = out.partition("Commands:")[2]
+        assert summaries.count("\n") > 1
+        assert "..." not in summaries, group
+
+
 def test_closed_streams_are_no_error(tmp_path: Path) -> None:
     """What would be printed is dropped; the exit code is that of the command."""
     command = f"{sys.executable} -m worker {{}} >&- 2>&-; echo $?"

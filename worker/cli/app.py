@@ -77,11 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(arguments)
     except Exception as error:  # noqa: BLE001  no traceback reaches the shell
-        line, code = explain(error)
-        for each in line.splitlines() if isinstance(error, SettingsError) else [line]:
-            output.note(each)
+        text, code = explain(error)
+        lines = text.splitlines() if isinstance(error, SettingsError) else [text]
+        for line in lines:
+            output.note(line)
         if JSON in (sys.argv[1:] if arguments is None else arguments):
-            output.document({"error": one_line(line), "exit_code": code})
+            shown = "\n".join(map(one_line, lines))
+            output.document({"error": shown, "exit_code": code})
         explained = True
     if resources.without_settings() and COMPLETING not in os.environ:
         output.note(WITHOUT_FILE)

@@ -14,9 +14,9 @@ from worker.errors import SettingsError
 
 
 def check(as_json: JsonOption = False) -> None:
-    """Check settings, secrets, Redis and clocks; report problems and how to fix them.
+    """Check settings, secrets, Redis, workers and clocks.
 
-    Never shows a secret, and sends nothing to an exchange.
+    Reports problems and how to fix them. Never shows a secret, and sends nothing to an exchange.
     """
     from worker.cli.check.redis import check_redis  # noqa: PLC0415  slow
     from worker.cli.check.settings import check_settings  # noqa: PLC0415  slow

@@ -114,7 +114,10 @@ def cancel_all(
     direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Cancel all open orders of an account, pair or side; ask first on a terminal."""
+    """Cancel all open orders of an account, a pair or a side.
+
+    Asks first on a terminal.
+    """
     if direct and hold is not None:
         raise typer.BadParameter("--hold is kept by workers; it takes no --direct")
     named = (("pair", pair), ("side", side), ("client ids from", client_id_prefix))

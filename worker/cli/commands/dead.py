@@ -83,7 +83,10 @@ def replay(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Queue the commands of dead letters again, each as a new job that names the old one."""
+    """Queue the commands of dead letters again.
+
+    Each becomes a new job that names the old one.
+    """
     check_choice(job_ids, selection, every=every)
     producer = resources.open_producer()
 

@@ -106,7 +106,10 @@ def jobs(
     limit: LimitOption = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """List jobs: the pending of each account, first due first, then the ended, latest first."""
+    """List jobs: pending ones first, ended ones last.
+
+    Of the pending of an account the first due comes first, of the ended the latest.
+    """
     listing = resources.open_listing()
     switch_id = find_switch(resources.open_switches(), switch) if switch else ""
     wanted = Wanted(

@@ -42,10 +42,10 @@ def panic(
     direct: DirectOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Cancel everything open of all accounts, or of some; ask first on a terminal.
+    """Cancel everything open, of all accounts or of some.
 
-    Goes ahead of all other work. Prints one summary, and every order that was canceled by
-    itself; waits for proof, 30 s unless --wait says otherwise.
+    Asks first on a terminal. Goes ahead of all other work. Prints one summary, and every order
+    that was canceled by itself; waits for proof, 30 s unless --wait says otherwise.
     """
     named = ", ".join(accounts) if accounts else "every account"
     confirm(f"cancel everything open of {named}", yes=yes)

@@ -26,9 +26,10 @@ def simulator(
         str, typer.Option("--host", metavar="H", help="Address to listen on.")
     ] = "127.0.0.1",
 ) -> None:
-    """Run the simulated exchanges until Ctrl-C; print settings that use them.
+    """Run simulated exchanges, and print settings for them.
 
-    The output is a worker.toml, with comments that show how to place orders.
+    They run until Ctrl-C. The output is a worker.toml, with comments that show how to
+    place orders.
     """
     from worker.simulator import serve  # noqa: PLC0415  slow
 

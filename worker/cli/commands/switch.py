@@ -105,7 +105,7 @@ def arm(
     ] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Arm a switch: its orders are canceled if no heartbeat comes in time.
+    """Arm a switch: without heartbeats its orders are canceled.
 
     Arming the same scope again takes the switch over from its holder.
     """

@@ -40,7 +40,10 @@ def switches(
     watch_them: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List countdown switches: the nearest deadline first, then the ended, latest first."""
+    """List switches: nearest deadline first, ended ones last.
+
+    Of the ended, the latest comes first.
+    """
     if watch_them:
         check_watch(as_json=as_json)
     listing, known = resources.open_listing(), resources.open_switches()

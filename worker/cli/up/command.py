@@ -83,9 +83,10 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Run workers, beat and web until Ctrl-C, and a Redis if none answers.
+    """Run workers, beat, the page and a Redis until Ctrl-C.
 
-    A process that dies is restarted. All logs go to standard error.
+    Redis is started if none answers. A process that dies is restarted. All logs go to
+    standard error.
     """
     from worker.cli.up.simulated import simulated  # noqa: PLC0415  slow
 

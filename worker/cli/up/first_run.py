@@ -30,7 +30,7 @@ def example() -> str:
     with_memo = [name for name, it in EXCHANGES.items() if it.capabilities.needs_memo]
     with_passphrase = [name for name, it in EXCHANGES.items() if it.capabilities.needs_passphrase]
     with_category = [name for name, it in EXCHANGES.items() if it.capabilities.categories]
-    first = next(iter(EXCHANGES))
+    first = next(name for name, it in EXCHANGES.items() if not it.capabilities.warning)
     return EXAMPLE.format(
         exchange=first,
         pad=" " * max(1, 18 - len(first)),
