@@ -24,24 +24,33 @@ from worker.model.wire import Request
 
 MARKS: Final = frozenset(
     {
+        "apca-partner-id",
+        "broker-id",
         "broker_sign",
+        "hibachi-client",
         "input-source",
         "kc-api-partner",
         "kc-api-partner-sign",
         "kc-api-partner-verify",
         "kc-broker-name",
+        "open-api-partner",
         "paradex-partner",
         "partner-id",
         "referer",
+        "referrer",
         "source",
+        "user-agent",
         "x-bb-api-platform",
+        "x-bitopro-api",
         "x-broker-id",
         "x-channel-api-code",
+        "x-fb-client",
+        "x-fb-client-version",
         "x-gate-channel-id",
         "x-source-key",
     }
 )
-"""Headers by which ccxt names itself as a broker. None of them is signed."""
+"""Headers by which ccxt names itself, as a broker or as a program. None of them is signed."""
 SAMPLE: Final[Mapping[str, str]] = {
     "apiKey": "account-sample",
     "secret": "5a" * 32,
