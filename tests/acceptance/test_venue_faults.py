@@ -42,10 +42,10 @@ LONG = {
     "ev": ("everstrike_503",),
     "ix": ("indodax_error", "reject_nonce"),
     "bm": ("expire_token",),
-    "wb": (),
-    "wo": (),
 }
 """Those of exchanges that `test_faults` and `test_venues` try in the suite."""
+OF_CCXT: dict[str, tuple[str, ...]] = {"bv": (), "wb": (), "wo": (), "bg": ()}
+"""Those of ccxt: `-k ccxt` runs them alone."""
 KRAKEN_CALLS = 20
 """Of a key at once, and in 20 s: the highest tier."""
 SIDES = {"ix": "buy"}
@@ -62,7 +62,7 @@ OURS = {"signature", "nonce", "rate", "timestamp", "key", "request"}
 @pytest.fixture
 def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
     """A world with an account at each exchange."""
-    made = World(sim, redis_url, tmp_path, aliases=(*OWN, *LONG))
+    made = World(sim, redis_url, tmp_path, aliases=(*OWN, *LONG, *OF_CCXT))
     made.limits = {
         **made.limits,
         "kr": {"calls": {"max_requests": KRAKEN_CALLS, "window_ms": 20_000}},
@@ -82,7 +82,16 @@ def world(sim: Simulator, redis_url: str, tmp_path: Path) -> Iterator[World]:
 def test_outcomes_match_the_order_books_under_every_fault(world: World, rounds: int) -> None:
     """Every order is closed, and each outcome is what the exchange did."""
     thorough = rounds > SUITE_ROUNDS
-    faults = {**OWN, **(LONG if thorough else {})}
+    _judge(world, {**OWN, **(LONG if thorough else {})}, thorough=thorough)
+
+
+@pytest.mark.timeout(3_700)
+def test_outcomes_match_the_order_books_at_exchanges_of_ccxt(world: World, rounds: int) -> None:
+    """The same through profiles."""
+    _judge(world, OF_CCXT, thorough=rounds > SUITE_ROUNDS)
+
+
+def _judge(world: World, faults: dict[str, tuple[str, ...]], *, thorough: bool) -> None:
     placed = {alias: world.place(alias, ALL_ORDERS if thorough else ORDERS) for alias in faults}
     for alias, own in faults.items():
         exchange = ALL_KEYS[alias][0]
