@@ -23,8 +23,8 @@ SCOPES: Scopes = {
     "bu": ("BTCUSDT", "ETHUSDT"),
 }
 """By alias, the pairs of its switch."""
-LONG = {**SCOPES, "wb": ("BTC_USDT", "ETH_USDT")}
-"""The same with `--rounds 4` or more: an exchange of ccxt too."""
+OF_CCXT: Scopes = {"wb": ("BTC_USDT", "ETH_USDT")}
+"""The same of an exchange of ccxt: `-k ccxt` runs it alone."""
 OTHERS = {"ga": "XRP_USDT", "gf": "XRP_USDT", "bu": "XRPUSDT", "wb": "XRP_USDT"}
 KEEPS = {"bu": "keep"}
 """Where stop orders stay: the exchange alone holds the switch, and one is spared."""
@@ -36,10 +36,11 @@ EARLY = 4
 """A timer may fire up to a quarter of the timeout, its rounding, and a request's time early."""
 
 
-@pytest.fixture
-def scopes(rounds: int) -> Scopes:
+@pytest.fixture(params=[SCOPES, OF_CCXT], ids=["venues", "ccxt"])
+def scopes(request: pytest.FixtureRequest) -> Scopes:
     """Return the pairs of each alias's switch."""
-    return LONG if rounds > SUITE_ROUNDS else SCOPES
+    found: Scopes = request.param
+    return found
 
 
 @pytest.fixture
