@@ -59,7 +59,11 @@ PAIRS = {
 def list_of(name: str, rows: list[Any]) -> object:
     """Return the reply that lists these rows."""
     wraps: dict[str, object] = {
-        "woo": {"success": True, "data": {"rows": rows}, "timestamp": NOW_MS},
+        "woo": {
+            "success": True,
+            "data": {"rows": rows, "meta": {"total": len(rows), "currentPage": 1}},
+            "timestamp": NOW_MS,
+        },
         "htx": {"status": "ok", "data": rows},
         "bitget": {"code": "00000", "msg": "success", "data": rows},
         "bingx": {"code": 0, "msg": "", "data": {"orders": rows}},

@@ -133,6 +133,7 @@ def _capabilities(entry: Entry, profile: Profile | None) -> Capabilities:
         unproven=profile is None,
         limits=profile.limits if profile else limits,
         timer=profile.timer.rules if profile and profile.timer else None,
+        leaves_out=profile.leaves_out if profile else "",
         spelling=profile.spell if profile else str,
     )
 

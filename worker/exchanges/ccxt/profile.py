@@ -116,8 +116,10 @@ class Profile:
         list_at: Where the list is.
         page: Rows of a full page of the list; 0 if it has no pages.
         whole: The shape of a list after which there is no other page.
+        total: Path of how many orders there are on all pages; empty if a list does not say.
         empty: The shape of the reply, maybe an error, when there are no open orders.
         needs_pair: The list needs a pair.
+        leaves_out: As in `Capabilities`.
         states: By status.
         pair: How ccxt's form of a pair is written: `{BASE}-{QUOTE}`.
         rename: Assets that it names otherwise in its pairs.
@@ -139,8 +141,10 @@ class Profile:
     list_at: Path
     page: int
     whole: Shape
+    total: Path
     empty: Shape
     needs_pair: bool
+    leaves_out: str
     states: Mapping[str, OrderState]
     pair: str
     rename: Mapping[str, str]
@@ -201,8 +205,10 @@ def _profile(table: dict[str, Any]) -> Profile:
         list_at=_path(table["list"]["at"]),
         page=listed.get("page", 0),
         whole=_shape(listed.get("whole", [])),
+        total=_path(listed.get("total", [])),
         empty=_shape(listed.get("empty", [])),
         needs_pair=listed.get("needs_pair", False),
+        leaves_out=listed.get("leaves_out", ""),
         states={word: OrderState(state) for word, state in table["states"].items()},
         pair=table["pair"],
         rename=table.get("rename", {}),

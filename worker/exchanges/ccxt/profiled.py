@@ -49,7 +49,7 @@ def read_profiled(profile: Profile, command: Command, reply: Reply, body: object
             rows = find(body, profile.list_at)
             if not isinstance(rows, list):
                 return None
-            whole = has(body, profile.whole)
+            whole = has(body, profile.whole) and _is_all(profile, body, len(rows))
             return _read_list(profile, command, rows, whole=whole)
         case SetCountdown() if timer:
             return CountdownSet() if _is_set(timer, command, reply, body) else None
@@ -148,6 +148,14 @@ def _read_list(
     return OpenOrders(tuple(orders), complete)
 
 
+def _is_all(profile: Profile, body: object, count: int) -> bool:
+    """Return whether a list has as many rows as it says that there are, if it is to say so."""
+    if not profile.total:
+        return True
+    told = id_text(find(body, profile.total))
+    return told.isascii() and told.isdigit() and told == str(count)
+
+
 def _side(form: Row, row: object) -> str:
     value = find(row, form.side)
     if form.signed_side and type(value) in (int, float):
@@ -176,7 +184,7 @@ def _is_set(timer: OwnTimer, command: SetCountdown, reply: Reply, body: object) 
         stated = isinstance(place, dict) and timer.fires[-1] in place
         if fires is None:
             return stated and fires_at in NO_MOMENT
-        return fires <= since_ms + slack_ms
+        return fires <= since_ms + ECHO_SLACK_MS
     if fires is None or fires <= 0:
         return False
     return abs(fires - since_ms - command.countdown_ms) <= slack_ms

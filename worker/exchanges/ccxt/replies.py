@@ -12,7 +12,15 @@ from typing import Final
 
 from worker.exchanges.base import IdForm
 from worker.exchanges.ccxt.calls import Calls
-from worker.exchanges.ccxt.evidence import names, proves, seen_as, without
+from worker.exchanges.ccxt.evidence import (
+    fails,
+    hushed,
+    is_deep,
+    names,
+    proves,
+    seen_as,
+    without,
+)
 from worker.exchanges.ccxt.profile import Profile
 from worker.exchanges.ccxt.profiled import has, read_profiled
 from worker.exchanges.ccxt.silent import Pass, Refused, Wants
@@ -74,7 +82,7 @@ def read_reply(calls: Calls, profile: Profile | None, command: Command, reply: R
         return OpenOrders((), complete=True)
     answered = profile is not None and reply.status in profile.errors and isinstance(body, list)
     broken = reply.status == BUSY or (reply.status in BROKEN and not answered)
-    if broken or not isinstance(body, dict | list):
+    if broken or not isinstance(body, dict | list) or is_deep(body):
         return refused(reply, body)
     found, why = None, "the reply proves nothing of this order"
     try:
@@ -95,7 +103,20 @@ def read_reply(calls: Calls, profile: Profile | None, command: Command, reply: R
         if profile is not None
         else _read(calls, command, reply, whole, found)
     )
+    if answer is not None and _ends(answer) and fails(whole, getattr(command, "order_id", "")):
+        return unknown(reply, whole, "it says that the request failed")
     return answer or unknown(reply, whole, why)
+
+
+def _ends(answer: Answer) -> bool:
+    """Return whether an answer proves that an order is closed, or a scope empty."""
+    match answer:
+        case OrderReport(state=state):
+            return state in (OrderState.CANCELED, OrderState.FILLED)
+        case OpenOrders(complete=complete):
+            return complete
+        case _:
+            return isinstance(answer, Closed)
 
 
 def _failed(
@@ -148,8 +169,9 @@ def _reported(
 ) -> OrderState | None:
     """Return the state of the order that was asked about, if the reply reports it.
 
-    ccxt reads the reply twice more: with another id in it, and with only the id in
-    the order's row. An id or a status that it then still finds is its own.
+    ccxt reads the reply three times more: with another id in it, with only the id in the
+    order's row, and without words for people. An id or a status that it finds in the
+    first two is its own; one that it does not find in the third was read out of a message.
     """
     order_id = command.order_id
     state = seen_as(found, order_id)
@@ -169,7 +191,9 @@ def _reported(
 
     decoy = without(body, order_id, decoy=True)
     bare = without(body, order_id, decoy=False)
-    return None if again(decoy) is not None or again(bare) is not None else state
+    if again(decoy) is not None or again(bare) is not None:
+        return None
+    return state if again(hushed(body)) is state else None
 
 
 def _read_list(scope: ListOpenOrders, body: object, found: object) -> Answer | None:

@@ -185,6 +185,8 @@ class Profiled(Exchange):
         document = _put({}, form["at"], [self._row(each, "list") for each in rows[:page]])
         for each in form.get("whole", []):
             document = _put(document, each["at"], (len(rows) <= page) is each["is"][0])
+        if "total" in form:
+            document = _put(document, form["total"], len(rows))
         return Verdict(json_reply(200, self._with_success(document)), applied=True)
 
     def _row(self, order: Order, table: str) -> Any:  # noqa: ANN401  JSON
