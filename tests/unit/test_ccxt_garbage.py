@@ -135,7 +135,7 @@ def test_an_error_beside_a_report_takes_its_proof() -> None:
 
 @pytest.mark.timeout(600)
 def test_an_order_that_may_be_open_is_not_closed() -> None:
-    """Nor one that goes on under another id, though ccxt has some of these as closed."""
+    """Nor one that continues under another id, though ccxt has some of these as closed."""
     bodies = [
         body
         for word, key in product(PENDING_WORDS, STATUS_KEYS[:2])
