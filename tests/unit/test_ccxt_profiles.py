@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -203,6 +204,31 @@ def test_a_countdown_is_never_cut_to_what_stops_the_timer(name: str, countdown_m
     """The method of ccxt sends 0 for less than a second, which disarms."""
     with pytest.raises(InvalidCommand):
         sent(name, countdown_ms)
+
+
+BOUNDS = (1, 999, 1_000, 1_999, 4_999, 5_000, 5_999, 9_999, 10_000, 10_999, 59_999, 60_001)
+LONG = (119_999, 120_001, 299_999, 300_001, 600_001, 900_001, 86_400_001)
+
+
+@pytest.mark.parametrize("name", TIMERS)
+@pytest.mark.parametrize("left_ms", BOUNDS + LONG)
+def test_what_is_left_is_rounded_down_and_never_to_a_stop(name: str, left_ms: int) -> None:
+    """What is sent fires within what is left, as late as it may; or nothing is sent."""
+    rules = exchange_of(name).capabilities.timer
+    assert rules is not None
+    word, minute, shortest_ms = TIMERS[name]
+    unit_ms = 60_000 // int(minute)
+    setting_ms = rules.setting_ms(left_ms)
+    if left_ms < shortest_ms:
+        assert setting_ms == 0
+        with pytest.raises(InvalidCommand):
+            sent(name, left_ms)
+        return
+    text = sent(name, setting_ms).replace('"', "").replace(":", "=").replace(" ", "")
+    (count,) = re.findall(rf"{word}=(\w+)", text)
+    fires_ms = int(count) * unit_ms
+    assert shortest_ms <= fires_ms <= left_ms
+    assert left_ms - fires_ms < unit_ms or fires_ms == rules.longest_ms
 
 
 @pytest.mark.parametrize("name", TIMERS)
