@@ -17,10 +17,11 @@ from kombu import Exchange, Queue
 
 from worker.config import secret_files
 from worker.config.settings import Settings, load_settings
+from worker.dispatch.concurrency import PREFETCHED
 from worker.errors import ExtraMissing, SettingsError
 from worker.factory import secrets_of, serve_health
 from worker.messaging.deferred import Deferred
-from worker.messaging.runtime import runtime, shown
+from worker.messaging.runtime import runtime, saturated, shown
 from worker.model.messages import CANCEL, COUNTDOWN, TICK
 from worker.model.names import key_name
 from worker.notify.notifier import Notifier
@@ -113,6 +114,7 @@ def make_app(settings: Settings) -> Celery:
             "others_queues": others_queues(settings),
             "plain_lists": plain_lists(settings),
             "former_lists": former_lists(settings),
+            "unread": saturated,
             "sep": "\x06\x16",
             "visibility_timeout": VISIBILITY_S,
             "unacked_restore_interval": 1,
@@ -139,7 +141,7 @@ def make_app(settings: Settings) -> Celery:
         worker_consumer="worker.messaging.broker:Consumer",
         worker_pool="threads",
         worker_concurrency=settings.worker.concurrency,
-        worker_prefetch_multiplier=4,
+        worker_prefetch_multiplier=PREFETCHED,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,

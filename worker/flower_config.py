@@ -18,7 +18,7 @@ from tornado.options import options
 
 from worker.celery_app import app
 from worker.flower_queues import Queues
-from worker.messaging import broker
+from worker.messaging import qos
 
 LOGIN_FILE = "FLOWER_BASIC_AUTH_FILE"
 SHORTEST_PASSWORD = 8
@@ -75,5 +75,5 @@ def _restore_nothing(*_: object, **__: object) -> None:
     """
 
 
-for qos in (kombu_redis.QoS, broker.QoS):
-    qos.restore_visible = _restore_nothing  # type: ignore[method-assign]
+for kept in (kombu_redis.QoS, qos.QoS):
+    kept.restore_visible = _restore_nothing  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ from celery import Celery
 from tests.support.polling import eventually
 from tests.support.world import World
 from worker import Outcome
+from worker.model.jobs import State
 
 
 def test_doorbells_are_acknowledged_at_once_and_plain_messages_late(world: World) -> None:
@@ -43,3 +44,27 @@ def test_a_worker_prefetches_no_more_doorbells_than_its_limit(world: World) -> N
         producer.cancel("ev", order_id)
     eventually(lambda: len(world.sim.journal()) >= 1)
     assert int(world.store().client.llen("cx:everstrike")) >= 30 - 2 * 4  # type: ignore[arg-type]
+
+
+def test_plain_messages_are_read_while_an_exchange_hangs(world: World) -> None:
+    """Doorbells that wait for its threads leave room for what is for others."""
+    world.tables = {
+        "worker": {"concurrency": 1, "exchange_threads": 1},
+        "http": {"deadline_ms": 20_000},
+        "jobs": {"lease_ms": 30_000},
+    }
+    world.sim.set_option("delay_ms", 15_000)
+    orders, (theirs,) = world.place("ev", count=30), world.place("ix")
+    world.sim.fault_next("delay", exchange="everstrike", times=len(orders))
+    producer = world.producer()
+    world.worker()
+    tickets = [producer.cancel("ev", order_id) for order_id in orders]
+    redis = world.store().client
+    eventually(
+        lambda: int(redis.llen("cx:everstrike")) <= 30 - 4,  # type: ignore[arg-type]
+        what="waiting doorbells",
+    )
+    plain = Celery("stranger", broker=world.redis_url)
+    plain.send_task("worker.cancel", args=["ix", theirs, "btc_idr", "buy"])
+    eventually(lambda: world.status("ix", theirs) == "canceled")
+    assert all(ticket.result().state is State.PENDING for ticket in tickets)

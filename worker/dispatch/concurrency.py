@@ -18,8 +18,10 @@ SWITCH_THREADS = 2
 """Kept for switches, which must not wait for cancels."""
 NAMED_THREADS = 2
 """Kept for named jobs, which pass a backlog."""
-NAMED_MAX = 1_000
-"""Named jobs that may wait for those threads; the oldest beyond them wait their turn."""
+PREFETCHED = 4
+"""Messages that a process reads ahead for each of its threads for plain messages."""
+NAMED_SHARE = 2
+"""Part of them, 1/2, that doorbells of jobs may be that wait for an exchange's threads."""
 NAMED_AT_ONCE = 64
 """Named jobs that one settlement has Redis name."""
 
@@ -91,8 +93,9 @@ class ExchangeThreads:
         named: Named jobs that wait for a thread.
     """
 
-    def __init__(self, size: int, load: CpuLoad) -> None:
+    def __init__(self, size: int, load: CpuLoad, *, named_max: int) -> None:
         self._size = size
+        self._named_max = named_max
         self._load = load
         self.sizing = BatchSizing()
         self._learning = threading.Lock()
@@ -104,12 +107,10 @@ class ExchangeThreads:
         self._since: dict[int, tuple[float, float]] = {}
         """Thread → when its attempt began, and the CPU time that it had used, in ms."""
 
-    def name(self, job: NamedJob) -> None:
-        """Add a named job; one too many ends as not attempted, the oldest first."""
-        self.named.append(job)
-        if len(self.named) > NAMED_MAX:
-            with suppress(IndexError):  # other threads take from it too
-                self.named.popleft().ended(None)
+    @property
+    def saturated(self) -> bool:
+        """Whether as many named jobs wait for a thread as may."""
+        return len(self.named) >= self._named_max
 
     def take_named(self) -> list[NamedJob]:
         """Take the named jobs that wait, at most `NAMED_AT_ONCE`, the oldest first."""

@@ -19,7 +19,9 @@ from worker.config.settings import Settings
 from worker.dispatch.attempt import AttemptRunner
 from worker.dispatch.batch import BatchRunner
 from worker.dispatch.concurrency import (
+    NAMED_SHARE,
     NAMED_THREADS,
+    PREFETCHED,
     SWITCH_THREADS,
     Answered,
     ExchangeThreads,
@@ -33,7 +35,7 @@ from worker.dispatch.sweep import Sweep
 from worker.dispatch.turn import TURN_MS, Parts, Turn
 from worker.errors import StoreUnavailable
 from worker.gateway.account import AccountSessions
-from worker.model.names import exchange_of, is_switch_lane
+from worker.model.names import exchange_of, is_switch_lane, key_name
 from worker.model.outcomes import Outcome
 from worker.net.process import process_name
 from worker.policy.cpu_load import CpuLoad
@@ -70,10 +72,12 @@ class Dispatcher:
         self._due_poll = due_poll
         self._pair_refresh = pair_refresh
         self._timer_watch = timer_watch
-        load = CpuLoad()
+        exchanges = {account.exchange.name for account in accounts.accounts}
+        load, worker = CpuLoad(), settings.worker
+        named_max = PREFETCHED * worker.concurrency // NAMED_SHARE // max(1, len(exchanges))
         self._threads = {
-            account.exchange.name: ExchangeThreads(settings.worker.exchange_threads, load)
-            for account in accounts.accounts
+            name: ExchangeThreads(worker.exchange_threads, load, named_max=max(1, named_max))
+            for name in exchanges
         }
         self.name = process_name()
         self._stopping = threading.Event()
@@ -169,8 +173,8 @@ class Dispatcher:
         job = NamedJob(lane, job_id, ended.append, lambda: None)
         if threads.enter():
             self._run_turn(exchange, named=job, turn_ms=TURN_MS)
-        else:  # a named job passes a backlog that keeps all other threads busy
-            threads.name(job)
+        elif not threads.saturated:  # it passes a backlog that keeps all other threads busy
+            threads.named.append(job)
             self._run_named(exchange)
         return ended[0] if ended else None
 
@@ -182,11 +186,21 @@ class Dispatcher:
         if (threads := self._threads[exchange]).enter():
             self._submit(threads.for_jobs, self._run_one, job)
             return Answered.BEGUN
-        threads.name(job)
+        threads.named.append(job)
         self._look_again(exchange)
         if not threads.sizing.back_ms and threads.for_named.inside < NAMED_THREADS:
             self.call(partial(self._run_named, exchange))
         return Answered.WAITS
+
+    @property
+    def saturated(self) -> frozenset[str]:
+        """Queues of exchanges for whose threads as many jobs wait as this process may prefetch.
+
+        Their further doorbells are for other workers. Messages of other exchanges are read on,
+        however long the attempts at one take.
+        """
+        names = (name for name, threads in self._threads.items() if threads.saturated)
+        return frozenset(map(key_name, names))
 
     def call(self, run: Callable[[], object]) -> None:
         """Have a thread call `run`; not once this worker has stopped."""

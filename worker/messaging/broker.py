@@ -6,12 +6,10 @@ Here it becomes a dead letter; see `envelope.py`.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from queue import Empty
 from types import MappingProxyType
 from typing import Any
@@ -20,19 +18,18 @@ import redis
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.exceptions import KombuError
 from kombu.transport import redis as kombu_redis
-from kombu.transport import virtual
 from kombu.utils.json import dumps
 from redis.connection import AbstractConnection
 
 from worker import clock
 from worker.messaging.envelope import UnreadableError, read_envelope, written_back
 from worker.messaging.ordering import countdowns
+from worker.messaging.qos import QoS, ignore_full
 from worker.messaging.runtime import runtime
-from worker.messaging.unprefixed import NAMESPACE, drop_old_bells, put_back
+from worker.messaging.unprefixed import NAMESPACE
 from worker.model.messages import COUNTDOWN, is_later
 from worker.store.address import SENTINEL_PORT
-from worker.store.doorbell import BELL, PLAIN_PRIORITIES, queue_key
-from worker.store.full import is_full
+from worker.store.doorbell import PLAIN_PRIORITIES, queue_key
 from worker.store.guarded import GuardedConnection, GuardedSSLConnection
 from worker.store.sentinels import MasterConnection, MasterSSLConnection, Sentinels
 from worker.telemetry.alerts import alert
@@ -41,95 +38,14 @@ log = logging.getLogger(__name__)
 
 RECONNECT_STEP_S = 0.25
 RECONNECT_MAX_S = 2.0
+UNREAD_S = 0.1
+"""How long a read waits that leaves a queue out."""
 LATER_S = 1.0
 """Delay before a message that only a newer worker can read is requeued."""
 ALERT_MS = 60_000
 FOREIGN_WORKERS = "_kombu.binding.celery.pidbox"
 """Key that lists the workers of Celery applications without a key prefix."""
 _alerted_ms: float | None = None
-
-
-@contextmanager
-def _ignore_full() -> Iterator[None]:
-    """Ignore that a full Redis refuses a write that is retried later."""
-    try:
-        yield
-    except redis.ResponseError as error:
-        if not is_full(error):
-            raise
-        log.debug("Redis is full: %s", error)
-
-
-class QoS(kombu_redis.QoS):
-    """Unacknowledged messages: plain messages are kept in Redis, doorbells are not.
-
-    A plain message is the only record of its command. A lost doorbell is harmless:
-    the sweep finds its job. Doorbells are counted in this process only, for the
-    prefetch limit.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
-        super().__init__(*args, **kwargs)
-        self._bells: set[str] = set()
-
-    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401  kombu's Message
-        """Count a message as received; keep it in Redis, unless it is a doorbell."""
-        if BELL in (message.headers or {}):
-            self._bells.add(delivery_tag)
-            virtual.QoS.append(self, message, delivery_tag)
-            return
-        try:
-            super().append(message, delivery_tag)
-        except redis.ResponseError as error:
-            if not is_full(error):
-                raise
-            # The message has left its queue: keep it here, as no copy can be written.
-            log.warning("Redis is full: a message is kept in this process only")
-            self._bells.add(delivery_tag)
-            virtual.QoS.append(self, message, delivery_tag)
-
-    @contextmanager
-    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:  # noqa: ANN401
-        """Return a pipeline without a transaction: a full Redis refuses whole transactions."""
-        if pipe is not None:
-            yield pipe
-            return
-        with self.channel.conn_or_acquire(client) as acquired:  # type: ignore[attr-defined]
-            yield acquired.pipeline(transaction=False)
-
-    def restore_by_tag(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
-        """Requeue a message; with a full Redis it stays unacknowledged and is requeued later."""
-        with _ignore_full():
-            super().restore_by_tag(*args, **kwargs)
-
-    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
-        """Requeue messages of dead workers, every `interval` calls; see `unprefixed.py` too."""
-        with _ignore_full():
-            super().restore_visible(start, num, interval)
-            channel: Any = self.channel
-            if (self._vrestore_count - 1) % interval:  # type: ignore[attr-defined]
-                return
-            with channel.conn_or_acquire() as client:
-                pool = client.connection_pool
-                drop_old_bells(pool, channel.former_lists)
-                if lists := {*channel.plain_lists.values()}:
-                    # A Redis user without access to these keys has no messages there.
-                    with contextlib.suppress(redis.ResponseError):
-                        put_back(pool, lists, older_than_s=channel.visibility_timeout)
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Requeue or drop a message."""
-        countdowns.leave(delivery_tag)
-        super().reject(delivery_tag, requeue)
-
-    def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message."""
-        countdowns.leave(delivery_tag)
-        if delivery_tag in self._bells:
-            self._bells.discard(delivery_tag)
-            virtual.QoS.ack(self, delivery_tag)
-        else:
-            super().ack(delivery_tag)
 
 
 class Channel(kombu_redis.Channel):
@@ -139,7 +55,8 @@ class Channel(kombu_redis.Channel):
     applications on the same Redis. There the lists of `others_queues` are not read: their
     doorbells are for other workers. `plain_lists` are the exceptions: by queue, lists
     without the prefix that are read too. A requeued message returns to the list that
-    it came from. `former_lists` hold doorbells of older versions and are not read.
+    it came from. `former_lists` hold doorbells of older versions and are not read. `unread`
+    returns queues whose doorbells are left to other workers for now.
     """
 
     QoS = QoS
@@ -150,21 +67,26 @@ class Channel(kombu_redis.Channel):
         "others_queues",
         "plain_lists",
         "former_lists",
+        "unread",
     )
     others_queues: Sequence[str] = ()
     plain_lists: Mapping[str, str] = MappingProxyType({})
     former_lists: Sequence[str] = ()
+    unread: Callable[[], frozenset[str]] = frozenset
     _turned = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
         self._plans: dict[tuple[object, ...], tuple[dict[str, str], Any]] = {}
         super().__init__(*args, **kwargs)
 
-    def lists(self, queue: str, priority: int) -> list[str]:
-        """Return the lists that hold a queue's messages of one priority."""
+    def lists(self, queue: str, priority: int, unread: Collection[str] = ()) -> list[str]:
+        """Return the lists to read for a queue's messages of one priority.
+
+        Of queues in `unread` only those without the prefix.
+        """
         plain = self.plain_lists.get(queue)
         found = [queue_key(plain, priority)] if plain else []
-        if priority in self.priority_steps and queue not in self.others_queues:
+        if priority in self.priority_steps and queue not in (*self.others_queues, *unread):
             found.append(self.global_keyprefix + queue_key(queue, priority))
         return found[::-1] if self._turned else found
 
@@ -175,14 +97,17 @@ class Channel(kombu_redis.Channel):
         # Alternate the order, so that neither of a queue's two lists starves.
         self._turned = not self._turned
         self._in_poll = self.client.connection
+        unread = self.unread()
         wait_s = (self.brpop_timeout if timeout is None else timeout) or 0
-        plan = (self._turned, wait_s, *queues)
+        if unread:  # its threads may be free soon
+            wait_s = min(wait_s, UNREAD_S)
+        plan = (self._turned, wait_s, unread, *queues)
         if plan not in self._plans:
             sources = {
                 key: queue
                 for priority in PLAIN_PRIORITIES
                 for queue in queues
-                for key in self.lists(queue, priority)
+                for key in self.lists(queue, priority, unread)
             }
             self._plans[plan] = sources, self._in_poll.pack_command("BRPOP", *sources, wait_s)
         # Packed once: what is done here delays the thread that attempts what was just read.
@@ -258,7 +183,7 @@ class Channel(kombu_redis.Channel):
     def _queue_bind(self, *args: Any) -> None:  # noqa: ANN401  kombu's signature
         # A full Redis refuses this write. The binding usually exists already; without it
         # broadcasts do not reach this worker.
-        with _ignore_full():
+        with ignore_full():
             super()._queue_bind(*args)  # type: ignore[misc]
 
 

@@ -88,6 +88,11 @@ def shown(task: object, args: object, kwargs: object) -> str:
         return f"{task}, arguments cannot be shown"
 
 
+def saturated() -> frozenset[str]:
+    """Return the queues whose doorbells this process leaves to others; see `Dispatcher`."""
+    return runtime().dispatcher.saturated
+
+
 # Reentrant: a signal handler may call `runtime` while the main thread does.
 _lock = threading.RLock()
 _runtime: Runtime | None = None

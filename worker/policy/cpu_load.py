@@ -19,7 +19,7 @@ WINDOW_MS = 100
 
 
 class CpuLoad:
-    """Whether a process is short of CPU time, by what it has used of late.
+    """Whether a process is short of CPU time, by what it has used recently.
 
     Attributes:
         busy: Whether it is.
