@@ -13,12 +13,11 @@ from tests.support.web_server import Client, Web, serving
 from tests.support.world import World
 from worker.model.authority import Verb
 from worker.simulator import Simulator
-from worker.store.api_tokens import ApiTokens
+from worker.store.api_tokens import ApiTokens, Rate
 from worker.store.embedded import EmbeddedRedis
 from worker.store.switches import Switches
 from worker.store.trips import Trips
 from worker.web.app import document
-from worker.web.throttle import Throttle
 
 OPEN = {("POST", "/v1/beat/{secret}"), ("POST", "/v1/hooks/{secret}")}
 """Calls whose address is their authority."""
@@ -98,7 +97,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         serving(World(sim, redis.url, folder)) as web,
     ):
         letter = Hand(web.world).dead("secret-order")
-        web.server.parts.wrong = Throttle(per_s=1_000, burst=1_000)
+        web.server.parts.wrong = Rate(per_s=1_000, burst=1_000)
         switch = web.world.producer().arm("ev", order_ids=["kept"], timeout_ms=3_600_000)
         record = Switches(web.world.store()).get(switch.id)
         assert record is not None
@@ -150,7 +149,7 @@ def test_a_wrong_address_does_and_shows_nothing(scene: Scene, path: str) -> None
 
 
 def test_a_revoked_token_is_refused_from_the_next_call_on(scene: Scene) -> None:
-    """An open stream is the exception until it is opened again."""
+    """An open stream ends within 15 s; see `test_a_stream_ends_with_its_token`."""
     client = scene.web.client(Verb.READ)
     client.get("/v1/status")
     order = {"account": "ev", "order_id": "revoked"}

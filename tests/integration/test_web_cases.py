@@ -14,9 +14,9 @@ from tests.support.manual_jobs import Hand
 from tests.support.web_server import Client, Web, serving
 from tests.support.world import KEYS, World
 from worker.simulator import Simulator
+from worker.store.api_tokens import Rate
 from worker.store.embedded import EmbeddedRedis
 from worker.web.app import document
-from worker.web.throttle import Throttle
 
 EACH = 15
 """Cases of one call; `python -m tests.openapi` makes many more."""
@@ -38,7 +38,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         Simulator(seed=7) as sim,
         serving(World(sim, redis.url, folder, aliases=(*KEYS, "bn")), requests_per_s=10**6) as made,
     ):
-        made.server.parts.wrong = Throttle(per_s=10**6, burst=10**6)
+        made.server.parts.wrong = Rate(per_s=10**6, burst=10**6)
         yield made
 
 

@@ -27,12 +27,13 @@ class Client:
         self.url = url
         self.session = requests.Session()
         self.session.trust_env = False
+        self.timeout_s = TIMEOUT_S
         if token:
             self.session.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
         """Make a call."""
-        options.setdefault("timeout", TIMEOUT_S)
+        options.setdefault("timeout", self.timeout_s)
         return self.session.request(method, self.url + path, json=body, **options)
 
     def get(self, path: str, *, status: int = 200, **query: Any) -> Any:
@@ -79,10 +80,13 @@ class Web:
 
 
 @contextmanager
-def serving(world: World, **table: Any) -> Iterator[Web]:
+def serving(
+    world: World, *, patience_ms: int = PATIENCE_MS, behind_proxy: bool = False, **table: Any
+) -> Iterator[Web]:
     """Serve a world on any free port; the probes are not served."""
     tables: dict[str, Any] = {"web": {"port": 0, **table}, "metrics": {"web_port": 0}}
-    server = Server(world.settings(redis_timeout_ms=PATIENCE_MS, **tables))
+    settings = world.settings(redis_timeout_ms=patience_ms, **tables)
+    server = Server(settings, behind_proxy=behind_proxy)
     ready = threading.Event()
     thread = threading.Thread(target=lambda: server.run(ready.set))
     thread.start()

@@ -56,6 +56,21 @@ def admitting(digest: str, rate: Rate) -> Steps[Admitted]:
     return Admitted(_read(digest, record) if record else None, record, int(wait_ms))
 
 
+def counting_wrong(source: str, rate: Rate, *, count: bool = True) -> Steps[int]:
+    """Count a wrong secret from an address: in all processes together.
+
+    Args:
+        source: The address; it is kept by its hash.
+        rate: How many wrong secrets it may send.
+        count: Whether there was one, or the wait is only looked at.
+
+    Returns:
+        0, or the ms until the address may try another; this one is not counted then.
+    """
+    wait_ms = yield run("wrong", digest_of(source), *rate.args, int(count))
+    return int(wait_ms)
+
+
 def finding_token(digest: str) -> Steps[Token | None]:
     """Return the token with this digest, or None if it was revoked."""
     (text,) = yield ask(("GET", Key(f"web:token:{digest}")))

@@ -6,13 +6,15 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any, TypeVar
 
 from fastapi import Request
 
+from worker.errors import StoreUnavailable
 from worker.model.authority import Token, Verb, digest_of
 from worker.model.text import shortened
-from worker.store.api_tokens import admitting
+from worker.store.api_tokens import admitting, counting_wrong
 from worker.store.audit import entry_text
 from worker.store.sessions import Session, finding_session
 from worker.web.parts import Parts, parts_of
@@ -176,6 +178,20 @@ async def _caller(request: Request, parts: Parts) -> tuple[Caller, int]:
     return Caller(login.token, "page", request), login.wait_ms
 
 
+async def still(caller: Caller) -> bool:
+    """Return whether a call that is kept open may continue: its token or session is valid.
+
+    While Redis does not answer, it may.
+    """
+    try:
+        await _caller(caller.request, parts_of(caller.request))
+    except Refused:
+        return False
+    except StoreUnavailable:
+        return True
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """A session of the page, and the token that it was opened with.
@@ -216,7 +232,7 @@ async def _bearer(request: Request, parts: Parts, secret: str) -> tuple[Token, i
     """
     digest = digest_of(secret)
     found = await parts.redis.carry(admitting(digest, parts.rate))
-    token = known(request, parts, found.token)
+    token = await known(request, parts, found.token)
     if token.hook is not None:
         raise Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", UNKNOWN)
     parts.tokens[digest] = found
@@ -226,16 +242,16 @@ async def _bearer(request: Request, parts: Parts, secret: str) -> tuple[Token, i
     return token, found.wait_ms
 
 
-def known(request: Request, parts: Parts, found: T | None) -> T:
+async def known(request: Request, parts: Parts, found: T | None) -> T:
     """Return what a secret was found to stand for; count it as wrong if that is nothing.
 
     Raises:
         Refused: 401 if it is wrong, 429 if the address has sent too many wrong ones.
     """
-    source = source_of(request, parts)
     if found is not None:
         return found
-    if wait_ms := parts.wrong.take(source):
+    guesser = guesser_of(request, parts)
+    if wait_ms := await parts.redis.carry(counting_wrong(guesser, parts.wrong)):
         raise Refused(
             HTTPStatus.TOO_MANY_REQUESTS,
             "too-many-requests",
@@ -243,6 +259,23 @@ def known(request: Request, parts: Parts, found: T | None) -> T:
             retry_ms=wait_ms,
         )
     raise Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", UNKNOWN)
+
+
+def guesser_of(request: Request, parts: Parts) -> str:
+    """Return whose wrong secrets are counted together.
+
+    It is the client's address, or of IPv6 its first 64 bits: one client has all the others.
+    """
+    source = source_of(request, parts)
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return source
+    if isinstance(address, IPv4Address):
+        return source
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address.packed, 64), strict=False))
 
 
 def source_of(request: Request, parts: Parts) -> str:

@@ -23,12 +23,12 @@ from worker.store.switches import Switches
 from worker.store.trips import Trips
 from worker.telemetry.health.reading import Watch
 from worker.web.beating import Beating
-from worker.web.throttle import Throttle
+from worker.web.held import Held
 
 FRESH_MS = 200
 """Maximum age of the state that `/v1/status` and events share."""
-WRONG_PER_S, WRONG_BURST = 0.2, 10
-"""Wrong secrets that an address may send before it is refused unread."""
+WRONG = Rate(per_s=0.2, burst=10)
+"""Wrong secrets that an address may send before it is refused."""
 
 
 Tokens = OrderedDict[str, Admitted]
@@ -44,7 +44,8 @@ class Parts:
     Attributes:
         rate: How often each token may call.
         tokens: The tokens that called last, by digest, as Redis had them then.
-        wrong: Limits the wrong secrets from each address.
+        wrong: How many wrong secrets an address may send, to all processes together.
+        held: The calls that are kept open.
         behind_proxy: Whether the client's address is what a proxy reports.
     """
 
@@ -61,7 +62,8 @@ class Parts:
     behind_proxy: bool
     rate: Rate
     tokens: Tokens = field(default_factory=OrderedDict)
-    wrong: Throttle = field(default_factory=lambda: Throttle(per_s=WRONG_PER_S, burst=WRONG_BURST))
+    wrong: Rate = WRONG
+    held: Held = field(default_factory=Held)
 
     async def now_ms(self) -> int:
         """Return shared time, Unix ms.

@@ -23,8 +23,10 @@ from worker.web.parts import Parts, build_parts
 
 log = logging.getLogger(__name__)
 
-REQUEST_S = 10
-"""Longest time from a connection to its first complete request head."""
+HEAD_S = 10
+"""Longest time from a connection, or a first byte, to a complete request head."""
+BODY_S = 30
+"""Longest time from a request's head to the end of its body."""
 HEAD_MAX = 65_536
 """Most bytes of a request head, apart from what one read returns."""
 CLIENTS_MAX = 1_000
@@ -35,34 +37,64 @@ BACKLOG = 1_024
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that resets a connection without a request in time, or with a long head."""
+    """HTTP/1.1 that resets a connection without a whole request in time, or with a long head."""
 
     _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
         super().connection_made(transport)
-        self.loop.call_later(REQUEST_S, self._expire)
+        self._within(HEAD_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._whole()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what has arrived."""
+        """Read what has arrived: a byte between requests starts the clock, too."""
         self._head_bytes += len(data)
+        if self._deadline is None and self.timeout_keep_alive_task is not None:
+            self._within(HEAD_S)
         super().data_received(data)
         if self._head_bytes > HEAD_MAX and not self.transport.is_closing():
             self.send_400_response("Request head too long.")
 
+    def on_message_begin(self) -> None:
+        """Begin to read a request, perhaps while another is answered."""
+        if self._deadline is None:
+            self._within(HEAD_S)
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """Begin a request, whose head has been read."""
+        self._within(BODY_S)
         super().on_headers_complete()
         self._head_bytes = 0
+
+    def on_message_complete(self) -> None:
+        """End the body of a request."""
+        self._whole()
+        super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body; `BODY_MAX` bounds it."""
         super().on_body(body)
         self._head_bytes = 0
 
+    def _within(self, seconds: float) -> None:
+        self._whole()
+        self._deadline = self.loop.call_later(seconds, self._expire)
+
+    def _whole(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = None
+
     def _expire(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        self._deadline = None
+        if not self.transport.is_closing():
             self.transport.abort()
 
 

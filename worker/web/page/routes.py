@@ -17,11 +17,11 @@ from worker import __version__
 from worker.errors import StoreUnavailable
 from worker.model.authority import Verb, digest_of
 from worker.model.outcomes import Outcome
-from worker.store.api_tokens import finding_token
+from worker.store.api_tokens import counting_wrong, finding_token
 from worker.store.job_steps import reading_accounts
 from worker.store.sessions import KEPT_MS, closing, opening
 from worker.web import state
-from worker.web.authority import Login, cookie_of, login_of, note, same, source_of
+from worker.web.authority import Login, cookie_of, guesser_of, login_of, note, same
 from worker.web.parts import Parts, parts_of
 
 router = APIRouter(include_in_schema=False)
@@ -97,16 +97,16 @@ async def log_out(request: Request) -> Response:
 
 async def _log_in(request: Request, secret: str) -> Response:
     parts = parts_of(request)
-    source = source_of(request, parts)
-    if wait_ms := parts.wrong.wait_ms(source):
-        wait_s = -(-wait_ms // 1_000)
-        headers = {"Retry-After": str(wait_s)}
-        text = TOO_MANY.format(wait_s)
-        return _html("login.html", HTTPStatus.TOO_MANY_REQUESTS, headers, error=text)
+    guesser = guesser_of(request, parts)
     try:
+        if wait_ms := await parts.redis.carry(counting_wrong(guesser, parts.wrong, count=False)):
+            wait_s = -(-wait_ms // 1_000)
+            headers = {"Retry-After": str(wait_s)}
+            text = TOO_MANY.format(wait_s)
+            return _html("login.html", HTTPStatus.TOO_MANY_REQUESTS, headers, error=text)
         token = await parts.redis.carry(finding_token(digest_of(secret)))
         if token is None or token.hook:
-            parts.wrong.take(source)
+            await parts.redis.carry(counting_wrong(guesser, parts.wrong))
             note(request, who="unknown", via="page", action="login")
             return _html("login.html", HTTPStatus.UNAUTHORIZED, error=WRONG)
         if Verb.READ not in token.verbs:

@@ -28,7 +28,7 @@ async def hook(
     """Accept a cancel-all of the webhook's scope; the body is not read."""
     parts = parts_of(request)
     found = await parts.redis.carry(admitting(digest_of(secret), RATE))
-    token = known(request, parts, found.token if found.token and found.token.hook else None)
+    token = await known(request, parts, found.token if found.token and found.token.hook else None)
     scope = token.hook
     assert scope is not None  # noqa: S101  it is known
     named = " ".join(filter(None, (scope.pair, scope.side))) or "everything"

@@ -40,7 +40,8 @@ async def job(
     parts = parts_of(caller.request)
     found = _seen(caller, await parts.redis.carry(reading_job(job_id)), job_id)
     if wait_ms and found.state is State.PENDING:
-        await parts.watcher.ended(job_id, timeout_ms=wait_ms)
+        with parts.held.one(caller.token.digest):
+            await parts.watcher.ended(job_id, timeout_ms=wait_ms)
         found = _seen(caller, await parts.redis.carry(reading_job(job_id)), job_id)
     return JSONResponse(job_answer(found))
 

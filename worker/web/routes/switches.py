@@ -158,7 +158,7 @@ async def beat_by_address(
 ) -> JSONResponse:
     """Send a heartbeat by a switch's secret address; needs no token."""
     parts = parts_of(request)
-    found = known(request, parts, await parts.beating.at(secret))
+    found = await known(request, parts, await parts.beating.at(secret))
     return await _beaten(parts, found, sent_ms)
 
 
