@@ -120,6 +120,13 @@ def test_no_header_can_be_added_by_a_form(web: Web) -> None:
     assert "Set-Cookie" not in reply.headers
 
 
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+def test_a_large_form_is_refused_unread(web: Web, path: str) -> None:
+    """Its fields would keep every other call waiting."""
+    reply = requests.post(web.url + path, data=b"a=1&" * 200_000, timeout=READ_S)
+    assert reply.status_code == 413
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from worker import __version__
@@ -34,6 +35,8 @@ HEADERS = {
     # With `no-referrer` a browser sends forms without their origin.
     "Referrer-Policy": "same-origin",
 }
+FORM_MAX = 4_096
+"""Most bytes of a form."""
 TOO_MANY = "Too many wrong tokens from this address. Try again in {} s."
 WRONG = "No such token; it may have been revoked."
 BLIND = "This token lacks the verb read, which the page needs."
@@ -83,7 +86,7 @@ async def log_in(request: Request) -> Response:
     """Open a session with a token; it gets a new secret each time."""
     if _foreign(request):
         return _html("login.html", HTTPStatus.FORBIDDEN, error=FOREIGN)
-    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    form = await _form(request)
     secret = form.get("token", [""])[0].strip()
     return await _log_in(request, secret)
 
@@ -91,8 +94,20 @@ async def log_in(request: Request) -> Response:
 @router.post("/logout")
 async def log_out(request: Request) -> Response:
     """End the session."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    form = await _form(request)
     return await _log_out(request, form.get("csrf", [""])[0])
+
+
+async def _form(request: Request) -> dict[str, list[str]]:
+    """Return the fields of a form; a large one would keep the event loop busy.
+
+    Raises:
+        HTTPException: 413 for more than `FORM_MAX` bytes.
+    """
+    body = await request.body()
+    if len(body) > FORM_MAX:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return parse_qs(body.decode("utf-8", "replace"))
 
 
 async def _log_in(request: Request, secret: str) -> Response:
