@@ -155,7 +155,7 @@ def without(value: object, order_id: str, *, decoy: bool) -> object:
             if not own or id_text(each) == order_id
         }
     if isinstance(value, list):
-        own = not decoy and len(value) > 1 and _is_row(value, order_id)
+        own = not decoy and _is_row(value, order_id)
         return [
             without(each, order_id, decoy=decoy) if not own or id_text(each) == order_id else None
             for each in value
@@ -196,7 +196,8 @@ def _is_row(values: object, order_id: str) -> bool:
 
 
 def _under_way(row: object) -> bool:
-    return any(isinstance(each, str) and UNDER_WAY.search(each) for each in _inner(row))
+    values = _inner(row) if isinstance(row, dict | list) else (row,)
+    return any(isinstance(each, str) and UNDER_WAY.search(each) for each in values)
 
 
 def _inner(value: object) -> Iterable[object]:
