@@ -21,7 +21,12 @@ _LIMITS = (
     "integration/test_paced_limits",
 )
 _CCXT = ("unit/test_exchange_ccxt", "unit/test_ccxt_profiles")
-_RETRIES = ("unit/test_retries", "unit/test_retry_budgets", "unit/test_closed_orders")
+_RETRIES = (
+    "unit/test_retries",
+    "unit/test_retry_budgets",
+    "unit/test_retry_decisions",
+    "unit/test_closed_orders",
+)
 TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.policy.retries": (*_RETRIES, "unit/test_scopes", "unit/test_pair_names"),
     "worker.policy.scopes": ("unit/test_scopes", "unit/test_scope_checks", *_RETRIES),
@@ -92,7 +97,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_whole_answers_hyperliquid",
     ),
     "worker.exchanges.ccxt.replies": _CCXT,
-    "worker.exchanges.ccxt.evidence": _CCXT,
+    "worker.exchanges.ccxt.evidence": ("unit/test_ccxt_evidence", "unit/test_ccxt_marks"),
     "worker.store.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.direct.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.store.limiter": _LIMITS,
