@@ -395,3 +395,11 @@ def test_what_others_used_may_be_very_many(limiter: Slots) -> None:
     grant = reserve(limiter, huge)
     limiter.landed(grant.told([Left(huge, 2, WINDOW_MS)]))
     assert [send(limiter, huge) for _ in range(3)] == [0, 0, WINDOW_MS + 1]
+
+
+def test_a_tenth_of_a_limit_is_rounded_down(limiter: Slots) -> None:
+    """Two requests of others count under a limit of 15, where one would not."""
+    rule = Rule("fifteen", 15, WINDOW_MS)
+    grant = reserve(limiter, rule)
+    limiter.landed(grant.told([Left(rule, 12, WINDOW_MS)]))
+    assert [send(limiter, rule) for _ in range(13)] == [*[0] * 12, WINDOW_MS + 1]
