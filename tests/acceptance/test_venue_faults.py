@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.own_faults import passing
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, PAIRS, World
 from worker import Outcome, State
@@ -24,25 +25,9 @@ FAULTS = (
     "throttle_retry_after",
     "garbage",
 )
-OWN = {
-    "ga": ("gate_internal", "gate_cancel_fail"),
-    "gf": ("gate_internal", "gate_cancel_fail"),
-    "bb": ("bybit_timeout", "bybit_server"),
-    "de": ("deribit_retry", "deribit_timed_out"),
-    "ku": ("kucoin_open", "kucoin_internal"),
-    "hl": ("hyperliquid_internal", "hyperliquid_spent", "reject_nonce"),
-}
+OWN = passing(("ga", "gf", "bb", "de", "ku", "hl"))
 """By alias, the faults of its exchange alone."""
-LONG = {
-    "bn": ("binance_unknown", "binance_halted"),
-    "bu": ("binance_unknown", "binance_halted"),
-    "ok": ("okx_timeout", "okx_busy"),
-    "kr": ("kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"),
-    "i2": ("indodax_v2_unknown", "indodax_v2_internal"),
-    "ev": ("everstrike_503",),
-    "ix": ("indodax_error", "reject_nonce"),
-    "bm": ("expire_token",),
-}
+LONG = passing(("bn", "bu", "ok", "kr", "i2", "ev", "ix", "bm"))
 """Those of exchanges that `test_faults` and `test_venues` try in the suite."""
 OF_CCXT: dict[str, tuple[str, ...]] = {"bv": (), "wb": (), "wo": (), "bg": ()}
 """Those of ccxt: `-k ccxt` runs them alone."""

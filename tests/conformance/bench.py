@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.support.own_faults import named
 from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Access, Exchange, Stamp
 from worker.gateway.pages import read_pages
@@ -23,7 +24,7 @@ from worker.model.commands import (
 from worker.model.outcomes import Answer, Outcome, PairList, TokenGrant, Unproven
 from worker.model.pairs import ListedPair
 from worker.model.wire import Reply
-from worker.simulator import Options, Simulator
+from worker.simulator import TRADED, Options, Simulator
 from worker.simulator.wire import Manner, Request
 
 START_MS = 1_700_000_000_000
@@ -37,16 +38,12 @@ class Venue:
     """How one exchange is tried.
 
     Attributes:
-        pair: A pair, as it is spelled.
+        pair: A pair, as it is spelled; empty for the simulator's.
         other: Another.
         never: An order id of its form that was never given out.
         secret: An API secret of its form.
-        documented: Faults of the simulator with an error that a document describes.
-        bans: A fault that stands for a ban.
-        accepts: A fault that accepts a cancel without proving it.
         accepts_all: Every cancel is accepted before it is proven.
         names_by_client: A client order id names one order.
-        category: The category of its account, where it needs one.
         stamped: Every request carries a timestamp that the exchange checks.
         client_ids: Two client order ids of its form.
         key: An API key of its form.
@@ -57,18 +54,14 @@ class Venue:
         uid: The number of its account, where it needs one.
     """
 
-    pair: str
-    other: str
+    pair: str = ""
+    other: str = ""
     never: str = "404404"
     secret: str = "matrix-secret-0123456789"
-    documented: tuple[str, ...] = ()
-    bans: str = ""
-    accepts: str = ""
     accepts_all: bool = False
     stamped: bool = False
     client_ids: tuple[str, str] = ("mine1", "mine2")
     names_by_client: bool = True
-    category: str = ""
     key: str = KEY
     stranger: str = ""
     nonce_as_rate: bool = False
@@ -77,64 +70,23 @@ class Venue:
 
 
 UNKNOWN_REFUSAL = "no document says how"
-BINANCE = Venue(
-    "BTCUSDT",
-    "ETHUSDT",
-    documented=("binance_unknown", "binance_halted"),
-    bans="binance_banned",
-    stamped=True,
-)
-GATE = Venue(
-    "BTC_USDT",
-    "ETH_USDT",
-    documented=("gate_internal", "gate_cancel_fail"),
-    stamped=True,
-    client_ids=("t-mine1", "t-mine2"),
-)
+PLAIN = Venue()
+BINANCE = Venue(stamped=True)
+GATE = Venue(stamped=True, client_ids=("t-mine1", "t-mine2"))
 VENUES: dict[str, Venue] = {
     "binance": BINANCE,
     "binanceusdm": BINANCE,
-    "binancecoinm": replace(BINANCE, pair="BTCUSD_PERP", other="ETHUSD_PERP"),
-    "okx": Venue(
-        "BTC-USDT",
-        "ETH-USDT",
-        documented=("okx_timeout", "okx_busy"),
-        accepts_all=True,
-        stamped=True,
-    ),
+    "binancecoinm": BINANCE,
+    "okx": Venue(accepts_all=True, stamped=True),
     "gate": GATE,
     "gate_futures": GATE,
-    "kucoin": Venue(
-        "BTC-USDT",
-        "ETH-USDT",
-        documented=("kucoin_internal",),
-        accepts="kucoin_open",
-        stamped=True,
-    ),
-    "bybit": Venue(
-        "BTCUSDT",
-        "ETHUSDT",
-        documented=("bybit_timeout", "bybit_server"),
-        bans="bybit_banned",
-        accepts_all=True,
-        stamped=True,
-        category="linear",
-    ),
-    "deribit": Venue(
-        "BTC-PERPETUAL",
-        "ETH-PERPETUAL",
-        never="BTC-404404",
-        documented=("deribit_retry", "deribit_timed_out"),
-        names_by_client=False,
-        stamped=True,
-    ),
+    "kucoin": Venue(stamped=True),
+    "bybit": Venue(accepts_all=True, stamped=True),
+    "deribit": Venue(never="BTC-404404", names_by_client=False, stamped=True),
     "hyperliquid": Venue(
-        "BTC",
-        "ETH",
         key="0x" + "a1" * 20,
         secret="0x" + "17" * 32,
         stranger="0x" + "18" * 32,
-        documented=("hyperliquid_internal", "hyperliquid_spent"),
         client_ids=("0x" + "0" * 31 + "1", "0x" + "0" * 31 + "2"),
     ),
     "ccxt:bingx": Venue("BTC-USDT", "ETH-USDT", unstamped=UNKNOWN_REFUSAL),
@@ -151,25 +103,11 @@ VENUES: dict[str, Venue] = {
     "ccxt:woo": Venue(
         "SPOT_BTC_USDT", "SPOT_ETH_USDT", accepts_all=True, unstamped=UNKNOWN_REFUSAL
     ),
-    "kraken": Venue(
-        "XBTUSD",
-        "ETHUSD",
-        never="OAAAAA-AAAAA-AAAAAA",
-        secret="bWF0cml4LXNlY3JldA==",
-        documented=("kraken_deadline", "kraken_unavailable"),
-        bans="kraken_lockout",
-        accepts="kraken_pending",
-    ),
-    "indodax_v2": Venue(
-        "BTCIDR", "ETHIDR", documented=("indodax_v2_unknown", "indodax_v2_internal")
-    ),
-    "indodax": Venue(
-        "btc_idr",
-        "eth_idr",
-        documented=("indodax_error", "indodax_bad_sign", "indodax_pair_disabled"),
-    ),
-    "everstrike": Venue("USD_BTC_PERP", "USD_ETH_PERP", documented=("everstrike_503",)),
-    "bitmart": Venue("BTC_USDT", "ETH_USDT", documented=("expire_token",)),
+    "kraken": Venue(never="OAAAAA-AAAAA-AAAAAA", secret="bWF0cml4LXNlY3JldA=="),
+    "indodax_v2": PLAIN,
+    "indodax": PLAIN,
+    "everstrike": Venue("USD_BTC_PERP", "USD_ETH_PERP"),
+    "bitmart": Venue("BTC_USDT", "ETH_USDT"),
 }
 
 
@@ -196,9 +134,23 @@ class Bench:
         return VENUES[self.name]
 
     @property
+    def pair(self) -> str:
+        """A pair of it."""
+        return self.venue.pair or TRADED[self.name][0]
+
+    @property
+    def other(self) -> str:
+        """Another pair."""
+        return self.venue.other or TRADED[self.name][1]
+
+    @property
     def exchange(self) -> Exchange:
         """Its adapter."""
         return EXCHANGES[self.name]
+
+    def faults(self, *kinds: str) -> tuple[str, ...]:
+        """Return the faults that the simulated exchange alone has, of these kinds."""
+        return named(self.name, *kinds)
 
     def has(self, command: type[Command]) -> bool:
         """Return whether it carries out a command."""
@@ -206,7 +158,7 @@ class Bench:
 
     def place(self, count: int = 1, **options: Any) -> list[str]:
         """Place orders, of its pair unless another is named."""
-        options = {"pair": self.venue.pair, "side": "buy", **options}
+        options = {"pair": self.pair, "side": "buy", **options}
         return self.sim.place(self.name, self.venue.key, count=count, **options)
 
     def status(self, order_id: str) -> str:
@@ -215,11 +167,11 @@ class Bench:
 
     def cancel(self, order_id: str) -> Answer | None:
         """Cancel an order."""
-        return self.ask(CancelOrder(order_id, pair=self.venue.pair, side="buy"))
+        return self.ask(CancelOrder(order_id, pair=self.pair, side="buy"))
 
     def query(self, order_id: str, *, stop: bool = False) -> Answer | None:
         """Ask about an order."""
-        return self.ask(QueryOrder(order_id, pair=self.venue.pair, stop=stop))
+        return self.ask(QueryOrder(order_id, pair=self.pair, stop=stop))
 
     def open_orders(self) -> Answer | None:
         """List the open orders of its pair, all pages; None if a reply was lost."""
@@ -227,7 +179,7 @@ class Bench:
         def ask(command: Command) -> Answer:
             return self.ask(command) or LOST
 
-        command = ListOpenOrders(pair=self.venue.pair)
+        command = ListOpenOrders(pair=self.pair)
         shift = self.exchange.capabilities.pages_shift
         answer = read_pages(ask, command, until_ms=math.inf, shift=shift)
         assert not isinstance(answer, Wait | NoToken)
@@ -237,7 +189,7 @@ class Bench:
         """Set its timer."""
         timer = self.exchange.capabilities.timer
         assert timer is not None
-        pairs = () if timer.reach == "account" else (self.venue.pair,)
+        pairs = () if timer.reach == "account" else (self.pair,)
         return self.ask(SetCountdown(pairs, countdown_ms))
 
     def ask(self, command: Command) -> Answer | None:
@@ -273,7 +225,7 @@ class Bench:
             "memo",
             self.auth,
             uid=self.venue.uid,
-            category=self.venue.category,
+            category=next(iter(self.exchange.capabilities.categories), ""),
         )
         request = self.exchange.sign(command, access, stamp)
         parts = urlsplit(request.url)

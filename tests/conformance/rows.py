@@ -106,11 +106,12 @@ def never_placed(bench: Bench) -> str:
 
 def accepted_only(bench: Bench) -> str:
     """A cancel that is only accepted is asked about."""
-    if not (bench.venue.accepts or bench.venue.accepts_all):
+    accepts = bench.faults("open")
+    if not (accepts or bench.venue.accepts_all):
         return "its success is proof"
     (order,) = bench.place()
-    if bench.venue.accepts:
-        bench.sim.fault_next(bench.venue.accepts, exchange=bench.name)
+    for fault in accepts:
+        bench.sim.fault_next(fault, exchange=bench.name)
     assert isinstance(bench.cancel(order), CancelAccepted)
     settled(bench, order, None, Outcome.CANCELED)
     return ""
@@ -119,7 +120,7 @@ def accepted_only(bench: Bench) -> str:
 def reply_lost(bench: Bench) -> str:
     """The exchange acted; the question shows it."""
     (order,) = bench.place()
-    bench.ask(ListOpenOrders(pair=bench.venue.pair))
+    bench.ask(ListOpenOrders(pair=bench.pair))
     bench.sim.fault_next("accept_then_drop", exchange=bench.name)
     answer = bench.cancel(order)
     assert answer is None
@@ -147,7 +148,7 @@ def page_with_5xx(bench: Bench) -> str:
 
 def documented_errors(bench: Bench) -> str:
     """Each is read as what it is, and none as a proof."""
-    for fault in bench.venue.documented:
+    for fault in bench.faults("passes", "lasts"):
         (order,) = bench.place()
         bench.open_orders()
         bench.sim.fault_next(fault, exchange=bench.name)
@@ -225,7 +226,8 @@ def banned(bench: Bench) -> str:
     if not bench.exchange.capabilities.bans:
         return "no documented ban"
     (order,) = bench.place()
-    bench.sim.fault_next(bench.venue.bans, exchange=bench.name)
+    (ban,) = bench.faults("bans")
+    bench.sim.fault_next(ban, exchange=bench.name)
     answer = unproven(bench.cancel(order))
     assert answer.banned
     assert answer.retry_after_ms
@@ -246,12 +248,12 @@ def pages(bench: Bench) -> str:
 def one_pair(bench: Bench) -> str:
     """Neither a list nor a cancel-all reaches another pair."""
     mine = bench.place(3)
-    (other,) = bench.place(pair=bench.venue.other)
+    (other,) = bench.place(pair=bench.other)
     found = bench.open_orders()
     assert isinstance(found, OpenOrders)
     assert {order.order_id for order in found.orders} == set(mine)
     if bench.has(CancelScope):
-        scope = CancelScope(pair=bench.venue.pair, side="buy" if bench.name == "bitmart" else None)
+        scope = CancelScope(pair=bench.pair, side="buy" if bench.name == "bitmart" else None)
         try:
             bench.exchange.check(scope)
         except Exception:  # noqa: BLE001  then it is not sent
@@ -270,11 +272,11 @@ def by_client_id(bench: Bench) -> str:
     ids = bench.venue.client_ids
     mine, other = bench.place(2, client_ids=ids)
     if not bench.venue.names_by_client:
-        found = bench.ask(ListOpenOrders(bench.venue.pair, client_id_prefix=ids[0]))
+        found = bench.ask(ListOpenOrders(bench.pair, client_id_prefix=ids[0]))
         assert isinstance(found, OpenOrders)
         assert ([row.order_id for row in found.orders], found.complete) == ([mine], True)
         return "they name no single order; a scope of them passes"
-    answer = bench.ask(CancelOrder(pair=bench.venue.pair, client_order_id=ids[0]))
+    answer = bench.ask(CancelOrder(pair=bench.pair, client_order_id=ids[0]))
     assert isinstance(answer, Closed | CancelAccepted)
     settled(bench, mine, answer, Outcome.CANCELED)
     assert (bench.status(mine), bench.status(other)) == ("canceled", "open")
@@ -342,11 +344,11 @@ def stop_order(bench: Bench) -> str:
         return "lists do not mark stop orders"
     (plain,), (stop,) = bench.place(), bench.place(stop=True)
     listing = ListStopOrders if apart else ListOpenOrders
-    found = bench.ask(listing(pair=bench.venue.pair))
+    found = bench.ask(listing(pair=bench.pair))
     assert isinstance(found, OpenOrders)
     (listed,) = [order for order in found.orders if order.stop]
     assert listed.order_id == stop
-    pair = bench.venue.pair
+    pair = bench.pair
     assert bench.ask(QueryOrder(stop, pair, stop=True)) == OrderReport(OrderState.OPEN)
     answer = bench.ask(CancelOrder(stop, pair, "buy", stop=True))
     settled(bench, stop, answer, Outcome.CANCELED, stop=True)
@@ -356,8 +358,8 @@ def stop_order(bench: Bench) -> str:
 
 def classified(exchange: Exchange, body: bytes, status: int = 200) -> Answer:
     """Read a reply to a cancel, and see that a question about it is not answered either."""
-    venue = Bench(exchange.name).venue
-    cancel = CancelOrder(venue.never, pair=venue.pair, side="buy")
+    bench = Bench(exchange.name)
+    cancel = CancelOrder(bench.venue.never, pair=bench.pair, side="buy")
     return exchange.classify(cancel, Reply(status, {}, body, 0))
 
 

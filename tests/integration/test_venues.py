@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.attempts import HASTY, HTTP, Attempts
+from tests.support.own_faults import passing
 from tests.support.polling import eventually
 from tests.support.world import ALL_KEYS, MORE_KEYS, PAIRS, World
 from worker import InvalidCommand, Outcome, State, SwitchOverlap
@@ -26,20 +27,7 @@ FAULTS = [
     "delay",
     "drip",
 ]
-OWN_FAULTS = {
-    "bn": ["binance_unknown", "binance_halted"],
-    "bu": ["binance_unknown", "binance_halted"],
-    "bc": ["binance_unknown", "binance_halted"],
-    "i2": ["indodax_v2_unknown", "indodax_v2_internal"],
-    "ok": ["okx_timeout", "okx_busy"],
-    "ga": ["gate_internal", "gate_cancel_fail"],
-    "gf": ["gate_internal", "gate_cancel_fail"],
-    "ku": ["kucoin_open", "kucoin_internal"],
-    "bb": ["bybit_timeout", "bybit_server"],
-    "de": ["deribit_retry", "deribit_timed_out"],
-    "hl": ["hyperliquid_internal", "hyperliquid_spent", "reject_nonce"],
-    "kr": ["kraken_pending", "kraken_deadline", "kraken_unavailable", "reject_nonce"],
-}
+OWN_FAULTS = passing(MORE_KEYS)
 ACCEPT_ONLY = ("ok", "bb")
 """The success of a cancel is no proof there."""
 NEVER_PLACED = {"kr": "OAAAAA-AAAAA-AAAAAA"}

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
 from worker.simulator import Simulator
-from worker.simulator.wire import MOUNTS, Delivery, Request, json_reply
+from worker.simulator.venues import MOUNTS
+from worker.simulator.wire import Delivery, Request, json_reply
 
 ECHOES = 3
 """Every so many requests to an exchange are answered with all that they carried."""

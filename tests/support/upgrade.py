@@ -16,6 +16,7 @@ import redis
 from tests.support.world import KEYS
 from worker import clock
 from worker.simulator import Simulator
+from worker.simulator.indodax.api import Indodax
 from worker.store.embedded import EmbeddedRedis
 
 FOLDER = Path(__file__).parents[1] / "data" / "b98e59d"
@@ -70,7 +71,9 @@ class Recorded:
 
     def place(self, simulator: Simulator) -> None:
         """Place the orders that are open, and set the exchanges' timers."""
-        countdowns = simulator._engine.indodax.countdowns  # noqa: SLF001  in its state then
+        indodax = simulator._engine.exchanges["indodax"]  # noqa: SLF001  in its state then
+        assert isinstance(indodax, Indodax)
+        countdowns = indodax.countdowns
         for timer in self.timers:
             now_ms = clock.now_ms()
             left_ms = timer["fires_ms"] - now_ms

@@ -13,7 +13,7 @@ from tests.support.processes import WorkerProcess
 from worker import Producer
 from worker.config.settings import Settings
 from worker.exchanges import EXCHANGES
-from worker.simulator import Simulator
+from worker.simulator import TRADED, Simulator
 from worker.store.connection import Store
 from worker.store.embedded import EmbeddedRedis
 from worker.store.ledger import Ledger
@@ -50,28 +50,15 @@ CCXT_KEYS = {
 """Of exchanges of ccxt."""
 ALL_KEYS = {**KEYS, **MORE_KEYS, **CCXT_KEYS}
 PAIRS = {
-    "bn": "BTCUSDT",
-    "bu": "BTCUSDT",
-    "bc": "BTCUSD_PERP",
-    "kr": "XBTUSD",
     "bv": "BTC-EUR",
     "wb": "BTC_USDT",
     "wo": "SPOT_BTC_USDT",
     "bg": "BTCUSDT",
     "cp": "BTCPHP",
-    "i2": "BTCIDR",
-    "hl": "BTC",
-    "ok": "BTC-USDT",
-    "ga": "BTC_USDT",
-    "gf": "BTC_USDT",
-    "ku": "BTC-USDT",
-    "bb": "BTCUSDT",
-    "de": "BTC-PERPETUAL",
+    **{alias: TRADED[row[0]][0] for alias, row in MORE_KEYS.items()},
 }
 """What is traded where, if it is not `btc_idr`."""
-"""Alias → exchange, API key, secret, memo. `ix` uses nonces, `it` timestamps."""
 SECRETS = [value for _, *values in KEYS.values() for value in values if value]
-CATEGORIES = {"bb": "linear"}
 AUTH = {"ix": "nonce", "it": "timestamp"}
 EGRESS = {"it": "127.0.0.2"}
 ROOMY = {"orders": {"max_requests": 1000, "window_ms": 1000}}
@@ -88,8 +75,8 @@ class World:
     top: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"bm": ROOMY})
-    categories: Mapping[str, str] = field(default_factory=lambda: CATEGORIES)
-    """The markets of accounts that need one."""
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """The markets of accounts that need one, if not the exchange's first."""
     bulk: Collection[str] = ()
     """Aliases of accounts that have several orders canceled in one request."""
     aliases: Collection[str] = tuple(KEYS)
@@ -103,6 +90,7 @@ class World:
     def account(self, alias: str) -> dict[str, Any]:
         """Return the settings of an account."""
         exchange, key, secret, memo = ALL_KEYS[alias]
+        its = EXCHANGES[exchange].capabilities
         table: dict[str, Any] = {
             "exchange": exchange,
             "base_url": self.sim.url(exchange),
@@ -110,18 +98,18 @@ class World:
             "api_secret": secret,
         }
         if memo:
-            table["passphrase" if exchange in ("okx", "kucoin", "ccxt:bitget") else "memo"] = memo
+            table["passphrase" if its.needs_passphrase else "memo"] = memo
         if alias == "i2" and "ix" in self.aliases:
             table["timers"] = "ix"
-        if alias in self.categories:
-            table["category"] = self.categories[alias]
+        if its.categories:
+            table["category"] = self.categories.get(alias, its.categories[0])
         if alias in AUTH:
             table["auth"] = AUTH[alias]
         if alias in EGRESS:
             table["egress_ip"] = EGRESS[alias]
         if alias in self.limits:
             table["limits"] = self.limits[alias]
-        if EXCHANGES[exchange].capabilities.unproven:
+        if its.unproven:
             table["unproven"] = True
         if alias in self.bulk:
             table["bulk"] = True

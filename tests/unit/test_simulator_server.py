@@ -16,7 +16,7 @@ import pytest
 import worker.simulator
 from tests.support.exchange_clients import KEY, EverstrikeTrader, IndodaxTrader, ask
 from worker.simulator import EXCHANGES, Simulator
-from worker.simulator.wire import PROFILED
+from worker.simulator.venues import PROFILED
 
 
 @pytest.fixture

@@ -13,21 +13,23 @@ from typing import Protocol
 from worker.exchanges import EXCHANGES
 from worker.exchanges.ccxt.loading import VERSION
 from worker.extras import is_installed
+from worker.simulator.venues import TRADED
 
-ALIASES = {
-    "ev": ("everstrike", "btc_idr"),
-    "ix": ("indodax", "btc_idr"),
-    "bm": ("bitmart", "btc_idr"),
-    "bu": ("binanceusdm", "BTCUSDT"),
-    "kr": ("kraken", "XBTUSD"),
-    "ok": ("okx", "BTC-USDT"),
-    "gf": ("gate_futures", "BTC_USDT"),
-    "ku": ("kucoin", "BTC-USDT"),
-    "bb": ("bybit", "BTCUSDT"),
-    "de": ("deribit", "BTC-PERPETUAL"),
+_EXCHANGES = {
+    "ev": "everstrike",
+    "ix": "indodax",
+    "bm": "bitmart",
+    "bu": "binanceusdm",
+    "kr": "kraken",
+    "ok": "okx",
+    "gf": "gate_futures",
+    "ku": "kucoin",
+    "bb": "bybit",
+    "de": "deribit",
 }
+ALIASES = {alias: (exchange, TRADED[exchange][0]) for alias, exchange in _EXCHANGES.items()}
 """By alias, the exchange and a pair that is traded there."""
-HYPERLIQUID = ("hyperliquid", "BTC")
+HYPERLIQUID = ("hyperliquid", TRADED["hyperliquid"][0])
 WOO = ("ccxt:woo", "SPOT_BTC_USDT")
 """The same where their extras are installed."""
 

@@ -15,23 +15,7 @@ In a program::
 In another process, `python -m worker.simulator --port 8400 --seed 1`, moved
 with `SimulatorClient("http://127.0.0.1:8400")`, which has the same methods.
 
-Base URLs below the server's own:
-
-============  ===================  ==========================================
-`everstrike`  `/everstrike`        stands for `https://api.everstrike.io`
-`indodax`     `/indodax/tapi`      stands for `https://indodax.com/tapi`
-`indodax_v2`  `/indodax_v2`        stands for `https://api.indodax.com`
-`bitmart`     `/bitmart`           stands for `https://openapi.bitmart.com`
-`binance…`    `/binance…`          stands for the host of each market
-`kraken`      `/kraken`            stands for `https://api.kraken.com`
-`okx`         `/okx`               stands for `https://www.okx.com`
-`hyperliquid` `/hyperliquid`       stands for `https://api.hyperliquid.xyz`
-`gate…`       `/gate…`             stands for `https://api.gateio.ws`
-`ccxt:<id>`   `/ccxt/<id>`        stands for the host of each: `wire.PROFILED`
-`kucoin`      `/kucoin`            stands for `https://api.kucoin.com`
-`bybit`       `/bybit`             stands for `https://api.bybit.com`
-`deribit`     `/deribit/api/v2`    stands for `https://www.deribit.com/api/v2`
-============  ===================  ==========================================
+Base URLs below the server's own are in the first table at the end.
 
 Control over HTTP: `POST /_sim/<operation>` with a JSON object of parameters;
 answers `{"result": …}`, or 400 or 404 with `{"error": text, "kind": …}`.
@@ -75,36 +59,10 @@ name                       applied     what the client sees
 `throttle`                 no          429 without a hint when to come back
 `throttle_retry_after`     no          429 with one: `Retry-After: 1`, or
                                        Everstrike's "try again in 0.043 seconds?"
-`everstrike_503`           at random   the documented 503
-`indodax_error`            at random   "Failed to process request"
-`indodax_v2_unknown`       at random   -1000, "An unknown error occured."
-`indodax_v2_internal`      at random   503 and 1000, "Internal error"
-`binance_banned`           no          418, with `Retry-After: 1`
-`binance_unknown`          at random   503 and -1006, "Execution status unknown."
-`binance_halted`           no          503 and -1008
-`kraken_pending`           yes         a cancel that is not yet carried out
-`kraken_lockout`           no          "EGeneral:Temporary lockout"
-`kraken_deadline`          at random   "EService:Deadline elapsed"
-`kraken_unavailable`       at random   "EService:Unavailable"
-`okx_timeout`              at random   50004, "API endpoint request timeout"
-`okx_busy`                 no          500 and 50026
-`hyperliquid_internal`     at random   500 and `null`
-`hyperliquid_spent`        no          "Too many cumulative requests sent"
-`gate_internal`            at random   500 and INTERNAL
-`gate_cancel_fail`         no          400 and CANCEL_FAIL
-`kucoin_open`              yes         a cancel that says that the order is open yet
-`kucoin_internal`          at random   500 and 500000, "Internal Server Error"
-`bybit_timeout`            at random   10000, "Server Timeout"
-`bybit_server`             at random   10016, "Server error."
-`bybit_banned`             no          403, "access too frequent"
-`deribit_retry`            no          10040, "retry"
-`deribit_timed_out`        at random   500 and 13888, "timed_out"
 `reject_nonce`             no          the last nonce jumps above the given one
-`expire_token`             no          BitMart's token dies: 401
-`indodax_bad_sign`         no          "Invalid credentials. Bad sign."
-`indodax_not_authorized`   no          "Your user ID is not on the whitelist"
-`indodax_pair_disabled`    no          "Pair … disabled"
 =========================  ==========  =======================================
+
+Those of one exchange alone are in the second table at the end.
 
 What no document says, and is chosen here:
 
@@ -142,11 +100,12 @@ from worker.simulator.journal import Arrival
 from worker.simulator.options import Options
 from worker.simulator.serving import serve
 from worker.simulator.simulator import Simulator
-from worker.simulator.wire import EXCHANGES
+from worker.simulator.venues import EXCHANGES, TRADED, tables
 
 __all__ = [
     "EXCHANGES",
     "FAULTS",
+    "TRADED",
     "Arrival",
     "Options",
     "Order",
@@ -155,3 +114,5 @@ __all__ = [
     "Timer",
     "serve",
 ]
+
+__doc__ = f"{__doc__}\n{tables()}"

@@ -13,7 +13,7 @@ from worker.simulator.book import Order
 from worker.simulator.control import CONTROL
 from worker.simulator.countdowns import Timer
 from worker.simulator.journal import Arrival
-from worker.simulator.wire import MOUNTS
+from worker.simulator.venues import MOUNTS
 
 _Row = TypeVar("_Row", Order, Arrival, Timer)
 

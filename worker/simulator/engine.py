@@ -7,29 +7,16 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from worker.simulator.binance.api import BinanceCoinm, BinanceSpot, BinanceUsdm
-from worker.simulator.bitmart.api import Bitmart
-from worker.simulator.bybit.api import Bybit
 from worker.simulator.clock import http_date
 from worker.simulator.countdowns import CHECK_EVERY_MS, Timer
-from worker.simulator.deribit.api import Deribit
-from worker.simulator.everstrike.api import Everstrike
 from worker.simulator.exchange import Call, Exchange, Verdict
 from worker.simulator.fault_plan import FaultPlan
 from worker.simulator.faults import Fault
-from worker.simulator.gate.api import GateFutures, GateSpot
-from worker.simulator.hyperliquid.api import Hyperliquid
-from worker.simulator.indodax.api import Indodax
-from worker.simulator.indodax_v2.api import IndodaxV2
 from worker.simulator.journal import PAIRS, Arrival, Reading
-from worker.simulator.kraken.api import Kraken
-from worker.simulator.kucoin.api import Kucoin
-from worker.simulator.okx.api import Okx
 from worker.simulator.options import Options
 from worker.simulator.profiled.api import Profiled
+from worker.simulator.venues import MOUNTS, PROFILED, SIMULATED
 from worker.simulator.wire import (
-    MOUNTS,
-    PROFILED,
     Delivery,
     Manner,
     Reply,
@@ -49,30 +36,11 @@ class Engine:
     def __init__(self, seed: int, options: Options, clock: Callable[[], float]) -> None:
         self.lock = threading.RLock()
         self.options = options
-        self.everstrike = Everstrike(seed, options)
-        self.indodax = Indodax(seed, options)
-        self.bitmart = Bitmart(seed, options)
-        self.exchanges: Mapping[str, Exchange] = {
-            exchange.name: exchange
-            for exchange in (
-                self.everstrike,
-                self.indodax,
-                IndodaxV2(seed, options, self.indodax),
-                self.bitmart,
-                BinanceSpot(seed, options),
-                BinanceUsdm(seed, options),
-                BinanceCoinm(seed, options),
-                Kraken(seed, options),
-                *(Profiled(name, seed, options) for name in PROFILED),
-                Okx(seed, options),
-                Hyperliquid(seed, options),
-                GateSpot(seed, options),
-                GateFutures(seed, options),
-                Kucoin(seed, options),
-                Bybit(seed, options),
-                Deribit(seed, options),
-            )
-        }
+        made: list[Exchange] = [make(seed, options) for make in SIMULATED]
+        made += [Profiled(name, seed, options) for name in PROFILED]
+        self.exchanges: Mapping[str, Exchange] = {each.name: each for each in made}
+        for exchange in made:
+            exchange.join(self.exchanges)
         self.plan = FaultPlan(self.exchanges)
         self.journal: list[Arrival] = []
         self.skew_ms = 0.0

@@ -6,13 +6,13 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from worker.simulator.book import Book, ClosedBy, Order
 from worker.simulator.countdowns import Timer
 from worker.simulator.journal import Reading
 from worker.simulator.options import Options
-from worker.simulator.wire import MOUNTS, Reply, Request
+from worker.simulator.wire import Reply, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,43 @@ class Verdict:
     refusal: str | None = None
 
 
+def _any(reading: Reading) -> bool:
+    del reading
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFault:
+    """A fault that one exchange alone has; its reply is one of the exchange's `fault_replies`.
+
+    Attributes:
+        name: Begins with the exchange's, or that of its family.
+        applied: Whether the request takes effect; None leaves that to chance.
+        says: What the client sees, for people.
+        kind: It `passes`: the next request is answered as ever. It `lasts`: it would be
+            answered again. It `bans` an address or a key for a time. Or the cancel has been
+            accepted, and the order is `open` yet.
+        meets: Whether it has a meaning for a request.
+    """
+
+    name: str
+    applied: bool | None
+    says: str
+    kind: Literal["passes", "lasts", "bans", "open"] = "passes"
+    meets: Callable[[Reading], bool] = _any
+
+
 class Exchange(ABC):
     """State and rules of one exchange. Callers hold the simulator's lock."""
 
     name: ClassVar[str]
+    mount: ClassVar[str]
+    """Where it is, below the server's own base URL."""
+    stands_for: ClassVar[str]
+    """The base URL of the real one."""
+    traded: ClassVar[tuple[str, str]] = ("btc_idr", "eth_idr")
+    """Two pairs, for those who need an order of some pair."""
+    own_faults: ClassVar[tuple[OwnFault, ...]] = ()
     usual_pairs: ClassVar[tuple[str, ...]] = ()
     """What a public list of pairs has in any case."""
 
@@ -65,6 +98,14 @@ class Exchange(ABC):
         self.ids = random.Random(f"ids:{self.name}:{seed}")  # noqa: S311
         self.dice = random.Random(f"dice:{self.name}:{seed}")  # noqa: S311
         self.book = Book(self.new_order_id)
+
+    def join(self, others: Mapping[str, Exchange]) -> None:
+        """Learn of the other exchanges."""
+        del others
+
+    def expire_tokens(self) -> bool:
+        """End every token; return whether requests carry one."""
+        return False
 
     @abstractmethod
     def new_order_id(self) -> str:
@@ -124,7 +165,7 @@ class Exchange(ABC):
 
     def subpath(self, request: Request) -> str:
         """Return the path below this exchange's base URL."""
-        return request.path.removeprefix(MOUNTS[self.name])
+        return request.path.removeprefix(self.mount)
 
     def take_off(self, call: Call, order: Order, by: ClosedBy) -> bool:
         """Cancel an open order, unless a fill comes first; return whether it was canceled."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from worker.simulator.exchange import Call, Exchange
 from worker.simulator.journal import Reading
+from worker.simulator.venues import SIMULATED
 from worker.simulator.wire import Manner, Reply, html_reply
 
 _GARBAGE = Reply(200, b'\x1f\x8b\x00{"success": 1, "code": 2\xff')
@@ -64,45 +65,12 @@ FAULTS = _table(
     Fault("garbage", applied=True, reply=lambda _: _GARBAGE),
     Fault("throttle", applied=False, own=True),
     Fault("throttle_retry_after", applied=False, own=True),
-    Fault("everstrike_503", applied=None, own=True),
-    Fault("indodax_error", applied=None, own=True),
-    Fault("indodax_bad_sign", applied=False, own=True),
-    Fault("indodax_not_authorized", applied=False, own=True),
-    Fault("indodax_pair_disabled", applied=False, own=True),
-    Fault("indodax_v2_unknown", applied=None, own=True),
-    Fault("indodax_v2_internal", applied=None, own=True),
-    Fault("binance_banned", applied=False, own=True),
-    Fault("binance_unknown", applied=None, own=True),
-    Fault("binance_halted", applied=False, own=True),
-    Fault(
-        "kraken_pending",
-        applied=True,
-        own=True,
-        meets=lambda it: it.operation == "cancel",
-    ),
-    Fault("kraken_lockout", applied=False, own=True),
-    Fault("kraken_deadline", applied=None, own=True),
-    Fault("kraken_unavailable", applied=None, own=True),
-    Fault("okx_timeout", applied=None, own=True),
-    Fault("okx_busy", applied=False, own=True),
-    Fault("hyperliquid_internal", applied=None, own=True),
-    Fault(
-        "hyperliquid_spent",
-        applied=False,
-        own=True,
-        meets=lambda it: it.nonce is not None,
-    ),
-    Fault("gate_internal", applied=None, own=True),
-    Fault("gate_cancel_fail", applied=False, own=True),
-    Fault("kucoin_open", applied=True, own=True, meets=lambda it: it.operation == "cancel"),
-    Fault("kucoin_internal", applied=None, own=True),
-    Fault("bybit_timeout", applied=None, own=True),
-    Fault("bybit_server", applied=None, own=True),
-    Fault("bybit_banned", applied=False, own=True),
-    Fault("deribit_retry", applied=False, own=True),
-    Fault("deribit_timed_out", applied=None, own=True),
     Fault("reject_nonce", applied=False, own=True, meets=lambda it: it.nonce is not None),
-    Fault("expire_token", applied=False, own=True, meets=lambda it: it.token is not None),
+    *(
+        Fault(own.name, own.applied, own=True, meets=own.meets)
+        for exchange in SIMULATED
+        for own in exchange.own_faults
+    ),
 )
 
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Mapping
 
 from worker.simulator.simulator import Simulator
-from worker.simulator.wire import EXCHANGES
+from worker.simulator.venues import EXCHANGES
 
 
 def serve(

@@ -17,7 +17,8 @@ from worker.simulator.exchange import Exchange, Key
 from worker.simulator.journal import Arrival
 from worker.simulator.options import Options
 from worker.simulator.server import Server
-from worker.simulator.wire import MOUNTS, Delivery, Request
+from worker.simulator.venues import MOUNTS
+from worker.simulator.wire import Delivery, Request
 
 
 class Simulator:
@@ -226,9 +227,10 @@ class Simulator:
             self._engine.tick()
 
     def expire_tokens(self) -> None:
-        """End every BitMart token."""
+        """End every token."""
         with self._engine.lock:
-            self._engine.bitmart.tokens.expire()
+            for exchange in self._engine.exchanges.values():
+                exchange.expire_tokens()
 
     def set_nonce(self, api_key: str, n: int) -> None:
         """Set the highest nonce that the exchanges have seen of a key."""

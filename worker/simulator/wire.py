@@ -8,30 +8,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
-PROFILED = (
-    *("bitvavo", "whitebit", "woo", "bitget", "htx", "mexc", "bingx", "coinbase"),
-    *("krakenfutures", "phemex", "bitfinex", "cryptocom", "coinsph"),
-)
-"""Ids of ccxt that are simulated; the last has a profile here alone."""
-MOUNTS: Mapping[str, str] = {
-    "everstrike": "/everstrike",
-    "indodax": "/indodax/tapi",
-    "indodax_v2": "/indodax_v2",
-    "bitmart": "/bitmart",
-    "binance": "/binance",
-    "binanceusdm": "/binanceusdm",
-    "binancecoinm": "/binancecoinm",
-    "kraken": "/kraken",
-    "okx": "/okx",
-    "hyperliquid": "/hyperliquid",
-    "gate": "/gate",
-    "gate_futures": "/gate_futures",
-    "kucoin": "/kucoin",
-    "bybit": "/bybit",
-    "deribit": "/deribit/api/v2",
-    **{f"ccxt:{name}": f"/ccxt/{name}" for name in PROFILED},
-}
-EXCHANGES = tuple(MOUNTS)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 

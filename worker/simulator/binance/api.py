@@ -21,7 +21,7 @@ from worker.simulator.binance.replies import (
 )
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.journal import Reading
 from worker.simulator.limits import SlidingWindow
@@ -62,6 +62,14 @@ class Market:
 
 class Binance(Exchange):
     """One market. A cancel's reply states the order's state."""
+
+    own_faults = (
+        OwnFault("binance_banned", applied=False, says="418, with `Retry-After: 1`", kind="bans"),
+        OwnFault(
+            "binance_unknown", applied=None, says='503 and -1006, "Execution status unknown."'
+        ),
+        OwnFault("binance_halted", applied=False, says="503 and -1008"),
+    )
 
     market: ClassVar[Market]
 
@@ -289,6 +297,9 @@ class BinanceSpot(Binance):
     """Spot."""
 
     name = "binance"
+    mount = "/binance"
+    stands_for = "https://api.binance.com"
+    traded = ("BTCUSDT", "ETHUSDT")
     market = Market("binance", "/api/v3", "/openOrders", 6_000, 80, timers=False)
 
 
@@ -296,6 +307,9 @@ class BinanceUsdm(Binance):
     """USDS-M futures."""
 
     name = "binanceusdm"
+    mount = "/binanceusdm"
+    stands_for = "https://fapi.binance.com"
+    traded = ("BTCUSDT", "ETHUSDT")
     market = Market("binanceusdm", "/fapi/v1", "/allOpenOrders", 2_400, 40, algos=True)
 
 
@@ -303,4 +317,7 @@ class BinanceCoinm(Binance):
     """COIN-M futures."""
 
     name = "binancecoinm"
+    mount = "/binancecoinm"
+    stands_for = "https://dapi.binance.com"
+    traded = ("BTCUSD_PERP", "ETHUSD_PERP")
     market = Market("binancecoinm", "/dapi/v1", "/allOpenOrders", 2_400, 40)

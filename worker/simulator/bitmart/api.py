@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlencode
 
 from worker.simulator.bitmart.tokens import Tokens
 from worker.simulator.book import Order
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
@@ -27,6 +27,16 @@ class Bitmart(Exchange):
     """Cancels one by one, or all of a symbol and side; asks for a bearer token."""
 
     name = "bitmart"
+    mount = "/bitmart"
+    stands_for = "https://openapi.bitmart.com"
+    own_faults = (
+        OwnFault(
+            "expire_token",
+            applied=False,
+            says="the token dies: 401",
+            meets=lambda it: it.token is not None,
+        ),
+    )
     usual_pairs = ("BTC_USDT", "ETH_USDT")
 
     def __init__(self, seed: int, options: Options) -> None:
@@ -200,6 +210,11 @@ class Bitmart(Exchange):
             "current_page": page,
         }
         return Verdict(json_reply(200, document), applied=True)
+
+    def expire_tokens(self) -> bool:
+        """End every token."""
+        self.tokens.expire()
+        return True
 
     @property
     def fault_replies(self) -> Mapping[str, Callable[[Call], Reply]]:

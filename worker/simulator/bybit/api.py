@@ -16,7 +16,7 @@ from worker.simulator.bybit.replies import (
     refuse,
     too_many,
 )
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
@@ -62,6 +62,14 @@ class Bybit(Exchange):
     """Cancels that are accepted first, and closed orders in two places."""
 
     name = "bybit"
+    mount = "/bybit"
+    stands_for = "https://api.bybit.com"
+    traded = ("BTCUSDT", "ETHUSDT")
+    own_faults = (
+        OwnFault("bybit_timeout", applied=None, says='10000, "Server Timeout"'),
+        OwnFault("bybit_server", applied=None, says='10016, "Server error."'),
+        OwnFault("bybit_banned", applied=False, says='403, "access too frequent"', kind="bans"),
+    )
     usual_pairs = ("BTCUSDT", "ETHUSDT")
 
     def __init__(self, seed: int, options: Options) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from worker.simulator.book import Order
 from worker.simulator.deribit.replies import TOO_MANY, done, error, order_row, refuse
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import form_fields, whole_number
 from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import FallingCounter
@@ -39,6 +39,13 @@ class Deribit(Exchange):
     """Cancels that answer with the order, and credits for each sub-account."""
 
     name = "deribit"
+    mount = "/deribit/api/v2"
+    stands_for = "https://www.deribit.com/api/v2"
+    traded = ("BTC-PERPETUAL", "ETH-PERPETUAL")
+    own_faults = (
+        OwnFault("deribit_retry", applied=False, says='10040, "retry"'),
+        OwnFault("deribit_timed_out", applied=None, says='500 and 13888, "timed_out"'),
+    )
     usual_pairs = ("BTC-PERPETUAL", "BTC_USDC", "ETH-PERPETUAL")
 
     def __init__(self, seed: int, options: Options) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from worker.simulator.book import ClosedBy, Order
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, form_pairs, whole_number
 from worker.simulator.journal import Reading
 from worker.simulator.signing import everstrike_signature, same
@@ -24,6 +24,9 @@ class Everstrike(Exchange):
     """Cancels one by one or up to 100 at once; has no countdown."""
 
     name = "everstrike"
+    mount = "/everstrike"
+    stands_for = "https://api.everstrike.io"
+    own_faults = (OwnFault("everstrike_503", applied=None, says="the documented 503"),)
 
     def new_order_id(self) -> str:
         """Return 32 hex digits, as in the documented reply."""

@@ -10,7 +10,7 @@ from typing import ClassVar, TypeVar
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.gate.market import FUTURES, SPOT, Market
 from worker.simulator.gate.replies import (
@@ -60,6 +60,11 @@ class Gate(Exchange):
 
     market: ClassVar[Market]
     usual_pairs = ("BTC_USDT", "ETH_USDT")
+    traded = usual_pairs
+    own_faults = (
+        OwnFault("gate_internal", applied=None, says="500 and INTERNAL"),
+        OwnFault("gate_cancel_fail", applied=False, says="400 and CANCEL_FAIL"),
+    )
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
@@ -341,6 +346,8 @@ class GateSpot(Gate):
     """Spot."""
 
     name = "gate"
+    mount = "/gate"
+    stands_for = "https://api.gateio.ws"
     market = SPOT
 
 
@@ -348,4 +355,6 @@ class GateFutures(Gate):
     """USDT futures."""
 
     name = "gate_futures"
+    mount = "/gate_futures"
+    stands_for = "https://api.gateio.ws"
     market = FUTURES

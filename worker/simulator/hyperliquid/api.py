@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text
 from worker.simulator.hyperliquid import markets
 from worker.simulator.hyperliquid.curve import address_of
@@ -58,6 +58,18 @@ class Hyperliquid(Exchange):
     """Cancels by asset and id; one timer for an account, set to a moment."""
 
     name = "hyperliquid"
+    mount = "/hyperliquid"
+    stands_for = "https://api.hyperliquid.xyz"
+    traded = ("BTC", "ETH")
+    own_faults = (
+        OwnFault("hyperliquid_internal", applied=None, says="500 and `null`"),
+        OwnFault(
+            "hyperliquid_spent",
+            applied=False,
+            says='"Too many cumulative requests sent"',
+            meets=lambda it: it.nonce is not None,
+        ),
+    )
     usual_pairs = markets.COINS
 
     def __init__(self, seed: int, options: Options) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from worker.simulator.countdowns import Countdowns, Timer
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.indodax.gate import Gate
 from worker.simulator.indodax.replies import error, refuse, stale_nonce, success, throttled
@@ -25,6 +25,21 @@ class Indodax(Exchange):
     """Cancels one by one, and by itself when a countdown runs out."""
 
     name = "indodax"
+    mount = "/indodax/tapi"
+    stands_for = "https://indodax.com/tapi"
+    own_faults = (
+        OwnFault("indodax_error", applied=None, says='"Failed to process request"'),
+        OwnFault(
+            "indodax_bad_sign", applied=False, says='"Invalid credentials. Bad sign."', kind="lasts"
+        ),
+        OwnFault(
+            "indodax_not_authorized",
+            applied=False,
+            says='"Your user ID is not on the whitelist"',
+            kind="lasts",
+        ),
+        OwnFault("indodax_pair_disabled", applied=False, says='"Pair … disabled"', kind="lasts"),
+    )
 
     def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)

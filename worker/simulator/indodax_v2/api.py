@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from worker.simulator.book import Order
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import form_fields, whole_number
 from worker.simulator.journal import Reading
 from worker.simulator.limits import SlidingWindow
@@ -29,22 +29,29 @@ _THROTTLED = json_reply(429, {"code": -1003, "msg": "Too many requests queued."}
 
 
 class IndodaxV2(Exchange):
-    """Orders are kept in the legacy API's book, under its spelling of pairs.
-
-    Args:
-        seed: Of all that is left to chance.
-        options: What the documents leave open.
-        legacy: The other API, which holds the countdowns.
-    """
+    """Orders are kept in the legacy API's book, under its spelling of pairs."""
 
     name = "indodax_v2"
+    mount = "/indodax_v2"
+    stands_for = "https://api.indodax.com"
+    traded = ("BTCIDR", "ETHIDR")
+    own_faults = (
+        OwnFault("indodax_v2_unknown", applied=None, says='-1000, "An unknown error occured."'),
+        OwnFault("indodax_v2_internal", applied=None, says='503 and 1000, "Internal error"'),
+    )
 
-    def __init__(self, seed: int, options: Options, legacy: Exchange) -> None:
-        self._legacy = legacy
+    _legacy: Exchange
+    """The other API, which holds the countdowns."""
+
+    def __init__(self, seed: int, options: Options) -> None:
         super().__init__(seed, options)
-        self.book = legacy.book
         self._cancels = SlidingWindow(30, 1_000)
         self._requests = SlidingWindow(300, MINUTE_MS)
+
+    def join(self, others: Mapping[str, Exchange]) -> None:
+        """Share the legacy API's orders."""
+        self._legacy = others["indodax"]
+        self.book = self._legacy.book
 
     def new_order_id(self) -> str:
         """Return an id in the style of the legacy API."""

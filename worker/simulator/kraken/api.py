@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Countdowns, Timer
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.kraken.replies import error, order_row, refuse, success, timer
@@ -35,6 +35,21 @@ class Kraken(Exchange):
     """Cancels by id and of the whole account; one timer for an account."""
 
     name = "kraken"
+    mount = "/kraken"
+    stands_for = "https://api.kraken.com"
+    traded = ("XBTUSD", "ETHUSD")
+    own_faults = (
+        OwnFault(
+            "kraken_pending",
+            applied=True,
+            says="a cancel that is not yet carried out",
+            kind="open",
+            meets=lambda it: it.operation == "cancel",
+        ),
+        OwnFault("kraken_lockout", applied=False, says='"EGeneral:Temporary lockout"', kind="bans"),
+        OwnFault("kraken_deadline", applied=None, says='"EService:Deadline elapsed"'),
+        OwnFault("kraken_unavailable", applied=None, says='"EService:Unavailable"'),
+    )
     usual_pairs = ("ETHUSD", "XBTEUR", "XBTUSD")
 
     def __init__(self, seed: int, options: Options) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.simulator.book import Order
 from worker.simulator.countdowns import Timer
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.kucoin.replies import (
@@ -68,6 +68,19 @@ class Kucoin(Exchange):
     """Cancels whose replies state the result, and one timer with a list of pairs."""
 
     name = "kucoin"
+    mount = "/kucoin"
+    stands_for = "https://api.kucoin.com"
+    traded = ("BTC-USDT", "ETH-USDT")
+    own_faults = (
+        OwnFault(
+            "kucoin_open",
+            applied=True,
+            says="a cancel that says that the order is open yet",
+            kind="open",
+            meets=lambda it: it.operation == "cancel",
+        ),
+        OwnFault("kucoin_internal", applied=None, says='500 and 500000, "Internal Server Error"'),
+    )
     usual_pairs = ("BTC-USDT", "ETH-USDT")
 
     def __init__(self, seed: int, options: Options) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from worker.simulator.book import ClosedBy, Order
 from worker.simulator.countdowns import Countdowns, Timer
-from worker.simulator.exchange import Call, Exchange, Verdict
+from worker.simulator.exchange import Call, Exchange, OwnFault, Verdict
 from worker.simulator.forms import body_text, form_fields, whole_number
 from worker.simulator.journal import PAIRS, Reading
 from worker.simulator.limits import SlidingWindow
@@ -81,6 +81,13 @@ class Okx(Exchange):
     """Cancels that are accepted first, and one timer for an account."""
 
     name = "okx"
+    mount = "/okx"
+    stands_for = "https://www.okx.com"
+    traded = ("BTC-USDT", "ETH-USDT")
+    own_faults = (
+        OwnFault("okx_timeout", applied=None, says='50004, "API endpoint request timeout"'),
+        OwnFault("okx_busy", applied=False, says="500 and 50026"),
+    )
     usual_pairs = ("BTC-USDT", "BTC-USDT-SWAP", "ETH-USDT", "ETH-USDT-SWAP")
 
     def __init__(self, seed: int, options: Options) -> None:
