@@ -621,17 +621,30 @@ def test_age_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "answer"),
-    [(SEND, unproven(UNKNOWN, missing=True)), (ASK, OrderReport(OrderState.MISSING, "words"))],
+    ("phase", "answer", "asks"),
+    [
+        (SEND, unproven(UNKNOWN, missing=True), None),
+        (ASK, OrderReport(OrderState.MISSING, "words"), ASK),
+    ],
 )
-def test_missing_is_bounded(phase: Phase, answer: Answer) -> None:
+def test_missing_is_bounded(phase: Phase, answer: Answer, asks: Phase | None) -> None:
     """An order that the exchange does not know is given up sooner, and as unknown."""
     age_ms = JOBS.missing_max_ms
     since = job(phase).first_ms
-    dead = outcome_of(job(phase, missing_ms=since), answer, age_ms=age_ms)
+    claimed = job(phase, missing_ms=since)
+    dead = outcome_of(claimed, answer, age_ms=age_ms, asks=asks)
     assert dead == Dead(UNKNOWN, f"unknown to the exchange for {age_ms} ms; words")
-    assert isinstance(outcome_of(job(phase, missing_ms=since), answer, age_ms=age_ms - 1), Again)
-    assert isinstance(outcome_of(job(phase), answer, age_ms=age_ms), Again), "said only now"
+    assert isinstance(outcome_of(claimed, answer, age_ms=age_ms - 1, asks=asks), Again)
+    assert isinstance(outcome_of(job(phase), answer, age_ms=age_ms, asks=asks), Again), "only now"
+
+
+def test_an_order_that_a_cancel_calls_unknown_is_asked_about_however_late() -> None:
+    """It may have been canceled by a cancel whose reply was lost, and its questions delayed."""
+    claimed = job(SEND, missing_ms=FIRST_MS)
+    answer = unproven(UNKNOWN, missing=True)
+    decision = outcome_of(claimed, answer, age_ms=JOBS.missing_max_ms, asks=ASK)
+    assert isinstance(decision, Again)
+    assert (decision.phase, decision.missing) == (ASK, True)
 
 
 def test_proof_counts_however_late() -> None:

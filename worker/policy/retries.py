@@ -135,10 +135,12 @@ def decide(
         soon_ms = 0 if job.attempts < EAGER_ATTEMPTS else decision.delay_ms
         decision = replace(decision, phase=Phase.PAST, delay_ms=soon_ms)
         return replace(decision, doubtful=doubtful(job, decision))
-    if _missing(answer) and missing >= jobs.missing_max_ms:
+    # What a cancel's "unknown order" leaves open, a question may answer.
+    asked = asks is None or isinstance(answer, OrderReport)
+    if _missing(answer) and asked and missing >= jobs.missing_max_ms:
         gone = f"unknown to the exchange for {missing} ms"
         return Dead(decision.outcome, f"{gone}; {decision.detail}", decision.detail)
-    if _missing(answer) and (asks is None or isinstance(answer, OrderReport)):
+    if _missing(answer) and asked:
         spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
         decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
     # What was accepted has not failed: the question that follows is still asked.
