@@ -41,6 +41,7 @@ class Profiled(Exchange):
     def __init__(self, exchange_id: str, seed: int, options: Options) -> None:
         # The name of one exchange, where the others have that of their class.
         self.name = f"ccxt:{exchange_id}"  # type: ignore[misc]
+        self.mount = f"/ccxt/{exchange_id}"  # type: ignore[misc]
         super().__init__(seed, options)
         self.venue = VENUES[exchange_id]
         self.profile = _profile(exchange_id)
