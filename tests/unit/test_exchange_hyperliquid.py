@@ -195,9 +195,10 @@ def test_a_market_of_another_exchange_is_canceled_by_its_asset() -> None:
     order = CancelOrder(ID, pair="xyz:TSLA")
     _, body = sent(order, Stamp(NOW_MS, NOW_MS, asset="110001"))
     assert body["action"] == {"type": "cancel", "cancels": [{"a": 110_001, "o": int(ID)}]}
-    for wrong in ("xyz/TSLA", "xyz TSLA", "xyz~TSLA", ""):
-        with pytest.raises(InvalidCommand, match=r"is not a pair: .* : # or -"):
+    for wrong in ("xyz|TSLA", "xyz TSLA", "xyz~TSLA", "xyz,TSLA", ""):
+        with pytest.raises(InvalidCommand, match=r"is not a pair: .* : # / or -"):
             HYPERLIQUID.check(CancelOrder(ID, pair=wrong))
+    HYPERLIQUID.check(ListOpenOrders(pair="HYPE/USDC"))
 
 
 def test_the_name_of_an_outcome_market_tells_its_asset_id() -> None:

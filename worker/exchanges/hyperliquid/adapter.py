@@ -62,8 +62,9 @@ TIMER: Final = Timer(
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 PAIRS: Final = IdForm(
-    re.compile(r"[A-Za-z0-9_.@:#-]{1,64}"), "letters, digits, _ . @ : # or -", longest=64
+    re.compile(r"[A-Za-z0-9_.@:#/-]{1,64}"), "letters, digits, _ . @ : # / or -", longest=64
 )
+"""Also ccxt's names of spot markets, which the exchange's list alone can spell."""
 
 
 def spell(pair: str) -> str:
