@@ -13,9 +13,7 @@ from worker.model.switch_scopes import (
     shown_items,
 )
 
-PAIRS = st.lists(
-    st.from_regex(r"[A-Za-z0-9_.@:#/-]{1,12}", fullmatch=True), unique=True, max_size=4
-)
+PAIRS = st.lists(st.from_regex(r"[A-Za-z0-9_.@:#-]{1,12}", fullmatch=True), unique=True, max_size=4)
 IDS = st.lists(st.from_regex(r"[!-~]{1,12}", fullmatch=True), unique=True, max_size=4)
 PREFIX = st.from_regex(r"[!-~]{1,36}", fullmatch=True)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 ALL_PAIRS: Final = "*"
-_ITEM: Final = re.compile(r"([A-Za-z0-9_.@:#/-]+|\*)~((?:[0-9a-f]{2})+)")
+_ITEM: Final = re.compile(r"([A-Za-z0-9_.@:#-]+|\*)~((?:[0-9a-f]{2})+)")
 _CLIENT: Final = "client "
 
 

@@ -136,11 +136,11 @@ def decide(
         decision = replace(decision, phase=Phase.PAST, delay_ms=soon_ms)
         return replace(decision, doubtful=doubtful(job, decision))
     # What a cancel's "unknown order" leaves open, a question may answer.
-    asked = asks is None or isinstance(answer, OrderReport)
+    asked = asks is None or not job.sends.cancels
     if _missing(answer) and asked and missing >= jobs.missing_max_ms:
         gone = f"unknown to the exchange for {missing} ms"
         return Dead(decision.outcome, f"{gone}; {decision.detail}", decision.detail)
-    if _missing(answer) and asked:
+    if _missing(answer) and (asks is None or isinstance(answer, OrderReport)):
         spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
         decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
     # What was accepted has not failed: the question that follows is still asked.

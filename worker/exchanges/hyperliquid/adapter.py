@@ -62,22 +62,22 @@ TIMER: Final = Timer(
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 PAIRS: Final = IdForm(
-    re.compile(r"[A-Za-z0-9_.@:#/-]{1,64}"), "letters, digits, _ . @ : # / or -", longest=64
+    re.compile(r"[A-Za-z0-9_.@:#-]{1,64}"), "letters, digits, _ . @ : # or -", longest=64
 )
-"""Also ccxt's names of spot markets, which the exchange's list alone can spell."""
 
 
 def spell(pair: str) -> str:
     """Return a pair as the exchange names it, from that or from ccxt's form.
 
     `BTC/USDC:USDC` is the perpetual `BTC`. A spot market has a number, such as `@107`, which no
-    other name tells; the first is also named `PURR/USDC`. `XYZ-TSLA/USDC:USDC` is `XYZ-TSLA`,
-    which the list of pairs has as another name of `xyz:TSLA`.
+    other name tells; the first is also named `PURR/USDC`. The list of pairs finds `HYPE-USDC`,
+    which is `HYPE/USDC` here, however its parts are separated, and `XYZ-TSLA`, which is
+    `XYZ-TSLA/USDC:USDC` here, as another name of `xyz:TSLA`.
     """
     if pair.upper() == FIRST_SPOT:
         return "@0"
     coin, _, quoted = pair.partition("/")
-    return coin if ":" in quoted else pair
+    return coin if ":" in quoted else pair.replace("/", "-")
 
 
 def outcome_asset(pair: str) -> str:
