@@ -21,7 +21,7 @@ from worker.dispatch.concurrency import PREFETCHED
 from worker.errors import ExtraMissing, SettingsError
 from worker.factory import secrets_of, serve_health
 from worker.messaging.deferred import Deferred
-from worker.messaging.runtime import runtime, saturated, shown
+from worker.messaging.runtime import runtime, shown
 from worker.model.messages import CANCEL, COUNTDOWN, TICK
 from worker.model.names import key_name
 from worker.notify.notifier import Notifier
@@ -114,7 +114,6 @@ def make_app(settings: Settings) -> Celery:
             "others_queues": others_queues(settings),
             "plain_lists": plain_lists(settings),
             "former_lists": former_lists(settings),
-            "unread": saturated,
             "sep": "\x06\x16",
             "visibility_timeout": VISIBILITY_S,
             "unacked_restore_interval": 1,

@@ -98,7 +98,9 @@ class World:
             "api_secret": secret,
         }
         if memo:
-            table["passphrase" if its.needs_passphrase else "memo"] = memo
+            # What an exchange of ccxt needs is in its profile.
+            has_phrase = its.needs_passphrase or exchange.startswith("ccxt:")
+            table["passphrase" if has_phrase else "memo"] = memo
         if alias == "i2" and "ix" in self.aliases:
             table["timers"] = "ix"
         if its.categories:

@@ -12,7 +12,7 @@ from worker.dispatch.batch import BatchRunner
 from worker.dispatch.concurrency import ExchangeThreads, NamedJob
 from worker.dispatch.leases import Leases
 from worker.dispatch.membership import Membership
-from worker.model.settlements import Claimed, Settlement
+from worker.model.settlements import Claimed
 from worker.policy.batch_sizing import START_WITHIN_MS
 from worker.policy.cpu_load import GATHER_MS
 from worker.switches.reconciler import Reconciler
@@ -87,8 +87,19 @@ class Turn:
                     self._add_thread(self._exchange)
                 done = self._parts.batches.run(self._threads, claimed, self._asked_ms)
                 gathers = self._continues and self._threads.gather()
+                waiting = self._threads.take_named() if self._continues else []
+                due: tuple[bool, ...] = ()
+                self._asked_ms = clock.monotonic_ms()
                 try:
-                    claimed = self._settle(done, gathers=gathers)
+                    claimed = self._parts.leases.settle(
+                        done,
+                        holder=self._holder,
+                        limit=self._threads.sizing.batch if self._continues else 0,
+                        back_ms=self._threads.sizing.back_ms,
+                        stay_ms=START_WITHIN_MS if gathers else 0,
+                        named=[(job.lane, job.job_id) for job in waiting],
+                    )
+                    due = claimed.due
                     if named is not None and done[0].job.id == named.job_id:
                         named.ended(done[0].outcome)
                         named = None
@@ -96,6 +107,7 @@ class Turn:
                         clock.sleep_ms(GATHER_MS)
                         claimed = self._claim(done[0].job.lane)
                 finally:
+                    self._answer(waiting, due)
                     if gathers:
                         self._threads.gathering.leave()
         finally:
@@ -103,29 +115,13 @@ class Turn:
             if named is not None:
                 named.ended(None)
 
-    def _settle(self, done: Sequence[Settlement], *, gathers: bool) -> Claimed:
-        """Record results, and claim what is next: first the named jobs that wait for a thread."""
-        limit = self._threads.sizing.batch if self._continues else 0
-        named = self._threads.take_named() if limit else []
-        self._asked_ms = clock.monotonic_ms()
-        due: tuple[bool, ...] = ()
-        try:
-            claimed = self._parts.leases.settle(
-                done,
-                holder=self._holder,
-                limit=limit,
-                back_ms=self._threads.sizing.back_ms,
-                stay_ms=START_WITHIN_MS if gathers else 0,
-                named=[(job.lane, job.job_id) for job in named],
-            )
-            due = claimed.due
-        finally:
-            for job, is_due in itertools.zip_longest(named, due):
-                if is_due or job.job_id in self._parts.leases:
-                    job.left()
-                else:
-                    job.ended(None)
-        return claimed
+    def _answer(self, waiting: Sequence[NamedJob], due: Sequence[bool]) -> None:
+        """Answer jobs that a settlement has had Redis name, if they were due."""
+        for job, is_due in itertools.zip_longest(waiting, due):
+            if is_due or job.job_id in self._parts.leases:
+                job.left()
+            else:
+                job.ended(None)
 
     def reconcile(self, lane: str) -> None:
         """Trip the expired switches of a lane, and bring the exchange's timers in line.

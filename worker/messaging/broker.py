@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from queue import Empty
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +25,7 @@ from worker import clock
 from worker.messaging.envelope import UnreadableError, read_envelope, written_back
 from worker.messaging.ordering import countdowns
 from worker.messaging.qos import QoS, ignore_full
-from worker.messaging.runtime import runtime
+from worker.messaging.runtime import runtime, saturated
 from worker.messaging.unprefixed import NAMESPACE
 from worker.model.messages import COUNTDOWN, is_later
 from worker.store.address import SENTINEL_PORT
@@ -55,8 +55,7 @@ class Channel(kombu_redis.Channel):
     applications on the same Redis. There the lists of `others_queues` are not read: their
     doorbells are for other workers. `plain_lists` are the exceptions: by queue, lists
     without the prefix that are read too. A requeued message returns to the list that
-    it came from. `former_lists` hold doorbells of older versions and are not read. `unread`
-    returns queues whose doorbells are left to other workers for now.
+    it came from. `former_lists` hold doorbells of older versions and are not read.
     """
 
     QoS = QoS
@@ -67,12 +66,10 @@ class Channel(kombu_redis.Channel):
         "others_queues",
         "plain_lists",
         "former_lists",
-        "unread",
     )
     others_queues: Sequence[str] = ()
     plain_lists: Mapping[str, str] = MappingProxyType({})
     former_lists: Sequence[str] = ()
-    unread: Callable[[], frozenset[str]] = frozenset
     _turned = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  kombu's signature
@@ -97,7 +94,7 @@ class Channel(kombu_redis.Channel):
         # Alternate the order, so that neither of a queue's two lists starves.
         self._turned = not self._turned
         self._in_poll = self.client.connection
-        unread = self.unread()
+        unread = saturated()
         wait_s = (self.brpop_timeout if timeout is None else timeout) or 0
         if unread:  # its threads may be free soon
             wait_s = min(wait_s, UNREAD_S)

@@ -89,8 +89,11 @@ def shown(task: object, args: object, kwargs: object) -> str:
 
 
 def saturated() -> frozenset[str]:
-    """Return the queues whose doorbells this process leaves to others; see `Dispatcher`."""
-    return runtime().dispatcher.saturated
+    """Return the queues whose doorbells this process leaves to others; see `Dispatcher`.
+
+    None in a process that only shows queues, as Flower does.
+    """
+    return frozenset() if _runtime is None else _runtime.dispatcher.saturated
 
 
 # Reentrant: a signal handler may call `runtime` while the main thread does.
