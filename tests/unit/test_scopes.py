@@ -216,3 +216,17 @@ def test_stop_orders_that_no_list_shows_are_named(counts: dict[str, int]) -> Non
     assert isinstance(asked, Done)
     assert without == replace(asked, detail=f"{asked.detail}; {words}")
     assert closed_scope(job, "; why", unasked=words).detail == f"{asked.detail}; {words}; why"
+
+
+@pytest.mark.parametrize(
+    ("misnamed", "seen", "listed"), [(True, False, False), (True, True, True), (False, False, True)]
+)
+def test_a_list_under_another_name_lists_nothing(
+    *, misnamed: bool, seen: bool, listed: bool
+) -> None:
+    """Its orders have no jobs yet, so that no other switch of the pair can end the scope."""
+    job = scope(**(SEEN if seen else {}))
+    doubt = Lists(doubt="it is named @107", misnamed=misnamed)
+    decision = by_list(job, orders(), WAIT_MS, NOW_MS, doubt)
+    assert isinstance(decision, Again)
+    assert (decision.listed, decision.empty) == (listed, False)

@@ -23,10 +23,12 @@ class PairDoubt:
     Attributes:
         why: For people.
         refused: The exchange is known not to have the pair: asking again cannot help.
+        misnamed: The pair has another name, or may have: the list was not of its orders.
     """
 
     why: str
     refused: bool = False
+    misnamed: bool = False
 
 
 def lists_pairs(exchange: Exchange) -> bool:
@@ -57,12 +59,14 @@ def doubt_of(job: Job, exchange: Exchange, book: PairBook | None) -> PairDoubt |
     if not lists_pairs(exchange):
         return PairDoubt(UNSEEN)
     if book is None:
-        return PairDoubt(NO_LIST)
+        return PairDoubt(NO_LIST, misnamed=True)
     spelling = exchange.capabilities.spelling
     found = book.find(job.pair, spelling)
     if found is not None:
         # Listed again under the name that the exchange gives it.
-        return None if found.pair == job.pair else PairDoubt(f"{job.pair} is named {found.pair}")
+        if found.pair == job.pair:
+            return None
+        return PairDoubt(f"{job.pair} is named {found.pair}", misnamed=True)
     pattern = exchange.capabilities.unlisted_pairs
     if pattern and pattern.fullmatch(job.pair):
         return PairDoubt(NOT_LISTED)

@@ -114,8 +114,8 @@ def decide(
     """
     if doubt is not None and doubt.refused:
         return Dead(Outcome.REJECTED, doubt.why)
-    why = doubt.why if doubt else ""
-    lists = Lists(stops=stops, repeats=repeats, doubt=why, unasked=unasked)
+    why, misnamed = (doubt.why, doubt.misnamed) if doubt else ("", False)
+    lists = Lists(stops=stops, repeats=repeats, doubt=why, misnamed=misnamed, unasked=unasked)
     decision = (
         _by_answer(job, answer, asks=asks, now_ms=now_ms, jobs=jobs, rng=rng, lists=lists)
         if _fits(job, answer)

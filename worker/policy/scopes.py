@@ -32,6 +32,7 @@ class Lists:
         repeats: The phase that cancels the whole scope again while many orders are left in
             it; None if one cancel reaches all of it, or there is none.
         doubt: Why an empty list proves nothing; empty if it does.
+        misnamed: As in `PairDoubt`.
         unasked: Which orders may be open about which it cannot be asked, in words; empty for
             none.
     """
@@ -39,6 +40,7 @@ class Lists:
     stops: bool = False
     repeats: Phase | None = None
     doubt: str = ""
+    misnamed: bool = False
     unasked: str = ""
 
 
@@ -82,7 +84,8 @@ def by_list(
         known = answer.complete or job.listed or job.empty
         return Again(phase, LIST_AGAIN_MS + wait, Outcome.UNKNOWN, detail, listed=known)
     if lists.doubt:
-        return Again(phase, max(LIST_TWICE_MS, wait), Outcome.UNKNOWN, lists.doubt, listed=True)
+        known = job.listed or not lists.misnamed
+        return Again(phase, max(LIST_TWICE_MS, wait), Outcome.UNKNOWN, lists.doubt, listed=known)
     if not (job.listed or job.empty):
         sent = f"{SCOPE_SENT}; " if job.detail.startswith(SCOPE_SENT) else ""
         return Again(phase, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", empty=True)
