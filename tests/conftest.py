@@ -16,6 +16,36 @@ from worker.simulator import Simulator
 from worker.store import embedded
 from worker.store.embedded import EmbeddedRedis
 
+WORKERS = 4
+"""Processes that `pyproject.toml` has run the tests."""
+LONG = (
+    "test_nothing_stale_reaches_the_exchange",
+    "test_no_strategy_that_beats_is_tripped",
+    "test_no_secret_leaves_the_worker",
+    "test_outcomes_match_the_order_books_at_exchanges_of_ccxt",
+    "test_outcomes_match_the_order_book_under_every_fault",
+    "test_runs_without_a_planted_bug_break_no_promise",
+    "test_no_failure_trips_a_short_native_switch",
+    "test_on_a_slow_connection_workers_hold_the_deadline",
+)
+"""Tests that take longest. They begin first, so that no process is left alone with one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put a long test at the start of each process's part, which is as long as the others'."""
+    long = sorted(
+        (item for item in items if item.name.partition("[")[0] in LONG),
+        key=lambda item: LONG.index(item.name.partition("[")[0]),
+    )
+    rest = [item for item in items if item not in set(long)]
+    size = -(-len(items) // WORKERS)
+    parts: list[pytest.Item] = []
+    for n in range(WORKERS):
+        mine = long[n::WORKERS]
+        others, rest = rest[: size - len(mine)], rest[size - len(mine) :]
+        parts += [*mine, *others]
+    items[:] = [*parts, *rest]
+
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
