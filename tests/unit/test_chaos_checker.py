@@ -582,6 +582,29 @@ def test_a_native_switch_is_neither_late_nor_false(
     assert promises(made) == broken
 
 
+@pytest.mark.parametrize(
+    ("faults", "closed_ms", "broken"),
+    [
+        ((), 31_000.0, set()),
+        ((), 60_000.0, {switches.LATE}),
+        ((Fault("machine.starved", "machine", 19_000, 70_000),), 60_000.0, set()),
+    ],
+    ids=["in time", "late", "late, starved"],
+)
+def test_a_timer_of_a_former_life_holds_no_later_one(
+    faults: tuple[Fault, ...], closed_ms: float, broken: set[str]
+) -> None:
+    """The exchange has no timer for it: workers hold its deadline, and are judged as such."""
+    again = called("arm", 20_000, holder="h2", switch_id="s2", **NATIVE)
+    calls = (*(replace(call, switch_id="s1") for call in BEATEN), again)
+    timers = (countdown(1, 1_050, 7_600), countdown(2, 4_050, 7_600))
+    former = order(**{**IX, "status": "canceled", "closed_ms": 11_650.0})
+    late = {"placed_ms": 20_020.0, "closed_by": "cancel", "closed_ms": closed_ms}
+    ours = order("o2", **{**IX, "status": "canceled", **late})
+    made = history(switches=calls, orders=(former, ours), faults=faults, journal=timers)
+    assert promises(made) == broken
+
+
 def test_nothing_may_follow_a_stop() -> None:
     """A disarm is the last call to arrive."""
     calls = (*BEATEN, called("disarm", 5_000, **NATIVE))

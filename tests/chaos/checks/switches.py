@@ -80,6 +80,11 @@ class Scope:
             default=0.0,
         )
 
+    def last_armed(self) -> SwitchCall:
+        """Return the call that armed the switch last, by what its strategy was answered."""
+        arms = [call for call in self.calls if call.call == "arm" and call.said == "ok"]
+        return arms[-1] if arms else self.calls[0]
+
     def life_of(self, order: Order) -> list[SwitchCall]:
         """Return the acknowledged calls of the switch that an order was placed under.
 
@@ -280,7 +285,11 @@ def _late(
         if order.status == "canceled" and order.closed_ms is not None
     ]
     timers = history.countdowns.get((scope.account, scope.pair), [])
-    held = scope.native and any(a.applied and a.countdown_ms for a in timers)
+    # A timer of a former life has fired by now, or says nothing of this one.
+    armed = scope.last_armed()
+    held = scope.native and any(
+        a.applied and a.countdown_ms and a.at_ms >= armed.sent_ms for a in timers
+    )
     allowed = EMULATED_LATE_MS + (SERIAL_MS if scope.native else 0)
     by_ms = windows.calm_from(away, deadline, allowed)
     if windows.overlap_ms(starved, deadline, by_ms):
@@ -295,9 +304,8 @@ def _late(
     tally.judged += 1
     tally.waited_for_calm += by_ms > deadline + allowed
     if scope.native and not held:
-        armed = scope.calls[0].told_ms
         spans = windows.union([*away, *windows.exchange_away(history, KEYS[scope.account][0])])
-        if windows.calm_from(spans, armed, ARM_MS) < deadline:
+        if windows.calm_from(spans, armed.told_ms, ARM_MS) < deadline:
             yield Violation(UNARMED, scope.pair, _about(history, scope))
     for order in scope.orders:
         if order.status == "filled":
