@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.stepped_time import Stepped
 from worker.direct.limiter import MemoryLimiter
-from worker.model.constants import COME_BACK_MS
+from worker.model.constants import AHEAD_MS, COME_BACK_MS
 from worker.model.limits import Grant, Left, Rule
 from worker.store.limiter import Limiter
 
@@ -125,10 +125,10 @@ def lives(stepped: Stepped, key: str, counts_ms: int) -> bool:
 
 
 def test_a_loss_holds_until_all_that_was_sent_has_left(stepped: Stepped, limiter: Limiter) -> None:
-    """Without workers that owe a report, flight and window are waited out, to the ms."""
+    """Without workers that owe a report, keeping, flight and window are waited out, to the ms."""
     stepped.client.set("cx:lost_ms", stepped.now_ms)
     stepped.advance(100)
-    hold_ms = FLIGHT_MS + PLAIN.window_ms + 1 - 100
+    hold_ms = AHEAD_MS + FLIGHT_MS + PLAIN.window_ms + 1 - 100
     assert limiter.reserve([PLAIN], flight_ms=FLIGHT_MS).wait_ms == hold_ms
     stepped.advance(hold_ms - 1)
     assert limiter.reserve([PLAIN], flight_ms=FLIGHT_MS).wait_ms == 1
@@ -147,7 +147,7 @@ def test_proven_grants_wait_for_reports_for_two_seconds(stepped: Stepped, limite
     stepped.advance(1)
     assert limiter.reserve([proven], flight_ms=FLIGHT_MS).wait_ms == 0
     assert limiter.reserve([PLAIN], flight_ms=FLIGHT_MS).wait_ms == look_ms
-    stepped.advance(FLIGHT_MS + PLAIN.window_ms - 2_000)
+    stepped.advance(AHEAD_MS + FLIGHT_MS + PLAIN.window_ms - 2_000)
     assert limiter.reserve([PLAIN], flight_ms=FLIGHT_MS).wait_ms == 1
     stepped.advance(1)
     assert limiter.reserve([PLAIN], flight_ms=FLIGHT_MS).wait_ms == 0

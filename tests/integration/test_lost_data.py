@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.support.stepped_time import Stepped
+from worker.model.constants import AHEAD_MS
 from worker.model.limits import Rule
 from worker.store.ledger import Ledger
 from worker.store.limiter import Limiter
 
 WINDOW_MS = 10_000
 FLIGHT_MS = 3_000
+HOLD_MS = AHEAD_MS + FLIGHT_MS + WINDOW_MS
 RULES = [Rule("r", 10, WINDOW_MS, paced=True)]
 PRESENCE_MS = 5_000
 
@@ -61,8 +63,8 @@ def test_a_loss_holds_off_for_a_window_and_a_flight(clock: Stepped) -> None:
     lose(clock)
     clock.advance(700)
     worker.beat()
-    assert worker.wait_ms() == WINDOW_MS + FLIGHT_MS + 1
-    clock.advance(WINDOW_MS + FLIGHT_MS)
+    assert worker.wait_ms() == HOLD_MS + 1
+    clock.advance(HOLD_MS)
     worker.beat()
     assert worker.wait_ms() == 1
     clock.advance(1)
@@ -77,7 +79,7 @@ def test_a_new_worker_does_not_hide_a_loss(clock: Stepped) -> None:
     new.beat()
     clock.advance(400)
     old.beat()
-    assert new.wait_ms() == WINDOW_MS + FLIGHT_MS + 1 - 400
+    assert new.wait_ms() == HOLD_MS + 1 - 400
     assert old.wait_ms() == new.wait_ms()
 
 
@@ -102,7 +104,7 @@ def test_each_loss_counts(clock: Stepped) -> None:
         lose(clock)
         clock.advance(1_000)
         worker.beat()
-        assert worker.wait_ms() == WINDOW_MS + FLIGHT_MS + 1
+        assert worker.wait_ms() == HOLD_MS + 1
         clock.advance(20_000)
         assert worker.wait_ms() == 0
 

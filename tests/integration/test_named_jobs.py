@@ -251,7 +251,8 @@ def test_named_jobs_go_next_if_they_are_due(bench: Bench) -> None:
     ids = [bench.one(f"a{n}") for n in range(BACKLOG)]
     job = bench.take(lane=EV)
     other = bench.take(lane=EV)
-    named = [(EV, ids[-1]), (EV, other.id), (EV, "unknown"), (EV, ids[-2])]
+    first, second, *_ = (each for each in reversed(ids) if each not in (job.id, other.id))
+    named = [(EV, first), (EV, other.id), (EV, "unknown"), (EV, second)]
     claimed = bench.settle(job, Verb.DONE, limit=3, named=named)
     assert claimed.due == (True, False, False, True)
-    assert [each.id for each in claimed.jobs[:2]] == [ids[-1], ids[-2]]
+    assert [each.id for each in claimed.jobs[:2]] == [first, second]

@@ -150,5 +150,6 @@ def _programs() -> tuple[str, str, dict[str, str]]:
         return driver, browser, environment
     folder = unpacked(DRIVER)
     environment["LD_LIBRARY_PATH"] = library_path(folder)
-    home = folder / "usr/lib/chromium"
-    return str(home / "chromedriver"), str(home / "chromium"), environment
+    # Versions of the package have the driver beside the browser, or among all programs.
+    found = next(path for path in folder.rglob("chromedriver") if path.is_file())
+    return str(found), str(folder / "usr/lib/chromium/chromium"), environment

@@ -28,6 +28,10 @@ URGENT_GRANTS = 4
 OTHERS_SHARE = 10
 """What a reply says is left of a limit counts if it is less than we count by more than this part
 of the limit: a request that is on its way may be counted there and no longer here."""
+AHEAD_MS = 50
+"""How long a process may keep a rate slot before the request that uses it."""
+AHEAD_SHARE = 20
+"""A process keeps at most this part of a limit."""
 COME_BACK_MS = 250
 """How late urgent work may come for the slot it has waited for: a sweep, and the way."""
 

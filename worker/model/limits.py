@@ -125,6 +125,7 @@ class Grant:
     Attributes:
         slots: What it takes, as the scripts write it; see `lib/slots.lua`.
         left: What its reply says is left.
+        ahead: It was taken ahead, or with others that were; see `store.slot_pools`.
     """
 
     wait_ms: int
@@ -132,6 +133,7 @@ class Grant:
     keys: tuple[str, ...] = ()
     slots: tuple[str, ...] = ()
     left: tuple[Left, ...] = ()
+    ahead: bool = False
 
     def told(self, left: Sequence[Left]) -> Grant:
         """Return the grant with what the reply to its request says is left."""

@@ -16,11 +16,12 @@ that keep up have it, so that no worker need be waited for that does not report 
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker import clock
 from worker.errors import StoreUnavailable
@@ -49,6 +50,14 @@ class _Granted:
 
     rules: tuple[Rule, ...]
     arrives_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What is known of a granted request: it has arrived or, with `sent` false, never left."""
+
+    grant: Grant
+    sent: bool = True
 
 
 class Limiter:
@@ -99,6 +108,39 @@ class Limiter:
             return Grant(PROOF_MS, keys=grant.keys)
         return grant
 
+    def reserve_ahead(
+        self,
+        rules: Sequence[Rule],
+        *,
+        flight_ms: int,
+        more: int,
+        arrived: Sequence[Arrived] = (),
+    ) -> list[Grant]:
+        """Take one slot, and while the windows are mostly free up to `more` besides.
+
+        Args:
+            rules: Neither paced nor proven.
+            flight_ms: As for `reserve`, counted from now for each of them.
+            more: How many.
+            arrived: What is reported with it, also if nothing is granted.
+
+        Returns:
+            Leave to send for each, at least one; or one that says how long to wait.
+
+        Raises:
+            StoreUnavailable: As for `reserve`. What was to be reported may not be.
+        """
+        member = os.urandom(8).hex()
+        args = (member, flight_ms, more, _as_json(arrived), *rule_args(rules))
+        wait_ms, granted = map(int, self._store.run("reserve_ahead", *args))
+        if wait_ms:
+            return [Grant.of(rules, member=member, wait_ms=wait_ms)]
+        first = replace(Grant.of(rules, member=member), ahead=True)
+        grants = [first, *(replace(first, member=f"{member}:{n + 1}") for n in range(granted))]
+        for grant in grants:
+            self.remember(grant, rules, flight_ms=flight_ms)
+        return grants
+
     def _prove(self, grant: Grant) -> bool:
         """See that a failover will not lose a grant; whether it may be used still."""
         begun = clock.monotonic_ms()
@@ -130,7 +172,15 @@ class Limiter:
         if not grant.slots:
             return
         self.note_arrival(grant, arrived=sent)
-        self._store.run("landed", grant.member, int(sent), *grant.slots)
+        self.report([Arrived(grant, sent)])
+
+    def report(self, arrived: Sequence[Arrived]) -> None:
+        """Say of granted requests what `landed` says of one, where `note_arrival` was called.
+
+        Raises:
+            StoreUnavailable: As for `landed`.
+        """
+        self._store.run("landed", _as_json(arrived))
 
     def ban(self, rules: Sequence[Rule], ban_ms: int) -> None:
         """Send nothing for `ban_ms` where any of these ban rules counts.
@@ -176,3 +226,11 @@ class Limiter:
             if granted.arrives_ms + max(rule.window_ms for rule in granted.rules) > now_ms
         }
         self._tidy_at = max(TIDY_AT, 2 * len(self._granted))
+
+
+def _as_json(arrived: Sequence[Arrived]) -> str:
+    """Return arrivals as the scripts take them."""
+    rows = (
+        {"grant": it.grant.member, "arrived": it.sent, "rules": it.grant.slots} for it in arrived
+    )
+    return json.dumps(list(rows), separators=(",", ":"))

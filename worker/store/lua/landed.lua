@@ -1,7 +1,7 @@
--- landed(p, grant, arrived, rule * n) -> 1
--- A granted request was answered, so it has arrived by now; with arrived 0 no byte of it left,
--- and its slots are free again.
+-- landed(p, arrived) -> 1
+-- Granted requests were answered, so they have arrived by now; or no byte of one left, and its
+-- slots are free again. arrived: see lib/slots.
 -- Keys: see lib/slots
 --- @include lib/slots
-note_arrival(ARGV[1], ARGV[2], ARGV[3] == '1', { unpack(ARGV, 4) }, now_ms())
+note_arrivals(ARGV[1], ARGV[2], now_ms())
 return 1

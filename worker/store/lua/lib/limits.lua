@@ -19,7 +19,7 @@
 -- A grant is not the arrival: until `landed` reports when the exchange had it at
 -- the latest, it counts as under way for up to flight ms. So whatever the jitter,
 -- no window as counted at the exchange holds more than max.
---- @constants COME_BACK_MS URGENT_GRANTS
+--- @constants AHEAD_MS COME_BACK_MS URGENT_GRANTS
 
 -- How soon to come back while workers must still report what they were granted.
 local OWED_LOOK_MS = 200
@@ -67,6 +67,15 @@ local function rules_in(p, from, count)
   return rules
 end
 
+-- take_slots(rules, member, flight, now): count a grant under every rule, as under way.
+local function take_slots(rules, member, flight, now)
+  for _, rule in ipairs(rules) do
+    redis.call('ZADD', rule.key, now + flight, member)
+    for more = 1, rule.weight - 1 do redis.call('ZADD', rule.key, now + flight, member .. '.' .. more) end
+    redis.call('PEXPIRE', rule.key, rule.window + flight + KEPT_MORE_MS)
+  end
+end
+
 -- reserve_slots(p, request, rules, now) -> wait_ms
 -- request: member, flight (ms), urgent (boolean). Take as many slots of every rule as the
 -- request weighs, or none.
@@ -97,7 +106,7 @@ local function reserve_slots(p, request, rules, now)
       wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - by)
     end
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
-    local hold = lost + flight + window + 1 - by
+    local hold = lost + AHEAD_MS + flight + window + 1 - by
     if owed then hold = math.min(hold, OWED_LOOK_MS) end
     if owed and rule.proven and now >= lost + TOLD_MS then hold = 0 end
     wait = math.max(wait, hold)
@@ -115,11 +124,9 @@ local function reserve_slots(p, request, rules, now)
     end
     return wait
   end
+  take_slots(rules, request.member, flight, now)
   for _, rule in ipairs(rules) do
     local key = rule.key
-    redis.call('ZADD', key, now + flight, request.member)
-    for more = 1, rule.weight - 1 do redis.call('ZADD', key, now + flight, request.member .. '.' .. more) end
-    redis.call('PEXPIRE', key, rule.window + flight + KEPT_MORE_MS)
     if rule.paced then
       local step = math.floor(rule.window * rule.weight / rule.max)
       local from = math.max(now, tonumber(redis.call('GET', key .. ':next') or 0))

@@ -38,3 +38,10 @@ local function note_arrival(p, grant, arrived, rules, now)
     end
   end
 end
+
+-- note_arrivals(p, arrived, now): the same of many, as JSON: a list of { grant, arrived, rules }.
+local function note_arrivals(p, arrived, now)
+  for _, known in ipairs(cjson.decode(arrived)) do
+    note_arrival(p, known.grant, known.arrived, known.rules, now)
+  end
+end
