@@ -26,8 +26,9 @@ def encode(request: Request, *, proxy_headers: Mapping[str, str] | None = None) 
         ValueError: The method, the URL or a header contains a character that would
             change the rest of the request.
     """
-    parts = urlsplit(request.url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    base, _, query = request.url.partition("?")
+    parts, query = urlsplit(base), query.partition("#")[0]
+    target = (parts.path or "/") + (f"?{query}" if query else "")
     host = _host(parts)
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **request.headers}
     if request.body or request.method in ("POST", "PUT"):

@@ -161,7 +161,7 @@ class Transport:
             # A fork shares its parent's connections: what one reads, the other loses.
             kept.update(pid=pid, sessions={})
         sessions: dict[tuple[str, str, str | None], _Session] = kept.setdefault("sessions", {})
-        parts = urlsplit(url)
+        parts = urlsplit(url.partition("?")[0])  # which it knows of earlier requests
         key = (parts.scheme, parts.netloc, egress_ip)
         now = clock.monotonic_ms()
         session = sessions.get(key)
