@@ -250,6 +250,30 @@ def test_while_redis_is_down_the_page_says_so(web: Web) -> None:
         assert reply.headers["Refresh"] == "3"
 
 
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, r"s\d on ev has tripped and is not acknowledged\."),
+        (2, r"s\d on ev and s\d on ev have tripped and are not acknowledged\."),
+        (3, r"s\d on ev, s\d on ev and s\d on ev have tripped and are not acknowledged\."),
+        (5, r"(s\d on ev, ){2}s\d on ev and 2 more have tripped and are not acknowledged\."),
+    ],
+)
+def test_the_first_line_names_what_has_tripped(web: Web, count: int, words: str) -> None:
+    """The latest of many, and how many more."""
+    store, producer = web.world.store(), web.world.producer()
+    for n in range(count):
+        switch = producer.arm("ev", order_ids=[f"o{n}"], timeout_ms=60_000, name=f"s{n}")
+        record = Switches(store).get(switch.id)
+        assert record is not None
+        Trips(store).add(record)
+    client = web.client()
+    status = client.get("/v1/status")
+    for trip in status["trips"]:
+        client.post(f"/v1/switches/{trip['id']}/ack", status=204)
+    assert re.fullmatch(words, status["problems"][0]), status["problems"]
+
+
 def test_a_trip_stays_until_it_is_acknowledged(web: Web) -> None:
     """It is a problem until then, for those who see its account."""
     store = web.world.store()
@@ -263,7 +287,7 @@ def test_a_trip_stays_until_it_is_acknowledged(web: Web) -> None:
     client, other = web.client(), web.client(accounts=("ix",))
     seen = client.get("/v1/status")
     assert [(trip["id"], trip["name"]) for trip in seen["trips"]] == [(switch.id, "grid")]
-    assert seen["problems"][0] == "1 switch has tripped and is not acknowledged."
+    assert seen["problems"][0] == "grid on ev has tripped and is not acknowledged."
     assert other.get("/v1/status")["trips"] == []
     path = f"/v1/switches/{switch.id}/ack"
     other.post(path, status=403)

@@ -18,6 +18,8 @@ from worker.web.parts import Parts
 
 PAUSED_MS = 5_000
 """Pause of an account from which it is a problem."""
+NAMED_MAX = 3
+"""Tripped switches that the first line names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,14 @@ def status(known: Known, token: Token) -> dict[str, Any]:
 
 
 def _unseen(trips: Sequence[Mapping[str, Any]]) -> list[str]:
-    match len(trips):
-        case 0:
-            return []
-        case 1:
-            return ["1 switch has tripped and is not acknowledged."]
-        case count:
-            return [f"{count} switches have tripped and are not acknowledged."]
+    if not trips:
+        return []
+    named = [f"{trip['name'] or trip['id']} on {trip['account']}" for trip in trips[:NAMED_MAX]]
+    if more := len(trips) - len(named):
+        named.append(f"{more} more")
+    switches = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+    have, are = ("have", "are") if len(trips) > 1 else ("has", "is")
+    return [f"{switches} {have} tripped and {are} not acknowledged."]
 
 
 def _banned(it: Ban) -> str:

@@ -7,8 +7,10 @@ const TONES = { CANCELED: "good", GONE: "good", done: "good", dead: "bad", pendi
 let query = "";
 let cursor = null;
 
+export const outcomeOf = (job) => (job.state === "done" ? job.outcome : job.state);
+
 export function outcomeTag(job) {
-  const shown = job.state === "done" ? job.outcome : job.state;
+  const shown = outcomeOf(job);
   return el("span", { class: `tag ${TONES[shown] ?? ""}` }, shown);
 }
 

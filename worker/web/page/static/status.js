@@ -1,8 +1,9 @@
 // The first line, trips, accounts and the system.
 
 import { act, button, byId, call, el, may, moment, scope, span, text } from "./dom.js";
-import { outcomeTag, targetOf } from "./jobs.js";
+import { outcomeOf, outcomeTag, targetOf } from "./jobs.js";
 
+const REDRAW_MS = 1000;
 const trips = new Map();
 let last = null;
 
@@ -65,11 +66,13 @@ function drawTrips(found) {
 }
 
 function tripRow(trip) {
-  const steps = el("ul", { class: "steps", hidden: true });
+  const steps = el("ul", { class: "steps" });
+  const total = el("p", { role: "status" });
+  const box = el("div", { hidden: true }, total, steps);
   const show = button("What it canceled", async () => {
-    steps.hidden = !steps.hidden;
-    show.setAttribute("aria-expanded", String(!steps.hidden));
-    if (!steps.hidden) await act(null, () => fill(steps, trip.id));
+    box.hidden = !box.hidden;
+    show.setAttribute("aria-expanded", String(!box.hidden));
+    if (!box.hidden) await act(null, () => drawJobs(box, total, steps, trip.id));
   }, { "aria-expanded": "false" });
   const tools = el("div", { class: "tools" }, show);
   if (may("operate")) {
@@ -87,11 +90,24 @@ function tripRow(trip) {
       el("span", {}, `${trip.account} on ${trip.exchange}`), el("span", { class: "end soft num" }, moment(trip.tripped_ms))),
     el("div", {}, scope(trip)),
     tools,
-    steps,
+    box,
   );
 }
 
-/** List the jobs that follow from a switch or a scope, order by order. */
+/** Show what a switch canceled, with the total above it, until all of it has ended. */
+async function drawJobs(box, total, steps, id) {
+  const jobs = await fill(steps, id);
+  const orders = jobs.filter((job) => job.kind !== "cancel_all");
+  const count = (outcome) => orders.filter((job) => outcomeOf(job) === outcome).length;
+  const parts = [[count("CANCELED"), "canceled"], [count("GONE"), "already closed"], [count("pending"), "pending"], [count("dead"), "in the dead letters"]];
+  const ended = jobs.length > 0 && jobs.every((job) => job.state !== "pending");
+  text(total, parts.filter(([n]) => n).map(([n, word]) => `${n} ${word}`).join(", ") || (ended ? "Nothing was open." : "Not listed yet."));
+  if (!ended && !box.hidden && box.isConnected) {
+    setTimeout(() => act(null, () => drawJobs(box, total, steps, id)), REDRAW_MS);
+  }
+}
+
+/** List the jobs that follow from a switch or a scope, order by order; return all of them. */
 async function fill(list, parent) {
   const found = [];
   let cursor = "";
@@ -101,12 +117,15 @@ async function fill(list, parent) {
     cursor = page.cursor;
   } while (cursor && found.length < 2000);
   found.sort((a, b) => a.created_ms - b.created_ms);
-  const rows = found.map((job) => {
+  const all = [...found];
+  const rows = [];
+  for (const job of found) {
     const below = el("ul", { class: "steps" });
-    if (job.kind === "cancel_all") void fill(below, job.id);
-    return el("li", {}, el("div", { class: "line" }, outcomeTag(job), el("span", { class: "name" }, targetOf(job)), el("span", { class: "soft" }, job.detail)), below);
-  });
+    if (job.kind === "cancel_all") all.push(...(await fill(below, job.id)));
+    rows.push(el("li", {}, el("div", { class: "line" }, outcomeTag(job), el("span", { class: "name" }, targetOf(job)), el("span", { class: "soft" }, job.detail)), below));
+  }
   list.replaceChildren(...rows);
+  return all;
 }
 
 function drawLanes(lanes) {
