@@ -35,7 +35,7 @@ KRAKEN_CALLS = 20
 """Of a key at once, and in 20 s: the highest tier."""
 SIDES = {"ix": "buy"}
 """Where a cancel names a side."""
-ORDERS, ALL_ORDERS = 12, 300
+ORDERS, ALL_ORDERS = 8, 300
 """An exchange's, in the suite and with `--rounds 4` or more."""
 SUITE_ROUNDS = 3
 RATE = 0.05

@@ -1,4 +1,4 @@
-"""Half an hour of fifty strategies that beat: no switch trips, no timer fires."""
+"""Fifty strategies that beat for minutes, or with `--rounds` for hours: no switch trips."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from tests.support.stepped_time import Stepped
 from worker.simulator import Simulator
 from worker.store.embedded import EmbeddedRedis
 
-HALF_MS = 15 * 60_000
+PART_MS = 6 * 60_000
+"""Between two restarts of Redis."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1_200)
 def test_no_strategy_that_beats_is_tripped(
     own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
@@ -23,11 +24,11 @@ def test_no_strategy_that_beats_is_tripped(
     with Simulator(3, clock=lambda: float(stepped.now_ms)) as sim:
         fleet = Fleet(own_redis.url, sim, stepped, seed=rounds)
         fleets.append(fleet)
-        for half in range(2 * rounds // 3):
-            if half:
+        for part in range(2 * rounds // 3):
+            if part:
                 own_redis.stop()
                 own_redis.start()
-            fleet.run(HALF_MS)
+            fleet.run(PART_MS)
         keys = {"indodax": NATIVE, "everstrike": EMULATED}
         orders = [
             order
@@ -42,5 +43,5 @@ def test_no_strategy_that_beats_is_tripped(
         native = sum(strategy.armed.native for strategy in fleet.strategies)
         assert len(sim.timers()) == native >= 14
     assert fleet.switches.next_tripped() is None
-    assert fleet.restarted > 10
-    assert fleet.killed > 3
+    assert fleet.restarted > 6
+    assert fleet.killed > 1
