@@ -52,6 +52,35 @@ def test_a_scope_counts_how_its_orders_ended(world: World, attempts: Attempts) -
     assert (described["canceled"], described["closed"], described["unproven"]) == (2, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("alias", "pair", "counted", "named"),
+    [
+        ("bn", "BTCUSDT", True, True),
+        ("bu", "BTCUSDT", False, False),
+        ("kr", "", True, False),
+        ("de", "BTC-PERPETUAL", True, False),
+        ("ga", "BTC_USDT", True, True),
+        ("gf", "BTC_USDT", True, True),
+    ],
+)
+def test_a_cancel_of_the_whole_scope_counts_what_the_exchange_says(
+    world: World, alias: str, pair: str, *, counted: bool, named: bool
+) -> None:
+    """Where it says nothing, so does the outcome: the scope is empty, and why is not known."""
+    world.aliases = (alias,)
+    attempts = Attempts(world)
+    orders = world.place(alias, 3)
+    (job,) = attempts.run(alias, attempts.accept(alias, pair=pair))
+    assert {world.status(alias, each) for each in orders} == {"canceled"}
+    assert attempts.arrivals("cancel") == []
+    outcome = Outcome.CANCELED if counted else Outcome.GONE
+    assert (job.state, job.outcome, job.canceled) == (State.DONE, outcome, 3 if counted else 0)
+    assert ("3 canceled" in job.detail) == counted
+    assert ("a cancel of all of it was accepted, which says of no order" in job.detail) != counted
+    said = next(it["detail"] for it in job.history if it["detail"].startswith("cancel-all"))
+    assert all(each in said for each in orders) == named
+
+
 @pytest.mark.parametrize("typo", ["BTCUSD", "btc-usd", "BTC_UDS"])
 def test_an_empty_list_of_a_pair_that_nothing_has_shown_proves_nothing(
     world: World, attempts: Attempts, typo: str

@@ -216,7 +216,14 @@ PROVEN: list[tuple[Command, object, Answer]] = [
     (QUERY, row("FILLED"), OrderReport(OrderState.FILLED)),
     (QUERY, row("EXPIRED_IN_MATCH"), OrderReport(OrderState.FILLED)),
     (QUERY, row("REJECTED"), OrderReport(OrderState.FILLED)),
-    (SCOPE, [row("CANCELED")], ScopeCanceled()),
+    (SCOPE, [row("CANCELED")], ScopeCanceled(1, ("12345678",))),
+    (SCOPE, [], ScopeCanceled(0)),
+    (SCOPE, [row("FILLED"), row("NEW"), {}, "a"], ScopeCanceled(0)),
+    (
+        SCOPE,
+        [{"orderListId": 1, "orderReports": [row("CANCELED"), row("CANCELED")]}, row("EXPIRED")],
+        ScopeCanceled(2, ("12345678", "12345678")),
+    ),
     (
         SCOPE,
         {"code": 200, "msg": "The operation of cancel all open order is done."},
@@ -389,7 +396,7 @@ def test_a_question_about_an_order_that_is_not_there(code: int, state: OrderStat
 
 def test_nothing_to_cancel_is_proven_by_a_list() -> None:
     """Spot answers a cancel-all of nothing with its unknown order."""
-    assert BINANCE.classify(SCOPE, reply(400, UNKNOWN_ORDER)) == ScopeCanceled()
+    assert BINANCE.classify(SCOPE, reply(400, UNKNOWN_ORDER)) == ScopeCanceled(0)
 
 
 @given(st.binary(max_size=200), st.sampled_from([200, 400, 401, 403, 418, 429, 500, 503]))

@@ -173,8 +173,8 @@ def test_pairs_in_either_spelling_are_one(pair: str, spelled: str) -> None:
 ONE = OpenOrder(ID, PERPETUAL, "buy")
 MEANS: list[tuple[Command, object, Answer]] = [
     (CANCEL, done(row("cancelled")), Closed(Outcome.CANCELED)),
-    (SCOPE, done(3), ScopeCanceled()),
-    (CancelScope(), done(0), ScopeCanceled()),
+    (SCOPE, done(3), ScopeCanceled(3)),
+    (CancelScope(), done(0), ScopeCanceled(0)),
     (QUERY, done(row("open")), OrderReport(OrderState.OPEN)),
     (QUERY, done(row("untriggered")), OrderReport(OrderState.OPEN)),
     (QUERY, done(row("filled")), OrderReport(OrderState.FILLED)),

@@ -192,7 +192,15 @@ def test_whole_decision(
 LIST, ONE, ALL = Phase.LIST, Kind.CANCEL, Kind.CANCEL_ALL
 NONE = OpenOrders((), complete=True)
 MANY = OpenOrders(tuple(OpenOrder(f"a{n}") for n in range(51)), complete=True)
-ACCEPTED = Again(LIST, 0, Outcome.UNKNOWN, "cancel-all accepted")
+ACCEPTED = Again(LIST, 0, Outcome.UNKNOWN, "cancel-all accepted", swept=True)
+COUNTED = replace(ACCEPTED, detail="cancel-all accepted: 2 canceled", swept=False, canceled=2)
+NONE_LEFT = replace(ACCEPTED, detail="cancel-all accepted: 0 canceled", swept=False)
+NAMED = replace(COUNTED, detail="cancel-all accepted: 2 canceled (a, b)")
+TWENTY_NAMED = replace(
+    COUNTED,
+    detail=f"cancel-all accepted: 21 canceled ({', '.join('a' * 20)}, …)",
+    canceled=21,
+)
 ENDED = "nothing open any more in the scope: its orders had cancels of their own"
 MISPLACED = Again(SEND, 200, Outcome.UNKNOWN, "an answer out of place", listed=True)
 
@@ -201,6 +209,10 @@ MISPLACED = Again(SEND, 200, Outcome.UNKNOWN, "an answer out of place", listed=T
     ("kind", "phase", "answer", "given", "then"),
     [
         (ALL, SEND, ScopeCanceled(), {}, ACCEPTED),
+        (ALL, SEND, ScopeCanceled(2), {}, COUNTED),
+        (ALL, SEND, ScopeCanceled(0), {}, NONE_LEFT),
+        (ALL, SEND, ScopeCanceled(2, ("a", "b")), {}, NAMED),
+        (ALL, SEND, ScopeCanceled(21, tuple("a" * 21)), {}, TWENTY_NAMED),
         (ALL, SEND, ScopeCanceled(), {"stops": True}, replace(ACCEPTED, phase=Phase.STOPS)),
         (ALL, Phase.BUY, ScopeCanceled(), {"stops": True}, replace(ACCEPTED, phase=Phase.SELL)),
         (

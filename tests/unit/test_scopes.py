@@ -19,7 +19,6 @@ from worker.policy.scopes import (
     HOLD_LOOK_MS,
     LIST_AGAIN_MS,
     LIST_TWICE_MS,
-    SCOPE_SENT,
     UNSEEN,
     Lists,
     by_list,
@@ -66,9 +65,9 @@ LATER = {
     "it was empty before": (EMPTY, orders(complete=False), again(257, "0 still open", listed=True)),
     "nothing at the first look": ({}, orders(), again(LIST_TWICE_MS, FIRST_LOOK, empty=True)),
     "nothing after it was canceled whole": (
-        {"detail": SCOPE_SENT},
+        {"swept": True},
         orders(),
-        again(LIST_TWICE_MS, f"{SCOPE_SENT}; {FIRST_LOOK}", empty=True),
+        again(LIST_TWICE_MS, FIRST_LOOK, empty=True),
     ),
     "a cancel is not proven yet": (
         {**SEEN, "children": 4, "canceled": 1, "closed": 1, "unproven": 1},
@@ -118,9 +117,19 @@ ENDS = {
     "it was empty": (EMPTY, "", Done(Outcome.GONE, TWICE)),
     "it ends early": (EMPTY, "; too late", Done(Outcome.GONE, f"{FIRST_LOOK}; too late")),
     "it was canceled whole": (
-        {**EMPTY, "detail": f"{SCOPE_SENT}; {FIRST_LOOK}"},
+        {**EMPTY, "swept": True},
         "",
         Done(Outcome.GONE, f"{TWICE}{SENT}"),
+    ),
+    "it was canceled whole, and no list has shown its pair": (
+        {**EMPTY, "swept": True, "unseen": True},
+        "",
+        Done(Outcome.GONE, f"{TWICE}{SENT}"),
+    ),
+    "it was canceled whole, and then its stop orders were listed": (
+        {"swept": True, "phase": Phase.STOPS_LEFT},
+        "",
+        Done(Outcome.GONE, f"nothing open in the scope, nor a stop order, looked at twice{SENT}"),
     ),
     "no list has shown its pair": (
         {**EMPTY, "unseen": True},

@@ -73,7 +73,7 @@ BINANCE_CASES = [
         BINANCE,
         CancelScope(pair="BTCUSDT"),
         failed(-2011, "Unknown order sent."),
-        ScopeCanceled(),
+        ScopeCanceled(0),
         400,
     ),
     Case(

@@ -182,8 +182,8 @@ CASES = [
     Case(read_reply, QUERY, order("triggered"), odd(NAMED)),
     Case(read_reply, QUERY, order("open", "1"), odd(NAMED)),
     # Scopes.
-    Case(read_reply, SCOPE, ok(0), ScopeCanceled()),
-    Case(read_reply, SCOPE, ok(3), ScopeCanceled()),
+    Case(read_reply, SCOPE, ok(0), ScopeCanceled(0)),
+    Case(read_reply, SCOPE, ok(3), ScopeCanceled(3)),
     Case(read_reply, SCOPE, ok(-1), odd("number")),
     Case(read_reply, SCOPE, ok(bool(1)), odd("true or false")),
     Case(

@@ -86,6 +86,9 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
                 refused=REFUSALS.get(settlement.evidence, ""),
                 lost=False,
                 stop_kind=decision.stop_kind or job.stop_kind,
+                swept=job.swept or decision.swept,
+                children=job.children + decision.canceled,
+                canceled=job.canceled + decision.canceled,
             )
 
 

@@ -86,7 +86,7 @@ def _line(settlement: Settlement) -> Mapping[str, object] | None:
         alert("credentials refused", f"{refused}: its key may lack the right to them", **context)
     match decision:
         case Done():
-            if job.unseen and not job.children:
+            if job.unseen and not (job.children or job.swept):
                 log.warning("an empty scope: %s", UNSEEN, extra=context)
             return {"message": "done", **context}
         case Again(refused=True) if not job.refused:

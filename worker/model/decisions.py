@@ -38,6 +38,8 @@ class Again:
             single jobs, and gets a small share of the attempts while others wait.
         accepted: The exchange accepted the cancel; this was no failed attempt.
         stop_kind: What the order has been shown to be, for its next cancel.
+        swept: As in `Job`.
+        canceled: How many orders of a scope the exchange says it has canceled by this attempt.
     """
 
     phase: Phase | None
@@ -55,6 +57,8 @@ class Again:
     empty: bool = False
     accepted: bool = False
     stop_kind: str = ""
+    swept: bool = False
+    canceled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,9 @@ class Job:
         refused: What of the account the exchange refuses (`cancels`, `reads`, `token`);
             this attempt is the probe that the account's other jobs wait for.
         refused_ms: Since when.
-        children: Of a scope: cancels of orders that were found open in it.
+        swept: Of a scope: the exchange accepted a cancel of all of it, and does not say what it
+            canceled.
+        children: Of a scope: orders that were found open in it, or canceled with all of it.
         canceled: How many of those were canceled.
         closed: How many were found closed, as filled.
         unproven: How many became dead letters.
@@ -151,6 +153,7 @@ class Job:
     doubtful: bool = False
     refused: str = ""
     refused_ms: int | None = None
+    swept: bool = False
     children: int = 0
     canceled: int = 0
     closed: int = 0
@@ -212,6 +215,7 @@ class Job:
         told["doubtful"] = "doubtful" in fields
         told["history"] = (*_only_attempt(fields), *told.get("history", ()))
         told["unseen"] = "unseen" in fields
+        told["swept"] = "swept" in fields
         told["stop"] = "stop" in fields
         told["hold_until_ms"] = _number(fields.get("hold_until"))
         told["version"] = version = _number(fields.get("v")) or JOB_FORMAT
@@ -225,7 +229,7 @@ class Job:
         return {**bounds, **self.counts()}
 
     def counts(self) -> dict[str, int]:
-        """Return how the orders that were found open in a scope have ended."""
+        """Return how the orders of a scope have ended."""
         return {"canceled": self.canceled, "closed": self.closed, "unproven": self.unproven}
 
     def describe(self) -> dict[str, Any]:

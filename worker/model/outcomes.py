@@ -94,7 +94,15 @@ class CancelAccepted:
 
 @dataclass(frozen=True, slots=True)
 class ScopeCanceled:
-    """The exchange accepted a `CancelScope`. List the scope to prove it."""
+    """The exchange accepted a `CancelScope`. List the scope to prove it.
+
+    Attributes:
+        canceled: How many orders it says it has canceled; None if it does not say.
+        order_ids: Those that it names.
+    """
+
+    canceled: int | None = None
+    order_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

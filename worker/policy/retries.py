@@ -26,7 +26,7 @@ from worker.model.outcomes import (
 )
 from worker.policy.pair_proofs import PairDoubt
 from worker.policy.pauses import THROTTLED_MAX_MS, delayed_ms
-from worker.policy.scopes import SCOPE_SENT, Lists, by_list
+from worker.policy.scopes import Lists, by_list, scope_sent
 
 SENDS_BEFORE_ASKING = 2
 """An exchange that says it could not is sent the cancel again this often
@@ -214,10 +214,12 @@ def _by_answer(
             # Not a failed attempt: without a question to ask, it is sent again in a while.
             delay_ms = 0 if asks else wait
             return Again(asks or job.sends, delay_ms, Outcome.UNKNOWN, detail, 0, accepted=True)
-        case ScopeCanceled():
+        case ScopeCanceled(count, order_ids):
             then = Phase.STOPS if lists.stops else Phase.LIST
             then = Phase.SELL if job.sends is Phase.BUY else then
-            return Again(then, 0, Outcome.UNKNOWN, SCOPE_SENT)
+            detail = scope_sent(count, order_ids)
+            swept = count is None
+            return Again(then, 0, Outcome.UNKNOWN, detail, swept=swept, canceled=count or 0)
         case OpenOrders():
             return by_list(job, answer, wait, now_ms, lists)
         case Unproven():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from worker.model.decisions import Again, Decision, Done
@@ -13,6 +14,7 @@ LIST_AGAIN_MS = 250
 HOLD_LOOK_MS = 1_000
 """From finding a scope empty that is kept empty to looking again."""
 SCOPE_SENT = "cancel-all accepted"
+SWEPT = "a cancel of all of it was accepted, which says of no order"
 CHILDREN_WAIT_MS = 5_000
 """How long a scope that is listed as empty waits for the results of its orders' cancels."""
 UNSEEN = "no list of this account has shown this pair yet: check how it is written"
@@ -49,6 +51,8 @@ REPEAT_ABOVE = 50
 """Orders left in a scope above which it is canceled again as a whole: fewer are canceled
 one by one, and so are all after `REPEATS_MAX` attempts, in case it does not reach them."""
 REPEATS_MAX = 50
+NAMED_MAX = 20
+"""Orders that a cancel-all's attempt names, of those that it canceled."""
 
 
 def repeated(job: Job, answer: OpenOrders) -> bool:
@@ -87,8 +91,7 @@ def by_list(
         known = job.listed or not lists.misnamed
         return Again(phase, max(LIST_TWICE_MS, wait), Outcome.UNKNOWN, lists.doubt, listed=known)
     if not (job.listed or job.empty):
-        sent = f"{SCOPE_SENT}; " if job.detail.startswith(SCOPE_SENT) else ""
-        return Again(phase, LIST_TWICE_MS, Outcome.UNKNOWN, f"{sent}{FIRST_LOOK}", empty=True)
+        return Again(phase, LIST_TWICE_MS, Outcome.UNKNOWN, FIRST_LOOK, empty=True)
     if held_ms > 0:
         delay_ms, detail = min(HOLD_LOOK_MS, held_ms), f"kept empty for another {held_ms} ms"
         then = Phase.STOPS if stops else Phase.LIST
@@ -102,6 +105,19 @@ def by_list(
     if stops and phase is Phase.LIST:
         return Again(Phase.STOPS_LEFT, 0, Outcome.UNKNOWN, OTHERS_GONE, listed=True)
     return closed_scope(job, unasked=lists.unasked)
+
+
+def scope_sent(count: int | None, order_ids: Sequence[str]) -> str:
+    """Return in words what a cancel of a whole scope has canceled.
+
+    Args:
+        count: How many orders, if the exchange says.
+        order_ids: Those that it names.
+    """
+    if count is None:
+        return SCOPE_SENT
+    named = ", ".join(order_ids[:NAMED_MAX]) + (", …" if len(order_ids) > NAMED_MAX else "")
+    return f"{SCOPE_SENT}: {count} canceled" + (f" ({named})" if named else "")
 
 
 def closed_scope(job: Job, why: str = "", *, unasked: str = "") -> Done:
@@ -127,9 +143,9 @@ def closed_scope(job: Job, why: str = "", *, unasked: str = "") -> Done:
         detail = "nothing open any more in the scope: its orders had cancels of their own"
     else:
         detail = FIRST_LOOK if why else "nothing open in the scope, looked at twice"
-    if job.detail.startswith(SCOPE_SENT):
-        detail += "; a cancel of all of it was accepted, which says of no order"
-    if job.unseen:
+    if job.swept:
+        detail += f"; {SWEPT}"
+    if job.unseen and not job.swept:
         detail += f"; {UNSEEN}"
     if unasked:
         detail += f"; {unasked}"

@@ -23,19 +23,7 @@ def settlement_row(settlement: Settlement) -> str:
             row["verb"] = "dead"
         case Again():
             row["verb"] = "again"
-            row["delay_ms"] = decision.delay_ms
-            row["phase"] = decision.phase or ""
-            streak = max(1, decision.streak)
-            row["streak"] = -streak if decision.listed else streak
-            flags = {
-                "missing": decision.missing or decision.empty,
-                "found": decision.found,
-                "doubtful": decision.doubtful,
-                "held": decision.held,
-            }
-            row |= {name: True for name, is_set in flags.items() if is_set}
-            if decision.stop_kind:
-                row["stop_kind"] = decision.stop_kind
+            row |= _again(decision)
         case PutBack():
             row["verb"] = "wait"
     if not isinstance(decision, PutBack):
@@ -52,3 +40,23 @@ def settlement_row(settlement: Settlement) -> str:
     if settlement.unanswered:
         row["unanswered"] = True
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+def _again(decision: Again) -> dict[str, object]:
+    """Return the fields of a job that is attempted again."""
+    streak = max(1, decision.streak)
+    row: dict[str, object] = {
+        "delay_ms": decision.delay_ms,
+        "phase": decision.phase or "",
+        "streak": -streak if decision.listed else streak,
+    }
+    facts = {
+        "missing": decision.missing or decision.empty,
+        "found": decision.found,
+        "doubtful": decision.doubtful,
+        "held": decision.held,
+        "swept": decision.swept,
+        "canceled": decision.canceled,
+        "stop_kind": decision.stop_kind,
+    }
+    return row | {name: fact for name, fact in facts.items() if fact}

@@ -134,7 +134,7 @@ def _read_error(command: Command, reply: Reply, body: object, code: int) -> Answ
         # Spot uses the code for orders that may not be canceled, too.
         missing = text_at(body, "msg").casefold() == "unknown order sent."
         if missing and isinstance(command, CancelScope):
-            return ScopeCanceled()
+            return ScopeCanceled(0)
         return Unproven(Outcome.UNKNOWN, detail, missing=missing)
     if code in (NO_SUCH_ORDER, ARCHIVED) and isinstance(command, QueryOrder):
         state = OrderState.MISSING if code == NO_SUCH_ORDER else OrderState.FILLED
@@ -180,8 +180,9 @@ def _read(command: Command, body: object) -> Answer | None:
             state = STATES.get(word_at(row, "status"))
             return OrderReport(state) if state else None
         case CancelScope():
-            done = isinstance(body, list) or is_number(at(body, "code"), OK)
-            return ScopeCanceled() if done else None
+            if isinstance(body, list):
+                return _scope_of(body)
+            return ScopeCanceled() if is_number(at(body, "code"), OK) else None
         case ListOpenOrders() if isinstance(body, list):
             return _read_list(command, body)
         case SetCountdown(pairs=(pair,), countdown_ms=countdown_ms):
@@ -197,6 +198,18 @@ def _report_of(command: CancelOrder, body: object) -> object:
     rows = reports if isinstance(reports, list) else [body]
     found = [row for row in rows if _names(command, row)]
     return found[0] if len(found) == 1 else None
+
+
+def _scope_of(rows: list[object]) -> ScopeCanceled:
+    """Return what the cancel of a symbol's orders has canceled, legs of order lists included."""
+    legs: list[object] = []
+    for row in rows:
+        reports = at(row, "orderReports")
+        legs += reports if isinstance(reports, list) else [row]
+    done = [leg for leg in legs if CLOSED.get(word_at(leg, "status")) is Outcome.CANCELED]
+    named = (id_text(at(leg, "orderId")) for leg in done)
+    order_ids = tuple(each for each in named if NUMBER_ID.pattern.fullmatch(each))
+    return ScopeCanceled(len(order_ids), order_ids)
 
 
 def _names(command: CancelOrder | QueryOrder, row: object) -> bool:

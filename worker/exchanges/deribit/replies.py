@@ -131,7 +131,7 @@ def _read(command: Command, result: object) -> Answer | None:
         case CancelOrder(order_id=order_id) if same_id(at(result, "order_id"), order_id):
             return _read_cancel(word_at(result, "order_state"))
         case CancelScope():
-            return ScopeCanceled() if type(result) is int and result >= 0 else None
+            return ScopeCanceled(result) if type(result) is int and result >= 0 else None
         case QueryOrder(order_id=order_id) if same_id(at(result, "order_id"), order_id):
             state = STATES.get(word_at(result, "order_state"))
             return OrderReport(state) if state else None

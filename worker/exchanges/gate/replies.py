@@ -166,7 +166,7 @@ def _read(market: Market, command: Command, body: object, reply: Reply) -> Answe
             state = _state_of(market, command, body)
             return OrderReport(state) if state else None
         case CancelScope():
-            return ScopeCanceled() if isinstance(body, list) else None
+            return _scope_of(market, body) if isinstance(body, list) else None
         case ListStopOrders():
             return _read_list(market, command, body) if isinstance(body, list) else None
         case ListOpenOrders() if isinstance(body, list):
@@ -189,6 +189,15 @@ def _state_of(market: Market, command: CancelOrder | QueryOrder, body: object) -
     else:
         named = row.order_id == command.order_id != ""
     return row.state if named else None
+
+
+def _scope_of(market: Market, body: list[object]) -> ScopeCanceled:
+    """Return which orders the cancel of a scope has canceled; each has a row, done or not."""
+    done = [market.row(each) for each in body if at(each, "succeeded") is not False]
+    order_ids = tuple(
+        row.order_id for row in done if row.order_id and row.state is OrderState.CANCELED
+    )
+    return ScopeCanceled(len(order_ids), order_ids)
 
 
 def _read_list(

@@ -159,7 +159,10 @@ def _read(command: Command, result: object) -> Answer | None:
         case CancelOrder():
             return _read_cancel(result)
         case CancelScope():
-            return ScopeCanceled() if _count(result) is not None else None
+            count = _count(result)
+            # Of cancels that are pending it counts orders that may be filled first.
+            pending = at(result, "pending") not in (None, False)
+            return None if count is None else ScopeCanceled(None if pending else count)
         case QueryOrder(order_id=order_id):
             if result == {}:
                 return OrderReport(OrderState.MISSING, "the exchange lists no such order")

@@ -23,6 +23,8 @@
 --                  nothing: see lib/turns
 --   stop_kind      the exchange's word for the order's kind of stop order, for its next cancel
 --   held           the scope is empty, and is kept so: nothing is in vain
+--   swept, canceled  a cancel of a whole scope was accepted; it says of no order, or how many
+--                  orders it canceled
 --   pause_ms       how long the lane rests
 --   unanswered     a cancel of a whole scope was sent and no reply came: it may yet be carried out
 --   evidence       what the attempt shows of the account: see lib/access
@@ -116,6 +118,14 @@ local function count_ends()
   end
 end
 
+-- count_swept(key, job, canceled): a cancel of the whole scope has canceled so many orders, of
+-- which none has a job of its own. Their pair is one that exists.
+local function count_swept(key, job, canceled)
+  redis.call('HINCRBY', key, 'children', canceled)
+  redis.call('HINCRBY', key, 'canceled', canceled)
+  if (job.pair or '') ~= '' then redis.call('SADD', p .. 'pairs:' .. job.lane, job.pair) end
+end
+
 -- row_of(lane) -> what read_lane gives, read once
 local function row_of(lane)
   if not rows[lane] then rows[lane], runs[lane] = read_lane(p, lane) end
@@ -181,6 +191,8 @@ local function settle(s)
       if s.found then redis.call('HDEL', key, 'missing_ms')
       elseif s.missing then redis.call('HSETNX', key, 'missing_ms', now) end
       if s.stop_kind then redis.call('HSET', key, 'stop_kind', s.stop_kind) end
+      if s.swept then redis.call('HSET', key, 'swept', 1) end
+      if s.canceled then count_swept(key, job, s.canceled) end
       if s.doubtful then
         redis.call('HSET', key, 'doubtful', 1)
         if job.urgent and not job.doubtful then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
