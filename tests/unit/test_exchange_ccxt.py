@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -221,6 +225,27 @@ def test_exchanges_are_listed_without_those_of_ccxt() -> None:
     """A process that loops over the exchanges imports none of ccxt's."""
     assert [name for name in EXCHANGES if name.startswith("ccxt")] == []
     assert len(ccxt_names()) > 60
+
+
+def test_a_worker_without_such_an_account_neither_imports_nor_needs_ccxt(tmp_path: Path) -> None:
+    """Whatever its worker loads, and also where the extra is not installed."""
+    config = tmp_path / "worker.toml"
+    keys = 'api_key = "a-key"\napi_secret = "a-secret"\n'
+    config.write_text(f'[accounts.bn]\nexchange = "binance"\n{keys}')
+    code = (
+        "import sys; sys.modules['ccxt'] = None; "
+        "import worker.celery_app, worker.tasks; from worker.factory import build_dispatcher; "
+        "from worker.config.settings import load_settings; build_dispatcher(load_settings()); "
+        "print(sorted(name for name in sys.modules if name.partition('.')[0] == 'ccxt'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "WORKER_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "['ccxt']", done.stderr
 
 
 @pytest.mark.parametrize("pair", ["..", "-", "._-", "BTC/USDT", "a/../b"])
