@@ -41,7 +41,7 @@ from worker.store.limiter import Limiter
 from worker.store.nonces import Nonces, key_id
 from worker.store.opening import build_store
 from worker.store.pair_lists import SharedPairLists
-from worker.store.slot_pools import SlotPools
+from worker.store.slot_pools import PoolingLimiter
 from worker.store.switches import Switches
 from worker.store.timer_reads import TimerReads
 from worker.store.tokens import Tokens
@@ -117,12 +117,12 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
         raise SettingsError("no account is configured; add [accounts.NAME] to worker.toml")
     accounts = AccountSessions({alias: at_default_address(each) for alias, each in own.items()})
     store, transport = build_store(settings), Transport(settings.http)
-    limiter, nonces, switches = Limiter(store), Nonces(store), Switches(store)
-    slots, pair_lists = SlotPools(limiter), SharedPairLists(store)
+    limiter, nonces, switches = PoolingLimiter(store), Nonces(store), Switches(store)
+    pair_lists = SharedPairLists(store)
     attempts = AttemptRunner(
         settings=settings,
         lanes=accounts,
-        shared=Ports(slots, nonces, Tokens(store), switches, pair_lists),
+        shared=Ports(limiter, nonces, Tokens(store), switches, pair_lists),
         transport=transport,
         rng=random.Random(),  # noqa: S311  jitter
     )
@@ -142,7 +142,6 @@ def build_dispatcher(settings: Settings) -> Dispatcher:
         attempts=attempts,
         reconciler=reconciler,
         limiter=limiter,
-        slots=slots,
         due_poll=DuePoll(store),
         pair_refresh=PairRefresh(accounts.accounts, attempts.pair_lists, pair_lists),
         timer_watch=TimerWatch(accounts.accounts, attempts.client, TimerReads(store)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.ledgers import EV, IX, Bench, Verb
@@ -75,3 +77,39 @@ def test_who_asks_for_a_listed_scope_has_it_listed_again(bench: Bench) -> None:
     again = bench.take()
     assert (again.id, again.phase, again.urgent) == (job_id, Phase.LIST, True)
     assert not again.listed
+
+
+def test_what_one_request_cancels_of_a_scope_is_counted_once(bench: Bench) -> None:
+    """By the first settlement of its claim; the pair is one that exists."""
+    job_id = all_of(bench, pair="BTC_USD")
+    job = bench.take()
+    for _ in range(2):
+        bench.settle(job, Verb.AGAIN, canceled=3)
+    found = bench.get(job_id)
+    assert (found.children, found.canceled) == (3, 3)
+    assert bench.client.sismember(f"cx:pairs:{EV}", "BTC_USD")
+    bench.settle(bench.take(), Verb.AGAIN, canceled=2)
+    found = bench.get(job_id)
+    assert (found.children, found.canceled) == (5, 5)
+
+
+@pytest.mark.parametrize("facts", [{"canceled": 3}, {"swept": True}, {"unanswered": True}])
+def test_what_a_lost_claim_has_canceled_is_not_known(bench: Bench, facts: dict[str, Any]) -> None:
+    """Whoever took it over finds an empty scope, and does not say that nothing was open."""
+    job_id = all_of(bench)
+    stale = bench.take()
+    bench.clock.advance(60_000)
+    bench.take("w2")
+    assert not bench.settle(stale, Verb.AGAIN, **facts).applied
+    found = bench.get(job_id)
+    assert found.swept
+    assert (found.children, found.canceled) == (0, 0)
+
+
+def test_a_cancel_of_a_scope_that_was_not_answered_may_have_canceled(bench: Bench) -> None:
+    """Nothing else has: not a list, nor a scope that was never sent."""
+    job_id = all_of(bench)
+    bench.settle(bench.take(), Verb.AGAIN)
+    assert not bench.get(job_id).swept
+    bench.settle(bench.take(), Verb.AGAIN, unanswered=True)
+    assert bench.get(job_id).swept

@@ -11,9 +11,8 @@ import pytest
 from tests.support.stepped_time import START_MS, Stepped
 from worker import clock
 from worker.model.constants import AHEAD_MS, AHEAD_SHARE
-from worker.model.limits import Grant, Rule
-from worker.store.limiter import Limiter
-from worker.store.slot_pools import AHEAD_MAX, SlotPools
+from worker.model.limits import Grant, Left, Rule
+from worker.store.slot_pools import AHEAD_MAX, PoolingLimiter
 
 RULE = Rule("r", max_requests=200, window_ms=1_000)
 BAN = Rule("b", max_requests=1, window_ms=1, ban=True)
@@ -41,18 +40,17 @@ class Process:
             return run(name, *args, **options)
 
         store.run = counted  # type: ignore[method-assign]
-        self.limiter = Limiter(store)
-        self.slots = SlotPools(self.limiter)
+        self.limiter = PoolingLimiter(store)
 
     def reserve(self, *rules: Rule, flight_ms: int = FLIGHT_MS) -> Grant:
         """Ask for leave to send."""
-        return self.slots.reserve(rules or (RULE,), flight_ms=flight_ms)
+        return self.limiter.reserve(rules or (RULE,), flight_ms=flight_ms)
 
     def send(self, *rules: Rule) -> Grant:
         """Send if there is leave; the reply comes at once."""
         grant = self.reserve(*rules)
         if not grant.wait_ms:
-            self.slots.landed(grant)
+            self.limiter.landed(grant)
         return grant
 
 
@@ -67,11 +65,11 @@ def taken(stepped: Stepped, rule: Rule = RULE) -> int:
     return count
 
 
-def kept(stepped: Stepped, process: Process) -> int:
+def kept(stepped: Stepped, process: Process, *rules: Rule) -> int:
     """Send every 5 ms until slots are kept; return how many."""
     sent = 0
     while taken(stepped) <= sent:
-        assert process.send().wait_ms == 0
+        assert process.send(*rules).wait_ms == 0
         sent += 1
         stepped.advance(5)
     return taken(stepped) - sent
@@ -96,7 +94,7 @@ def test_no_window_holds_more_than_the_rule_allows(
         for reply in [each for each in under_way if each[0] <= stepped.now_ms]:
             under_way.remove(reply)
             _, owner, grant, arrived = reply
-            owner.slots.landed(grant, sent=arrived)
+            owner.limiter.landed(grant, sent=arrived)
         process = rng.choice(processes)
         grant = process.reserve(rule)
         if grant.wait_ms:
@@ -110,7 +108,7 @@ def test_no_window_holds_more_than_the_rule_allows(
         if rng.random() < 0.9:
             under_way.append((at_ms + rng.choice((0, 1, 30)), process, grant, left))
         if rng.random() < 0.02:
-            rng.choice(processes).slots.report()
+            rng.choice(processes).limiter.flush()
     arrivals.sort()
     over = rule.max_requests
     early = [
@@ -131,7 +129,7 @@ def test_a_busy_process_asks_for_many_at_once(stepped: Stepped, process: Process
         assert process.send(roomy).wait_ms == 0
         stepped.advance(1)
     assert len(process.calls) < 100
-    process.slots.report()
+    process.limiter.flush()
     stepped.advance(roomy.window_ms)
     assert process.send(roomy).wait_ms == 0
     assert taken(stepped) <= 2 + AHEAD_MAX
@@ -174,13 +172,13 @@ def test_what_is_not_used_is_given_back(stepped: Stepped, process: Process) -> N
     """The heartbeat reports it, once it can no longer be used."""
     left = kept(stepped, process)
     whole = taken(stepped)
-    process.slots.report()
+    process.limiter.flush()
     assert taken(stepped) == whole
     stepped.advance(AHEAD_MS)
-    process.slots.report()
+    process.limiter.flush()
     assert taken(stepped) == whole - left
     before = len(process.calls)
-    process.slots.report()
+    process.limiter.flush()
     assert len(process.calls) == before
 
 
@@ -192,7 +190,7 @@ def test_an_arrival_that_is_reported_late_counts_from_the_report(
     process.send()
     whole = taken(stepped)
     stepped.advance(RULE.window_ms)
-    process.slots.report()
+    process.limiter.flush()
     stepped.advance(RULE.window_ms - 1)
     process.limiter.reserve((RULE,), flight_ms=0)
     assert 1 < taken(stepped) <= whole + 1
@@ -200,10 +198,33 @@ def test_an_arrival_that_is_reported_late_counts_from_the_report(
 
 def test_no_slot_is_used_after_a_ban(stepped: Stepped, process: Process) -> None:
     """Kept slots of every rule are given back, and Redis grants no other."""
-    for _ in range(4):
-        process.send(RULE, BAN)
-        stepped.advance(5)
-    process.slots.ban([BAN], 10_000)
+    left = kept(stepped, process, RULE, BAN)
+    whole = taken(stepped)
+    process.limiter.ban([BAN], 10_000)
+    assert process.send(RULE, BAN).wait_ms > 9_000
+    process.limiter.flush()
+    assert taken(stepped) == whole - left
+
+
+def test_a_slot_that_is_granted_before_redis_knows_of_a_ban_is_not_used(
+    stepped: Stepped, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread takes slots ahead after the first look, and before the ban is recorded."""
+    process.send(RULE, BAN)
+    stepped.advance(1)
+    run = process.limiter._store.run  # noqa: SLF001
+
+    def as_another_thread_sends(name: str, *args: Any, **options: Any) -> Any:
+        if name == "ban":
+            while taken(stepped) <= len(sent):
+                sent.append(process.send(RULE, BAN))
+                stepped.advance(1)
+        return run(name, *args, **options)
+
+    sent = [Grant(0)]
+    monkeypatch.setattr(process.limiter._store, "run", as_another_thread_sends)  # noqa: SLF001
+    process.limiter.ban([BAN], 10_000)
+    assert len(sent) > 1
     assert process.send(RULE, BAN).wait_ms > 9_000
 
 
@@ -217,15 +238,54 @@ def test_no_slot_comes_from_a_call_that_a_ban_overtook(
     def and_be_banned(*args: Any, **options: Any) -> list[Grant]:
         grants = ahead(*args, **options)
         given.extend(grants)
-        process.slots.ban([BAN], 10_000)
+        process.limiter.ban([BAN], 10_000)
         return grants
 
     monkeypatch.setattr(process.limiter, "reserve_ahead", and_be_banned)
+    refused = 0
     while not given:
-        process.send(RULE, BAN)
+        refused = process.send(RULE, BAN).wait_ms
         stepped.advance(1)
     assert len(given) > 1
+    assert refused
     assert process.send(RULE, BAN).wait_ms > 9_000
+
+
+def test_what_a_reply_says_is_left_counts_from_when_it_came(
+    stepped: Stepped, process: Process
+) -> None:
+    """Reported later, it is out of date: what has been sent since then is not another's."""
+    kept(stepped, process)
+    grant = process.reserve()
+    left = Left(RULE, requests=RULE.max_requests - taken(stepped), frees_ms=500)
+    assert grant.ahead
+    process.limiter.landed(grant.told([left]))
+    stepped.advance(AHEAD_MS + 1)
+    process.limiter.flush()
+    whole = taken(stepped)
+    stepped.advance(RULE.window_ms // 2)
+    grant = process.reserve()
+    process.limiter.landed(grant.told([left]))
+    assert taken(stepped) <= whole + 1
+
+
+def test_what_a_reply_says_is_left_counts_if_it_is_reported_soon(
+    stepped: Stepped, process: Process
+) -> None:
+    """Others have used half of the limit, which is given back at the reset."""
+    kept(stepped, process)
+    grant = process.reserve()
+    assert grant.ahead
+    process.limiter.landed(grant.told([Left(RULE, requests=RULE.max_requests // 2, frees_ms=500)]))
+    stepped.advance(AHEAD_MS // 2)
+    process.limiter.report(process.limiter._unreported())  # noqa: SLF001
+    assert taken(stepped) == RULE.max_requests // 2
+    stepped.advance(500 - AHEAD_MS // 2)
+    process.limiter.reserve((RULE,), flight_ms=0)
+    assert taken(stepped) == RULE.max_requests // 2 + 1
+    stepped.advance(1)
+    process.limiter.reserve((RULE,), flight_ms=0)
+    assert taken(stepped) < RULE.max_requests // 4
 
 
 @pytest.mark.parametrize("kind", ["paced", "proven"])
@@ -253,4 +313,4 @@ def test_many_pools_are_not_kept_for_ever(stepped: Stepped, process: Process) ->
     for n in range(2_000):
         process.send(Rule(f"pair{n}", max_requests=200, window_ms=1_000))
         stepped.advance(1)
-    assert len(process.slots._pools) <= 600  # noqa: SLF001
+    assert len(process.limiter._pools) <= 600  # noqa: SLF001

@@ -175,6 +175,7 @@ MEANS: list[tuple[Command, object, Answer]] = [
     (CANCEL, done(row("cancelled")), Closed(Outcome.CANCELED)),
     (SCOPE, done(3), ScopeCanceled(3)),
     (CancelScope(), done(0), ScopeCanceled(0)),
+    (CancelScope(), done(1_000_000), ScopeCanceled(1_000_000)),
     (QUERY, done(row("open")), OrderReport(OrderState.OPEN)),
     (QUERY, done(row("untriggered")), OrderReport(OrderState.OPEN)),
     (QUERY, done(row("filled")), OrderReport(OrderState.FILLED)),

@@ -286,7 +286,12 @@ MEANS: list[tuple[Gate, Command, object, Answer]] = [
     (GATE, SCOPE, [], ScopeCanceled(0)),
     (GATE, SCOPE, [spot("cancelled", succeeded=True, label="")], ScopeCanceled(1, (ID,))),
     (GATE, SCOPE, [spot("cancelled", succeeded=False, label="X")], ScopeCanceled(0)),
-    (GATE, SCOPE, [spot("open", succeeded=True), spot("cancelled", id=""), {}], ScopeCanceled(0)),
+    (GATE, SCOPE, [spot("closed", succeeded=True)], ScopeCanceled(0)),
+    (GATE, SCOPE, [spot("cancelled"), spot("cancelled")], ScopeCanceled(1, (ID,))),
+    # What cannot be read may be of any order.
+    (GATE, SCOPE, [spot("open", succeeded=True)], ScopeCanceled()),
+    (GATE, SCOPE, [spot("cancelled"), spot("cancelled", id="")], ScopeCanceled()),
+    (GATE, SCOPE, [{}], ScopeCanceled()),
     (GATE, LIST, [], NONE),
     (GATE, LIST, [spot("open")], OpenOrders((ROW,), complete=True)),
     (GATE, LIST, [spot("open", currency_pair="ETH_USDT")], NONE),

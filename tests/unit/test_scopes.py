@@ -35,7 +35,7 @@ ENDED = Done(
 )
 TWICE = "nothing open in the scope, looked at twice"
 LEFT = "no open order left in the scope: "
-SENT = "; a cancel of all of it was accepted, which says of no order"
+SENT = "; a cancel of all of it was sent, and no reply says what it canceled"
 
 
 def scope(**fields: Any) -> Job:

@@ -86,7 +86,7 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
                 refused=REFUSALS.get(settlement.evidence, ""),
                 lost=False,
                 stop_kind=decision.stop_kind or job.stop_kind,
-                swept=job.swept or decision.swept,
+                swept=job.swept or decision.swept or settlement.unanswered,
                 children=job.children + decision.canceled,
                 canceled=job.canceled + decision.canceled,
             )

@@ -41,8 +41,7 @@ from worker.net.process import process_name
 from worker.policy.cpu_load import CpuLoad
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
-from worker.store.limiter import Limiter
-from worker.store.slot_pools import SlotPools
+from worker.store.slot_pools import PoolingLimiter
 from worker.switches.reconciler import Reconciler
 from worker.switches.timer_watch import TimerWatch
 from worker.telemetry.redis_durability import RedisDurability
@@ -62,8 +61,7 @@ class Dispatcher:
         ledger: Ledger,
         attempts: AttemptRunner,
         reconciler: Reconciler,
-        limiter: Limiter,
-        slots: SlotPools,
+        limiter: PoolingLimiter,
         due_poll: DuePoll,
         pair_refresh: PairRefresh,
         timer_watch: TimerWatch,
@@ -90,7 +88,6 @@ class Dispatcher:
             ledger=ledger,
             leases=self._leases,
             limiter=limiter,
-            slots=slots,
             reconciler=reconciler,
             due_poll=due_poll,
         )

@@ -16,8 +16,7 @@ from worker.model.names import switch_lane
 from worker.policy.phases import holds_timers
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
-from worker.store.limiter import Limiter
-from worker.store.slot_pools import SlotPools
+from worker.store.slot_pools import PoolingLimiter
 from worker.switches.reconciler import Reconciler
 from worker.telemetry.alerts import alert
 
@@ -41,8 +40,7 @@ class Membership:
         accounts: AccountSessions,
         ledger: Ledger,
         leases: Leases,
-        limiter: Limiter,
-        slots: SlotPools,
+        limiter: PoolingLimiter,
         reconciler: Reconciler,
         due_poll: DuePoll,
     ) -> None:
@@ -52,7 +50,6 @@ class Membership:
         self._ledger = ledger
         self._leases = leases
         self._limiter = limiter
-        self._slots = slots
         self._reconciler = reconciler
         self._due_poll = due_poll
         due_poll.vote_as(name)
@@ -102,7 +99,7 @@ class Membership:
             self._limiter.recall(self.name)
         if not registered:
             self.register()
-        self._slots.report()
+        self._limiter.flush()
         self._ledger.show_budgets(self._budgets)
         if self._ledger.strays:
             report(self._ledger.astray)

@@ -23,10 +23,13 @@ from worker.model.outcomes import (
     OrderReport,
     OrderState,
     Outcome,
+    ScopeCanceled,
     Unproven,
 )
 
 Lists = ListOpenOrders | ListStopOrders
+COUNT_MAX = 1_000_000
+"""More orders than any exchange keeps open for an account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,13 @@ class Rows:
     def is_stop(self, row: object) -> bool:
         """Return whether a row is a stop order's."""
         return bool(self.stop) and word_at(row, self.stop) not in self.plain
+
+
+def scope_canceled(count: object) -> ScopeCanceled | None:
+    """Read how many orders an exchange says that it has canceled; None if that is no count."""
+    if type(count) is not int or not 0 <= count <= COUNT_MAX:
+        return None
+    return ScopeCanceled(count)
 
 
 def not_known(command: Command, detail: str) -> Answer:

@@ -93,7 +93,8 @@ class ExchangeClient:
         left_ms = round(until_ms - now_ms)
         if left_ms <= 0:
             return NO_TIME
-        flight_ms = min(left_ms, http.deadline_ms + http.resend_budget_ms)
+        # The longest of all, so that Redis waits for the others' after it has lost its data.
+        flight_ms = http.deadline_ms + http.resend_budget_ms
         grant = self._limiter.reserve(session.rules_for(command), flight_ms=flight_ms)
         if grant.wait_ms:
             metrics.held_back(grant.keys, grant.wait_ms)

@@ -31,7 +31,7 @@ of the limit: a request that is on its way may be counted there and no longer he
 AHEAD_MS = 50
 """How long a process may keep a rate slot before the request that uses it."""
 AHEAD_SHARE = 20
-"""A process keeps at most this part of a limit."""
+"""A process keeps at most this part of a limit for requests of the same kind."""
 COME_BACK_MS = 250
 """How late urgent work may come for the slot it has waited for: a sweep, and the way."""
 

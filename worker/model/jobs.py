@@ -105,9 +105,10 @@ class Job:
         refused: What of the account the exchange refuses (`cancels`, `reads`, `token`);
             this attempt is the probe that the account's other jobs wait for.
         refused_ms: Since when.
-        swept: Of a scope: the exchange accepted a cancel of all of it, and does not say what it
+        swept: Of a scope: a cancel of all of it was sent, of which it is not known what it
             canceled.
-        children: Of a scope: orders that were found open in it, or canceled with all of it.
+        children: Of a scope: orders that were found open in it, and those that one request is
+            known to have canceled with all of it. One that is still listed after that counts twice.
         canceled: How many of those were canceled.
         closed: How many were found closed, as filled.
         unproven: How many became dead letters.
@@ -226,7 +227,7 @@ class Job:
 
     def _of_scope(self) -> dict[str, Any]:
         bounds = {"client_id_prefix": self.client_id_prefix, "stops": self.stops or TAKE}
-        return {**bounds, **self.counts()}
+        return {**bounds, **self.counts(), "swept": self.swept}
 
     def counts(self) -> dict[str, int]:
         """Return how the orders of a scope have ended."""

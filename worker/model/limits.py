@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from worker.model.constants import AHEAD_MS
+
 DIGITS_MAX = 15
 
 
@@ -137,18 +139,26 @@ class Grant:
 
     def told(self, left: Sequence[Left]) -> Grant:
         """Return the grant with what the reply to its request says is left."""
-        if not left:
-            return self
+        return replace(self, left=tuple(left)) if left else self
+
+    def told_slots(self, age_ms: float = 0.0) -> tuple[str, ...]:
+        """Return the slots, with what the reply says is left if that is not out of date.
+
+        Args:
+            age_ms: How long ago the reply came.
+        """
+        if not self.left or age_ms > AHEAD_MS:
+            return self.slots
         more = {}
-        for each in left:
-            rule = each.rule
-            figures = (rule.max_requests, rule.window_ms, each.requests, each.frees_ms)
+        for each in self.left:
+            rule, frees_ms = each.rule, max(1, round(each.frees_ms - age_ms))
+            figures = (rule.max_requests, rule.window_ms, each.requests, frees_ms)
             more[rule.key] = "|".join(map(str, figures))
         slots = []
         for slot in self.slots:
             key, _, weight = slot.partition("|")
             slots.append(f"{key}|{weight or 1}|{more[key]}" if key in more else slot)
-        return replace(self, slots=tuple(slots), left=tuple(left))
+        return tuple(slots)
 
     @classmethod
     def of(cls, rules: Sequence[Rule], *, member: str = "", wait_ms: int = 0) -> Grant:

@@ -17,6 +17,7 @@ from worker.model.notices import Notice
 from worker.model.outcomes import Outcome
 from worker.model.switches import SwitchRecord
 from worker.notify.outages import duration
+from worker.policy.scopes import SWEPT
 from worker.store.budgets import read_pauses
 from worker.store.connection import Store, unavailable
 from worker.store.durability import faults
@@ -274,7 +275,8 @@ def _result(jobs: list[Job] | None) -> tuple[bool, str]:
             canceled = job.outcome is Outcome.CANCELED
             counts["canceled" if canceled else "closed before"] += 1
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    text = f"orders: {told}" if told else "no open order was found"
+    none = SWEPT if any(job.swept for job in jobs) else "no open order was found"
+    text = f"orders: {told}" if told else none
     return not counts["under way"], "; ".join([text, *unproven[:SHOWN_MAX]])
 
 

@@ -144,6 +144,8 @@ def decide(
         spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
         decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
     # What was accepted has not failed: the question that follows is still asked.
+    if isinstance(answer, ScopeCanceled):
+        return decision
     accepted = isinstance(answer, CancelAccepted)
     if job.attempts >= jobs.max_attempts and not (accepted or held):
         return Dead(

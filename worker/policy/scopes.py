@@ -14,7 +14,7 @@ LIST_AGAIN_MS = 250
 HOLD_LOOK_MS = 1_000
 """From finding a scope empty that is kept empty to looking again."""
 SCOPE_SENT = "cancel-all accepted"
-SWEPT = "a cancel of all of it was accepted, which says of no order"
+SWEPT = "a cancel of all of it was sent, and no reply says what it canceled"
 CHILDREN_WAIT_MS = 5_000
 """How long a scope that is listed as empty waits for the results of its orders' cancels."""
 UNSEEN = "no list of this account has shown this pair yet: check how it is written"

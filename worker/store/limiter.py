@@ -54,10 +54,21 @@ class _Granted:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What is known of a granted request: it has arrived or, with `sent` false, never left."""
+    """What is known of a granted request: it has arrived or, with `sent` false, never left.
+
+    Attributes:
+        at_ms: When its reply came, on the local monotonic clock; None for now.
+    """
 
     grant: Grant
     sent: bool = True
+    at_ms: float | None = None
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """What it took, as the scripts write it, with what its reply says is left."""
+        age_ms = clock.monotonic_ms() - self.at_ms if self.at_ms is not None else 0.0
+        return self.grant.told_slots(age_ms)
 
 
 class Limiter:
@@ -230,7 +241,5 @@ class Limiter:
 
 def _as_json(arrived: Sequence[Arrived]) -> str:
     """Return arrivals as the scripts take them."""
-    rows = (
-        {"grant": it.grant.member, "arrived": it.sent, "rules": it.grant.slots} for it in arrived
-    )
-    return json.dumps(list(rows), separators=(",", ":"))
+    rows = [{"grant": it.grant.member, "arrived": it.sent, "rules": it.slots} for it in arrived]
+    return json.dumps(rows, separators=(",", ":"))

@@ -4,6 +4,9 @@ While less than half of every window is taken, a process that has just used slot
 many more as it will need within `AHEAD_MS` at that rate, and reports arrivals with its next
 call. A slot that is kept counts as under way, so that no window holds more than the rule
 allows. Paced and proven rules, with few requests in a window, always ask for one.
+
+After a ban, a process uses nothing that it had taken ahead; the other processes may for up to
+`AHEAD_MS`, as if those requests had been under way.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from dataclasses import dataclass, field
 from worker import clock
 from worker.model.constants import AHEAD_MS
 from worker.model.limits import Grant, Rule
+from worker.store.connection import Store
 from worker.store.limiter import Arrived, Limiter
 
 AHEAD_MAX = 32
@@ -63,16 +67,12 @@ class _Pool:
         return min(AHEAD_MAX, 2 * used, int(used * AHEAD_MS / passed_ms))
 
 
-class SlotPools:
-    """Grants slots as the limiter does, with fewer calls. Safe to use from many threads.
+class PoolingLimiter(Limiter):
+    """Grants slots as a `Limiter` does, with fewer calls. Safe to use from many threads."""
 
-    Args:
-        limiter: Shared with all other workers.
-    """
-
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter
-        self._lock = threading.Lock()
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._pooling = threading.Lock()
         self._pools: dict[tuple[str, ...], _Pool] = {}
         self._arrived: list[Arrived] = []
         """What Redis does not know yet."""
@@ -81,10 +81,10 @@ class SlotPools:
     def reserve(self, rules: Sequence[Rule], *, flight_ms: int, urgent: bool = True) -> Grant:
         """Take one slot under every rule, or under none; see `Limiter.reserve`."""
         if not rules or not urgent or any(rule.paced or rule.proven for rule in rules):
-            return self._limiter.reserve(rules, flight_ms=flight_ms, urgent=urgent)
+            return super().reserve(rules, flight_ms=flight_ms, urgent=urgent)
         name = tuple(rule.slots for rule in rules)
         now_ms = clock.monotonic_ms()
-        with self._lock:
+        with self._pooling:
             pool = self._pools.get(name) or self._add(name, now_ms)
             pool.used += 1
             if pool.slots and pool.slots[0].serves(now_ms, flight_ms):
@@ -93,16 +93,17 @@ class SlotPools:
             more, bans = pool.demand(now_ms), self._bans
             arrived = self._unreported() if more else []
         if not more:
-            return self._limiter.reserve(rules, flight_ms=flight_ms)
-        flight_ms += AHEAD_MS
-        grant, *ahead = self._limiter.reserve_ahead(
-            rules, flight_ms=flight_ms, more=more, arrived=arrived
-        )
-        with self._lock:
-            pool.slots += [_Slot(each, now_ms + AHEAD_MS, now_ms + flight_ms) for each in ahead]
-            if bans != self._bans:
-                self._give_back(pool)
-        return grant
+            return super().reserve(rules, flight_ms=flight_ms)
+        kept_ms = flight_ms + AHEAD_MS
+        grant, *ahead = self.reserve_ahead(rules, flight_ms=kept_ms, more=more, arrived=arrived)
+        with self._pooling:
+            if bans == self._bans or grant.wait_ms:
+                pool.slots += [_Slot(each, now_ms + AHEAD_MS, now_ms + kept_ms) for each in ahead]
+                return grant
+            # Granted before Redis knew of a ban that this process knows of now.
+            for each in (grant, *ahead):
+                self._note_unused(each)
+        return super().reserve(rules, flight_ms=flight_ms)
 
     def landed(self, grant: Grant, *, sent: bool = True) -> None:
         """Say that a granted request has arrived, or, with `sent` false, never left.
@@ -111,21 +112,27 @@ class SlotPools:
             StoreUnavailable: See `Limiter.landed`.
         """
         if not grant.ahead:
-            self._limiter.landed(grant, sent=sent)
+            super().landed(grant, sent=sent)
             return
-        self._limiter.note_arrival(grant, arrived=sent)
-        with self._lock:
-            self._arrived.append(Arrived(grant, sent))
+        self.note_arrival(grant, arrived=sent)
+        with self._pooling:
+            self._arrived.append(Arrived(grant, sent, clock.monotonic_ms()))
 
     def ban(self, rules: Sequence[Rule], ban_ms: int) -> None:
-        """Send nothing for `ban_ms` where any of these ban rules counts; see `Limiter.ban`."""
-        with self._lock:
-            self._bans += 1
-            for pool in self._pools.values():
-                self._give_back(pool)
-        self._limiter.ban(rules, ban_ms)
+        """Send nothing for `ban_ms` where any of these ban rules counts.
 
-    def report(self) -> None:
+        Other processes use what they have taken ahead for up to `AHEAD_MS`.
+
+        Raises:
+            StoreUnavailable: See `Limiter.ban`.
+        """
+        self._empty()
+        try:
+            super().ban(rules, ban_ms)
+        finally:
+            self._empty()  # of what was granted before Redis knew
+
+    def flush(self) -> None:
         """Report the arrivals that Redis does not know yet, and give back what is not used.
 
         Raises:
@@ -133,13 +140,20 @@ class SlotPools:
                 their flight is over, which is safe.
         """
         now_ms = clock.monotonic_ms()
-        with self._lock:
+        with self._pooling:
             for pool in self._pools.values():
                 if pool.slots and now_ms >= pool.slots[0].until_ms:
                     self._give_back(pool)
             arrived = self._unreported()
         if arrived:
-            self._limiter.report(arrived)
+            self.report(arrived)
+
+    def _empty(self) -> None:
+        """Give back all slots, those of calls that are under way included."""
+        with self._pooling:
+            self._bans += 1
+            for pool in self._pools.values():
+                self._give_back(pool)
 
     def _unreported(self) -> list[Arrived]:
         """Return what is to be reported, once. The caller holds the lock."""
@@ -149,9 +163,12 @@ class SlotPools:
     def _give_back(self, pool: _Pool) -> None:
         """Note that a pool's slots will not be used. The caller holds the lock."""
         while pool.slots:
-            grant = pool.slots.popleft().grant
-            self._limiter.note_arrival(grant, arrived=False)
-            self._arrived.append(Arrived(grant, sent=False))
+            self._note_unused(pool.slots.popleft().grant)
+
+    def _note_unused(self, grant: Grant) -> None:
+        """Note that no request will use a slot. The caller holds the lock."""
+        self.note_arrival(grant, arrived=False)
+        self._arrived.append(Arrived(grant, sent=False))
 
     def _add(self, name: tuple[str, ...], now_ms: float) -> _Pool:
         """Return a new pool; drop those that are not in use. The caller holds the lock."""

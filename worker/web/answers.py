@@ -49,6 +49,7 @@ class JobAnswer(BaseModel):
     Attributes:
         outcome: Of the last attempt; of the job once it has ended.
         parent: The switch, scope or dead letter that it follows from.
+        swept: Of a scope: a cancel of all of it was sent, and no reply says what it canceled.
     """
 
     id: str
@@ -69,6 +70,7 @@ class JobAnswer(BaseModel):
     canceled: int | None = None
     closed: int | None = None
     unproven: int | None = None
+    swept: bool | None = None
     created_ms: int
     due_ms: int | None
     finished_ms: int | None

@@ -201,15 +201,22 @@ def _report_of(command: CancelOrder, body: object) -> object:
 
 
 def _scope_of(rows: list[object]) -> ScopeCanceled:
-    """Return what the cancel of a symbol's orders has canceled, legs of order lists included."""
+    """Return what the cancel of a symbol's orders has canceled, legs of order lists included.
+
+    A row that cannot be read may be of any order: then nothing is said of any.
+    """
     legs: list[object] = []
     for row in rows:
         reports = at(row, "orderReports")
         legs += reports if isinstance(reports, list) else [row]
-    done = [leg for leg in legs if CLOSED.get(word_at(leg, "status")) is Outcome.CANCELED]
-    named = (id_text(at(leg, "orderId")) for leg in done)
-    order_ids = tuple(each for each in named if NUMBER_ID.pattern.fullmatch(each))
-    return ScopeCanceled(len(order_ids), order_ids)
+    order_ids: dict[str, None] = {}
+    for leg in legs:
+        order_id, outcome = id_text(at(leg, "orderId")), CLOSED.get(word_at(leg, "status"))
+        if not NUMBER_ID.pattern.fullmatch(order_id) or outcome is None:
+            return ScopeCanceled()
+        if outcome is Outcome.CANCELED:
+            order_ids[order_id] = None
+    return ScopeCanceled(len(order_ids), tuple(order_ids))
 
 
 def _names(command: CancelOrder | QueryOrder, row: object) -> bool:

@@ -23,7 +23,7 @@ from worker.exchanges.replies import (
     unknown,
     word_at,
 )
-from worker.exchanges.rows import Rows, not_known
+from worker.exchanges.rows import Rows, not_known, scope_canceled
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -40,7 +40,6 @@ from worker.model.outcomes import (
     OrderState,
     Outcome,
     PairList,
-    ScopeCanceled,
     Unproven,
 )
 from worker.model.wire import Reply
@@ -131,7 +130,7 @@ def _read(command: Command, result: object) -> Answer | None:
         case CancelOrder(order_id=order_id) if same_id(at(result, "order_id"), order_id):
             return _read_cancel(word_at(result, "order_state"))
         case CancelScope():
-            return ScopeCanceled(result) if type(result) is int and result >= 0 else None
+            return scope_canceled(result)
         case QueryOrder(order_id=order_id) if same_id(at(result, "order_id"), order_id):
             state = STATES.get(word_at(result, "order_state"))
             return OrderReport(state) if state else None

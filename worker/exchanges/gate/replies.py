@@ -192,11 +192,15 @@ def _state_of(market: Market, command: CancelOrder | QueryOrder, body: object) -
 
 
 def _scope_of(market: Market, body: list[object]) -> ScopeCanceled:
-    """Return which orders the cancel of a scope has canceled; each has a row, done or not."""
-    done = [market.row(each) for each in body if at(each, "succeeded") is not False]
-    order_ids = tuple(
-        row.order_id for row in done if row.order_id and row.state is OrderState.CANCELED
-    )
+    """Return which orders the cancel of a scope has canceled; each has a row, done or not.
+
+    A row that cannot be read may be of any order: then nothing is said of any.
+    """
+    rows = [market.row(each) for each in body if at(each, "succeeded") is not False]
+    if not all(NUMBER_ID.pattern.fullmatch(row.order_id) and row.state in CLOSED for row in rows):
+        return ScopeCanceled()
+    named = (row.order_id for row in rows if row.state is OrderState.CANCELED)
+    order_ids = tuple(dict.fromkeys(named))
     return ScopeCanceled(len(order_ids), order_ids)
 
 

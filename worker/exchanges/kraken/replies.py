@@ -25,7 +25,7 @@ from worker.exchanges.replies import (
     unknown,
     word_at,
 )
-from worker.exchanges.rows import not_known
+from worker.exchanges.rows import not_known, scope_canceled
 from worker.model.commands import (
     CancelOrder,
     CancelScope,
@@ -159,10 +159,10 @@ def _read(command: Command, result: object) -> Answer | None:
         case CancelOrder():
             return _read_cancel(result)
         case CancelScope():
-            count = _count(result)
             # Of cancels that are pending it counts orders that may be filled first.
-            pending = at(result, "pending") not in (None, False)
-            return None if count is None else ScopeCanceled(None if pending else count)
+            if at(result, "pending") in (None, False):
+                return scope_canceled(at(result, "count"))
+            return ScopeCanceled() if _count(result) is not None else None
         case QueryOrder(order_id=order_id):
             if result == {}:
                 return OrderReport(OrderState.MISSING, "the exchange lists no such order")

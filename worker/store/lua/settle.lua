@@ -24,7 +24,7 @@
 --   stop_kind      the exchange's word for the order's kind of stop order, for its next cancel
 --   held           the scope is empty, and is kept so: nothing is in vain
 --   swept, canceled  a cancel of a whole scope was accepted; it says of no order, or how many
---                  orders it canceled
+--                  orders it canceled. That is not known either if the claim was lost.
 --   pause_ms       how long the lane rests
 --   unanswered     a cancel of a whole scope was sent and no reply came: it may yet be carried out
 --   evidence       what the attempt shows of the account: see lib/access
@@ -191,7 +191,6 @@ local function settle(s)
       if s.found then redis.call('HDEL', key, 'missing_ms')
       elseif s.missing then redis.call('HSETNX', key, 'missing_ms', now) end
       if s.stop_kind then redis.call('HSET', key, 'stop_kind', s.stop_kind) end
-      if s.swept then redis.call('HSET', key, 'swept', 1) end
       if s.canceled then count_swept(key, job, s.canceled) end
       if s.doubtful then
         redis.call('HSET', key, 'doubtful', 1)
@@ -208,6 +207,8 @@ local function settle(s)
   elseif job.state and verb ~= 'wait' then
     redis.call('HSET', key, 'history', noted(job.history, entry_of(s)))
   end
+  local silent = s.swept or s.unanswered or (s.canceled and not applied)
+  if silent and scope and job.state == 'pending' then redis.call('HSET', key, 'swept', 1) end
   if s.unanswered and scope then note_reach(p, lane, job.pair, now + EXECUTED_MS) end
   if ours then
     if verb ~= 'wait' then note_turn(lane, job) end

@@ -7,10 +7,8 @@ const TONES = { CANCELED: "good", GONE: "good", done: "good", dead: "bad", pendi
 let query = "";
 let cursor = null;
 
-export const outcomeOf = (job) => (job.state === "done" ? job.outcome : job.state);
-
 export function outcomeTag(job) {
-  const shown = outcomeOf(job);
+  const shown = job.state === "done" ? job.outcome : job.state;
   return el("span", { class: `tag ${TONES[shown] ?? ""}` }, shown);
 }
 

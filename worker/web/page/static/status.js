@@ -1,7 +1,7 @@
 // The first line, trips, accounts and the system.
 
 import { act, button, byId, call, el, may, moment, scope, span, text } from "./dom.js";
-import { outcomeOf, outcomeTag, targetOf } from "./jobs.js";
+import { outcomeTag, targetOf } from "./jobs.js";
 
 const REDRAW_MS = 1000;
 const trips = new Map();
@@ -97,17 +97,35 @@ function tripRow(trip) {
 /** Show what a switch canceled, with the total above it, until all of it has ended. */
 async function drawJobs(box, total, steps, id) {
   const jobs = await fill(steps, id);
-  const orders = jobs.filter((job) => job.kind !== "cancel_all");
-  const count = (outcome) => orders.filter((job) => outcomeOf(job) === outcome).length;
-  const parts = [[count("CANCELED"), "canceled"], [count("GONE"), "already closed"], [count("pending"), "pending"], [count("dead"), "in the dead letters"]];
+  text(total, totalOf(jobs));
   const ended = jobs.length > 0 && jobs.every((job) => job.state !== "pending");
-  text(total, parts.filter(([n]) => n).map(([n, word]) => `${n} ${word}`).join(", ") || (ended ? "Nothing was open." : "Not listed yet."));
+  clearTimeout(box.redraw);
   if (!ended && !box.hidden && box.isConnected) {
-    setTimeout(() => act(null, () => drawJobs(box, total, steps, id)), REDRAW_MS);
+    box.redraw = setTimeout(() => act(null, () => drawJobs(box, total, steps, id)), REDRAW_MS);
   }
 }
 
-/** List the jobs that follow from a switch or a scope, order by order; return all of them. */
+/** Say how the jobs of a switch have ended; a scope counts its orders. */
+function totalOf(jobs) {
+  const sum = { canceled: 0, closed: 0, unproven: 0, pending: 0 };
+  for (const job of jobs) {
+    if (job.kind === "cancel_all") {
+      sum.canceled += job.canceled;
+      sum.closed += job.closed;
+      sum.unproven += job.unproven;
+    }
+    if (job.state === "pending") sum.pending += 1;
+    else if (job.state === "dead") sum.unproven += 1;
+    else if (job.kind !== "cancel_all") sum[job.outcome === "CANCELED" ? "canceled" : "closed"] += 1;
+  }
+  const words = { canceled: "canceled", closed: "already closed", unproven: "not proven", pending: "under way" };
+  const told = Object.entries(sum).filter(([, count]) => count).map(([name, count]) => `${count} ${words[name]}`);
+  if (jobs.some((job) => job.swept)) told.push("all open orders in one request, of which no reply says how many");
+  if (told.length) return told.join(", ");
+  return jobs.length ? "Nothing was open." : "Not listed yet.";
+}
+
+/** List the jobs that follow from a switch or a scope, order by order; return the jobs. */
 async function fill(list, parent) {
   const found = [];
   let cursor = "";
@@ -117,15 +135,14 @@ async function fill(list, parent) {
     cursor = page.cursor;
   } while (cursor && found.length < 2000);
   found.sort((a, b) => a.created_ms - b.created_ms);
-  const all = [...found];
   const rows = [];
   for (const job of found) {
     const below = el("ul", { class: "steps" });
-    if (job.kind === "cancel_all") all.push(...(await fill(below, job.id)));
+    if (job.kind === "cancel_all") await fill(below, job.id);
     rows.push(el("li", {}, el("div", { class: "line" }, outcomeTag(job), el("span", { class: "name" }, targetOf(job)), el("span", { class: "soft" }, job.detail)), below));
   }
   list.replaceChildren(...rows);
-  return all;
+  return found;
 }
 
 function drawLanes(lanes) {
