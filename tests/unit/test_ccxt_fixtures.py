@@ -1,12 +1,14 @@
-"""ccxt's own cases: what it signs and reads for them is signed and read here.
+"""ccxt's own cases: what it signs is signed here, and the replies mean the same.
 
-`tests/data/ccxt/fixtures.json` has those of its repository that are about the commands used
-here, with pairs as the exchanges write them and without credentials.
+Both files have those of its repository that are about the commands used here, with pairs
+as the exchanges write them and without credentials: `fixtures.json` the requests, and
+`responses.json` the replies with what each means for the order that was asked about.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,12 +17,29 @@ import pytest
 
 from tests.support.ccxt_requests import signed
 from worker.exchanges.ccxt.adapter import exchange_of
+from worker.exchanges.ccxt.profile import profiled
 from worker.model.commands import CancelOrder, Command, ListOpenOrders, QueryOrder, SetCountdown
-from worker.model.outcomes import CancelAccepted, OpenOrder, OpenOrders
+from worker.model.outcomes import (
+    Answer,
+    CancelAccepted,
+    Closed,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    Unproven,
+)
 from worker.model.wire import Reply
 
-FILE = Path(__file__).parents[1] / "data" / "ccxt" / "fixtures.json"
-CASES: dict[str, Any] = json.loads(FILE.read_text())
+FOLDER = Path(__file__).parents[1] / "data" / "ccxt"
+REQUESTS: list[Any] = json.loads((FOLDER / "fixtures.json").read_text())["requests"]
+RESPONSES: list[dict[str, Any]] = json.loads((FOLDER / "responses.json").read_text())["cases"]
+NAMES = [f"{number}-{case['id']}-{case['method']}" for number, case in enumerate(RESPONSES)]
+SAME = {"cancelAllOrders": "cancelOrder", "fetchOrders": "fetchOpenOrders"}
+"""Methods whose replies are read by the command of another one."""
+HISTORIES = ("bitfinex", "phemex", "whitebit")
+"""Ids whose closed orders are listed as an order that was asked about."""
 VARYING = {
     *("nonce", "id", "sig", "api_key", "timestamp", "Timestamp", "Signature", "AccessKeyId"),
     *("limit", "size"),
@@ -51,8 +70,8 @@ def fields(url: str, body: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "method", "given", "url", "body"),
-    CASES["requests"],
-    ids=[f"{name}-{method}-{given[0]}" for name, method, given, *_ in CASES["requests"]],
+    REQUESTS,
+    ids=[f"{name}-{method}-{given[0]}" for name, method, given, *_ in REQUESTS],
 )
 def test_a_case_is_signed_as_by_ccxt(
     name: str, method: str, given: list[Any], url: str, body: str | None
@@ -67,16 +86,69 @@ def test_a_case_is_signed_as_by_ccxt(
     assert fields(request.url, request.body.decode()) == {**fields(url, body or ""), **extra}
 
 
-EXPECTED = (
-    CancelAccepted(),
-    OpenOrders((OpenOrder("60780315704", "SPOT_LTC_USDT", "buy"),), complete=False),
-)
+def asked(case: dict[str, Any]) -> Command:
+    """Return the command that asks about the very order or pair of a case."""
+    name, method, given = case["id"], case["method"], case["asked"]
+    if method == "fetchClosedOrders":
+        return (QueryOrder if name in HISTORIES else ListOpenOrders)(*given)
+    return command_of(SAME.get(method, method), given)
 
 
-@pytest.mark.parametrize("number", range(len(EXPECTED)), ids=("bitvavo", "woo"))
-def test_a_case_is_read(number: int) -> None:
-    """Bitvavo's reply to a cancel is no report; WOO's list has one of eleven orders."""
-    name, method, given, body = CASES["replies"][number]
-    command = ListOpenOrders(*given) if method == "fetchOrders" else command_of(method, given)
-    reply = Reply(200, {}, json.dumps(body).encode(), 0)
-    assert exchange_of(name).classify(command, reply) == EXPECTED[number]
+def another(command: Command) -> Command:
+    """Return the command about another order, pair or countdown."""
+    match command:
+        case CancelOrder(order_id=order_id) | QueryOrder(order_id=order_id):
+            last = "2" if order_id.endswith("1") else "1"
+            return replace(command, order_id=order_id[:-1] + last)
+        case ListOpenOrders():
+            return replace(command, pair="NO-SUCH")
+        case SetCountdown():
+            return replace(command, countdown_ms=2 * command.countdown_ms)
+        case _:
+            raise AssertionError(command)
+
+
+def meant(command: Command, means: Any) -> Answer | None:
+    """Return the answer that a case's reply means; None if it proves nothing."""
+    match means:
+        case {"orders": orders, "complete": complete}:
+            return OpenOrders(tuple(OpenOrder(*each) for each in orders), complete)
+        case "accepted":
+            return CancelAccepted()
+        case "nothing":
+            return None
+        case _ if isinstance(command, CancelOrder):
+            return {"canceled": Closed(Outcome.CANCELED), "filled": Closed(Outcome.GONE)}[means]
+        case _:
+            return OrderReport(OrderState(means.upper()))
+
+
+def read(case: dict[str, Any], command: Command) -> Answer:
+    """Return what the adapter reads out of a case's reply."""
+    reply = Reply(200, {}, json.dumps(case["reply"]).encode(), 0)
+    return exchange_of(case["id"]).classify(command, reply)
+
+
+@pytest.mark.parametrize("case", RESPONSES, ids=NAMES)
+def test_a_response_is_read_as_it_means(case: dict[str, Any]) -> None:
+    """`means` was written from the reply, not from what the adapter or ccxt makes of it."""
+    command = asked(case)
+    answer, expected = read(case, command), meant(command, case["means"])
+    assert isinstance(answer, Unproven) if expected is None else answer == expected
+
+
+@pytest.mark.parametrize("case", RESPONSES, ids=NAMES)
+def test_a_response_proves_nothing_of_another_order(case: dict[str, Any]) -> None:
+    """Nor does it list an order of another pair, or confirm another countdown."""
+    match read(case, another(asked(case))):
+        case OpenOrders(orders=orders):
+            assert not orders
+        case OrderReport(state=state):
+            assert state is OrderState.MISSING
+        case answer:
+            assert isinstance(answer, Unproven | CancelAccepted)
+
+
+def test_responses_of_each_id_that_has_any() -> None:
+    """The file of MEXC has none of these methods."""
+    assert {case["id"] for case in RESPONSES} == set(profiled()) - {"mexc"}
