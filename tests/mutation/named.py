@@ -19,8 +19,14 @@ _LIMITS = (
     "integration/test_limiter_model",
     "integration/test_limiter_failover",
     "integration/test_paced_limits",
+    "integration/test_slot_pools",
 )
-_CCXT = ("unit/test_exchange_ccxt", "unit/test_ccxt_profiles")
+_CCXT = (
+    "unit/test_ccxt_evidence",
+    "unit/test_ccxt_fixtures",
+    "unit/test_ccxt_profiles",
+    "unit/test_exchange_ccxt",
+)
 _RETRIES = (
     "unit/test_retries",
     "unit/test_retry_budgets",
@@ -97,7 +103,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_whole_answers_hyperliquid",
     ),
     "worker.exchanges.ccxt.replies": _CCXT,
-    "worker.exchanges.ccxt.evidence": ("unit/test_ccxt_evidence", "unit/test_ccxt_marks"),
+    "worker.exchanges.ccxt.evidence": (*_CCXT, "unit/test_ccxt_marks"),
     "worker.store.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.direct.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.store.limiter": _LIMITS,
