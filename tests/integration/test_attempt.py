@@ -241,6 +241,19 @@ def test_a_second_look_cancels_nothing_of_who_is_back(world: World, attempts: At
     assert world.status("ev", placed) == "open"
 
 
+def test_nothing_is_a_dead_letter_of_a_scope_that_was_empty(world: World) -> None:
+    """Its strategy is back before its stop orders were listed again."""
+    world.aliases = ("ga",)
+    attempts = Attempts(world)
+    job_id = attempts.accept("ga", urgent=True)
+    world.store().client.hset(f"cx:job:{job_id}", "tripped", "1")
+    eventually(lambda: attempts.step("ga") and attempts.get(job_id).phase is Phase.STOPS_LEFT)
+    world.producer().arm("ga", pairs=["BTC_USDT"], timeout_ms=60_000)
+    (job,) = attempts.run("ga", job_id)
+    assert (job.state, job.outcome) == (State.DONE, Outcome.GONE)
+    assert "armed again" in job.detail
+
+
 def test_order_that_lists_keep_showing_is_canceled_once(
     attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

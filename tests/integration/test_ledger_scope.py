@@ -93,6 +93,14 @@ def test_what_one_request_cancels_of_a_scope_is_counted_once(bench: Bench) -> No
     assert (found.children, found.canceled) == (5, 5)
 
 
+def test_a_dead_letter_says_what_its_last_request_has_canceled(bench: Bench) -> None:
+    """It was the last that its budget allowed."""
+    job_id = all_of(bench)
+    bench.settle(bench.take(), Verb.DEAD, canceled=3)
+    found = bench.get(job_id)
+    assert (found.state, found.children, found.canceled) == (State.DEAD, 3, 3)
+
+
 @pytest.mark.parametrize("facts", [{"canceled": 3}, {"swept": True}, {"unanswered": True}])
 def test_what_a_lost_claim_has_canceled_is_not_known(bench: Bench, facts: dict[str, Any]) -> None:
     """Whoever took it over finds an empty scope, and does not say that nothing was open."""

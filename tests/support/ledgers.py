@@ -43,7 +43,7 @@ def decided(verb: Verb, **fields: Any) -> Decision | PutBack:
         case Verb.DONE:
             return Done(Outcome.CANCELED if outcome is Outcome.UNKNOWN else outcome, detail)
         case Verb.DEAD:
-            return Dead(outcome, detail)
+            return Dead(outcome, detail, canceled=fields.get("canceled", 0))
         case Verb.WAIT:
             return PutBack()
         case Verb.AGAIN:

@@ -312,11 +312,12 @@ def test_last_answer_is_kept_by_itself_where_a_budget_is_spent(jobs: Jobs) -> No
 
 @pytest.mark.parametrize("jobs", [Jobs(max_attempts=1), Jobs(max_age_ms=1_000)])
 def test_what_a_scope_s_last_cancel_has_canceled_is_recorded(jobs: Jobs) -> None:
-    """The list that follows may still prove it empty; a budget ends it after that."""
+    """Also where a budget is spent with it."""
     known = Job("j", Kind.CANCEL_ALL, State.PENDING, lane="x:y", attempts=1, first_ms=1)
-    decision = decide(known, ScopeCanceled(3), asks=None, now_ms=5_000, jobs=jobs, rng=Highest())
-    assert isinstance(decision, Again)
-    assert (decision.phase, decision.canceled) == (Phase.LIST, 3)
+    for answer, swept, canceled in ((ScopeCanceled(3), False, 3), (ScopeCanceled(), True, 0)):
+        decision = decide(known, answer, asks=None, now_ms=5_000, jobs=jobs, rng=Highest())
+        assert isinstance(decision, Dead)
+        assert (decision.swept, decision.canceled) == (swept, canceled)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,11 @@ ENDS = {
     ),
     "it was listed": (SEEN, "", ENDED),
     "it was empty": (EMPTY, "", Done(Outcome.GONE, TWICE)),
+    "it ends before its stop orders are listed again": (
+        {**SEEN, **EMPTY, "phase": Phase.STOPS_LEFT},
+        "; too late",
+        Done(Outcome.GONE, f"{FIRST_LOOK}; too late"),
+    ),
     "it ends early": (EMPTY, "; too late", Done(Outcome.GONE, f"{FIRST_LOOK}; too late")),
     "it was canceled whole": (
         {**EMPTY, "swept": True},
@@ -170,6 +175,7 @@ def test_stop_orders_that_are_listed_apart_are_looked_at_before_and_after(case: 
     decision = by_list(scope(**fields), answer, WAIT_MS, NOW_MS, Lists(stops=True))
     assert isinstance(decision, Again)
     assert decision.phase is phase
+    assert decision.empty == (answer == orders() and phase is Phase.STOPS_LEFT)
 
 
 def test_a_scope_ends_once_no_stop_order_is_left() -> None:

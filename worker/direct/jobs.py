@@ -68,12 +68,12 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
         case Done():
             return replace(job, state=State.DONE, finished_ms=now_ms)
         case Dead():
-            return replace(job, state=State.DEAD, finished_ms=now_ms)
+            return replace(_counted(job, settlement), state=State.DEAD, finished_ms=now_ms)
         case Again():
             missing = decision.missing and not decision.found
             missing_ms = None if decision.found else job.missing_ms
             return replace(
-                job,
+                _counted(job, settlement),
                 phase=decision.phase,
                 streak=decision.streak,
                 missing=missing,
@@ -86,10 +86,20 @@ def settled(job: Job, settlement: Settlement, *, now_ms: int) -> Job:
                 refused=REFUSALS.get(settlement.evidence, ""),
                 lost=False,
                 stop_kind=decision.stop_kind or job.stop_kind,
-                swept=job.swept or decision.swept or settlement.unanswered,
-                children=job.children + decision.canceled,
-                canceled=job.canceled + decision.canceled,
             )
+
+
+def _counted(job: Job, settlement: Settlement) -> Job:
+    """Return a scope with what one request has canceled of it."""
+    last = settlement.decision
+    if not isinstance(last, Again | Dead):
+        return job
+    return replace(
+        job,
+        swept=job.swept or last.swept or settlement.unanswered,
+        children=job.children + last.canceled,
+        canceled=job.canceled + last.canceled,
+    )
 
 
 def _entry(settlement: Settlement, decision: Decision) -> dict[str, Any]:

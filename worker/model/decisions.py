@@ -68,11 +68,15 @@ class Dead:
     Attributes:
         detail: Why, and the last answer.
         answer: The last answer by itself, where there is more to say.
+        swept: As in `Again`.
+        canceled: As in `Again`.
     """
 
     outcome: Outcome
     detail: str
     answer: str = field(default="", compare=False)
+    swept: bool = False
+    canceled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

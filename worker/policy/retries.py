@@ -144,18 +144,23 @@ def decide(
         spaced_ms = _spaced_ms(missing, job.attempts, jobs, rng)
         decision = replace(decision, delay_ms=max(decision.delay_ms, spaced_ms))
     # What was accepted has not failed: the question that follows is still asked.
-    if isinstance(answer, ScopeCanceled):
-        return decision
     accepted = isinstance(answer, CancelAccepted)
     if job.attempts >= jobs.max_attempts and not (accepted or held):
-        return Dead(
-            decision.outcome, f"{job.attempts} attempts made; {decision.detail}", decision.detail
-        )
+        return _dead(decision, f"{job.attempts} attempts made")
     if age >= jobs.max_age_ms:
-        return Dead(
-            decision.outcome, f"not proven within {age} ms; {decision.detail}", decision.detail
-        )
+        return _dead(decision, f"not proven within {age} ms")
     return replace(decision, doubtful=doubtful(job, decision))
+
+
+def _dead(last: Again, why: str) -> Dead:
+    """Return the end of a job whose budget is spent, with what its last attempt has shown."""
+    return Dead(
+        last.outcome,
+        f"{why}; {last.detail}",
+        last.detail,
+        swept=last.swept,
+        canceled=last.canceled,
+    )
 
 
 def _spaced_ms(missing_ms: int, attempts: int, jobs: Jobs, rng: random.Random) -> int:

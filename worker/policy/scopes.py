@@ -103,7 +103,7 @@ def by_list(
         wait += LIST_AGAIN_MS
         return Again(phase, wait, Outcome.UNKNOWN, detail, listed=True, empty=True)
     if stops and phase is Phase.LIST:
-        return Again(Phase.STOPS_LEFT, 0, Outcome.UNKNOWN, OTHERS_GONE, listed=True)
+        return Again(Phase.STOPS_LEFT, 0, Outcome.UNKNOWN, OTHERS_GONE, listed=True, empty=True)
     return closed_scope(job, unasked=lists.unasked)
 
 
@@ -138,7 +138,8 @@ def closed_scope(job: Job, why: str = "", *, unasked: str = "") -> Done:
         told = ", ".join(f"{count} {how}" for how, count in counts.items() if count)
         detail = f"no open order left in the scope: {told}"
     elif job.sends is Phase.STOPS_LEFT:
-        detail = "nothing open in the scope, nor a stop order, looked at twice"
+        twice = "nothing open in the scope, nor a stop order, looked at twice"
+        detail = FIRST_LOOK if why else twice
     elif job.listed:
         detail = "nothing open any more in the scope: its orders had cancels of their own"
     else:

@@ -26,6 +26,9 @@ def settlement_row(settlement: Settlement) -> str:
             row |= _again(decision)
         case PutBack():
             row["verb"] = "wait"
+    if isinstance(decision, Again | Dead):
+        row |= {"swept": True} if decision.swept else {}
+        row |= {"canceled": decision.canceled} if decision.canceled else {}
     if not isinstance(decision, PutBack):
         row["outcome"], row["detail"] = decision.outcome, decision.detail
         row["n"], row["at_ms"], row["sent"] = job.attempts, settlement.at_ms, job.sends
@@ -55,8 +58,6 @@ def _again(decision: Again) -> dict[str, object]:
         "found": decision.found,
         "doubtful": decision.doubtful,
         "held": decision.held,
-        "swept": decision.swept,
-        "canceled": decision.canceled,
         "stop_kind": decision.stop_kind,
     }
     return row | {name: fact for name, fact in facts.items() if fact}

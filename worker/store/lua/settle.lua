@@ -176,6 +176,7 @@ local function settle(s)
   local due = now + (s.delay_ms or 0)
   if applied then
     if verb == 'again' or verb == 'dead' then redis.call('HDEL', key, 'claimed_by', 'claimed_ms', 'lost') end
+    if s.canceled then count_swept(key, job, s.canceled) end
     if verb == 'done' then
       finish(job, row, 'done', s)
       redis.call('PEXPIRE', key, retention)
@@ -191,7 +192,6 @@ local function settle(s)
       if s.found then redis.call('HDEL', key, 'missing_ms')
       elseif s.missing then redis.call('HSETNX', key, 'missing_ms', now) end
       if s.stop_kind then redis.call('HSET', key, 'stop_kind', s.stop_kind) end
-      if s.canceled then count_swept(key, job, s.canceled) end
       if s.doubtful then
         redis.call('HSET', key, 'doubtful', 1)
         if job.urgent and not job.doubtful then redis.call('ZREM', p .. 'urgent:' .. lane, id) end
