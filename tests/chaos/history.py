@@ -39,7 +39,10 @@ class CancelCall:
 
 @dataclass(frozen=True, slots=True)
 class SwitchCall:
-    """One call of a strategy. `holder` names who made it; `pair` its scope."""
+    """One call of a strategy. `holder` names who made it; `pair` its scope.
+
+    `held` is who enforces the deadline, as an arming that was answered says.
+    """
 
     call: Literal["arm", "beat", "track", "disarm", "message"]
     account: str
@@ -50,6 +53,7 @@ class SwitchCall:
     told_ms: float
     said: Said
     switch_id: str = ""
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)

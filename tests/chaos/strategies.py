@@ -119,6 +119,7 @@ class Holder:
                 clock.now_ms(),
                 said,
                 self.switch_id,
+                self._switch.held if self._switch and kind == "arm" and said == "ok" else "",
             )
         )
         return said

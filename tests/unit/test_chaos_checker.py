@@ -605,6 +605,30 @@ def test_a_timer_of_a_former_life_holds_no_later_one(
     assert promises(made) == broken
 
 
+@pytest.mark.parametrize(
+    ("held", "beats", "faults", "broken"),
+    [
+        ("exchange", 3, (), {switches.UNARMED}),
+        ("both", 3, (), {switches.UNARMED}),
+        ("exchange", 1, (), set()),
+        ("workers", 3, (), set()),
+        ("exchange", 3, (Fault("exchange-link.cut", "w0", 2_000, 15_000),), set()),
+        ("exchange", 3, (Fault("redis.stop", "redis", 2_000, 15_000),), set()),
+    ],
+    ids=["never", "nor a part", "soon silent", "by workers", "no way there", "no Redis"],
+)
+def test_a_live_switch_is_brought_to_the_exchange(
+    held: str, beats: int, faults: tuple[Fault, ...], broken: set[str]
+) -> None:
+    """Within a window of the limit, unless its arming says that workers hold it."""
+    arm = replace(called("arm", 1_000, **NATIVE), held=held)
+    calls = (arm, *(called("beat", 1_000 + 4_000 * n, **NATIVE) for n in range(1, beats + 1)))
+    closed_ms = calls[-1].told_ms + 8_200.0
+    ours = order(**{**IX, "status": "canceled", "closed_by": "cancel", "closed_ms": closed_ms})
+    made = history(switches=calls, orders=(ours,), faults=faults)
+    assert promises(made) == broken
+
+
 def test_nothing_may_follow_a_stop() -> None:
     """A disarm is the last call to arrive."""
     calls = (*BEATEN, called("disarm", 5_000, **NATIVE))

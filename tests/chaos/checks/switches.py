@@ -29,6 +29,8 @@ ARM_MS = 12_000
 EARLY = 4
 """A native timer may fire up to a quarter of the timeout early."""
 TRANSIT_MS = 300
+WORKERS = "workers"
+"""What an arming says where the exchange gets no timer, as when the way to it is too slow."""
 STARVED = 8
 """How many times longer all may take while others have the processors."""
 SLACK_MS = 60
@@ -303,7 +305,7 @@ def _late(
         return
     tally.judged += 1
     tally.waited_for_calm += by_ms > deadline + allowed
-    if scope.native and not held:
+    if scope.native and not held and armed.held != WORKERS:
         spans = windows.union([*away, *windows.exchange_away(history, KEYS[scope.account][0])])
         if windows.calm_from(spans, armed.told_ms, ARM_MS) < deadline:
             yield Violation(UNARMED, scope.pair, _about(history, scope))
