@@ -103,7 +103,7 @@ def test_a_dead_letter_says_what_its_last_request_has_canceled(bench: Bench) -> 
 
 @pytest.mark.parametrize("facts", [{"canceled": 3}, {"swept": True}, {"unanswered": True}])
 def test_what_a_lost_claim_has_canceled_is_not_known(bench: Bench, facts: dict[str, Any]) -> None:
-    """Whoever took it over finds an empty scope, and does not say that nothing was open."""
+    """The worker that took it over finds an empty scope, which nothing shows to have been so."""
     job_id = all_of(bench)
     stale = bench.take()
     bench.clock.advance(60_000)

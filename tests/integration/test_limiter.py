@@ -346,7 +346,7 @@ def hear(limiter: Slots, requests: int, *, frees_ms: int = WINDOW_MS, weight: in
     rule = replace(WIDE, weight=weight)
     grant = reserve(limiter, rule)
     assert grant.wait_ms == 0
-    limiter.landed(grant.told([Left(rule, requests, frees_ms)]))
+    limiter.landed(grant.with_left([Left(rule, requests, frees_ms)]))
 
 
 def sent_now(limiter: Slots) -> int:
@@ -394,7 +394,7 @@ def test_what_others_used_may_be_very_many(limiter: Slots) -> None:
     """More than one command of Redis takes; each of them counts."""
     huge = Rule("huge", 6_000, WINDOW_MS)
     grant = reserve(limiter, huge)
-    limiter.landed(grant.told([Left(huge, 2, WINDOW_MS)]))
+    limiter.landed(grant.with_left([Left(huge, 2, WINDOW_MS)]))
     assert [send(limiter, huge) for _ in range(3)] == [0, 0, WINDOW_MS + 1]
 
 
@@ -402,5 +402,5 @@ def test_a_tenth_of_a_limit_is_rounded_down(limiter: Slots) -> None:
     """Two requests of others count under a limit of 15, where one would not."""
     rule = Rule("fifteen", 15, WINDOW_MS)
     grant = reserve(limiter, rule)
-    limiter.landed(grant.told([Left(rule, 12, WINDOW_MS)]))
+    limiter.landed(grant.with_left([Left(rule, 12, WINDOW_MS)]))
     assert [send(limiter, rule) for _ in range(13)] == [*[0] * 12, WINDOW_MS + 1]

@@ -74,8 +74,8 @@ def test_script_and_process_grant_alike(stepped: Stepped, limiter: Limiter, rule
                 rule = rng.choice([rule for rule in asked if not rule.ban])
                 frees_ms = rng.choice((1, rule.window_ms // 3, rule.window_ms))
                 left = [Left(rule, rng.randrange(rule.max_requests), frees_ms)]
-            limiter.landed(pair[0].told(left), sent=sent)
-            own.landed(pair[1].told(left), sent=sent)
+            limiter.landed(pair[0].with_left(left), sent=sent)
+            own.landed(pair[1].with_left(left), sent=sent)
         if rng.random() < 0.02:
             ban_ms = rng.randint(1, 500)
             bans = [rule for rule in asked if rule.ban]

@@ -259,13 +259,13 @@ def test_what_a_reply_says_is_left_counts_from_when_it_came(
     grant = process.reserve()
     left = Left(RULE, requests=RULE.max_requests - taken(stepped), frees_ms=500)
     assert grant.ahead
-    process.limiter.landed(grant.told([left]))
+    process.limiter.landed(grant.with_left([left]))
     stepped.advance(AHEAD_MS + 1)
     process.limiter.flush()
     whole = taken(stepped)
     stepped.advance(RULE.window_ms // 2)
     grant = process.reserve()
-    process.limiter.landed(grant.told([left]))
+    process.limiter.landed(grant.with_left([left]))
     assert taken(stepped) <= whole + 1
 
 
@@ -276,7 +276,9 @@ def test_what_a_reply_says_is_left_counts_if_it_is_reported_soon(
     kept(stepped, process)
     grant = process.reserve()
     assert grant.ahead
-    process.limiter.landed(grant.told([Left(RULE, requests=RULE.max_requests // 2, frees_ms=500)]))
+    process.limiter.landed(
+        grant.with_left([Left(RULE, requests=RULE.max_requests // 2, frees_ms=500)])
+    )
     stepped.advance(AHEAD_MS // 2)
     process.limiter.report(process.limiter._unreported())  # noqa: SLF001
     assert taken(stepped) == RULE.max_requests // 2

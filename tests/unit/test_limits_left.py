@@ -10,6 +10,7 @@ from worker.exchanges import EXCHANGES
 from worker.exchanges.base import Access
 from worker.gateway.account import AccountSession
 from worker.model.commands import CancelOrder, Command, SetCountdown
+from worker.model.constants import AHEAD_MS
 from worker.model.limits import Counter, Grant, Left, Rule
 from worker.model.wire import Reply
 
@@ -127,11 +128,11 @@ def test_a_grant_carries_what_is_left_to_the_script() -> None:
     """Beside its weight; other limits of the request are as they were."""
     grant = Grant(0, "m", ("x:weight:a", "y"), ("x:weight:a|4", "y"))
     left = Left(RULE, 7, 500)
-    assert grant.told([]) is grant
-    assert grant.told([left]).slots == ("x:weight:a|4|100|60000|7|500", "y")
+    assert grant.with_left([]) is grant
+    assert grant.with_left([left]).reported_slots() == ("x:weight:a|4|100|60000|7|500", "y")
     light = Grant(0, "m", ("x:weight:a",), ("x:weight:a",))
-    assert light.told([left]).slots == ("x:weight:a|1|100|60000|7|500",)
-    assert light.told([left]).left == (left,)
+    assert light.with_left([left]).reported_slots() == ("x:weight:a|1|100|60000|7|500",)
+    assert light.with_left([left]).left == (left,)
 
 
 def test_a_counter_of_what_is_left_needs_no_total() -> None:
@@ -139,3 +140,14 @@ def test_a_counter_of_what_is_left_needs_no_total() -> None:
     assert Counter("h").left({"h": " 8 "}, 5) == 8
     assert Counter("h", used_of=10).left({"h": "8"}, 5) == 2
     assert Counter("h", used_of=10).left({"h": "8"}, 20) == 12
+
+
+def test_what_a_reply_said_is_out_of_date_after_a_while() -> None:
+    """Until then what others used counts for less long, by the age of the reply."""
+    rule = Rule("x:weight:a", 100, 60_000)
+    grant = Grant.of([rule]).with_left([Left(rule, 7, 500)])
+    assert grant.reported_slots(20.4) == ("x:weight:a|1|100|60000|7|480",)
+    assert grant.reported_slots(AHEAD_MS) == ("x:weight:a|1|100|60000|7|450",)
+    assert grant.reported_slots(AHEAD_MS + 0.1) == ("x:weight:a",)
+    soon = Grant.of([rule]).with_left([Left(rule, 7, 3)])
+    assert soon.reported_slots(10) == ("x:weight:a|1|100|60000|7|1",)

@@ -106,7 +106,7 @@ class ExchangeClient:
             session, lambda _: command, bounds, token=token, accepted=accepted, asset=asset
         )
         if sent.delivery is not Delivery.LOST:
-            self._landed(grant.told(sent.left), sent=sent.delivery is Delivery.ANSWERED)
+            self._landed(grant.with_left(sent.left), sent=sent.delivery is Delivery.ANSWERED)
         if isinstance(sent.answer, Unproven) and sent.answer.banned:
             note_ban(self._limiter, session, sent.answer)
         return sent.answer

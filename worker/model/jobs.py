@@ -203,27 +203,27 @@ class Job:
         is not known may have been anything: as after a lost worker, the
         exchange is asked first.
         """
-        told = {name: read(text) for name, text in fields.items() if (read := _READ.get(name))}
-        told.setdefault("id", "")
-        told["kind"] = kind = _member(Kind, fields.get("kind")) or Kind.UNKNOWN
-        told["state"] = told.get("state") or State.PENDING
-        told["lost"] = "lost" in fields or (bool(fields.get("phase")) and told["phase"] is None)
-        told["urgent"] = "urgent" in fields
+        values = {name: read(text) for name, text in fields.items() if (read := _READ.get(name))}
+        values.setdefault("id", "")
+        values["kind"] = kind = _member(Kind, fields.get("kind")) or Kind.UNKNOWN
+        values["state"] = values.get("state") or State.PENDING
+        values["lost"] = "lost" in fields or (bool(fields.get("phase")) and values["phase"] is None)
+        values["urgent"] = "urgent" in fields
         # An older version's jobs are urgent for this reason alone.
-        told["tripped"] = "urgent" in fields and fields.get("tripped", "1") == "1"
+        values["tripped"] = "urgent" in fields and fields.get("tripped", "1") == "1"
         if kind is Kind.CANCEL_ALL:
-            told |= _seen(told)
-        told["doubtful"] = "doubtful" in fields
-        told["history"] = (*_only_attempt(fields), *told.get("history", ()))
-        told["unseen"] = "unseen" in fields
-        told["swept"] = "swept" in fields
-        told["stop"] = "stop" in fields
-        told["hold_until_ms"] = _number(fields.get("hold_until"))
-        told["version"] = version = _number(fields.get("v")) or JOB_FORMAT
+            values |= _seen(values)
+        values["doubtful"] = "doubtful" in fields
+        values["history"] = (*_only_attempt(fields), *values.get("history", ()))
+        values["unseen"] = "unseen" in fields
+        values["swept"] = "swept" in fields
+        values["stop"] = "stop" in fields
+        values["hold_until_ms"] = _number(fields.get("hold_until"))
+        values["version"] = version = _number(fields.get("v")) or JOB_FORMAT
         if version > JOB_FORMAT or kind is Kind.UNKNOWN:
             named = f"of a newer version (v {version}, kind {fields.get('kind', '')[:40]!r})"
-            told["detail"] = fields.get("detail") or f"{named}: left to its workers"
-        return cls(**told)
+            values["detail"] = fields.get("detail") or f"{named}: left to its workers"
+        return cls(**values)
 
     def _of_scope(self) -> dict[str, Any]:
         bounds = {"client_id_prefix": self.client_id_prefix, "stops": self.stops or TAKE}
@@ -284,20 +284,20 @@ class NewJob:
     hold_ms: int = 0
 
 
-def _seen(told: Mapping[str, Any]) -> dict[str, Any]:
+def _seen(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what lists have shown of a scope, from the fields that record it.
 
     Once it has been listed its `streak` is recorded as a negative number, or 0; that it is
     empty, and since when, as `missing`. Workers of all versions read it there.
     """
-    streak, lists = told.get("streak", 0), told.get("phase") in (Phase.LIST, Phase.STOPS_LEFT)
+    streak, lists = values.get("streak", 0), values.get("phase") in (Phase.LIST, Phase.STOPS_LEFT)
     return {
         "streak": abs(streak),
         "listed": lists and streak <= 0,
         "missing": False,
-        "empty": lists and told.get("missing", False),
+        "empty": lists and values.get("missing", False),
         "missing_ms": None,
-        "empty_ms": told.get("missing_ms"),
+        "empty_ms": values.get("missing_ms"),
     }
 
 

@@ -137,11 +137,11 @@ class Grant:
     left: tuple[Left, ...] = ()
     ahead: bool = False
 
-    def told(self, left: Sequence[Left]) -> Grant:
+    def with_left(self, left: Sequence[Left]) -> Grant:
         """Return the grant with what the reply to its request says is left."""
         return replace(self, left=tuple(left)) if left else self
 
-    def told_slots(self, age_ms: float = 0.0) -> tuple[str, ...]:
+    def reported_slots(self, age_ms: float = 0.0) -> tuple[str, ...]:
         """Return the slots, with what the reply says is left if that is not out of date.
 
         Args:

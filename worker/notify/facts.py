@@ -274,9 +274,9 @@ def _result(jobs: list[Job] | None) -> tuple[bool, str]:
         elif job.kind is Kind.CANCEL:
             canceled = job.outcome is Outcome.CANCELED
             counts["canceled" if canceled else "closed before"] += 1
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    ended = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     none = SWEPT if any(job.swept for job in jobs) else "no open order was found"
-    text = f"orders: {told}" if told else none
+    text = f"orders: {ended}" if ended else none
     return not counts["under way"], "; ".join([text, *unproven[:SHOWN_MAX]])
 
 

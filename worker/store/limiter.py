@@ -68,7 +68,7 @@ class Arrived:
     def slots(self) -> tuple[str, ...]:
         """What it took, as the scripts write it, with what its reply says is left."""
         age_ms = clock.monotonic_ms() - self.at_ms if self.at_ms is not None else 0.0
-        return self.grant.told_slots(age_ms)
+        return self.grant.reported_slots(age_ms)
 
 
 class Limiter:

@@ -242,7 +242,7 @@ def _known(report: Report) -> dict[str, Any]:
     """Return a report as `report.lua` takes it."""
     known: dict[str, Any] = {}
     if report.grant.slots:
-        known = {"grant": report.grant.member, "rules": report.grant.told_slots()}
+        known = {"grant": report.grant.member, "rules": report.grant.reported_slots()}
         known["arrived"] = report.arrived
     if report.timers is not None:
         known["timers"] = asdict(report.timers)

@@ -126,7 +126,7 @@ class Countdowns:
         report = None
         if sent.delivery is not Delivery.LOST:
             report = Report(
-                launch.grant.told(sent.left), arrived=sent.delivery is Delivery.ANSWERED
+                launch.grant.with_left(sent.left), arrived=sent.delivery is Delivery.ANSWERED
             )
             self._limiter.note_arrival(launch.grant, arrived=report.arrived)
         if isinstance(sent.answer, Unproven) and sent.answer.banned:

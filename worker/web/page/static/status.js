@@ -119,9 +119,9 @@ function totalOf(jobs) {
     else if (job.kind !== "cancel_all") sum[job.outcome === "CANCELED" ? "canceled" : "closed"] += 1;
   }
   const words = { canceled: "canceled", closed: "already closed", unproven: "not proven", pending: "under way" };
-  const told = Object.entries(sum).filter(([, count]) => count).map(([name, count]) => `${count} ${words[name]}`);
-  if (jobs.some((job) => job.swept)) told.push("all open orders in one request, of which no reply says how many");
-  if (told.length) return told.join(", ");
+  const parts = Object.entries(sum).filter(([, count]) => count).map(([name, count]) => `${count} ${words[name]}`);
+  if (jobs.some((job) => job.swept)) parts.push("all open orders in one request, of which no reply says how many");
+  if (parts.length) return parts.join(", ");
   return jobs.length ? "Nothing was open." : "Not listed yet.";
 }
 
