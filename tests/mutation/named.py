@@ -38,9 +38,19 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.policy.scopes": ("unit/test_scopes", "unit/test_scope_checks", *_RETRIES),
     "worker.switches.plan": ("unit/test_switch_plan",),
     "worker.switches.one_list": ("unit/test_switch_one_list",),
-    "worker.exchanges.checks": (*_EVERY_READER, "unit/test_scope_checks", "unit/test_pair_names"),
+    "worker.exchanges.checks": (
+        *_EVERY_READER,
+        "unit/test_scope_checks",
+        "unit/test_command_checks",
+        "unit/test_pair_names",
+    ),
     "worker.policy.settling": ("unit/test_evidence", "unit/test_completion", *_RETRIES),
-    "worker.policy.phases": ("unit/test_phases", "unit/test_holding", *_RETRIES),
+    "worker.policy.phases": (
+        "unit/test_phases",
+        "unit/test_scope_checks",
+        "unit/test_holding",
+        *_RETRIES,
+    ),
     "worker.policy.timer_reads": ("unit/test_timer_reads",),
     "worker.policy.timers": ("unit/test_timers", "unit/test_holding"),
     "worker.policy.holding": ("unit/test_holding",),
@@ -54,9 +64,18 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.switches.refused_pairs": ("unit/test_refused_pairs",),
     "worker.exchanges.timer": ("unit/test_holding", "unit/test_timers", *_EVERY_READER),
     "worker.exchanges.replies": _EVERY_READER,
-    "worker.exchanges.rows": (*_EVERY_READER, "unit/test_whole_answers_okx"),
+    "worker.exchanges.rows": (
+        *_EVERY_READER,
+        "unit/test_open_rows",
+        "unit/test_whole_answers_okx",
+        "unit/test_whole_answers_deribit",
+    ),
     "worker.exchanges.indodax.replies": _EVERY_READER[:3],
-    "worker.exchanges.bitmart.replies": (*_EVERY_READER[:2], "unit/test_exchange_bitmart"),
+    "worker.exchanges.bitmart.replies": (
+        *_EVERY_READER[:2],
+        "unit/test_exchange_bitmart",
+        "unit/test_pair_names",
+    ),
     "worker.exchanges.everstrike.replies": (*_EVERY_READER[:2], "unit/test_exchange_everstrike"),
     "worker.exchanges.binance.replies": (
         "unit/test_exchange_binance",
@@ -66,15 +85,18 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_exchange_okx",
         "unit/test_exchange_okx_algos",
         "unit/test_whole_answers_okx",
+        "unit/test_pair_names",
     ),
     "worker.exchanges.okx.algos": ("unit/test_exchange_okx_algos",),
     "worker.exchanges.bybit.replies": (
         "unit/test_exchange_bybit",
         "unit/test_whole_answers_bybit",
+        "unit/test_pair_names",
     ),
     "worker.exchanges.kraken.replies": (
         "unit/test_exchange_kraken",
         "unit/test_whole_answers_kraken",
+        "unit/test_pair_names",
     ),
     "worker.exchanges.indodax_v2.replies": (
         "unit/test_exchange_indodax_v2",
@@ -84,11 +106,13 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_exchange_kucoin",
         "unit/test_whole_answers_kucoin",
         "unit/test_lists_kucoin",
+        "unit/test_pair_names",
     ),
     "worker.exchanges.kucoin.timer": ("unit/test_timer_kucoin",),
     "worker.exchanges.gate.replies": (
         "unit/test_exchange_gate",
         "unit/test_whole_answers_gate",
+        "unit/test_pair_names",
     ),
     "worker.exchanges.gate.rows": (
         "unit/test_exchange_gate",
@@ -101,6 +125,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.exchanges.hyperliquid.replies": (
         "unit/test_exchange_hyperliquid",
         "unit/test_whole_answers_hyperliquid",
+        "unit/test_pair_names",
     ),
     "worker.exchanges.ccxt.replies": _CCXT,
     "worker.exchanges.ccxt.evidence": (*_CCXT, "unit/test_ccxt_marks"),

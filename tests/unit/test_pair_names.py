@@ -18,7 +18,8 @@ from worker.model.jobs import Job, Kind, State
 from worker.model.outcomes import PairList, Unproven
 from worker.model.pairs import Freshness, ListedPair, PairBook, names_of
 from worker.model.wire import Reply
-from worker.policy.pair_proofs import doubt_of, shown
+from worker.policy.pair_proofs import NO_LIST, NOT_LISTED, PairDoubt, doubt_of, shown
+from worker.policy.scopes import UNSEEN
 from worker.store.steps import Pause, Run
 
 OKX = EXCHANGES["okx"]
@@ -29,6 +30,9 @@ LISTED = (
     ListedPair("kBONK", asset="7"),
 )
 BOOK = PairBook(1_000, names_of(LISTED))
+DOGE, SWAP = "DOGE/USD:DOGE", "DOGE-USD-SWAP"
+SWAPS = PairBook(1_000, names_of([ListedPair(SWAP)]))
+NO_PAIR = "okx has no pair 'X-Y'"
 SCOPE = Job("1", Kind.CANCEL_ALL, State.PENDING, pair="BTC-USDT", created_ms=500, unseen=True)
 
 
@@ -61,28 +65,39 @@ def test_an_asset_id_is_kept_with_its_pair() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "book", "why", "refused"),
+    ("fields", "book", "doubt"),
     [
-        ({}, BOOK, None, False),
-        ({"pair": None}, None, None, False),
-        ({"unseen": False, "pair": "X-Y"}, None, None, False),
-        ({"children": 1, "pair": "X-Y"}, None, None, False),
-        ({}, None, "not known yet", False),
-        ({"pair": "btcusdt"}, BOOK, "named BTC-USDT", False),
-        ({"pair": "X-Y"}, BOOK, "no pair 'X-Y'", True),
-        ({"pair": "X-Y", "created_ms": 1_000}, BOOK, "not known yet", False),
-        ({"pair": "BTC-USD-240329-30000-C"}, BOOK, "do not have the pair", False),
+        ({}, BOOK, None),
+        ({"pair": None}, None, None),
+        ({"unseen": False, "pair": "X-Y"}, None, None),
+        ({"children": 1, "pair": "X-Y"}, None, None),
+        ({}, None, PairDoubt(NO_LIST, misnamed=True)),
+        ({"pair": "btcusdt"}, BOOK, PairDoubt("btcusdt is named BTC-USDT", misnamed=True)),
+        # Only as the adapter spells it: no list has this name.
+        ({"pair": DOGE}, SWAPS, PairDoubt(f"{DOGE} is named {SWAP}", misnamed=True)),
+        ({"pair": "X-Y"}, BOOK, PairDoubt(f"{NO_PAIR}: check how it is written", refused=True)),
+        ({"pair": "X-Y", "created_ms": 1_000}, BOOK, PairDoubt(NO_LIST)),
+        ({"pair": "BTC-USD-240329-30000-C"}, BOOK, PairDoubt(NOT_LISTED)),
     ],
 )
 def test_what_an_empty_list_of_a_pair_proves(
-    fields: dict[str, Any], book: PairBook | None, why: str | None, *, refused: bool
+    fields: dict[str, Any], book: PairBook | None, doubt: PairDoubt | None
 ) -> None:
     """A pair is refused only by a list that was fetched after the scope was accepted."""
-    doubt = doubt_of(replace(SCOPE, **fields), OKX, book)
-    assert (doubt is None) is (why is None)
-    if doubt is not None and why is not None:
-        assert why in doubt.why
-        assert doubt.refused is refused
+    assert doubt_of(replace(SCOPE, **fields), OKX, book) == doubt
+
+
+def test_a_scope_of_the_account_needs_no_list_of_pairs() -> None:
+    """Though no row has shown a pair."""
+    assert shown(replace(SCOPE, pair=None), OKX)
+    assert not shown(SCOPE, OKX)
+
+
+def test_a_pair_that_no_list_need_have_is_known_by_its_form() -> None:
+    """Where no form is known, every pair is in a list."""
+    doubt = doubt_of(replace(SCOPE, pair="X-Y"), EXCHANGES["kucoin"], BOOK)
+    wanted = "kucoin has no pair 'X-Y': check how it is written"
+    assert doubt == PairDoubt(wanted, refused=True)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +121,7 @@ def test_an_exchange_that_refuses_unknown_pairs_proves_by_an_empty_list(name: st
 
 def test_without_a_list_of_pairs_only_the_account_s_rows_show_a_pair() -> None:
     """No document of this exchange names such a list."""
-    assert doubt_of(SCOPE, EXCHANGES["everstrike"], BOOK) is not None
+    assert doubt_of(SCOPE, EXCHANGES["everstrike"], BOOK) == PairDoubt(UNSEEN)
     assert doubt_of(replace(SCOPE, unseen=False), EXCHANGES["everstrike"], None) is None
 
 

@@ -221,12 +221,15 @@ def test_a_switch_may_cover_client_order_ids_or_a_prefix() -> None:
         assert "a switch of everything covers" in armed(BINANCE, everything=True, **scope)
     # Where the timer is the account's, or there is none, orders need no pair.
     assert armed(EVERSTRIKE, order_ids=("a1",)) == ""
+    # Its open orders can be listed only by pair, which orders that are named do not need.
+    assert armed(BITMART, order_ids=("a1",)) == ""
     assert armed(KRAKEN, order_ids=("OABCDE-ABCDE-ABCDEF",)) == ""
     # The timer is only stopped by the check: its shortest setting does not matter.
     timer = (
         replace(INDODAX.capabilities.timer, shortest_ms=5) if INDODAX.capabilities.timer else None
     )
     assert armed(capable(INDODAX, timer=timer), pairs=("btc_idr",)) == ""
+    assert armed(EXCHANGES["gate"], pairs=("BTC_USDT",)) == ""
     unlisted = capable(BINANCE, commands=BINANCE.capabilities.commands - {ListOpenOrders})
     assert armed(unlisted, pairs=(PAIR,)) != ""
     assert armed(unlisted, client_id_prefix="my") != ""
@@ -268,3 +271,19 @@ def test_orders_that_could_not_be_canceled_are_refused() -> None:
         check_tracked(BINANCE, (PAIR,), ("7", "x"), ())
     with pytest.raises(InvalidCommand, match="not a client order id"):
         check_tracked(BINANCE, (PAIR,), ("7",), ("a b",))
+
+
+class ByOrderId:
+    """An exchange that needs the pair of orders that are named by its own ids alone."""
+
+    def check(self, command: CancelOrder) -> None:
+        """Refuse such an order without a pair."""
+        if command.order_id and command.pair is None:
+            raise InvalidCommand("needs the pair")
+
+
+def test_a_pair_that_one_order_needs_is_named_with_all() -> None:
+    """A later order that does not need it changes nothing."""
+    exchange: Any = ByOrderId()
+    assert check_tracked(exchange, (PAIR,), ("7",), ("my1",)) == PAIR
+    assert check_tracked(exchange, (PAIR,), (), ("my1",)) == ""

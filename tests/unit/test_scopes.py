@@ -19,10 +19,12 @@ from worker.policy.scopes import (
     HOLD_LOOK_MS,
     LIST_AGAIN_MS,
     LIST_TWICE_MS,
+    NAMED_MAX,
     UNSEEN,
     Lists,
     by_list,
     closed_scope,
+    scope_sent,
 )
 
 NOW_MS = 1_000_000
@@ -151,19 +153,42 @@ def test_how_a_scope_ends(case: str) -> None:
     assert closed_scope(scope(**fields), why) == wanted
 
 
-STEPS: dict[str, tuple[dict[str, Any], OpenOrders, Phase]] = {
-    "stop orders are listed once": ({"phase": Phase.STOPS}, orders(2), Phase.LIST),
+def step(phase: Phase, delay_ms: int, detail: str, **seen: bool) -> Again:
+    """Return another look at one of the lists."""
+    return Again(phase, delay_ms, Outcome.UNKNOWN, detail, **seen)
+
+
+GONE = "no other order left in the scope; stop orders are listed again"
+STEPS: dict[str, tuple[dict[str, Any], OpenOrders, Again]] = {
+    "stop orders are listed once": (
+        {"phase": Phase.STOPS},
+        orders(2),
+        step(Phase.LIST, 0, "2 stop orders open"),
+    ),
     "as long as that takes": (
         {"phase": Phase.STOPS},
         orders(2, complete=False),
-        Phase.STOPS,
+        step(Phase.STOPS, 257, "2 stop orders open"),
     ),
-    "then the others until there are none": (SEEN, orders(1), Phase.LIST),
-    "then stop orders again": (SEEN, orders(), Phase.STOPS_LEFT),
+    "then the others until there are none": (
+        SEEN,
+        orders(1),
+        step(Phase.LIST, 257, "1 still open", listed=True),
+    ),
+    "then stop orders again": (
+        SEEN,
+        orders(),
+        step(Phase.STOPS_LEFT, 0, GONE, listed=True, empty=True),
+    ),
     "until there are none": (
         {**SEEN, "phase": Phase.STOPS_LEFT},
         orders(1),
-        Phase.STOPS_LEFT,
+        step(Phase.STOPS_LEFT, 257, "1 still open", listed=True),
+    ),
+    "and from the first list on while the scope is kept empty": (
+        {"phase": Phase.STOPS_LEFT, **EMPTY, "hold_until_ms": NOW_MS + 1},
+        orders(),
+        step(Phase.STOPS, 1, "kept empty for another 1 ms", listed=True, empty=True, held=True),
     ),
 }
 
@@ -171,11 +196,37 @@ STEPS: dict[str, tuple[dict[str, Any], OpenOrders, Phase]] = {
 @pytest.mark.parametrize("case", STEPS)
 def test_stop_orders_that_are_listed_apart_are_looked_at_before_and_after(case: str) -> None:
     """Each gets its cancel at once, and none is left when the scope ends."""
-    fields, answer, phase = STEPS[case]
-    decision = by_list(scope(**fields), answer, WAIT_MS, NOW_MS, Lists(stops=True))
-    assert isinstance(decision, Again)
-    assert decision.phase is phase
-    assert decision.empty == (answer == orders() and phase is Phase.STOPS_LEFT)
+    fields, answer, wanted = STEPS[case]
+    assert by_list(scope(**fields), answer, WAIT_MS, NOW_MS, Lists(stops=True)) == wanted
+
+
+def test_a_scope_without_such_a_list_is_kept_empty_by_its_only_one() -> None:
+    """The time that is left is shown."""
+    held_ms = HOLD_LOOK_MS + 1
+    job = scope(**EMPTY, hold_until_ms=NOW_MS + held_ms)
+    words = f"kept empty for another {held_ms} ms"
+    wanted = step(Phase.LIST, HOLD_LOOK_MS, words, listed=True, empty=True, held=True)
+    assert by_list(job, orders(), WAIT_MS, NOW_MS) == wanted
+
+
+def test_the_wait_for_cancels_begins_when_a_scope_is_no_longer_kept_empty() -> None:
+    """Not when it was first found empty."""
+    kept = {**EMPTY, "children": 1, "empty_ms": NOW_MS - CHILDREN_WAIT_MS}
+    job = scope(**kept, hold_until_ms=NOW_MS - CHILDREN_WAIT_MS + 1)
+    wanted = again(WAIT_MS + LIST_AGAIN_MS, NOT_PROVEN, listed=True, empty=True)
+    assert by_list(job, orders(), WAIT_MS, NOW_MS) == wanted
+
+
+@pytest.mark.parametrize(
+    ("count", "named"), [(NAMED_MAX, ""), (NAMED_MAX + 1, ", …")], ids=["all", "one more"]
+)
+def test_a_cancel_of_a_whole_scope_names_the_first_of_what_it_canceled(
+    count: int, named: str
+) -> None:
+    """And shows that there were more."""
+    ids = [f"a{n}" for n in range(count)]
+    first = ", ".join(ids[:NAMED_MAX])
+    assert scope_sent(count, ids) == f"cancel-all accepted: {count} canceled ({first}{named})"
 
 
 def test_a_scope_ends_once_no_stop_order_is_left() -> None:
@@ -188,6 +239,15 @@ def test_kept_stop_orders_do_not_hold_a_scope_up() -> None:
     """They are not counted as open."""
     kept = OpenOrders((OpenOrder("1", stop=True),), complete=True)
     assert isinstance(by_list(scope(**SEEN, stops="keep"), kept, WAIT_MS, NOW_MS), Done)
+    taken = step(Phase.LIST, 257, "1 still open", listed=True)
+    assert by_list(scope(**SEEN), kept, WAIT_MS, NOW_MS) == taken
+
+
+def test_other_orders_are_open_beside_kept_stop_orders() -> None:
+    """Those alone are counted."""
+    both = OpenOrders((OpenOrder("1", stop=True), OpenOrder("2")), complete=True)
+    wanted = step(Phase.LIST, 257, "1 still open", listed=True)
+    assert by_list(scope(**SEEN, stops="keep"), both, WAIT_MS, NOW_MS) == wanted
 
 
 def held(hold_until_ms: int, **fields: Any) -> Job:
@@ -214,6 +274,9 @@ def test_a_scope_is_kept_empty_while_it_is_held() -> None:
     short = decided(held(NOW_MS + 300), orders())
     assert isinstance(short, Again)
     assert short.delay_ms == 300
+    last = decided(held(NOW_MS + 1), orders(1, complete=False))
+    assert isinstance(last, Again)
+    assert last.delay_ms == LIST_AGAIN_MS
     over = decided(held(NOW_MS - 1, canceled=2, children=2), orders())
     assert over == Done(Outcome.CANCELED, f"{LEFT}2 canceled")
     assert isinstance(decided(held(NOW_MS - 1_000), orders(1)), Dead)

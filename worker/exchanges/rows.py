@@ -49,9 +49,8 @@ class Rows:
         states: By status, in lower case. What a list of open orders holds and is not
             known to be closed is open.
         page: Rows of a full page, after which there may be others; 0 without pages.
-        pages: How the page after a full one is asked for: by the id of the last row, or by
-            its number, the first being `first_page`. Empty where it cannot be: a full page
-            then leaves the list incomplete.
+        pages: How the page after a full one is asked for: by the id of the last row. Empty
+            where it cannot be: a full page then leaves the list incomplete.
     """
 
     order_id: str
@@ -64,8 +63,7 @@ class Rows:
     ids: IdForm
     states: Mapping[str, OrderState]
     page: int = 0
-    pages: Literal["", "last id", "number"] = ""
-    first_page: int = 0
+    pages: Literal["", "last id"] = ""
 
     def read(self, scope: Lists, rows: list[object]) -> OpenOrders:
         """Take the open orders of the scope.
@@ -74,7 +72,7 @@ class Rows:
         may be the one that was asked for in another spelling.
         """
         orders: list[OpenOrder] = []
-        next_page = self._next(scope, rows)
+        next_page = self._next(rows)
         complete = not self.page or len(rows) < self.page or bool(next_page)
         for row in rows:
             order_id, pair = id_text(at(row, self.order_id)), text_at(row, self.pair)
@@ -93,13 +91,11 @@ class Rows:
         seen = tuple(id_text(at(row, self.order_id)) for row in rows)
         return OpenOrders(tuple(orders), complete, next_page, seen)
 
-    def _next(self, scope: Lists, rows: list[object]) -> str:
+    def _next(self, rows: list[object]) -> str:
         """Return the page that follows a full one; empty if there is none, or no way to it."""
-        if not self.page or len(rows) < self.page:
+        if not self.pages or len(rows) < self.page:
             return ""
-        if self.pages == "number":
-            return str(int(scope.after or self.first_page) + 1)
-        last = id_text(at(rows[-1], self.order_id)) if self.pages else ""
+        last = id_text(at(rows[-1], self.order_id))
         return last if self.ids.pattern.fullmatch(last) else ""
 
     def _unnamed(self, scope: Lists, row: object) -> bool:
