@@ -63,7 +63,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.switches.failures": ("unit/test_switch_failures",),
     "worker.switches.refused_pairs": ("unit/test_refused_pairs",),
     "worker.exchanges.timer": ("unit/test_holding", "unit/test_timers", *_EVERY_READER),
-    "worker.exchanges.replies": _EVERY_READER,
+    "worker.exchanges.replies": (*_EVERY_READER, "unit/test_open_rows"),
     "worker.exchanges.rows": (
         *_EVERY_READER,
         "unit/test_open_rows",
@@ -74,7 +74,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.exchanges.bitmart.replies": (
         *_EVERY_READER[:2],
         "unit/test_exchange_bitmart",
-        "unit/test_pair_names",
+        "unit/test_whole_answers_bitmart",
+        "unit/test_pair_lists",
     ),
     "worker.exchanges.everstrike.replies": (*_EVERY_READER[:2], "unit/test_exchange_everstrike"),
     "worker.exchanges.binance.replies": (
@@ -85,7 +86,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_exchange_okx",
         "unit/test_exchange_okx_algos",
         "unit/test_whole_answers_okx",
-        "unit/test_pair_names",
+        "unit/test_pair_lists",
     ),
     "worker.exchanges.okx.algos": ("unit/test_exchange_okx_algos",),
     "worker.exchanges.bybit.replies": (
@@ -96,7 +97,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.exchanges.kraken.replies": (
         "unit/test_exchange_kraken",
         "unit/test_whole_answers_kraken",
-        "unit/test_pair_names",
+        "unit/test_pair_lists",
     ),
     "worker.exchanges.indodax_v2.replies": (
         "unit/test_exchange_indodax_v2",
@@ -106,7 +107,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_exchange_kucoin",
         "unit/test_whole_answers_kucoin",
         "unit/test_lists_kucoin",
-        "unit/test_pair_names",
+        "unit/test_pair_lists",
     ),
     "worker.exchanges.kucoin.timer": ("unit/test_timer_kucoin",),
     "worker.exchanges.gate.replies": (

@@ -14,6 +14,7 @@ from worker.model.commands import CancelOrder, Command, QueryOrder, SetCountdown
 MANY = tuple(f"P{n}_IDR" for n in range(51))
 NONE: Any = None
 NUMBER: Any = 7
+BY_CLIENT_ID = "by its client order id: give its order id"
 CLIENT_ID = "is not a client order id of binance: give it as the order was placed with, "
 CHECKS: list[tuple[str, Command, str]] = [
     ("binance", CancelOrder("", "BTCUSDT", client_order_id="my1"), ""),
@@ -31,14 +32,12 @@ CHECKS: list[tuple[str, Command, str]] = [
     (
         "everstrike",
         CancelOrder(client_order_id="my1"),
-        "everstrike has no documented way to cancel an order by its client order id: "
-        "give its order id",
+        f"everstrike has no documented way to cancel an order {BY_CLIENT_ID}",
     ),
     (
         "everstrike",
         QueryOrder(client_order_id="my1"),
-        "everstrike has no documented way to ask about an order by its client order id: "
-        "give its order id",
+        f"everstrike has no documented way to ask about an order {BY_CLIENT_ID}",
     ),
     ("bybit", QueryOrder("7", "BTCUSDT", past=True), ""),
     ("bybit", QueryOrder("7", "BTCUSDT"), ""),

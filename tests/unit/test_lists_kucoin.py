@@ -116,6 +116,8 @@ OCO_ROW = {"orderId": ID, "symbol": "BTC-USDT", "status": "NEW", "clientOid": "m
     ("scope", "total", "rows", "orders", "complete", "following"),
     [
         (STOPS, 1, [stop()], (STOPPED,), True, "oco-1"),
+        (ListStopOrders(side="buy"), 1, [stop()], (STOPPED,), True, "oco-1"),
+        (ListStopOrders(side="sell"), 1, [stop()], (), True, "oco-1"),
         (STOPS, "0", [], (), True, "oco-1"),
         (STOPS, "2", [stop()], (STOPPED,), False, "2"),
         (STOPS, 3, [], (), False, "2"),

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from worker.exchanges.checks import NUMBER_ID
-from worker.exchanges.rows import Rows
+from worker.exchanges.replies import in_scope
+from worker.exchanges.rows import COUNT_MAX, Rows, scope_canceled
 from worker.model.commands import ListOpenOrders
-from worker.model.outcomes import OpenOrder, OpenOrders, OrderState
+from worker.model.outcomes import OpenOrder, OpenOrders, OrderState, ScopeCanceled
 
 ROWS = Rows(
     order_id="id",
@@ -120,4 +121,28 @@ LISTS: dict[str, tuple[Rows, ListOpenOrders, list[object], OpenOrders]] = {
 def test_what_a_list_says(case: str) -> None:
     """Its open orders of the scope, whether these are all, the next page, and each row's id."""
     rows, scope, listed, wanted = LISTS[case]
-    assert rows.read(scope, listed) == wanted
+    answer = rows.read(scope, listed)
+    assert (answer, answer.seen) == (wanted, wanted.seen)
+
+
+@pytest.mark.parametrize(
+    ("count", "answer"),
+    [
+        (0, ScopeCanceled(0)),
+        (COUNT_MAX, ScopeCanceled(COUNT_MAX)),
+        (COUNT_MAX + 1, None),
+        (-1, None),
+        (True, None),
+        (1.0, None),
+        ("1", None),
+    ],
+)
+def test_a_count_of_canceled_orders(count: object, answer: ScopeCanceled | None) -> None:
+    """What is no plausible count is none."""
+    assert scope_canceled(count) == answer
+
+
+def test_a_list_without_client_order_ids_shows_no_order_of_a_prefix() -> None:
+    """Whatever the prefix."""
+    assert not in_scope(ListOpenOrders(client_id_prefix="X"), "BTC-USDT", "buy")
+    assert in_scope(ListOpenOrders(), "BTC-USDT", "buy")

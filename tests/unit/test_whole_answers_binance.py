@@ -8,6 +8,7 @@ from tests.support.whole_answers import (
     SHAPE,
     THROTTLED,
     UNAVAILABLE,
+    UNDOCUMENTED,
     UNKNOWN,
     Case,
     check,
@@ -22,7 +23,16 @@ from worker.model.commands import (
     ListStopOrders,
     QueryOrder,
 )
-from worker.model.outcomes import OpenOrder, OpenOrders, OrderReport, OrderState, ScopeCanceled
+from worker.model.outcomes import (
+    CancelAccepted,
+    Closed,
+    OpenOrder,
+    OpenOrders,
+    OrderReport,
+    OrderState,
+    Outcome,
+    ScopeCanceled,
+)
 
 BINANCE = binance.read_reply
 B_CANCEL, B_QUERY = CancelOrder("7", pair="BTCUSDT"), QueryOrder("7", pair="BTCUSDT")
@@ -146,6 +156,57 @@ BINANCE_CASES = [
         )
         for odd in ({"symbol": "B C"}, {"side": "up"}, {"clientAlgoId": ""}, {"algoStatus": "ODD"})
     ),
+]
+
+STOP, ASK_STOP = CancelOrder("7", "BTCUSDT", stop=True), QueryOrder("7", "BTCUSDT", stop=True)
+ALGO = {"algoId": 7, "code": "200", "symbol": "BTCUSDT", "algoStatus": "NEW"}
+ODD = "{algoId: number, code: text, symbol: text, algoStatus: text}"
+ROW = "{orderId: number, symbol: text, side: text, status: text, clientOrderId: text}"
+NOTHING_KNOWN = f"HTTP 200: {UNDOCUMENTED}; "
+# Spot has no orders of its own for algo ids: a stop order is one of the book.
+BINANCE_CASES += [
+    Case(BINANCE, STOP, {**B_ROW, "status": "CANCELED"}, Closed(Outcome.CANCELED)),
+    Case(BINANCE, ASK_STOP, B_ROW, OrderReport(OrderState.OPEN)),
+    Case(BINANCE, STOP, ALGO, CancelAccepted()),
+    Case(BINANCE, STOP, {**ALGO, "algoId": 8}, unproven(UNKNOWN, NOTHING_KNOWN + ODD)),
+    Case(BINANCE, ASK_STOP, ALGO, OrderReport(OrderState.OPEN)),
+    Case(BINANCE, ASK_STOP, {**ALGO, "algoId": 8}, unproven(UNKNOWN, NOTHING_KNOWN + ODD)),
+    Case(BINANCE, QueryOrder("7", stop=True), ALGO, unproven(UNKNOWN, NOTHING_KNOWN + ODD)),
+    Case(BINANCE, QueryOrder("7"), B_ROW, unproven(UNKNOWN, NOTHING_KNOWN + ROW)),
+    # A status without a documented code.
+    Case(BINANCE, B_CANCEL, {"msg": "odd"}, unproven(UNKNOWN, "HTTP 400: odd"), 400),
+    Case(
+        BINANCE,
+        B_CANCEL,
+        {"msg": "odd"},
+        unproven(THROTTLED, "HTTP 429: odd", retry_after_ms=3_000),
+        429,
+    ),
+    Case(
+        BINANCE,
+        B_CANCEL,
+        {"msg": "odd"},
+        unproven(UNKNOWN, "HTTP 500: odd", retry_after_ms=3_000),
+        500,
+    ),
+    Case(
+        BINANCE,
+        B_CANCEL,
+        {"msg": "Service Unavailable."},
+        unproven(UNAVAILABLE, "HTTP 503: Service Unavailable.", retry_after_ms=3_000),
+        503,
+    ),
+    Case(BINANCE, B_CANCEL, failed([]), unproven(UNKNOWN, "HTTP 400: some words"), 400),
+    Case(BINANCE, B_CANCEL, failed(-1003.0), unproven(UNKNOWN, "HTTP 400: some words"), 400),
+    Case(
+        BINANCE,
+        B_CANCEL,
+        failed(-1003),
+        unproven(THROTTLED, "HTTP 418: some words", retry_after_ms=3_000, banned=True),
+        418,
+    ),
+    Case(BINANCE, B_CANCEL, failed(0), unproven(THROTTLED, "HTTP 403: some words"), 403),
+    Case(BINANCE, B_CANCEL, {}, unproven(UNKNOWN, f"{NOTHING_KNOWN}{{}}")),
 ]
 
 

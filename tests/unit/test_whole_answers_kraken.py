@@ -8,12 +8,13 @@ import pytest
 
 from tests.support.whole_answers import THROTTLED, UNDOCUMENTED, UNKNOWN, Case, check, unproven
 from worker.exchanges.kraken import replies as kraken
-from worker.model.commands import CancelOrder, ListOpenOrders, SetCountdown
-from worker.model.outcomes import CountdownSet, OpenOrder, OpenOrders
+from worker.model.commands import CancelOrder, CancelScope, ListOpenOrders, SetCountdown
+from worker.model.outcomes import CountdownSet, OpenOrder, OpenOrders, ScopeCanceled
 
 KRAKEN = kraken.read_reply
 TXID, OTHER = "OABCDE-ABCDE-ABCDEF", "OABCDE-ABCDE-ABCDEG"
 K_CANCEL, K_TIMER, K_STOP = CancelOrder(TXID), SetCountdown((), 60_000), SetCountdown((), 0)
+K_ALL = CancelScope()
 K_LIST = ListOpenOrders(pair="XBTUSD")
 
 
@@ -108,6 +109,20 @@ KRAKEN_CASES = [
         K_LIST,
         result({"open": {OTHER: k_row(pair="X Y"), TXID: k_row()}}),
         OpenOrders((K_OPEN,), complete=False),
+    ),
+    # Of cancels that are pending nothing is known but that there are so many.
+    Case(KRAKEN, K_ALL, result({"count": 0, "pending": True}), ScopeCanceled()),
+    Case(KRAKEN, K_ALL, result({"count": 2, "pending": True}), ScopeCanceled()),
+    Case(KRAKEN, K_ALL, result({"count": 2, "pending": False}), ScopeCanceled(2)),
+    Case(
+        KRAKEN,
+        K_ALL,
+        result({"count": -1, "pending": True}),
+        unproven(
+            UNKNOWN,
+            f"HTTP 200: {UNDOCUMENTED}; "
+            "{error: [0], result: {count: number, pending: true or false}}",
+        ),
     ),
 ]
 

@@ -72,6 +72,7 @@ CASES = [
     Case(read_reply, CANCEL, ok({}), odd("{}")),
     Case(read_reply, CANCEL, ok({}), unproven(UNAVAILABLE, "HTTP 500", retry_after_ms=3_000), 500),
     Case(read_reply, CANCEL, ok({}), unproven(UNKNOWN, "HTTP 400: {code: text, data: {}}"), 400),
+    Case(read_reply, CANCEL, {"data": {}}, unproven(UNKNOWN, "HTTP 400: {data: {}}"), 400),
     Case(read_reply, CANCEL, error(1), unproven(UNKNOWN, f"HTTP 200: {WORDS}")),
     Case(
         read_reply,
@@ -290,3 +291,10 @@ def test_a_window_of_weights_ends_within_a_minute(reset: str, wait_ms: int) -> N
     reply = Reply(429, headers, json.dumps(error("429000")).encode(), received_ms=0)
     words = f"HTTP 429: 429000 {WORDS}"
     assert read_reply(CANCEL, reply) == unproven(THROTTLED, words, retry_after_ms=wait_ms)
+
+
+def test_only_a_refusal_for_the_rate_waits_for_the_window() -> None:
+    """Every reply says when that ends."""
+    headers = {"gw-ratelimit-reset": "100"}
+    reply = Reply(401, headers, json.dumps(error("400001")).encode(), received_ms=0)
+    assert read_reply(CANCEL, reply) == unproven(UNAUTHORIZED, f"HTTP 401: 400001 {WORDS}")
