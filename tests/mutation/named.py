@@ -21,12 +21,6 @@ _LIMITS = (
     "integration/test_paced_limits",
     "integration/test_slot_pools",
 )
-_CCXT = (
-    "unit/test_ccxt_evidence",
-    "unit/test_ccxt_fixtures",
-    "unit/test_ccxt_profiles",
-    "unit/test_exchange_ccxt",
-)
 _RETRIES = (
     "unit/test_retries",
     "unit/test_retry_budgets",
@@ -113,11 +107,13 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.exchanges.gate.replies": (
         "unit/test_exchange_gate",
         "unit/test_whole_answers_gate",
+        "unit/test_more_answers_gate",
         "unit/test_pair_names",
     ),
     "worker.exchanges.gate.rows": (
         "unit/test_exchange_gate",
         "unit/test_whole_answers_gate",
+        "unit/test_more_answers_gate",
     ),
     "worker.exchanges.deribit.replies": (
         "unit/test_exchange_deribit",
@@ -128,7 +124,11 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_whole_answers_hyperliquid",
         "unit/test_pair_names",
     ),
-    "worker.exchanges.ccxt.replies": ("unit/test_ccxt_answers",),
+    "worker.exchanges.ccxt.replies": (
+        "unit/test_ccxt_answers",
+        "unit/test_ccxt_profiled_answers",
+        "unit/test_ccxt_profiles",
+    ),
     "worker.exchanges.ccxt.evidence": ("unit/test_ccxt_evidence", "unit/test_ccxt_failures"),
     "worker.store.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.direct.nonces": ("integration/test_nonces", "integration/test_nonce_units"),

@@ -5,17 +5,13 @@ What ccxt does is given: here it is one exchange of none of its kinds.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from ccxt.base import errors
 
-from worker.exchanges.ccxt.profile import Profile, profile_of
-from worker.exchanges.ccxt.replies import read_reply
-from worker.exchanges.ccxt.silent import Pass, Refused, Wants
+from tests.support.given_ccxt import NOTHING, Reading, always, answer, as_it_is, raising, unknown
+from worker.exchanges.ccxt.silent import Refused, Wants
 from worker.model.commands import CancelOrder, CancelScope, Command, ListOpenOrders, QueryOrder
 from worker.model.outcomes import (
     Answer,
@@ -28,75 +24,10 @@ from worker.model.outcomes import (
     Outcome,
     Unproven,
 )
-from worker.model.wire import Reply
 
 ID, PAIR = "123", "BTCUSDT"
 CANCEL, QUERY, LIST = CancelOrder(ID, PAIR), QueryOrder(ID, PAIR), ListOpenOrders(PAIR)
 ROW = {"id": ID, "status": "canceled"}
-Reading = Callable[[Any], Any]
-
-
-class Ccxt:
-    """What ccxt is asked for, and what it makes of the JSON of a reply."""
-
-    def __init__(self, reading: Reading, *, nonce: bool = False) -> None:
-        self.reading = reading
-        self.nonce = nonce
-        self.entry = self
-        self.passes: list[Pass] = []
-
-    def prepare(self) -> str:
-        """Return what stands for ccxt's exchange."""
-        return "prepared"
-
-    def run(self, template: str, command: Command, run: Pass) -> object:
-        """Read a reply."""
-        assert template == "prepared"
-        assert isinstance(command, CancelOrder | QueryOrder | ListOpenOrders | CancelScope)
-        assert run.reply is not None
-        self.passes.append(run)
-        return self.reading(run.reply[1])
-
-
-def raising(error: Exception) -> Reading:
-    """Return a reading that fails."""
-
-    def fail(body: object) -> object:
-        raise error
-
-    return fail
-
-
-def as_it_is(body: object) -> object:
-    """Read a body as the order's report."""
-    return body
-
-
-def answer(
-    command: Command,
-    body: object,
-    reading: Reading = as_it_is,
-    *,
-    status: int = 200,
-    profile: Profile | None = None,
-    nonce: bool = False,
-) -> Answer:
-    """Return the answer to a reply, which names a wait of 3 s."""
-    ccxt: Any = Ccxt(reading, nonce=nonce)
-    reply = Reply(status, {"retry-after": "3"}, json.dumps(body).encode(), received_ms=0)
-    found = read_reply(ccxt, profile, command, reply)
-    for each in ccxt.passes:
-        assert each.reply[0] is reply
-        assert each.parses is (profile is None)
-    return found
-
-
-def unknown(why: str, shape: str) -> Unproven:
-    """Return the answer to a reply that proves nothing."""
-    return Unproven(Outcome.UNKNOWN, f"HTTP 200: {why}; {shape}")
-
-
-NOTHING = "the reply proves nothing of this order"
 SHAPE = "{id: text, status: text}"
 
 
@@ -111,6 +42,8 @@ SHAPE = "{id: text, status: text}"
         (QUERY, ROW, OrderReport(OrderState.CANCELED)),
         (QUERY, {**ROW, "status": "closed"}, OrderReport(OrderState.FILLED)),
         (QUERY, {**ROW, "status": "open"}, OrderReport(OrderState.OPEN)),
+        # An open order may be on its way to an end.
+        (QUERY, {"id": ID, "status": "open", "x": "pending"}, OrderReport(OrderState.OPEN)),
         (QUERY, {"id": ID}, unknown(NOTHING, "{id: text}")),
         (QUERY, {**ROW, "id": "121"}, unknown(NOTHING, SHAPE)),
         # Words of the exchange's own that say that it is under way.
@@ -142,11 +75,6 @@ def test_what_ccxt_has_read_of_a_reply(command: Command, body: object, wanted: A
     assert answer(command, body) == wanted
 
 
-def always(found: object) -> Reading:
-    """Return a reading that does not depend on the reply."""
-    return lambda body: found
-
-
 def told(body: Any) -> object:
     """Read a state out of words for people."""
     return {"id": ID, "status": "canceled" if "msg" in body else "open"}
@@ -157,7 +85,7 @@ def other(body: Any) -> object:
     return {"id": body["id"], "status": body.get("status") if "msg" in body else "closed"}
 
 
-def failing_again(error: Exception) -> Reading:
+def failing_again(error: BaseException) -> Reading:
     """Return a reading that fails on what is not the reply itself."""
 
     def read(body: Any) -> object:
@@ -193,6 +121,24 @@ def test_a_state_is_the_replys_own(case: str) -> None:
     assert found == (OrderReport(OrderState.CANCELED) if proven else none)
 
 
+def test_a_failure_around_the_order_takes_its_proof() -> None:
+    """At any depth."""
+    body = {"data": {"success": False, "order": ROW}}
+    shape = "{data: {success: true or false, order: {id: text, status: text}}}"
+    wanted = unknown("it says that the request failed", shape)
+    assert answer(QUERY, body, lambda read: read["data"]["order"]) == wanted
+
+
+def test_a_reply_that_is_too_deep_is_not_read() -> None:
+    """Not even as far as ccxt could."""
+    body: object = ROW
+    for _ in range(40):
+        body = [body]
+    deep = answer(CANCEL, body, always(ROW))
+    assert isinstance(deep, Unproven)
+    assert NOTHING not in deep.detail
+
+
 def test_an_open_order_is_named_by_the_reply() -> None:
     """Whatever ccxt has read."""
     is_open = {"id": ID, "status": "open"}
@@ -200,7 +146,7 @@ def test_an_open_order_is_named_by_the_reply() -> None:
     assert answer(CANCEL, {"id": ID}, always(None)) == unknown(NOTHING, "{id: text}")
 
 
-ROWS = [
+ROWS: list[dict[str, object]] = [
     {"id": ID, "symbol": PAIR, "side": "buy", "status": "open"},
     {"id": "124", "symbol": PAIR, "side": "sell"},
     {"id": "125", "symbol": PAIR, "side": "odd", "status": None},
@@ -220,6 +166,7 @@ ODD, LAST = OpenOrder("125", PAIR, None), OpenOrder("130", PAIR, "buy")
         (LIST, (FIRST, SECOND, ODD, LAST)),
         (ListOpenOrders(PAIR, "buy"), (FIRST, LAST)),
         (ListOpenOrders(PAIR, "sell"), (SECOND,)),
+        (ListOpenOrders(), (FIRST, SECOND, ODD, OpenOrder("127", "ETHUSDT", "buy"), LAST)),
     ],
 )
 def test_a_list_has_orders_and_is_never_complete(
@@ -238,7 +185,7 @@ def test_no_list_is_empty_for_certain(found: object) -> None:
 
 
 BUSY = {"msg": "busy"}
-ERRORS: list[tuple[Command, Exception, bool, Answer]] = [
+ERRORS: list[tuple[Command, BaseException, bool, Answer]] = [
     (
         CANCEL,
         errors.OrderNotFound("x"),
@@ -289,7 +236,7 @@ ERRORS: list[tuple[Command, Exception, bool, Answer]] = [
 
 @pytest.mark.parametrize(("command", "error", "nonce", "wanted"), ERRORS)
 def test_what_ccxt_raises(
-    command: Command, error: Exception, wanted: Answer, *, nonce: bool
+    command: Command, error: BaseException, wanted: Answer, *, nonce: bool
 ) -> None:
     """Its errors say what is not proven, and any other error says nothing."""
     assert answer(command, BUSY, raising(error), nonce=nonce) == wanted
@@ -325,51 +272,3 @@ def test_a_refusal_for_the_rate_has_the_replys_wait() -> None:
     """Where its status does not say so, the text does."""
     found = answer(CANCEL, BUSY, raising(errors.RateLimitExceeded("x")), status=430)
     assert found == Unproven(Outcome.THROTTLED, "HTTP 430: busy; ccxt: RateLimitExceeded")
-
-
-PHEMEX, BITFINEX = profile_of("phemex"), profile_of("bitfinex")
-NO_ORDERS = {"code": 10002, "msg": "odd"}
-FAULT = ["error", 10020, "odd"]
-ERROR_SHAPE = "{code: number, msg: text}"
-OUTAGE = Unproven(Outcome.UNAVAILABLE, "HTTP 500", retry_after_ms=3_000)
-
-
-@pytest.mark.parametrize(
-    ("profile", "command", "body", "status", "wanted"),
-    [
-        (PHEMEX, LIST, NO_ORDERS, 200, OpenOrders((), complete=True)),
-        (PHEMEX, LIST, NO_ORDERS, 400, Unproven(Outcome.UNKNOWN, "HTTP 400: NOTHING: odd; SHAPE")),
-        (PHEMEX, CANCEL, NO_ORDERS, 200, unknown(f"{NOTHING}: odd", ERROR_SHAPE)),
-        (PHEMEX, LIST, {**NO_ORDERS, "code": 7}, 200, unknown(f"{NOTHING}: odd", ERROR_SHAPE)),
-        (None, LIST, NO_ORDERS, 200, unknown(f"{NOTHING}: odd", ERROR_SHAPE)),
-        (BITFINEX, LIST, {"a": 1}, 200, unknown(NOTHING, "{a: number}")),
-        # A documented error comes with the status of an outage.
-        (BITFINEX, CANCEL, FAULT, 500, Unproven(Outcome.UNKNOWN, "HTTP 500: NOTHING; FAULT")),
-        (BITFINEX, CANCEL, {"a": 1}, 500, OUTAGE),
-        (BITFINEX, CANCEL, FAULT, 501, replace(OUTAGE, detail="HTTP 501")),
-        (PHEMEX, CANCEL, FAULT, 500, OUTAGE),
-        (None, CANCEL, FAULT, 500, OUTAGE),
-    ],
-)
-def test_what_a_profile_documents(
-    profile: Profile | None, command: Command, body: object, status: int, wanted: Answer
-) -> None:
-    """An error that is the empty list, and a status that is no outage."""
-    if isinstance(wanted, Unproven):
-        words = wanted.detail.replace("NOTHING", NOTHING).replace("SHAPE", ERROR_SHAPE)
-        wanted = replace(wanted, detail=words.replace("FAULT", "[3 of text]"))
-    assert answer(command, body, status=status, profile=profile) == wanted
-
-
-def test_a_profile_reads_the_reply_itself() -> None:
-    """Not what ccxt has made of it, nor what it has written into it."""
-    row = {"orderID": ID, "symbol": f"s{PAIR}", "side": "Buy", "ordStatus": "Canceled"}
-    body = {"code": 0, "data": {"rows": [row]}}
-
-    def spoiled(read: Any) -> object:
-        read.clear()
-        return None
-
-    query = QueryOrder(ID, f"s{PAIR}")
-    wanted = OrderReport(OrderState.CANCELED)
-    assert answer(query, body, spoiled, profile=PHEMEX) == wanted

@@ -15,6 +15,7 @@ TOP: list[tuple[object, bool]] = [
     ("error", False),
     # Lists hold rows, which are not looked into without an order.
     ([{"success": False}], False),
+    ({"data": {"id": "XX", "success": False}}, False),
     ({"success": False}, True),
     ({"success": "False "}, True),
     ({"ok": 0}, True),
@@ -34,8 +35,12 @@ TOP: list[tuple[object, bool]] = [
         ({"error": fine}, False)
         for fine in ("", "0", "00000", "000000", 200, "OK", "none", None, "null", "Success")
     ),
-    *(({"error": fine}, False) for fine in (False, 0, "No error", [], {})),
-    *(({"error": bad}, True) for bad in (True, 1, "201", ["x"], {"x": 1}, "fault")),
+    *(({"error": each}, False) for each in (False, 0, "No error")),
+    ({"error": []}, False),
+    ({"error": {}}, False),
+    *(({"error": each}, True) for each in (True, 1, "201", "fault")),
+    ({"error": ["x"]}, True),
+    ({"error": {"x": 1}}, True),
     # The word of an envelope.
     *(({name: "error"}, True) for name in ("status", "result")),
     *(({"status": word}, True) for word in ("Error", "fail", "FAILED")),

@@ -153,7 +153,7 @@ def test_how_a_scope_ends(case: str) -> None:
     assert closed_scope(scope(**fields), why) == wanted
 
 
-def step(phase: Phase, delay_ms: int, detail: str, **seen: bool) -> Again:
+def step(phase: Phase, delay_ms: int, detail: str, **seen: Any) -> Again:
     """Return another look at one of the lists."""
     return Again(phase, delay_ms, Outcome.UNKNOWN, detail, **seen)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.model.constants import LAG_SHARE
+from worker.model.constants import LAG_SHARE, SLACK_SHARE
 from worker.model.switches import NativeSwitch, SwitchState
 from worker.switches.one_list import ListPlan, plan_list
 
@@ -15,6 +15,7 @@ NOW_MS = 1_700_000_000_000
 TIMEOUT_MS = 60_000
 MAX_PAIRS = 4
 LEAST_MS = 7_000
+SLACK_MS = TIMEOUT_MS // SLACK_SHARE
 
 
 def armed(
@@ -118,6 +119,72 @@ def test_after_a_refusal_each_is_tried_alone() -> None:
     assert shown(planned(held, armed("b", 50_000), alone=frozenset("b"))) == "b-a"
     put_off = armed("b", 50_000, due=False)
     assert shown(planned(replace(held, due=True), put_off, alone=frozenset("b"))) == "a"
+
+
+def test_only_a_timer_that_fires_in_time_is_kept_for_what_is_left_of_a_deadline() -> None:
+    """Not one that is off, has fired, or whose place is not known."""
+    new = armed("n", 60_000)
+    assert shown(planned(armed("a", 5_000), new)) == "n"
+    silent = armed("a", 5_000, timer_ms=5_000)
+    assert planned(silent, new) == ListPlan([], (), ("n",))
+    assert shown(planned(replace(silent, unsure=True), new)) == "n-a"
+    assert shown(planned(replace(silent, unsure=True, fires_ms=0), new)) == "n-a"
+    assert shown(planned(replace(silent, fires_ms=NOW_MS), new)) == "n-a"
+    early = armed("m", 20_000)
+    assert planned(silent, early, new) == ListPlan([], ("n",), ("m",))
+
+
+def test_a_timer_that_fires_too_late_is_stopped_once_it_cannot_be_set() -> None:
+    """Only one that is due, and of which too little is left."""
+    assert shown(planned(armed("a", 5_000, timer_ms=5_000))) == ""
+    outlives = replace(armed("a", 5_000, timer_ms=4_000), outlives=True)
+    assert shown(planned(outlives)) == "stop a"
+    assert shown(planned(replace(outlives, due=False))) == ""
+    assert shown(planned(armed("a", 50_000, timer_ms=55_000, due=False))) == ""
+    assert shown(planned(replace(disarmed("d"), due=False))) == ""
+    assert shown(planned(disarmed("d"), armed("a", 50_000, timer_ms=55_000))) == "a-d"
+
+
+def test_the_bounds_of_a_small_lag() -> None:
+    """Both are where a timer of its own has them."""
+    assert shown(planned(armed("a", 30_000), armed("b", 30_000 + SLACK_MS))) == "ab"
+    assert shown(planned(armed("a", 30_000), armed("b", 30_001 + SLACK_MS))) == "a/b"
+    assert shown(planned(armed("a", 30_301), armed("b", 33_000))) == "ab"
+    assert shown(planned(armed("a", 30_300), armed("b", 33_000))) == "a/b"
+
+
+def test_without_a_shortest_countdown_and_a_way_nothing_is_taken_off() -> None:
+    """Then a timer can be set until the deadline."""
+    last = armed("a", 0, timer_ms=1)
+    assert shown(plan_list([last], now_ms=NOW_MS, max_pairs=MAX_PAIRS)) == "a"
+    both = [armed("a", 30_001), armed("b", 33_000)]
+    assert shown(plan_list(both, now_ms=NOW_MS, max_pairs=MAX_PAIRS)) == "ab"
+
+
+def test_one_that_is_tried_alone_is_alone_already_where_it_is_the_only_one() -> None:
+    """It keeps its timer, due or not."""
+    held = armed("b", 50_000, timer_ms=49_000, due=False)
+    assert shown(planned(disarmed("d"), held, alone=frozenset("b"))) == "b-d"
+
+
+def test_one_that_is_larger_than_the_list_is_not_left_out_for_another() -> None:
+    """Arming refuses it, so that the exchange would."""
+    assert shown(planned(armed("a", 50_000, pairs=MAX_PAIRS + 1))) == "a"
+
+
+def urgent(*switches: NativeSwitch) -> bool:
+    """Return whether the one request is urgent."""
+    (sync,) = planned(*switches).syncs
+    return sync.urgent
+
+
+def test_what_is_urgent() -> None:
+    """A timer that must end, fires late or may fire soon; not one that is to be set again."""
+    assert urgent(disarmed("d"), armed("a", 50_000, timer_ms=30_000))
+    assert not urgent(armed("a", 50_000, timer_ms=30_000))
+    assert not urgent(replace(armed("a", 50_000, timer_ms=30_000), outlives=True))
+    assert urgent(armed("a", 50_000, timer_ms=55_000))
+    assert urgent(armed("a", 50_000, timer_ms=1_000))
 
 
 SWITCHES = st.builds(

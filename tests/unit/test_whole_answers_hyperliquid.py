@@ -18,6 +18,7 @@ from tests.support.whole_answers import (
     check,
     unproven,
 )
+from worker.exchanges.hyperliquid.dexs import ASSETS_EACH
 from worker.exchanges.hyperliquid.replies import read_reply
 from worker.model.commands import (
     CancelOrder,
@@ -320,3 +321,33 @@ def test_a_list_holds_the_open_orders_of_the_scope(
     """What cannot be read leaves it incomplete; one of the account goes on elsewhere."""
     answer: Answer = read_reply(scope, Reply(200, {}, json.dumps(rows).encode(), received_ms=0))
     assert answer == OpenOrders(orders, complete, "" if scope.pair else "?")
+
+
+MORE = [
+    Case(read_reply, LIST, {}, odd("{}")),
+    Case(read_reply, QUERY, err(GONE), unproven(UNKNOWN, GONE)),
+    Case(read_reply, SPOT, {"tokens": [], "universe": 5}, odd("{tokens: [0], universe: number}")),
+    Case(read_reply, CANCEL, {"message": "odd"}, unproven(REJECTED, "HTTP 422: odd"), 422),
+]
+
+
+@pytest.mark.parametrize("case", MORE)
+def test_more_whole_answers(case: Case) -> None:
+    """What is about another command, or has another form."""
+    check(case)
+
+
+def test_an_order_without_a_client_order_id_is_of_no_prefix() -> None:
+    """Whatever the prefix."""
+    body = json.dumps([row(cloid=None)]).encode()
+    answer = read_reply(ListOpenOrders(client_id_prefix="X"), Reply(200, {}, body, received_ms=0))
+    assert isinstance(answer, OpenOrders)
+    assert answer.orders == ()
+
+
+def test_an_exchange_has_so_many_asset_ids_and_no_more() -> None:
+    """A perpetual after these would have the id of another exchange's."""
+    body = json.dumps({"universe": [{"name": f"C{n}"} for n in range(ASSETS_EACH + 1)]}).encode()
+    answer = read_reply(PERPETUALS, Reply(200, {}, body, received_ms=0))
+    assert isinstance(answer, PairList)
+    assert [answer.pairs[-1].pair, len(answer.pairs)] == [f"C{ASSETS_EACH - 1}", ASSETS_EACH]
