@@ -167,9 +167,11 @@ def test_one_that_is_tried_alone_is_alone_already_where_it_is_the_only_one() -> 
     assert shown(planned(disarmed("d"), held, alone=frozenset("b"))) == "b-d"
 
 
-def test_one_that_is_larger_than_the_list_is_not_left_out_for_another() -> None:
-    """Arming refuses it, so that the exchange would."""
-    assert shown(planned(armed("a", 50_000, pairs=MAX_PAIRS + 1))) == "a"
+def test_one_that_is_larger_than_the_list_is_left_to_workers() -> None:
+    """No request can name all its pairs; it was armed before a worker had said how many."""
+    found = planned(armed("a", 50_000, pairs=MAX_PAIRS + 1), armed("b", 50_000))
+    assert (shown(found), found.left_out) == ("b/a", ("a",))
+    assert planned(armed("a", 50_000, pairs=MAX_PAIRS)).left_out == ()
 
 
 def urgent(*switches: NativeSwitch) -> bool:

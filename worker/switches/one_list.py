@@ -72,7 +72,7 @@ def plan_list(
         size = sum(len(each.pairs) for each in (*group, switch))
         earliest_ms = group[0].deadline_ms if group else switch.deadline_ms
         served = _in_line(switch, earliest_ms, now_ms + way_ms)
-        if group and not (served and size <= max_pairs):
+        if size > max_pairs or (group and not served):
             left.append(switch.id)
         else:
             group.append(switch)
