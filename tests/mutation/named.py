@@ -133,7 +133,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "worker.store.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.direct.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.store.limiter": _LIMITS,
-    "worker.direct.limiter": _LIMITS,
+    "worker.direct.limiter": (*_LIMITS, "unit/test_memory_limits"),
 }
 """Each module, with the files of tests that are named for it."""
 LONG = (
