@@ -75,7 +75,7 @@ def test_what_ccxt_has_read_of_a_reply(command: Command, body: object, wanted: A
     assert answer(command, body) == wanted
 
 
-def told(body: Any) -> object:
+def message_of(body: Any) -> object:
     """Read a state out of words for people."""
     return {"id": ID, "status": "canceled" if "msg" in body else "open"}
 
@@ -103,7 +103,7 @@ READINGS: dict[str, tuple[Reading, bool]] = {
     "nothing": (always(None), False),
     "of another id too": (lambda body: ROW if body.get("status") else None, False),
     "of the id alone": (lambda body: ROW if body["id"] == ID else None, False),
-    "out of a message": (told, False),
+    "out of a message": (message_of, False),
     "another state without the message": (other, False),
     **{
         f"a failure without the report: {type(error).__name__}": (failing_again(error), False)
