@@ -27,7 +27,8 @@ from worker.model.wire import Reply
 COUNT, WARM, ROUNDS = 500, 50, 3
 CALLS = 2_000
 ROOMY = {"max_requests": 10_000, "window_ms": 1_000}
-BY_HAND = ("bn", "ga", "kr")
+WITHOUT_NONCES = ("bn", "ga")
+BY_HAND = (*WITHOUT_NONCES, "kr")
 OF_CCXT: dict[str, tuple[str, ...]] = {"wb": ("kr",), "cp": ("bn", "ga")}
 """With the hand-written adapters that each is compared with. Each proves a cancel by its reply,
 so that one attempt is one request. WhiteBIT has a profile, and nonces as Kraken has, so that its
@@ -57,7 +58,9 @@ def main() -> int:
             f"{ALL_KEYS[alias][0]:16} an attempt {cost_ms:.2f} ms{ratio}; "
             f"of that signing {sign_us:.0f} µs, reading {read_us:.0f} µs\n"
         )
-    holds = all(costs[alias] <= MOST * hand_ms[alias] for alias in OF_CCXT)
+    # Judged beside adapters without nonces, whichever is its like.
+    plain_ms = statistics.mean(costs[alias] for alias in WITHOUT_NONCES)
+    holds = all(costs[alias] <= MOST * plain_ms for alias in OF_CCXT)
     sys.stdout.write(f"at most {MOST:g} times: {'holds' if holds else 'FAILS'}\n")
     return 0 if holds else 1
 
