@@ -3,7 +3,7 @@
 Each is held by its exchange's timer as far as that exchange's budget of requests allows, and else
 by workers, for the reason that is shown. The cost of one switch must not grow with their number.
 Times are wall-clock, and Redis's are of the worker's scripts too: run it on a machine that does
-nothing else. Arming looks at up to 1,000 switches of an account, so its cost grows up to there.
+nothing else.
 
 Run: `uv run python -m tests.benchmarks.venue_switches`
 """

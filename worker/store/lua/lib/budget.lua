@@ -4,27 +4,28 @@
 --- @include lib/firings
 --- @include lib/sharing
 --- @include lib/switches
+--- @include lib/timer_counts
 
--- Switches of a lane that are counted at most.
-local COUNTED_MAX = 1000
 -- Renewals of one switch in a timeout, and of many that share requests; pairs in one
 -- request, where no worker has registered that.
 local RENEWALS, SHARED, TIMER_PAIRS = 3, 10, 50
 -- Renewals in a timeout of a list that each request names as a whole.
 local LISTED = 4
 
--- demand(p, lane, wanted, per_request) -> requests in 1,000 s that renew the timers of the lane,
--- with the wanted switch; and the shortest timeout. Switches whose timeouts are within an
+-- demand(p, lane, wanted, per_request, now) -> requests in 1,000 s that renew the timers of the
+-- lane, with the wanted switch; and the shortest timeout. Switches whose timeouts are within an
 -- eighth share requests, so that they need no more of them however many they are; not where
 -- a request names one pair.
-local function demand(p, lane, wanted, per_request)
-  local all = { { wanted.timeout, math.ceil(#wanted.pairs / per_request) } }
-  for _, other in ipairs(redis.call('ZRANGE', p .. 'ends:' .. lane, 0, COUNTED_MAX - 1)) do
-    local switch = redis.call('HMGET', p .. 'switch:' .. other, 'timeout_ms', 'native', 'pairs',
-      'state')
-    if other ~= wanted.id and switch[2] == '1' and switch[4] == 'armed' then
-      all[#all + 1] = { tonumber(switch[1]), math.ceil(#split(switch[3]) / per_request) }
-    end
+local function demand(p, lane, wanted, per_request, now)
+  local counts = timer_counts(p, lane, now)
+  local counted = redis.call('HGET', p .. 'switch:' .. wanted.id, 'counted')
+  if counts[counted] then counts[counted] = counts[counted] - 1 end
+  local own = math.ceil(#wanted.pairs / per_request)
+  local all = { { wanted.timeout, own, own } } -- timeout; requests of all, and of one
+  for field, count in pairs(counts) do
+    local timeout, named = string.match(field, '^(%d+):(%d+)$')
+    local each = math.ceil(tonumber(named) / per_request)
+    if count > 0 then all[#all + 1] = { tonumber(timeout), count * each, each } end
   end
   table.sort(all, function(a, b) return a[1] < b[1] end)
   local total, first, count, most = 0, all[1][1], 0, 1
@@ -37,7 +38,7 @@ local function demand(p, lane, wanted, per_request)
       add()
       first, count, most = each[1], 0, 1
     end
-    count, most = count + each[2], math.max(most, each[2])
+    count, most = count + each[2], math.max(most, each[3])
   end
   add()
   return total, all[1][1]
@@ -60,7 +61,7 @@ local function why_by_workers(p, lane, wanted, now)
   if most > 0 and count >= most then return 'spent ' .. most end
   if not finds_room(p, lane, wanted) then return 'shared' end
   local per_request = tonumber(terms[6] or TIMER_PAIRS)
-  local needed, least = demand(p, lane, wanted, per_request)
+  local needed, least = demand(p, lane, wanted, per_request, now)
   if terms[7] == '1' then needed = math.min(needed, LISTED * 1000000 / least) end
   if budget > 0 and needed > budget then return 'limit ' .. math.ceil(needed) end
   if terms[5] then -- it shares the hold with jobs

@@ -11,6 +11,7 @@
 --- @include lib/lanes
 --- @include lib/renewals
 --- @include lib/switches
+--- @include lib/timer_counts
 
 -- Members of P registered:<digest> that are no lanes: the claimant's form of registration,
 -- and that it is to register again.
@@ -34,7 +35,7 @@ local function yield(p, switch, winner, now)
   local lasts = last_fires(switch)
   redis.call('HSET', key, 'replaced_by', winner.id, 'native', lasts and 2 or 0)
   redis.call('HDEL', key, 'wants_ms', 'put_off_ms', 'failures')
-  redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+  leave_ends(p, lane, switch)
   place_switch(p, read_switch(p, switch.id), now)
   local deadline = math.min(tonumber(winner.deadline_ms), ends_at(switch))
   redis.call('HSET', p .. 'switch:' .. winner.id, 'deadline_ms', deadline, 'fires_ms', 0, 'unsure', 1,
@@ -61,7 +62,7 @@ end
 local function move_switch(p, switch, home, now)
   local from, before = switch_lane(switch.lane), p .. 'scope:' .. switch.lane
   redis.call('ZREM', p .. 'due:' .. from, switch.id)
-  redis.call('ZREM', p .. 'ends:' .. from, switch.id)
+  leave_ends(p, from, switch)
   redis.call('HSET', p .. 'switch:' .. switch.id, 'lane', home)
   switch.lane = home
   local lane = place_switch(p, switch, now)

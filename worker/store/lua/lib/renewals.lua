@@ -3,6 +3,7 @@
 --- @constants LAG_SHARE LEFT_SHARE SLACK_SHARE
 --- @include lib/lanes
 --- @include lib/switches
+--- @include lib/timer_counts
 
 -- How often a waiting switch is looked at.
 local WAITING_LOOK_MS = 200
@@ -58,7 +59,7 @@ end
 local function place_switch(p, switch, now)
   local lane = switch_lane(switch.lane)
   if switch.ending or switch.state == 'tripped' then -- its orders are not all dealt with
-    if switch.state == 'tripped' then redis.call('ZADD', p .. 'ends:' .. lane, 0, switch.id) end
+    if switch.state == 'tripped' then enter_ends(p, lane, switch, 0) end
     redis.call('ZADD', p .. 'due:' .. lane, 0, switch.id)
     return lane
   end
@@ -75,12 +76,12 @@ local function place_switch(p, switch, now)
   elseif switch.state == 'armed' then
     at = math.min(at, ends_at(switch))
     if switch.native ~= '0' then
-      redis.call('ZADD', p .. 'ends:' .. lane, ends_at(switch), switch.id)
+      enter_ends(p, lane, switch, ends_at(switch))
     else
-      redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+      leave_ends(p, lane, switch)
     end
   else
-    redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+    leave_ends(p, lane, switch)
   end
   redis.call('ZADD', p .. 'due:' .. lane, at, switch.id)
   return lane

@@ -3,6 +3,7 @@
 --- @include lib/lanes
 --- @include lib/scopes
 --- @include lib/switches
+--- @include lib/timer_counts
 
 -- How many orders one step gives up.
 local RELEASE = 2000
@@ -20,7 +21,7 @@ local function leave_lane(p, switch, now)
   local key, lane = p .. 'switch:' .. switch.id, switch_lane(switch.lane)
   redis.call('HDEL', key, 'ending')
   redis.call('ZREM', p .. 'due:' .. lane, switch.id)
-  redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
+  leave_ends(p, lane, switch)
   redis.call('ZREMRANGEBYSCORE', p .. 'switches', '-inf', now - KEEP_MS)
   for _, part in ipairs({ '', ':orders', ':released' }) do redis.call('PEXPIRE', key .. part, KEEP_MS) end
 end
@@ -38,7 +39,7 @@ local function retire(p, switch, state, now)
   if more then
     give_up(p, switch, orders)
     redis.call('HSET', key, 'ending', 1)
-    redis.call('ZREM', p .. 'ends:' .. switch_lane(switch.lane), switch.id)
+    leave_ends(p, switch_lane(switch.lane), switch)
     redis.call('ZADD', p .. 'due:' .. switch_lane(switch.lane), 0, switch.id)
     return
   end

@@ -10,6 +10,7 @@
 --- @include lib/retire
 --- @include lib/scopes
 --- @include lib/switches
+--- @include lib/timer_counts
 
 -- How many orders and pairs one step accepts cancels of, so that it does not block Redis.
 local PART = 250
@@ -75,7 +76,8 @@ local function trip(p, switch, now, room)
   accept_cancels(p, switch, now, {}, pairs)
   -- In both, so that an older version's workers continue it too.
   redis.call('ZADD', p .. 'due:' .. lane, 0, switch.id)
-  redis.call('ZADD', p .. 'ends:' .. lane, 0, switch.id)
+  switch.state = 'tripped'
+  enter_ends(p, lane, switch, 0)
   redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
   room.left = room.left - #pairs - 1
