@@ -93,10 +93,10 @@ class StagedNonces(Nonces):
         super().__init__(store)
         self.hook = hook
 
-    def allocate(self, api_key: str) -> int:
+    def allocate(self, api_key: str, offered: str = "") -> int:
         """Allocate, after a step."""
         self.hook("nonce")
-        return super().allocate(api_key)
+        return super().allocate(api_key, offered)
 
 
 class StagedTransport(Transport):

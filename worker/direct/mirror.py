@@ -68,8 +68,8 @@ class _Sequences:
         self._common = common
         self._own = own
 
-    def allocate(self, api_key: str) -> int:
-        nonce = self._common.allocate(api_key)
+    def allocate(self, api_key: str, offered: str = "") -> int:
+        nonce = self._common.allocate(api_key, offered)
         self._own.raise_above(api_key, nonce)
         return nonce
 

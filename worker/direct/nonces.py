@@ -24,7 +24,7 @@ class MemoryNonces:
         self._lock = threading.Lock()
         self._last: dict[str, int] = {}
 
-    def allocate(self, api_key: str) -> int:
+    def allocate(self, api_key: str, offered: str = "") -> int:  # noqa: ARG002  no claim offers one
         """Return the next nonce: above all earlier ones, at least the time in the key's unit."""
         return self._next(api_key, 0)
 

@@ -111,7 +111,9 @@ class AttemptRunner:
         command = command_of(job, phase)
         accepted = (started - (now_ms - job.created_ms),) if job.attempts == 1 else ()
         until_ms = started + self._left_ms([job], held_ms)
-        plain = partial(self.client.ask, lane, until_ms=until_ms, accepted=accepted)
+        plain = partial(
+            self.client.ask, lane, until_ms=until_ms, accepted=accepted, nonce=job.nonce
+        )
         needs_asset = lane.exchange.capabilities.needs_asset
         ask: Ask = self._with_asset(lane, command, plain, until_ms) if needs_asset else plain
         doubt = None

@@ -16,6 +16,7 @@ from worker.model.names import switch_lane
 from worker.policy.phases import holds_timers
 from worker.store.due_poll import DuePoll
 from worker.store.ledger import Ledger
+from worker.store.nonces import key_id
 from worker.store.slot_pools import PoolingLimiter
 from worker.switches.reconciler import Reconciler
 from worker.telemetry.alerts import alert
@@ -74,6 +75,9 @@ class Membership:
                 native={each.exchange.name for each in accounts if holds_timers(each.exchange)},
                 bulk={each.alias: each.bulk_max for each in accounts},
                 identities={each.alias: each.identity for each in accounts},
+                nonces={
+                    each.alias: key_id(each.access.api_key) for each in accounts if each.uses_nonce
+                },
             )
         )
         self._reconciler.register()

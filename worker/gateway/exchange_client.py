@@ -46,6 +46,7 @@ class ExchangeClient:
         until_ms: float,
         accepted: tuple[float, ...] = (),
         asset: str = "",
+        nonce: str = "",
     ) -> Answer | Wait | NoToken:
         """Send a command, with a token if the exchange needs one.
 
@@ -56,6 +57,7 @@ class ExchangeClient:
             accepted: When the jobs were accepted whose first request this is, on the same
                 clock.
             asset: As `Stamp.asset`.
+            nonce: As `Job.nonce`.
 
         Returns:
             The answer, or why the command was not sent.
@@ -65,7 +67,7 @@ class ExchangeClient:
                 the token or the nonce: in either case it did nothing.
         """
         if not session.exchange.capabilities.needs_token or isinstance(command, ListPairs):
-            return self._send(session, command, None, until_ms, accepted, asset=asset)
+            return self._send(session, command, None, until_ms, accepted, asset=asset, nonce=nonce)
         fetch = partial(self._send, session, FetchToken(), None, until_ms)
         lease_ms = round(until_ms - clock.monotonic_ms())
         if lease_ms <= 0:
@@ -87,6 +89,7 @@ class ExchangeClient:
         accepted: tuple[float, ...] = (),
         *,
         asset: str = "",
+        nonce: str = "",
     ) -> Answer | Wait:
         """Take a rate slot and send; give the slot back if nothing was sent."""
         http, now_ms = self._http, clock.monotonic_ms()
@@ -103,7 +106,13 @@ class ExchangeClient:
         end_by_ms = min(until_ms, now_ms + flight_ms)
         bounds = Bounds(end_by_ms, end_by_ms, http.deadline_ms, http.resend_budget_ms)
         sent = self._sender.send(
-            session, lambda _: command, bounds, token=token, accepted=accepted, asset=asset
+            session,
+            lambda _: command,
+            bounds,
+            token=token,
+            accepted=accepted,
+            asset=asset,
+            nonce=nonce,
         )
         if sent.delivery is not Delivery.LOST:
             self._landed(grant.with_left(sent.left), sent=sent.delivery is Delivery.ANSWERED)

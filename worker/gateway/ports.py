@@ -32,8 +32,8 @@ class Slots(Protocol):
 class Sequences(Protocol):
     """Allocates nonces; see `store.nonces.Nonces`."""
 
-    def allocate(self, api_key: str) -> int:
-        """Take the next nonce for a key."""
+    def allocate(self, api_key: str, offered: str = "") -> int:
+        """Take the next nonce for a key, the one offered by a claim if that will do."""
 
     def raise_above(self, api_key: str, floor: int) -> None:
         """Give only nonces above `floor` from now on."""

@@ -124,6 +124,7 @@ class Sender:
         window_ms: int | None = None,
         accepted: tuple[float, ...] = (),
         asset: str = "",
+        nonce: str = "",
     ) -> Sent:
         """Send one request, and read and classify its reply.
 
@@ -141,14 +142,15 @@ class Sender:
             accepted: When the jobs were accepted whose first request this is, on the local
                 monotonic clock.
             asset: As `Stamp.asset`.
+            nonce: What a claim has offered; see `store.nonces`.
 
         Raises:
             StoreUnavailable: Redis did not answer. Nothing was sent, or the exchange refused
                 the nonce: in either case it did nothing.
         """
         wanted = session.uses_nonce or session.exchange.capabilities.unordered_nonce
-        nonce = self._nonces.allocate(session.access.api_key) if wanted else None
-        stamp = Stamp(session.skew.now_ms(), nonce, token, window_ms, asset)
+        number = self._nonces.allocate(session.access.api_key, nonce) if wanted else None
+        stamp = Stamp(session.skew.now_ms(), number, token, window_ms, asset)
         # After the stamp: a process that is stopped from here on sends a stamp that is too old.
         at_ms = clock.monotonic_ms()
         if at_ms > bounds.begin_by_ms:

@@ -113,6 +113,8 @@ class Job:
         closed: How many were found closed, as filled.
         unproven: How many became dead letters.
         unseen: No list of the account has shown the scope's pair yet.
+        nonce: The id of its account's key and a nonce for the first request after its claim,
+            where requests go one at a time; see `store.nonces`.
         doubtful: Its attempts prove nothing: others of its account go first, mostly.
         version: Form of the record; above `JOB_FORMAT` it is a newer version's.
         outcome: Of the last attempt; of the job once it has ended.
@@ -160,6 +162,7 @@ class Job:
     closed: int = 0
     unproven: int = 0
     unseen: bool = False
+    nonce: str = ""
     lease_ms: int = 0
     raw: str = ""
     history: tuple[dict[str, Any], ...] = ()
@@ -368,6 +371,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
             "detail",
             "raw",
             "refused",
+            "nonce",
         ),
         str,
     ),

@@ -57,6 +57,7 @@ class Presence(Listing):
         native: Collection[str] = (),
         bulk: Mapping[str, int] | None = None,
         identities: Mapping[str, str] | None = None,
+        nonces: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
         """Register accounts: alias, exchange, width.
 
@@ -65,6 +66,7 @@ class Presence(Listing):
             native: Exchanges that keep countdowns themselves.
             bulk: Most orders in one request, by alias, where that is not 1.
             identities: By alias; accounts that share one are one account.
+            nonces: By alias, the key ids of accounts that need nonces; see `store.nonces`.
 
         Returns:
             The lanes to serve, each with the alias of the account that it belongs to.
@@ -82,6 +84,7 @@ class Presence(Listing):
                 int(exchange in native),
                 (bulk or {}).get(alias, 1),
                 (identities or {}).get(alias, ""),
+                (nonces or {}).get(alias, ""),
             )
         ]
         head = (self._digest, KEEP_MS)

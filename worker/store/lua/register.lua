@@ -1,11 +1,12 @@
--- register(p, digest, keep_ms, (alias, exchange, width, native, bulk, identity) * n)
+-- register(p, digest, keep_ms, (alias, exchange, width, native, bulk, identity, nonce) * n)
 --   -> (lane, alias) * m
 -- Show producers which accounts there are, and the scripts which lanes the claimants of that
 -- digest serve, how many requests of each may be under way at once (width 0: any, 1: one),
 -- and how many orders one request takes (bulk). Where the exchange holds the timers
 -- (native 1), the account's countdowns go one at a time too, and take turns with
 -- its other requests where those do. Accounts are one where their identity is (a digest of
--- exchange and key; '' if not known), whatever their aliases; see lib/identity. The answer
+-- exchange and key; '' if not known), whatever their aliases; see lib/identity. nonce: the key id
+-- of an account that needs nonces, else ''; see lib/nonces. The answer
 -- names the lanes to serve, each with the alias of the caller's that it belongs to; and ''
 -- with an alias that living claimants have for another key.
 -- The strictest width that a living claimant asks for counts. What could not be done
@@ -71,7 +72,7 @@ local function width_of(lanes, wanted)
       local asked = redis.call('HGET', p .. 'lane:' .. lane, 'width:' .. other)
       if redis.call('EXISTS', p .. 'registered:' .. other) == 0 then
         redis.call('SREM', p .. 'servers:' .. lane, other)
-        redis.call('HDEL', p .. 'lane:' .. lane, 'width:' .. other, 'key:' .. other)
+        redis.call('HDEL', p .. 'lane:' .. lane, 'width:' .. other, 'key:' .. other, 'nonce:' .. other)
       elseif asked == '1' and not living[other] then
         redis.call('SADD', p .. 'registered:' .. other, MARK_AGAIN) -- in case it comes back
       else
@@ -114,11 +115,13 @@ local function contested(lane, identity)
 end
 
 local answer = {}
-for i = 4, #ARGV, 6 do
-  local alias, exchange, width, native, bulk, identity = unpack(ARGV, i, i + 5)
+for i = 4, #ARGV, 7 do
+  local alias, exchange, width, native, bulk, identity, nonce = unpack(ARGV, i, i + 6)
   local lane = exchange .. ':' .. alias
   redis.call('HSET', p .. 'accounts', alias, exchanges_of(alias, exchange))
   redis.call('HSET', p .. 'lane:' .. lane, 'width:' .. digest, width, 'key:' .. digest, identity)
+  if nonce ~= '' then redis.call('HSET', p .. 'lane:' .. lane, 'nonce:' .. digest, nonce)
+  else redis.call('HDEL', p .. 'lane:' .. lane, 'nonce:' .. digest) end
   if contested(lane, identity) then
     answer[#answer + 1] = ''
     answer[#answer + 1] = alias

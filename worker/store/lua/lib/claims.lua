@@ -6,6 +6,7 @@
 --- @include lib/holds
 --- @include lib/jobs
 --- @include lib/lanes
+--- @include lib/nonces
 --- @include lib/reach
 --- @lazy lib/tending tend
 --- @include lib/turns
@@ -114,6 +115,14 @@ local function not_back(p, lane, holder)
   end
 end
 
+-- offer_nonce(p, lane, claim, job): the first request of a job may have this nonce: while its
+-- claimant has the hold of the account, no later one is used.
+local function offer_nonce(p, lane, claim, job)
+  local name = redis.call('HGET', p .. 'lane:' .. lane, 'nonce:' .. claim.digest)
+  if not name then return end
+  job[#job + 1], job[#job + 2] = 'nonce', name .. ' ' .. next_nonce(p, name, '0', 0)
+end
+
 -- claim_in(p, claim, lane, id) -> list of jobs' fields and whether there are more; nil when the
 -- claimant has not registered the lane. With id '' what `next_due` gives, else that job if it is
 -- due and no other class has its turn.
@@ -180,6 +189,7 @@ local function claim_in(p, claim, lane, id)
   if serial and #jobs > 0 then
     take_hold(p, lane, claim.holder, held, now)
     redis.call('HDEL', p .. 'lane:' .. lane, 'turn')
+    offer_nonce(p, lane, claim, jobs[1])
   end
   if refusal.what and #jobs > 0 then hold_probe(p, lane, now + held) end
   if claim.back > 0 and #jobs > 0 and not refusal.what then
