@@ -69,8 +69,8 @@ def main() -> None:
             commands, share = sweep(world, worker.process.pid)
             figures = (
                 f"{count} switches of {len(PAIRS)} exchanges",
-                f"arm median {statistics.median(took):.2f} ms, {script:.0f} us of Redis with what "
-                f"workers then do; armed again {again:.0f} us of Redis",
+                f"arm median {statistics.median(took):.2f} ms, {script:.0f} us of Redis in all",
+                f"armed again {again:.0f} us of Redis",
                 f"beat median {median:.2f} ms, p99 {p99:.2f}, {beaten:.0f} us of Redis; {rate}/s",
                 f"{size:.0f} bytes of Redis a switch",
                 f"{timers} timers at the exchanges, {spent:.1f} ms of worker CPU for each new one",
