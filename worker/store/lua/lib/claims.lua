@@ -205,10 +205,6 @@ end
 -- line, nil when it has not registered the lane; whether more is to be done at once.
 local function claim_switches(p, claim, lane)
   if not serves(p, claim, lane) then return nil end
-  if lane_ready(p, lane, claim.now) > claim.now then
-    reindex(p, lane, claim.now)
-    return false
-  end
   -- Until it has connected to the exchange; then see survey.lua and launch.lua.
   return tend(p, lane, claim.holder, TEND_MS, claim.now)
 end

@@ -8,10 +8,10 @@
 --   P lane:<alias>       hash  moved: 1 once no scope is kept by that alias any more
 --   P scope:<alias>      what an older version's arm finds in place of its hash, and fails at
 --- @include lib/disarms
+--- @include lib/ends
 --- @include lib/lanes
 --- @include lib/renewals
 --- @include lib/switches
---- @include lib/timer_counts
 
 -- Members of P registered:<digest> that are no lanes: the claimant's form of registration,
 -- and that it is to register again.

@@ -54,9 +54,19 @@ local function lane_ready(p, lane, now)
     'hold', 'bulk', 'guest_until'), now)
 end
 
+-- first_end(p, lane) -> ms from which the first switch of a lane counts as tripped; see lib/ends
+local function first_end(p, lane)
+  local first = math.huge
+  for _, index in ipairs({ '', ':workers' }) do
+    local row = redis.call('ZRANGE', p .. 'ends:' .. lane .. index, 0, 0, 'WITHSCORES')
+    first = math.min(first, tonumber(row[2] or math.huge))
+  end
+  return first
+end
+
 -- reindex(p, lane, now, ready): put the lane where its first job, its hold and its
--- pause allow. Never before now, so that due lanes are served in turns. ready: as from
--- lane_ready, if that is known.
+-- pause allow; neither keeps a switch from tripping. Never before now, so that due lanes are
+-- served in turns. ready: as from lane_ready, if that is known.
 local function reindex(p, lane, now, ready)
   local first = redis.call('ZRANGE', p .. 'due:' .. lane, 0, 0, 'WITHSCORES')
   if not first[1] then
@@ -64,5 +74,6 @@ local function reindex(p, lane, now, ready)
     return
   end
   ready = ready or lane_ready(p, lane, now)
+  if ready > now and is_switch_lane(lane) then ready = math.min(ready, math.max(now, first_end(p, lane))) end
   redis.call('ZADD', p .. 'lanes', math.max(ready, tonumber(first[2])), lane)
 end

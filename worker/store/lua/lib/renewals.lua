@@ -1,9 +1,9 @@
 -- When the exchange's timer of a switch is to be set, and when the switch is looked at next.
 -- Keys: see lib/switches
 --- @constants LAG_SHARE LEFT_SHARE SLACK_SHARE
+--- @include lib/ends
 --- @include lib/lanes
 --- @include lib/switches
---- @include lib/timer_counts
 
 -- How often a waiting switch is looked at.
 local WAITING_LOOK_MS = 200
@@ -71,15 +71,10 @@ local function place_switch(p, switch, now)
     want(p, switch, now)
     at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
   end
-  if switch.state == 'waiting' then
-    at = math.min(now + WAITING_LOOK_MS, ends_at(switch))
-  elseif switch.state == 'armed' then
+  if is_live(switch) then
+    if switch.state == 'waiting' then at = now + WAITING_LOOK_MS end
     at = math.min(at, ends_at(switch))
-    if switch.native ~= '0' then
-      enter_ends(p, lane, switch, ends_at(switch))
-    else
-      leave_ends(p, lane, switch)
-    end
+    enter_ends(p, lane, switch, ends_at(switch))
   else
     leave_ends(p, lane, switch)
   end

@@ -1,9 +1,9 @@
 -- How a switch ends for good, and gives up its orders.
 -- Keys: see lib/switches
+--- @include lib/ends
 --- @include lib/lanes
 --- @include lib/scopes
 --- @include lib/switches
---- @include lib/timer_counts
 
 -- How many orders one step gives up.
 local RELEASE = 2000

@@ -42,8 +42,6 @@
 --   P switches            zset  switch id -> ms of its last change of state
 --   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at; less than
 --                               any ms where the exchange is to be brought in line at once
---   P ends:<lane>:switch  zset  armed switch whose timer the exchange holds -> ms from
---                               which it counts as tripped
 --   P tripped             zset  tripped switch -> ms from which an alert is due
 --- @constants STEP_MS
 

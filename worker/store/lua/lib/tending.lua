@@ -1,6 +1,7 @@
 -- How the switches of a lane are handled that are due.
 -- Keys: see lib/switches
 --- @include lib/clearing
+--- @include lib/ends
 --- @include lib/holds
 --- @include lib/jobs
 --- @include lib/lanes
@@ -15,18 +16,33 @@ local function ended_by(switch)
     tonumber(switch.lasts_ms or 0)) + 10000
 end
 
+-- trip_ended(p, lane, room, now): trip what has run out, however many wait to be renewed, and also
+-- while another holder sends, or the lane rests.
+local function trip_ended(p, lane, room, now)
+  local indexes = end_indexes(p, lane)
+  for _, index in ipairs(indexes) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+      if room.left <= 0 then return end
+      local switch = read_switch(p, id)
+      if not switch then
+        redis.call('ZREM', index, id)
+        set_aside(p, lane, id, now)
+      elseif switch.state == 'tripped' and index == indexes[1] then go_on(p, switch, now, room)
+      elseif not is_live(switch) then redis.call('ZREM', index, id)
+      elseif has_ended(switch, now) then trip(p, switch, now, room)
+      elseif now < ends_at(switch) then place_switch(p, switch, now) end
+    end
+  end
+end
+
 -- tend(p, lane, holder, lease, now) -> whether the holder must bring the exchange
 -- in line, and now holds the lane; whether more is to be done at once. Trips what has run out.
 local function tend(p, lane, holder, lease, now)
   local syncs, room = false, { left = PART }
-  -- However many wait to be renewed before them.
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
-    if room.left <= 0 then break end
-    local switch = read_switch(p, id)
-    if not switch then set_aside(p, lane, id, now)
-    elseif switch.state == 'tripped' then go_on(p, switch, now, room)
-    elseif has_ended(switch, now) then trip(p, switch, now, room)
-    elseif now < ends_at(switch) then place_switch(p, switch, now) end
+  trip_ended(p, lane, room, now)
+  if lane_ready(p, lane, now) > now then
+    reindex(p, lane, now)
+    return false, room.left <= 0
   end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     local switch = read_switch(p, id)

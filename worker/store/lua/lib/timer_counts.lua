@@ -3,8 +3,8 @@
 --   P ends:<lane>:switch:counts hash  '<timeout>:<pairs>' -> how many members of P ends:<lane>:switch
 --                               are renewed that often and have so many pairs; 'none' -> how many
 --                               are not renewed; '@' -> ms since when this is counted
--- Whoever changes P ends:<lane>:switch calls one of these. An older version's scripts do not: if
--- the sum is not the number of members, or it was counted long ago, all are counted again.
+-- lib/ends keeps them. An older version's scripts do not: if the sum is not the number of members,
+-- or it was counted long ago, all are counted again.
 --- @include lib/switches
 
 local COUNTED_MS = 3600000
@@ -35,18 +35,6 @@ local function recount(p, lane, switch, counted)
     redis.call('HDEL', row, 'counted')
   end
   switch.counted = counted
-end
-
--- enter_ends(p, lane, switch, at): it counts as tripped from `at`, or as another time says.
-local function enter_ends(p, lane, switch, at)
-  redis.call('ZADD', p .. 'ends:' .. lane, at, switch.id)
-  recount(p, lane, switch, counts_as(switch.native, switch.state, tonumber(switch.timeout_ms), switch.pairs))
-end
-
--- leave_ends(p, lane, switch): the exchange holds no timer of it by which it ends.
-local function leave_ends(p, lane, switch)
-  redis.call('ZREM', p .. 'ends:' .. lane, switch.id)
-  recount(p, lane, switch, nil)
 end
 
 -- read_counts(key) -> the counts, as a table

@@ -3,6 +3,7 @@
 --- @constants FIRED_MS
 --- @include lib/accepting
 --- @include lib/disarms
+--- @include lib/ends
 --- @include lib/firings
 --- @include lib/jobs
 --- @include lib/lanes
@@ -10,7 +11,6 @@
 --- @include lib/retire
 --- @include lib/scopes
 --- @include lib/switches
---- @include lib/timer_counts
 
 -- How many orders and pairs one step accepts cancels of, so that it does not block Redis.
 local PART = 250

@@ -1,0 +1,134 @@
+"""Deadlines that workers hold: nothing else that an account's switches need delays a trip."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.switchboard import Board
+from worker.model.constants import TEND_MS
+from worker.model.names import lane_of, switch_lane
+from worker.model.switches import Armed, Release
+
+MANY = 300
+"""More than one claim looks at."""
+LONG_MS, SHORT_MS = 600_000, 3_000
+SHORTEST_MS = 5_000
+ENDS = f"cx:ends:{switch_lane(lane_of('indodax', 'it'))}"
+
+
+@pytest.fixture
+def board(redis_url: str) -> Board:
+    """An empty Redis on a stepped clock."""
+    return Board(redis_url)
+
+
+def native(board: Board, count: int = 1) -> list[Armed]:
+    """Arm switches whose timers the exchange is to hold."""
+    return [board.arm("it", pairs=[f"p{n}_x"], timeout_ms=LONG_MS) for n in range(count)]
+
+
+def by_workers(board: Board) -> Armed:
+    """Arm a switch of the same account that workers hold."""
+    armed = board.arm("it", pairs=["z_x"], timeout_ms=SHORT_MS, shortest_ms=SHORTEST_MS)
+    assert not armed.native
+    return armed
+
+
+def trips_at_its_deadline(board: Board, armed: Armed, *, holder: str = "w2") -> None:
+    """Assert that a worker is called by the deadline, and that its claim then trips it."""
+    board.clock.advance(SHORT_MS - 1)
+    board.claim("it", holder)
+    assert board.state(armed) in ("armed", "waiting")
+    assert (board.lane_ms("it") or 0) <= armed.deadline_ms
+    board.clock.advance(1)
+    board.claim("it", holder)
+    assert board.state(armed) == "tripped"
+
+
+def test_timers_that_wait_to_be_set_do_not_delay_a_trip(board: Board) -> None:
+    """However many there are."""
+    native(board, MANY)
+    armed = by_workers(board)
+    trips_at_its_deadline(board, armed, holder="w1")
+
+
+def test_timers_that_wait_to_be_stopped_do_not_delay_a_trip(board: Board) -> None:
+    """However many there are."""
+    held = native(board, MANY)
+    armed = by_workers(board)
+    for each in held:
+        board.disarm(each)
+    trips_at_its_deadline(board, armed, holder="w1")
+
+
+def test_a_request_under_way_does_not_delay_a_trip(board: Board) -> None:
+    """Another worker holds the account's switches while the exchange does not answer."""
+    (held,) = native(board)
+    armed = by_workers(board)
+    assert board.claim("it", "w1").tended
+    assert board.launch(held, "w1", "it", lease_ms=2 * SHORT_MS).verdict == "go"
+    trips_at_its_deadline(board, armed)
+    assert not board.claim("it", "w2").tended, "it is still the other's"
+    board.synced(held, held.deadline_ms, holder="w1", alias="it")
+    assert board.fires_ms(held) == held.deadline_ms
+
+
+def test_a_native_switch_trips_while_a_request_is_under_way(board: Board) -> None:
+    """Its cancels are accepted, though the timer of another is being set."""
+    board.register()
+    (other,) = native(board)
+    armed = board.arm("it", pairs=["z_x"], timeout_ms=SHORT_MS)
+    board.in_line(armed, "it")
+    assert armed.native
+    assert board.claim("it", "w1").tended
+    assert board.launch(other, "w1", "it", lease_ms=2 * SHORT_MS).verdict == "go"
+    trips_at_its_deadline(board, armed)
+    assert [job.pair for job in board.jobs("it")] == ["z_x"]
+
+
+def test_a_pause_after_failures_does_not_delay_a_trip(board: Board) -> None:
+    """The account's timers rest; its deadlines do not."""
+    (held,) = native(board)
+    armed = by_workers(board)
+    assert board.claim("it", "w1").tended
+    lane = switch_lane(lane_of("indodax", "it"))
+    rests = Release(pause_ms=60_000, failed=(held.switch_id,), first_ms=60_000, longest_ms=60_000)
+    board.switches.report(lane, "w1", release=rests)
+    trips_at_its_deadline(board, armed)
+
+
+def test_a_switch_that_waits_to_be_armed_trips_in_time(board: Board) -> None:
+    """Its deadline runs, whatever else is due."""
+    first = board.arm("it", pairs=["z_x"], timeout_ms=1_000, shortest_ms=SHORTEST_MS)
+    board.clock.advance(1_000)
+    board.claim("it")
+    assert board.state(first) == "tripped"
+    native(board, MANY)
+    armed = board.arm("it", pairs=["z_x"], timeout_ms=SHORT_MS, mode="touch")
+    assert armed.waiting
+    trips_at_its_deadline(board, armed, holder="w1")
+
+
+def test_what_an_older_version_has_ended_is_left_alone(board: Board) -> None:
+    """Its scripts leave it in the index of deadlines."""
+    armed = by_workers(board)
+    board.disarm(armed)
+    board.client.zadd(f"{ENDS}:workers", {armed.switch_id: armed.deadline_ms, "unknown": 1})
+    by_workers(board)
+    board.clock.advance(SHORT_MS)
+    board.claim("it")
+    assert board.state(armed) == "disarmed"
+    assert len(board.jobs("it")) == 1, "of the one that was armed after it"
+    assert not board.client.exists(f"{ENDS}:workers")
+
+
+def test_a_trip_takes_it_out_of_the_deadlines(board: Board) -> None:
+    """Whoever trips it, and after a beat that moves it."""
+    armed = by_workers(board)
+    board.clock.advance(1_000)
+    board.beat(armed)
+    scores = dict(board.client.zrange(f"{ENDS}:workers", 0, -1, withscores=True))  # type: ignore[arg-type]
+    assert scores == {armed.switch_id: board.now_ms + SHORT_MS}
+    board.clock.advance(SHORT_MS + TEND_MS)
+    assert board.beat(armed).state == "tripped"
+    assert not board.client.exists(f"{ENDS}:workers")
