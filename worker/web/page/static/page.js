@@ -40,7 +40,10 @@ function listen() {
   const on = (name, run) =>
     source.addEventListener(name, (event) => {
       const data = JSON.parse(event.data);
-      if (data.now_ms) setClock(data.now_ms);
+      if (data.now_ms) {
+        setClock(data.now_ms);
+        text(byId("clock"), clockText());
+      }
       heard = performance.now();
       text(byId("link"), "live");
       run(data);
