@@ -3,7 +3,6 @@
 --- @constants NEAR_SHARE SERIAL_MAX_MS SERIAL_MIN_MS SERIAL_SHARE
 --- @include lib/firings
 --- @include lib/sharing
---- @include lib/switches
 --- @include lib/timer_counts
 
 -- Renewals of one switch in a timeout, and of many that share requests; pairs in one

@@ -5,7 +5,6 @@
 --   P ends:<lane>:switch:workers  zset  likewise, one that workers hold, or that waits to be armed.
 --                                       An older version's scripts do not keep it: it may miss some
 --                                       and have some that have ended
---- @include lib/switches
 --- @include lib/timer_counts
 
 -- end_indexes(p, lane) -> their keys
