@@ -122,6 +122,18 @@ def test_what_an_older_version_has_ended_is_left_alone(board: Board) -> None:
     assert not board.client.exists(f"{ENDS}:workers")
 
 
+def test_a_switch_is_in_one_index_alone(board: Board) -> None:
+    """Armed again with a longer timeout the exchange holds it; and the other way round."""
+    by_workers(board)
+    longer = board.arm("it", pairs=["z_x"], timeout_ms=LONG_MS, shortest_ms=SHORTEST_MS)
+    assert longer.native
+    assert not board.client.exists(f"{ENDS}:workers")
+    assert board.client.zcard(ENDS) == 1
+    by_workers(board)
+    assert not board.client.exists(ENDS)
+    assert board.client.zcard(f"{ENDS}:workers") == 1
+
+
 def test_a_trip_takes_it_out_of_the_deadlines(board: Board) -> None:
     """Whoever trips it, and after a beat that moves it."""
     armed = by_workers(board)

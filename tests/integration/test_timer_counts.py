@@ -138,6 +138,28 @@ def test_what_an_older_version_changed_is_counted(board: Board) -> None:
     assert counted(board) == members(board)
 
 
+def test_what_was_counted_again_leaves_as_it_was_counted(board: Board) -> None:
+    """The records say how: without another count the sums stay true."""
+    held = [board.arm(pairs=[pair], timeout_ms=9_000_000) for pair in PAIRS[:3]]
+    for each in held:
+        board.client.hset(f"cx:switch:{each.switch_id}", "timeout_ms", "6000000")
+        board.client.hdel(f"cx:switch:{each.switch_id}", "counted")
+    board.client.delete(f"{ENDS}:counts")
+    board.arm(pairs=["e_x"], timeout_ms=9_000_000)
+    assert counted(board) == {"6000000:1": 3, "9000000:1": 1}
+    for each in held[:2]:
+        board.disarm(each)
+    assert counted(board) == members(board)
+
+
+def test_an_id_without_a_record_gets_none(board: Board) -> None:
+    """It is counted while it is in the index, and nothing is written about it."""
+    board.client.zadd(ENDS, {"unknown": board.now_ms + 60_000})
+    board.arm(pairs=["a_x"], timeout_ms=9_000_000)
+    assert not board.client.exists("cx:switch:unknown")
+    assert counted(board) == {"none": 1, "9000000:1": 1}
+
+
 def test_what_was_armed_before_there_were_counts_is_counted(board: Board) -> None:
     """After an upgrade the first arm knows what is armed."""
     for pair in PAIRS[:2]:

@@ -49,7 +49,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("names", nargs="*", help="modules, as in worker.policy.phases; none: all")
     parser.add_argument("--sample", action="store_true", help="a small fixed part: seconds")
-    parser.add_argument("--lua", action="store_true", help="the limiter's and nonces' scripts")
+    parser.add_argument(
+        "--lua", action="store_true", help="the scripts of limits, nonces and deadlines"
+    )
     asked = parser.parse_args(arguments)
     if asked.lua:
         # It imports the worker, which the other runs must not do before it is changed.

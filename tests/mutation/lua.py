@@ -1,4 +1,4 @@
-"""Changes of the Lua scripts that grant slots and nonces, with the tests named for each."""
+"""Changes of the Lua scripts that deal with slots, nonces and deadlines, and their tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,22 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "tests/integration/test_limiter.py",
         "tests/integration/test_limiter_model.py",
     ),
-    "nonce": ("tests/integration/test_nonces.py", "tests/integration/test_nonce_units.py"),
+    "lib/nonces": (
+        "tests/integration/test_nonces.py",
+        "tests/integration/test_nonce_units.py",
+        "tests/integration/test_claimed_nonces.py",
+    ),
+    "lib/budget": (
+        "tests/integration/test_timer_budget.py",
+        "tests/integration/test_switch_held.py",
+        "tests/integration/test_timer_counts.py",
+        "tests/integration/test_switch_one_list.py",
+    ),
+    "lib/timer_counts": ("tests/integration/test_timer_counts.py",),
+    "lib/ends": (
+        "tests/integration/test_switch_deadlines.py",
+        "tests/integration/test_timer_counts.py",
+    ),
 }
 SWAPS: Mapping[str, str] = {
     ">=": ">",

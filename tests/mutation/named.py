@@ -130,7 +130,11 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "unit/test_ccxt_profiles",
     ),
     "worker.exchanges.ccxt.evidence": ("unit/test_ccxt_evidence", "unit/test_ccxt_failures"),
-    "worker.store.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
+    "worker.store.nonces": (
+        "integration/test_nonces",
+        "integration/test_nonce_units",
+        "integration/test_claimed_nonces",
+    ),
     "worker.direct.nonces": ("integration/test_nonces", "integration/test_nonce_units"),
     "worker.store.limiter": _LIMITS,
     "worker.direct.limiter": (*_LIMITS, "unit/test_memory_limits"),
