@@ -98,6 +98,13 @@ def test_a_switch_that_is_armed_again_counts_beside_its_like(board: Board) -> No
     assert why == f"limit {round(needed([(20_000, 1)] * 3, 1))}"
 
 
+def test_before_a_worker_has_registered_a_request_names_fifty_pairs(board: Board) -> None:
+    """A pair more takes another request."""
+    names = [f"p{n}_x" for n in range(51)]
+    why = board.arm(pairs=names, timeout_ms=20_000, budget=LITTLE).held_why
+    assert why == f"limit {round(needed([(20_000, 51)], 50))}"
+
+
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_what_just_fits_in_the_limit_has_a_timer(board: Board, count: int) -> None:
     """And nothing more."""
@@ -160,6 +167,14 @@ def test_jobs_that_share_the_hold_get_leases_for_the_shortest_timeout(
     board.arm(pairs=["a_x"], timeout_ms=600_000)
     board.arm(pairs=["b_x"], timeout_ms=timeout_ms)
     assert board.client.hget(LANE, "serial_ms") == str(longest_ms)
+
+
+def test_a_longer_timeout_takes_the_place_of_a_shorter_one(board: Board) -> None:
+    """Of a switch that is armed again only the last counts."""
+    terms(board)
+    board.arm(timeout_ms=8_000)
+    board.arm(timeout_ms=60_000)
+    assert board.client.hget(LANE, "serial_ms") == str(SERIAL_MAX_MS)
 
 
 def test_an_account_without_a_hold_has_no_such_lease(board: Board) -> None:
