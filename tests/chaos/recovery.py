@@ -78,7 +78,7 @@ def _resumed(history: History) -> list[float]:
             if job.exchange not in resting:
                 resting[job.exchange] = [
                     *windows.throttled(history, job.exchange),
-                    *windows.held_off(history, job.exchange),
+                    *windows.held_off(history, history.bounds.limits.get(job.exchange)),
                     *windows.spent(history, job.exchange),
                 ]
             excuses = windows.union([*away, *resting[job.exchange]])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from tests.chaos.history import ALIAS, Bounds, Fault, History
+from tests.chaos.history import ALIAS, Bounds, Fault, History, Limit
 from tests.support.world import KEYS
 from worker.model.jobs import Job
 
@@ -134,14 +134,13 @@ def helpless(history: History) -> list[Span]:
     return union([*away, *no_worker(history)])
 
 
-def held_off(history: History, exchange: str) -> list[Span]:
-    """Return when no slot of an exchange's limit could be given after a promotion.
+def held_off(history: History, limit: Limit | None) -> list[Span]:
+    """Return when no slot of a limit could be given after a promotion.
 
     A worker that was gone, frozen or cut off about then could not inform the new
     master what it had been granted; so all of that is left time to arrive, and to
     leave the window.
     """
-    limit = history.bounds.limits.get(exchange)
     if limit is None:
         return []
     hold_ms = history.bounds.http_ms + RESEND_MS + limit.window_ms + SLACK_MS

@@ -605,6 +605,9 @@ def test_a_timer_of_a_former_life_holds_no_later_one(
     assert promises(made) == broken
 
 
+PROMOTED = Fault("redis.readonly", "redis", 2_000, 3_000)
+
+
 @pytest.mark.parametrize(
     ("held", "beats", "faults", "broken"),
     [
@@ -614,8 +617,19 @@ def test_a_timer_of_a_former_life_holds_no_later_one(
         ("workers", 3, (), set()),
         ("exchange", 3, (Fault("exchange-link.cut", "w0", 2_000, 15_000),), set()),
         ("exchange", 3, (Fault("redis.stop", "redis", 2_000, 15_000),), set()),
+        ("exchange", 3, (PROMOTED,), {switches.UNARMED}),
+        ("exchange", 3, (PROMOTED, Fault("worker.kill", "w1", 1_500, 1_600)), set()),
     ],
-    ids=["never", "nor a part", "soon silent", "by workers", "no way there", "no Redis"],
+    ids=[
+        "never",
+        "nor a part",
+        "soon silent",
+        "by workers",
+        "no way there",
+        "no Redis",
+        "promoted",
+        "promoted, and a worker's slots are not known",
+    ],
 )
 def test_a_live_switch_is_brought_to_the_exchange(
     held: str, beats: int, faults: tuple[Fault, ...], broken: set[str]
@@ -627,6 +641,20 @@ def test_a_live_switch_is_brought_to_the_exchange(
     ours = order(**{**IX, "status": "canceled", "closed_by": "cancel", "closed_ms": closed_ms})
     made = history(switches=calls, orders=(ours,), faults=faults)
     assert promises(made) == broken
+
+
+@pytest.mark.parametrize(
+    ("closed_ms", "broken"),
+    [(12_500.0, {switches.FALSE}), (13_500.0, {switches.FALSE, switches.UNARMED})],
+)
+def test_what_has_ended_need_not_be_brought_to_the_exchange(
+    closed_ms: float, broken: set[str]
+) -> None:
+    """That it ended too early is another fault; here within a window of the limit, or later."""
+    arm = replace(called("arm", 1_000, **NATIVE), held="exchange")
+    calls = (arm, *(called("beat", 1_000 + 4_000 * n, **NATIVE) for n in range(1, 6)))
+    ours = order(**{**IX, "status": "canceled", "closed_by": "cancel", "closed_ms": closed_ms})
+    assert promises(history(switches=calls, orders=(ours,))) == broken
 
 
 def test_nothing_may_follow_a_stop() -> None:
@@ -697,13 +725,13 @@ def test_slots_are_held_off_after_a_failover_until_each_worker_reports(
     other: Fault, *, held: bool
 ) -> None:
     """Until what it was granted has arrived and left the window; where there is a limit."""
-    window_ms = BOUNDS.limits["indodax"].window_ms
-    until_ms = 5_000 + BOUNDS.http_ms + windows.RESEND_MS + window_ms + windows.SLACK_MS
+    limit = BOUNDS.limits["indodax"]
+    until_ms = 5_000 + BOUNDS.http_ms + windows.RESEND_MS + limit.window_ms + windows.SLACK_MS
     for kind in windows.PROMOTIONS:
         made = history(faults=(Fault(kind, "redis", 4_000, 5_000), other))
-        assert windows.held_off(made, "indodax") == ([(4_000, until_ms)] if held else [])
-        assert windows.held_off(made, "everstrike") == []
-    assert windows.held_off(history(faults=(other,)), "indodax") == []
+        assert windows.held_off(made, limit) == ([(4_000, until_ms)] if held else [])
+        assert windows.held_off(made, None) == []
+    assert windows.held_off(history(faults=(other,)), limit) == []
 
 
 def test_slots_are_spent_while_a_window_is_full() -> None:

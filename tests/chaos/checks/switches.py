@@ -127,7 +127,9 @@ def check(history: History, tally: Tally | None = None) -> list[Violation]:
     tally = tally or Tally()
     helpless = windows.helpless(history)
     away = {
-        account: windows.union([*helpless, *windows.held_off(history, exchange)])
+        account: windows.union(
+            [*helpless, *windows.held_off(history, history.bounds.limits.get(exchange))]
+        )
         for account, (exchange, *_) in KEYS.items()
     }
     starved = windows.union(windows.of(history.faults, "machine.starved"))
@@ -253,6 +255,12 @@ def _kept_ms(scope: Scope, order: Order) -> float:
     return kept - _early_ms(scope)
 
 
+def _ended_ms(scope: Scope) -> float:
+    """Return when its first order came off: that it was not too early, `_false` judges."""
+    ended = [order.closed_ms for order in scope.orders if order.status == "canceled"]
+    return min((at for at in ended if at is not None), default=float("inf"))
+
+
 def _rearmed(history: History, scope: Scope) -> Iterator[Violation]:
     """Find orders taken off after a message that disarmed their scope was provably read."""
     queued = next((c for c in scope.calls if c.call == "disarm" and c.said == "queued"), None)
@@ -306,8 +314,9 @@ def _late(
     tally.judged += 1
     tally.waited_for_calm += by_ms > deadline + allowed
     if scope.native and not held and armed.held != WORKERS:
-        spans = windows.union([*away, *windows.exchange_away(history, KEYS[scope.account][0])])
-        if windows.calm_from(spans, armed.told_ms, ARM_MS) < deadline:
+        spans = [*away, *windows.exchange_away(history, KEYS[scope.account][0])]
+        spans = windows.union([*spans, *windows.held_off(history, history.bounds.countdowns)])
+        if windows.calm_from(spans, armed.told_ms, ARM_MS) < min(deadline, _ended_ms(scope)):
             yield Violation(UNARMED, scope.pair, _about(history, scope))
     for order in scope.orders:
         if order.status == "filled":
