@@ -114,6 +114,27 @@ def test_an_offer_below_what_was_seen_is_not_taken(account: Account) -> None:
     assert account.nonces.allocate(KEY, job.nonce) > floor
 
 
+def test_beside_an_older_version_none_is_brought(account: Account) -> None:
+    """Aliases of one key do not share a hold yet, and their nonces would not arrive in order."""
+    account.clock.client.zadd("cx:serving", {"older": account.clock.now_ms})
+    account.clock.client.sadd("cx:registered:older", "indodax:one")
+    account.register(account.ledger, KEY)
+    assert account.claim().nonce == ""
+
+
+@pytest.mark.parametrize(("auth", "brought"), [("timestamp", True), ("nonce", False)])
+def test_one_key_on_two_exchanges_gets_none(world: World, auth: str, *, brought: bool) -> None:
+    """Their requests do not wait for each other, if both need nonces."""
+    legacy = world.account("ix")
+    second = {**legacy, "exchange": "indodax_v2", "auth": auth}
+    settings = world.settings(accounts={"ix": legacy, "i2": second})
+    engine = build_dispatcher(settings)
+    engine.register()
+    engine.stop()
+    row: dict[str, str] = world.store().client.hgetall("cx:lane:indodax:ix")  # type: ignore[assignment]
+    assert any(field.startswith("nonce:") for field in row) == brought
+
+
 @pytest.mark.parametrize("alias", ["ix", "kr"])
 def test_requests_of_jobs_need_no_call_for_their_nonce(
     world: World, alias: str, monkeypatch: pytest.MonkeyPatch

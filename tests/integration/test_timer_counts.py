@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from tests.support.full_redis import a_redis, fill
 from tests.support.switchboard import LANES, Board
+from worker import StoreUnavailable
 from worker.model.names import lane_of, switch_lane
-from worker.model.switches import Armed
 
 ACCOUNT = lane_of("indodax", "ix")
 ENDS = f"cx:ends:{switch_lane(ACCOUNT)}"
-TIMEOUTS_MS = (5_000, 20_000, 20_040, 61_234)
 PAIRS = ("a_x", "b_x", "c_x", "d_x", "e_x", "f_x")
 UNLIMITED = 0
-STEPS = 1_500
-ANSWERED = 0.8
 ONE_HOUR_MS = 3_600_000
 
 
@@ -48,75 +46,6 @@ def members(board: Board, ends: str = ENDS) -> Counter[str]:
     return found
 
 
-class Walk:
-    """Random calls of strategies, workers and time."""
-
-    def __init__(self, board: Board, seed: int) -> None:
-        self.board, self.random = board, random.Random(seed)
-        self.held: list[Armed] = []
-
-    def step(self) -> str:
-        """Do one of them; return its name."""
-        names = (*["arm"] * 4, *["beat"] * 3, "disarm", *["reconcile"] * 4, "wait")
-        name = self.random.choice(names)
-        getattr(self, name)()
-        return name
-
-    def arm(self) -> None:
-        """Arm some pairs, the same as before or others, by a message or a call."""
-        first = self.random.randrange(0, len(PAIRS), 2)
-        pairs = list(PAIRS[first : first + self.random.randint(1, 2)])
-        armed = self.board.arm(
-            pairs=pairs,
-            timeout_ms=self.random.choice(TIMEOUTS_MS),
-            budget=self.random.choice((UNLIMITED, 900)),
-            shortest_ms=self.random.choice((0, 10_000)),
-            mode=self.random.choice(("arm", "touch")),
-        )
-        if armed.epoch:
-            self.held.append(armed)
-
-    def beat(self) -> None:
-        """Beat for a switch, which may have ended."""
-        if self.held:
-            self.board.beat(self.random.choice(self.held))
-
-    def disarm(self) -> None:
-        """Disarm a switch, which may have ended."""
-        if self.held:
-            self.board.disarm(self.random.choice(self.held))
-
-    def reconcile(self) -> None:
-        """Set or stop the timer of a switch, as a worker does; or trip what is due."""
-        if not self.board.claim().tended:
-            return
-        due = self.board.survey()
-        if due:
-            switch = self.random.choice(due)
-            armed = Armed(switch.id, switch.epoch)
-            leave = self.board.launch(armed, rules=())
-            if leave.verdict == "go" and self.random.random() < ANSWERED:
-                live = switch.state == "armed" and not switch.yielded
-                self.board.synced(armed, switch.deadline_ms if live else 0)
-        self.board.rest()
-
-    def wait(self) -> None:
-        """Let time pass."""
-        self.board.clock.advance(self.random.choice((100, 2_000, 4_000)))
-
-
-def test_counts_are_true_after_each_step(board: Board) -> None:
-    """Whatever strategies and workers do, each switch is counted as it is; without a recount."""
-    board.arm(pairs=["z_x"], timeout_ms=9_000_000, budget=UNLIMITED)
-    walk, seen = Walk(board, seed=1), Counter[str]()
-    for _ in range(STEPS):
-        done = walk.step()
-        assert counted(board) == members(board), done
-        seen += members(board)
-    kinds = {"5000:1", "5000:2", "20000:1", "20000:2", "61200:1", "61200:2", "none"}
-    assert kinds <= set(seen), "the walk met all kinds"
-
-
 def test_two_aliases_of_one_account_are_counted_in_its_lane(board: Board) -> None:
     """Also what was armed under either before any worker had registered that they are one."""
     for alias, pair in (("ix", "a_x"), ("it", "b_x"), ("it", "a_x")):
@@ -129,11 +58,12 @@ def test_two_aliases_of_one_account_are_counted_in_its_lane(board: Board) -> Non
 
 
 def test_what_an_older_version_changed_is_counted(board: Board) -> None:
-    """Its scripts keep no counts: the next arm that needs them counts all switches."""
+    """Its scripts keep no counts: an arm that needs them counts all switches, not too often."""
     held = [board.arm(pairs=[pair], timeout_ms=8_000, budget=900) for pair in PAIRS[:2]]
     assert board.arm(pairs=["c_x"], timeout_ms=8_000, budget=900).held_why.startswith("limit")
     board.client.zrem(ENDS, held[0].switch_id)
     board.client.hset(f"cx:switch:{held[0].switch_id}", "state", "disarmed")
+    board.clock.advance(5_001)
     assert board.arm(pairs=["c_x"], timeout_ms=8_000, budget=900).native
     assert counted(board) == members(board)
 
@@ -208,3 +138,17 @@ def sum_of_calls(board: Board) -> int:
     """Return how many commands Redis has carried out, those of scripts included."""
     stats: dict[str, dict[str, int]] = board.client.info("commandstats")  # type: ignore[assignment]
     return sum(each["calls"] for name, each in stats.items() if name != "cmdstat_info")
+
+
+@pytest.mark.parametrize("counted_ms_ago", [0, ONE_HOUR_MS + 1])
+def test_a_full_redis_takes_no_new_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted_ms_ago: int
+) -> None:
+    """Also when all must be counted again."""
+    with a_redis("6.2", tmp_path, monkeypatch) as server:
+        board = Board(server.url)
+        board.arm(pairs=["a_x"], timeout_ms=8_000_000, budget=900)
+        board.clock.advance(counted_ms_ago)
+        fill(board.client)
+        with pytest.raises(StoreUnavailable, match="it is full"):
+            board.arm(pairs=["b_x"], timeout_ms=8_000_000, budget=900)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from worker import clock
 from worker.dispatch.leases import Leases
 from worker.dispatch.orphans import report
-from worker.gateway.account import AccountSessions
+from worker.gateway.account import AccountSession, AccountSessions
 from worker.gateway.budgets import budgets_of
 from worker.model.constants import PRESENCE_MS, STEP_MS
 from worker.model.limits import Budget
@@ -75,9 +76,7 @@ class Membership:
                 native={each.exchange.name for each in accounts if holds_timers(each.exchange)},
                 bulk={each.alias: each.bulk_max for each in accounts},
                 identities={each.alias: each.identity for each in accounts},
-                nonces={
-                    each.alias: key_id(each.access.api_key) for each in accounts if each.uses_nonce
-                },
+                nonces=_sequences(accounts),
             )
         )
         self._reconciler.register()
@@ -131,3 +130,15 @@ class Membership:
         self._accounts.serve(lanes)
         served = self._accounts.names
         self.lanes = served | {switch_lane(lane) for lane in served}
+
+
+def _sequences(accounts: Sequence[AccountSession]) -> dict[str, str]:
+    """Return the key ids of the accounts whose nonces no other account uses, by alias.
+
+    One key on two exchanges is two accounts, which do not wait for each other.
+    """
+    keys = {each.alias: key_id(each.access.api_key) for each in accounts if each.uses_nonce}
+    users = Counter(
+        key for key, _ in {(keys[a.alias], a.identity) for a in accounts if a.alias in keys}
+    )
+    return {alias: key for alias, key in keys.items() if users[key] == 1}

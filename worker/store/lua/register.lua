@@ -6,7 +6,7 @@
 -- (native 1), the account's countdowns go one at a time too, and take turns with
 -- its other requests where those do. Accounts are one where their identity is (a digest of
 -- exchange and key; '' if not known), whatever their aliases; see lib/identity. nonce: the key id
--- of an account that needs nonces, else ''; see lib/nonces. The answer
+-- of an account that needs nonces and shares its key with no other, else ''; see lib/nonces. The answer
 -- names the lanes to serve, each with the alias of the caller's that it belongs to; and ''
 -- with an alias that living claimants have for another key.
 -- The strictest width that a living claimant asks for counts. What could not be done
@@ -120,7 +120,7 @@ for i = 4, #ARGV, 7 do
   local lane = exchange .. ':' .. alias
   redis.call('HSET', p .. 'accounts', alias, exchanges_of(alias, exchange))
   redis.call('HSET', p .. 'lane:' .. lane, 'width:' .. digest, width, 'key:' .. digest, identity)
-  if nonce ~= '' then redis.call('HSET', p .. 'lane:' .. lane, 'nonce:' .. digest, nonce)
+  if nonce ~= '' and not older then redis.call('HSET', p .. 'lane:' .. lane, 'nonce:' .. digest, nonce)
   else redis.call('HDEL', p .. 'lane:' .. lane, 'nonce:' .. digest) end
   if contested(lane, identity) then
     answer[#answer + 1] = ''

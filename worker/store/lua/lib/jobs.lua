@@ -89,6 +89,7 @@ local function set_aside(p, lane, id, now)
   for _, index in ipairs({ 'due:', 'urgent:', 'doubtful:', 'vain:', 'ends:', 'asked:' }) do
     redis.call('ZREM', p .. index .. lane, id)
   end
+  redis.call('ZREM', p .. 'ends:' .. lane .. ':workers', id)
   redis.call('ZADD', p .. 'astray', now, lane .. ' ' .. id)
 end
 

@@ -54,18 +54,14 @@ local function lane_ready(p, lane, now)
     'hold', 'bulk', 'guest_until'), now)
 end
 
--- first_end(p, lane) -> ms from which the first switch of a lane counts as tripped; see lib/ends
+-- first_end(p, lane) -> ms from which a switch that workers hold counts as tripped; see lib/ends
 local function first_end(p, lane)
-  local first = math.huge
-  for _, index in ipairs({ '', ':workers' }) do
-    local row = redis.call('ZRANGE', p .. 'ends:' .. lane .. index, 0, 0, 'WITHSCORES')
-    first = math.min(first, tonumber(row[2] or math.huge))
-  end
-  return first
+  local row = redis.call('ZRANGE', p .. 'ends:' .. lane .. ':workers', 0, 0, 'WITHSCORES')
+  return tonumber(row[2] or math.huge)
 end
 
 -- reindex(p, lane, now, ready): put the lane where its first job, its hold and its
--- pause allow; neither keeps a switch from tripping. Never before now, so that due lanes are
+-- pause allow; neither delays what workers hold. Never before now, so that due lanes are
 -- served in turns. ready: as from lane_ready, if that is known.
 local function reindex(p, lane, now, ready)
   local first = redis.call('ZRANGE', p .. 'due:' .. lane, 0, 0, 'WITHSCORES')

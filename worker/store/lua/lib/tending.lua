@@ -16,22 +16,18 @@ local function ended_by(switch)
     tonumber(switch.lasts_ms or 0)) + 10000
 end
 
--- trip_ended(p, lane, room, now): trip what has run out, however many wait to be renewed, and also
--- while another holder sends, or the lane rests.
-local function trip_ended(p, lane, room, now)
-  local indexes = end_indexes(p, lane)
-  for _, index in ipairs(indexes) do
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
-      if room.left <= 0 then return end
-      local switch = read_switch(p, id)
-      if not switch then
-        redis.call('ZREM', index, id)
-        set_aside(p, lane, id, now)
-      elseif switch.state == 'tripped' and index == indexes[1] then go_on(p, switch, now, room)
-      elseif not is_live(switch) then redis.call('ZREM', index, id)
-      elseif has_ended(switch, now) then trip(p, switch, now, room)
-      elseif now < ends_at(switch) then place_switch(p, switch, now) end
-    end
+-- trip_ended(p, lane, index, room, now): trip what has run out of an index, however many wait to
+-- be renewed. What has left the lane, or has no record, is none of its business.
+local function trip_ended(p, lane, index, room, now)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+    if room.left <= 0 then return end
+    local switch = read_switch(p, id)
+    if not switch or switch_lane(switch.lane) ~= lane or not redis.call('ZSCORE', p .. 'due:' .. lane, id) then
+      redis.call('ZREM', index, id)
+    elseif switch.state == 'tripped' then go_on(p, switch, now, room)
+    elseif not is_live(switch) then redis.call('ZREM', index, id)
+    elseif has_ended(switch, now) then trip(p, switch, now, room)
+    elseif now < ends_at(switch) then place_switch(p, switch, now) end
   end
 end
 
@@ -39,11 +35,14 @@ end
 -- in line, and now holds the lane; whether more is to be done at once. Trips what has run out.
 local function tend(p, lane, holder, lease, now)
   local syncs, room = false, { left = PART }
-  trip_ended(p, lane, room, now)
+  local timers, workers = unpack(end_indexes(p, lane))
+  trip_ended(p, lane, workers, room, now)
+  -- While another holder sends, or the lane rests: a request may yet move a timer.
   if lane_ready(p, lane, now) > now then
     reindex(p, lane, now)
     return false, room.left <= 0
   end
+  trip_ended(p, lane, timers, room, now)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     local switch = read_switch(p, id)
     local over = switch and is_live(switch) and has_ended(switch, now)

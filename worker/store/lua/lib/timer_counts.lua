@@ -4,10 +4,10 @@
 --                               are renewed that often and have so many pairs; 'none' -> how many
 --                               are not renewed; '@' -> ms since when this is counted
 -- lib/ends keeps them. An older version's scripts do not: if the sum is not the number of members,
--- or it was counted long ago, all are counted again.
+-- or it was counted long ago, all are counted again; not very often, as each is read.
 --- @include lib/switches
 
-local COUNTED_MS = 3600000
+local COUNTED_MS, AGAIN_MS = 3600000, 5000
 -- Switches whose timers are not renewed, and since when the others are counted.
 local NONE, SINCE = 'none', '@'
 
@@ -47,7 +47,10 @@ end
 -- count_all(p, lane, now) -> the counts, as a table, after counting each switch.
 local function count_all(p, lane, now)
   local key, counts = counts_key(p, lane), { [SINCE] = now }
-  for field in pairs(read_counts(key)) do redis.call('HDEL', key, field) end
+  redis.call('HSET', key, SINCE, now) -- first, as a full Redis refuses this, but no HDEL
+  for field in pairs(read_counts(key)) do
+    if field ~= SINCE then redis.call('HDEL', key, field) end
+  end
   for _, id in ipairs(redis.call('ZRANGE', p .. 'ends:' .. lane, 0, -1)) do
     local row = redis.call('HMGET', p .. 'switch:' .. id, 'native', 'state', 'timeout_ms', 'pairs', 'counted')
     local counted = counts_as(row[1], row[2], tonumber(row[3]), row[4])
@@ -61,12 +64,11 @@ end
 -- timer_counts(p, lane, now) -> table: '<timeout>:<pairs>' -> how many switches
 local function timer_counts(p, lane, now)
   local counts, sum = read_counts(counts_key(p, lane)), 0
-  local since = counts[SINCE] or 0
+  local age = now - (counts[SINCE] or 0)
   counts[SINCE] = nil
   for _, count in pairs(counts) do sum = sum + count end
-  if sum ~= redis.call('ZCARD', p .. 'ends:' .. lane) or math.abs(now - since) > COUNTED_MS then
-    counts = count_all(p, lane, now)
-  end
+  local wrong = sum ~= redis.call('ZCARD', p .. 'ends:' .. lane)
+  if age > COUNTED_MS or (wrong and age > AGAIN_MS) then counts = count_all(p, lane, now) end
   counts[SINCE], counts[NONE] = nil, nil
   return counts
 end

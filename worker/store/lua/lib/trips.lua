@@ -47,6 +47,7 @@ local function go_on(p, switch, now, room)
   accept_cancels(p, switch, now, orders, {})
   if more then
     give_up(p, switch, orders)
+    redis.call('HDEL', p .. 'lane:' .. switch_lane(switch.lane), 'not_before')
   else
     disown(by_account(p, 'scope', switch.lane), order_fields(orders), switch.id)
     leave_lane(p, switch, now)
@@ -70,15 +71,17 @@ local function trip(p, switch, now, room)
   local last = last_fires(switch)
   if last then note_firing(p, lane, tonumber(switch.deadline_ms)) end
   local fired = redis.call('HGET', p .. 'lane:' .. lane, 'fired_ms') or FIRED_MS
-  for _, pair in ipairs(pairs) do
-    note_reach(p, switch.lane, pair, last and last + tonumber(fired) or now)
+  local reach = last and last + tonumber(fired) or now
+  if switch.unsure then -- a request for its timer may yet arrive
+    local quiet = redis.call('HGET', p .. 'lane:' .. lane, 'quiet_until')
+    reach = math.max(reach, tonumber(quiet or 0) + tonumber(fired))
   end
+  for _, pair in ipairs(pairs) do note_reach(p, switch.lane, pair, reach) end
   accept_cancels(p, switch, now, {}, pairs)
   -- In both, so that an older version's workers continue it too.
   redis.call('ZADD', p .. 'due:' .. lane, 0, switch.id)
   switch.state = 'tripped'
   enter_ends(p, lane, switch, 0)
-  redis.call('HDEL', p .. 'lane:' .. lane, 'not_before')
   redis.call('ZADD', p .. 'lanes', 'LT', (lane_ready(p, lane, now)), lane)
   room.left = room.left - #pairs - 1
   go_on(p, switch, now, room)
