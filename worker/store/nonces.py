@@ -46,7 +46,7 @@ class Nonces:
             StoreUnavailable: Redis did not answer. Retrying is safe.
         """
         name, _, given = offered.partition(" ")
-        if name and name == key_id(api_key):
+        if name == key_id(api_key):
             nonce = int(given)
             with self._lock:
                 if nonce > self._highest.get(name, 0):
