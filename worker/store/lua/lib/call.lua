@@ -13,28 +13,35 @@
 -- unseen_ms() -> integer: for how long no worker had lived when one has just started: that
 -- time may be a step which those that live have not seen yet; see heartbeat.lua.
 -- offset_ms() -> integer: shared time less the server's clock
+-- blur_ms(span) -> integer: by how much shared time may have gone on too fast within the last
+-- `span` ms: where the clock went back, it goes by a caller that knows it nearly.
 -- WRITES is false in scripts that do not write down that time has passed.
 -- Keys: P clock hash  offset; last: shared time as it was recently recorded; doubt,
--- doubt_until, unseen and unseen_until
--- How much time passes before it is written down again, and how much may pass without.
+-- doubt_until, unseen and unseen_until; blur, and blurred: when that last grew
+-- How much time passes before it is written down again, and how much may pass without; and
+-- how long a blur is kept, at least, to which another adds.
 --- @constants STEP_MS
-local NOTE_MS, IDLE_MS = 50, 1000
-local NOW, CALLED, OFFSET, DOUBT, UNSEEN
+local NOTE_MS, IDLE_MS, BLUR_MS = 50, 1000, 3600000
+local NOW, CALLED, OFFSET, DOUBT, UNSEEN, BLUR, BLURRED
 do
   local key = ARGV[1] .. 'clock'
   local valid = tonumber(table.remove(ARGV))
   local called = tonumber(table.remove(ARGV))
   -- Users with the rights of an older version may read none of it.
   local known = redis.pcall('HMGET', key, 'offset', 'last', 'doubt', 'doubt_until', 'unseen',
-    'unseen_until')
+    'unseen_until', 'blur', 'blurred')
   local last = tonumber(not known.err and known[2] or 0)
   local raw = raw_ms()
   OFFSET = tonumber(not known.err and known[1] or 0)
+  BLUR = tonumber(not known.err and known[7] or 0)
+  BLURRED = tonumber(not known.err and known[8] or 0)
   NOW = raw + OFFSET
   if NOW < last then
     NOW = math.max(last, math.min(called, last + IDLE_MS))
     OFFSET = NOW - raw
-    redis.pcall('HSET', key, 'offset', OFFSET)
+    BLUR = (NOW < BLURRED + BLUR_MS and BLUR or 0) + NOW - last
+    BLURRED = NOW
+    redis.pcall('HSET', key, 'offset', OFFSET, 'blur', BLUR, 'blurred', BLURRED)
   end
   if NOW >= valid then return redis.error_reply('LATE the caller has given this call up') end
   if WRITES and called > NOW + STEP_MS then return redis.error_reply('LATE the call is from a later time') end
@@ -46,5 +53,6 @@ end
 local function now_ms() return NOW end
 local function called_ms() return CALLED end
 local function offset_ms() return OFFSET end
+local function blur_ms(span) return NOW <= BLURRED + span + BLUR and BLUR or 0 end
 local function doubt_ms() return DOUBT end
 local function unseen_ms() return UNSEEN end

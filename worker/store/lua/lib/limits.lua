@@ -21,7 +21,7 @@
 -- no window as counted at the exchange holds more than max.
 --- @constants AHEAD_MS COME_BACK_MS URGENT_GRANTS
 
--- How soon to come back while workers must still report what they were granted.
+-- How soon to come back while workers must still report what they were granted, or what time it is.
 local OWED_LOOK_MS = 200
 
 -- Within what time of a failover every worker that lives has reported its grants.
@@ -83,7 +83,7 @@ end
 -- Under a `paced` rule what is not urgent goes at even steps and waits for
 -- what is, so that urgent work never finds the window spent by a burst. A grant
 -- under a `proven` one is used only once the replicas have it. What has left a window is
--- judged by when the call was made: shared time may have stepped since.
+-- judged by when the call was made: shared time may have stepped since, or within the window.
 local function reserve_slots(p, request, rules, now)
   local by, flight, urgent = called_ms(), request.flight, request.urgent
   local wait = math.max(0, rules.banned - now)
@@ -92,7 +92,8 @@ local function reserve_slots(p, request, rules, now)
   local owed = lost > 0 and redis.call('EXISTS', p .. 'owed') == 1
   for _, rule in ipairs(rules) do
     local key, max, window, weight = rule.key, rule.max, rule.window, rule.weight
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', by - window - 1)
+    local since = by - math.max(blur_ms(window), unseen_ms())
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', since - window - 1)
     local taken, turn = redis.call('ZCARD', key), false
     if rule.paced then
       turn = tonumber(redis.call('GET', key .. ':run') or 0) >= URGENT_GRANTS
@@ -103,7 +104,8 @@ local function reserve_slots(p, request, rules, now)
     local over = taken + weight - max
     if over > 0 then
       local freed = redis.call('ZRANGE', key, over - 1, over - 1, 'WITHSCORES')
-      wait = math.max(wait, math.min(tonumber(freed[2]), now) + window + 1 - by)
+      local left = math.min(tonumber(freed[2]), now) + window + 1 - since
+      wait = math.max(wait, unseen_ms() > 0 and math.min(left, OWED_LOOK_MS) or left)
     end
     -- What was granted before the loss is forgotten: let it all arrive, and leave the window.
     local hold = lost + AHEAD_MS + flight + window + 1 - by
