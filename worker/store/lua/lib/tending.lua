@@ -17,12 +17,14 @@ local function ended_by(switch)
 end
 
 -- trip_ended(p, lane, index, room, now): trip what has run out of an index, however many wait to
--- be renewed. What has left the lane, or has no record, is none of its business.
+-- be renewed. An older version's scripts leave what has ended in that of the workers.
 local function trip_ended(p, lane, index, room, now)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
     if room.left <= 0 then return end
     local switch = read_switch(p, id)
-    if not switch or switch_lane(switch.lane) ~= lane or not redis.call('ZSCORE', p .. 'due:' .. lane, id) then
+    if not switch and index == end_indexes(p, lane)[1] then
+      set_aside(p, lane, id, now)
+    elseif not switch or switch_lane(switch.lane) ~= lane or not redis.call('ZSCORE', p .. 'due:' .. lane, id) then
       redis.call('ZREM', index, id)
     elseif switch.state == 'tripped' then go_on(p, switch, now, room)
     elseif not is_live(switch) then redis.call('ZREM', index, id)
