@@ -106,25 +106,26 @@ def test_what_is_under_way_as_a_switch_trips_delays_the_next_life(board: Board) 
     assert board.arm("it", pairs=["a_x"]).clearing is None
 
 
-def test_a_pause_after_failures_does_not_delay_a_trip(board: Board) -> None:
-    """The account's timers rest; its deadlines do not."""
+def rest(board: Board) -> None:
+    """Have an account's timers rest for a minute, after failures."""
     (held,) = native(board)
-    armed = by_workers(board)
     assert board.claim("it", "w1").tended
     lane = switch_lane(lane_of("indodax", "it"))
     rests = Release(pause_ms=60_000, failed=(held.switch_id,), first_ms=60_000, longest_ms=60_000)
     board.switches.report(lane, "w1", release=rests)
+
+
+def test_a_pause_after_failures_does_not_delay_a_trip(board: Board) -> None:
+    """The account's timers rest; its deadlines do not."""
+    armed = by_workers(board)
+    rest(board)
     trips_at_its_deadline(board, armed)
 
 
 def test_a_trip_leaves_a_pause_alone(board: Board) -> None:
-    """The account's timers rest on after failures."""
-    (held,) = native(board)
+    """The account's timers rest on."""
     armed = by_workers(board)
-    assert board.claim("it", "w1").tended
-    lane = switch_lane(lane_of("indodax", "it"))
-    rests = Release(pause_ms=60_000, failed=(held.switch_id,), first_ms=60_000, longest_ms=60_000)
-    board.switches.report(lane, "w1", release=rests)
+    rest(board)
     board.clock.advance(SHORT_MS)
     assert not board.claim("it", "w2").tended
     assert board.state(armed) == "tripped"
@@ -213,7 +214,7 @@ def test_a_switch_is_in_one_index_alone(board: Board) -> None:
 
 
 def test_a_trip_takes_it_out_of_the_deadlines(board: Board) -> None:
-    """Whoever trips it, and after a beat that moves it."""
+    """After a beat that moves it, too."""
     armed = by_workers(board)
     board.clock.advance(1_000)
     board.beat(armed)
