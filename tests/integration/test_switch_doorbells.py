@@ -93,7 +93,7 @@ def test_a_deadline_moved_closer_is_out_of_line_at_once(board: Board) -> None:
     assert board.bells() == ["urgent"]
     assert due(board) == [armed.switch_id]
     # Ahead of whatever else waits to be renewed.
-    assert board.due_ms(armed) == 0
+    assert (board.due_ms(armed) or 0) < 0
     board.in_line(again)
     assert due(board) == []
     assert board.fires_ms(again) == again.deadline_ms

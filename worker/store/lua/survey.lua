@@ -60,9 +60,7 @@ if every then
   end
   return answer
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
-  look(id)
-end
+for _, id in ipairs(due_switches(p, lane, now)) do look(id) end
 if till > 0 then
   local near = redis.call('ZRANGEBYSCORE', p .. 'ends:' .. lane, from, till, 'LIMIT', 0, NEAR_MAX)
   for _, id in ipairs(near) do look(id) end

@@ -7,6 +7,8 @@
 
 -- How often a waiting switch is looked at.
 local WAITING_LOOK_MS = 200
+-- What is more than a renewal is due by so much less than the moment at which it is needed.
+local SOONER_MS = 1e14
 
 -- call_to(p, lane): have a lane looked at however long it was to rest; also when
 -- it is being reconciled, and is about to be released.
@@ -49,13 +51,31 @@ local function merely_lags(switch)
   return switch.state == 'armed' and switch.native == '1' and fires > 0 and fires <= tonumber(switch.deadline_ms)
 end
 
+-- due_from(switch, now) -> the place of a switch whose timer is not where it should be. What is more
+-- than a renewal is due at once, in the order in which it is needed: a timer that is to be stopped
+-- or moved by when it fires, one that is missing by the deadline. One that has failed is put off.
+local function due_from(switch, now)
+  if merely_lags(switch) then return sync_from(switch, now) end
+  local put_off, fires = tonumber(switch.put_off_ms or 0), tonumber(switch.fires_ms or 0)
+  if put_off > now then return put_off end
+  return (fires > 0 and fires or tonumber(switch.deadline_ms)) - SOONER_MS
+end
+
+-- due_switches(p, lane, now) -> ids of those to be looked at: as many that need more than a renewal
+-- as of all others, so that neither waits for the other.
+local function due_switches(p, lane, now)
+  local due, half = p .. 'due:' .. lane, LOOK_MAX / 2
+  local ids = redis.call('ZRANGEBYSCORE', due, '-inf', '(0', 'LIMIT', 0, half)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, 0, now, 'LIMIT', 0, half)) do ids[#ids + 1] = id end
+  return ids
+end
+
 -- want(p, switch, now): its timer is not where it should be; since when, is kept.
 local function want(p, switch, now)
   if not switch.wants_ms then redis.call('HSET', p .. 'switch:' .. switch.id, 'wants_ms', now) end
 end
 
--- place_switch(p, switch, now): say when it must be looked at next. What is more
--- than a renewal goes ahead of all renewals, however many wait.
+-- place_switch(p, switch, now): say when it must be looked at next.
 local function place_switch(p, switch, now)
   local lane = switch_lane(switch.lane)
   if switch.ending or switch.state == 'tripped' then -- its orders are not all dealt with
@@ -69,7 +89,7 @@ local function place_switch(p, switch, now)
     if switch.native == '1' and switch.state == 'armed' then at = renews_at(switch) or at end
   else
     want(p, switch, now)
-    at = merely_lags(switch) and sync_from(switch, now) or tonumber(switch.put_off_ms or 0)
+    at = due_from(switch, now)
   end
   if is_live(switch) then
     if switch.state == 'waiting' then at = now + WAITING_LOOK_MS end

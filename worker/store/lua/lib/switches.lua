@@ -40,8 +40,8 @@
 --                               claimed; quiet_until (ms), until when nobody but
 --                               the holder quiet_but may send
 --   P switches            zset  switch id -> ms of its last change of state
---   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at; less than
---                               any ms where the exchange is to be brought in line at once
+--   P due:<lane>:switch   zset  switch id -> ms at which it must be looked at; less than 0, in
+--                               the order of need, where more than a renewal is due at once
 --   P tripped             zset  tripped switch -> ms from which an alert is due
 --- @constants STEP_MS
 

@@ -45,7 +45,7 @@ local function tend(p, lane, holder, lease, now)
     return false, room.left <= 0
   end
   trip_ended(p, lane, timers, room, now)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'due:' .. lane, '-inf', now, 'LIMIT', 0, LOOK_MAX)) do
+  for _, id in ipairs(due_switches(p, lane, now)) do
     local switch = read_switch(p, id)
     local over = switch and is_live(switch) and has_ended(switch, now)
     if not switch then
