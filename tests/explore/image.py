@@ -146,7 +146,7 @@ class Staged(Store):
         if script.sha not in self._loaded:
             self.raw.script_load(script.text)
             self._loaded.add(script.sha)
-        times = self.sent_ms, self.until_ms
+        times = self.sent_ms, self.sent_ms, self.until_ms
         connection = self.raw.connection_pool.get_connection()
         try:
             packed = connection.pack_commands(  # type: ignore[no-untyped-call]

@@ -44,8 +44,9 @@ class Call:
 
     def command(self, reading: Reading) -> tuple[Any, ...]:
         """Return what is sent to Redis."""
-        times = reading.latest(self.called_ms), reading.earliest(self.given_up_ms)
-        return ("EVALSHA", self.script.sha, 0, *self.args, *times)
+        called = reading.earliest(self.called_ms), reading.latest(self.called_ms)
+        valid = reading.earliest(self.given_up_ms)
+        return ("EVALSHA", self.script.sha, 0, *self.args, *called, valid)
 
 
 class Caller:

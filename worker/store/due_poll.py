@@ -60,7 +60,8 @@ class DuePoll:
 
     def _ask(self, connection: redis.Connection) -> float | None:
         sent_ms = self._store.local_ms()
-        times = self._store.time.latest(sent_ms), ALWAYS[1]
+        time = self._store.time
+        times = time.earliest(sent_ms), time.latest(sent_ms), ALWAYS[-1]
         connection.send_command("EVALSHA", self._sha, 0, self._store.prefix, *times)  # type: ignore[no-untyped-call]
         now, offset, first = connection.read_response()  # type: ignore[no-untyped-call]
         received_ms = self._store.local_ms()

@@ -21,7 +21,7 @@ from worker.store.scripts import LuaScript
 from worker.store.steps import Exchange, Pause, WireSteps
 from worker.store.timing import Bounds, Reading
 
-ALWAYS = (0, 1 << 52)
+ALWAYS = (0, 0, 1 << 52)
 """What is sent for the times of a call that changes nothing."""
 POLL_MS = 20
 """How long is waited before a step is looked at again."""
@@ -113,6 +113,10 @@ class SharedTime:
             self._unsettled, self.suspect = None, False
             self._readings[socket] = reading
             return reading
+
+    def earliest(self, local_ms: float) -> int:
+        """Return the earliest that shared time can be at a local time; 0 if nothing is known."""
+        return self._bounds.earliest(local_ms) if self._bounds else 0
 
     def latest(self, local_ms: float) -> int:
         """Return the latest that shared time can be at a local time; 0 if nothing is known."""

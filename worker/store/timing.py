@@ -95,6 +95,11 @@ class Bounds:
         low, high = max(old.low_ms, new.low_ms), min(old.high_ms, new.high_ms)
         return Bounds(low, high, old.at_ms) if low <= high else old
 
+    def earliest(self, local_ms: float) -> int:
+        """Return the earliest that shared time can be at a local time."""
+        drift = abs(local_ms - self.at_ms) * DRIFT
+        return math.floor(self.low_ms + local_ms - drift)
+
     def latest(self, local_ms: float) -> int:
         """Return the latest that shared time can be at a local time."""
         drift = abs(local_ms - self.at_ms) * DRIFT

@@ -83,7 +83,7 @@ end
 -- Under a `paced` rule what is not urgent goes at even steps and waits for
 -- what is, so that urgent work never finds the window spent by a burst. A grant
 -- under a `proven` one is used only once the replicas have it. What has left a window is
--- judged by when the call was made: shared time may have stepped since, or within the window.
+-- judged by when the call was made: shared time may have stepped since.
 local function reserve_slots(p, request, rules, now)
   local by, flight, urgent = called_ms(), request.flight, request.urgent
   local wait = math.max(0, rules.banned - now)
@@ -92,7 +92,7 @@ local function reserve_slots(p, request, rules, now)
   local owed = lost > 0 and redis.call('EXISTS', p .. 'owed') == 1
   for _, rule in ipairs(rules) do
     local key, max, window, weight = rule.key, rule.max, rule.window, rule.weight
-    local since = by - math.max(blur_ms(window), unseen_ms())
+    local since = by - unseen_ms()
     redis.call('ZREMRANGEBYSCORE', key, '-inf', since - window - 1)
     local taken, turn = redis.call('ZCARD', key), false
     if rule.paced then
