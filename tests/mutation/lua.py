@@ -33,10 +33,14 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "tests/integration/test_timer_counts.py",
         "tests/integration/test_switch_one_list.py",
     ),
-    "lib/timer_counts": ("tests/integration/test_timer_counts.py",),
+    "lib/timer_counts": (
+        "tests/integration/test_timer_counts.py",
+        "tests/integration/test_timer_budget.py",
+        "tests/integration/test_switch_indexes.py",
+    ),
     "lib/ends": (
         "tests/integration/test_switch_deadlines.py",
-        "tests/integration/test_timer_counts.py",
+        "tests/integration/test_switch_indexes.py",
     ),
 }
 SWAPS: Mapping[str, str] = {
